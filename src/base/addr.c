@@ -1,0 +1,121 @@
+#include "base/addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool gh_addr_parse(const char *text, struct gh_addr *out)
+{
+    struct gh_addr a = {.len = 0};
+
+    if (inet_pton(AF_INET, text, a.octets) == 1)
+        a.len = 4;
+    else if (inet_pton(AF_INET6, text, a.octets) == 1)
+        a.len = 16;
+    else
+        return false;
+    *out = a;
+    return true;
+}
+
+const char *gh_addr_format(const struct gh_addr *a, char buf[GH_ADDR_TEXT])
+{
+    if (a->len == 0 ||
+        inet_ntop(a->len == 4 ? AF_INET : AF_INET6, a->octets, buf, GH_ADDR_TEXT) == NULL)
+        snprintf(buf, GH_ADDR_TEXT, "any");
+    return buf;
+}
+
+bool gh_addr_equal(const struct gh_addr *a, const struct gh_addr *b)
+{
+    return a->len == b->len && memcmp(a->octets, b->octets, a->len) == 0;
+}
+
+struct gh_addr gh_addr_from(const uint8_t *octets, uint8_t len)
+{
+    struct gh_addr a = {.len = len};
+
+    memcpy(a.octets, octets, len);
+    return a;
+}
+
+static bool bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+    unsigned whole = bits / 8, rest = bits % 8;
+
+    if (memcmp(a, b, whole) != 0)
+        return false;
+    return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
+}
+
+static bool host_bits_zero(const struct gh_prefix *p)
+{
+    for (unsigned bit = p->bits; bit < p->addr.len * 8u; bit++) {
+        if (p->addr.octets[bit / 8] & (0x80u >> (bit % 8)))
+            return false;
+    }
+    return true;
+}
+
+bool gh_prefix_parse(const char *text, struct gh_prefix *out)
+{
+    char addr[GH_ADDR_TEXT];
+    const char *slash = strchr(text, '/');
+    size_t n = slash != NULL ? (size_t)(slash - text) : strlen(text);
+    struct gh_prefix p;
+
+    if (n >= sizeof(addr))
+        return false;
+    memcpy(addr, text, n);
+    addr[n] = '\0';
+    if (!gh_addr_parse(addr, &p.addr))
+        return false;
+    p.bits = (uint8_t)(p.addr.len * 8);
+    if (slash != NULL) {
+        char *end;
+        unsigned long bits;
+
+        if (slash[1] < '0' || slash[1] > '9')
+            return false;
+        errno = 0;
+        bits = strtoul(slash + 1, &end, 10);
+        if (errno != 0 || *end != '\0' || bits > p.bits)
+            return false;
+        p.bits = (uint8_t)bits;
+    }
+    if (!host_bits_zero(&p))
+        return false;
+    *out = p;
+    return true;
+}
+
+const char *gh_prefix_format(const struct gh_prefix *p, char buf[GH_PREFIX_TEXT])
+{
+    char addr[GH_ADDR_TEXT];
+
+    gh_addr_format(&p->addr, addr);
+    if (gh_prefix_is_host(p) || p->addr.len == 0)
+        snprintf(buf, GH_PREFIX_TEXT, "%s", addr);
+    else
+        snprintf(buf, GH_PREFIX_TEXT, "%s/%u", addr, p->bits);
+    return buf;
+}
+
+bool gh_prefix_contains(const struct gh_prefix *p, const struct gh_addr *a)
+{
+    return p->addr.len == a->len && bits_equal(p->addr.octets, a->octets, p->bits);
+}
+
+bool gh_prefix_overlaps(const struct gh_prefix *a, const struct gh_prefix *b)
+{
+    unsigned bits = a->bits < b->bits ? a->bits : b->bits;
+
+    return a->addr.len == b->addr.len && bits_equal(a->addr.octets, b->addr.octets, bits);
+}
+
+bool gh_prefix_is_host(const struct gh_prefix *p)
+{
+    return p->addr.len != 0 && p->bits == p->addr.len * 8;
+}

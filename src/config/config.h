@@ -1,0 +1,134 @@
+/*
+ * The configuration as a checked, immutable value.
+ *
+ * gh_config_load() reads a file, checks it completely and either returns a whole configuration or
+ * a list of problems with file:line and remedy; a bad file never yields half a configuration.
+ * The daemon's parent, gatectl's offline commands (lint, simulate, generate, verify-pcap) and the
+ * tests use it. The value owns everything it points to, secrets included, and wipes them.
+ */
+#ifndef GH_CONFIG_CONFIG_H
+#define GH_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/addr.h"
+#include "base/secret.h"
+#include "tcpao.h"
+
+enum {
+    GH_NAME_MAX = 256, /* characters of a chain's or a session's name */
+    GH_WARN_TIMES_MAX = 8,
+    GH_CONNECTIONS_DEFAULT = 16384
+};
+
+/* One `key N { … }`. */
+struct gh_key {
+    struct tcpao_mkt mkt; /* mkt.secret points into `secret` */
+    struct gh_secret secret;
+    char *secret_source; /* "file /etc/…", "credential NAME", "inline": for show and errors */
+    bool send_set;       /* a send lifetime (or start-time) was written */
+    bool accept_set;     /* an accept lifetime was written; else it follows send */
+    int line;
+};
+
+/* One `key-chain NAME { … }`; keys are sorted by number. */
+struct gh_key_chain {
+    char *name;
+    char *description;                      /* or NULL */
+    uint32_t tolerance;                     /* seconds */
+    int64_t warn_before[GH_WARN_TIMES_MAX]; /* seconds before the chain's expiry, descending */
+    size_t warn_count;
+    struct gh_key *keys;
+    size_t key_count;
+    int line;
+};
+
+enum gh_mode { GH_REQUIRED, GH_ALLOW_WITHOUT_AO, GH_ACCEPT_MISMATCH };
+enum gh_direction { GH_BOTH, GH_ACTIVE, GH_PASSIVE }; /* who opens: either, we, the peer */
+
+/* One `tcp-ao NAME { … }`. */
+struct gh_session {
+    char *name;
+    char *description;      /* or NULL */
+    struct gh_prefix peer;  /* a host, or a prefix of dynamic neighbours */
+    struct gh_prefix local; /* addr.len 0: any */
+    uint16_t port;          /* the service's port: remote when we open, local when the peer does */
+    enum gh_direction direction;
+    enum gh_mode mode;
+    bool accept_icmp; /* do not ignore ICMP hard errors (RFC 5925 7.8) */
+    char *netns;      /* name of a network namespace, or NULL: the daemon's own */
+    char *vrf;        /* name of a VRF device, or NULL */
+    size_t chain;     /* index into gh_config.chains */
+    int line;
+};
+
+enum gh_firewall { GH_FIREWALL_AUTO, GH_FIREWALL_NFTABLES, GH_FIREWALL_IPTABLES };
+
+struct gh_config {
+    char *path;
+    /* `gatehouse { … }`, all optional */
+    char *user;                /* the children's user; default "gatehouse", else "nobody" */
+    enum gh_firewall firewall; /* default auto */
+    uint16_t queue_base;       /* first NFQUEUE number; default 17900 */
+    uint32_t queue_length;     /* packets; default 65535 */
+    uint32_t max_connections;  /* default GH_CONNECTIONS_DEFAULT */
+    struct gh_key_chain *chains;
+    size_t chain_count;
+    struct gh_session *sessions;
+    size_t session_count;
+};
+
+enum gh_severity { GH_PROBLEM_ERROR, GH_PROBLEM_WARNING };
+
+/* One thing wrong, in words that say what would be right. */
+struct gh_problem {
+    enum gh_severity severity;
+    char *file;
+    int line;      /* 0: the file as a whole */
+    char *rule;    /* short stable name: "id-in-use", "secret-permissions", "spacing" … */
+    char *message; /* what is wrong */
+    char *remedy;  /* what to write instead, or NULL */
+};
+
+struct gh_problems {
+    struct gh_problem *list;
+    size_t count;
+    size_t errors;
+};
+
+void gh_problem_add(struct gh_problems *p, enum gh_severity severity, const char *file, int line,
+                    const char *rule, const char *remedy, const char *fmt, ...)
+    __attribute__((format(printf, 7, 8)));
+/* "FILE:LINE: error: MESSAGE; REMEDY [rule]" a line. */
+void gh_problems_print(const struct gh_problems *p, FILE *out);
+void gh_problems_clear(struct gh_problems *p);
+
+struct gh_config_options {
+    bool skip_secrets; /* do not read secret files (lint of a peer's file, generate, simulate) */
+};
+
+/* NULL if there is any error; warnings may be added in either case. */
+struct gh_config *gh_config_load(const char *path, const struct gh_config_options *options,
+                                 struct gh_problems *problems);
+/* The same from memory: `name` stands for the file in messages. For tests and fuzzing. */
+struct gh_config *gh_config_parse(const char *name, const char *text, size_t len,
+                                  const struct gh_config_options *options,
+                                  struct gh_problems *problems);
+void gh_config_free(struct gh_config *c); /* wipes secrets; NULL is fine */
+
+/* Writes it back in canonical form; secrets by source, never by value. parse∘print is the identity.
+ */
+void gh_config_print(const struct gh_config *c, FILE *out);
+
+/* What may not change while keys are in use: problems name each change of `next` that a reload
+ * refuses (ids, algorithm, secret of a key whose send or accept lifetime includes now). */
+void gh_config_check_change(const struct gh_config *current, const struct gh_config *next,
+                            int64_t now, struct gh_problems *problems);
+
+/* A protocol chain with all the keys of a configured one. NULL: no memory. */
+struct tcpao_chain *gh_key_chain_build(const struct gh_key_chain *k);
+
+#endif

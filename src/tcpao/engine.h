@@ -1,0 +1,233 @@
+/*
+ * The TCP-AO engine's core: whole IP packets of other people's TCP connections in, verdicts out.
+ *
+ * Outgoing segments of a protected session get the option; incoming ones are verified and
+ * stripped, so that a TCP stack that knows nothing of TCP-AO runs over it. Pure: no I/O, no clock,
+ * no randomness. The `ao` process, the simulator and the fuzzer are its shells.
+ *
+ * Everything fails closed: a packet of a protected session that cannot be signed or verified is
+ * dropped and counted, unless its policy says otherwise in so many words.
+ */
+#ifndef GH_TCPAO_ENGINE_H
+#define GH_TCPAO_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "tcpao.h"
+
+enum ao_mode {
+    AO_REQUIRED,       /* default: nothing passes without a right MAC */
+    AO_ALLOW_WITHOUT,  /* Junos allow-without-tcpao: a connection may come up without the option */
+    AO_ACCEPT_MISMATCH /* Cisco accept-ao-mismatch: a wrong MAC is counted and passes */
+};
+
+enum ao_direction { AO_EITHER, AO_ACTIVE, AO_PASSIVE };
+
+/* One protected session, or a prefix of dynamic neighbours. */
+struct ao_policy {
+    const char *name;          /* copied by the engine */
+    const char *chain_name;    /* copied */
+    struct tcpao_chain *chain; /* the engine takes its own reference */
+    uint16_t zone;             /* network namespace and VRF, as numbered by the shell */
+    struct gh_prefix peer;
+    struct gh_prefix local; /* addr.len 0: any */
+    uint16_t port;
+    enum ao_direction direction;
+    enum ao_mode mode;
+    bool accept_icmp;
+};
+
+/* Why a packet was dropped or passed: the counters of a session, of a connection and of the whole
+ * engine. The first TCPAO_RESULT_COUNT are libtcpao's results, in its order. */
+#define AO_COUNTERS_MORE(X)                                                                        \
+    X(SIGNED, "signed", "segments sent with the option")                                           \
+    X(SENT_UNSIGNED, "sent-unsigned", "segments sent without it (allow-without-ao)")               \
+    X(RECEIVED_UNSIGNED, "received-unsigned", "segments accepted without it (allow-without-ao)")   \
+    X(MISMATCH_ACCEPTED, "mismatch-accepted", "wrong MACs let through (accept-mismatch)")          \
+    X(NO_CONNECTION, "no-connection", "segments of a connection whose handshake was not seen")     \
+    X(REFUSED_DIRECTION, "refused-direction", "SYNs against the configured direction")             \
+    X(ICMP_IGNORED, "icmp-ignored", "ICMP errors ignored (RFC 5925 7.8)")                          \
+    X(TABLE_FULL, "table-full", "no room for another connection")                                  \
+    X(NOT_TCP, "not-tcp", "packets that could not be parsed")                                      \
+    X(FRAGMENT, "fragment", "IP fragments, which cannot be verified")                              \
+    X(RESET_INJECTED, "reset-injected", "connections reset on the operator's word")
+
+enum ao_counter {
+    AO_COUNT_RESULTS_END = TCPAO_RESULT_COUNT - 1,
+#define AO_COUNTER_ENUM(id, name, text) AO_COUNT_##id,
+    AO_COUNTERS_MORE(AO_COUNTER_ENUM)
+#undef AO_COUNTER_ENUM
+        AO_COUNTERS
+};
+const char *ao_counter_name(unsigned counter);
+const char *ao_counter_text(unsigned counter);
+
+/* ---- Events: what an operator wants to be told; rate-limited by the engine ------------------ */
+
+#define AO_EVENTS(X)                                                                               \
+    X(CONNECTION_OPENING, "connection-opening")                                                    \
+    X(CONNECTION_UP, "connection-up")                                                              \
+    X(CONNECTION_CLOSED, "connection-closed")                                                      \
+    X(KEY_CHANGED, "key-changed") /* current or rnext key moved */                                 \
+    X(KEY_DROPPED, "key-dropped") /* both directions have left a key */                            \
+    X(SEGMENT_REFUSED, "segment-refused")                                                          \
+    X(DOWNGRADE, "downgrade")       /* a connection runs without protection by policy */           \
+    X(NO_HANDSHAKE, "no-handshake") /* a connection older than the engine */                       \
+    X(CHAIN_EXPIRING, "chain-expiring")                                                            \
+    X(CHAIN_EXPIRED, "chain-expired")                                                              \
+    X(CONNECTION_RESTORED, "connection-restored")                                                  \
+    X(CONNECTION_RESET, "connection-reset")
+
+enum ao_event_kind {
+#define AO_EVENT_ENUM(id, name) AO_EVENT_##id,
+    AO_EVENTS(AO_EVENT_ENUM)
+#undef AO_EVENT_ENUM
+        AO_EVENT_COUNT
+};
+const char *ao_event_name(enum ao_event_kind kind);
+
+struct ao_event {
+    enum ao_event_kind kind;
+    struct gh_now now;
+    const char *session; /* policy name */
+    bool has_endpoints;
+    struct tcpao_endpoint local, remote;
+    int counter;    /* reason of SEGMENT_REFUSED, else -1 */
+    char text[256]; /* the story, one sentence, never a secret */
+};
+
+typedef void (*ao_event_fn)(void *ctx, const struct ao_event *event);
+
+/* ---- The engine ----------------------------------------------------------------------------- */
+
+struct ao_engine_settings {
+    uint32_t max_connections;
+    ao_event_fn event; /* may be NULL */
+    void *event_ctx;
+    /* Memory that outlives the process (a mapped file), or NULL: ISNs, SNEs and key numbers of each
+     * connection are kept there, never a secret. ao_engine_memory_size() octets, 8-aligned. */
+    void *memory;
+    size_t memory_len;
+};
+
+size_t ao_engine_memory_size(uint32_t max_connections);
+struct ao_engine *ao_engine_new(const struct ao_engine_settings *s);
+void ao_engine_free(struct ao_engine *e);
+
+/* Replaces all policies. Connections that a policy of the same chain name still covers live on
+ * with the new chain; others are forgotten. The first call after ao_engine_new() also takes over
+ * the connections found in `memory`. Returns false (nothing changed) without memory. */
+bool ao_engine_set_policies(struct ao_engine *e, struct gh_now now, const struct ao_policy *list,
+                            size_t count);
+
+enum ao_way { AO_IN, AO_OUT }; /* from the network to the local stack, or the reverse */
+
+struct ao_packet {
+    enum ao_way way;
+    uint16_t zone;
+    uint32_t mtu;        /* of the interface; 0: unknown */
+    const uint8_t *data; /* IPv4 or IPv6 packet, only read */
+    size_t len;
+};
+
+enum ao_verdict { AO_PASS, AO_DROP, AO_REPLACE };
+
+enum { AO_HEAD_MAX = 512 };
+
+struct ao_result {
+    enum ao_verdict verdict;
+    int counter; /* what it was counted as, or -1 */
+    /* AO_REPLACE: the new packet is head[0, head_len) and then data[tail, len) of the old one. */
+    uint8_t head[AO_HEAD_MAX];
+    size_t head_len;
+    size_t tail;
+};
+
+void ao_engine_packet(struct ao_engine *e, struct gh_now now, const struct ao_packet *packet,
+                      struct ao_result *result);
+
+/* Lifetimes, warnings and forgotten connections. Call when ao_engine_next_deadline() has come. */
+void ao_engine_tick(struct ao_engine *e, struct gh_now now);
+/* When to call ao_engine_tick() next, in monotonic milliseconds. */
+uint64_t ao_engine_next_deadline(const struct ao_engine *e, struct gh_now now);
+
+/* Resets the connections of a session (or only those with this remote address; len 0: all): the
+ * local stack gets a RST with the connection's next incoming packet. Returns how many. */
+size_t ao_engine_reset(struct ao_engine *e, struct gh_now now, const char *session,
+                       const struct gh_addr *remote);
+/* Zeroes counters of one session, or of all (NULL). False: no such session. */
+bool ao_engine_clear(struct ao_engine *e, const char *session);
+
+/* ---- Views, for show and explain ------------------------------------------------------------ */
+
+#define AO_STATES(X)                                                                               \
+    X(SYN_SENT, "syn-sent")                                                                        \
+    X(SYN_RECEIVED, "syn-received")                                                                \
+    X(ESTABLISHED, "established")                                                                  \
+    X(CLOSING, "closing")                                                                          \
+    X(CLOSED, "closed")
+
+enum ao_state {
+#define AO_STATE_ENUM(id, name) AO_STATE_##id,
+    AO_STATES(AO_STATE_ENUM)
+#undef AO_STATE_ENUM
+};
+const char *ao_state_name(enum ao_state state);
+
+struct ao_key_counters {
+    uint64_t good_in, bad_in, out;
+};
+
+struct ao_connection_view {
+    const char *session, *chain_name;
+    uint16_t zone;
+    struct tcpao_endpoint local, remote;
+    enum ao_state state;
+    bool active;     /* we sent the first SYN */
+    bool without_ao; /* allow-without-ao: the peer came without */
+    bool mismatched; /* accept-mismatch: a wrong MAC was let through */
+    bool restored;   /* taken over from an earlier instance */
+    int64_t since;   /* wall time of the state */
+    struct tcpao_conn_state conn;
+    struct tcpao_chain *chain; /* borrowed: valid during the callback */
+    uint64_t segments_in, segments_out, octets_in, octets_out; /* TCP payload octets */
+    const uint64_t *counters;                                  /* [AO_COUNTERS] */
+    int64_t last_event_wall;                                   /* 0: none */
+    const char *last_event;
+};
+
+struct ao_refusal {
+    bool seen;
+    int64_t wall;
+    enum ao_way way;
+    struct tcpao_endpoint local, remote;
+    struct tcpao_option option; /* of the refused segment */
+    uint8_t tcp_flags;
+    char diagnosis[200]; /* which usual suspect fits, or empty */
+};
+
+struct ao_session_view {
+    const struct ao_policy *policy;
+    size_t connections;                /* in the table now */
+    const uint64_t *counters;          /* [AO_COUNTERS] */
+    const struct ao_refusal *refusals; /* [AO_COUNTERS]: the latest of each kind */
+    uint64_t packets_in, packets_out;  /* of any kind, since the policy was loaded */
+    int64_t last_in_wall, last_out_wall;
+    int64_t last_event_wall;
+    const char *last_event;
+    /* [TCPAO_CHAIN_KEYS_MAX] by position in the chain: tcpao_chain_at(policy->chain, i) */
+    const struct ao_key_counters *keys;
+};
+
+typedef void (*ao_connection_fn)(void *ctx, const struct ao_connection_view *view);
+typedef void (*ao_session_fn)(void *ctx, const struct ao_session_view *view);
+
+void ao_engine_each_connection(const struct ao_engine *e, ao_connection_fn fn, void *ctx);
+void ao_engine_each_session(const struct ao_engine *e, ao_session_fn fn, void *ctx);
+const uint64_t *ao_engine_counters(const struct ao_engine *e); /* [AO_COUNTERS], whole engine */
+
+#endif
