@@ -33,12 +33,16 @@ struct ao_policy {
     const char *chain_name;    /* copied */
     struct tcpao_chain *chain; /* the engine takes its own reference */
     uint16_t zone;             /* network namespace and VRF, as numbered by the shell */
+    const char *zone_name;     /* copied; tells zones apart across restarts. NULL: "" */
     struct gh_prefix peer;
     struct gh_prefix local; /* addr.len 0: any */
     uint16_t port;
     enum ao_direction direction;
     enum ao_mode mode;
     bool accept_icmp;
+    /* Seconds before the chain's last key ends at which to warn, descending. Copied. */
+    const int64_t *warn_before;
+    size_t warn_count;
 };
 
 /* Why a packet was dropped or passed: the counters of a session, of a connection and of the whole
@@ -49,6 +53,7 @@ struct ao_policy {
     X(RECEIVED_UNSIGNED, "received-unsigned", "segments accepted without it (allow-without-ao)")   \
     X(MISMATCH_ACCEPTED, "mismatch-accepted", "wrong MACs let through (accept-mismatch)")          \
     X(NO_CONNECTION, "no-connection", "segments of a connection whose handshake was not seen")     \
+    X(UNEXPECTED_AO, "unexpected-ao", "the option on a connection that came up without it")        \
     X(REFUSED_DIRECTION, "refused-direction", "SYNs against the configured direction")             \
     X(ICMP_IGNORED, "icmp-ignored", "ICMP errors ignored (RFC 5925 7.8)")                          \
     X(TABLE_FULL, "table-full", "no room for another connection")                                  \
