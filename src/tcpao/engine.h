@@ -102,7 +102,7 @@ struct ao_event {
     bool has_endpoints;
     struct tcpao_endpoint local, remote;
     int counter;    /* reason of SEGMENT_REFUSED, else -1 */
-    char text[256]; /* the story, one sentence, never a secret */
+    char text[384]; /* the story, one sentence, never a secret */
 };
 
 typedef void (*ao_event_fn)(void *ctx, const struct ao_event *event);

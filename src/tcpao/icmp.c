@@ -1,0 +1,115 @@
+/*
+ * RFC 5925 7.8: ICMP hard errors for protected connections are ignored.
+ *
+ * What passes is the error that a policy accepts, and ICMPv6 "packet too big" whose quoted sequence
+ * number the connection really has in flight; its MTU is lowered by the option's size, which the
+ * local stack does not know of.
+ */
+#include "tcpao/engine_priv.h"
+
+#include "wire/checksum.h"
+#include "wire/rd.h"
+#include "wire/wr.h"
+
+enum { V4_UNREACHABLE = 3, V4_FRAG_NEEDED = 4, V6_UNREACHABLE = 1, V6_TOO_BIG = 2 };
+enum { MAX_IN_FLIGHT = 1 << 30 };
+
+static bool is_hard_error(const struct ao_transit *t, const struct gh_icmp_error *e)
+{
+    if (t->ip.version == 4)
+        return e->type == V4_UNREACHABLE && e->code >= 2 && e->code <= 4;
+    return e->type == V6_UNREACHABLE && (e->code == 1 || e->code == 4);
+}
+
+static bool is_too_big(const struct ao_transit *t, const struct gh_icmp_error *e)
+{
+    return t->ip.version == 4 ? e->type == V4_UNREACHABLE && e->code == V4_FRAG_NEEDED
+                              : e->type == V6_TOO_BIG;
+}
+
+static bool in_flight(const struct ao_connection *c, uint32_t seq)
+{
+    struct tcpao_conn_state state;
+    uint64_t at;
+
+    tcpao_conn_export(c->conn, &state);
+    return tcpao_sne_extend(&state.snd, seq, &at) && at <= state.snd.highest &&
+           state.snd.highest - at < MAX_IN_FLIGHT;
+}
+
+/* "Packet too big" with room for the option taken off its MTU. */
+static void lower_mtu(struct ao_transit *t, uint32_t mtu)
+{
+    struct gh_wr w = gh_wr_make(t->result->head, sizeof(t->result->head));
+    size_t icmp = t->ip.header_len, at = icmp + (t->ip.version == 4 ? 6u : 4u);
+    size_t copied = icmp + 8;
+    struct gh_rd r = gh_rd_make(t->packet->data + icmp, t->ip.l4_len);
+    uint32_t lower = mtu - t->session->option_space;
+    uint32_t sum;
+    uint16_t old;
+
+    gh_rd_skip(&r, 2);
+    old = gh_rd_u16(&r);
+    if (mtu <= t->session->option_space || r.bad || copied > t->packet->len) {
+        ao_refuse(t, AO_COUNT_NOT_TCP);
+        return;
+    }
+    sum = (uint16_t)~old + (uint32_t)(uint16_t) ~(mtu >> 16) + (uint16_t)~mtu + (lower >> 16) +
+          (lower & 0xffff);
+    gh_wr_bytes(&w, t->packet->data, copied);
+    if (t->ip.version == 4)
+        gh_wr_put_u16(&w, at, lower);
+    else
+        gh_wr_put_u32(&w, at, lower);
+    gh_wr_put_u16(&w, icmp + 2, gh_sum_fold(sum));
+    if (!gh_wr_ok(&w)) {
+        ao_refuse(t, AO_COUNT_NOT_TCP);
+        return;
+    }
+    t->result->verdict = AO_REPLACE;
+    t->result->head_len = w.len;
+    t->result->tail = copied;
+}
+
+static bool synchronized(const struct ao_connection *c)
+{
+    return c->state == AO_STATE_ESTABLISHED || c->state == AO_STATE_CLOSING ||
+           c->state == AO_STATE_CLOSED;
+}
+
+static struct tcpao_endpoint endpoint_of(const struct gh_addr *addr, uint16_t port)
+{
+    struct tcpao_endpoint end = {.addr_len = addr->len, .port = port};
+
+    for (uint8_t i = 0; i < addr->len; i++)
+        end.addr[i] = addr->octets[i];
+    return end;
+}
+
+void ao_icmp(struct ao_transit *t)
+{
+    struct ao_connection *c;
+    struct gh_icmp_error error;
+
+    t->result->verdict = AO_PASS;
+    if (t->packet->way != AO_IN ||
+        gh_icmp_embedded(t->ip.version, t->packet->data + t->ip.header_len, t->ip.l4_len, &error) !=
+            GH_IP_OK ||
+        error.protocol != GH_IP_TCP || (!is_hard_error(t, &error) && !is_too_big(t, &error)))
+        return;
+    t->local = endpoint_of(&error.src, error.src_port);
+    t->remote = endpoint_of(&error.dst, error.dst_port);
+    c = ao_table_find(t->engine, t->packet->zone, &t->local, &t->remote);
+    if (c == NULL || c->without_ao || !synchronized(c))
+        return;
+    t->connection = c;
+    t->session = c->session;
+    if (is_hard_error(t, &error) && !t->session->policy.accept_icmp) {
+        ao_refuse(t, AO_COUNT_ICMP_IGNORED);
+    } else if (is_too_big(t, &error)) {
+        if (in_flight(c, error.seq))
+            lower_mtu(t, error.mtu);
+        else
+            ao_refuse(t, AO_COUNT_ICMP_IGNORED);
+    }
+}
