@@ -1,0 +1,55 @@
+# A thin front for meson. `make` builds into build/; what installs packages or makes network
+# namespaces (demo, check, bench, soak) needs root.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+ROOT = @[ "$$(id -u)" = 0 ] || { echo "make $@: run with sudo"; exit 1; }
+
+.PHONY: all check demo bench soak labkernel install deb clean format
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	tools/install-deps build
+	meson setup --prefix $(PREFIX) $(BUILD)
+
+check:
+	$(ROOT)
+	tools/install-deps check
+	tools/bird-newer
+	tools/labkernel
+	tests/run
+
+demo:
+	$(ROOT)
+	tools/install-deps demo
+	$(MAKE) --no-print-directory all
+	tests/demo/run
+
+bench:
+	$(ROOT)
+	tools/install-deps demo
+	$(MAKE) --no-print-directory all
+	tests/bench/run
+
+soak:
+	$(ROOT)
+	tools/install-deps check
+	$(MAKE) --no-print-directory all
+	tests/soak/run
+
+labkernel:
+	tools/labkernel
+
+install: all
+	meson install -C $(BUILD) --no-rebuild
+
+deb:
+	tools/make-deb
+
+clean:
+	rm -rf build build-clang build-asan build-fuzz build-deb
+
+format:
+	find src include tests -name '*.[ch]' -print0 | xargs -0 clang-format -i
