@@ -1,0 +1,72 @@
+/*
+ * The pieces that answers are made of, shared by the files of src/control. Not for others.
+ */
+#ifndef GH_CONTROL_ANSWER_H
+#define GH_CONTROL_ANSWER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "config/config.h"
+#include "control/control.h"
+#include "tcpao/engine.h"
+
+/* ---- Values (json.c): new references; a set with NULL leaves the field out ------------------ */
+
+json_t *gh_json_text(const char *text); /* null for NULL; octets that are not UTF-8 become '?' */
+json_t *gh_json_time(int64_t wall);
+json_t *gh_json_past(int64_t wall); /* null for 0: it never happened */
+json_t *gh_json_endpoint(const struct tcpao_endpoint *e);
+json_t *gh_json_prefix(const struct gh_prefix *p);
+/* {"name": n, …}; zero ones are left out unless `all`. */
+json_t *gh_json_counters(const uint64_t *counters, bool all);
+json_t *gh_json_key_counters(const struct tcpao_chain *chain, const struct ao_key_counters *keys);
+/* {"kind":…,"text":…} */
+json_t *gh_json_warning(const char *kind, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+bool gh_counter_is_drop(unsigned counter);
+
+/* ---- What a request is about (target.c) ----------------------------------------------------- */
+
+/* All sessions, one by name, or those that cover a peer's address. */
+struct gh_target {
+    const char *name; /* NULL: any */
+    bool has_peer;
+    struct gh_addr peer;
+};
+
+/* From "name" (a session's name or else an address) and "peer" (an address). False: *refusal. */
+bool gh_target_parse(const struct gh_config *config, const json_t *request, bool needed,
+                     struct gh_target *out, json_t **refusal);
+bool gh_target_covers(const struct gh_target *t, const struct gh_session *s);
+bool gh_target_is_remote(const struct gh_target *t, const struct tcpao_endpoint *remote);
+
+/* ---- Answers: one function an op ------------------------------------------------------------ */
+
+/* Objects by session name; "connections" filled. */
+json_t *gh_sessions_collect(const struct gh_control_view *view, struct gh_now now,
+                            const struct gh_target *target, bool detail);
+json_t *gh_session_from_config(const struct gh_config *config, const struct gh_session *s);
+json_t *gh_connection_json(const struct ao_connection_view *c, struct gh_now now, bool detail);
+/* "expiring", "expired", … of a chain: appended to an array. */
+void gh_chain_warnings(const struct gh_key_chain *chain, int64_t now, json_t *warnings);
+
+const char *gh_mode_name(enum gh_mode mode);
+const char *gh_direction_name(enum gh_direction direction);
+
+json_t *gh_show_key_chain(const struct gh_control_view *view, struct gh_now now,
+                          const json_t *request);
+json_t *gh_show_session(const struct gh_control_view *view, struct gh_now now,
+                        const json_t *request);
+json_t *gh_show_counters(const struct gh_control_view *view, struct gh_now now,
+                         const json_t *request);
+json_t *gh_show_status(const struct gh_control_view *view, struct gh_now now,
+                       const json_t *request);
+json_t *gh_show_configuration(const struct gh_control_view *view, struct gh_now now,
+                              const json_t *request);
+json_t *gh_show_explanation(const struct gh_control_view *view, struct gh_now now,
+                            const json_t *request);
+
+#endif

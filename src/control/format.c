@@ -1,0 +1,58 @@
+#include "control/format.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/addr.h"
+
+const char *gh_endpoint_format(const struct tcpao_endpoint *e, char buf[GH_ENDPOINT_TEXT])
+{
+    struct gh_addr a = gh_addr_from(e->addr, e->addr_len);
+    char text[GH_ADDR_TEXT];
+
+    gh_addr_format(&a, text);
+    if (a.len == 16)
+        snprintf(buf, GH_ENDPOINT_TEXT, "[%s]:%u", text, e->port);
+    else
+        snprintf(buf, GH_ENDPOINT_TEXT, "%s:%u", text, e->port);
+    return buf;
+}
+
+const char *gh_duration_format(int64_t seconds, char buf[GH_DURATION_TEXT])
+{
+    static const struct {
+        int64_t seconds;
+        const char *name;
+    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+    size_t u = 0;
+    int64_t rest;
+
+    if (seconds < 0)
+        seconds = 0;
+    while (u < 3 && seconds < units[u].seconds)
+        u++;
+    rest = u < 3 ? seconds % units[u].seconds / units[u + 1].seconds : 0;
+    if (rest > 0)
+        snprintf(buf, GH_DURATION_TEXT, "%" PRId64 " %s %" PRId64 " %s", seconds / units[u].seconds,
+                 units[u].name, rest, units[u + 1].name);
+    else
+        snprintf(buf, GH_DURATION_TEXT, "%" PRId64 " %s", seconds / units[u].seconds,
+                 units[u].name);
+    return buf;
+}
+
+const char *gh_tcp_flags_format(uint8_t flags, char buf[GH_FLAGS_TEXT])
+{
+    static const char *const names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
+    size_t n = 0;
+
+    buf[0] = '\0';
+    for (unsigned bit = 0; bit < 8; bit++) {
+        if ((flags & (1u << bit)) != 0)
+            n += (size_t)snprintf(buf + n, GH_FLAGS_TEXT - n, "%s%s", n > 0 ? "+" : "", names[bit]);
+    }
+    if (n == 0)
+        snprintf(buf, GH_FLAGS_TEXT, "none");
+    return buf;
+}
