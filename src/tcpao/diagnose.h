@@ -5,11 +5,16 @@
  * an address that NAT changed all look like a wrong key from outside. Given the segment, the
  * chain and the ISNs this tries each and names the one whose MAC fits. The engine calls it (rarely,
  * rate-limited) and verify-pcap per failing segment. Pure.
+ *
+ * Work is bounded: at most AO_DIAGNOSE_TRIALS MACs over the segment, whatever the chain and the
+ * suspects hold.
  */
 #ifndef GH_TCPAO_DIAGNOSE_H
 #define GH_TCPAO_DIAGNOSE_H
 
 #include "tcpao.h"
+
+enum { AO_DIAGNOSE_TRIALS = 600 };
 
 /* What was refused. Endpoints as on the wire: src sent it. */
 struct ao_specimen {
