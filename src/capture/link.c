@@ -4,11 +4,6 @@
 
 #include "wire/rd.h"
 
-/* libpcap has no names for these outside its savefile code. */
-#ifndef DLT_LINUX_SLL2
-#define DLT_LINUX_SLL2 276
-#endif
-
 enum {
     ETHERTYPE_IPV4 = 0x0800,
     ETHERTYPE_VLAN = 0x8100,
