@@ -122,7 +122,7 @@ static bool squeeze(const char *name, char *out, size_t size)
     return true;
 }
 
-/* "96" and "128" are bits; up to 32 they are octets, as in IOS XR's HMAC-SHA1-12. */
+/* "96" and "128" are bits; below 32 they are octets, as in IOS XR's HMAC-SHA1-12. */
 static bool parse_length(const char *digits, enum tcpao_alg alg, unsigned *mac_len)
 {
     unsigned long n;
@@ -135,9 +135,9 @@ static bool parse_length(const char *digits, enum tcpao_alg alg, unsigned *mac_l
     if (!isdigit((unsigned char)*digits) || strlen(digits) > 3)
         return false;
     n = strtoul(digits, &end, 10);
-    if (*end != '\0' || (n > TCPAO_MAC_MAX && n % 8 != 0))
+    if (*end != '\0' || (n >= 8 * TCPAO_MAC_MIN && n % 8 != 0))
         return false;
-    *mac_len = (unsigned)(n > TCPAO_MAC_MAX ? n / 8 : n);
+    *mac_len = (unsigned)(n >= 8 * TCPAO_MAC_MIN ? n / 8 : n);
     return *mac_len >= TCPAO_MAC_MIN && *mac_len <= tcpao_mac_len_max(alg);
 }
 

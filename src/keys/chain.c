@@ -112,9 +112,11 @@ static bool is_empty(struct tcpao_lifetime l)
 
 bool tcpao_lifetime_includes(struct tcpao_lifetime l, int64_t t, uint32_t tolerance)
 {
+    int64_t until = later(l.until, tolerance);
+
     if (is_empty(l) || t < earlier(l.from, tolerance))
         return false;
-    return l.until == TCPAO_TIME_MAX || t < later(l.until, tolerance);
+    return until == TCPAO_TIME_MAX || t < until;
 }
 
 static bool overlap(struct tcpao_lifetime a, struct tcpao_lifetime b)
