@@ -77,6 +77,15 @@ def newer_bird():
 
 
 @pytest.fixture(scope="session")
+def ao_preload(tmp_path_factory):
+    """ao_preload.c built: for the environment of a BIRD inside a guest (LD_PRELOAD)."""
+    library = tmp_path_factory.mktemp("preload") / "ao_preload.so"
+    source = os.path.join(os.path.dirname(__file__), "ao_preload.c")
+    netns.run(["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-o", library, source])
+    return str(library)
+
+
+@pytest.fixture(scope="session")
 def build_dir():
     """The directory with gatehoused and gatectl: $GATEHOUSE_BUILD, else build/."""
     return os.environ.get("GATEHOUSE_BUILD") or os.path.join(CHECKOUT, "build")

@@ -29,7 +29,10 @@ def session_name(peer):
 
 
 class Bird(BgpDaemon):
-    """programs: the directory of bird and birdc. Dynamic peers make sessions dyn1, dyn2, …"""
+    """programs: the directory of bird and birdc; env: more environment, e.g. LD_PRELOAD.
+
+    Dynamic peers make sessions called dyn1, dyn2, …
+    """
 
     kind = "bird"
 
@@ -111,11 +114,10 @@ class Bird(BgpDaemon):
         return self.birdc(f"show protocols all {session_name(peer)}")
 
     def ao_keys(self, peer):
-        """(Current key, RNext key) of a TCP-AO session, each as "send/recv" ids."""
+        """(send id of the Current key, recv id of the RNext key) of a TCP-AO session."""
         text = self.details(peer)
-        current = re.search(r"Current key:\s+(\S+)", text)
-        rnext = re.search(r"RNext key:\s+(\S+)", text)
-        return (current.group(1) if current else None, rnext.group(1) if rnext else None)
+        found = [re.search(rf"{name} key:\s+(\d+)", text) for name in ("Current", "RNext")]
+        return tuple(int(match.group(1)) if match else None for match in found)
 
     def flaps(self, peer):
         name = peer if peer.startswith("dyn") else session_name(peer)

@@ -1,0 +1,151 @@
+"""Gatehouse inside a namespace (or a guest): its configuration, its daemon, its gatectl.
+
+    chain = key_chain("core", [Key(1, "secret", send_id=3, recv_id=8)])
+    gatehouse = Gatehouse(a, build_dir, chain + tcp_ao("upstream", "10.77.0.2", "core"))
+    gatehouse.start()
+    gatehouse.wait_up("upstream")
+    gatehouse.session("upstream")["connections"][0]
+"""
+
+import dataclasses
+import json
+import os
+import signal
+
+from wait import wait_for
+
+
+@dataclasses.dataclass
+class Key:
+    """One key of a chain; options: more of its lines, as {"send-lifetime": "…", …}."""
+
+    number: int
+    secret: str
+    send_id: int
+    recv_id: int
+    algorithm: str = "hmac-sha-1-96"
+    include_tcp_options: bool = None
+    options: dict = dataclasses.field(default_factory=dict)
+
+    def swapped(self):
+        """The same key as the other end writes it."""
+        return dataclasses.replace(self, send_id=self.recv_id, recv_id=self.send_id)
+
+
+def _value(value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else f"\"{value}\""
+
+
+def _block(head, options, inner=()):
+    lines = [f"{head} {{", *(f"    {k} = {_value(v)}" for k, v in options.items() if v is not None)]
+    lines += [f"    {line}" for block in inner for line in block.splitlines()]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def key_chain(name, keys, **options):
+    blocks = [_block(f"key {k.number}", {
+        "send-id": k.send_id, "recv-id": k.recv_id, "algorithm": k.algorithm, "secret": k.secret,
+        "include-tcp-options": k.include_tcp_options, **k.options}) for k in keys]
+    return _block(f"key-chain \"{name}\"", {k.replace("_", "-"): v for k, v in options.items()}, blocks)
+
+
+def tcp_ao(name, peer, chain, **options):
+    """One protected session; options: local, port, direction, mode, netns, vrf, …"""
+    options = {k.replace("_", "-"): v for k, v in options.items()}
+    return _block(f"tcp-ao \"{name}\"", {"peer": peer, "key-chain": chain, **options})
+
+
+class Gatehouse:
+    """gatehoused with a run directory of its own, and gatectl asking it."""
+
+    def __init__(self, host, build_dir, config, name="gatehouse"):
+        self.host = host
+        self.daemon = os.path.join(build_dir, "gatehoused")
+        self.ctl = os.path.join(build_dir, "gatectl")
+        self.dir = host.directory(name)
+        self.run_dir = os.path.join(self.dir, "run")
+        self.config_file = os.path.join(self.dir, "gatehouse.conf")
+        self.log = os.path.join(self.dir, "log")
+        self.process = None
+        self.configure(config)
+
+    def configure(self, config):
+        """Writes a new configuration; reload() puts it in force."""
+        with open(self.config_file, "w", encoding="utf-8") as file:
+            file.write(config)
+        os.chmod(self.config_file, 0o600)
+
+    def start(self, wait=True):
+        self.process = self.host.spawn(
+            [self.daemon, "-f", "-c", self.config_file, "-r", self.run_dir], self.log)
+        if wait:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self, timeout=15):
+        wait_for(lambda: self.answers() or not self.process.alive(), timeout,
+                 lambda: f"gatehoused answers\n{self.tail()}")
+        assert self.process.alive(), f"gatehoused ended at once:\n{self.tail()}"
+
+    def gatectl(self, *words, check=True):
+        """gatectl's process: .returncode, .stdout, .stderr."""
+        return self.host.run([self.ctl, "-s", os.path.join(self.run_dir, "control.sock"), *words],
+                             check=check)
+
+    def ask(self, *words):
+        """The answer to a command as gatectl --json prints it."""
+        return json.loads(self.gatectl(*words, "--json").stdout)
+
+    def answers(self):
+        return self.gatectl("show", "status", check=False).returncode == 0
+
+    def sessions(self):
+        return {s["name"]: s for s in self.ask("show", "tcp-ao", "session", "detail")["sessions"]}
+
+    def session(self, name):
+        return self.sessions()[name]
+
+    def counters(self, name):
+        """All counters of a session by name, zeros included."""
+        return self.session(name)["counters"]
+
+    def wait_up(self, name, timeout=30):
+        wait_for(lambda: self.session(name)["state"] == "up", timeout,
+                 lambda: f"session {name} is up\n{self.gatectl('explain', name).stdout}"
+                         f"{self.tail()}")
+
+    def explain(self, peer):
+        return self.ask("explain", peer)
+
+    def reload(self):
+        self.gatectl("reload")
+
+    def processes(self):
+        """The process ids of the daemon and its children by role: {"parent": 1, "ao": 2, …}."""
+        found = {"parent": self.process.pid}
+        for line in self.host.run(["ps", "-eo", "pid=,ppid=,args="]).stdout.splitlines():
+            pid, ppid, args = line.split(None, 2)
+            if int(ppid) == self.process.pid:
+                found[args.split()[-1].strip("-:()")] = int(pid)
+        return found
+
+    def kill(self, role="parent"):
+        """kill -9 of one process."""
+        self.host.run(["kill", "-9", self.processes()[role]])
+        if role == "parent":
+            self.process.wait()
+
+    def stop(self):
+        """An orderly end."""
+        if self.process:
+            self.process.signal(signal.SIGTERM)
+            self.process.wait()
+
+    def tail(self, lines=30):
+        try:
+            with open(self.log, encoding="utf-8", errors="replace") as file:
+                return "".join(file.readlines()[-lines:])
+        except FileNotFoundError:
+            return ""
