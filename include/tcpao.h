@@ -40,7 +40,8 @@ enum tcpao_limits {
     TCPAO_CHAIN_KEYS_MAX = 64, /* MKTs in one chain */
     TCPAO_TCP_HEADER_MIN = 20,
     TCPAO_TCP_HEADER_MAX = 60,
-    TCPAO_DEFAULT_TOLERANCE = 3600 /* seconds, as in Junos */
+    TCPAO_DEFAULT_TOLERANCE = 3600, /* seconds, as in Junos */
+    TCPAO_DRAIN = 120 /* seconds (RFC 9293's MSL) that late segments of an old key may take */
 };
 
 /* ---- Algorithms (RFC 5926, and HMAC-SHA-256 as vendors and Linux do it) -------------------- */
@@ -276,6 +277,7 @@ struct tcpao_conn_state {
     bool last_recv_known; /* the MKT that the peer's latest good segment used */
     uint32_t last_recv_key;
     uint8_t last_keyid, last_rnext; /* octets of the latest good segment (RFC 5925 7.1) */
+    int64_t last_recv_since;        /* when the peer began to use last_recv_key */
 };
 
 /* Takes a reference to the chain. NULL: no memory. */
@@ -298,7 +300,8 @@ TCPAO_API void tcpao_conn_import(struct tcpao_conn *c, const struct tcpao_conn_s
  *
  * The connection learns from its own segments: a SYN sets the local ISN (and starts a new life of
  * the connection), a SYN-ACK sets both (the remote from its ACK number).
- * Errors: NO_SEND_KEY, NO_SPACE, ISN_UNKNOWN, MD5_CLASH, MALFORMED, CRYPTO_FAILED.
+ * Errors: NO_SEND_KEY, NO_SPACE, ISN_UNKNOWN, MD5_CLASH, DUPLICATE_OPTION (there is one already),
+ * OLD_SEQUENCE, MALFORMED, CRYPTO_FAILED; the connection is then as before.
  */
 TCPAO_API enum tcpao_result tcpao_conn_sign(struct tcpao_conn *c, int64_t now, const uint8_t *hdr,
                                             size_t hdr_len, const uint8_t *payload,
@@ -323,7 +326,7 @@ TCPAO_API enum tcpao_result tcpao_conn_verify(struct tcpao_conn *c, int64_t now,
                                               size_t hdr_len, const uint8_t *payload,
                                               size_t payload_len, struct tcpao_seen *seen);
 
-/* Verifies a SYN without ACK from remote to local: needs no connection, allocates nothing. */
+/* Verifies a SYN without ACK from remote to local: needs no connection and remembers nothing. */
 TCPAO_API enum tcpao_result tcpao_verify_syn(const struct tcpao_chain *chain,
                                              const struct tcpao_endpoint *local,
                                              const struct tcpao_endpoint *remote, int64_t now,
@@ -333,7 +336,8 @@ TCPAO_API enum tcpao_result tcpao_verify_syn(const struct tcpao_chain *chain,
 
 /* Tells a connection of a verified SYN: remote ISN, and which keys its SYN-ACK uses (current: the
  * MKT whose SendID is the SYN's RNextKeyID; rnext: the MKT of its KeyID). For a passive open and
- * for a simultaneous open (the local ISN then stays). */
+ * for a simultaneous open (the local ISN then stays). A SYN can be replayed, so one that meets a
+ * connection with both ISNs takes effect only when a SYN-ACK that answers it is signed. */
 TCPAO_API void tcpao_conn_accept_syn(struct tcpao_conn *c, int64_t now, uint32_t seq,
                                      const struct tcpao_seen *seen);
 
@@ -343,6 +347,13 @@ TCPAO_API void tcpao_conn_accept_syn(struct tcpao_conn *c, int64_t now, uint32_t
  * tcpao_chain_next_change() so that status is true without traffic. Returns true if one moved.
  */
 TCPAO_API bool tcpao_conn_tick(struct tcpao_conn *c, int64_t now);
+
+/*
+ * Would a segment signed with this key be accepted at `now`? An old key is while its accept
+ * lifetime, widened by the tolerance, lasts; but when that lifetime itself is over and both
+ * directions have used another key for TCPAO_DRAIN seconds, it no longer is.
+ */
+TCPAO_API bool tcpao_conn_accepts(const struct tcpao_conn *c, uint32_t key_number, int64_t now);
 
 #ifdef __cplusplus
 }
