@@ -200,11 +200,6 @@ static void explain(struct cap_verifier *v, struct cap_connection *c, struct cap
 static void judge_signed(struct cap_verifier *v, struct cap_connection *c, struct cap_segment *seg,
                          const struct cap_work *w, int from)
 {
-    if (seg->option.md5) {
-        seg->verdict = CAP_MALFORMED;
-        cap_note(seg, "TCP-MD5 and TCP-AO in one segment (RFC 5925 8)");
-        return;
-    }
     seg->verdict =
         c->matches.count == 0 ? CAP_NO_SESSION : cap_try_matches(v->chains, c, seg, w, from);
     if (seg->verdict == CAP_BAD && !w->isns_known) {

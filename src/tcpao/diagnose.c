@@ -342,7 +342,10 @@ static void say_ids(struct doctor *d, const struct tcpao_mkt *k, enum id_match m
     const char *crossed = d->s->from_peer ? "send-id" : "recv-id";
 
     if (match == ID_OURS && d->text[0] == '\0')
-        say(d, "the MAC is right for key %u as configured: check its lifetimes and the clocks",
+        say(d,
+            "key %u makes this MAC as configured: the fault is elsewhere (its lifetimes, the "
+            "clocks, "
+            "which session the flow belongs to)",
             k->number);
     else if (match == ID_CROSSED)
         say(d,
