@@ -29,6 +29,7 @@ struct gh_key {
     struct tcpao_mkt mkt; /* mkt.secret points into `secret` */
     struct gh_secret secret;
     char *secret_source; /* "file /etc/…", "credential NAME", "inline": for show and errors */
+    bool secret_hex;     /* the file or credential holds hexadecimal digits */
     bool send_set;       /* a send lifetime (or start-time) was written */
     bool accept_set;     /* an accept lifetime was written; else it follows send */
     int line;
@@ -128,7 +129,8 @@ void gh_config_print(const struct gh_config *c, FILE *out);
 void gh_config_check_change(const struct gh_config *current, const struct gh_config *next,
                             int64_t now, struct gh_problems *problems);
 
-/* A protocol chain with all the keys of a configured one. NULL: no memory. */
+/* A protocol chain with all the keys of a configured one. NULL: no memory, or a key without a
+ * secret because the configuration was loaded with skip_secrets. */
 struct tcpao_chain *gh_key_chain_build(const struct gh_key_chain *k);
 
 #endif

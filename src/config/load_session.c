@@ -1,0 +1,251 @@
+/*
+ * `tcp-ao NAME { … }`: which sessions are protected, and how.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/alloc.h"
+#include "config/schema.h"
+
+enum { DESCRIPTION_MAX = 1024, DEFAULT_PORT = 179, DEVICE_NAME_MAX = 15, NETNS_NAME_MAX = 255 };
+
+enum {
+    SESSION_DESCRIPTION,
+    SESSION_PEER,
+    SESSION_LOCAL,
+    SESSION_PORT,
+    SESSION_DIRECTION,
+    SESSION_MODE,
+    SESSION_NETNS,
+    SESSION_VRF,
+    SESSION_ACCEPT_ICMP,
+    SESSION_KEY_CHAIN,
+    SESSION_ITEMS
+};
+
+static const struct gh_item session_items[SESSION_ITEMS] = {
+    [SESSION_DESCRIPTION] = {"description", GH_ITEM_VALUE},
+    [SESSION_PEER] = {"peer", GH_ITEM_VALUE},
+    [SESSION_LOCAL] = {"local", GH_ITEM_VALUE},
+    [SESSION_PORT] = {"port", GH_ITEM_VALUE},
+    [SESSION_DIRECTION] = {"direction", GH_ITEM_VALUE},
+    [SESSION_MODE] = {"mode", GH_ITEM_VALUE},
+    [SESSION_NETNS] = {"netns", GH_ITEM_VALUE},
+    [SESSION_VRF] = {"vrf", GH_ITEM_VALUE},
+    [SESSION_ACCEPT_ICMP] = {"accept-icmp", GH_ITEM_VALUE},
+    [SESSION_KEY_CHAIN] = {"key-chain", GH_ITEM_VALUE},
+};
+
+/* ---- Addresses ---- */
+
+/* The host, and the prefix with the host bits cleared, of a text such as 192.0.2.1/24. */
+static char *prefix_remedy(const char *text)
+{
+    char host[GH_ADDR_TEXT], cleared[GH_PREFIX_TEXT];
+    const char *slash = strchr(text, '/');
+    struct gh_prefix p;
+    char *end;
+    unsigned long bits;
+
+    if (slash == NULL || (size_t)(slash - text) >= sizeof(host))
+        return NULL;
+    memcpy(host, text, (size_t)(slash - text));
+    host[slash - text] = '\0';
+    if (!gh_addr_parse(host, &p.addr))
+        return NULL;
+    bits = strtoul(slash + 1, &end, 10);
+    if (*end != '\0' || end == slash + 1 || bits > p.addr.len * 8u)
+        return gh_config_asprintf("a prefix length here is 0 to %u", p.addr.len * 8u);
+    p.bits = (uint8_t)bits;
+    for (unsigned bit = p.bits; bit < p.addr.len * 8u; bit++)
+        p.addr.octets[bit / 8] &= (uint8_t) ~(0x80u >> (bit % 8));
+    return gh_config_asprintf("write %s for the network or %s for the host",
+                              gh_prefix_format(&p, cleared), host);
+}
+
+/* Addresses that no TCP session can have. */
+static const char *impossible(const struct gh_prefix *p)
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    const uint8_t *o = p->addr.octets;
+    bool v4 = p->addr.len == 4;
+    struct gh_prefix zero = {.addr = {.len = p->addr.len}, .bits = (uint8_t)(p->addr.len * 8)};
+
+    if ((v4 && o[0] >= 224 && p->bits >= 4) || (!v4 && o[0] == 0xff && p->bits >= 8))
+        return "a multicast or reserved address has no TCP sessions";
+    if (!v4 && p->bits >= 96 && memcmp(o, mapped, sizeof(mapped)) == 0)
+        return "an IPv4 address mapped into IPv6 does not appear on the wire; write it as IPv4";
+    if (gh_prefix_is_host(p) && gh_addr_equal(&p->addr, &zero.addr))
+        return "this is not the address of a host";
+    return NULL;
+}
+
+static bool read_prefix(struct gh_loader *l, const struct gh_node *n, struct gh_prefix *out)
+{
+    const char *why;
+    char *remedy;
+
+    if (n == NULL)
+        return false;
+    if (!gh_prefix_parse(n->values[0], out)) {
+        remedy = prefix_remedy(n->values[0]);
+        gh_load_error(l, n->line, "address",
+                      remedy != NULL ? remedy
+                                     : "write such as 192.0.2.2, 2001:db8::2 or 192.0.2.0/24",
+                      "\"%s\" is not an address or prefix", n->name);
+        free(remedy);
+        return false;
+    }
+    why = impossible(out);
+    if (why != NULL)
+        gh_load_error(l, n->line, "address", NULL, "\"%s\": %s", n->name, why);
+    return true;
+}
+
+static void read_addresses(struct gh_loader *l, const struct gh_node **got, struct gh_session *s)
+{
+    bool peer = read_prefix(l, got[SESSION_PEER], &s->peer);
+    bool local = read_prefix(l, got[SESSION_LOCAL], &s->local);
+
+    if (got[SESSION_PEER] == NULL)
+        gh_load_error(l, s->line, "missing-option", "add peer = ADDRESS or PREFIX",
+                      "the session \"%s\" has no \"peer\"", s->name);
+    if (peer && local && s->peer.addr.len != s->local.addr.len)
+        gh_load_error(l, got[SESSION_LOCAL]->line, "address", "write both as IPv4 or both as IPv6",
+                      "\"peer\" and \"local\" are of different address families");
+}
+
+/* ---- Other options ---- */
+
+static void read_mode(struct gh_loader *l, const struct gh_node *n, struct gh_session *s)
+{
+    static const char *const modes[] = {"required", "allow-without-ao", "accept-mismatch", NULL};
+    unsigned mode = GH_REQUIRED;
+
+    gh_node_choice(l, n, modes, &mode);
+    s->mode = (enum gh_mode)mode;
+    if (s->mode == GH_ALLOW_WITHOUT_AO)
+        gh_load_warning(l, n->line, "allow-without-ao", "set mode = required when the peer has it",
+                        "the session \"%s\" COMES UP WITHOUT TCP-AO if the peer has none", s->name);
+    if (s->mode == GH_ACCEPT_MISMATCH)
+        gh_load_warning(l, n->line, "accept-mismatch", "set mode = required as soon as you can",
+                        "the session \"%s\" ACCEPTS SEGMENTS WITH A WRONG MAC: it is not protected",
+                        s->name);
+}
+
+static void read_chain_reference(struct gh_loader *l, const struct gh_node *n, struct gh_session *s)
+{
+    const struct gh_config *c = l->config;
+    const char **names, *near;
+    char *remedy;
+
+    if (n == NULL) {
+        gh_load_error(l, s->line, "missing-option", "add key-chain = NAME",
+                      "the session \"%s\" has no \"key-chain\"", s->name);
+        return;
+    }
+    for (s->chain = 0; s->chain < c->chain_count; s->chain++) {
+        if (strcmp(c->chains[s->chain].name, n->values[0]) == 0)
+            return;
+    }
+    names = gh_config_alloc(c->chain_count + 1, sizeof(*names));
+    for (size_t i = 0; i < c->chain_count; i++)
+        names[i] = c->chains[i].name;
+    near = gh_nearest(n->values[0], names);
+    remedy = near != NULL ? gh_config_asprintf("did you mean \"%s\"?", near)
+                          : gh_config_strdup("define it with key-chain NAME { … }");
+    gh_load_error(l, n->line, "unknown-chain", remedy, "there is no key chain \"%s\"",
+                  n->values[0]);
+    free(remedy);
+    free(names);
+    s->chain = 0;
+}
+
+static void read_place(struct gh_loader *l, const struct gh_node **got, struct gh_session *s)
+{
+    const char *text;
+
+    if (gh_node_text(l, got[SESSION_NETNS], NETNS_NAME_MAX, &text)) {
+        if (strchr(text, '/') != NULL || text[0] == '.')
+            gh_load_error(l, got[SESSION_NETNS]->line, "range",
+                          "write the name that `ip netns list` shows",
+                          "\"netns\" is a name, not a path");
+        s->netns = gh_config_strdup(text);
+    }
+    if (gh_node_text(l, got[SESSION_VRF], DEVICE_NAME_MAX, &text)) {
+        if (strpbrk(text, "/ \t") != NULL)
+            gh_load_error(l, got[SESSION_VRF]->line, "range",
+                          "write the name that `ip link show type vrf` shows",
+                          "\"vrf\" is the name of a network device");
+        s->vrf = gh_config_strdup(text);
+    }
+}
+
+/* ---- Sessions among each other ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool same_prefix(const struct gh_prefix *a, const struct gh_prefix *b)
+{
+    return a->addr.len == b->addr.len && a->bits == b->bits && gh_prefix_overlaps(a, b);
+}
+
+/* The longest peer prefix wins, then the longest local one; equal ones are ambiguous. */
+static bool ambiguous(const struct gh_session *a, const struct gh_session *b)
+{
+    bool apart = (a->direction == GH_ACTIVE && b->direction == GH_PASSIVE) ||
+                 (a->direction == GH_PASSIVE && b->direction == GH_ACTIVE);
+
+    return !apart && a->port == b->port && same_prefix(&a->peer, &b->peer) &&
+           (same_prefix(&a->local, &b->local) ||
+            (a->local.addr.len == 0 && b->local.addr.len == 0)) &&
+           same_text(a->netns, b->netns) && same_text(a->vrf, b->vrf);
+}
+
+static void check_others(struct gh_loader *l, const struct gh_session *s)
+{
+    for (size_t i = 0; i < l->config->session_count; i++) {
+        const struct gh_session *other = &l->config->sessions[i];
+
+        if (strcmp(other->name, s->name) == 0)
+            gh_load_error(l, s->line, "duplicate", "give them different names",
+                          "there is a session \"%s\" already, on line %d", s->name, other->line);
+        else if (s->peer.addr.len != 0 && ambiguous(other, s))
+            gh_load_error(
+                l, s->line, "session-overlap",
+                "remove one of them, or tell them apart by local, port, netns or vrf",
+                "the session \"%s\" has the same peer, port and place as \"%s\" (line %d)", s->name,
+                other->name, other->line);
+    }
+}
+
+void gh_load_session(struct gh_loader *l, const struct gh_node *section)
+{
+    static const char *const directions[] = {"both", "active", "passive", NULL};
+    const struct gh_node *got[SESSION_ITEMS];
+    struct gh_session s = {.port = DEFAULT_PORT, .line = section->line};
+    unsigned direction = GH_BOTH;
+    uint64_t port = DEFAULT_PORT;
+    const char *text;
+
+    gh_items_collect(l, section, session_items, SESSION_ITEMS, got);
+    s.name = gh_config_strdup(gh_node_name(l, section, &text) ? text : "?");
+    if (gh_node_text(l, got[SESSION_DESCRIPTION], DESCRIPTION_MAX, &text))
+        s.description = gh_config_strdup(text);
+    read_addresses(l, got, &s);
+    gh_node_number(l, got[SESSION_PORT], 1, 65535, &port);
+    s.port = (uint16_t)port;
+    gh_node_choice(l, got[SESSION_DIRECTION], directions, &direction);
+    s.direction = (enum gh_direction)direction;
+    read_mode(l, got[SESSION_MODE], &s);
+    gh_node_bool(l, got[SESSION_ACCEPT_ICMP], &s.accept_icmp);
+    read_place(l, got, &s);
+    read_chain_reference(l, got[SESSION_KEY_CHAIN], &s);
+    check_others(l, &s);
+    l->config->sessions =
+        gh_config_grow(l->config->sessions, l->config->session_count, sizeof(*l->config->sessions));
+    l->config->sessions[l->config->session_count++] = s;
+}
