@@ -1,0 +1,139 @@
+#include "cli/command.h"
+
+#include <string.h>
+
+static int run_version(const struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+    if (cli->json)
+        fprintf(cli->out, "{\"version\": \"%s\"}\n", GH_VERSION);
+    else
+        fprintf(cli->out, "gatectl %s\n", GH_VERSION);
+    return CLI_OK;
+}
+
+static int run_help(const struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+    const struct cli_command *c;
+    int used;
+
+    if (argc == 0) {
+        cli_usage(cli->out);
+        return CLI_OK;
+    }
+    c = cli_find(argc, argv, &used, cli->err);
+    if (c == NULL)
+        return CLI_USAGE;
+    cli_command_usage(c, cli->out);
+    return CLI_OK;
+}
+
+static int run_exit(const struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+    return CLI_LEAVE;
+}
+
+int cli_offline(const struct cli *cli, const struct cli_command *self, int argc, char **argv)
+{
+    const char *name = strrchr(self->words, ' ');
+    char word[32], json[] = "--json", *args[CLI_WORDS_MAX + 3];
+    int n = 0, status;
+
+    snprintf(word, sizeof(word), "%s", name != NULL ? name + 1 : self->words);
+    args[n++] = word;
+    for (int i = 0; i < argc && i < CLI_WORDS_MAX; i++)
+        args[n++] = argv[i];
+    if (cli->json)
+        args[n++] = json;
+    args[n] = NULL;
+    status = self->offline(n, args);
+    fflush(stdout);
+    return status;
+}
+
+#define ASK(op_)     cli_ask, op_, NULL
+#define OFFLINE(fn_) cli_offline, NULL, fn_
+#define OWN(fn_)     fn_, NULL, NULL
+
+const struct cli_command cli_commands[] = {
+    {"show key-chain", "[NAME] [detail]", "key chains: active and next keys, transition, expiry",
+     CLI_ARG_CHAIN, ASK("show-key-chain")},
+    {"show tcp-ao session", "[NAME|PEER] [detail]", "protected sessions and their connections",
+     CLI_ARG_SESSION, ASK("show-session")},
+    {"show counters", "[NAME|PEER] [detail]", "what passed and what was dropped, by reason and key",
+     CLI_ARG_SESSION, ASK("show-counters")},
+    {"show status", "", "version, processes, sessions in short, warnings", CLI_ARG_NONE,
+     ASK("show-status")},
+    {"show configuration", "", "the configuration in force, without secrets", CLI_ARG_NONE,
+     ASK("show-configuration")},
+    {"monitor", "[NAME]", "events as they happen, until interrupted", CLI_ARG_SESSION, cli_monitor,
+     "monitor", NULL},
+    {"explain", "NAME|PEER", "why a session is not up, and what to check", CLI_ARG_SESSION,
+     ASK("explain")},
+    {"reload", "", "checks the configuration file and puts it in force", CLI_ARG_NONE,
+     ASK("reload")},
+    {"clear counters", "[NAME|PEER]", "sets counters to zero", CLI_ARG_SESSION, ASK("clear")},
+    {"reset-session", "NAME|PEER", "resets the connections of a session", CLI_ARG_SESSION,
+     ASK("reset-session")},
+    {"version", "", "the version of gatectl", CLI_ARG_NONE, OWN(run_version)},
+    {"help", "[COMMAND]", "this list, or how to use one command", CLI_ARG_COMMAND, OWN(run_help)},
+    {"exit", "", "leaves the interactive gatectl", CLI_ARG_NONE, OWN(run_exit)},
+};
+const size_t cli_command_count = sizeof(cli_commands) / sizeof(cli_commands[0]);
+_Static_assert(sizeof(cli_commands) / sizeof(cli_commands[0]) <= CLI_COMMANDS_MAX,
+               "raise CLI_COMMANDS_MAX");
+
+void cli_command_usage(const struct cli_command *c, FILE *out)
+{
+    fprintf(out, "usage: gatectl %s%s%s%s\n  %s\n", c->op != NULL ? "[-s SOCKET] [--json] " : "",
+            c->words, c->args[0] != '\0' ? " " : "", c->args, c->help);
+}
+
+void cli_usage(FILE *out)
+{
+    fputs("usage: gatectl [-s SOCKET] [--json] [COMMAND]\n"
+          "Without a command: interactive on a terminal, else commands from standard input.\n\n",
+          out);
+    for (size_t i = 0; i < cli_command_count; i++) {
+        char line[80];
+
+        snprintf(line, sizeof(line), "%s %s", cli_commands[i].words, cli_commands[i].args);
+        fprintf(out, "  %-42s %s\n", line, cli_commands[i].help);
+    }
+}
+
+/* Takes the word out of argv, wherever it stands. */
+static bool take_flag(int *argc, char **argv, const char *flag)
+{
+    bool found = false;
+    int kept = 0;
+
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], flag) == 0)
+            found = true;
+        else
+            argv[kept++] = argv[i];
+    }
+    *argc = kept;
+    return found;
+}
+
+int cli_run(const struct cli *cli, int argc, char **argv)
+{
+    struct cli with = *cli;
+    const struct cli_command *c;
+    int used;
+
+    c = cli_find(argc, argv, &used, cli->err);
+    if (c == NULL)
+        return CLI_USAGE;
+    argc -= used;
+    argv += used;
+    if (c->offline == NULL) {
+        with.json |= take_flag(&argc, argv, "--json");
+        if (take_flag(&argc, argv, "--help") || take_flag(&argc, argv, "?")) {
+            cli_command_usage(c, cli->out);
+            return CLI_OK;
+        }
+    }
+    return c->run(&with, c, argc, argv);
+}
