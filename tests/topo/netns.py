@@ -166,7 +166,12 @@ def _destroy(name):
 
 
 def _is_running(pid):
-    return os.path.exists(f"/proc/{pid}")
+    """Whether a test process has this id: a zombie has no command line, a newcomer another."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return b"pytest" in file.read()
+    except OSError:
+        return False
 
 
 def sweep():
