@@ -120,12 +120,17 @@ struct gh_config *gh_config_parse(const char *name, const char *text, size_t len
                                   struct gh_problems *problems);
 void gh_config_free(struct gh_config *c); /* wipes secrets; NULL is fine */
 
-/* Writes it back in canonical form; secrets by source, never by value. parse∘print is the identity.
- */
+/* "required", "both" … as the configuration writes them. */
+const char *gh_mode_name(enum gh_mode mode);
+const char *gh_direction_name(enum gh_direction direction);
+
+/* Writes it back in canonical form; secrets by source, never by value. parse∘print is the identity
+ * but for inline secrets, of which only a comment remains. */
 void gh_config_print(const struct gh_config *c, FILE *out);
 
 /* What may not change while keys are in use: problems name each change of `next` that a reload
- * refuses (ids, algorithm, secret of a key whose send or accept lifetime includes now). */
+ * refuses (ids, algorithm, secret of a key whose send or accept lifetime includes now; another
+ * chain for a session). Warnings name what is allowed but may lose segments. */
 void gh_config_check_change(const struct gh_config *current, const struct gh_config *next,
                             int64_t now, struct gh_problems *problems);
 

@@ -10,6 +10,8 @@
 #define DAY INT64_C(86400)
 /* A hundred years: longer lifetimes are written "infinite". */
 #define DURATION_MAX (36525 * DAY)
+/* So that every end has a year of four digits too. */
+#define YEAR_MAX 9000
 
 /* A cursor with the reason of the first failure. */
 struct scan {
@@ -79,8 +81,8 @@ static int days_in_month(int year, int month)
 
 static bool check_civil(struct scan *s, const struct civil *c)
 {
-    if (c->year < 1970)
-        return fail(s, "the year must be 1970 to 9999");
+    if (c->year < 1970 || c->year > YEAR_MAX)
+        return fail(s, "the year must be 1970 to 9000");
     if (c->month < 1 || c->month > 12)
         return fail(s, "the month must be 1 to 12");
     if (c->day < 1 || c->day > days_in_month(c->year, c->month))
@@ -273,10 +275,11 @@ static bool instant(struct scan *s, bool *is_local, int64_t *out)
     if (has_offset && said_local)
         return fail(s, "\"local\" and an offset exclude each other");
     *is_local = said_local || (*is_local && !has_offset);
-    if (*is_local)
-        return local(s, &c, out);
-    *out = utc(&c) - east;
-    return true;
+    if (*is_local && !local(s, &c, out))
+        return false;
+    if (!*is_local)
+        *out = utc(&c) - east;
+    return *out >= 0 || fail(s, "an instant is not before 1970-01-01T00:00:00Z");
 }
 
 static int64_t unit_seconds(char c)

@@ -136,7 +136,7 @@ static enum token read_string(struct lexer *x)
             put(x, *x->p);
             continue;
         }
-        if (++x->p == x->end)
+        if (++x->p == x->end || *x->p == '\n')
             break;
         known = put_escape(x) && known;
     }
