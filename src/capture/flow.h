@@ -25,6 +25,8 @@ struct cap_side {
     bool fin;
     bool key_known; /* the key of its latest good segment */
     uint32_t key;
+    bool outside_known; /* it has used this key outside its lifetime, and that was said */
+    uint32_t outside_key;
     unsigned key_changes;
     uint64_t key_frame; /* frame of the first segment under `key` */
 };

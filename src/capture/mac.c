@@ -31,14 +31,20 @@ static bool outside(const struct tcpao_lifetime *l, int64_t now, uint64_t slack)
     return now >= l->until && (uint64_t)now - (uint64_t)l->until >= slack;
 }
 
-static void note_lifetime(struct cap_segment *seg, const struct tcpao_chain *chain,
-                          const struct tcpao_mkt *k, bool from_peer)
+/* Says it once for each key and sender. */
+static void note_lifetime(struct cap_segment *seg, struct cap_side *sender,
+                          const struct tcpao_chain *chain, bool from_peer)
 {
+    const struct tcpao_mkt *k = tcpao_chain_find(chain, seg->key);
     const struct tcpao_lifetime *l = from_peer ? &k->accept : &k->send;
 
-    if (outside(l, seg->seconds, tcpao_chain_tolerance(chain)))
-        cap_note(seg, "key %u was outside its %s lifetime", k->number,
-                 from_peer ? "accept" : "send");
+    if (!outside(l, seg->seconds, tcpao_chain_tolerance(chain)))
+        return;
+    if (sender->outside_known && sender->outside_key == k->number)
+        return;
+    sender->outside_known = true;
+    sender->outside_key = k->number;
+    cap_note(seg, "key %u was outside its %s lifetime", k->number, from_peer ? "accept" : "send");
 }
 
 /* Tries the keys that the segment's KeyID names in this session. */
@@ -58,7 +64,6 @@ static enum cap_verdict try_match(struct tcpao_chain *const *chains, struct cap_
         if (w->isns_known && mac_fits(k, seg, w)) {
             seg->key_known = true;
             seg->key = k->number;
-            note_lifetime(seg, chain, k, from_peer);
             return CAP_GOOD;
         }
     }
@@ -78,6 +83,7 @@ enum cap_verdict cap_try_matches(struct tcpao_chain *const *chains, struct cap_c
             memmove(&c->matches.list[1], &c->matches.list[0], i * sizeof(m));
             c->matches.list[0] = m;
             seg->session = m.session;
+            note_lifetime(seg, &c->side[from], chains[m.session->chain], from != m.local);
             return verdict;
         }
         if (verdict == CAP_BAD)

@@ -65,9 +65,9 @@ static bool ask_others(const struct cap_refused *r, char *text, size_t text_len)
         const struct gh_session *s = &r->config->sessions[i];
 
         for (int local = 0; local <= 1; local++) {
-            int used = snprintf(text, text_len,
-                                "as if of session \"%.64s\" (key-chain \"%.64s\"): ", s->name,
-                                r->config->chains[s->chain].name);
+            int used = snprintf(text, text_len, "%swith session \"%.64s\" (key-chain \"%.64s\"): ",
+                                r->verdict == CAP_NO_SESSION ? "no session covers this flow; " : "",
+                                s->name, r->config->chains[s->chain].name);
 
             if (used > 0 && (size_t)used < text_len &&
                 ask(r, s, local, text + used, text_len - (size_t)used))
@@ -75,6 +75,28 @@ static bool ask_others(const struct cap_refused *r, char *text, size_t text_len)
         }
     }
     return false;
+}
+
+/* The ids can look swapped even where no MAC can be computed. */
+static void say_unknown(const struct cap_refused *r, const struct cap_match *m, char *text,
+                        size_t text_len)
+{
+    const struct tcpao_chain *chain = r->chains[m->session->chain];
+    bool from_peer = r->from != m->local;
+    int used = snprintf(text, text_len, "no key of key-chain \"%.64s\" has %s = %u",
+                        r->config->chains[m->session->chain].name,
+                        from_peer ? "recv-id" : "send-id", r->keyid);
+
+    for (size_t i = 0; i < tcpao_chain_count(chain); i++) {
+        const struct tcpao_mkt *k = tcpao_chain_at(chain, i);
+
+        if ((from_peer ? k->send_id : k->recv_id) != r->keyid || (size_t)used >= text_len)
+            continue;
+        snprintf(text + used, text_len - (size_t)used,
+                 ", but it is the %s of key %u: are the ids swapped?",
+                 from_peer ? "send-id" : "recv-id", k->number);
+        return;
+    }
 }
 
 /* What is left to say when nothing fits. */
@@ -87,9 +109,7 @@ static void say_plainly(const struct cap_refused *r, char *text, size_t text_len
                  "no session of the configuration covers this flow: check peer, "
                  "local and port");
     else if (r->verdict == CAP_KEY_UNKNOWN)
-        snprintf(text, text_len, "no key of key-chain \"%.64s\" has %s = %u",
-                 r->config->chains[m->session->chain].name,
-                 r->from != m->local ? "recv-id" : "send-id", r->keyid);
+        say_unknown(r, m, text, text_len);
     else
         snprintf(text, text_len,
                  "none of the usual suspects fits: compare the secrets, and see "

@@ -14,6 +14,7 @@ struct cap_verifier {
     struct cap_flows *flows;
     struct cap_suspects suspects;
     struct cap_totals totals;
+    unsigned diagnosed;
 };
 
 struct cap_verifier *cap_verifier_new(const struct gh_config *config, const char *only)
@@ -187,11 +188,12 @@ static void explain(struct cap_verifier *v, struct cap_connection *c, struct cap
                                                .payload_len = seg->tcp.payload_len}};
     char text[CAP_NOTE_TEXT];
 
-    if (c->diagnosed++ >= CAP_DIAGNOSES_PER_CONNECTION) {
-        cap_note(seg, "not diagnosed: the first %d of the connection were",
-                 CAP_DIAGNOSES_PER_CONNECTION);
+    if (c->diagnosed >= CAP_DIAGNOSES_PER_CONNECTION || v->diagnosed >= CAP_DIAGNOSES) {
+        cap_note(seg, "not diagnosed, as so many before it were");
         return;
     }
+    c->diagnosed++;
+    v->diagnosed++;
     cap_explain(&refused, text, sizeof(text));
     cap_note(seg, "%s", text);
 }

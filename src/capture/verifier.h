@@ -14,7 +14,8 @@
 #include "capture/reader.h"
 #include "config/config.h"
 
-enum { CAP_DIAGNOSES_PER_CONNECTION = 4 };
+/* A diagnosis costs up to some thousand MACs: a capture full of refused segments gets so many. */
+enum { CAP_DIAGNOSES_PER_CONNECTION = 16, CAP_DIAGNOSES = 1000 };
 
 struct cap_totals {
     uint64_t sums[CAP_SUMS]; /* segments that count, by what became of them */
