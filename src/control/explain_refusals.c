@@ -254,10 +254,26 @@ static void refused_direction(const struct refused *x, struct gh_finding *f)
 
 static void no_handshake(const struct refused *x, struct gh_finding *f)
 {
-    gh_find_summary(f, "There is a TCP connection whose handshake Gatehouse has not seen (it is "
-                       "older than the protection): without its initial sequence numbers nothing "
-                       "can be signed.");
-    gh_find_check(f, "`gatectl reset-session %s` ends it; the daemons then open a protected one.",
+    if (x->r->way == AO_IN)
+        gh_find_summary(f, "The peer sends segments of a connection that Gatehouse does not know: "
+                           "one that is older than the protection, or that has ended here and not "
+                           "yet there.");
+    else
+        gh_find_summary(f, "The local daemon has a connection whose handshake Gatehouse has not "
+                           "seen (it is older than the protection): without its initial sequence "
+                           "numbers nothing can be signed.");
+    gh_find_check(f,
+                  "`gatectl reset-session %s` ends it; the daemons then open a protected one. It "
+                  "ends by itself when the daemons' hold time is over.",
+                  x->e->session->name);
+}
+
+static void ao_came_later(const struct refused *x, struct gh_finding *f)
+{
+    gh_find_summary(f, "The peer sends TCP-AO on a connection that came up without it.");
+    gh_find_check(f,
+                  "`gatectl reset-session %s`: the next connection is then protected from its "
+                  "start.",
                   x->e->session->name);
 }
 
@@ -321,6 +337,7 @@ static const struct {
     {TCPAO_OLD_SEQUENCE, GH_CAUSE_OLD_SEQUENCE, 5, old_sequence},
     {TCPAO_ISN_UNKNOWN, GH_CAUSE_NO_HANDSHAKE, 50, no_handshake},
     {AO_COUNT_NO_CONNECTION, GH_CAUSE_NO_HANDSHAKE, 30, no_handshake},
+    {AO_COUNT_UNEXPECTED_AO, GH_CAUSE_AO_CAME_LATER, 30, ao_came_later},
     {TCPAO_NO_SPACE, GH_CAUSE_NO_SPACE, 50, no_space},
     {TCPAO_CRYPTO_FAILED, GH_CAUSE_CRYPTO, 50, crypto_failed},
     {AO_COUNT_REFUSED_DIRECTION, GH_CAUSE_DIRECTION, 45, refused_direction},

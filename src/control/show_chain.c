@@ -72,10 +72,28 @@ static json_t *outlook_json(const struct gh_outlook *o, int64_t now)
     return object;
 }
 
+struct tcpao_chain *gh_key_chain_timetable(const struct gh_key_chain *c)
+{
+    static const uint8_t none[] = "-";
+    struct tcpao_chain *chain = tcpao_chain_new(c->tolerance);
+
+    for (size_t i = 0; chain != NULL && i < c->key_count; i++) {
+        struct tcpao_mkt mkt = c->keys[i].mkt;
+
+        mkt.secret = none;
+        mkt.secret_len = 1;
+        if (tcpao_chain_add(chain, &mkt, NULL) != TCPAO_CHAIN_OK) {
+            tcpao_chain_put(chain);
+            chain = NULL;
+        }
+    }
+    return chain;
+}
+
 static json_t *chain_json(const struct gh_config *config, size_t index, int64_t now)
 {
     const struct gh_key_chain *c = &config->chains[index];
-    struct tcpao_chain *chain = gh_key_chain_build(c);
+    struct tcpao_chain *chain = gh_key_chain_timetable(c);
     struct gh_outlook outlook;
     json_t *object, *keys = json_array(), *warnings = json_array();
 
@@ -150,7 +168,7 @@ static json_t *chain_warning(const struct gh_key_chain *c, const struct gh_outlo
 
 void gh_chain_warnings(const struct gh_key_chain *c, int64_t now, json_t *warnings)
 {
-    struct tcpao_chain *chain = gh_key_chain_build(c);
+    struct tcpao_chain *chain = gh_key_chain_timetable(c);
     struct gh_outlook outlook;
     json_t *warning;
 
