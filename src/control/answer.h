@@ -56,9 +56,6 @@ struct tcpao_chain *gh_key_chain_timetable(const struct gh_key_chain *c);
 /* "expiring", "expired", … of a chain: appended to an array. */
 void gh_chain_warnings(const struct gh_key_chain *chain, int64_t now, json_t *warnings);
 
-const char *gh_mode_name(enum gh_mode mode);
-const char *gh_direction_name(enum gh_direction direction);
-
 json_t *gh_show_key_chain(const struct gh_control_view *view, struct gh_now now,
                           const json_t *request);
 json_t *gh_show_session(const struct gh_control_view *view, struct gh_now now,

@@ -58,7 +58,7 @@ static void evidence(struct gh_finding *f, const struct refused *x, unsigned cou
 {
     const struct ao_refusal *r = x->r;
     char from[GH_ENDPOINT_TEXT], to[GH_ENDPOINT_TEXT], flags[GH_FLAGS_TEXT], when[32];
-    char ago[GH_DURATION_TEXT], option[80] = "no TCP-AO option";
+    char ago[GH_SPAN_TEXT], option[80] = "no TCP-AO option";
     bool in = r->way == AO_IN;
 
     if (r->option.ao)
@@ -69,7 +69,7 @@ static void evidence(struct gh_finding *f, const struct refused *x, unsigned cou
     gh_find_evidence(f, "%s %" PRIu64 " times; last %s (%s ago): %s to %s, %s, %s",
                      ao_counter_name(counter), x->e->view->counters[counter],
                      gh_time_format(r->wall, when, sizeof(when)),
-                     gh_duration_format(x->e->now.wall - r->wall, ago),
+                     gh_span_format(x->e->now.wall - r->wall, ago),
                      gh_endpoint_format(in ? &r->remote : &r->local, from),
                      gh_endpoint_format(in ? &r->local : &r->remote, to),
                      gh_tcp_flags_format(r->tcp_flags, flags), option);
@@ -145,7 +145,7 @@ static void key_not_valid(const struct refused *x, struct gh_finding *f)
 {
     uint32_t tolerance = tcpao_chain_tolerance(x->e->chain);
     int64_t now = x->e->now.wall;
-    char when[32], span[GH_DURATION_TEXT];
+    char when[32], span[GH_SPAN_TEXT];
     struct tcpao_lifetime l;
 
     if (x->key == NULL) {
@@ -159,14 +159,14 @@ static void key_not_valid(const struct refused *x, struct gh_finding *f)
                         "%s, in %s.",
                         x->key->number, x->r->option.keyid,
                         gh_time_format(l.from, when, sizeof(when)),
-                        gh_duration_format(l.from - now, span));
+                        gh_span_format(l.from - now, span));
     else if (l.until <= now)
         gh_find_summary(f,
                         "The peer still signs with key %u (KeyID %u), which we accepted only until "
                         "%s, %s ago.",
                         x->key->number, x->r->option.keyid,
                         gh_time_format(l.until, when, sizeof(when)),
-                        gh_duration_format(now - l.until, span));
+                        gh_span_format(now - l.until, span));
     else
         gh_find_summary(f,
                         "The peer signed with key %u (KeyID %u) when we did not accept it; we do "

@@ -142,7 +142,7 @@ static int64_t warn_before(const struct gh_key_chain *c)
 
 static json_t *chain_warning(const struct gh_key_chain *c, const struct gh_outlook *o, int64_t now)
 {
-    char when[32], span[GH_DURATION_TEXT];
+    char when[32], span[GH_SPAN_TEXT];
 
     if (o->expiry == TCPAO_TIME_MIN)
         return gh_json_warning("chain-empty", "key chain %s has no key to send with", c->name);
@@ -151,18 +151,18 @@ static json_t *chain_warning(const struct gh_key_chain *c, const struct gh_outlo
         return gh_json_warning(
             "chain-expired",
             "the last key of chain %s expired at %s, %s ago: its sessions are down", c->name, when,
-            gh_duration_format(now - o->expiry, span));
+            gh_span_format(now - o->expiry, span));
     if (o->send == NULL) {
         gh_time_format(o->send_change, when, sizeof(when));
         return gh_json_warning("chain-gap",
                                "no key of chain %s may be sent with now; the next begins at %s, "
                                "in %s",
-                               c->name, when, gh_duration_format(o->send_change - now, span));
+                               c->name, when, gh_span_format(o->send_change - now, span));
     }
     if (o->expiry != TCPAO_TIME_MAX && o->expiry - now <= warn_before(c))
         return gh_json_warning("chain-expiring",
                                "the last key of chain %s expires at %s, in %s: add a key", c->name,
-                               when, gh_duration_format(o->expiry - now, span));
+                               when, gh_span_format(o->expiry - now, span));
     return NULL;
 }
 

@@ -583,14 +583,14 @@ static void key_states_follow_the_lifetimes(void **state)
 
 static void durations_and_flags_in_words(void **state)
 {
-    char buf[GH_DURATION_TEXT], flags[GH_FLAGS_TEXT], end[GH_ENDPOINT_TEXT];
+    char buf[GH_SPAN_TEXT], flags[GH_FLAGS_TEXT], end[GH_ENDPOINT_TEXT];
     struct tcpao_endpoint e = endpoint("2001:db8::1", 179);
 
-    assert_string_equal(gh_duration_format(-5, buf), "0 s");
-    assert_string_equal(gh_duration_format(59, buf), "59 s");
-    assert_string_equal(gh_duration_format(60, buf), "1 min");
-    assert_string_equal(gh_duration_format(3723, buf), "1 h 2 min");
-    assert_string_equal(gh_duration_format(86400 * 29 + 3600 * 4 + 59, buf), "29 d 4 h");
+    assert_string_equal(gh_span_format(-5, buf), "0 s");
+    assert_string_equal(gh_span_format(59, buf), "59 s");
+    assert_string_equal(gh_span_format(60, buf), "1 min");
+    assert_string_equal(gh_span_format(3723, buf), "1 h 2 min");
+    assert_string_equal(gh_span_format(86400 * 29 + 3600 * 4 + 59, buf), "29 d 4 h");
     assert_string_equal(gh_tcp_flags_format(0x12, flags), "SYN+ACK");
     assert_string_equal(gh_tcp_flags_format(0, flags), "none");
     assert_string_equal(gh_tcp_flags_format(0xff, flags), "FIN+SYN+RST+PSH+ACK+URG+ECE+CWR");
