@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "capture/verify.h"
+
 static int run_version(const struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
     if (cli->json)
@@ -74,6 +76,9 @@ const struct cli_command cli_commands[] = {
     {"clear counters", "[NAME|PEER]", "sets counters to zero", CLI_ARG_SESSION, ASK("clear")},
     {"reset-session", "NAME|PEER", "resets the connections of a session", CLI_ARG_SESSION,
      ASK("reset-session")},
+    {"verify-pcap", "FILE --config CONF [--json]",
+     "recomputes every TCP-AO MAC of a capture and says which fail, and why", CLI_ARG_FILE,
+     OFFLINE(gh_cmd_verify_pcap)},
     {"version", "", "the version of gatectl", CLI_ARG_NONE, OWN(run_version)},
     {"help", "[COMMAND]", "this list, or how to use one command", CLI_ARG_COMMAND, OWN(run_help)},
     {"exit", "", "leaves the interactive gatectl", CLI_ARG_NONE, OWN(run_exit)},

@@ -17,14 +17,14 @@ static void id_cell(struct cli_table *t, size_t column, const json_t *id)
 static void span_cell(struct cli_table *t, size_t column, const json_t *o, const char *field,
                       const char *otherwise)
 {
-    char span[GH_DURATION_TEXT];
+    char span[GH_SPAN_TEXT];
 
     if (!cli_has(o, field))
         cli_table_cell(t, column, "%s", otherwise);
     else if (cli_integer(o, field) <= 0)
         cli_table_cell(t, column, "over");
     else
-        cli_table_cell(t, column, "%s", gh_duration_format(cli_integer(o, field), span));
+        cli_table_cell(t, column, "%s", gh_span_format(cli_integer(o, field), span));
 }
 
 static void summary(const struct cli_render *r, const json_t *chains)
@@ -59,7 +59,7 @@ static void lifetime(const struct cli_render *r, const char *label, const json_t
 
 static void key_block(const struct cli_render *r, const json_t *k)
 {
-    char span[GH_DURATION_TEXT];
+    char span[GH_SPAN_TEXT];
 
     fprintf(r->out,
             "  Id %" JSON_INTEGER_FORMAT ": send-id %" JSON_INTEGER_FORMAT
@@ -76,7 +76,7 @@ static void key_block(const struct cli_render *r, const json_t *k)
     lifetime(r, "Accept lifetime:", json_object_get(k, "accept_lifetime"));
     if (cli_has(k, "expires_in") && cli_integer(k, "expires_in") > 0)
         fprintf(r->out, "    Time left:       %s\n",
-                gh_duration_format(cli_integer(k, "expires_in"), span));
+                gh_span_format(cli_integer(k, "expires_in"), span));
     else
         fprintf(r->out, "    Time left:       %s\n", cli_has(k, "expires_in") ? "none" : "no end");
     fprintf(r->out, "    Secret:          %s\n", cli_text(k, "secret_source"));
@@ -101,7 +101,7 @@ static void users(const struct cli_render *r, const json_t *names)
 static void outlook(const struct cli_render *r, const json_t *c)
 {
     static const char *const titles[] = {"", "Send", "Receive"};
-    char span[GH_DURATION_TEXT];
+    char span[GH_SPAN_TEXT];
     struct cli_table t;
 
     cli_table_init(&t, titles, 3);
@@ -116,17 +116,17 @@ static void outlook(const struct cli_render *r, const json_t *c)
     cli_table_print(&t, 2, r->out);
     if (cli_has(c, "transition"))
         fprintf(r->out, "  Transition:        %s, in %s\n", cli_text(c, "transition"),
-                gh_duration_format(cli_integer(c, "transition_in"), span));
+                gh_span_format(cli_integer(c, "transition_in"), span));
     if (!cli_has(c, "expires"))
         fputs("  Expires:           has no key\n", r->out);
     else if (!cli_has(c, "expires_in"))
         fputs("  Expires:           never\n", r->out);
     else if (cli_integer(c, "expires_in") > 0)
         fprintf(r->out, "  Expires:           %s, in %s\n", cli_text(c, "expires"),
-                gh_duration_format(cli_integer(c, "expires_in"), span));
+                gh_span_format(cli_integer(c, "expires_in"), span));
     else
         fprintf(r->out, "  Expired:           %s, %s ago\n", cli_text(c, "expires"),
-                gh_duration_format(-cli_integer(c, "expires_in"), span));
+                gh_span_format(-cli_integer(c, "expires_in"), span));
 }
 
 static void block(const struct cli_render *r, const json_t *c)

@@ -20,13 +20,13 @@ static void connection_row(struct cli_table *t, const json_t *session, const jso
 {
     const json_t *keys = json_object_get(c, "keys");
     const json_t *auth = json_object_get(c, "authentication");
-    char span[GH_DURATION_TEXT];
+    char span[GH_SPAN_TEXT];
 
     cli_table_row(t);
     cli_table_cell(t, 0, "%s", cli_text(session, "name"));
     cli_table_cell(t, 1, "%s", cli_text(c, "remote"));
     cli_table_cell(t, 2, "%s", cli_text(c, "state"));
-    cli_table_cell(t, 3, "%s", gh_duration_format(cli_integer(c, "uptime"), span));
+    cli_table_cell(t, 3, "%s", gh_span_format(cli_integer(c, "uptime"), span));
     cli_table_cell(t, 4, "%s", cli_text(c, "type"));
     cli_table_cell(t, 5, "%s", cli_text(session, "key_chain"));
     key_cell(t, 6, keys, "current");
@@ -166,14 +166,14 @@ static void event_line(const struct cli_render *r, int indent, const json_t *o)
 static void connection_block(const struct cli_render *r, const json_t *c)
 {
     const json_t *sequence = json_object_get(c, "sequence");
-    char span[GH_DURATION_TEXT];
+    char span[GH_SPAN_TEXT];
 
     fprintf(r->out, "  Connection %s with %s\n", cli_text(c, "local"), cli_text(c, "remote"));
     line(r, 4, "Peer address:port:", cli_text(c, "remote"));
     line(r, 4, "Local address:port:", cli_text(c, "local"));
     line(r, 4, "Session type:", cli_text(c, "type"));
     fprintf(r->out, "    %-28s %s, for %s (since %s)%s\n", "Session state:", cli_text(c, "state"),
-            gh_duration_format(cli_integer(c, "uptime"), span), cli_text(c, "since"),
+            gh_span_format(cli_integer(c, "uptime"), span), cli_text(c, "since"),
             cli_true(c, "restored") ? ", taken over from an earlier instance" : "");
     pair_line(r, "Segments in/out:", c, "segments_in", "segments_out");
     pair_line(r, "Bytes in/out:", c, "bytes_in", "bytes_out");

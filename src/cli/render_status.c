@@ -9,7 +9,7 @@ enum { WARNINGS_SHOWN = 20 };
 static void processes(const struct cli_render *r, const json_t *list)
 {
     static const char *const titles[] = {"Process", ">Pid", "Uptime", ">Restarts"};
-    char span[GH_DURATION_TEXT];
+    char span[GH_SPAN_TEXT];
     struct cli_table t;
     const json_t *p;
     size_t i;
@@ -20,7 +20,7 @@ static void processes(const struct cli_render *r, const json_t *list)
         cli_table_row(&t);
         cli_table_cell(&t, 0, "%s", cli_text(p, "name"));
         cli_table_cell(&t, 1, "%" JSON_INTEGER_FORMAT, cli_integer(p, "pid"));
-        cli_table_cell(&t, 2, "%s", gh_duration_format(cli_integer(p, "uptime"), span));
+        cli_table_cell(&t, 2, "%s", gh_span_format(cli_integer(p, "uptime"), span));
         cli_table_cell(&t, 3, "%" JSON_INTEGER_FORMAT, cli_integer(p, "restarts"));
     }
     cli_table_print(&t, 0, r->out);
@@ -47,10 +47,10 @@ void cli_render_status(const struct cli_render *r, const json_t *answer)
 {
     const json_t *sessions = json_object_get(answer, "sessions");
     const json_t *connections = json_object_get(answer, "connections");
-    char span[GH_DURATION_TEXT];
+    char span[GH_SPAN_TEXT];
 
     fprintf(r->out, "Gatehouse %s, up %s (since %s)\n", cli_text(answer, "version"),
-            gh_duration_format(cli_integer(answer, "uptime"), span), cli_text(answer, "started"));
+            gh_span_format(cli_integer(answer, "uptime"), span), cli_text(answer, "started"));
     fprintf(r->out, "Configuration: %s\n", cli_text(answer, "configuration"));
     fprintf(r->out,
             "Sessions:      %" JSON_INTEGER_FORMAT " configured, %" JSON_INTEGER_FORMAT

@@ -50,11 +50,11 @@ json_t *gh_sessions_collect(const struct gh_control_view *view, struct gh_now no
                             const struct gh_target *target, bool detail);
 json_t *gh_session_from_config(const struct gh_config *config, const struct gh_session *s);
 json_t *gh_connection_json(const struct ao_connection_view *c, struct gh_now now, bool detail);
+/* A chain that answers questions about time only: it needs no secret and holds none. NULL: no
+ * memory. */
+struct tcpao_chain *gh_key_chain_timetable(const struct gh_key_chain *c);
 /* "expiring", "expired", … of a chain: appended to an array. */
 void gh_chain_warnings(const struct gh_key_chain *chain, int64_t now, json_t *warnings);
-
-const char *gh_mode_name(enum gh_mode mode);
-const char *gh_direction_name(enum gh_direction direction);
 
 json_t *gh_show_key_chain(const struct gh_control_view *view, struct gh_now now,
                           const json_t *request);

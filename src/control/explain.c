@@ -107,7 +107,7 @@ static bool is_opening(const struct ao_connection_view *c)
 
 static void headline_down(const struct gh_evidence *e, struct gh_explanation *x)
 {
-    char peer[GH_PREFIX_TEXT], span[GH_DURATION_TEXT];
+    char peer[GH_PREFIX_TEXT], span[GH_SPAN_TEXT];
     const struct ao_connection_view *c = gh_evidence_connection(e);
 
     gh_evidence_peer(e, peer);
@@ -115,7 +115,7 @@ static void headline_down(const struct gh_evidence *e, struct gh_explanation *x)
         x->verdict = GH_VERDICT_OPENING;
         snprintf(x->headline, sizeof(x->headline),
                  "Session %s with %s is opening: %s for %s (%s opened).", e->session->name, peer,
-                 ao_state_name(c->state), gh_duration_format(e->now.wall - c->since, span),
+                 ao_state_name(c->state), gh_span_format(e->now.wall - c->since, span),
                  c->active ? "we" : "the peer");
         return;
     }

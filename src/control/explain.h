@@ -46,6 +46,7 @@ const char *gh_verdict_name(enum gh_verdict v); /* "up", "unprotected", "opening
     X(MAC_LENGTH, "mac-length")                                                                    \
     X(DIRECTION, "direction")                                                                      \
     X(NO_HANDSHAKE, "no-handshake")                                                                \
+    X(AO_CAME_LATER, "ao-came-later")                                                              \
     X(NO_SPACE, "no-space")                                                                        \
     X(FRAGMENTS, "fragments")                                                                      \
     X(MALFORMED, "malformed")                                                                      \

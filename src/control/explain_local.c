@@ -7,7 +7,7 @@
 static void explain_no_key(const struct gh_evidence *e, struct gh_explanation *x)
 {
     struct gh_outlook o = gh_outlook(e->chain, e->now.wall);
-    char when[32], span[GH_DURATION_TEXT];
+    char when[32], span[GH_SPAN_TEXT];
     struct gh_finding *f;
 
     if (o.send != NULL)
@@ -23,7 +23,7 @@ static void explain_no_key(const struct gh_evidence *e, struct gh_explanation *x
                         "%s, in %s.",
                         e->chain_name, o.send_next->number,
                         gh_time_format(o.send_change, when, sizeof(when)),
-                        gh_duration_format(o.send_change - e->now.wall, span));
+                        gh_span_format(o.send_change - e->now.wall, span));
         gh_find_check(f, "Is this host's clock right? It says %s.",
                       gh_time_format(e->now.wall, when, sizeof(when)));
         gh_find_check(f, "Let send-lifetimes overlap or touch; `gatectl key-chain simulate` shows "
@@ -34,7 +34,7 @@ static void explain_no_key(const struct gh_evidence *e, struct gh_explanation *x
                         "All keys of chain %s have expired (the last at %s, %s ago), so nothing "
                         "may be sent.",
                         e->chain_name, gh_time_format(o.expiry, when, sizeof(when)),
-                        gh_duration_format(e->now.wall - o.expiry, span));
+                        gh_span_format(e->now.wall - o.expiry, span));
         gh_find_check(f, "Add a key with a new send-lifetime at both ends, then `gatectl reload`; "
                          "`gatectl key-chain generate` makes one with the configuration of the "
                          "other end.");

@@ -58,7 +58,7 @@ static void evidence(struct gh_finding *f, const struct refused *x, unsigned cou
 {
     const struct ao_refusal *r = x->r;
     char from[GH_ENDPOINT_TEXT], to[GH_ENDPOINT_TEXT], flags[GH_FLAGS_TEXT], when[32];
-    char ago[GH_DURATION_TEXT], option[80] = "no TCP-AO option";
+    char ago[GH_SPAN_TEXT], option[80] = "no TCP-AO option";
     bool in = r->way == AO_IN;
 
     if (r->option.ao)
@@ -69,7 +69,7 @@ static void evidence(struct gh_finding *f, const struct refused *x, unsigned cou
     gh_find_evidence(f, "%s %" PRIu64 " times; last %s (%s ago): %s to %s, %s, %s",
                      ao_counter_name(counter), x->e->view->counters[counter],
                      gh_time_format(r->wall, when, sizeof(when)),
-                     gh_duration_format(x->e->now.wall - r->wall, ago),
+                     gh_span_format(x->e->now.wall - r->wall, ago),
                      gh_endpoint_format(in ? &r->remote : &r->local, from),
                      gh_endpoint_format(in ? &r->local : &r->remote, to),
                      gh_tcp_flags_format(r->tcp_flags, flags), option);
@@ -145,7 +145,7 @@ static void key_not_valid(const struct refused *x, struct gh_finding *f)
 {
     uint32_t tolerance = tcpao_chain_tolerance(x->e->chain);
     int64_t now = x->e->now.wall;
-    char when[32], span[GH_DURATION_TEXT];
+    char when[32], span[GH_SPAN_TEXT];
     struct tcpao_lifetime l;
 
     if (x->key == NULL) {
@@ -159,14 +159,14 @@ static void key_not_valid(const struct refused *x, struct gh_finding *f)
                         "%s, in %s.",
                         x->key->number, x->r->option.keyid,
                         gh_time_format(l.from, when, sizeof(when)),
-                        gh_duration_format(l.from - now, span));
+                        gh_span_format(l.from - now, span));
     else if (l.until <= now)
         gh_find_summary(f,
                         "The peer still signs with key %u (KeyID %u), which we accepted only until "
                         "%s, %s ago.",
                         x->key->number, x->r->option.keyid,
                         gh_time_format(l.until, when, sizeof(when)),
-                        gh_duration_format(now - l.until, span));
+                        gh_span_format(now - l.until, span));
     else
         gh_find_summary(f,
                         "The peer signed with key %u (KeyID %u) when we did not accept it; we do "
@@ -254,10 +254,26 @@ static void refused_direction(const struct refused *x, struct gh_finding *f)
 
 static void no_handshake(const struct refused *x, struct gh_finding *f)
 {
-    gh_find_summary(f, "There is a TCP connection whose handshake Gatehouse has not seen (it is "
-                       "older than the protection): without its initial sequence numbers nothing "
-                       "can be signed.");
-    gh_find_check(f, "`gatectl reset-session %s` ends it; the daemons then open a protected one.",
+    if (x->r->way == AO_IN)
+        gh_find_summary(f, "The peer sends segments of a connection that Gatehouse does not know: "
+                           "one that is older than the protection, or that has ended here and not "
+                           "yet there.");
+    else
+        gh_find_summary(f, "The local daemon has a connection whose handshake Gatehouse has not "
+                           "seen (it is older than the protection): without its initial sequence "
+                           "numbers nothing can be signed.");
+    gh_find_check(f,
+                  "`gatectl reset-session %s` ends it; the daemons then open a protected one. It "
+                  "ends by itself when the daemons' hold time is over.",
+                  x->e->session->name);
+}
+
+static void ao_came_later(const struct refused *x, struct gh_finding *f)
+{
+    gh_find_summary(f, "The peer sends TCP-AO on a connection that came up without it.");
+    gh_find_check(f,
+                  "`gatectl reset-session %s`: the next connection is then protected from its "
+                  "start.",
                   x->e->session->name);
 }
 
@@ -321,6 +337,7 @@ static const struct {
     {TCPAO_OLD_SEQUENCE, GH_CAUSE_OLD_SEQUENCE, 5, old_sequence},
     {TCPAO_ISN_UNKNOWN, GH_CAUSE_NO_HANDSHAKE, 50, no_handshake},
     {AO_COUNT_NO_CONNECTION, GH_CAUSE_NO_HANDSHAKE, 30, no_handshake},
+    {AO_COUNT_UNEXPECTED_AO, GH_CAUSE_AO_CAME_LATER, 30, ao_came_later},
     {TCPAO_NO_SPACE, GH_CAUSE_NO_SPACE, 50, no_space},
     {TCPAO_CRYPTO_FAILED, GH_CAUSE_CRYPTO, 50, crypto_failed},
     {AO_COUNT_REFUSED_DIRECTION, GH_CAUSE_DIRECTION, 45, refused_direction},

@@ -31,16 +31,16 @@ static bool refused_lately(const struct ao_session_view *v)
 static void packets_evidence(const struct gh_evidence *e, const struct traffic *t,
                              struct gh_finding *f)
 {
-    char in[48] = "", out[48] = "", span[GH_DURATION_TEXT];
+    char in[48] = "", out[48] = "", span[GH_SPAN_TEXT];
     const char *whole =
         gh_prefix_is_host(&e->session->peer) ? "" : " (of all peers of this session)";
 
     if (t->in > 0)
         snprintf(in, sizeof(in), ", the last %s ago",
-                 gh_duration_format(e->now.wall - t->last_in, span));
+                 gh_span_format(e->now.wall - t->last_in, span));
     if (t->out > 0)
         snprintf(out, sizeof(out), ", the last %s ago",
-                 gh_duration_format(e->now.wall - t->last_out, span));
+                 gh_span_format(e->now.wall - t->last_out, span));
     gh_find_evidence(f, "%" PRIu64 " packets from the peer%s; %" PRIu64 " packets to it%s%s", t->in,
                      in, t->out, out, whole);
 }
@@ -135,13 +135,13 @@ static void syn_ack_refused(const struct gh_evidence *e, const struct ao_connect
     struct gh_finding *f = gh_find(x, GH_CAUSE_SYN_ACK_REFUSED, RANK_SILENCE + 100);
     const struct tcpao_mkt *k =
         c->conn.current_known ? tcpao_chain_find(e->chain, c->conn.current_key) : NULL;
-    char remote[GH_ENDPOINT_TEXT], span[GH_DURATION_TEXT];
+    char remote[GH_ENDPOINT_TEXT], span[GH_SPAN_TEXT];
 
     gh_endpoint_format(&c->remote, remote);
     gh_find_summary(f, "The peer's SYN was right and we answered, but its ACK does not come: it "
                        "probably refuses our SYN-ACK.");
     gh_find_evidence(f, "the connection with %s has been in syn-received for %s", remote,
-                     gh_duration_format(e->now.wall - c->since, span));
+                     gh_span_format(e->now.wall - c->since, span));
     if (k != NULL)
         gh_find_check(f,
                       "We sign with key %u, KeyID %u: does the peer accept it now (its recv-id %u, "

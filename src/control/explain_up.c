@@ -13,12 +13,12 @@ static void headline(const struct gh_evidence *e, const struct ao_connection_vie
 {
     const struct tcpao_mkt *k =
         c->conn.current_known ? tcpao_chain_find(e->chain, c->conn.current_key) : NULL;
-    char local[GH_ENDPOINT_TEXT], remote[GH_ENDPOINT_TEXT], span[GH_DURATION_TEXT];
+    char local[GH_ENDPOINT_TEXT], remote[GH_ENDPOINT_TEXT], span[GH_SPAN_TEXT];
     char how[GH_NAME_MAX + 80];
 
     gh_endpoint_format(&c->local, local);
     gh_endpoint_format(&c->remote, remote);
-    gh_duration_format(e->now.wall - c->since, span);
+    gh_span_format(e->now.wall - c->since, span);
     if (c->without_ao)
         snprintf(how, sizeof(how), "WITHOUT protection");
     else if (c->mismatched)
@@ -91,7 +91,7 @@ static void rollover(const struct gh_evidence *e, const struct ao_connection_vie
 static void expiry(const struct gh_evidence *e, struct gh_explanation *x)
 {
     int64_t end = tcpao_chain_expiry(e->chain);
-    char when[32], span[GH_DURATION_TEXT];
+    char when[32], span[GH_SPAN_TEXT];
     struct gh_finding *f;
 
     if (end == TCPAO_TIME_MAX || end == TCPAO_TIME_MIN || end <= e->now.wall ||
@@ -102,7 +102,7 @@ static void expiry(const struct gh_evidence *e, struct gh_explanation *x)
                     "The last key of chain %s expires at %s, in %s: the session dies then unless "
                     "another key is added.",
                     e->chain_name, gh_time_format(end, when, sizeof(when)),
-                    gh_duration_format(end - e->now.wall, span));
+                    gh_span_format(end - e->now.wall, span));
     gh_find_check(f, "`gatectl key-chain generate` makes a key with the configuration of the other "
                      "end.");
 }

@@ -19,7 +19,7 @@ const char *gh_endpoint_format(const struct tcpao_endpoint *e, char buf[GH_ENDPO
     return buf;
 }
 
-const char *gh_duration_format(int64_t seconds, char buf[GH_DURATION_TEXT])
+const char *gh_span_format(int64_t seconds, char buf[GH_SPAN_TEXT])
 {
     static const struct {
         int64_t seconds;
@@ -34,11 +34,10 @@ const char *gh_duration_format(int64_t seconds, char buf[GH_DURATION_TEXT])
         u++;
     rest = u < 3 ? seconds % units[u].seconds / units[u + 1].seconds : 0;
     if (rest > 0)
-        snprintf(buf, GH_DURATION_TEXT, "%" PRId64 " %s %" PRId64 " %s", seconds / units[u].seconds,
+        snprintf(buf, GH_SPAN_TEXT, "%" PRId64 " %s %" PRId64 " %s", seconds / units[u].seconds,
                  units[u].name, rest, units[u + 1].name);
     else
-        snprintf(buf, GH_DURATION_TEXT, "%" PRId64 " %s", seconds / units[u].seconds,
-                 units[u].name);
+        snprintf(buf, GH_SPAN_TEXT, "%" PRId64 " %s", seconds / units[u].seconds, units[u].name);
     return buf;
 }
 

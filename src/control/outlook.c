@@ -2,15 +2,7 @@
 
 #include <stddef.h>
 
-static bool includes(struct tcpao_lifetime l, int64_t now)
-{
-    return l.from <= now && now < l.until;
-}
-
-static bool empty(struct tcpao_lifetime l)
-{
-    return l.from >= l.until;
-}
+#include "config/lifetime.h"
 
 static const char *direction(bool send, bool receive)
 {
@@ -21,23 +13,19 @@ static const char *direction(bool send, bool receive)
 
 bool gh_key_sends(const struct tcpao_mkt *k, int64_t now)
 {
-    return includes(k->send, now);
+    return gh_lifetime_includes(&k->send, now);
 }
 
 struct tcpao_lifetime gh_key_accept_widened(const struct tcpao_mkt *k, uint32_t tolerance)
 {
-    struct tcpao_lifetime l = k->accept;
-
-    if (empty(l))
-        return l;
-    l.from = l.from < TCPAO_TIME_MIN + tolerance ? TCPAO_TIME_MIN : l.from - tolerance;
-    l.until = l.until > TCPAO_TIME_MAX - tolerance ? TCPAO_TIME_MAX : l.until + tolerance;
-    return l;
+    return gh_lifetime_widen(&k->accept, tolerance);
 }
 
 bool gh_key_accepts(const struct tcpao_mkt *k, uint32_t tolerance, int64_t now)
 {
-    return includes(gh_key_accept_widened(k, tolerance), now);
+    struct tcpao_lifetime l = gh_key_accept_widened(k, tolerance);
+
+    return gh_lifetime_includes(&l, now);
 }
 
 const char *gh_key_state(const struct tcpao_mkt *k, uint32_t tolerance, int64_t now)
@@ -47,7 +35,7 @@ const char *gh_key_state(const struct tcpao_mkt *k, uint32_t tolerance, int64_t 
 
 const char *gh_key_mode(const struct tcpao_mkt *k)
 {
-    return direction(!empty(k->send), !empty(k->accept));
+    return direction(!gh_lifetime_empty(&k->send), !gh_lifetime_empty(&k->accept));
 }
 
 static void outlook_send(const struct tcpao_chain *chain, int64_t now, struct gh_outlook *o)
@@ -72,10 +60,10 @@ static void outlook_receive(const struct tcpao_chain *chain, int64_t now, struct
         const struct tcpao_mkt *k = tcpao_chain_at(chain, i);
         struct tcpao_lifetime l = gh_key_accept_widened(k, tolerance);
 
-        if (includes(l, now)) {
+        if (gh_lifetime_includes(&l, now)) {
             if (o->receive == NULL || k->accept.from >= o->receive->accept.from)
                 o->receive = k;
-        } else if (l.from > now && !empty(l) && l.from < o->receive_change) {
+        } else if (l.from > now && !gh_lifetime_empty(&l) && l.from < o->receive_change) {
             o->receive_next = k;
             o->receive_change = l.from;
         }

@@ -72,10 +72,28 @@ static json_t *outlook_json(const struct gh_outlook *o, int64_t now)
     return object;
 }
 
+struct tcpao_chain *gh_key_chain_timetable(const struct gh_key_chain *c)
+{
+    static const uint8_t none[] = "-";
+    struct tcpao_chain *chain = tcpao_chain_new(c->tolerance);
+
+    for (size_t i = 0; chain != NULL && i < c->key_count; i++) {
+        struct tcpao_mkt mkt = c->keys[i].mkt;
+
+        mkt.secret = none;
+        mkt.secret_len = 1;
+        if (tcpao_chain_add(chain, &mkt, NULL) != TCPAO_CHAIN_OK) {
+            tcpao_chain_put(chain);
+            chain = NULL;
+        }
+    }
+    return chain;
+}
+
 static json_t *chain_json(const struct gh_config *config, size_t index, int64_t now)
 {
     const struct gh_key_chain *c = &config->chains[index];
-    struct tcpao_chain *chain = gh_key_chain_build(c);
+    struct tcpao_chain *chain = gh_key_chain_timetable(c);
     struct gh_outlook outlook;
     json_t *object, *keys = json_array(), *warnings = json_array();
 
@@ -124,7 +142,7 @@ static int64_t warn_before(const struct gh_key_chain *c)
 
 static json_t *chain_warning(const struct gh_key_chain *c, const struct gh_outlook *o, int64_t now)
 {
-    char when[32], span[GH_DURATION_TEXT];
+    char when[32], span[GH_SPAN_TEXT];
 
     if (o->expiry == TCPAO_TIME_MIN)
         return gh_json_warning("chain-empty", "key chain %s has no key to send with", c->name);
@@ -133,24 +151,24 @@ static json_t *chain_warning(const struct gh_key_chain *c, const struct gh_outlo
         return gh_json_warning(
             "chain-expired",
             "the last key of chain %s expired at %s, %s ago: its sessions are down", c->name, when,
-            gh_duration_format(now - o->expiry, span));
+            gh_span_format(now - o->expiry, span));
     if (o->send == NULL) {
         gh_time_format(o->send_change, when, sizeof(when));
         return gh_json_warning("chain-gap",
                                "no key of chain %s may be sent with now; the next begins at %s, "
                                "in %s",
-                               c->name, when, gh_duration_format(o->send_change - now, span));
+                               c->name, when, gh_span_format(o->send_change - now, span));
     }
     if (o->expiry != TCPAO_TIME_MAX && o->expiry - now <= warn_before(c))
         return gh_json_warning("chain-expiring",
                                "the last key of chain %s expires at %s, in %s: add a key", c->name,
-                               when, gh_duration_format(o->expiry - now, span));
+                               when, gh_span_format(o->expiry - now, span));
     return NULL;
 }
 
 void gh_chain_warnings(const struct gh_key_chain *c, int64_t now, json_t *warnings)
 {
-    struct tcpao_chain *chain = gh_key_chain_build(c);
+    struct tcpao_chain *chain = gh_key_chain_timetable(c);
     struct gh_outlook outlook;
     json_t *warning;
 

@@ -104,7 +104,7 @@ static bool explain_session(const struct gh_control_view *view, struct gh_now no
     evidence.connection_count = g.count;
     ao_engine_each_session(view->engine, add_view, &g);
     if (evidence.view == NULL) {
-        struct tcpao_chain *chain = gh_key_chain_build(c);
+        struct tcpao_chain *chain = gh_key_chain_timetable(c);
 
         evidence.chain = chain;
         if (chain != NULL)

@@ -6,25 +6,6 @@
 #include "control/format.h"
 #include "control/outlook.h"
 
-const char *gh_mode_name(enum gh_mode mode)
-{
-    static const char *const names[] = {
-        [GH_REQUIRED] = "required",
-        [GH_ALLOW_WITHOUT_AO] = "allow-without-ao",
-        [GH_ACCEPT_MISMATCH] = "accept-mismatch",
-    };
-
-    return names[mode];
-}
-
-const char *gh_direction_name(enum gh_direction direction)
-{
-    static const char *const names[] = {
-        [GH_BOTH] = "both", [GH_ACTIVE] = "active", [GH_PASSIVE] = "passive"};
-
-    return names[direction];
-}
-
 static void mode_warning(const struct gh_session *s, json_t *warnings)
 {
     if (s->mode == GH_ALLOW_WITHOUT_AO)
