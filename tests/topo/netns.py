@@ -91,6 +91,7 @@ class Namespace:
         self.name = f"{net.prefix}-{name}"
         self.processes = []
         run(["ip", "netns", "add", self.name])
+        net.namespaces.append(self)  # from here on there is something to destroy
         self.run(["ip", "link", "set", "lo", "up"])
         self.sysctl("net.ipv6.conf.all.accept_dad", 0)
         self.sysctl("net.ipv6.conf.default.accept_dad", 0)
@@ -203,9 +204,7 @@ class Net:
         self.cleanups = []
 
     def namespace(self, name):
-        namespace = Namespace(self, name)
-        self.namespaces.append(namespace)
-        return namespace
+        return Namespace(self, name)
 
     def at_end(self, function):
         """Has function() called when the test is over, last registered first."""
