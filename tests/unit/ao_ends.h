@@ -115,8 +115,10 @@ static inline struct seg seg_of(uint32_t seq, uint32_t ack, uint8_t flags, const
 static inline enum tcpao_result sign(struct tcpao_conn *c, int64_t now, const struct seg *in,
                                      struct seg *out)
 {
-    *out = *in;
-    return tcpao_conn_sign(c, now, in->hdr, in->hdr_len, in->payload, in->payload_len, out->hdr,
+    const struct seg bare = *in; /* `out` may be the same */
+
+    *out = bare;
+    return tcpao_conn_sign(c, now, bare.hdr, bare.hdr_len, bare.payload, bare.payload_len, out->hdr,
                            &out->hdr_len);
 }
 
@@ -153,9 +155,29 @@ static inline struct tcpao_conn_state state_of(const struct tcpao_conn *c)
 {
     struct tcpao_conn_state st;
 
-    memset(&st, 0, sizeof(st));
     tcpao_conn_export(c, &st);
     return st;
+}
+
+static inline void assert_unchanged(const struct tcpao_conn *c, const struct tcpao_conn_state *was)
+{
+    const struct tcpao_conn_state is = state_of(c);
+
+    assert_int_equal(is.local_isn_known, was->local_isn_known);
+    assert_int_equal(is.remote_isn_known, was->remote_isn_known);
+    assert_int_equal(is.local_isn, was->local_isn);
+    assert_int_equal(is.remote_isn, was->remote_isn);
+    assert_true(is.snd.highest == was->snd.highest);
+    assert_true(is.rcv.highest == was->rcv.highest);
+    assert_int_equal(is.current_known, was->current_known);
+    assert_int_equal(is.rnext_known, was->rnext_known);
+    assert_int_equal(is.current_key, was->current_key);
+    assert_int_equal(is.rnext_key, was->rnext_key);
+    assert_int_equal(is.last_recv_known, was->last_recv_known);
+    assert_int_equal(is.last_recv_key, was->last_recv_key);
+    assert_int_equal(is.last_keyid, was->last_keyid);
+    assert_int_equal(is.last_rnext, was->last_rnext);
+    assert_true(is.last_recv_since == was->last_recv_since);
 }
 
 /* b opens to a: afterwards each has sent one more octet than its ISN (the SYN). */
