@@ -121,8 +121,8 @@ struct gh_config *gh_config_parse(const char *name, const char *text, size_t len
 void gh_config_free(struct gh_config *c); /* wipes secrets; NULL is fine */
 
 /* "required", "both" … as the configuration writes them. */
-const char *gh_mode_name(enum gh_mode mode);
-const char *gh_direction_name(enum gh_direction direction);
+const char *gh_config_mode_name(enum gh_mode mode);
+const char *gh_config_direction_name(enum gh_direction direction);
 
 /* Writes it back in canonical form; secrets by source, never by value. parse∘print is the identity
  * but for inline secrets, of which only a comment remains. */

@@ -496,7 +496,7 @@ const char *gh_lifetime_format(const struct tcpao_lifetime *l, char buf[GH_LIFET
     return buf;
 }
 
-const char *gh_duration_format(int64_t seconds, char buf[GH_LIFETIME_TEXT])
+const char *gh_duration_text(int64_t seconds, char buf[GH_LIFETIME_TEXT])
 {
     static const char units[] = "dhm";
     char unit = 's';

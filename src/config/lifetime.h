@@ -33,7 +33,7 @@ bool gh_lifetime_parse(const char *text, struct tcpao_lifetime *out, const char 
 
 /* Canonical texts: what the parsers read. */
 const char *gh_lifetime_format(const struct tcpao_lifetime *l, char buf[GH_LIFETIME_TEXT]);
-const char *gh_duration_format(int64_t seconds, char buf[GH_LIFETIME_TEXT]);
+const char *gh_duration_text(int64_t seconds, char buf[GH_LIFETIME_TEXT]);
 
 /* The lifetime that includes no instant: "never". */
 struct tcpao_lifetime gh_lifetime_never(void);

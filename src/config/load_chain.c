@@ -100,6 +100,12 @@ static void read_algorithm(struct gh_loader *l, const struct gh_node **got, stru
         }
     }
     mkt->mac_len = (uint8_t)mac_len;
+    if (n != NULL && mkt->alg == TCPAO_HMAC_SHA_256 && !length_in_name &&
+        got[KEY_MAC_LENGTH] == NULL)
+        gh_load_warning(l, n->line, "ambiguous-mac-length",
+                        "write hmac-sha-256-96, or hmac-sha-256-256 for an IOS XE peer",
+                        "\"%s\" alone means MACs of 12 octets here and in Linux, of 32 in IOS XE",
+                        n->values[0]);
     n = got[KEY_MAC_LENGTH];
     if (!gh_node_number(l, n, TCPAO_MAC_MIN, tcpao_mac_len_max(mkt->alg), &number))
         return;

@@ -70,21 +70,21 @@ static void put_chain(FILE *out, const struct gh_key_chain *k)
     put_option(out, "    ", "description", k->description);
     fprintf(out, "    tolerance = %u\n    warn-before = {", k->tolerance);
     for (size_t i = 0; i < k->warn_count; i++)
-        fprintf(out, "%s %s", i > 0 ? "," : "", gh_duration_format(k->warn_before[i], text));
+        fprintf(out, "%s %s", i > 0 ? "," : "", gh_duration_text(k->warn_before[i], text));
     fprintf(out, " }\n");
     for (size_t i = 0; i < k->key_count; i++)
         put_key(out, &k->keys[i]);
     fprintf(out, "}\n");
 }
 
-const char *gh_mode_name(enum gh_mode mode)
+const char *gh_config_mode_name(enum gh_mode mode)
 {
     static const char *const names[] = {"required", "allow-without-ao", "accept-mismatch"};
 
     return names[mode];
 }
 
-const char *gh_direction_name(enum gh_direction direction)
+const char *gh_config_direction_name(enum gh_direction direction)
 {
     static const char *const names[] = {"both", "active", "passive"};
 
@@ -103,8 +103,8 @@ static void put_session(FILE *out, const struct gh_config *c, const struct gh_se
     if (s->local.addr.len != 0)
         fprintf(out, "    local = %s\n", gh_prefix_format(&s->local, text));
     fprintf(out, "    port = %u\n", s->port);
-    fprintf(out, "    direction = %s\n", gh_direction_name(s->direction));
-    fprintf(out, "    mode = %s\n", gh_mode_name(s->mode));
+    fprintf(out, "    direction = %s\n", gh_config_direction_name(s->direction));
+    fprintf(out, "    mode = %s\n", gh_config_mode_name(s->mode));
     if (s->accept_icmp)
         fprintf(out, "    accept-icmp = true\n");
     put_option(out, "    ", "netns", s->netns);
