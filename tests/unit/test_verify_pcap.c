@@ -160,6 +160,52 @@ static void cisco_capture(void **state)
     assert_note(0, "are the ids swapped?");
 }
 
+static void add_hex(const char *hex)
+{
+    uint8_t packet[256];
+    size_t len = strlen(hex) / 2;
+    unsigned octet;
+
+    assert_true(len <= sizeof(packet));
+    for (size_t i = 0; i < len; i++) {
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &octet), 1);
+        packet[i] = (uint8_t)octet;
+    }
+    made_frame(&made, packet, len);
+}
+
+/* The four packets of each section of the RFC, as the client's operator would look at them. */
+static void rfc9235_packets(void **state)
+{
+    char path[4096], text[512];
+    json_t *root, *vectors, *v;
+
+    if (!shared_file("vectors/rfc9235.json", path, sizeof(path)))
+        skip();
+    root = json_load_file(path, 0, NULL);
+    vectors = json_object_get(root, "vectors");
+    assert_int_equal(json_array_size(vectors), 32);
+    for (size_t group = 0; group < 8; group++) {
+        begin();
+        for (size_t i = 0; i < 4; i++) {
+            v = json_array_get(vectors, group * 4 + i);
+            add_hex(json_string_value(json_object_get(v, "packet_hex")));
+        }
+        snprintf(text, sizeof(text),
+                 "key-chain rfc {\n"
+                 "  key 1 { send-id = 61 recv-id = 84 secret = \"testvector\"\n"
+                 "          algorithm = \"%s\" include-tcp-options = %s }\n"
+                 "}\n"
+                 "tcp-ao server { peer = \"%s\" port = 179 key-chain = rfc }\n",
+                 json_string_value(json_object_get(v, "alg")),
+                 json_is_true(json_object_get(v, "options_covered")) ? "true" : "false",
+                 json_string_value(json_object_get(v, "server_ip")));
+        judge(text);
+        assert_totals(4, 0, 0);
+    }
+    json_decref(root);
+}
+
 static void every_link_type(void **state)
 {
     static const struct {
@@ -622,6 +668,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cisco_capture),
+        cmocka_unit_test(rfc9235_packets),
         cmocka_unit_test(every_link_type),
         cmocka_unit_test(other_link_types_are_refused),
         cmocka_unit_test(frames_that_are_no_ip_are_skipped),
