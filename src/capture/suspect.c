@@ -54,26 +54,45 @@ static bool ask_covering(const struct cap_refused *r, char *text, size_t text_le
     return false;
 }
 
-/* Another session's key chain would do: a wrong `key-chain`, `peer` or `port`, or a NAT. */
+static bool names_a_key(const struct tcpao_chain *chain, uint8_t keyid, bool from_peer)
+{
+    for (size_t i = 0; i < tcpao_chain_count(chain); i++) {
+        const struct tcpao_mkt *k = tcpao_chain_at(chain, i);
+
+        if (keyid == (from_peer ? k->recv_id : k->send_id))
+            return true;
+    }
+    return false;
+}
+
+static bool ask_other(const struct cap_refused *r, const struct gh_session *s, int local,
+                      char *text, size_t text_len)
+{
+    int used = snprintf(text, text_len, "%swith session \"%.64s\" (key-chain \"%.64s\"): ",
+                        r->verdict == CAP_NO_SESSION ? "no session covers this flow; " : "",
+                        s->name, r->config->chains[s->chain].name);
+
+    return used > 0 && (size_t)used < text_len &&
+           ask(r, s, local, text + used, text_len - (size_t)used);
+}
+
+/* Another session's key chain would do: a wrong `key-chain`, `peer` or `port`, or a NAT. Which end
+ * is ours is unknown then: first those are asked where the KeyID makes sense, then the others. */
 static bool ask_others(const struct cap_refused *r, char *text, size_t text_len)
 {
     size_t count = r->config->session_count;
 
     if (count > CAP_SESSIONS_ASKED_MAX)
         count = CAP_SESSIONS_ASKED_MAX;
-    for (size_t i = 0; i < count; i++) {
-        const struct gh_session *s = &r->config->sessions[i];
+    for (int sense = 1; sense >= 0; sense--)
+        for (size_t i = 0; i < 2 * count; i++) {
+            const struct gh_session *s = &r->config->sessions[i / 2];
+            int local = i % 2;
 
-        for (int local = 0; local <= 1; local++) {
-            int used = snprintf(text, text_len, "%swith session \"%.64s\" (key-chain \"%.64s\"): ",
-                                r->verdict == CAP_NO_SESSION ? "no session covers this flow; " : "",
-                                s->name, r->config->chains[s->chain].name);
-
-            if (used > 0 && (size_t)used < text_len &&
-                ask(r, s, local, text + used, text_len - (size_t)used))
+            if (names_a_key(r->chains[s->chain], r->keyid, r->from != local) == (sense == 1) &&
+                ask_other(r, s, local, text, text_len))
                 return true;
         }
-    }
     return false;
 }
 
