@@ -31,8 +31,8 @@ json_t *gh_session_from_config(const struct gh_config *config, const struct gh_s
                   "description", gh_json_text(s->description), "state", "down", "loaded", 0, "peer",
                   gh_json_prefix(&s->peer), "local", gh_json_prefix(&s->local), "port", s->port);
 
-    json_object_set_new(o, "direction", json_string(gh_direction_name(s->direction)));
-    json_object_set_new(o, "mode", json_string(gh_mode_name(s->mode)));
+    json_object_set_new(o, "direction", json_string(gh_config_direction_name(s->direction)));
+    json_object_set_new(o, "mode", json_string(gh_config_mode_name(s->mode)));
     json_object_set_new(o, "accept_icmp", json_boolean(s->accept_icmp));
     json_object_set_new(o, "netns", gh_json_text(s->netns));
     json_object_set_new(o, "vrf", gh_json_text(s->vrf));
