@@ -1,0 +1,43 @@
+/*
+ * Firewall rules that steer protected flows, and nothing else, into the engine's queues.
+ *
+ * The parent states per network namespace which flows there are; this module words them for the
+ * nft program (own table `inet gatehouse`) or, where the kernel cannot queue from nftables, for
+ * iptables-restore (own chains in the mangle table), and runs it. A change is one transaction. The
+ * rules have no bypass: without an engine, no segment passes.
+ */
+#ifndef GH_PLATFORM_RULES_H
+#define GH_PLATFORM_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+/* A protected flow: TCP between peer and local where either end's port is `port`. Both ends: what
+ * comes against the configured direction must reach the engine too, which refuses it. */
+struct gh_flow {
+    const char *vrf; /* name of the VRF device, or NULL */
+    uint16_t queue;
+    struct gh_prefix peer;
+    struct gh_prefix local; /* addr.len 0: any */
+    uint16_t port;
+};
+
+enum gh_rules_backend { GH_RULES_NFTABLES, GH_RULES_IPTABLES };
+const char *gh_rules_backend_name(enum gh_rules_backend backend);
+
+enum { GH_RULES_SAID = 512 }; /* octets for what a program said */
+
+/* Which of the two this machine can use: nftables where it can queue. False: neither, and why. */
+bool gh_rules_detect(enum gh_rules_backend *backend, char said[GH_RULES_SAID]);
+bool gh_rules_usable(enum gh_rules_backend backend, char said[GH_RULES_SAID]);
+
+/* Replaces the rules of a namespace by those for the flows, atomically. False: nothing changed. */
+bool gh_rules_install(enum gh_rules_backend backend, const char *netns, const struct gh_flow *flows,
+                      size_t count, char said[GH_RULES_SAID]);
+/* Takes away what gh_rules_install() made, if anything. */
+bool gh_rules_remove(enum gh_rules_backend backend, const char *netns, char said[GH_RULES_SAID]);
+
+#endif

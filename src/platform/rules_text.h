@@ -1,0 +1,30 @@
+/*
+ * The firewall rules in words: pure, for rules.c and its tests.
+ *
+ * All texts are to be freed with free(); NULL: no memory.
+ */
+#ifndef GH_PLATFORM_RULES_TEXT_H
+#define GH_PLATFORM_RULES_TEXT_H
+
+#include "platform/rules.h"
+
+/* A sorted copy: VRFs by name and flows without one last; then by queue, family, local prefix,
+ * port and peer. A peer that an earlier one of the same kind contains is left out. *count changes
+ * accordingly. */
+struct gh_flow *gh_flows_sorted(const struct gh_flow *flows, size_t *count);
+/* Do two flows differ in no more than their peer? */
+bool gh_flow_same_kind(const struct gh_flow *a, const struct gh_flow *b);
+bool gh_flow_same_vrf(const struct gh_flow *a, const struct gh_flow *b);
+
+/* For `nft -f -`. */
+char *gh_rules_nft_text(const struct gh_flow *flows, size_t count);
+extern const char gh_rules_nft_removal[];
+extern const char gh_rules_nft_probe[];
+
+/* For `iptables-restore --noflush` (family 4) and `ip6tables-restore --noflush` (family 16, as
+ * gh_addr.len). hooked_in, hooked_out: INPUT and OUTPUT already jump to our chains. */
+char *gh_rules_iptables_text(const struct gh_flow *flows, size_t count, uint8_t family,
+                             bool hooked_in, bool hooked_out);
+char *gh_rules_iptables_removal(bool hooked_in, bool hooked_out);
+
+#endif
