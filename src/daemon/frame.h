@@ -1,0 +1,59 @@
+/*
+ * The messages between Gatehouse's processes as bytes: typed, length-checked frames on a stream.
+ *
+ * Pure: channel.c moves the bytes. Each end states which messages it may be sent; anything else,
+ * or a length that the type does not allow, is a bad frame, and the other process is not trusted
+ * any more.
+ */
+#ifndef GH_DAEMON_FRAME_H
+#define GH_DAEMON_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/rd.h"
+
+enum gh_receiver { GH_TO_AO, GH_TO_PARENT };
+
+enum { GH_FRAME_HEADER = 8, GH_FRAME_BODY_MAX = 64 * 1048576, GH_REQUEST_MAX = 8192 };
+
+/* id, receiver, least and most octets of body, descriptors beside it, what it says. */
+#define GH_MESSAGES(X)                                                                             \
+    X(STATE, GH_TO_AO, 8, 8, 1)       /* u64 octets for the engine; the state file */              \
+    X(CONFIG, GH_TO_AO, 12, 12, 1)    /* u64 octets, u32 generation; a file with the setup */      \
+    X(QUEUE, GH_TO_AO, 4, 4, 1)       /* u16 zone, u16 queue number; its socket */                 \
+    X(QUEUE_CLOSE, GH_TO_AO, 2, 2, 0) /* u16 zone */                                               \
+    X(LINK, GH_TO_AO, 10, 10, 0)      /* u16 zone, u32 interface, u32 MTU (0: gone) */             \
+    X(REQUEST, GH_TO_AO, 5, 4 + GH_REQUEST_MAX, 0) /* u32 client; a control request */             \
+    X(PING, GH_TO_AO, 0, 0, 0)                     /* are you there? */                            \
+    X(READY, GH_TO_PARENT, 0, 0, 0)                /* started and locked in */                     \
+    X(CONFIGURED, GH_TO_PARENT, 5, 5, 0)           /* u32 generation, u8 done */                   \
+    X(ANSWER, GH_TO_PARENT, 5, GH_FRAME_BODY_MAX, 0) /* u32 client; one line */                    \
+    X(EVENT, GH_TO_PARENT, 2, 65536, 0)              /* u8 log level; one line of JSON */          \
+    X(PONG, GH_TO_PARENT, 0, 0, 0)
+
+enum gh_message {
+#define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,
+    GH_MESSAGES(GH_MESSAGE_ENUM)
+#undef GH_MESSAGE_ENUM
+        GH_MESSAGE_COUNT
+};
+const char *gh_message_name(enum gh_message m);
+unsigned gh_message_fds(enum gh_message m);
+
+/* Writes a frame's header for a body of `len` octets. False: the type does not allow it. */
+bool gh_frame_header(enum gh_message type, size_t len, uint8_t header[GH_FRAME_HEADER]);
+
+struct gh_frame {
+    enum gh_message type;
+    struct gh_rd body;
+};
+
+enum gh_frame_result { GH_FRAME_WHOLE, GH_FRAME_MORE, GH_FRAME_BAD };
+
+/* Takes the next frame off the reader, which borrows the bytes. MORE: it is not all there, and the
+ * reader is where it was. */
+enum gh_frame_result gh_frame_next(enum gh_receiver self, struct gh_rd *r, struct gh_frame *out);
+
+#endif
