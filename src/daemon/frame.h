@@ -30,7 +30,7 @@ enum { GH_FRAME_HEADER = 8, GH_FRAME_BODY_MAX = 64 * 1048576, GH_REQUEST_MAX = 8
     X(READY, GH_TO_PARENT, 0, 0, 0)                /* started and locked in */                     \
     X(CONFIGURED, GH_TO_PARENT, 5, 5, 0)           /* u32 generation, u8 done */                   \
     X(ANSWER, GH_TO_PARENT, 5, GH_FRAME_BODY_MAX, 0) /* u32 client; one line */                    \
-    X(EVENT, GH_TO_PARENT, 2, 65536, 0)              /* u8 log level; one line of JSON */          \
+    X(EVENT, GH_TO_PARENT, 1, 65536, 0)              /* one line for monitors */                   \
     X(PONG, GH_TO_PARENT, 0, 0, 0)
 
 enum gh_message {

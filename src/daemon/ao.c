@@ -1,0 +1,372 @@
+#include "daemon/ao.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "control/control.h"
+#include "daemon/channel.h"
+#include "daemon/mtus.h"
+#include "daemon/policies.h"
+#include "daemon/sandbox.h"
+#include "daemon/state.h"
+#include "platform/nfqueue.h"
+#include "tcpao/engine.h"
+
+enum {
+    BATCHES_A_TURN = 16,        /* of one queue, before others and the parent get theirs */
+    TICK_MAX = 1000,            /* milliseconds: the wall clock may be set at any time */
+    EVENTS_WAITING = 4 * 1048576 /* octets: beyond, a parent that does not read loses events */
+};
+
+struct ao;
+
+struct queue {
+    uv_poll_t poll; /* first */
+    struct ao *ao;
+    struct queue *next;
+    uint16_t zone;
+    struct gh_nfqueue q;
+    struct gh_mtus mtus;
+};
+
+struct ao {
+    uv_loop_t loop;
+    uv_timer_t timer;
+    struct gh_channel *parent;
+    struct gh_now started, now; /* now: frozen for a batch of packets */
+    void *memory;
+    size_t memory_len;
+    struct ao_engine *engine;
+    struct gh_setup setup;
+    struct queue *queues;
+    struct gh_nfqueue_batch *batch;
+};
+
+/* ---- Packets -------------------------------------------------------------------------------- */
+
+static void on_packet(void *ctx, const struct gh_nfqueue_packet *packet, struct ao_result *result)
+{
+    struct queue *queue = ctx;
+    struct ao_packet p = {.way = packet->way,
+                          .zone = queue->zone,
+                          .mtu = gh_mtus_get(&queue->mtus, packet->ifindex),
+                          .data = packet->data,
+                          .len = packet->len};
+
+    ao_engine_packet(queue->ao->engine, queue->ao->now, &p, result);
+}
+
+static void on_queue(uv_poll_t *poll, int status, int events)
+{
+    struct queue *queue = (struct queue *)poll;
+    struct ao *ao = queue->ao;
+    int n = 1;
+
+    for (size_t i = 0; n > 0 && i < BATCHES_A_TURN; i++) {
+        ao->now = gh_clock_now();
+        n = gh_nfqueue_run(&queue->q, ao->batch, on_packet, queue);
+    }
+    if (n < 0)
+        gh_error("queue %u: %s", queue->q.number, strerror(-n));
+}
+
+static struct queue *queue_of(struct ao *ao, uint16_t zone)
+{
+    for (struct queue *q = ao->queues; q != NULL; q = q->next)
+        if (q->zone == zone)
+            return q;
+    return NULL;
+}
+
+static void on_queue_closed(uv_handle_t *handle)
+{
+    struct queue *queue = (struct queue *)handle;
+
+    close(queue->q.fd);
+    gh_mtus_clear(&queue->mtus);
+    free(queue);
+}
+
+static bool close_queue(struct ao *ao, uint16_t zone)
+{
+    struct queue **at = &ao->queues, *queue;
+
+    while (*at != NULL && (*at)->zone != zone)
+        at = &(*at)->next;
+    queue = *at;
+    if (queue != NULL) {
+        *at = queue->next;
+        uv_poll_stop(&queue->poll);
+        uv_close((uv_handle_t *)&queue->poll, on_queue_closed);
+    }
+    return true;
+}
+
+/* Queues are read once there are policies: a packet must not pass for want of them. */
+static void read_queues(struct ao *ao)
+{
+    for (struct queue *q = ao->queues; q != NULL && ao->engine != NULL; q = q->next)
+        if (!uv_is_active((uv_handle_t *)&q->poll))
+            uv_poll_start(&q->poll, UV_READABLE, on_queue);
+}
+
+/* ---- Time and events ------------------------------------------------------------------------ */
+
+static void on_timer(uv_timer_t *timer);
+
+static void set_timer(struct ao *ao, struct gh_now now)
+{
+    uint64_t deadline = ao_engine_next_deadline(ao->engine, now);
+    uint64_t wait = deadline > now.mono_ms ? deadline - now.mono_ms : 0;
+
+    uv_timer_start(&ao->timer, on_timer, wait < TICK_MAX ? wait : TICK_MAX, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct ao *ao = timer->data;
+    struct gh_now now = gh_clock_now();
+
+    if (ao_engine_next_deadline(ao->engine, now) <= now.mono_ms)
+        ao_engine_tick(ao->engine, now);
+    set_timer(ao, now);
+}
+
+static enum gh_log_level level_of(enum ao_event_kind kind)
+{
+    switch (kind) {
+    case AO_EVENT_CHAIN_EXPIRED:
+        return GH_LOG_ERROR;
+    case AO_EVENT_SEGMENT_REFUSED:
+    case AO_EVENT_DOWNGRADE:
+    case AO_EVENT_NO_HANDSHAKE:
+    case AO_EVENT_CHAIN_EXPIRING:
+        return GH_LOG_WARNING;
+    case AO_EVENT_CONNECTION_OPENING:
+        return GH_LOG_INFO;
+    default:
+        return GH_LOG_NOTICE;
+    }
+}
+
+static void on_event(void *ctx, const struct ao_event *event)
+{
+    struct ao *ao = ctx;
+    json_t *object = gh_control_event(event);
+    size_t len = 0;
+    char *line = object != NULL ? gh_control_line(object, &len) : NULL;
+
+    gh_log(level_of(event->kind), "%s: %s", event->session, event->text);
+    if (line != NULL && ao->parent->out_len < EVENTS_WAITING)
+        gh_channel_send(ao->parent, GH_MESSAGE_EVENT, line, len, -1);
+    free(line);
+    json_decref(object);
+}
+
+/* ---- The parent's messages ------------------------------------------------------------------ */
+
+static bool map_state(struct ao *ao, struct gh_rd *body, int fd)
+{
+    uint64_t size = gh_rd_u64(body);
+
+    if (ao->memory == NULL) {
+        ao->memory = gh_state_map(fd, size);
+        ao->memory_len = size;
+    }
+    close(fd);
+    if (ao->memory == NULL)
+        gh_error("cannot map the state file: %s", strerror(errno));
+    return ao->memory != NULL;
+}
+
+static bool make_engine(struct ao *ao, uint32_t max_connections)
+{
+    struct ao_engine_settings settings = {.max_connections = max_connections,
+                                          .event = on_event,
+                                          .event_ctx = ao,
+                                          .memory = ao->memory,
+                                          .memory_len = ao->memory_len};
+
+    if (ao->engine == NULL)
+        ao->engine = ao_engine_new(&settings);
+    return ao->engine != NULL;
+}
+
+static bool configure(struct ao *ao, struct gh_rd *body, int fd)
+{
+    size_t len = gh_rd_u64(body);
+    uint32_t generation = gh_rd_u32(body);
+    struct gh_now now = gh_clock_now();
+    uint8_t answer[5];
+    struct gh_wr w = gh_wr_make(answer, sizeof(answer));
+    struct gh_setup next;
+    bool good = gh_setup_open(fd, len, &next);
+
+    close(fd);
+    if (!good)
+        return false;
+    good = make_engine(ao, next.config->max_connections) &&
+           gh_policies_apply(ao->engine, now, &next);
+    if (good) {
+        gh_setup_clear(&ao->setup);
+        ao->setup = next;
+        read_queues(ao);
+        set_timer(ao, now);
+    } else {
+        gh_setup_clear(&next);
+    }
+    gh_wr_u32(&w, generation);
+    gh_wr_u8(&w, good);
+    gh_channel_send(ao->parent, GH_MESSAGE_CONFIGURED, answer, w.len, -1);
+    return true;
+}
+
+static bool add_queue(struct ao *ao, struct gh_rd *body, int fd)
+{
+    uint16_t zone = gh_rd_u16(body), number = gh_rd_u16(body);
+    struct queue *queue = calloc(1, sizeof(*queue));
+
+    close_queue(ao, zone);
+    if (queue == NULL || uv_poll_init(&ao->loop, &queue->poll, fd) != 0) {
+        gh_error("queue %u: cannot poll it", number);
+        close(fd);
+        free(queue);
+        return false;
+    }
+    queue->ao = ao;
+    queue->zone = zone;
+    queue->q = gh_nfqueue_make(fd, number);
+    queue->next = ao->queues;
+    ao->queues = queue;
+    read_queues(ao);
+    return true;
+}
+
+static bool set_link(struct ao *ao, struct gh_rd *body)
+{
+    uint16_t zone = gh_rd_u16(body);
+    uint32_t ifindex = gh_rd_u32(body), mtu = gh_rd_u32(body);
+    struct queue *queue = queue_of(ao, zone);
+
+    return queue == NULL || gh_mtus_set(&queue->mtus, ifindex, mtu);
+}
+
+static json_t *answer_request(struct ao *ao, const char *line, size_t len)
+{
+    struct gh_control_view view = {.config = ao->setup.config,
+                                   .engine = ao->engine,
+                                   .version = GH_VERSION,
+                                   .started = ao->started};
+    json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
+
+    if (request == NULL)
+        return refusal;
+    if (ao->engine == NULL)
+        answer = gh_control_refusal("try again", "the engine has no configuration yet");
+    else
+        answer = gh_control_handle(&view, gh_clock_now(), request);
+    json_decref(request);
+    return answer;
+}
+
+static bool handle_request(struct ao *ao, struct gh_rd *body)
+{
+    const uint8_t *client = gh_rd_bytes(body, 4);
+    size_t len = gh_rd_left(body), answer_len = 0;
+    json_t *answer = answer_request(ao, (const char *)gh_rd_bytes(body, len), len);
+    char *line = answer != NULL ? gh_control_line(answer, &answer_len) : NULL;
+    uint8_t *message = line != NULL ? malloc(4 + answer_len) : NULL;
+
+    if (message != NULL) {
+        memcpy(message, client, 4);
+        memcpy(message + 4, line, answer_len);
+        gh_channel_send(ao->parent, GH_MESSAGE_ANSWER, message, 4 + answer_len, -1);
+    }
+    free(message);
+    free(line);
+    json_decref(answer);
+    return message != NULL;
+}
+
+static bool on_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    struct ao *ao = ctx;
+
+    switch (frame->type) {
+    case GH_MESSAGE_STATE:
+        return map_state(ao, &frame->body, fd);
+    case GH_MESSAGE_CONFIG:
+        return configure(ao, &frame->body, fd);
+    case GH_MESSAGE_QUEUE:
+        return add_queue(ao, &frame->body, fd);
+    case GH_MESSAGE_QUEUE_CLOSE:
+        return close_queue(ao, gh_rd_u16(&frame->body));
+    case GH_MESSAGE_LINK:
+        return set_link(ao, &frame->body);
+    case GH_MESSAGE_REQUEST:
+        return handle_request(ao, &frame->body);
+    case GH_MESSAGE_PING:
+        return gh_channel_send(ao->parent, GH_MESSAGE_PONG, NULL, 0, -1);
+    default:
+        return false;
+    }
+}
+
+/* Without a parent there is no one to restart us or to hold the queues: the next one takes over. */
+static void on_broken(void *ctx, const char *why)
+{
+    gh_notice("the parent: %s; ending", why);
+    _exit(0);
+}
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+/* Uses each algorithm once: libcrypto opens files when it is first used, the C library when it
+ * first looks at the time of day, and inside the sandbox neither may. */
+static bool warm_up(void)
+{
+    static const enum tcpao_alg algorithms[] = {TCPAO_HMAC_SHA_1, TCPAO_AES_128_CMAC,
+                                                TCPAO_HMAC_SHA_256};
+    const struct tcpao_endpoint end = {.addr_len = 4};
+    uint8_t key[TCPAO_TRAFFIC_KEY_MAX], mac[TCPAO_MAC_MAX];
+    const uint8_t header[40] = {[12] = 9 << 4, [20] = TCPAO_OPTION_KIND, [21] = 16};
+
+    tzset();
+    for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++) {
+        if (tcpao_kdf(algorithms[i], (const uint8_t *)"warm-up", 7, &end, &end, 1, 2, key) !=
+                TCPAO_OK ||
+            tcpao_segment_mac(algorithms[i], key, true, 12, &end, &end, 0, header, 36, NULL, 0,
+                              mac) != TCPAO_OK) {
+            gh_error("libcrypto does not offer %s", tcpao_alg_name(algorithms[i], 12));
+            return false;
+        }
+    }
+    return true;
+}
+
+int gh_ao_main(uid_t uid, gid_t gid)
+{
+    static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
+    struct ao ao = {.started = gh_clock_now(), .batch = gh_nfqueue_batch_new()};
+
+    /* The parent says when to end, by closing the channel. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    if (ao.batch == NULL || uv_loop_init(&ao.loop) != 0 || uv_timer_init(&ao.loop, &ao.timer) != 0)
+        return 1;
+    ao.timer.data = &ao;
+    if (!warm_up() || !gh_sandbox_enter(uid, gid))
+        return 1;
+    ao.parent = gh_channel_new(&ao.loop, GH_AO_CHANNEL_FD, GH_TO_AO, &ops, &ao);
+    if (ao.parent == NULL || !gh_channel_send(ao.parent, GH_MESSAGE_READY, NULL, 0, -1))
+        return 1;
+    return uv_run(&ao.loop, UV_RUN_DEFAULT);
+}

@@ -1,0 +1,45 @@
+/*
+ * A child process of the parent: started by re-executing this program in a role, watched, killed
+ * when it hangs or talks nonsense, and started again when it ends.
+ */
+#ifndef GH_DAEMON_CHILD_H
+#define GH_DAEMON_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "daemon/channel.h"
+
+struct gh_child_ops {
+    /* It runs, and its channel takes messages. */
+    void (*started)(void *ctx);
+    /* It has ended; it will be started again after `wait` milliseconds. */
+    void (*ended)(void *ctx, uint64_t wait);
+    bool (*message)(void *ctx, struct gh_frame *frame, int fd);
+};
+
+struct gh_child {
+    uv_loop_t *loop;
+    const char *role; /* --role=… */
+    uid_t uid;
+    gid_t gid;
+    int lock; /* inherited: held as long as any process of this instance lives */
+    const struct gh_child_ops *ops;
+    void *ctx;
+    uv_process_t process;
+    uv_timer_t restart, watch;
+    struct gh_channel *channel; /* NULL: not running */
+    uint64_t began;             /* monotonic milliseconds */
+    unsigned failures;          /* in a row, each soon after its start */
+    unsigned unanswered;        /* pings */
+    bool running, stopping;
+};
+
+/* Fill loop … ctx in before. False: could not be started, and the log says why. */
+bool gh_child_start(struct gh_child *c);
+/* Ends it for good. */
+void gh_child_stop(struct gh_child *c);
+
+#endif

@@ -1,0 +1,174 @@
+/* gatehoused: one program, one role a process. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "config/config.h"
+#include "daemon/ao.h"
+#include "daemon/parent.h"
+
+#define CONFIG_PATH "/etc/gatehouse/gatehouse.conf"
+
+struct options {
+    const char *config, *run_directory, *role, *ids;
+    bool check, foreground, remove_rules, verbose;
+};
+
+enum { OPT_CHECK = 256, OPT_REMOVE_RULES, OPT_VERSION, OPT_ROLE, OPT_IDS };
+
+static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
+                                             {"foreground", no_argument, NULL, 'f'},
+                                             {"run-directory", required_argument, NULL, 'r'},
+                                             {"verbose", no_argument, NULL, 'v'},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {"check", no_argument, NULL, OPT_CHECK},
+                                             {"remove-rules", no_argument, NULL, OPT_REMOVE_RULES},
+                                             {"version", no_argument, NULL, OPT_VERSION},
+                                             /* how the parent starts its children */
+                                             {"role", required_argument, NULL, OPT_ROLE},
+                                             {"ids", required_argument, NULL, OPT_IDS},
+                                             {NULL, 0, NULL, 0}};
+
+static void usage(FILE *out)
+{
+    fputs("usage: gatehoused [-c FILE] [-f] [-r DIRECTORY] [-v]\n"
+          "       gatehoused [-c FILE] --check\n"
+          "       gatehoused [-r DIRECTORY] --remove-rules\n"
+          "       gatehoused --version\n"
+          "\n"
+          "  -c, --config FILE            configuration (" CONFIG_PATH ")\n"
+          "  -f, --foreground             stay in the foreground, log to standard error\n"
+          "  -r, --run-directory DIRECTORY  sockets and state (" GH_RUN_DIRECTORY ")\n"
+          "  -v, --verbose                log more\n"
+          "      --check                  check the configuration and end\n"
+          "      --remove-rules           take the firewall rules of a stopped daemon away\n",
+          out);
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    int c;
+
+    while ((c = getopt_long(argc, argv, "c:fr:vh", long_options, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            o->config = optarg;
+            break;
+        case 'f':
+            o->foreground = true;
+            break;
+        case 'r':
+            o->run_directory = optarg;
+            break;
+        case 'v':
+            o->verbose = true;
+            break;
+        case OPT_CHECK:
+            o->check = true;
+            break;
+        case OPT_REMOVE_RULES:
+            o->remove_rules = true;
+            break;
+        case OPT_VERSION:
+            puts("gatehoused " GH_VERSION);
+            exit(0);
+        case OPT_ROLE:
+            o->role = optarg;
+            break;
+        case OPT_IDS:
+            o->ids = optarg;
+            break;
+        case 'h':
+            usage(stdout);
+            exit(0);
+        default:
+            return false;
+        }
+    }
+    return optind == argc;
+}
+
+static int check(const char *path)
+{
+    struct gh_problems problems = {.list = NULL};
+    struct gh_config *config = gh_config_load(path, &(struct gh_config_options){0}, &problems);
+
+    gh_problems_print(&problems, stderr);
+    if (config != NULL)
+        printf("%s: %zu sessions, %zu key chains, no errors\n", path, config->session_count,
+               config->chain_count);
+    gh_problems_clear(&problems);
+    gh_config_free(config);
+    return config != NULL ? 0 : 1;
+}
+
+static int run_role(const struct options *o)
+{
+    unsigned uid, gid;
+
+    if (strcmp(o->role, "ao") != 0 || o->ids == NULL ||
+        sscanf(o->ids, "%u:%u", &uid, &gid) != 2)
+        return 2;
+    gh_log_setup("gatehoused[ao]", o->verbose ? GH_LOG_DEBUG : GH_LOG_INFO);
+    return gh_ao_main(uid, gid);
+}
+
+static void to_syslog(void *ctx, enum gh_log_level level, const char *line)
+{
+    syslog((int)level, "%s", line);
+}
+
+/* Becomes a daemon; the process that was started waits until the daemon is up. */
+static int detach(int *ready)
+{
+    int pair[2];
+    char octet;
+    pid_t pid;
+
+    if (pipe(pair) != 0 || (pid = fork()) < 0) {
+        perror("gatehoused");
+        return 1;
+    }
+    if (pid > 0) {
+        close(pair[1]);
+        _exit(read(pair[0], &octet, 1) == 1 ? 0 : 1);
+    }
+    close(pair[0]);
+    *ready = pair[1];
+    setsid();
+    if (chdir("/") != 0)
+        return 1;
+    openlog("gatehoused", LOG_PID, LOG_DAEMON);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.config = CONFIG_PATH, .run_directory = GH_RUN_DIRECTORY};
+    struct gh_parent_options parent = {.ready = -1};
+
+    if (!parse(argc, argv, &o)) {
+        usage(stderr);
+        return 2;
+    }
+    if (o.role != NULL)
+        return run_role(&o);
+    if (o.check)
+        return check(o.config);
+    gh_log_setup("gatehoused", o.verbose ? GH_LOG_DEBUG : GH_LOG_INFO);
+    if (geteuid() != 0) {
+        gh_error("it needs root at its start, to open queues and install rules");
+        return 1;
+    }
+    if (o.remove_rules)
+        return gh_parent_remove_rules(o.run_directory);
+    parent.config = o.config;
+    parent.run_directory = o.run_directory;
+    if (!o.foreground && detach(&parent.ready) != 0)
+        return 1;
+    return gh_parent_main(&parent);
+}

@@ -1,0 +1,26 @@
+/*
+ * The parent process: reads the configuration, opens what needs privilege, keeps `ao` running and
+ * answers the control socket.
+ *
+ * It touches no packet. What it holds open (queues, the state file) outlives its children.
+ */
+#ifndef GH_DAEMON_PARENT_H
+#define GH_DAEMON_PARENT_H
+
+#include <stdbool.h>
+
+#define GH_RUN_DIRECTORY "/run/gatehouse"
+
+struct gh_parent_options {
+    const char *config;        /* path of the configuration */
+    const char *run_directory; /* sockets, the lock and the state */
+    int ready;                 /* a descriptor to write one octet to once all is up, or -1 */
+};
+
+/* The exit status. */
+int gh_parent_main(const struct gh_parent_options *options);
+
+/* Takes the firewall rules of the last instance away. The exit status. */
+int gh_parent_remove_rules(const char *run_directory);
+
+#endif

@@ -1,0 +1,280 @@
+#include "daemon/zones.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/notify.h"
+#include "platform/links.h"
+#include "platform/nfqueue.h"
+
+enum { RETRY_MS = 20 };
+
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+static char *copy_text(const char *text)
+{
+    return text != NULL ? strdup(text) : NULL;
+}
+
+static const char *netns_text(const struct gh_zone *zone)
+{
+    return zone->netns != NULL ? zone->netns : "(own)";
+}
+
+/* ---- Numbers -------------------------------------------------------------------------------- */
+
+static struct gh_zone *find(const struct gh_zones *z, const struct gh_session *s)
+{
+    for (size_t i = 0; i < z->count; i++)
+        if (same_text(z->list[i]->netns, s->netns) && same_text(z->list[i]->vrf, s->vrf))
+            return z->list[i];
+    return NULL;
+}
+
+static struct gh_zone *add(struct gh_zones *z, const struct gh_session *s)
+{
+    struct gh_zone **list = realloc(z->list, (z->count + 1) * sizeof(*list));
+    struct gh_zone *zone = calloc(1, sizeof(*zone));
+
+    if (list != NULL)
+        z->list = list;
+    if (list == NULL || zone == NULL || z->base + z->count > UINT16_MAX) {
+        free(zone);
+        return NULL;
+    }
+    *zone = (struct gh_zone){.netns = copy_text(s->netns),
+                             .vrf = copy_text(s->vrf),
+                             .index = (uint16_t)z->count,
+                             .number = (uint16_t)(z->base + z->count),
+                             .queue = -1,
+                             .links = -1};
+    z->list[z->count++] = zone;
+    return zone;
+}
+
+bool gh_zones_assign(struct gh_zones *z, const struct gh_config *config, uint16_t *numbers)
+{
+    for (size_t i = 0; i < z->count; i++)
+        z->list[i]->used = false;
+    for (size_t i = 0; i < config->session_count; i++) {
+        struct gh_zone *zone = find(z, &config->sessions[i]);
+
+        if (zone == NULL)
+            zone = add(z, &config->sessions[i]);
+        if (zone == NULL)
+            return false;
+        zone->used = true;
+        numbers[i] = zone->index;
+    }
+    return true;
+}
+
+const struct gh_zone *gh_zones_find(const struct gh_zones *z, uint16_t index)
+{
+    return index < z->count ? z->list[index] : NULL;
+}
+
+/* ---- Interfaces ----------------------------------------------------------------------------- */
+
+struct teller {
+    struct gh_zones *zones;
+    struct gh_zone *zone;
+};
+
+static void tell(void *ctx, uint32_t ifindex, uint32_t mtu)
+{
+    struct teller *t = ctx;
+
+    t->zones->ops->link(t->zones->ctx, t->zone, ifindex, mtu);
+}
+
+static void on_links(uv_poll_t *poll, int status, int events)
+{
+    struct teller *t = poll->data;
+
+    if (!gh_links_read(t->zone->links, tell, t))
+        gh_links_ask(t->zone->links);
+}
+
+static void on_links_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+    free(handle);
+}
+
+static void watch_links(struct gh_zones *z, struct gh_zone *zone)
+{
+    struct teller *t = calloc(1, sizeof(*t));
+
+    zone->links = gh_links_open(zone->netns);
+    zone->links_poll = calloc(1, sizeof(*zone->links_poll));
+    if (t == NULL || zone->links < 0 || zone->links_poll == NULL) {
+        gh_warning("namespace %s: cannot watch interfaces", netns_text(zone));
+        free(t);
+        free(zone->links_poll);
+        zone->links_poll = NULL;
+        return;
+    }
+    *t = (struct teller){.zones = z, .zone = zone};
+    uv_poll_init(z->loop, zone->links_poll, zone->links);
+    zone->links_poll->data = t;
+    uv_poll_start(zone->links_poll, UV_READABLE, on_links);
+    gh_links_ask(zone->links);
+}
+
+void gh_zones_tell_links(struct gh_zones *z)
+{
+    for (size_t i = 0; i < z->count; i++)
+        if (z->list[i]->links >= 0)
+            gh_links_ask(z->list[i]->links);
+}
+
+/* ---- Sockets -------------------------------------------------------------------------------- */
+
+static void close_zone(struct gh_zones *z, struct gh_zone *zone)
+{
+    if (zone->links_poll != NULL) {
+        uv_poll_stop(zone->links_poll);
+        uv_close((uv_handle_t *)zone->links_poll, on_links_closed);
+        zone->links_poll = NULL;
+    }
+    if (zone->links >= 0)
+        close(zone->links);
+    if (zone->queue >= 0) {
+        close(zone->queue);
+        gh_notify_forget(zone->stored);
+        z->ops->closed(z->ctx, zone);
+    }
+    zone->queue = zone->links = -1;
+}
+
+static int take_stored(struct gh_zones *z, const char *name)
+{
+    for (size_t i = 0; i < z->stored_count; i++) {
+        if (strcmp(z->stored[i].name, name) == 0) {
+            int fd = z->stored[i].fd;
+
+            z->stored[i] = z->stored[--z->stored_count];
+            return fd;
+        }
+    }
+    return -1;
+}
+
+static int open_queue(struct gh_zones *z, struct gh_zone *zone, unsigned patience)
+{
+    int fd = take_stored(z, zone->stored);
+
+    if (fd >= 0)
+        return fd;
+    for (;;) {
+        fd = gh_nfqueue_open(zone->netns, zone->number, z->length);
+        if (fd != -EBUSY || patience < RETRY_MS)
+            break;
+        poll(NULL, 0, RETRY_MS); /* an earlier instance is just ending */
+        patience -= RETRY_MS;
+    }
+    if (fd >= 0)
+        gh_notify_store(zone->stored, fd);
+    return fd;
+}
+
+static void complain(struct gh_zone *zone, int error)
+{
+    if (zone->complained)
+        return;
+    zone->complained = true;
+    if (error == -EBUSY)
+        gh_error("queue %u in namespace %s belongs to another process: set queue-base to a free "
+                 "range",
+                 zone->number, netns_text(zone));
+    else
+        gh_error("namespace %s: %s; its sessions wait until it can be opened", netns_text(zone),
+                 strerror(-error));
+}
+
+static bool open_zone(struct gh_zones *z, struct gh_zone *zone, unsigned patience)
+{
+    int result = gh_netns_identify(zone->netns, &zone->id);
+
+    if (result == 0) {
+        snprintf(zone->stored, sizeof(zone->stored), "queue-%u-%" PRIu64, zone->number,
+                 zone->id.inode);
+        result = open_queue(z, zone, patience);
+    }
+    if (result < 0) {
+        complain(zone, result);
+        return false;
+    }
+    zone->queue = result;
+    zone->complained = false;
+    z->ops->opened(z->ctx, zone);
+    watch_links(z, zone);
+    return true;
+}
+
+/* Is the namespace under this name still the one that the socket is in? */
+static bool is_current(const struct gh_zone *zone)
+{
+    struct gh_netns_id id;
+
+    return gh_netns_identify(zone->netns, &id) == 0 && gh_netns_same(&id, &zone->id);
+}
+
+bool gh_zones_open(struct gh_zones *z, unsigned patience)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < z->count; i++) {
+        struct gh_zone *zone = z->list[i];
+
+        if (zone->queue >= 0 && (!zone->used || !is_current(zone)))
+            close_zone(z, zone);
+        if (zone->used && zone->queue < 0)
+            any = open_zone(z, zone, patience) || any;
+    }
+    return any;
+}
+
+/* ---- What the service manager kept ---------------------------------------------------------- */
+
+static void adopt(void *ctx, const char *name, int fd)
+{
+    struct gh_zones *z = ctx;
+    struct gh_stored_queue *list =
+        realloc(z->stored, (z->stored_count + 1) * sizeof(*list));
+
+    if (list == NULL) {
+        close(fd);
+        return;
+    }
+    z->stored = list;
+    list[z->stored_count].fd = fd;
+    snprintf(list[z->stored_count].name, sizeof(list->name), "%s", name);
+    z->stored_count++;
+}
+
+void gh_zones_adopt(struct gh_zones *z)
+{
+    gh_notify_stored(adopt, z);
+}
+
+void gh_zones_drop_stored(struct gh_zones *z)
+{
+    for (size_t i = 0; i < z->stored_count; i++) {
+        gh_notify_forget(z->stored[i].name);
+        close(z->stored[i].fd);
+    }
+    free(z->stored);
+    z->stored = NULL;
+    z->stored_count = 0;
+}

@@ -1,0 +1,68 @@
+/*
+ * Zones: the pairs of network namespace and VRF that sessions live in, each with a queue of its own.
+ *
+ * The parent owns the sockets and keeps them while `ao` is away, so that segments wait. A zone whose
+ * namespace does not exist (yet, or any more) is opened when it appears.
+ */
+#ifndef GH_DAEMON_ZONES_H
+#define GH_DAEMON_ZONES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "config/config.h"
+#include "platform/netns.h"
+#include "platform/rules.h"
+
+struct gh_zone {
+    char *netns, *vrf; /* or NULL */
+    uint16_t index;    /* for good, while the parent lives */
+    uint16_t number;   /* of its queue */
+    bool used;         /* by a session of the configuration in force */
+    bool complained;   /* that it could not be opened */
+    struct gh_netns_id id;
+    int queue, links; /* sockets, -1: not open */
+    uv_poll_t *links_poll;
+    char stored[64]; /* name under which the service manager keeps the queue's socket */
+};
+
+/* A zone has been opened, or its interfaces have changed. */
+struct gh_zones_ops {
+    void (*opened)(void *ctx, const struct gh_zone *zone);
+    void (*closed)(void *ctx, const struct gh_zone *zone);
+    void (*link)(void *ctx, const struct gh_zone *zone, uint32_t ifindex, uint32_t mtu);
+};
+
+struct gh_stored_queue {
+    char name[64];
+    int fd;
+};
+
+struct gh_zones {
+    uv_loop_t *loop;
+    const struct gh_zones_ops *ops;
+    void *ctx;
+    uint16_t base; /* number of the first queue */
+    uint32_t length;
+    struct gh_zone **list;
+    size_t count;
+    struct gh_stored_queue *stored; /* kept by the service manager, not taken yet */
+    size_t stored_count;
+};
+
+/* Numbers the zones of a configuration: numbers[session_count]. False: no memory, or too many. */
+bool gh_zones_assign(struct gh_zones *z, const struct gh_config *config, uint16_t *numbers);
+/* Opens what is used and not open, or whose namespace was made anew; closes what is not used.
+ * True if any zone was opened. Waits up to `patience` milliseconds for a queue that another process
+ * still holds. */
+bool gh_zones_open(struct gh_zones *z, unsigned patience);
+/* Tells all interfaces of a zone once more. */
+void gh_zones_tell_links(struct gh_zones *z);
+const struct gh_zone *gh_zones_find(const struct gh_zones *z, uint16_t index);
+/* Takes over what the service manager has kept; before the first gh_zones_open(). */
+void gh_zones_adopt(struct gh_zones *z);
+void gh_zones_drop_stored(struct gh_zones *z);
+
+#endif
