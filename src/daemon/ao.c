@@ -17,10 +17,11 @@
 #include "daemon/state.h"
 #include "platform/nfqueue.h"
 #include "tcpao/engine.h"
+#include "wire/wr.h"
 
 enum {
-    BATCHES_A_TURN = 16,        /* of one queue, before others and the parent get theirs */
-    TICK_MAX = 1000,            /* milliseconds: the wall clock may be set at any time */
+    BATCHES_A_TURN = 16,         /* of one queue, before others and the parent get theirs */
+    TICK_MAX = 1000,             /* milliseconds: the wall clock may be set at any time */
     EVENTS_WAITING = 4 * 1048576 /* octets: beyond, a parent that does not read loses events */
 };
 
@@ -211,8 +212,8 @@ static bool configure(struct ao *ao, struct gh_rd *body, int fd)
     close(fd);
     if (!good)
         return false;
-    good = make_engine(ao, next.config->max_connections) &&
-           gh_policies_apply(ao->engine, now, &next);
+    good =
+        make_engine(ao, next.config->max_connections) && gh_policies_apply(ao->engine, now, &next);
     if (good) {
         gh_setup_clear(&ao->setup);
         ao->setup = next;
@@ -327,8 +328,9 @@ static void on_broken(void *ctx, const char *why)
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
-/* Uses each algorithm once: libcrypto opens files when it is first used, the C library when it
- * first looks at the time of day, and inside the sandbox neither may. */
+/* Uses each library once: libcrypto, jansson (which seeds its hashes) and the C library (which
+ * looks for the time zone) open files when they are first used, and inside the sandbox they may
+ * not. */
 static bool warm_up(void)
 {
     static const enum tcpao_alg algorithms[] = {TCPAO_HMAC_SHA_1, TCPAO_AES_128_CMAC,
@@ -338,6 +340,7 @@ static bool warm_up(void)
     const uint8_t header[40] = {[12] = 9 << 4, [20] = TCPAO_OPTION_KIND, [21] = 16};
 
     tzset();
+    json_object_seed(0);
     for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++) {
         if (tcpao_kdf(algorithms[i], (const uint8_t *)"warm-up", 7, &end, &end, 1, 2, key) !=
                 TCPAO_OK ||

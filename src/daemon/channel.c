@@ -23,6 +23,8 @@ union control {
     char room[CMSG_SPACE(GH_CHANNEL_FDS * sizeof(int))];
 };
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
 static void out_free(struct gh_out *o)
 {
     if (o->fd >= 0)
@@ -88,6 +90,16 @@ static bool flush(struct gh_channel *c)
         out_free(o);
     }
     return true;
+}
+
+/* Waits for room to send if there is something to send, and only then. */
+static void watch(struct gh_channel *c)
+{
+    bool writing = c->out != NULL;
+
+    if (writing != c->writing)
+        uv_poll_start(&c->poll, UV_READABLE | (writing ? UV_WRITABLE : 0), on_poll);
+    c->writing = writing;
 }
 
 /* ---- In ------------------------------------------------------------------------------------- */
@@ -205,7 +217,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (!flush(c))
         broken(c, "it is gone");
     else
-        uv_poll_start(poll, UV_READABLE | (c->out != NULL ? UV_WRITABLE : 0), on_poll);
+        watch(c);
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */
@@ -277,7 +289,7 @@ bool gh_channel_send(struct gh_channel *c, enum gh_message type, const void *bod
     c->out_end = &o->next;
     c->out_len += o->len;
     /* Errors show when the loop polls. */
-    if (flush(c) && c->out != NULL)
-        uv_poll_start(&c->poll, UV_READABLE | UV_WRITABLE, on_poll);
+    if (flush(c))
+        watch(c);
     return true;
 }

@@ -32,7 +32,7 @@ struct gh_channel {
     enum gh_receiver self;
     const struct gh_channel_ops *ops;
     void *ctx;
-    bool dead;
+    bool dead, writing; /* writing: waits for room to send */
     uint8_t *in;
     size_t in_len, in_cap;
     int fds[GH_CHANNEL_FDS]; /* arrived, not taken */

@@ -148,8 +148,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
     memmove(client->line, start, client->len);
     if (client->len == sizeof(client->line) && !client->closing) {
-        send_json(client, gh_control_refusal(NULL, "a request longer than %d octets",
-                                             GH_CONTROL_LINE_MAX));
+        send_json(client,
+                  gh_control_refusal(NULL, "a request longer than %d octets", GH_CONTROL_LINE_MAX));
         drop(client);
     }
 }

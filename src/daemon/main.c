@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -110,16 +111,24 @@ static int run_role(const struct options *o)
 {
     unsigned uid, gid;
 
-    if (strcmp(o->role, "ao") != 0 || o->ids == NULL ||
-        sscanf(o->ids, "%u:%u", &uid, &gid) != 2)
+    if (strcmp(o->role, "ao") != 0 || o->ids == NULL || sscanf(o->ids, "%u:%u", &uid, &gid) != 2)
         return 2;
     gh_log_setup("gatehoused[ao]", o->verbose ? GH_LOG_DEBUG : GH_LOG_INFO);
     return gh_ao_main(uid, gid);
 }
 
-static void to_syslog(void *ctx, enum gh_log_level level, const char *line)
+/* Standard error becomes a socket of syslog's, for this process and its children, one of which may
+ * not open any; one write is one message there. Without syslog all stays as it is. */
+static void log_to_syslog(void)
 {
-    syslog((int)level, "%s", line);
+    const struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0 &&
+        dup2(fd, STDERR_FILENO) >= 0)
+        setenv("JOURNAL_STREAM", "syslog", 1); /* has the log write priorities */
+    if (fd >= 0)
+        close(fd);
 }
 
 /* Becomes a daemon; the process that was started waits until the daemon is up. */
@@ -142,7 +151,7 @@ static int detach(int *ready)
     setsid();
     if (chdir("/") != 0)
         return 1;
-    openlog("gatehoused", LOG_PID, LOG_DAEMON);
+    log_to_syslog();
     return 0;
 }
 

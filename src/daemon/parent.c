@@ -180,9 +180,8 @@ static void reload(struct gh_parent *p, uint32_t client)
         gh_zones_open(&p->zones, 0);
         send_config(p);
     } else {
-        json_t *answer =
-            gh_control_refusal("mend the file and reload again",
-                               "the configuration has errors; the one in force stays");
+        json_t *answer = gh_control_refusal("mend the file and reload again",
+                                            "the configuration has errors; the one in force stays");
 
         json_object_set_new(answer, "problems", gh_parent_problems_json(&problems));
         gh_error("%s has errors; the configuration in force stays", p->options->config);
@@ -259,10 +258,9 @@ static void on_request(void *ctx, uint32_t client, const json_t *request, const 
     gh_wr_u32(&w, client);
     gh_wr_bytes(&w, line, len);
     if (strcmp(op, "reload") == 0)
-        gh_control_server_answer_json(
-            p->control, client, gh_control_refusal("try again", "a reload is under way"));
-    else if (!gh_wr_ok(&w) ||
-             !gh_channel_send(p->ao.channel, GH_MESSAGE_REQUEST, body, w.len, -1))
+        gh_control_server_answer_json(p->control, client,
+                                      gh_control_refusal("try again", "a reload is under way"));
+    else if (!gh_wr_ok(&w) || !gh_channel_send(p->ao.channel, GH_MESSAGE_REQUEST, body, w.len, -1))
         gh_control_server_answer_json(
             p->control, client,
             gh_control_refusal("try again", "the engine is just starting again"));
@@ -366,8 +364,8 @@ static bool open_control(struct gh_parent *p)
 
     if (!gh_rundir_path(p->options->run_directory, "control.sock", path))
         return false;
-    p->control = gh_control_server_new(&p->loop, path, group != NULL ? group->gr_gid : 0,
-                                       on_request, p);
+    p->control =
+        gh_control_server_new(&p->loop, path, group != NULL ? group->gr_gid : 0, on_request, p);
     return p->control != NULL;
 }
 

@@ -115,9 +115,8 @@ static void commit(struct gh_parent *p, const struct gh_setup *next, int setup, 
 
 bool gh_parent_load(struct gh_parent *p, struct gh_problems *problems)
 {
-    struct gh_setup next = {.config =
-                                gh_config_load(p->options->config, &(struct gh_config_options){0},
-                                               problems)};
+    struct gh_setup next = {
+        .config = gh_config_load(p->options->config, &(struct gh_config_options){0}, problems)};
     size_t len;
     int setup = -1;
 
@@ -126,6 +125,8 @@ bool gh_parent_load(struct gh_parent *p, struct gh_problems *problems)
     if (p->config != NULL) {
         check_change(p, next.config, problems);
         keep_fixed(next.config, p->config);
+    } else {
+        p->zones.base = next.config->queue_base;
     }
     next.zones = calloc(next.config->session_count + 1, sizeof(*next.zones));
     if (problems->errors == 0 && next.zones != NULL &&

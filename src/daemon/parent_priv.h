@@ -37,7 +37,7 @@ struct gh_parent {
     struct gh_rules_note note; /* where rules of ours are */
     bool rules_due, rules_failed;
 
-    bool ready;            /* all was up once */
+    bool ready;             /* all was up once */
     uint32_t reload_client; /* who waits for the end of a reload; 0: none */
     json_t *reload_answer;
     int status; /* to exit with */

@@ -1,5 +1,6 @@
 #include "daemon/parent_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

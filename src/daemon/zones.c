@@ -250,8 +250,7 @@ bool gh_zones_open(struct gh_zones *z, unsigned patience)
 static void adopt(void *ctx, const char *name, int fd)
 {
     struct gh_zones *z = ctx;
-    struct gh_stored_queue *list =
-        realloc(z->stored, (z->stored_count + 1) * sizeof(*list));
+    struct gh_stored_queue *list = realloc(z->stored, (z->stored_count + 1) * sizeof(*list));
 
     if (list == NULL) {
         close(fd);

@@ -1,8 +1,9 @@
 /*
- * Zones: the pairs of network namespace and VRF that sessions live in, each with a queue of its own.
+ * Zones: the pairs of network namespace and VRF that sessions live in, each with a queue of its
+ * own.
  *
- * The parent owns the sockets and keeps them while `ao` is away, so that segments wait. A zone whose
- * namespace does not exist (yet, or any more) is opened when it appears.
+ * The parent owns the sockets and keeps them while `ao` is away, so that segments wait. A zone
+ * whose namespace does not exist (yet, or any more) is opened when it appears.
  */
 #ifndef GH_DAEMON_ZONES_H
 #define GH_DAEMON_ZONES_H
