@@ -93,8 +93,7 @@ enum tcpao_result tcpao_option_strip(const uint8_t *hdr, size_t hdr_len,
     }
     gh_wr_bytes(&w, hdr, option.offset);
     gh_wr_bytes(&w, hdr + end, hdr_len - end);
-    while (w.len % 4 != 0)
-        gh_wr_u8(&w, KIND_END);
+    gh_wr_zero(&w, (4 - w.len % 4) % 4);
     gh_wr_put_u8(&w, TCP_DATA_OFFSET, (w.len / 4) << 4 | (hdr[TCP_DATA_OFFSET] & 0x0f));
     if (!gh_wr_ok(&w))
         return TCPAO_MALFORMED;
@@ -125,6 +124,7 @@ static size_t options_end(const uint8_t *hdr, size_t hdr_len)
 enum tcpao_result tcpao_option_append(const uint8_t *hdr, size_t hdr_len, struct tcpao_option *ao,
                                       uint8_t out[TCPAO_TCP_HEADER_MAX], size_t *out_len)
 {
+    static const uint8_t nops[] = {KIND_NOP, KIND_NOP, KIND_NOP};
     struct gh_wr w = gh_wr_make(out, TCPAO_TCP_HEADER_MAX);
     size_t len = TCPAO_OPTION_HEADER + (size_t)ao->mac_len;
     size_t end = options_end(hdr, hdr_len);
@@ -140,8 +140,7 @@ enum tcpao_result tcpao_option_append(const uint8_t *hdr, size_t hdr_len, struct
     gh_wr_u8(&w, ao->keyid);
     gh_wr_u8(&w, ao->rnext);
     gh_wr_zero(&w, ao->mac_len);
-    while (w.len % 4 != 0)
-        gh_wr_u8(&w, KIND_NOP);
+    gh_wr_bytes(&w, nops, (4 - w.len % 4) % 4);
     gh_wr_put_u8(&w, TCP_DATA_OFFSET, (w.len / 4) << 4 | (hdr[TCP_DATA_OFFSET] & 0x0f));
     if (!gh_wr_ok(&w))
         return TCPAO_NO_SPACE;

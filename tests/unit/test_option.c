@@ -191,6 +191,15 @@ static void room_beside_syn_options(void **state)
     assert_int_equal(sign_syn(32, mss, sizeof(mss), &out), TCPAO_OK);
     assert_int_equal(out.hdr_len, 60);
 
+    /* At every length of other options, aligned or not (an end-of-options octet cuts them). */
+    for (unsigned mac_len = TCPAO_MAC_MIN; mac_len <= TCPAO_MAC_MAX; mac_len++)
+        for (size_t end = 2; end < 40; end++) {
+            uint8_t options[40] = {254, (uint8_t)end};
+
+            assert_int_equal(sign_syn(mac_len, options, 40, &out),
+                             end + 4 + mac_len <= 40 ? TCPAO_OK : TCPAO_NO_SPACE);
+        }
+
     assert_int_equal(tcpao_option_space(12), 16);
     assert_int_equal(tcpao_option_space(13), 20);
     assert_int_equal(tcpao_option_space(32), 36);
