@@ -221,6 +221,7 @@ static void appended_where_a_receiver_finds_it(void **state)
     static const uint8_t ended[] = {2, 4, 5, 180, 3, 3, 7, 0};
     static const uint8_t odd[] = {2, 4, 5, 180, 3, 3, 7, 1};
     static const uint8_t nops[] = {2, 4, 5, 180, 1, 1, 1, 1};
+    static const uint8_t ones[] = {254, 8, 1, 1, 1, 1, 1, 1};
     struct tcpao_option o;
     struct seg out;
 
@@ -244,6 +245,7 @@ static void appended_where_a_receiver_finds_it(void **state)
     assert_int_equal(sign_syn(32, nops, sizeof(nops), &out), TCPAO_OK);
     assert_int_equal(tcpao_option_find(out.hdr, out.hdr_len, &o), TCPAO_OK);
     assert_int_equal(o.offset, 24);
+    assert_int_equal(sign_syn(32, ones, sizeof(ones), &out), TCPAO_NO_SPACE);
     assert_int_equal(sign_syn(12, nops, sizeof(nops), &out), TCPAO_OK);
     assert_int_equal(tcpao_option_find(out.hdr, out.hdr_len, &o), TCPAO_OK);
     assert_int_equal(o.offset, 28);
