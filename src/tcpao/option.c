@@ -93,8 +93,7 @@ enum tcpao_result tcpao_option_strip(const uint8_t *hdr, size_t hdr_len,
     }
     gh_wr_bytes(&w, hdr, option.offset);
     gh_wr_bytes(&w, hdr + end, hdr_len - end);
-    while (w.len % 4 != 0)
-        gh_wr_u8(&w, KIND_END);
+    gh_wr_zero(&w, (4 - w.len % 4) % 4);
     gh_wr_put_u8(&w, TCP_DATA_OFFSET, (w.len / 4) << 4 | (hdr[TCP_DATA_OFFSET] & 0x0f));
     if (!gh_wr_ok(&w))
         return TCPAO_MALFORMED;
@@ -102,12 +101,14 @@ enum tcpao_result tcpao_option_strip(const uint8_t *hdr, size_t hdr_len,
     return TCPAO_OK;
 }
 
-/* Where the options end: at the end-of-option-list octet, or with the header. */
-static size_t options_end(const uint8_t *hdr, size_t hdr_len)
+/* Where the options end: at the end-of-option-list octet, or with the header. `packed` gets where
+ * they would end without trailing NOPs. */
+static size_t options_end(const uint8_t *hdr, size_t hdr_len, size_t *packed)
 {
     struct gh_rd r = gh_rd_make(hdr, hdr_len);
 
     gh_rd_skip(&r, TCPAO_TCP_HEADER_MIN);
+    *packed = TCPAO_TCP_HEADER_MIN;
     while (gh_rd_left(&r) > 0) {
         size_t offset = hdr_len - gh_rd_left(&r);
         uint8_t kind = gh_rd_u8(&r), len;
@@ -118,6 +119,7 @@ static size_t options_end(const uint8_t *hdr, size_t hdr_len)
             continue;
         len = gh_rd_u8(&r);
         gh_rd_skip(&r, len < 2 ? 0 : len - 2u);
+        *packed = hdr_len - gh_rd_left(&r);
     }
     return hdr_len;
 }
@@ -125,13 +127,13 @@ static size_t options_end(const uint8_t *hdr, size_t hdr_len)
 enum tcpao_result tcpao_option_append(const uint8_t *hdr, size_t hdr_len, struct tcpao_option *ao,
                                       uint8_t out[TCPAO_TCP_HEADER_MAX], size_t *out_len)
 {
+    static const uint8_t nops[] = {KIND_NOP, KIND_NOP, KIND_NOP};
     struct gh_wr w = gh_wr_make(out, TCPAO_TCP_HEADER_MAX);
     size_t len = TCPAO_OPTION_HEADER + (size_t)ao->mac_len;
-    size_t end = options_end(hdr, hdr_len);
+    size_t packed, end = options_end(hdr, hdr_len, &packed);
 
-    while (end > TCPAO_TCP_HEADER_MIN && end + len > TCPAO_TCP_HEADER_MAX &&
-           hdr[end - 1] == KIND_NOP)
-        end--;
+    if (end + len > TCPAO_TCP_HEADER_MAX && packed + len <= TCPAO_TCP_HEADER_MAX)
+        end = TCPAO_TCP_HEADER_MAX - len;
     gh_wr_bytes(&w, hdr, end);
     gh_wr_put_u16(&w, TCP_CHECKSUM, 0);
     ao->offset = (uint8_t)end;
@@ -140,8 +142,7 @@ enum tcpao_result tcpao_option_append(const uint8_t *hdr, size_t hdr_len, struct
     gh_wr_u8(&w, ao->keyid);
     gh_wr_u8(&w, ao->rnext);
     gh_wr_zero(&w, ao->mac_len);
-    while (w.len % 4 != 0)
-        gh_wr_u8(&w, KIND_NOP);
+    gh_wr_bytes(&w, nops, (4 - w.len % 4) % 4);
     gh_wr_put_u8(&w, TCP_DATA_OFFSET, (w.len / 4) << 4 | (hdr[TCP_DATA_OFFSET] & 0x0f));
     if (!gh_wr_ok(&w))
         return TCPAO_NO_SPACE;

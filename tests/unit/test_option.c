@@ -191,6 +191,15 @@ static void room_beside_syn_options(void **state)
     assert_int_equal(sign_syn(32, mss, sizeof(mss), &out), TCPAO_OK);
     assert_int_equal(out.hdr_len, 60);
 
+    /* At every length of other options, aligned or not (an end-of-options octet cuts them). */
+    for (unsigned mac_len = TCPAO_MAC_MIN; mac_len <= TCPAO_MAC_MAX; mac_len++)
+        for (size_t end = 2; end < 40; end++) {
+            uint8_t options[40] = {254, (uint8_t)end};
+
+            assert_int_equal(sign_syn(mac_len, options, 40, &out),
+                             end + 4 + mac_len <= 40 ? TCPAO_OK : TCPAO_NO_SPACE);
+        }
+
     assert_int_equal(tcpao_option_space(12), 16);
     assert_int_equal(tcpao_option_space(13), 20);
     assert_int_equal(tcpao_option_space(32), 36);
@@ -212,6 +221,7 @@ static void appended_where_a_receiver_finds_it(void **state)
     static const uint8_t ended[] = {2, 4, 5, 180, 3, 3, 7, 0};
     static const uint8_t odd[] = {2, 4, 5, 180, 3, 3, 7, 1};
     static const uint8_t nops[] = {2, 4, 5, 180, 1, 1, 1, 1};
+    static const uint8_t ones[] = {254, 8, 1, 1, 1, 1, 1, 1};
     struct tcpao_option o;
     struct seg out;
 
@@ -235,6 +245,7 @@ static void appended_where_a_receiver_finds_it(void **state)
     assert_int_equal(sign_syn(32, nops, sizeof(nops), &out), TCPAO_OK);
     assert_int_equal(tcpao_option_find(out.hdr, out.hdr_len, &o), TCPAO_OK);
     assert_int_equal(o.offset, 24);
+    assert_int_equal(sign_syn(32, ones, sizeof(ones), &out), TCPAO_NO_SPACE);
     assert_int_equal(sign_syn(12, nops, sizeof(nops), &out), TCPAO_OK);
     assert_int_equal(tcpao_option_find(out.hdr, out.hdr_len, &o), TCPAO_OK);
     assert_int_equal(o.offset, 28);
