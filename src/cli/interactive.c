@@ -102,6 +102,7 @@ static unsigned char complete(EditLine *el, int ch)
         result = CC_REFRESH;
     } else if (found.count > 1 && result == CC_ERROR) {
         fprintf(cli->out, "\n%s", text);
+        fflush(cli->out);
         result = CC_REDISPLAY;
     }
 out:
@@ -126,6 +127,7 @@ static int run_interruptibly(const struct cli *cli, char *line)
 
     sigaction(SIGINT, &act, &old);
     status = run_line(cli, line);
+    fflush(cli->out);
     sigaction(SIGINT, &old, NULL);
     return status;
 }

@@ -6,11 +6,16 @@
 #include "cli/table.h"
 #include "control/format.h"
 
-const char *cli_text(const json_t *object, const char *field)
+const char *cli_string(const json_t *value)
 {
-    const char *text = json_string_value(json_object_get(object, field));
+    const char *text = json_string_value(value);
 
     return text != NULL ? text : "";
+}
+
+const char *cli_text(const json_t *object, const char *field)
+{
+    return cli_string(json_object_get(object, field));
 }
 
 json_int_t cli_integer(const json_t *object, const char *field)
@@ -106,7 +111,7 @@ static void render_explanation(const struct cli_render *r, const json_t *x)
             cli_wrap("    Seen:  ", 11, cli_text(f, "evidence"), r->width, r->out);
         json_array_foreach(json_object_get(f, "checks"), j, check)
         {
-            cli_wrap(j == 0 ? "    Check: " : "           ", 11, json_string_value(check), r->width,
+            cli_wrap(j == 0 ? "    Check: " : "           ", 11, cli_string(check), r->width,
                      r->out);
         }
     }

@@ -32,6 +32,7 @@ void cli_render_explanation(const struct cli_render *r, const json_t *answer);
 
 /* ---- Fields, by default empty: an answer of another version must not crash gatectl ---------- */
 
+const char *cli_string(const json_t *value);                     /* "" when it is no string */
 const char *cli_text(const json_t *object, const char *field);   /* "" when missing or null */
 json_int_t cli_integer(const json_t *object, const char *field); /* 0 when missing or null */
 bool cli_true(const json_t *object, const char *field);

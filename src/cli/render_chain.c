@@ -93,7 +93,7 @@ static void users(const struct cli_render *r, const json_t *names)
     json_array_foreach(names, i, name)
     {
         fputs(i > 0 ? ", " : "", r->out);
-        cli_put(json_string_value(name), r->out);
+        cli_put(cli_string(name), r->out);
     }
     fputc('\n', r->out);
 }

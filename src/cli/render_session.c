@@ -53,9 +53,9 @@ static void idle_row(struct cli_table *t, const json_t *session)
 
 static void summary(const struct cli_render *r, const json_t *sessions)
 {
-    static const char *const titles[] = {"Session",   "Peer",      "State",
-                                         "Uptime",    "Type",      "Keychain",
-                                         ">Send key", ">Next key", "Authentication"};
+    static const char *const titles[] = {"Session",      "Peer",       "State",
+                                         "Uptime",       "Type",       "Keychain",
+                                         ">Current key", ">RNext key", "Authentication"};
     const json_t *s, *c;
     struct cli_table t;
     size_t i, j;
@@ -80,11 +80,11 @@ static void line(const struct cli_render *r, int indent, const char *label, cons
     fputc('\n', r->out);
 }
 
-static void pair_line(const struct cli_render *r, const char *label, const json_t *o, const char *a,
-                      const char *b)
+static void pair_line(const struct cli_render *r, int indent, const char *label, const json_t *o,
+                      const char *a, const char *b)
 {
-    fprintf(r->out, "    %-28s %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT "\n", label,
-            cli_integer(o, a), cli_integer(o, b));
+    fprintf(r->out, "%*s%-*s %" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT "\n", indent, "",
+            32 - indent, label, cli_integer(o, a), cli_integer(o, b));
 }
 
 static void key_line(const struct cli_render *r, const char *label, const json_t *k,
@@ -119,11 +119,11 @@ static void keys_lines(const struct cli_render *r, const json_t *keys)
 {
     key_line(r, "Current key (we send with):", json_object_get(keys, "current"), "SendID",
              "send_id");
-    key_line(r, "Next key (we ask for):", json_object_get(keys, "rnext"), "RecvID", "recv_id");
+    key_line(r, "RNext key (we ask for):", json_object_get(keys, "rnext"), "RecvID", "recv_id");
     key_line(r, "Peer last signed with:", json_object_get(keys, "last_received"), "RecvID",
              "recv_id");
     if (cli_has(keys, "peer_keyid"))
-        pair_line(r, "Peer's KeyID/RNextKeyID:", keys, "peer_keyid", "peer_rnextkeyid");
+        pair_line(r, 4, "Peer's KeyID/RNextKeyID:", keys, "peer_keyid", "peer_rnextkeyid");
 }
 
 static void isn_line(const struct cli_render *r, const char *label, const json_t *s,
@@ -146,7 +146,7 @@ static void counters_lines(const struct cli_render *r, int indent, json_t *count
 
     if (json_object_size(counters) == 0)
         return;
-    line(r, indent, "Counters:", "");
+    fprintf(r->out, "%*sCounters:\n", indent, "");
     json_object_foreach(counters, name, value)
         fprintf(r->out, "%*s%-*s %" JSON_INTEGER_FORMAT "\n", indent + 2, "", 30 - indent, name,
                 json_integer_value(value));
@@ -175,8 +175,8 @@ static void connection_block(const struct cli_render *r, const json_t *c)
     fprintf(r->out, "    %-28s %s, for %s (since %s)%s\n", "Session state:", cli_text(c, "state"),
             gh_span_format(cli_integer(c, "uptime"), span), cli_text(c, "since"),
             cli_true(c, "restored") ? ", taken over from an earlier instance" : "");
-    pair_line(r, "Segments in/out:", c, "segments_in", "segments_out");
-    pair_line(r, "Bytes in/out:", c, "bytes_in", "bytes_out");
+    pair_line(r, 4, "Segments in/out:", c, "segments_in", "segments_out");
+    pair_line(r, 4, "Bytes in/out:", c, "bytes_in", "bytes_out");
     authentication_line(r, json_object_get(c, "authentication"));
     keys_lines(r, json_object_get(c, "keys"));
     if (json_is_object(sequence)) {
@@ -237,7 +237,7 @@ static void session_block(const struct cli_render *r, const json_t *s)
         line(r, 2, "Description:", cli_text(s, "description"));
     cli_render_warnings(r, s, "  WARNING: ");
     configured_lines(r, s);
-    pair_line(r, "Packets in/out:", s, "packets_in", "packets_out");
+    pair_line(r, 2, "Packets in/out:", s, "packets_in", "packets_out");
     refusal_lines(r, s);
     event_line(r, 2, s);
     json_array_foreach(json_object_get(s, "connections"), i, c) connection_block(r, c);

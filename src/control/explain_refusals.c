@@ -66,13 +66,13 @@ static void evidence(struct gh_finding *f, const struct refused *x, unsigned cou
                  r->option.keyid, r->option.rnext, r->option.mac_len);
     else if (r->option.md5)
         snprintf(option, sizeof(option), "TCP-MD5 option");
-    gh_find_evidence(f, "%s %" PRIu64 " times; last %s (%s ago): %s to %s, %s, %s",
-                     ao_counter_name(counter), x->e->view->counters[counter],
-                     gh_time_format(r->wall, when, sizeof(when)),
-                     gh_span_format(x->e->now.wall - r->wall, ago),
-                     gh_endpoint_format(in ? &r->remote : &r->local, from),
-                     gh_endpoint_format(in ? &r->local : &r->remote, to),
-                     gh_tcp_flags_format(r->tcp_flags, flags), option);
+    gh_find_evidence(
+        f, "%s %" PRIu64 " time%s; last %s (%s ago): %s to %s, %s, %s", ao_counter_name(counter),
+        x->e->view->counters[counter], x->e->view->counters[counter] == 1 ? "" : "s",
+        gh_time_format(r->wall, when, sizeof(when)), gh_span_format(x->e->now.wall - r->wall, ago),
+        gh_endpoint_format(in ? &r->remote : &r->local, from),
+        gh_endpoint_format(in ? &r->local : &r->remote, to),
+        gh_tcp_flags_format(r->tcp_flags, flags), option);
 }
 
 static void check_peer_ids(struct gh_finding *f, const struct refused *x)
