@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "cli/interactive.h"
@@ -38,8 +39,16 @@ static void terminal_open(struct terminal *t)
     }
 }
 
+/* Types once the line editor listens: what comes before it switches the terminal is cooked. */
 static void type(struct terminal *t, const char *keys)
 {
+    struct termios mode;
+
+    for (int ms = 0; ms < PATIENCE_MS; ms++) {
+        if (tcgetattr(t->fd, &mode) == 0 && (mode.c_lflag & ICANON) == 0)
+            break;
+        poll(NULL, 0, 1);
+    }
     assert_int_equal(write(t->fd, keys, strlen(keys)), strlen(keys));
 }
 
@@ -63,11 +72,14 @@ static void expect(struct terminal *t, const char *text)
 
 static void terminal_close(struct terminal *t, int expected_status)
 {
+    struct pollfd p = {.fd = t->fd, .events = POLLIN};
     char rest[256];
-    int status;
+    int status, ready;
 
-    while (read(t->fd, rest, sizeof(rest)) > 0)
+    while ((ready = poll(&p, 1, PATIENCE_MS)) == 1 && read(t->fd, rest, sizeof(rest)) > 0)
         ;
+    if (ready != 1)
+        kill(t->child, SIGKILL);
     assert_int_equal(waitpid(t->child, &status, 0), t->child);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), expected_status);
