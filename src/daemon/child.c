@@ -99,8 +99,8 @@ static void on_watch(uv_timer_t *timer)
 
 static int spawn(struct gh_child *c, int fd)
 {
-    char self[] = "/proc/self/exe", name[] = "gatehoused", role[32], user[64];
-    char *args[] = {name, role, user, NULL};
+    char self[] = "/proc/self/exe", name[] = "gatehoused", flag[] = "--role", role[16], user[64];
+    char *args[] = {name, user, flag, role, NULL};
     uv_stdio_container_t stdio[] = {{.flags = UV_IGNORE},
                                     {.flags = UV_IGNORE},
                                     {.flags = UV_INHERIT_FD, .data.fd = 2},
@@ -112,7 +112,7 @@ static int spawn(struct gh_child *c, int fd)
                                     .stdio = stdio,
                                     .stdio_count = sizeof(stdio) / sizeof(stdio[0])};
 
-    snprintf(role, sizeof(role), "--role=%s", c->role);
+    snprintf(role, sizeof(role), "%s", c->role);
     snprintf(user, sizeof(user), "--ids=%u:%u", (unsigned)c->uid, (unsigned)c->gid);
     return uv_spawn(c->loop, &c->process, &options);
 }

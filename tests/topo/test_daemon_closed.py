@@ -1,0 +1,129 @@
+"""Fail closed: without an engine no segment of a protected session passes, in or out."""
+
+import socket
+import struct
+
+import pytest
+
+from capture import SYN, Capture
+from pair import A4, B4, config, gatehouses
+from stream import Stream
+from test_daemon_reload import queue_rules
+from wait import stays, wait_for
+
+
+def stop_it(gatehouse, how):
+    if how == "stopped":
+        gatehouse.stop()
+    else:
+        gatehouse.kill("parent")
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_nothing_leaks_without_an_engine(net, build_dir, how):
+    a, one, b, two = gatehouses(net, build_dir)
+    capture = Capture(b, expression="tcp port 179")
+    stream = Stream(a, b, B4).start()
+    stop_it(one, how)
+    assert queue_rules(a), "the rules stay"
+    seen = len(capture.segments())
+    other = Stream(a, b, B4, name="other").open()  # a SYN, and the old connection retransmits
+    back = Stream(b, a, A4, name="back").open()
+    stays(lambda: other.count() == 0 and back.count() == 0, 3, "nothing passes")
+    before = stream.count()
+    later = capture.segments()
+    assert len(later) > seen, "the other end goes on trying"
+    assert all(s.ao for s in later), "every segment on the wire is signed"
+    assert not [s for s in later[seen:] if s.src == A4], "and a says nothing"
+    one.start()
+    stream.wait_more(100)
+    assert stream.count() > before
+    stream.finish()
+    assert all(s.ao for s in capture.stop())
+
+
+def test_rules_are_removed_on_request(net, build_dir):
+    a, one, _, _ = gatehouses(net, build_dir)
+    done = a.run([one.daemon, "-r", one.run_dir, "--remove-rules"], check=False)
+    assert done.returncode == 1 and "another gatehoused is running" in done.stderr
+    assert queue_rules(a)
+    one.stop()
+    assert "--remove-rules" in one.tail()
+    a.run([one.daemon, "-r", one.run_dir, "--remove-rules"])
+    assert not queue_rules(a)
+    assert "GATEHOUSE" not in a.run(["iptables-save"], check=False).stdout
+
+
+def test_foreign_rules_are_left_alone(net, build_dir):
+    a, b = net.two_routers()
+    a.run(["iptables", "-t", "mangle", "-A", "INPUT", "-p", "udp", "--dport", "9", "-j", "DROP"])
+    from gatehouse import Gatehouse
+    one = Gatehouse(a, build_dir, config(B4)).start()
+    one.reload()
+    one.stop()
+    a.run([one.daemon, "-r", one.run_dir, "--remove-rules"])
+    left = [x for x in a.run(["iptables-save", "-t", "mangle"]).stdout.splitlines()
+            if x.startswith("-A")]
+    assert left == ["-A INPUT -p udp -m udp --dport 9 -j DROP"]
+
+
+def test_other_traffic_is_not_queued(net, build_dir):
+    a, one, b, two = gatehouses(net, build_dir)
+    two.stop()
+    stream = Stream(a, b, B4, port=8179).start()
+    stream.finish()
+    view = one.session("upstream")
+    assert view["packets_in"] == 0 and view["packets_out"] == 0
+
+
+def queue_line(namespace, number=17900):
+    """(packets waiting, dropped because it was full)."""
+    for line in namespace.run(["cat", "/proc/net/netfilter/nfnetlink_queue"]).stdout.splitlines():
+        fields = [int(x) for x in line.split()]
+        if fields[0] == number:
+            return fields[2], fields[5] + fields[6]
+    raise AssertionError("no such queue")
+
+
+def syn(src, dst, sport, dport):
+    """A bare SYN to be sent through a raw socket, which adds the IP header."""
+    return struct.pack("!HHIIBBHHH", sport, dport, 1, 0, 5 << 4, SYN, 1024, 0, 0)
+
+
+def flood(namespace, src, dst, count):
+    program = ("import socket,sys\n"
+               f"s=socket.socket(socket.AF_INET,socket.SOCK_RAW,socket.IPPROTO_TCP)\n"
+               f"for i in range({count}): s.sendto(bytes.fromhex(sys.argv[1]),('{dst}',0))\n")
+    namespace.run(["/usr/bin/python3", "-c", program, syn(src, dst, 4444, 179).hex()])
+
+
+def test_queue_overflow(net, build_dir):
+    """While ao stands still its queue fills up and drops; then all goes on."""
+    a, one, b, two = gatehouses(net, build_dir, head="gatehouse { queue-length = 50 }\n")
+    stream = Stream(a, b, B4).start()
+    two.stop()  # so that b can send what is not signed
+    b.run([two.daemon, "-r", two.run_dir, "--remove-rules"])
+    ao = one.processes()["ao"]
+    a.run(["kill", "-STOP", ao])
+    flood(b, B4, A4, 500)
+    wait_for(lambda: queue_line(a)[1] > 0, 5, lambda: f"drops: {queue_line(a)}")
+    a.run(["kill", "-CONT", ao])
+    wait_for(lambda: queue_line(a)[0] < 50, 10, lambda: f"it drains: {queue_line(a)}")
+    two.start()
+    stream.wait_more(100, timeout=60)
+    stream.finish()
+    assert one.counters("upstream")["missing-ao"] > 0
+    assert socket.AF_INET and one.processes()["ao"] == ao
+
+
+def test_a_killed_reader_leaves_no_stale_packets(net, build_dir):
+    """Packets that a dead ao had taken but not answered do not fill the queue up."""
+    a, one, b, two = gatehouses(net, build_dir)
+    stream = Stream(a, b, B4).start()
+    for _ in range(5):
+        pid = one.processes()["ao"]
+        one.kill("ao")
+        wait_for(lambda: one.processes().get("ao") not in (None, pid) and one.answers(), 15, "ao")
+        stream.wait_more(50)
+    stream.finish()
+    wait_for(lambda: queue_line(a)[0] == 0, 5, lambda: f"an empty queue: {queue_line(a)}")

@@ -1,0 +1,293 @@
+/* The messages between the processes: frames, the setup's passage, MTUs, the state file. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/frame.h"
+#include "daemon/mtus.h"
+#include "daemon/setup.h"
+#include "daemon/state.h"
+#include "wire/wr.h"
+
+/* ---- Frames --------------------------------------------------------------------------------- */
+
+static size_t frame_bytes(uint8_t *mem, uint16_t type, uint16_t zero, uint32_t len, size_t body)
+{
+    struct gh_wr w = gh_wr_make(mem, 256);
+
+    gh_wr_u16(&w, type);
+    gh_wr_u16(&w, zero);
+    gh_wr_u32(&w, len);
+    gh_wr_zero(&w, body);
+    return w.len;
+}
+
+static void a_frame_in_pieces(void **state)
+{
+    uint8_t mem[256];
+    size_t len = frame_bytes(mem, GH_MESSAGE_LINK, 0, 10, 10);
+    struct gh_frame frame;
+
+    for (size_t n = 0; n < len; n++) {
+        struct gh_rd r = gh_rd_make(mem, n);
+
+        assert_int_equal(gh_frame_next(GH_TO_AO, &r, &frame), GH_FRAME_MORE);
+        assert_int_equal(gh_rd_left(&r), n);
+    }
+    len += frame_bytes(mem + len, GH_MESSAGE_PING, 0, 0, 0);
+
+    struct gh_rd r = gh_rd_make(mem, len);
+
+    assert_int_equal(gh_frame_next(GH_TO_AO, &r, &frame), GH_FRAME_WHOLE);
+    assert_int_equal(frame.type, GH_MESSAGE_LINK);
+    assert_int_equal(gh_rd_left(&frame.body), 10);
+    assert_int_equal(gh_frame_next(GH_TO_AO, &r, &frame), GH_FRAME_WHOLE);
+    assert_int_equal(frame.type, GH_MESSAGE_PING);
+    assert_int_equal(gh_frame_next(GH_TO_AO, &r, &frame), GH_FRAME_MORE);
+}
+
+static void bad_frames(void **state)
+{
+    static const struct {
+        enum gh_receiver self;
+        uint16_t type, zero;
+        uint32_t len;
+    } bad[] = {
+        {GH_TO_AO, GH_MESSAGE_COUNT, 0, 0}, /* unknown */
+        {GH_TO_AO, GH_MESSAGE_PING, 1, 0},  /* reserved octets */
+        {GH_TO_AO, GH_MESSAGE_PING, 0, 1},  /* too long */
+        {GH_TO_AO, GH_MESSAGE_LINK, 0, 9},  /* too short */
+        {GH_TO_AO, GH_MESSAGE_PONG, 0, 0},  /* against the direction */
+        {GH_TO_PARENT, GH_MESSAGE_CONFIG, 0, 12},
+        {GH_TO_PARENT, GH_MESSAGE_ANSWER, 0, GH_FRAME_BODY_MAX + 1},
+        {GH_TO_AO, GH_MESSAGE_REQUEST, 0, 4 + GH_REQUEST_MAX + 1},
+    };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        uint8_t mem[256];
+        size_t len = frame_bytes(mem, bad[i].type, bad[i].zero, bad[i].len, 16);
+        struct gh_rd r = gh_rd_make(mem, len);
+        struct gh_frame frame;
+
+        assert_int_equal(gh_frame_next(bad[i].self, &r, &frame), GH_FRAME_BAD);
+    }
+}
+
+static void headers_keep_the_same_rules(void **state)
+{
+    uint8_t header[GH_FRAME_HEADER];
+
+    assert_true(gh_frame_header(GH_MESSAGE_PING, 0, header));
+    assert_false(gh_frame_header(GH_MESSAGE_PING, 1, header));
+    assert_false(gh_frame_header(GH_MESSAGE_LINK, 9, header));
+    assert_false(gh_frame_header(GH_MESSAGE_COUNT, 0, header));
+}
+
+/* ---- The setup ------------------------------------------------------------------------------ */
+
+static const char text[] =
+    "gatehouse { queue-base = 100 }\n"
+    "key-chain core {\n"
+    "    description = \"to the core\"\n"
+    "    tolerance = 60\n"
+    "    key 1 { send-id = 3  recv-id = 8  algorithm = \"hmac-sha-1-96\"\n"
+    "            secret = \"a strong secret, one\"\n"
+    "            send-lifetime = \"2026-12-01T00:00:00Z/2026-12-31T00:00:00Z\" }\n"
+    "    key 2 { send-id = 4  recv-id = 9  algorithm = \"aes-128-cmac-96\"\n"
+    "            secret = \"a strong secret, two\"\n"
+    "            send-lifetime = \"2026-12-31T00:00:00Z/infinite\" }\n"
+    "}\n"
+    "key-chain edge {\n"
+    "    key 7 { send-id = 1  recv-id = 1  algorithm = \"hmac-sha-256-128\"\n"
+    "            secret = \"a strong secret, three\" }\n"
+    "}\n"
+    "tcp-ao upstream { peer = \"192.0.2.2\"  port = 179  key-chain = core }\n"
+    "tcp-ao customers { peer = \"2001:db8::/32\"  local = \"2001:db8::1\"  port = 179\n"
+    "                   key-chain = edge  direction = passive  vrf = \"red\"  netns = \"blue\" }\n";
+
+static struct gh_setup make_setup(void)
+{
+    struct gh_problems problems = {.list = NULL};
+    struct gh_setup s = {.config = gh_config_parse("test.conf", text, strlen(text),
+                                                   &(struct gh_config_options){0}, &problems)};
+
+    if (s.config == NULL)
+        gh_problems_print(&problems, stderr);
+    assert_non_null(s.config);
+    gh_problems_clear(&problems);
+    s.zones = calloc(s.config->session_count, sizeof(*s.zones));
+    s.zones[0] = 5;
+    s.zones[1] = 9;
+    return s;
+}
+
+static char *printed(const struct gh_config *c)
+{
+    char *out = NULL;
+    size_t len;
+    FILE *f = open_memstream(&out, &len);
+
+    gh_config_print(c, f);
+    fclose(f);
+    return out;
+}
+
+static void expect_same(const struct gh_setup *a, const struct gh_setup *b)
+{
+    char *x = printed(a->config), *y = printed(b->config);
+
+    assert_string_equal(x, y);
+    free(x);
+    free(y);
+    assert_string_equal(a->config->path, b->config->path);
+    assert_int_equal(a->config->queue_base, b->config->queue_base);
+    for (size_t i = 0; i < a->config->session_count; i++) {
+        assert_int_equal(a->zones[i], b->zones[i]);
+        assert_int_equal(a->config->sessions[i].line, b->config->sessions[i].line);
+        assert_int_equal(a->config->sessions[i].chain, b->config->sessions[i].chain);
+    }
+    for (size_t i = 0; i < a->config->chain_count; i++)
+        for (size_t k = 0; k < a->config->chains[i].key_count; k++) {
+            const struct gh_key *p = &a->config->chains[i].keys[k];
+            const struct gh_key *q = &b->config->chains[i].keys[k];
+
+            assert_true(gh_secret_equal(&p->secret, &q->secret));
+            assert_ptr_equal(q->mkt.secret, q->secret.data);
+            assert_int_equal(q->mkt.secret_len, q->secret.len);
+            assert_true(p->mkt.send.from == q->mkt.send.from);
+            assert_true(p->mkt.accept.until == q->mkt.accept.until);
+        }
+}
+
+static void a_setup_survives_the_passage(void **state)
+{
+    struct gh_setup a = make_setup(), b, c;
+    size_t len, sealed_len;
+    uint8_t *data = gh_setup_encode(&a, &len);
+    int fd = gh_setup_seal(&a, &sealed_len);
+
+    assert_non_null(data);
+    assert_true(gh_setup_decode(data, len, &b));
+    expect_same(&a, &b);
+    assert_true(fd >= 0);
+    assert_int_equal(sealed_len, len);
+    assert_true(write(fd, "x", 1) < 0); /* sealed */
+    assert_true(gh_setup_open(fd, sealed_len, &c));
+    expect_same(&a, &c);
+    close(fd);
+    free(data);
+    gh_setup_clear(&a);
+    gh_setup_clear(&b);
+    gh_setup_clear(&c);
+}
+
+static void a_setup_cut_anywhere_is_refused(void **state)
+{
+    struct gh_setup a = make_setup(), b;
+    size_t len;
+    uint8_t *data = gh_setup_encode(&a, &len);
+
+    for (size_t n = 0; n < len; n++) {
+        uint8_t *exact = malloc(n + 1);
+
+        memcpy(exact, data, n);
+        assert_false(gh_setup_decode(exact, n, &b));
+        assert_null(b.config);
+        free(exact);
+    }
+    free(data);
+    gh_setup_clear(&a);
+}
+
+/* Any octet may be wrong: it is refused or yields a value that can be freed. The sanitizers see. */
+static void a_setup_with_any_octet_changed(void **state)
+{
+    struct gh_setup a = make_setup(), b;
+    size_t len;
+    uint8_t *data = gh_setup_encode(&a, &len);
+
+    for (size_t n = 0; n < len; n++) {
+        data[n] ^= 0xff;
+        if (gh_setup_decode(data, len, &b))
+            gh_setup_clear(&b);
+        data[n] ^= 0xff;
+    }
+    free(data);
+    gh_setup_clear(&a);
+}
+
+/* ---- MTUs ----------------------------------------------------------------------------------- */
+
+static void mtus(void **state)
+{
+    struct gh_mtus m = {.list = NULL};
+
+    assert_int_equal(gh_mtus_get(&m, 1), 0);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_true(gh_mtus_set(&m, (i * 37) % 101 + 1, 1000 + (i * 37) % 101));
+    for (uint32_t i = 0; i < 100; i++)
+        assert_int_equal(gh_mtus_get(&m, (i * 37) % 101 + 1), 1000 + (i * 37) % 101);
+    assert_true(gh_mtus_set(&m, 5, 9000));
+    assert_int_equal(gh_mtus_get(&m, 5), 9000);
+    assert_true(gh_mtus_set(&m, 5, 0));
+    assert_true(gh_mtus_set(&m, 5, 0));
+    assert_int_equal(gh_mtus_get(&m, 5), 0);
+    assert_int_equal(gh_mtus_get(&m, 6), 1005);
+    gh_mtus_clear(&m);
+}
+
+/* ---- The state file ------------------------------------------------------------------------- */
+
+static void state_outlives_its_mapping(void **state)
+{
+    char path[] = "/tmp/gatehouse-test-XXXXXX";
+    int fd = mkstemp(path);
+    uint8_t *p;
+    struct stat st;
+
+    close(fd);
+    fd = gh_state_open(path, 10000);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    p = gh_state_map(fd, 10000);
+    assert_non_null(p);
+    assert_int_equal(p[9999], 0);
+    p[9999] = 42;
+    close(fd);
+
+    fd = gh_state_open(path, 10000);
+    assert_int_equal(*((uint8_t *)gh_state_map(fd, 10000) + 9999), 42);
+    /* the mark of the boot */
+    assert_int_equal(pwrite(fd, "x", 1, 20), 1);
+    close(fd);
+    fd = gh_state_open(path, 10000);
+    assert_int_equal(*((uint8_t *)gh_state_map(fd, 10000) + 9999), 0);
+    close(fd);
+    /* another size */
+    fd = gh_state_open(path, 20000);
+    assert_int_equal(*((uint8_t *)gh_state_map(fd, 20000) + 9999), 0);
+    close(fd);
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_frame_in_pieces),
+        cmocka_unit_test(bad_frames),
+        cmocka_unit_test(headers_keep_the_same_rules),
+        cmocka_unit_test(a_setup_survives_the_passage),
+        cmocka_unit_test(a_setup_cut_anywhere_is_refused),
+        cmocka_unit_test(a_setup_with_any_octet_changed),
+        cmocka_unit_test(mtus),
+        cmocka_unit_test(state_outlives_its_mapping),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,188 @@
+/* Netlink messages as bytes: queue packets, verdicts and interfaces, whole and cut anywhere. */
+#include "unit.h"
+
+#include <linux/if_link.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "platform/links.h"
+#include "platform/nfqueue_message.h"
+
+static const uint8_t ip[] = {0x45, 0, 0, 20, 1, 2, 3};
+
+/* A packet message as the kernel sends it. */
+static size_t packet_message(uint8_t *mem, size_t cap, uint32_t whole)
+{
+    struct gh_wr w = gh_wr_make(mem, cap);
+    const uint8_t header[] = {0, 0, 1, 2, 8, 0, NF_INET_LOCAL_OUT};
+    const uint8_t ifindex[] = {0, 0, 0, 7};
+    const uint8_t cap_len[] = {0, 0, 0, (uint8_t)whole};
+    size_t start = gh_nl_begin(&w, 3 << 8 | NFQNL_MSG_PACKET, 0, 0);
+
+    gh_wr_u32(&w, 0); /* struct nfgenmsg */
+    gh_nl_put_attr(&w, NFQA_PACKET_HDR, header, sizeof(header));
+    gh_nl_put_attr(&w, NFQA_IFINDEX_OUTDEV, ifindex, sizeof(ifindex));
+    if (whole > 0)
+        gh_nl_put_attr(&w, NFQA_CAP_LEN, cap_len, sizeof(cap_len));
+    gh_nl_put_attr(&w, NFQA_PAYLOAD, ip, sizeof(ip));
+    gh_nl_end(&w, start);
+    assert_true(gh_wr_ok(&w));
+    return w.len;
+}
+
+static bool parse(const uint8_t *data, size_t len, struct gh_nfq_message *out)
+{
+    struct gh_rd r = gh_rd_make(data, len);
+    struct gh_nl_message m;
+
+    memset(out, 0, sizeof(*out));
+    return gh_nl_next(&r, &m) && gh_nfq_is_packet(m.type) && gh_nfq_parse(m.body, out);
+}
+
+static void a_packet(void **state)
+{
+    uint8_t mem[256];
+    size_t len = packet_message(mem, sizeof(mem), 0);
+    struct gh_nfq_message m;
+
+    assert_true(parse(mem, len, &m));
+    assert_true(m.has_id);
+    assert_int_equal(m.id, 0x0102);
+    assert_int_equal(m.hook, NF_INET_LOCAL_OUT);
+    assert_int_equal(m.outdev, 7);
+    assert_int_equal(m.indev, 0);
+    assert_int_equal(m.len, sizeof(ip));
+    assert_memory_equal(m.data, ip, sizeof(ip));
+    assert_false(m.truncated);
+}
+
+static void a_cut_packet_is_told(void **state)
+{
+    uint8_t mem[256];
+    size_t len = packet_message(mem, sizeof(mem), 200);
+    struct gh_nfq_message m;
+
+    assert_true(parse(mem, len, &m));
+    assert_true(m.truncated);
+}
+
+static void cut_anywhere(void **state)
+{
+    uint8_t mem[256];
+    size_t len = packet_message(mem, sizeof(mem), 0), last = len - 1; /* without the padding */
+    struct gh_nfq_message m;
+
+    for (size_t n = 0; n < last; n++) {
+        uint8_t exact[256];
+
+        memcpy(exact, mem, n);
+        assert_false(parse(exact, n, &m));
+    }
+}
+
+/* The message says it is whole, but an attribute in it does not fit. */
+static void attribute_beyond_the_message(void **state)
+{
+    uint8_t mem[256];
+    size_t len = packet_message(mem, sizeof(mem), 0);
+    const uint16_t huge = 0xfff0, tiny = 3;
+    struct gh_nfq_message m;
+
+    memcpy(mem + len - 12, &huge, sizeof(huge)); /* the payload's length */
+    assert_false(parse(mem, len, &m));
+    assert_true(m.has_id); /* so that the packet can be dropped */
+    memcpy(mem + len - 12, &tiny, sizeof(tiny));
+    assert_false(parse(mem, len, &m));
+}
+
+static void a_verdict(void **state)
+{
+    uint8_t mem[GH_NFQ_VERDICT_MAX];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    struct gh_rd r;
+    uint32_t len;
+    const uint8_t golden[] = {0, 0, 0x45, 0xec};
+
+    gh_nfq_put_verdict(&w, 17900, 0x01020304, NF_ACCEPT, 33);
+    assert_true(gh_wr_ok(&w));
+    r = gh_rd_make(mem, w.len);
+    len = gh_nl_u32(&r);
+    assert_int_equal(len, w.len + 33); /* the payload follows from elsewhere */
+    assert_int_equal(gh_nl_u16(&r), 3 << 8 | NFQNL_MSG_VERDICT);
+    gh_rd_skip(&r, 10);
+    assert_memory_equal(gh_rd_bytes(&r, 4), golden, 4);
+    assert_int_equal(gh_nl_u16(&r), 12);
+    assert_int_equal(gh_nl_u16(&r), NFQA_VERDICT_HDR);
+    assert_int_equal(gh_rd_u32(&r), NF_ACCEPT);
+    assert_int_equal(gh_rd_u32(&r), 0x01020304);
+    assert_int_equal(gh_nl_u16(&r), 4 + 33);
+    assert_int_equal(gh_nl_u16(&r), NFQA_PAYLOAD);
+    assert_true(gh_rd_done(&r));
+}
+
+struct seen {
+    unsigned count;
+    uint32_t ifindex, mtu;
+};
+
+static void on_link(void *ctx, uint32_t ifindex, uint32_t mtu)
+{
+    struct seen *seen = ctx;
+
+    seen->count++;
+    seen->ifindex = ifindex;
+    seen->mtu = mtu;
+}
+
+static size_t link_message(uint8_t *mem, size_t cap, uint16_t type, uint32_t ifindex, uint32_t mtu)
+{
+    struct gh_wr w = gh_wr_make(mem, cap);
+    size_t start = gh_nl_begin(&w, type, 0, 0);
+
+    gh_wr_u32(&w, 0);
+    gh_nl_put_u32(&w, ifindex);
+    gh_wr_zero(&w, 8);
+    gh_nl_put_attr(&w, IFLA_IFNAME, "eth0", 5);
+    gh_nl_put_attr(&w, IFLA_MTU, &mtu, sizeof(mtu));
+    gh_nl_end(&w, start);
+    assert_true(gh_wr_ok(&w));
+    return w.len;
+}
+
+static void interfaces(void **state)
+{
+    uint8_t mem[256];
+    struct seen seen = {0};
+    size_t len = link_message(mem, sizeof(mem), RTM_NEWLINK, 3, 9000);
+
+    len += link_message(mem + len, sizeof(mem) - len, RTM_NEWLINK, 4, 1280);
+    gh_links_parse(mem, len, on_link, &seen);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.ifindex, 4);
+    assert_int_equal(seen.mtu, 1280);
+    len = link_message(mem, sizeof(mem), RTM_DELLINK, 3, 9000);
+    gh_links_parse(mem, len, on_link, &seen);
+    assert_int_equal(seen.count, 3);
+    assert_int_equal(seen.mtu, 0);
+    for (size_t n = 0; n < len; n++) {
+        uint8_t exact[256];
+
+        memcpy(exact, mem, n);
+        seen.count = 0;
+        gh_links_parse(exact, n, on_link, &seen);
+        assert_int_equal(seen.count, 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_packet),     cmocka_unit_test(a_cut_packet_is_told),
+        cmocka_unit_test(cut_anywhere), cmocka_unit_test(attribute_beyond_the_message),
+        cmocka_unit_test(a_verdict),    cmocka_unit_test(interfaces),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,197 @@
+/* The firewall rules in words: golden texts, and which flows are left out as covered. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/rules_text.h"
+
+static struct gh_flow flow(const char *vrf, uint16_t queue, const char *peer, const char *local,
+                           uint16_t port)
+{
+    struct gh_flow f = {.vrf = vrf, .queue = queue, .port = port};
+
+    assert_true(gh_prefix_parse(peer, &f.peer));
+    if (local != NULL)
+        assert_true(gh_prefix_parse(local, &f.local));
+    return f;
+}
+
+static size_t example(struct gh_flow list[8])
+{
+    list[0] = flow(NULL, 17900, "192.0.2.2", NULL, 179);
+    list[1] = flow(NULL, 17900, "2001:db8::2", "2001:db8::1", 179);
+    list[2] = flow("red", 17901, "192.0.2.2", NULL, 179);
+    list[3] = flow(NULL, 17900, "198.51.100.0/24", NULL, 179);
+    list[4] = flow(NULL, 17900, "198.51.100.7", NULL, 179); /* within the prefix: left out */
+    list[5] = flow(NULL, 17900, "198.51.100.7", NULL, 646); /* another port: not */
+    list[6] = flow(NULL, 17900, "192.0.2.2", NULL, 179);    /* twice */
+    list[7] = flow("blue", 17902, "10.0.0.0/8", "10.0.0.1", 179);
+    return 8;
+}
+
+static void expect(char *text, const char *golden)
+{
+    assert_non_null(text);
+    assert_string_equal(text, golden);
+    free(text);
+}
+
+static void nftables(void **state)
+{
+    struct gh_flow list[8];
+    size_t n = example(list);
+
+    expect(gh_rules_nft_text(list, n),
+           "table inet gatehouse\n"
+           "delete table inet gatehouse\n"
+           "table inet gatehouse {\n"
+           "\tchain input {\n"
+           "\t\ttype filter hook input priority mangle; policy accept;\n"
+           "\t\tmeta l4proto != { tcp, icmp, ipv6-icmp } return\n"
+           "\t\tiifname \"blue\" ip saddr 10.0.0.0/8 ip daddr 10.0.0.1 tcp sport 179 queue num "
+           "17902\n"
+           "\t\tiifname \"blue\" ip saddr 10.0.0.0/8 ip daddr 10.0.0.1 tcp dport 179 queue num "
+           "17902\n"
+           "\t\tiifname \"blue\" icmp type destination-unreachable icmp code 2-4 queue num 17902 "
+           "bypass\n"
+           "\t\tiifname \"blue\" return\n"
+           "\t\tiifname \"red\" ip saddr 192.0.2.2 tcp sport 179 queue num 17901\n"
+           "\t\tiifname \"red\" ip saddr 192.0.2.2 tcp dport 179 queue num 17901\n"
+           "\t\tiifname \"red\" icmp type destination-unreachable icmp code 2-4 queue num 17901 "
+           "bypass\n"
+           "\t\tiifname \"red\" return\n"
+           "\t\tip saddr { 192.0.2.2, 198.51.100.0/24 } tcp sport 179 queue num 17900\n"
+           "\t\tip saddr { 192.0.2.2, 198.51.100.0/24 } tcp dport 179 queue num 17900\n"
+           "\t\tip saddr 198.51.100.7 tcp sport 646 queue num 17900\n"
+           "\t\tip saddr 198.51.100.7 tcp dport 646 queue num 17900\n"
+           "\t\ticmp type destination-unreachable icmp code 2-4 queue num 17900 bypass\n"
+           "\t\tip6 saddr 2001:db8::2 ip6 daddr 2001:db8::1 tcp sport 179 queue num 17900\n"
+           "\t\tip6 saddr 2001:db8::2 ip6 daddr 2001:db8::1 tcp dport 179 queue num 17900\n"
+           "\t\ticmpv6 type destination-unreachable icmpv6 code { 1, 4 } queue num 17900 bypass\n"
+           "\t\ticmpv6 type packet-too-big queue num 17900 bypass\n"
+           "\t}\n"
+           "\tchain output {\n"
+           "\t\ttype filter hook output priority mangle; policy accept;\n"
+           "\t\tmeta l4proto != { tcp, icmp, ipv6-icmp } return\n"
+           "\t\toifname \"blue\" ip daddr 10.0.0.0/8 ip saddr 10.0.0.1 tcp sport 179 queue num "
+           "17902\n"
+           "\t\toifname \"blue\" ip daddr 10.0.0.0/8 ip saddr 10.0.0.1 tcp dport 179 queue num "
+           "17902\n"
+           "\t\toifname \"blue\" return\n"
+           "\t\toifname \"red\" ip daddr 192.0.2.2 tcp sport 179 queue num 17901\n"
+           "\t\toifname \"red\" ip daddr 192.0.2.2 tcp dport 179 queue num 17901\n"
+           "\t\toifname \"red\" return\n"
+           "\t\tip daddr { 192.0.2.2, 198.51.100.0/24 } tcp sport 179 queue num 17900\n"
+           "\t\tip daddr { 192.0.2.2, 198.51.100.0/24 } tcp dport 179 queue num 17900\n"
+           "\t\tip daddr 198.51.100.7 tcp sport 646 queue num 17900\n"
+           "\t\tip daddr 198.51.100.7 tcp dport 646 queue num 17900\n"
+           "\t\tip6 daddr 2001:db8::2 ip6 saddr 2001:db8::1 tcp sport 179 queue num 17900\n"
+           "\t\tip6 daddr 2001:db8::2 ip6 saddr 2001:db8::1 tcp dport 179 queue num 17900\n"
+           "\t}\n"
+           "}\n");
+}
+
+static void nftables_any_peer(void **state)
+{
+    struct gh_flow list[] = {flow(NULL, 1, "2001:db8::2", NULL, 179),
+                             flow(NULL, 1, "::/0", NULL, 179)};
+    char *text = gh_rules_nft_text(list, 2);
+
+    assert_non_null(strstr(text, "\t\tmeta nfproto ipv6 tcp sport 179 queue num 1\n"));
+    assert_null(strstr(text, "2001:db8"));
+    free(text);
+}
+
+static void iptables_one_port(void **state)
+{
+    struct gh_flow list[] = {flow(NULL, 17900, "192.0.2.2", NULL, 179),
+                             flow("red", 17901, "198.51.100.0/24", "198.51.100.1", 179),
+                             flow(NULL, 17900, "2001:db8::2", NULL, 179)};
+
+    expect(gh_rules_iptables_text(list, 3, 4, false, true),
+           "*mangle\n"
+           ":GATEHOUSE-IN - [0:0]\n"
+           ":GATEHOUSE-IN-TCP - [0:0]\n"
+           ":GATEHOUSE-OUT - [0:0]\n"
+           ":GATEHOUSE-OUT-TCP - [0:0]\n"
+           "-I INPUT 1 -j GATEHOUSE-IN\n"
+           "-A GATEHOUSE-IN -p tcp --sport 179 -g GATEHOUSE-IN-TCP\n"
+           "-A GATEHOUSE-IN -p tcp --dport 179 -g GATEHOUSE-IN-TCP\n"
+           "-A GATEHOUSE-IN-TCP -i red -s 198.51.100.0/24 -d 198.51.100.1 -p tcp -j NFQUEUE "
+           "--queue-num 17901\n"
+           "-A GATEHOUSE-IN -i red -p icmp --icmp-type 3/2 -j NFQUEUE --queue-num 17901 "
+           "--queue-bypass\n"
+           "-A GATEHOUSE-IN -i red -p icmp --icmp-type 3/3 -j NFQUEUE --queue-num 17901 "
+           "--queue-bypass\n"
+           "-A GATEHOUSE-IN -i red -p icmp --icmp-type 3/4 -j NFQUEUE --queue-num 17901 "
+           "--queue-bypass\n"
+           "-A GATEHOUSE-IN-TCP -i red -j RETURN\n"
+           "-A GATEHOUSE-IN -i red -j RETURN\n"
+           "-A GATEHOUSE-IN-TCP -s 192.0.2.2 -p tcp -j NFQUEUE --queue-num 17900\n"
+           "-A GATEHOUSE-IN -p icmp --icmp-type 3/2 -j NFQUEUE --queue-num 17900 --queue-bypass\n"
+           "-A GATEHOUSE-IN -p icmp --icmp-type 3/3 -j NFQUEUE --queue-num 17900 --queue-bypass\n"
+           "-A GATEHOUSE-IN -p icmp --icmp-type 3/4 -j NFQUEUE --queue-num 17900 --queue-bypass\n"
+           "-A GATEHOUSE-OUT -p tcp --sport 179 -g GATEHOUSE-OUT-TCP\n"
+           "-A GATEHOUSE-OUT -p tcp --dport 179 -g GATEHOUSE-OUT-TCP\n"
+           "-A GATEHOUSE-OUT-TCP -o red -d 198.51.100.0/24 -s 198.51.100.1 -p tcp -j NFQUEUE "
+           "--queue-num 17901\n"
+           "-A GATEHOUSE-OUT-TCP -o red -j RETURN\n"
+           "-A GATEHOUSE-OUT-TCP -d 192.0.2.2 -p tcp -j NFQUEUE --queue-num 17900\n"
+           "COMMIT\n");
+}
+
+static void iptables_two_ports_check_both_ends(void **state)
+{
+    struct gh_flow list[] = {flow(NULL, 17900, "2001:db8::2", NULL, 179),
+                             flow(NULL, 17900, "2001:db8::/64", NULL, 646)};
+    char *text = gh_rules_iptables_text(list, 2, 16, true, true);
+
+    assert_null(strstr(text, "-I "));
+    assert_non_null(strstr(text, "-A GATEHOUSE-IN-TCP -s 2001:db8::2 -p tcp --sport 179 -j "
+                                 "NFQUEUE --queue-num 17900\n"
+                                 "-A GATEHOUSE-IN-TCP -s 2001:db8::2 -p tcp --dport 179 -j "
+                                 "NFQUEUE --queue-num 17900\n"
+                                 "-A GATEHOUSE-IN-TCP -s 2001:db8::/64 -p tcp --sport 646 -j "));
+    assert_non_null(strstr(text, "-A GATEHOUSE-IN -p icmpv6 --icmpv6-type 2 -j NFQUEUE "
+                                 "--queue-num 17900 --queue-bypass\n"));
+    free(text);
+}
+
+static void iptables_removal(void **state)
+{
+    expect(gh_rules_iptables_removal(true, false), "*mangle\n"
+                                                   ":GATEHOUSE-IN - [0:0]\n"
+                                                   ":GATEHOUSE-IN-TCP - [0:0]\n"
+                                                   ":GATEHOUSE-OUT - [0:0]\n"
+                                                   ":GATEHOUSE-OUT-TCP - [0:0]\n"
+                                                   "-D INPUT -j GATEHOUSE-IN\n"
+                                                   "-X GATEHOUSE-IN\n"
+                                                   "-X GATEHOUSE-IN-TCP\n"
+                                                   "-X GATEHOUSE-OUT\n"
+                                                   "-X GATEHOUSE-OUT-TCP\n"
+                                                   "COMMIT\n");
+}
+
+static void no_flows_no_rules(void **state)
+{
+    char *text = gh_rules_nft_text(NULL, 0);
+
+    assert_null(strstr(text, "queue"));
+    free(text);
+    text = gh_rules_iptables_text(NULL, 0, 4, true, true);
+    assert_null(strstr(text, "NFQUEUE"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nftables),          cmocka_unit_test(nftables_any_peer),
+        cmocka_unit_test(iptables_one_port), cmocka_unit_test(iptables_two_ports_check_both_ends),
+        cmocka_unit_test(iptables_removal),  cmocka_unit_test(no_flows_no_rules),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
