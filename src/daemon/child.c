@@ -62,8 +62,10 @@ static void on_process_closed(uv_handle_t *handle)
     struct gh_child *c = handle->data;
     uint64_t wait;
 
-    if (c->stopping)
+    if (c->stopping) {
+        c->ops->stopped(c->ctx);
         return;
+    }
     c->failures = uv_now(c->loop) - c->began < SETTLED_MS ? c->failures + 1 : 1;
     wait = wait_before_restart(c->failures);
     c->ops->ended(c->ctx, wait);

@@ -17,6 +17,8 @@ struct gh_child_ops {
     void (*started)(void *ctx);
     /* It has ended; it will be started again after `wait` milliseconds. */
     void (*ended)(void *ctx, uint64_t wait);
+    /* It has ended after gh_child_stop(). */
+    void (*stopped)(void *ctx);
     bool (*message)(void *ctx, struct gh_frame *frame, int fd);
 };
 

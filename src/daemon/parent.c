@@ -236,6 +236,13 @@ static void on_ao_ended(void *ctx, uint64_t wait)
     publish(p, "engine-restarted", "the engine ended and is started again; connections go on");
 }
 
+static void on_ao_stopped(void *ctx)
+{
+    struct gh_parent *p = ctx;
+
+    uv_stop(&p->loop);
+}
+
 /* ---- Control -------------------------------------------------------------------------------- */
 
 static void on_request(void *ctx, uint32_t client, const json_t *request, const char *line,
@@ -387,8 +394,10 @@ static bool open_zones(struct gh_parent *p)
 
 static bool start_ao(struct gh_parent *p)
 {
-    static const struct gh_child_ops ops = {
-        .started = on_ao_started, .ended = on_ao_ended, .message = on_ao_message};
+    static const struct gh_child_ops ops = {.started = on_ao_started,
+                                            .ended = on_ao_ended,
+                                            .stopped = on_ao_stopped,
+                                            .message = on_ao_message};
 
     p->ao.loop = &p->loop;
     p->ao.role = "ao";

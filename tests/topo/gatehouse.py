@@ -10,6 +10,7 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 
 from wait import wait_for
@@ -117,7 +118,37 @@ class Gatehouse:
                          f"{self.tail()}")
 
     def explain(self, peer):
-        return self.ask("explain", peer)
+        """The explanation of one session, named or by its peer: verdict, headline, findings."""
+        return self.ask("explain", peer)["explanations"][0]
+
+    def causes(self, peer):
+        """What `explain` takes for the reason, likeliest first."""
+        return [finding["cause"] for finding in self.explain(peer)["findings"]]
+
+    def connection(self, name):
+        """The established connection of a session."""
+        return next(c for c in self.session(name)["connections"] if c["state"] == "established")
+
+    def keys(self, name):
+        """(number of the key that we sign with, of the key that we ask for)."""
+        keys = self.connection(name)["keys"]
+        return keys["current"]["key"], keys["rnext"]["key"]
+
+    def refused(self, name):
+        """How many segments of a session were dropped, for whatever reason."""
+        counters = self.ask("show", "counters", name)
+        return next(s["dropped"] for s in counters["sessions"] if s["name"] == name)
+
+    def warnings(self):
+        """The kinds of warnings that `show status` prints."""
+        return [warning["kind"] for warning in self.ask("show", "status")["warnings"]]
+
+    def verify(self, capture):
+        """gatectl verify-pcap with our configuration: the sums of verified, failed, …"""
+        done = self.gatectl("verify-pcap", capture, "--config", self.config_file, "--json",
+                            check=False)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)["summary"]
 
     def reload(self):
         self.gatectl("reload")
@@ -128,7 +159,9 @@ class Gatehouse:
         for line in self.host.run(["ps", "-eo", "pid=,ppid=,args="]).stdout.splitlines():
             pid, ppid, args = line.split(None, 2)
             if int(ppid) == self.process.pid:
-                found[args.split()[-1].strip("-:()")] = int(pid)
+                role = re.search(r"--role=(\w+)", args)
+                if role:
+                    found[role.group(1)] = int(pid)
         return found
 
     def kill(self, role="parent"):
