@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "control/explain_parts.h"
@@ -91,13 +90,18 @@ const struct ao_connection_view *gh_evidence_connection(const struct gh_evidence
     return best;
 }
 
-static int by_rank(const void *a, const void *b)
+/* Highest rank first. By insertion: the list is short, and the library's sort asks the system for
+ * the size of its memory, which a sandboxed process may not. */
+static void sort_findings(struct gh_explanation *x)
 {
-    const struct gh_finding *left = a, *right = b;
+    for (size_t i = 1; i < x->count; i++) {
+        struct gh_finding f = x->findings[i];
+        size_t at = i;
 
-    if (left->rank != right->rank)
-        return left->rank < right->rank ? 1 : -1;
-    return left->cause < right->cause ? -1 : left->cause > right->cause;
+        for (; at > 0 && x->findings[at - 1].rank < f.rank; at--)
+            x->findings[at] = x->findings[at - 1];
+        x->findings[at] = f;
+    }
 }
 
 static bool is_opening(const struct ao_connection_view *c)
@@ -139,5 +143,5 @@ void gh_explain(const struct gh_evidence *e, struct gh_explanation *out)
             gh_explain_silence(e, out);
         }
     }
-    qsort(out->findings, out->count, sizeof(out->findings[0]), by_rank);
+    sort_findings(out);
 }

@@ -14,15 +14,15 @@ enum {
 struct traffic {
     uint64_t in, out;
     int64_t last_in, last_out;
-    bool refused; /* something of the peer was refused at about the time of its last packet */
+    bool refused_in, refused_out; /* at about the time of the last packet of that way */
 };
 
-static bool refused_lately(const struct ao_session_view *v)
+static bool refused_lately(const struct ao_session_view *v, enum ao_way way, int64_t last)
 {
     for (unsigned i = 0; i < AO_COUNTERS; i++) {
         const struct ao_refusal *r = &v->refusals[i];
 
-        if (r->seen && i != AO_COUNT_ICMP_IGNORED && r->wall >= v->last_in_wall - ANSWER_TIME)
+        if (r->seen && r->way == way && i != AO_COUNT_ICMP_IGNORED && r->wall >= last - ANSWER_TIME)
             return true;
     }
     return false;
@@ -184,20 +184,26 @@ void gh_explain_silence(const struct gh_evidence *e, struct gh_explanation *x)
                         .out = v->packets_out,
                         .last_in = v->last_in_wall,
                         .last_out = v->last_out_wall,
-                        .refused = refused_lately(v)};
+                        .refused_in = refused_lately(v, AO_IN, v->last_in_wall),
+                        .refused_out = refused_lately(v, AO_OUT, v->last_out_wall)};
     bool idle_in = t.in == 0 || e->now.wall - t.last_in > IDLE_TIME;
     bool idle_out = t.out == 0 || e->now.wall - t.last_out > IDLE_TIME;
+    bool peer_silent = !idle_out && (t.in == 0 || t.last_out - t.last_in > ANSWER_TIME);
+    bool answered = c != NULL && c->state == AO_STATE_SYN_RECEIVED;
+    bool we_silent = !idle_in && (t.out == 0 || t.last_in - t.last_out > ANSWER_TIME);
 
     if (v->counters[AO_COUNT_ICMP_IGNORED] > 0)
         icmp(e, x);
-    if (c != NULL && c->state == AO_STATE_SYN_RECEIVED && !t.refused)
-        syn_ack_refused(e, c, x);
-    else if (idle_in && idle_out)
+    if (idle_in && idle_out)
         no_packets(e, &t, x);
-    else if (!idle_out && (t.in == 0 || t.last_out - t.last_in > ANSWER_TIME))
+    else if (peer_silent && !t.refused_out && !answered)
         silent_peer(e, &t, x);
-    else if (!t.refused && (t.out == 0 || t.last_in - t.last_out > ANSWER_TIME))
+    else if (t.refused_in || t.refused_out)
+        return; /* what was refused says why the other side does not answer */
+    else if (answered)
+        syn_ack_refused(e, c, x);
+    else if (we_silent)
         no_local_answer(e, &t, x);
-    else if (!t.refused)
+    else
         not_tcp_ao(e, &t, x);
 }

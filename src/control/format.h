@@ -9,7 +9,7 @@
 
 #include "tcpao.h"
 
-enum { GH_ENDPOINT_TEXT = 56, GH_SPAN_TEXT = 32, GH_FLAGS_TEXT = 40 };
+enum { GH_ENDPOINT_TEXT = 56, GH_SPAN_TEXT = 56, GH_FLAGS_TEXT = 40 };
 
 /* "192.0.2.1:179", "[2001:db8::1]:179". */
 const char *gh_endpoint_format(const struct tcpao_endpoint *e, char buf[GH_ENDPOINT_TEXT]);

@@ -355,6 +355,17 @@ static void a_refused_peer_is_not_called_silent(void **state)
     facts_free(f);
 }
 
+static void a_peer_that_hears_nothing_is_not_called_silent(void **state)
+{
+    struct facts *f = facts_new(true);
+
+    refuse(f, TCPAO_MD5_CLASH, 2, AO_OUT, 0);
+    traffic(f, 0, 0, 12, 2);
+    first(f, GH_CAUSE_MD5_CLASH);
+    assert_int_equal(f->x.count, 1);
+    facts_free(f);
+}
+
 static void packets_both_ways_and_nothing_refused(void **state)
 {
     struct facts *f = facts_new(true);
@@ -379,6 +390,8 @@ static void a_syn_ack_without_an_ack(void **state)
     assert_says(first(f, GH_CAUSE_SYN_ACK_REFUSED)->checks[0], "key 1, KeyID 3");
     assert_int_equal(f->x.verdict, GH_VERDICT_OPENING);
     assert_says(f->x.headline, "syn-received for 20 s (the peer opened)");
+    traffic(f, 3, 19, 3, 3); /* it sent its SYN again less often than we our answer */
+    first(f, GH_CAUSE_SYN_ACK_REFUSED);
     facts_free(f);
 }
 
@@ -614,6 +627,7 @@ int main(void)
         cmocka_unit_test(packets_out_but_none_in),
         cmocka_unit_test(packets_in_but_none_out),
         cmocka_unit_test(a_refused_peer_is_not_called_silent),
+        cmocka_unit_test(a_peer_that_hears_nothing_is_not_called_silent),
         cmocka_unit_test(packets_both_ways_and_nothing_refused),
         cmocka_unit_test(a_syn_ack_without_an_ack),
         cmocka_unit_test(up_and_protected),
