@@ -301,7 +301,7 @@ TCPAO_API void tcpao_conn_import(struct tcpao_conn *c, const struct tcpao_conn_s
  * The connection learns from its own segments: a SYN sets the local ISN (and starts a new life of
  * the connection), a SYN-ACK sets both (the remote from its ACK number).
  * Errors: NO_SEND_KEY, NO_SPACE, ISN_UNKNOWN, MD5_CLASH, DUPLICATE_OPTION (there is one already),
- * OLD_SEQUENCE, MALFORMED, CRYPTO_FAILED; the connection is then as before.
+ * OLD_SEQUENCE, MALFORMED, CRYPTO_FAILED: then the connection is as before and *out_len is 0.
  */
 TCPAO_API enum tcpao_result tcpao_conn_sign(struct tcpao_conn *c, int64_t now, const uint8_t *hdr,
                                             size_t hdr_len, const uint8_t *payload,
@@ -347,6 +347,13 @@ TCPAO_API void tcpao_conn_accept_syn(struct tcpao_conn *c, int64_t now, uint32_t
  * tcpao_chain_next_change() so that status is true without traffic. Returns true if one moved.
  */
 TCPAO_API bool tcpao_conn_tick(struct tcpao_conn *c, int64_t now);
+
+/*
+ * Makes a key current at once, without waiting for the peer to ask for it (RFC 5925 7.1: what SEND
+ * may indicate). False, and nothing changes, unless its send lifetime includes `now`. Which key to
+ * ask the peer for (rnext) is told by lifetimes: the preferred one.
+ */
+TCPAO_API bool tcpao_conn_use_key(struct tcpao_conn *c, uint32_t key_number, int64_t now);
 
 /*
  * Would a segment signed with this key be accepted at `now`? An old key is while its accept

@@ -171,6 +171,16 @@ bool conn_key_retired(const struct tcpao_conn_state *st, const struct tcpao_mkt 
            st->last_recv_key != mkt->number && now - TCPAO_DRAIN >= st->last_recv_since;
 }
 
+bool tcpao_conn_use_key(struct tcpao_conn *c, uint32_t key_number, int64_t now)
+{
+    const struct tcpao_mkt *mkt = tcpao_chain_find(c->chain, key_number);
+
+    if (mkt == NULL || !tcpao_lifetime_includes(mkt->send, now, 0))
+        return false;
+    set_key(&c->st.current_known, &c->st.current_key, mkt);
+    return true;
+}
+
 bool tcpao_conn_accepts(const struct tcpao_conn *c, uint32_t key_number, int64_t now)
 {
     const struct tcpao_mkt *mkt = tcpao_chain_find(c->chain, key_number);

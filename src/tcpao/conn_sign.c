@@ -75,27 +75,15 @@ static enum key_kind learn(const struct tcpao_conn *c, const struct tcp_fields *
     return is_refusal(c, f) ? KEY_REFUSAL : KEY_ESTABLISHED;
 }
 
-/* MAC over `s` with the traffic key of `kind`. */
-static enum tcpao_result make_mac(struct tcpao_conn *c, enum key_kind kind,
-                                  const struct tcpao_mkt *mkt, const struct tcp_fields *f,
-                                  const struct tcpao_segment *s, uint8_t mac[TCPAO_MAC_MAX])
-{
-    struct gh_mac_key once = {0}, *key = &once;
-    uint32_t dst_isn = kind == KEY_SYN ? 0 : f->ack - 1;
-    enum tcpao_result result = TCPAO_OK;
-
-    if (kind == KEY_ESTABLISHED) {
-        key = conn_send_key(c, mkt);
-        if (key == NULL)
-            return TCPAO_CRYPTO_FAILED;
-    } else {
-        result = tcpao_traffic_key(key, mkt, &c->local, &c->remote, f->seq, dst_isn);
-    }
-    if (result == TCPAO_OK)
-        result = tcpao_mac_over(key, mkt->options_covered, s, mac);
-    gh_mac_key_clear(&once);
-    return result;
-}
+/* All that is decided about one segment before anything of the connection changes. */
+struct signing {
+    struct tcp_fields fields;
+    enum key_kind kind;
+    struct tcpao_conn_state next;
+    uint64_t position; /* extended sequence number */
+    const struct tcpao_mkt *mkt;
+    struct tcpao_option ao;
+};
 
 static enum tcpao_result check_unsigned(const uint8_t *hdr, size_t hdr_len, struct tcp_fields *f)
 {
@@ -111,54 +99,83 @@ static enum tcpao_result check_unsigned(const uint8_t *hdr, size_t hdr_len, stru
     return result;
 }
 
+/* RFC 5925 7.4 step 1 and 2a, 2b, 2d: state, SNE and keys. */
+static enum tcpao_result decide(const struct tcpao_conn *c, int64_t now, struct signing *s)
+{
+    struct tcpao_conn_state *next = &s->next;
+    const struct tcpao_mkt *rnext;
+
+    *next = c->st;
+    s->position = 0;
+    s->kind = learn(c, &s->fields, next);
+    if (s->kind == KEY_ESTABLISHED && !(next->local_isn_known && next->remote_isn_known))
+        return TCPAO_ISN_UNKNOWN;
+    if (s->kind != KEY_REFUSAL) {
+        if (!tcpao_sne_extend(&next->snd, s->fields.seq, &s->position))
+            return TCPAO_OLD_SEQUENCE;
+        tcpao_sne_commit(&next->snd, s->position);
+    }
+    conn_keys_by_time(c->chain, next, now);
+    if (!next->current_known)
+        return TCPAO_NO_SEND_KEY;
+    s->mkt = tcpao_chain_find(c->chain, next->current_key);
+    rnext = next->rnext_known ? tcpao_chain_find(c->chain, next->rnext_key) : s->mkt;
+    s->ao = (struct tcpao_option){
+        .ao = true, .keyid = s->mkt->send_id, .rnext = rnext->recv_id, .mac_len = s->mkt->mac_len};
+    return TCPAO_OK;
+}
+
+/* Steps 2c and 2e: the MAC with the traffic key of this kind of segment. */
+static enum tcpao_result make_mac(struct tcpao_conn *c, const struct signing *s,
+                                  const struct tcpao_segment *segment, uint8_t mac[TCPAO_MAC_MAX])
+{
+    struct gh_mac_key once = {0}, *key = &once;
+    uint32_t dst_isn = s->kind == KEY_SYN ? 0 : s->fields.ack - 1;
+    enum tcpao_result result = TCPAO_OK;
+
+    if (s->kind == KEY_ESTABLISHED) {
+        key = conn_send_key(c, s->mkt);
+        if (key == NULL)
+            return TCPAO_CRYPTO_FAILED;
+    } else {
+        result = tcpao_traffic_key(key, s->mkt, &c->local, &c->remote, s->fields.seq, dst_isn);
+    }
+    if (result == TCPAO_OK)
+        result = tcpao_mac_over(key, s->mkt->options_covered, segment, mac);
+    gh_mac_key_clear(&once);
+    return result;
+}
+
 enum tcpao_result tcpao_conn_sign(struct tcpao_conn *c, int64_t now, const uint8_t *hdr,
                                   size_t hdr_len, const uint8_t *payload, size_t payload_len,
                                   uint8_t out[TCPAO_TCP_HEADER_MAX], size_t *out_len)
 {
-    struct tcpao_conn_state next = c->st;
-    struct tcpao_option ao = {.ao = true};
-    struct tcp_fields f;
-    const struct tcpao_mkt *mkt, *rnext;
+    struct signing s;
+    struct tcpao_segment segment = {.src = &c->local,
+                                    .dst = &c->remote,
+                                    .hdr = out,
+                                    .option = &s.ao,
+                                    .payload = payload,
+                                    .payload_len = payload_len};
     uint8_t mac[TCPAO_MAC_MAX];
-    uint64_t position = 0;
-    enum key_kind kind;
-    enum tcpao_result result = check_unsigned(hdr, hdr_len, &f);
+    enum tcpao_result result = check_unsigned(hdr, hdr_len, &s.fields);
 
-    if (result != TCPAO_OK)
-        return result;
+    *out_len = 0;
     conn_check_generation(c);
-    kind = learn(c, &f, &next);
-    if (kind == KEY_ESTABLISHED && !(next.local_isn_known && next.remote_isn_known))
-        return TCPAO_ISN_UNKNOWN;
-    if (kind != KEY_REFUSAL && !tcpao_sne_extend(&next.snd, f.seq, &position))
-        return TCPAO_OLD_SEQUENCE;
-    conn_keys_by_time(c->chain, &next, now);
-    if (!next.current_known)
-        return TCPAO_NO_SEND_KEY;
-    mkt = tcpao_chain_find(c->chain, next.current_key);
-    rnext = next.rnext_known ? tcpao_chain_find(c->chain, next.rnext_key) : mkt;
-    ao.keyid = mkt->send_id;
-    ao.rnext = rnext->recv_id;
-    ao.mac_len = mkt->mac_len;
-    result = tcpao_option_append(hdr, hdr_len, &ao, out, out_len);
+    if (result == TCPAO_OK)
+        result = decide(c, now, &s);
+    if (result == TCPAO_OK)
+        result = tcpao_option_append(hdr, hdr_len, &s.ao, out, &segment.hdr_len);
     if (result == TCPAO_OK) {
-        const struct tcpao_segment s = {.src = &c->local,
-                                        .dst = &c->remote,
-                                        .sne = (uint32_t)(position >> 32),
-                                        .hdr = out,
-                                        .hdr_len = *out_len,
-                                        .option = &ao,
-                                        .payload = payload,
-                                        .payload_len = payload_len};
-        result = make_mac(c, kind, mkt, &f, &s, mac);
+        segment.sne = (uint32_t)(s.position >> 32);
+        result = make_mac(c, &s, &segment, mac);
     }
     if (result != TCPAO_OK)
         return result;
-    memcpy(out + ao.offset + TCPAO_OPTION_HEADER, mac, ao.mac_len);
-    if (kind != KEY_REFUSAL)
-        tcpao_sne_commit(&next.snd, position);
-    if (kind == KEY_SYN || kind == KEY_HANDSHAKE)
+    memcpy(out + s.ao.offset + TCPAO_OPTION_HEADER, mac, s.ao.mac_len);
+    *out_len = segment.hdr_len;
+    if (s.kind == KEY_SYN || s.kind == KEY_HANDSHAKE)
         c->next_life_known = false;
-    conn_commit(c, &next);
+    conn_commit(c, &s.next);
     return TCPAO_OK;
 }

@@ -189,7 +189,7 @@ enum tcpao_result tcpao_conn_verify(struct tcpao_conn *c, int64_t now, const uin
         result = verify_answer(&next, mkt, &f, &s, seen);
     } else {
         result = verify_established(c, &next, mkt, f.seq, &s, &position, seen);
-        newest = position >= next.rcv.highest;
+        newest = position + 1 >= next.rcv.highest; /* a keep-alive is one octet behind */
         if (result == TCPAO_OK)
             tcpao_sne_commit(&next.rcv, position);
     }

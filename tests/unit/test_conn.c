@@ -165,6 +165,46 @@ static void a_new_syn_begins_a_new_life(void **state)
     talk(e, isn_a + 1000, isn_b + 1000, 0);
 }
 
+/* Both ends begin a new life at once: the peer's SYN counts when ours leaves. */
+static void a_new_life_by_simultaneous_open(void **state)
+{
+    struct ends *e = *state;
+    struct seg syn_b, in = seg_of(isn_b + 1000, 0, SYN, "");
+
+    open_from_b(e->a, e->b, 0, isn_a, isn_b);
+    assert_int_equal(sign(e->b, 0, &in, &syn_b), TCPAO_OK);
+    assert_int_equal(receive(e->a, 0, &syn_b), TCPAO_OK);
+    assert_isns(e->a, isn_a, isn_b);
+    pass(e->a, e->b, 0, seg_of(isn_a + 1000, 0, SYN, ""));
+    assert_isns(e->a, isn_a + 1000, isn_b + 1000);
+    /* Our SYN once more: nothing is forgotten. */
+    pass(e->a, e->b, 1, seg_of(isn_a + 1000, 0, SYN, ""));
+    assert_isns(e->a, isn_a + 1000, isn_b + 1000);
+    pass(e->b, e->a, 1, seg_of(isn_b + 1001, isn_a + 1001, ACK, ""));
+    pass(e->a, e->b, 1, seg_of(isn_a + 1000, isn_b + 1001, SYN | ACK, ""));
+    talk(e, isn_a + 1000, isn_b + 1000, 0);
+}
+
+/* What a SYN announced is used up by its life, and a repeated SYN announces none. */
+static void no_stale_life_is_taken_up(void **state)
+{
+    struct ends *e = *state;
+    struct seg in;
+
+    open_from_b(e->a, e->b, 0, isn_a, isn_b);
+    open_from_b(e->a, e->b, 0, isn_a + 1000, isn_b + 1000);
+    in = seg_of(isn_a + 2000, 0, SYN, "");
+    assert_int_equal(sign(e->a, 0, &in, &in), TCPAO_OK);
+    assert_false(state_of(e->a).remote_isn_known);
+
+    pass(e->b, e->a, 0, seg_of(isn_b + 2000, 0, SYN, ""));
+    pass(e->a, e->b, 0, seg_of(isn_a + 2000, isn_b + 2001, SYN | ACK, ""));
+    pass(e->b, e->a, 0, seg_of(isn_b + 2000, 0, SYN, ""));
+    in = seg_of(isn_a + 3000, 0, SYN, "");
+    assert_int_equal(sign(e->a, 0, &in, &in), TCPAO_OK);
+    assert_false(state_of(e->a).remote_isn_known);
+}
+
 /* A SYN's MAC depends on nothing that the receiver chose, so an old one verifies again. It must
  * not disturb the connection that is there. */
 static void a_replayed_syn_disturbs_nothing(void **state)
@@ -617,6 +657,8 @@ int main(void)
         T(simultaneous_open_with_plain_acks),
         T(simultaneous_open_peer_first),
         T(a_new_syn_begins_a_new_life),
+        T(a_new_life_by_simultaneous_open),
+        T(no_stale_life_is_taken_up),
         T(a_replayed_syn_disturbs_nothing),
         T(a_refusal_is_bound_to_the_syn),
         T(a_refusal_after_an_earlier_life),

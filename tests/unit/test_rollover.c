@@ -323,10 +323,13 @@ static void late_segments_do_not_turn_a_rollover_back(void **state)
     open_pair(p, 60, keys, 2, 0);
     s = forge_choice(2, 2, isn_b + 100);
     assert_int_equal(verify(p->a, 0, &s, &seen), TCPAO_OK);
-    s = forge_choice(1, 1, isn_b + 50);
+    s = forge_choice(1, 1, isn_b + 98);
     assert_int_equal(verify(p->a, 0, &s, &seen), TCPAO_OK);
     assert_false(seen.current_moved);
-    s = forge_choice(1, 1, isn_b + 100);
+    s = forge_choice(1, 1, isn_b + 99); /* a keep-alive */
+    assert_int_equal(verify(p->a, 0, &s, &seen), TCPAO_OK);
+    assert_true(seen.current_moved);
+    s = forge_choice(2, 2, isn_b + 100);
     assert_int_equal(verify(p->a, 0, &s, &seen), TCPAO_OK);
     assert_true(seen.current_moved);
 }
@@ -396,6 +399,49 @@ static void a_syn_ack_uses_the_keys_of_the_syn(void **state)
     pass(p->b, p->a, 0, seg_of(isn_b + 1, isn_a + 1, ACK, ""));
     assert_int_equal(sends(p->a, 0, true), 1);
     assert_int_equal(sends(p->b, 0, false), 1);
+
+    /* The same when the SYN begins another life on the same ports. */
+    assert_int_equal(tcpao_conn_tick(p->a, 0), false);
+    pass(p->b, p->a, 0, seg_of(isn_b + 1000, 0, SYN, ""));
+    s = forge_choice(1, 2, isn_b + 1); /* the old life goes on until the answer */
+    assert_int_equal(verify(p->a, 0, &s, NULL), TCPAO_OK);
+    assert_int_equal(sends(p->a, 0, true), 2);
+    s = seg_of(isn_a + 1000, isn_b + 1001, SYN | ACK, "");
+    assert_int_equal(sign(p->a, 0, &s, &s), TCPAO_OK);
+    assert_int_equal(keyid_of(&s), 1);
+}
+
+/* The peer left the key, but we still sign with it: it stays until the tolerance is over. */
+static void a_key_that_one_direction_uses_stays(void **state)
+{
+    struct tcpao_mkt keys[] = {key_of(1), key_of(2)};
+    struct pair *p = *state;
+    struct seg s;
+
+    keys[0].accept.until = 1000;
+    open_pair(p, 600, keys, 2, 0);
+    s = forge_choice(2, 1, isn_b + 1);
+    assert_int_equal(verify(p->a, 0, &s, NULL), TCPAO_OK);
+    assert_int_equal(sends(p->a, 1500, true), 1);
+    s = forge_choice(1, 1, isn_b + 1);
+    assert_true(tcpao_conn_accepts(p->a, 1, 1500));
+    assert_int_equal(verify(p->a, 1500, &s, NULL), TCPAO_OK);
+}
+
+static void the_caller_chooses_the_current_key(void **state)
+{
+    struct tcpao_mkt keys[] = {key_of(1), key_of(2), key_during(3, 1000, 2000)};
+    struct pair *p = *state;
+
+    open_pair(p, 60, keys, 3, 0);
+    assert_int_equal(sends(p->a, 0, true), 2);
+    assert_true(tcpao_conn_use_key(p->a, 1, 0));
+    assert_int_equal(sends(p->a, 0, true), 1);
+    assert_false(tcpao_conn_use_key(p->a, 3, 999));
+    assert_false(tcpao_conn_use_key(p->a, 4, 0));
+    assert_int_equal(sends(p->a, 999, true), 1);
+    assert_true(tcpao_conn_use_key(p->a, 3, 1000));
+    assert_int_equal(sends(p->a, 1000, true), 3);
 }
 
 static void ids_that_differ_per_direction(void **state)
@@ -508,7 +554,9 @@ int main(void)
         T(late_segments_do_not_turn_a_rollover_back),
         T(an_old_key_goes_when_both_directions_left_it),
         T(what_we_would_not_accept_is_not_announced),
+        T(a_key_that_one_direction_uses_stays),
         T(a_syn_ack_uses_the_keys_of_the_syn),
+        T(the_caller_chooses_the_current_key),
         T(ids_that_differ_per_direction),
         T(removing_the_key_in_use),
         T(a_number_used_again_is_another_key),
