@@ -16,7 +16,10 @@
 #include "base/addr.h"
 #include "base/secret.h"
 #include "wire/ip.h"
+#include "wire/rd.h"
 #include "wire/wr.h"
+
+enum { KIND_END = 0, KIND_NOP = 1, KIND_MSS = 2 }; /* TCP options */
 
 struct trial {
     const struct tcpao_mkt *key;
@@ -26,6 +29,7 @@ struct trial {
     size_t secret_len;
     struct tcpao_endpoint src, dst;
     uint32_t src_isn, dst_isn, sne;
+    uint16_t mss; /* of the SYN's option; 0: as it is */
 };
 
 struct doctor {
@@ -33,6 +37,8 @@ struct doctor {
     const struct ao_suspects *suspects;
     struct tcpao_option option;
     struct gh_tcp_segment tcp;
+    size_t mss_offset; /* of the MSS option's value; 0: there is none */
+    uint16_t mss;
     unsigned trials; /* MACs tried so far */
     const char *who; /* made the MAC: "the peer" or "this end" */
     char *text;
@@ -67,6 +73,8 @@ static bool fits(struct doctor *d, const struct trial *t)
     gh_wr_bytes(&w, s->hdr, s->hdr_len);
     gh_wr_put_u16(&w, 0, t->src.port);
     gh_wr_put_u16(&w, 2, t->dst.port);
+    if (t->mss != 0)
+        gh_wr_put_u16(&w, d->mss_offset, t->mss);
     result =
         tcpao_kdf(t->alg, t->secret, t->secret_len, &t->src, &t->dst, t->src_isn, t->dst_isn, key);
     if (result == TCPAO_OK)
@@ -284,6 +292,53 @@ static bool try_addresses(struct doctor *d, const struct trial *base)
     return false;
 }
 
+/* MSS clamping on the path: was it one of the values that stacks send by themselves? */
+static bool try_mss(struct doctor *d, const struct trial *base)
+{
+    /* Ethernet, jumbo frames and loopback, less the headers of IPv4 and IPv6; PPPoE; the defaults.
+     */
+    static const uint16_t usual[] = {1460,  1440,  8960, 8940, 9176, 9156,
+                                     65495, 65475, 1452, 1432, 1220, 536};
+
+    for (size_t i = 0; d->mss_offset != 0 && i < sizeof(usual) / sizeof(usual[0]); i++) {
+        struct trial t = *base;
+
+        t.mss = usual[i];
+        if (t.covered && t.mss != d->mss && fits(d, &t)) {
+            say(d,
+                "the SYN's MSS was %u when the MAC was made and is %u here: exempt this flow from "
+                "MSS clamping on the path, or do not cover options",
+                t.mss, d->mss);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the MSS option's value is. */
+static void find_mss(struct doctor *d)
+{
+    struct gh_rd r = gh_rd_make(d->s->hdr, d->s->hdr_len);
+
+    gh_rd_skip(&r, TCPAO_TCP_HEADER_MIN);
+    while (gh_rd_left(&r) > 0) {
+        size_t offset = d->s->hdr_len - gh_rd_left(&r);
+        uint8_t kind = gh_rd_u8(&r), len;
+
+        if (kind == KIND_END)
+            return;
+        if (kind == KIND_NOP)
+            continue;
+        len = gh_rd_u8(&r);
+        if (kind == KIND_MSS && len == 4) {
+            d->mss = gh_rd_u16(&r);
+            d->mss_offset = r.bad ? 0 : offset + 2;
+            return;
+        }
+        gh_rd_skip(&r, len < 2 ? 0 : len - 2u);
+    }
+}
+
 /* ---- In order ------------------------------------------------------------------------------- */
 
 typedef bool suspect_fn(struct doctor *d, const struct trial *base);
@@ -375,8 +430,7 @@ bool ao_diagnose(const struct ao_specimen *s, const struct ao_suspects *suspects
                  size_t text_len)
 {
     static suspect_fn *const settings[] = {try_as_is, try_algorithm};
-    static suspect_fn *const all[] = {try_as_is, try_algorithm, try_secret,
-                                      try_isn,   try_sne,       try_addresses};
+    static suspect_fn *const others[] = {try_secret, try_isn, try_sne, try_mss, try_addresses};
     struct doctor d = {.s = s,
                        .suspects = suspects,
                        .who = s->from_peer ? "the peer" : "this end",
@@ -390,8 +444,9 @@ bool ao_diagnose(const struct ao_specimen *s, const struct ao_suspects *suspects
         tcpao_option_find(s->hdr, s->hdr_len, &d.option) != TCPAO_OK || !d.option.ao ||
         d.option.mac_len < TCPAO_MAC_MIN)
         return false;
+    find_mss(&d);
     /* The cheap and frequent ones first, over all keys, then the long list. */
     return try_keys(&d, ID_OURS, settings, 2) || try_keys(&d, ID_CROSSED, settings, 2) ||
-           try_keys(&d, ID_OTHER, settings, 2) || try_keys(&d, ID_OURS, all + 2, 4) ||
-           try_keys(&d, ID_CROSSED, all + 2, 4);
+           try_keys(&d, ID_OTHER, settings, 2) || try_keys(&d, ID_OURS, others, 5) ||
+           try_keys(&d, ID_CROSSED, others, 5);
 }

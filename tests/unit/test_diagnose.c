@@ -286,6 +286,31 @@ static void nat(void **state)
     assert_says("NAT: the destination was 10.0.0.7");
 }
 
+static void mss_clamping(void **state)
+{
+    struct made_segment s = made_segment(peer, ours, PEER_ISN, 0, GH_TCP_SYN);
+    uint8_t hdr[TCPAO_TCP_HEADER_MAX];
+    struct tcpao_chain *chain = chain_of("secret", 6);
+    struct ao_specimen specimen = {.chain = chain,
+                                   .src = peer,
+                                   .dst = ours,
+                                   .src_isn = PEER_ISN,
+                                   .from_peer = true,
+                                   .hdr = hdr};
+
+    s.keyid = 21;
+    specimen.hdr_len = made_header(&s, hdr);
+    hdr[22] = 1380 >> 8; /* 1460 as it was signed */
+    hdr[23] = 1380 & 0xff;
+    assert_true(ao_diagnose(&specimen, NULL, text, sizeof(text)));
+    assert_says("the SYN's MSS was 1460 when the MAC was made and is 1380 here");
+    hdr[16] = 0xff; /* the checksum is none of it, */
+    assert_true(ao_diagnose(&specimen, NULL, text, sizeof(text)));
+    hdr[15] ^= 1; /* but the window is */
+    assert_false(ao_diagnose(&specimen, NULL, text, sizeof(text)));
+    tcpao_chain_put(chain);
+}
+
 static void work_is_bounded(void **state)
 {
     struct tcpao_chain *c = tcpao_chain_new(0);
@@ -358,6 +383,7 @@ int main(void)
         cmocka_unit_test(isns),
         cmocka_unit_test(sne),
         cmocka_unit_test(nat),
+        cmocka_unit_test(mss_clamping),
         cmocka_unit_test(work_is_bounded),
         cmocka_unit_test(broken_segments_are_left_alone),
     };
