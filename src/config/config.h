@@ -127,6 +127,8 @@ const char *gh_config_direction_name(enum gh_direction direction);
 /* Writes it back in canonical form; secrets by source, never by value. parse∘print is the identity
  * but for inline secrets, of which only a comment remains. */
 void gh_config_print(const struct gh_config *c, FILE *out);
+void gh_config_print_chain(const struct gh_key_chain *k, FILE *out);
+void gh_config_print_session(const struct gh_session *s, const char *chain, FILE *out);
 
 /* What may not change while keys are in use: problems name each change of `next` that a reload
  * refuses (ids, algorithm, secret of a key whose send or accept lifetime includes now; another

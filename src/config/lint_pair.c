@@ -83,21 +83,30 @@ static void compare_lifetimes(struct pair *p, const struct gh_key *a, const stru
                      a->mkt.number, b->mkt.number, p->peer->path, b->line);
 }
 
+/* A key of the other chain with the same ids in the same directions: somebody forgot to cross. */
+static const struct gh_key *find_uncrossed(const struct gh_key_chain *chain, const struct gh_key *k)
+{
+    for (size_t i = 0; i < chain->key_count; i++) {
+        const struct gh_key *b = &chain->keys[i];
+
+        if (k->mkt.send_id == b->mkt.send_id && k->mkt.recv_id == b->mkt.recv_id)
+            return b;
+    }
+    return NULL;
+}
+
 /* Why has this key no counterpart? */
 static void missing_counterpart(struct pair *p, const struct gh_key *a)
 {
-    for (size_t i = 0; i < p->peer_chain->key_count; i++) {
-        const struct gh_key *b = &p->peer_chain->keys[i];
+    const struct gh_key *b = find_uncrossed(p->peer_chain, a);
 
-        if (a->mkt.send_id == b->mkt.send_id && a->mkt.recv_id == b->mkt.recv_id) {
-            gh_lint_error(p->l, a->line, "ids-not-crossed",
-                          "exchange send-id and recv-id at one end",
-                          "key %u has send-id %u and recv-id %u, and so has the peer's key %u "
-                          "(%s:%d): one end's send-id is the other's recv-id",
-                          a->mkt.number, a->mkt.send_id, a->mkt.recv_id, b->mkt.number,
-                          p->peer->path, b->line);
-            return;
-        }
+    if (b != NULL) {
+        gh_lint_error(p->l, a->line, "ids-not-crossed", "exchange send-id and recv-id at one end",
+                      "key %u has send-id %u and recv-id %u, and so has the peer's key %u "
+                      "(%s:%d): one end's send-id is the other's recv-id",
+                      a->mkt.number, a->mkt.send_id, a->mkt.recv_id, b->mkt.number, p->peer->path,
+                      b->line);
+        return;
     }
     gh_lint_error(p->l, a->line, "key-missing", "add it at the other end",
                   "the peer's key chain \"%s\" (%s:%d) has no key with send-id %u and recv-id %u, "
@@ -132,7 +141,8 @@ static void compare_keys(struct pair *p)
         const struct gh_key *b = &p->peer_chain->keys[i];
 
         if (is_over(b, p->peer_chain->tolerance, p->l->now) ||
-            gh_find_counterpart(p->chain, b, p->peer_chain->tolerance) != NULL)
+            gh_find_counterpart(p->chain, b, p->peer_chain->tolerance) != NULL ||
+            find_uncrossed(p->chain, b) != NULL)
             continue;
         gh_lint_error(p->l, p->chain->line, "key-missing", "add it at this end",
                       "the key chain \"%s\" has no key with send-id %u and recv-id %u, which the "

@@ -60,11 +60,11 @@ static void put_key(FILE *out, const struct gh_key *key)
     fprintf(out, "    }\n");
 }
 
-static void put_chain(FILE *out, const struct gh_key_chain *k)
+void gh_config_print_chain(const struct gh_key_chain *k, FILE *out)
 {
     char text[GH_LIFETIME_TEXT];
 
-    fprintf(out, "\nkey-chain ");
+    fprintf(out, "key-chain ");
     put_text(out, k->name);
     fprintf(out, " {\n");
     put_option(out, "    ", "description", k->description);
@@ -91,11 +91,11 @@ const char *gh_config_direction_name(enum gh_direction direction)
     return names[direction];
 }
 
-static void put_session(FILE *out, const struct gh_config *c, const struct gh_session *s)
+void gh_config_print_session(const struct gh_session *s, const char *chain, FILE *out)
 {
     char text[GH_PREFIX_TEXT];
 
-    fprintf(out, "\ntcp-ao ");
+    fprintf(out, "tcp-ao ");
     put_text(out, s->name);
     fprintf(out, " {\n");
     put_option(out, "    ", "description", s->description);
@@ -109,7 +109,7 @@ static void put_session(FILE *out, const struct gh_config *c, const struct gh_se
         fprintf(out, "    accept-icmp = true\n");
     put_option(out, "    ", "netns", s->netns);
     put_option(out, "    ", "vrf", s->vrf);
-    put_option(out, "    ", "key-chain", c->chains[s->chain].name);
+    put_option(out, "    ", "key-chain", chain);
     fprintf(out, "}\n");
 }
 
@@ -122,8 +122,12 @@ void gh_config_print(const struct gh_config *c, FILE *out)
     fprintf(out, "    firewall = %s\n", firewalls[c->firewall]);
     fprintf(out, "    queue-base = %u\n    queue-length = %u\n    max-connections = %u\n}\n",
             c->queue_base, c->queue_length, c->max_connections);
-    for (size_t i = 0; i < c->chain_count; i++)
-        put_chain(out, &c->chains[i]);
-    for (size_t i = 0; i < c->session_count; i++)
-        put_session(out, c, &c->sessions[i]);
+    for (size_t i = 0; i < c->chain_count; i++) {
+        fputc('\n', out);
+        gh_config_print_chain(&c->chains[i], out);
+    }
+    for (size_t i = 0; i < c->session_count; i++) {
+        fputc('\n', out);
+        gh_config_print_session(&c->sessions[i], c->chains[c->sessions[i].chain].name, out);
+    }
 }

@@ -1,0 +1,89 @@
+#include "config/cmd_common.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/lifetime.h"
+
+/* Are all its errors about secrets that this user, or this machine, cannot read? */
+static bool only_secrets_missing(const struct gh_problems *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->list[i].severity == GH_PROBLEM_ERROR &&
+            strcmp(p->list[i].rule, "secret-missing") != 0)
+            return false;
+    }
+    return p->errors > 0;
+}
+
+struct gh_config *gh_cmd_load(const char *path, struct gh_problems *problems)
+{
+    static const struct gh_config_options skip = {.skip_secrets = true};
+    struct gh_problems first = {0};
+    struct gh_config *c = gh_config_load(path, NULL, &first);
+
+    if (c == NULL && only_secrets_missing(&first)) {
+        fprintf(stderr, "%s: not all secrets can be read here; none is looked at\n", path);
+        c = gh_config_load(path, &skip, problems);
+    } else {
+        for (size_t i = 0; i < first.count; i++) {
+            const struct gh_problem *p = &first.list[i];
+
+            gh_problem_add(problems, p->severity, p->file, p->line, p->rule, p->remedy, "%s",
+                           p->message);
+        }
+    }
+    gh_problems_clear(&first);
+    return c;
+}
+
+bool gh_cmd_time(const char *option, const char *text, int64_t base, int64_t *out)
+{
+    const char *why, *why_not_duration;
+    int64_t seconds;
+
+    if (strcmp(text, "now") == 0) {
+        *out = gh_cmd_now();
+        return true;
+    }
+    if (gh_duration_parse(text, &seconds, &why_not_duration)) {
+        *out = base + seconds;
+        return true;
+    }
+    if (gh_instant_parse(text, out, &why))
+        return true;
+    fprintf(stderr, "%s: %s\n", option, why);
+    return false;
+}
+
+json_t *gh_cmd_problems_json(const struct gh_problems *problems)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct gh_problem *p = &problems->list[i];
+        json_t *o = json_object();
+
+        json_object_set_new(o, "severity",
+                            json_string(p->severity == GH_PROBLEM_ERROR ? "error" : "warning"));
+        json_object_set_new(o, "file", json_string(p->file));
+        json_object_set_new(o, "line", json_integer(p->line));
+        json_object_set_new(o, "rule", json_string(p->rule));
+        json_object_set_new(o, "message", json_string(p->message));
+        json_object_set_new(o, "remedy", p->remedy != NULL ? json_string(p->remedy) : json_null());
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+void gh_cmd_print_json(json_t *json)
+{
+    json_dumpf(json, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(json);
+}
+
+int64_t gh_cmd_now(void)
+{
+    return gh_clock_now().wall;
+}

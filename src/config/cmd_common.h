@@ -1,0 +1,28 @@
+/*
+ * What the offline commands share.
+ */
+#ifndef GH_CONFIG_CMD_COMMON_H
+#define GH_CONFIG_CMD_COMMON_H
+
+#include <getopt.h>
+#include <jansson.h>
+
+#include "config/config.h"
+
+enum { CMD_GOOD = 0, CMD_PROBLEMS = 1, CMD_USAGE = 2 };
+
+/* Loads a configuration. Where only its secrets cannot be read, loads it without them and says so
+ * on standard error. Adds its problems; NULL: it has errors. */
+struct gh_config *gh_cmd_load(const char *path, struct gh_problems *problems);
+
+/* "2026-12-01T00:00:00Z", "now", or a duration after `base`. False: says why, naming `option`. */
+bool gh_cmd_time(const char *option, const char *text, int64_t base, int64_t *out);
+
+json_t *gh_cmd_problems_json(const struct gh_problems *problems);
+/* To standard output, with a newline; frees it. */
+void gh_cmd_print_json(json_t *json);
+
+/* The wall clock; every command reads it once. */
+int64_t gh_cmd_now(void);
+
+#endif
