@@ -18,6 +18,7 @@ class Peer:
     password: str = None  # TCP-MD5
     port: int = 179
     multihop: bool = False
+    vrf: str = None  # BIRD: the VRF device of the session
     ao_keys: list = None  # BIRD >= 2.17 on a kernel with TCP-AO: AoKey list, see bird.py
 
     @property

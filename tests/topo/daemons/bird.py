@@ -66,6 +66,8 @@ class Bird(BgpDaemon):
         if peer.ao_keys:
             keys = " ".join(key.text() for key in peer.ao_keys)
             lines.append(f"authentication ao; keys {{ {keys} }};")
+        if peer.vrf:
+            lines.append(f"vrf \"{peer.vrf}\";")
         if peer.dynamic:
             lines.append("dynamic name \"dyn\";")
         return lines
