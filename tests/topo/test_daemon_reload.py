@@ -41,8 +41,9 @@ def test_a_key_is_added_under_traffic(net, build_dir):
     for gatehouse, peer, keys in ((two, A4, [KEY.swapped(), new.swapped()]), (one, B4, [KEY, new])):
         gatehouse.configure(key_chain("core", keys) + tcp_ao("upstream", peer, "core"))
         gatehouse.reload()
+
     def current():
-        return {c["current_key"]["number"] for c in one.session("upstream")["connections"]
+        return {c["keys"]["current"]["key"] for c in one.session("upstream")["connections"]
                 if c["state"] == "established"}
     wait_for(lambda: current() == {2}, 20, lambda: f"key 2 is current, not {current()}")
     stream.wait_more(100)
