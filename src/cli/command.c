@@ -5,6 +5,8 @@
 #include "capture/verify.h"
 #include "config/commands.h"
 
+enum { USAGE_COLUMN = 40 };
+
 static int run_version(const struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
     if (cli->json)
@@ -102,6 +104,8 @@ void cli_command_usage(const struct cli_command *c, FILE *out)
 {
     fprintf(out, "usage: gatectl %s%s%s%s\n  %s\n", c->op != NULL ? "[-s SOCKET] [--json] " : "",
             c->words, c->args[0] != '\0' ? " " : "", c->args, c->help);
+    if (c->offline != NULL)
+        fprintf(out, "  `gatectl %s --help` explains its options.\n", c->words);
 }
 
 void cli_usage(FILE *out)
@@ -110,10 +114,13 @@ void cli_usage(FILE *out)
           "Without a command: interactive on a terminal, else commands from standard input.\n\n",
           out);
     for (size_t i = 0; i < cli_command_count; i++) {
-        char line[80];
+        const struct cli_command *c = &cli_commands[i];
+        int width = fprintf(out, "  %s %s", c->words, c->args);
 
-        snprintf(line, sizeof(line), "%s %s", cli_commands[i].words, cli_commands[i].args);
-        fprintf(out, "  %-42s %s\n", line, cli_commands[i].help);
+        if (width > USAGE_COLUMN - 2)
+            fprintf(out, "\n%*s%s\n", USAGE_COLUMN, "", c->help);
+        else
+            fprintf(out, "%*s%s\n", USAGE_COLUMN - width, "", c->help);
     }
 }
 
