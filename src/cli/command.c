@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "capture/verify.h"
+#include "config/commands.h"
+
+enum { USAGE_COLUMN = 40 };
 
 static int run_version(const struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
@@ -79,6 +82,16 @@ const struct cli_command cli_commands[] = {
     {"verify-pcap", "FILE --config CONF [--json]",
      "recomputes every TCP-AO MAC of a capture and says which fail, and why", CLI_ARG_FILE,
      OFFLINE(gh_cmd_verify_pcap)},
+    {"lint", "FILE [--peer FILE] [--json]",
+     "advice on a configuration, and whether two ends fit together", CLI_ARG_FILE,
+     OFFLINE(gh_cmd_lint)},
+    {"key-chain simulate", "FILE [--peer FILE] [--from TIME] [--to TIME] [--skew SECONDS]",
+     "plays both ends' clocks: keys in use, gaps, the day a session dies", CLI_ARG_FILE,
+     OFFLINE(gh_cmd_simulate)},
+    {"key-chain generate", "NAME [--for VENDOR] [--help]",
+     "strong keys, and the configuration of both ends", CLI_ARG_NONE, OFFLINE(gh_cmd_generate)},
+    {"key-chain peer-config", "FILE --session NAME --for VENDOR",
+     "what the other end of a session must configure", CLI_ARG_FILE, OFFLINE(gh_cmd_peer_config)},
     {"version", "", "the version of gatectl", CLI_ARG_NONE, OWN(run_version)},
     {"help", "[COMMAND]", "this list, or how to use one command", CLI_ARG_COMMAND, OWN(run_help)},
     {"exit", "", "leaves the interactive gatectl", CLI_ARG_NONE, OWN(run_exit)},
@@ -91,6 +104,8 @@ void cli_command_usage(const struct cli_command *c, FILE *out)
 {
     fprintf(out, "usage: gatectl %s%s%s%s\n  %s\n", c->op != NULL ? "[-s SOCKET] [--json] " : "",
             c->words, c->args[0] != '\0' ? " " : "", c->args, c->help);
+    if (c->offline != NULL)
+        fprintf(out, "  `gatectl %s --help` explains its options.\n", c->words);
 }
 
 void cli_usage(FILE *out)
@@ -99,10 +114,13 @@ void cli_usage(FILE *out)
           "Without a command: interactive on a terminal, else commands from standard input.\n\n",
           out);
     for (size_t i = 0; i < cli_command_count; i++) {
-        char line[80];
+        const struct cli_command *c = &cli_commands[i];
+        int width = fprintf(out, "  %s %s", c->words, c->args);
 
-        snprintf(line, sizeof(line), "%s %s", cli_commands[i].words, cli_commands[i].args);
-        fprintf(out, "  %-42s %s\n", line, cli_commands[i].help);
+        if (width > USAGE_COLUMN - 2)
+            fprintf(out, "\n%*s%s\n", USAGE_COLUMN, "", c->help);
+        else
+            fprintf(out, "%*s%s\n", USAGE_COLUMN - width, "", c->help);
     }
 }
 

@@ -30,21 +30,16 @@ static void names(const struct cli *cli, const char *op, const char *list, const
     cli_client_close(&client);
 }
 
-void cli_candidates(const struct cli *cli, int argc, char *const *argv, cli_candidate_fn fn,
-                    void *ctx)
+enum cli_arg cli_candidates(const struct cli *cli, int argc, char *const *argv, cli_candidate_fn fn,
+                            void *ctx)
 {
     const char *prefix = argc > 0 ? argv[argc - 1] : "";
 
-    switch (cli_complete(argc > 0 ? argc - 1 : 0, argv, prefix, fn, ctx)) {
-    case CLI_ARG_SESSION:
+    enum cli_arg arg = cli_complete(argc > 0 ? argc - 1 : 0, argv, prefix, fn, ctx);
+
+    if (arg == CLI_ARG_SESSION)
         names(cli, "show-session", "sessions", prefix, fn, ctx);
-        break;
-    case CLI_ARG_CHAIN:
+    else if (arg == CLI_ARG_CHAIN)
         names(cli, "show-key-chain", "key_chains", prefix, fn, ctx);
-        break;
-    case CLI_ARG_NONE:
-    case CLI_ARG_FILE:
-    case CLI_ARG_COMMAND:
-        break;
-    }
+    return arg;
 }

@@ -91,7 +91,10 @@ static unsigned char complete(EditLine *el, int ch)
     if (argc == 0 || info->cursor == info->buffer || info->cursor[-1] == ' ')
         argv[argc++] = empty;
     typed = strlen(argv[argc - 1]);
-    cli_candidates(cli, argc, argv, add_candidate, &found);
+    if (cli_candidates(cli, argc, argv, add_candidate, &found) == CLI_ARG_FILE) {
+        result = _el_fn_complete(el, ch);
+        goto out;
+    }
     fflush(found.list);
     if (found.count > 0 && strlen(found.common) > typed) {
         el_insertstr(el, found.common + typed);

@@ -129,6 +129,28 @@ static void words_are_completed_and_run(void **state)
     terminal_close(t, 0);
 }
 
+static void names_of_files_are_completed(void **state)
+{
+    struct terminal *t = *state;
+    char path[128];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/only.conf", t->home);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fclose(f);
+    terminal_open(t);
+    expect(t, "gatectl> ");
+    type(t, "lint ");
+    type(t, t->home);
+    type(t, "/on\t");
+    expect(t, "ly.conf");
+    type(t, "\x15"
+            "exit\n");
+    terminal_close(t, 0);
+    unlink(path);
+}
+
 static void history_outlives_the_program(void **state)
 {
     struct terminal *t = *state;
@@ -156,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(words_are_completed_and_run, make_home, remove_home),
+        cmocka_unit_test_setup_teardown(names_of_files_are_completed, make_home, remove_home),
         cmocka_unit_test_setup_teardown(history_outlives_the_program, make_home, remove_home),
     };
 

@@ -1,0 +1,90 @@
+"""A program that speaks TCP and nothing more: stands for a routing daemon where none is needed.
+
+    talker.py listen ADDRESS PORT           takes connections, echoes what comes
+    talker.py connect ADDRESS PORT [--md5]  connects, again and again, and speaks twice a second
+
+It prints a line for everything that happens to it.
+"""
+
+import argparse
+import select
+import socket
+import struct
+import sys
+import time
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def sign_with_md5(sock, peer, key=b"secret"):
+    """struct tcp_md5sig of linux/tcp.h, for IPv4."""
+    address = struct.pack("!2s2s4s120x", struct.pack("=H", socket.AF_INET), b"\0\0",
+                          socket.inet_aton(peer))
+    sock.setsockopt(socket.IPPROTO_TCP, 14, address + struct.pack("=BBHi80s", 0, 0, len(key), 0, key))
+
+
+def listen(options):
+    server = socket.socket(family(options.address))
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind((options.address, options.port))
+    server.listen()
+    say("listening")
+    sockets = [server]
+    while True:
+        for sock in select.select(sockets, [], [])[0]:
+            if sock is server:
+                sockets.append(server.accept()[0])
+                say("accepted")
+                continue
+            try:
+                data = sock.recv(4096)
+                sock.sendall(data)
+            except OSError as error:
+                say(f"lost: {error}")
+                data = b""
+            if not data:
+                sockets.remove(sock)
+                sock.close()
+
+
+def speak(options):
+    with socket.socket(family(options.address)) as sock:
+        if options.md5:
+            sign_with_md5(sock, options.address)
+        sock.settimeout(2)
+        sock.connect((options.address, options.port))
+        say("connected")
+        while True:
+            sock.sendall(b"x")
+            if not sock.recv(4096):
+                raise OSError("closed by the peer")
+            time.sleep(0.5)
+
+
+def connect(options):
+    while True:
+        try:
+            speak(options)
+        except OSError as error:
+            say(f"lost: {error}")
+        time.sleep(0.5)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mode", choices=["listen", "connect"])
+    parser.add_argument("address")
+    parser.add_argument("port", type=int)
+    parser.add_argument("--md5", action="store_true")
+    options = parser.parse_args()
+    (listen if options.mode == "listen" else connect)(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
