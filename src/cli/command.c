@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "capture/verify.h"
+#include "config/commands.h"
 
 static int run_version(const struct cli *cli, const struct cli_command *self, int argc, char **argv)
 {
@@ -79,6 +80,16 @@ const struct cli_command cli_commands[] = {
     {"verify-pcap", "FILE --config CONF [--json]",
      "recomputes every TCP-AO MAC of a capture and says which fail, and why", CLI_ARG_FILE,
      OFFLINE(gh_cmd_verify_pcap)},
+    {"lint", "FILE [--peer FILE] [--json]",
+     "advice on a configuration, and whether two ends fit together", CLI_ARG_FILE,
+     OFFLINE(gh_cmd_lint)},
+    {"key-chain simulate", "FILE [--peer FILE] [--from TIME] [--to TIME] [--skew SECONDS]",
+     "plays both ends' clocks: keys in use, gaps, the day a session dies", CLI_ARG_FILE,
+     OFFLINE(gh_cmd_simulate)},
+    {"key-chain generate", "NAME [--for VENDOR] [--help]",
+     "strong keys, and the configuration of both ends", CLI_ARG_NONE, OFFLINE(gh_cmd_generate)},
+    {"key-chain peer-config", "FILE --session NAME --for VENDOR",
+     "what the other end of a session must configure", CLI_ARG_FILE, OFFLINE(gh_cmd_peer_config)},
     {"version", "", "the version of gatectl", CLI_ARG_NONE, OWN(run_version)},
     {"help", "[COMMAND]", "this list, or how to use one command", CLI_ARG_COMMAND, OWN(run_help)},
     {"exit", "", "leaves the interactive gatectl", CLI_ARG_NONE, OWN(run_exit)},

@@ -154,7 +154,7 @@ void gh_sim_print(const struct gh_sim *sim, const char *here, const char *there,
         while (sim->steps[i].time != sim->dies)
             i++;
         if (i == 0)
-            fprintf(out, "The session never comes up: ");
+            fprintf(out, "The session does not come up in this time: ");
         else
             fprintf(out, "The session dies at %s: ", at(sim->dies, text));
         print_reasons(&sim->steps[i], names, out);
