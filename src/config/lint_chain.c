@@ -124,10 +124,10 @@ static void lint_handover(struct gh_lint *l, const struct gh_key_chain *chain,
     struct tcpao_lifetime new = gh_lifetime_widen(&b->mkt.accept, chain->tolerance);
     int64_t start = b->mkt.send.from;
 
-    if (gh_lifetime_empty(&a->mkt.accept) || old.until < start || old.until <= l->now)
-        return; /* a gap, which is reported as such; or long past */
-    if (old.until - start < TOLERANCE_LEAST ||
-        (new.from != TCPAO_TIME_MIN &&start - new.from < TOLERANCE_LEAST))
+    if (start == TCPAO_TIME_MIN || gh_lifetime_empty(&a->mkt.accept) || old.until < start ||
+        old.until <= l->now)
+        return; /* no handover; a gap, which is reported as such; or long past */
+    if (old.until < start + TOLERANCE_LEAST || new.from > start - TOLERANCE_LEAST)
         gh_lint_warn(l, b->line, "no-overlap",
                      "set tolerance to more than the clocks may differ (the default is 3600)",
                      "key %u and key %u are accepted together for less than a minute around the "
