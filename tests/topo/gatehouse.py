@@ -159,7 +159,7 @@ class Gatehouse:
         for line in self.host.run(["ps", "-eo", "pid=,ppid=,args="]).stdout.splitlines():
             pid, ppid, args = line.split(None, 2)
             if int(ppid) == self.process.pid:
-                role = re.search(r"--role=(\w+)", args)
+                role = re.search(r"--role[= ](\w+)", args)
                 if role:
                     found[role.group(1)] = int(pid)
         return found
