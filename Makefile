@@ -5,7 +5,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 ROOT = @[ "$$(id -u)" = 0 ] || { echo "make $@: run with sudo"; exit 1; }
 
-.PHONY: all check demo bench soak labkernel install deb clean format
+.PHONY: all with-tests check demo bench soak labkernel install deb clean format
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -13,6 +13,11 @@ all: $(BUILD)/build.ninja
 $(BUILD)/build.ninja:
 	tools/install-deps build
 	meson setup --prefix $(PREFIX) $(BUILD)
+
+# Tests and benchmarks too, which the programs alone do not need.
+with-tests: $(BUILD)/build.ninja
+	meson configure -Dtests=true $(BUILD)
+	ninja -C $(BUILD)
 
 check:
 	$(ROOT)
@@ -29,14 +34,14 @@ demo:
 
 bench:
 	$(ROOT)
-	tools/install-deps demo
-	$(MAKE) --no-print-directory all
+	tools/install-deps check
+	$(MAKE) --no-print-directory with-tests
 	tests/bench/run
 
 soak:
 	$(ROOT)
 	tools/install-deps check
-	$(MAKE) --no-print-directory all
+	$(MAKE) --no-print-directory with-tests
 	tests/soak/run
 
 labkernel:
