@@ -199,7 +199,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     ssize_t n;
 
     if (status < 0) {
-        broken(c, uv_strerror(status));
+        broken(c, "it is gone"); /* an error of the socket */
         return;
     }
     if ((events & UV_READABLE) != 0) {

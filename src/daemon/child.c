@@ -102,7 +102,7 @@ static void on_watch(uv_timer_t *timer)
 static int spawn(struct gh_child *c, int fd)
 {
     char self[] = "/proc/self/exe", name[] = "gatehoused", flag[] = "--role", role[16], user[64];
-    char *args[] = {name, user, flag, role, NULL};
+    char log[16], *args[] = {name, log, user, flag, role, NULL};
     uv_stdio_container_t stdio[] = {{.flags = UV_IGNORE},
                                     {.flags = UV_IGNORE},
                                     {.flags = UV_INHERIT_FD, .data.fd = 2},
@@ -114,6 +114,7 @@ static int spawn(struct gh_child *c, int fd)
                                     .stdio = stdio,
                                     .stdio_count = sizeof(stdio) / sizeof(stdio[0])};
 
+    snprintf(log, sizeof(log), "--log=%d", (int)c->log_level);
     snprintf(role, sizeof(role), "%s", c->role);
     snprintf(user, sizeof(user), "--ids=%u:%u", (unsigned)c->uid, (unsigned)c->gid);
     return uv_spawn(c->loop, &c->process, &options);

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "base/log.h"
 #include "daemon/channel.h"
 
 struct gh_child_ops {
@@ -24,7 +25,8 @@ struct gh_child_ops {
 
 struct gh_child {
     uv_loop_t *loop;
-    const char *role; /* --role=… */
+    const char *role; /* --role … */
+    enum gh_log_level log_level;
     uid_t uid;
     gid_t gid;
     int lock; /* inherited: held as long as any process of this instance lives */

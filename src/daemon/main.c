@@ -1,5 +1,6 @@
 /* gatehoused: one program, one role a process. */
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +17,11 @@
 
 struct options {
     const char *config, *run_directory, *role, *ids;
-    bool check, foreground, remove_rules, verbose;
+    enum gh_log_level log_level;
+    bool check, foreground, remove_rules;
 };
 
-enum { OPT_CHECK = 256, OPT_REMOVE_RULES, OPT_VERSION, OPT_ROLE, OPT_IDS };
+enum { OPT_CHECK = 256, OPT_REMOVE_RULES, OPT_VERSION, OPT_ROLE, OPT_IDS, OPT_LOG };
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
                                              {"foreground", no_argument, NULL, 'f'},
@@ -32,6 +34,7 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
                                              /* how the parent starts its children */
                                              {"role", required_argument, NULL, OPT_ROLE},
                                              {"ids", required_argument, NULL, OPT_IDS},
+                                             {"log", required_argument, NULL, OPT_LOG},
                                              {NULL, 0, NULL, 0}};
 
 static void usage(FILE *out)
@@ -66,7 +69,7 @@ static bool parse(int argc, char **argv, struct options *o)
             o->run_directory = optarg;
             break;
         case 'v':
-            o->verbose = true;
+            o->log_level = GH_LOG_DEBUG;
             break;
         case OPT_CHECK:
             o->check = true;
@@ -79,6 +82,9 @@ static bool parse(int argc, char **argv, struct options *o)
             exit(0);
         case OPT_ROLE:
             o->role = optarg;
+            break;
+        case OPT_LOG:
+            o->log_level = (enum gh_log_level)strtol(optarg, NULL, 10);
             break;
         case OPT_IDS:
             o->ids = optarg;
@@ -113,7 +119,7 @@ static int run_role(const struct options *o)
 
     if (strcmp(o->role, "ao") != 0 || o->ids == NULL || sscanf(o->ids, "%u:%u", &uid, &gid) != 2)
         return 2;
-    gh_log_setup("gatehoused[ao]", o->verbose ? GH_LOG_DEBUG : GH_LOG_INFO);
+    gh_log_setup("gatehoused[ao]", o->log_level);
     return gh_ao_main(uid, gid);
 }
 
@@ -157,7 +163,8 @@ static int detach(int *ready)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.config = CONFIG_PATH, .run_directory = GH_RUN_DIRECTORY};
+    struct options o = {
+        .config = CONFIG_PATH, .run_directory = GH_RUN_DIRECTORY, .log_level = GH_LOG_INFO};
     struct gh_parent_options parent = {.ready = -1};
 
     if (!parse(argc, argv, &o)) {
@@ -168,7 +175,7 @@ int main(int argc, char **argv)
         return run_role(&o);
     if (o.check)
         return check(o.config);
-    gh_log_setup("gatehoused", o.verbose ? GH_LOG_DEBUG : GH_LOG_INFO);
+    gh_log_setup("gatehoused", o.log_level);
     if (geteuid() != 0) {
         gh_error("it needs root at its start, to open queues and install rules");
         return 1;
@@ -177,6 +184,7 @@ int main(int argc, char **argv)
         return gh_parent_remove_rules(o.run_directory);
     parent.config = o.config;
     parent.run_directory = o.run_directory;
+    parent.log_level = o.log_level;
     if (!o.foreground && detach(&parent.ready) != 0)
         return 1;
     return gh_parent_main(&parent);

@@ -7,14 +7,15 @@
 #ifndef GH_DAEMON_PARENT_H
 #define GH_DAEMON_PARENT_H
 
-#include <stdbool.h>
+#include "base/log.h"
 
 #define GH_RUN_DIRECTORY "/run/gatehouse"
 
 struct gh_parent_options {
-    const char *config;        /* path of the configuration */
-    const char *run_directory; /* sockets, the lock and the state */
-    int ready;                 /* a descriptor to write one octet to once all is up, or -1 */
+    const char *config;          /* path of the configuration */
+    const char *run_directory;   /* sockets, the lock and the state */
+    enum gh_log_level log_level; /* of the children */
+    int ready;                   /* a descriptor to write one octet to once all is up, or -1 */
 };
 
 /* The exit status. */
