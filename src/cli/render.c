@@ -165,6 +165,7 @@ static const struct {
     {"show-session", cli_render_session},
     {"show-counters", cli_render_counters},
     {"show-status", cli_render_status},
+    {"show-processes", cli_render_processes},
     {"show-configuration", render_configuration},
     {"explain", cli_render_explanation},
     {"reset-session", render_reset},

@@ -28,6 +28,7 @@ void cli_render_key_chain(const struct cli_render *r, const json_t *answer);
 void cli_render_session(const struct cli_render *r, const json_t *answer);
 void cli_render_counters(const struct cli_render *r, const json_t *answer);
 void cli_render_status(const struct cli_render *r, const json_t *answer);
+void cli_render_processes(const struct cli_render *r, const json_t *answer);
 void cli_render_explanation(const struct cli_render *r, const json_t *answer);
 
 /* ---- Fields, by default empty: an answer of another version must not crash gatectl ---------- */

@@ -6,7 +6,7 @@
 
 enum { WARNINGS_SHOWN = 20 };
 
-static void processes(const struct cli_render *r, const json_t *list)
+void cli_render_processes(const struct cli_render *r, const json_t *answer)
 {
     static const char *const titles[] = {"Process", ">Pid", "Uptime", ">Restarts"};
     char span[GH_SPAN_TEXT];
@@ -15,7 +15,7 @@ static void processes(const struct cli_render *r, const json_t *list)
     size_t i;
 
     cli_table_init(&t, titles, 4);
-    json_array_foreach(list, i, p)
+    json_array_foreach(json_object_get(answer, "processes"), i, p)
     {
         cli_table_row(&t);
         cli_table_cell(&t, 0, "%s", cli_text(p, "name"));
@@ -63,7 +63,6 @@ void cli_render_status(const struct cli_render *r, const json_t *answer)
             cli_integer(connections, "established"),
             cli_integer(connections, "unprotected") + cli_integer(connections, "mismatched"),
             cli_integer(connections, "total"));
-    processes(r, json_object_get(answer, "processes"));
     some_warnings(r, json_object_get(answer, "warnings"));
 }
 

@@ -90,8 +90,7 @@ const struct ao_connection_view *gh_evidence_connection(const struct gh_evidence
     return best;
 }
 
-/* Highest rank first. By insertion: the list is short, and the library's sort asks the system for
- * the size of its memory, which a sandboxed process may not. */
+/* Highest rank first, equal ranks as they were found. */
 static void sort_findings(struct gh_explanation *x)
 {
     for (size_t i = 1; i < x->count; i++) {

@@ -148,6 +148,7 @@ bool gh_child_start(struct gh_child *c)
     }
     c->running = true;
     c->began = uv_now(c->loop);
+    c->starts++;
     c->unanswered = 0;
     uv_timer_start(&c->watch, on_watch, PING_MS, PING_MS);
     c->ops->started(c->ctx);

@@ -36,6 +36,7 @@ struct gh_child {
     uv_timer_t restart, watch;
     struct gh_channel *channel; /* NULL: not running */
     uint64_t began;             /* monotonic milliseconds */
+    unsigned starts;            /* how often it was started */
     unsigned failures;          /* in a row, each soon after its start */
     unsigned unanswered;        /* pings */
     bool running, stopping;

@@ -258,6 +258,10 @@ static void on_request(void *ctx, uint32_t client, const json_t *request, const 
         gh_control_server_subscribe(p->control, client);
         return;
     }
+    if (strcmp(op, "show-processes") == 0) {
+        gh_control_server_answer_json(p->control, client, gh_parent_processes(p));
+        return;
+    }
     if (strcmp(op, "reload") == 0 && p->reload_answer == NULL) {
         reload(p, client);
         return;
@@ -330,6 +334,7 @@ static bool start_loop(struct gh_parent *p)
 
     if (uv_loop_init(&p->loop) != 0)
         return false;
+    p->began = uv_now(&p->loop);
     for (size_t i = 0; i < 3; i++) {
         uv_signal_init(&p->loop, signals[i]);
         signals[i]->data = p;

@@ -17,6 +17,7 @@
 struct gh_parent {
     const struct gh_parent_options *options;
     uv_loop_t loop;
+    uint64_t began; /* monotonic milliseconds */
     uv_signal_t hup, term, interrupt;
     uv_timer_t tend; /* looks after zones and rules that could not be had */
     uv_timer_t watchdog;
@@ -56,5 +57,8 @@ bool gh_parent_choose_rules(struct gh_parent *p);
 /* Installs the rules of the configuration in force where they are due, and takes those away that
  * are not needed any more. False: it failed somewhere (which is tried again). */
 bool gh_parent_install_rules(struct gh_parent *p);
+
+/* parent_processes.c: the answer to show-processes. */
+json_t *gh_parent_processes(const struct gh_parent *p);
 
 #endif

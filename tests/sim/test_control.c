@@ -241,7 +241,8 @@ static void a_wrong_key_is_explained(void **state)
     struct scene s;
     struct toy *peer;
     json_t *answer;
-    const char *verdict, *cause;
+    struct ao_engine *theirs;
+    const char *verdict, *cause, *way;
 
     scene_open(&s, "another-secret");
     assert_int_not_equal(s.world->side[0].tcp.state, TOY_ESTABLISHED);
@@ -265,6 +266,21 @@ static void a_wrong_key_is_explained(void **state)
     json_decref(answer);
     golden(&s, "explain-wrong-key", "{\"op\":\"explain\",\"name\":\"upstream\"}", false);
     golden(&s, "session-refused", "{\"op\":\"show-session\",\"name\":\"upstream\"}", true);
+
+    /* The peer's engine goes: what it sends has no option. The last refusal is shown. */
+    theirs = s.world->side[1].engine;
+    s.world->side[1].engine = NULL;
+    world_run(s.world, s.world->now_ms + 5000);
+    toy_emit(peer, 0x10, 1, 0);
+    world_run(s.world, s.world->now_ms + 1000);
+    s.world->side[1].engine = theirs;
+    answer = ask_well(&s, "{\"op\":\"show-session\",\"name\":\"upstream\"}");
+    assert_int_equal(json_unpack(answer, "{s:[{s:{s:s, s:s}}]}", "sessions", "last_refusal",
+                                 "reason", &cause, "way", &way),
+                     0);
+    assert_string_equal(cause, "missing-ao");
+    assert_string_equal(way, "in");
+    json_decref(answer);
     scene_close(&s);
 }
 

@@ -50,7 +50,7 @@ def pair(net, build_dir):
     return ours, client
 
 
-COMMANDS = ["show status", "show key-chain", "show key-chain core detail", "show tcp-ao session",
+COMMANDS = ["show status", "show processes", "show key-chain", "show key-chain core detail", "show tcp-ao session",
             "show tcp-ao session upstream", f"show tcp-ao session {B} detail", "show counters",
             "show counters upstream detail", "show configuration", "explain upstream",
             f"explain {B}", "sh tcp ses", "clear counters", "clear counters upstream", "reload"]
@@ -78,8 +78,7 @@ def test_a_session_that_is_up_is_shown(pair):
         "type": "TCP-Auth-Option", "key_chain": "core", "algorithm": "hmac-sha-1-96"}
     assert connection["keys"]["current"]["key"] == 1
     assert (connection["keys"]["peer_keyid"], connection["keys"]["peer_rnextkeyid"]) == (8, 3)
-    explanation, = ours.explain("upstream")["explanations"]
-    assert explanation["verdict"] == "up"
+    assert ours.explain("upstream")["verdict"] == "up"
     status = ours.ask("show", "status")
     assert status["sessions"]["up"] == 1 and status["connections"]["established"] == 1
 
@@ -127,15 +126,14 @@ def test_refusals_and_statuses(pair):
 
 
 def first_cause(ours, peer=B):
-    explanation, = ours.explain(peer)["explanations"]
-    findings = explanation["findings"]
-    return findings[0]["cause"] if findings else explanation["verdict"]
+    causes = ours.causes(peer)
+    return causes[0] if causes else ours.explain(peer)["verdict"]
 
 
 def wait_cause(ours, cause):
     wait_for(lambda: first_cause(ours) == cause, 30,
              lambda: f"{cause}; instead:\n{ours.gatectl('explain', B).stdout}")
-    return ours.explain(B)["explanations"][0]["findings"][0]
+    return ours.explain(B)["findings"][0]
 
 
 # What is wrong at B, which connects to A, and what A says about it.

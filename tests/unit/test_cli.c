@@ -66,7 +66,7 @@ static void what_is_not_a_command_is_named_with_what_would_be(void **state)
                         "gatectl: which one is meant? counters configuration\n");
     assert_string_equal(found("re", &used), "gatectl: which one is meant? reload reset-session\n");
     assert_string_equal(found("show", &used), "gatectl: go on with one of: key-chain tcp-ao "
-                                              "counters status configuration\n");
+                                              "counters status processes configuration\n");
     assert_string_equal(found("show tcp-ao x", &used),
                         "gatectl: there is no command \"x\" here; one of: session\n");
     assert_non_null(
@@ -112,7 +112,8 @@ static void assert_completes(const char *line, const char *prefix, const char *w
 static void completion_follows_the_table(void **state)
 {
     assert_completes("", "re", "reload reset-session", CLI_ARG_NONE);
-    assert_completes("show", "", "key-chain tcp-ao counters status configuration", CLI_ARG_NONE);
+    assert_completes("show", "", "key-chain tcp-ao counters status processes configuration",
+                     CLI_ARG_NONE);
     assert_completes("sh", "co", "counters configuration", CLI_ARG_NONE);
     assert_completes("sh tcp", "", "session", CLI_ARG_NONE);
     assert_completes("sh tcp ses", "", "detail", CLI_ARG_SESSION);
@@ -241,11 +242,12 @@ static void any_answer_can_be_rendered(void **state)
 {
     static const char *const ops[] = {"show-key-chain",     "show-session", "show-counters",
                                       "show-status",        "explain",      "reset-session",
-                                      "show-configuration", "reload"};
+                                      "show-configuration", "reload",       "show-processes"};
     static const char *const answers[] = {
         "{}",
-        "{\"key_chains\":[{},7],\"sessions\":[{\"connections\":[{},null]},\"x\"],"
-        "\"explanations\":[{\"findings\":[{\"checks\":[1]}]}],\"warnings\":[3],\"processes\":[{}]}",
+        ("{\"key_chains\":[{},7],\"sessions\":[{\"connections\":[{},null]},\"x\"],"
+         "\"explanations\":[{\"findings\":[{\"checks\":[1]}]}],\"warnings\":[3],\"processes\":[{}]"
+         "}"),
         "{\"key_chains\":7,\"sessions\":\"x\",\"explanations\":{},\"warnings\":null,\"total\":[]}"};
 
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {

@@ -291,6 +291,13 @@ static void the_latest_refusal_comes_first(void **state)
     f->refusals[TCPAO_BAD_MAC].wall = NOW - 1;
     f->refusals[TCPAO_UNKNOWN_KEYID].wall = NOW - 1000;
     first(f, GH_CAUSE_WRONG_KEY);
+    f->refusals[TCPAO_BAD_MAC].wall = NOW - 2000; /* now: seconds, minutes, half an hour ago */
+    f->refusals[TCPAO_UNKNOWN_KEYID].wall = NOW - 500;
+    refuse(f, TCPAO_OLD_SEQUENCE, 5, AO_IN, 8);
+    first(f, GH_CAUSE_OLD_SEQUENCE);
+    assert_int_equal(f->x.findings[1].cause, GH_CAUSE_UNKNOWN_KEYID);
+    assert_int_equal(f->x.findings[2].cause, GH_CAUSE_WRONG_KEY);
+    assert_true(f->x.findings[2].rank < f->x.findings[1].rank - 50);
     facts_free(f);
 }
 

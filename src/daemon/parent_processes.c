@@ -1,0 +1,23 @@
+/* show-processes: the parent and its children. */
+#include "daemon/parent_priv.h"
+
+#include <unistd.h>
+
+static json_t *process(const char *name, pid_t pid, uint64_t age_ms, unsigned starts)
+{
+    return json_pack("{s:s, s:I, s:I, s:I}", "name", name, "pid", (json_int_t)pid, "uptime",
+                     (json_int_t)(age_ms / 1000), "restarts",
+                     (json_int_t)(starts > 0 ? starts - 1 : 0));
+}
+
+json_t *gh_parent_processes(const struct gh_parent *p)
+{
+    uint64_t now = uv_now(&p->loop);
+    json_t *list = json_array();
+
+    json_array_append_new(list, process("parent", getpid(), now - p->began, 1));
+    if (p->ao.running)
+        json_array_append_new(
+            list, process(p->ao.role, p->ao.process.pid, now - p->ao.began, p->ao.starts));
+    return json_pack("{s:b, s:o}", "ok", 1, "processes", list);
+}
