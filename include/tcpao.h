@@ -126,7 +126,8 @@ struct tcpao_mkt {
 };
 
 /* An owning, growable set of MKTs with a tolerance; wipes its secrets. Reference-counted, so that
- * connections may outlive the holder that made it. */
+ * connections may outlive the holder that made it. Pointers to its MKTs are good until a key is
+ * added or removed. */
 struct tcpao_chain;
 
 /* tolerance: seconds by which accept lifetimes are widened at both ends (clock skew and drain). */
@@ -150,7 +151,9 @@ enum tcpao_chain_result {
 };
 TCPAO_API const char *tcpao_chain_result_text(enum tcpao_chain_result r);
 
-/* Copies the MKT and its secret. *other (may be NULL) gets the number of the key in the way. */
+/* Copies the MKT and its secret. *other (may be NULL) gets the number of the key in the way. Ids
+ * may be used again by a later key; leave twice the tolerance between the two, or a segment that is
+ * late is verified with the wrong one. */
 TCPAO_API enum tcpao_chain_result tcpao_chain_add(struct tcpao_chain *c,
                                                   const struct tcpao_mkt *mkt, uint32_t *other);
 /* Removes and wipes. Connections stop using it with their next segment. */

@@ -567,6 +567,27 @@ static void addresses_of_one_family(void **state)
     tcpao_chain_put(chain);
 }
 
+/* The pseudo-header of IPv4 has 16 bits for the length. */
+static void longer_than_ip_can_carry(void **state)
+{
+    static uint8_t payload[65536];
+    struct ends *e = *state;
+    struct seg in = seg_of(isn_a + 1, isn_b + 1, ACK, "");
+    struct tcpao_seen seen;
+    uint8_t out[TCPAO_TCP_HEADER_MAX];
+    size_t len;
+
+    open_from_b(e->a, e->b, 0, isn_a, isn_b);
+    assert_int_equal(tcpao_conn_sign(e->a, 0, in.hdr, 20, payload, 65535 - 36, out, &len),
+                     TCPAO_OK);
+    assert_int_equal(tcpao_conn_verify(e->b, 0, out, len, payload, 65535 - 36, &seen), TCPAO_OK);
+    assert_int_equal(tcpao_conn_verify(e->b, 0, out, len, payload, 65535 - 35, &seen),
+                     TCPAO_MALFORMED);
+    assert_int_equal(tcpao_conn_sign(e->a, 0, in.hdr, 20, payload, 65535 - 35, out, &len),
+                     TCPAO_MALFORMED);
+    assert_int_equal(len, 0);
+}
+
 static void a_restart_loses_nothing(void **state)
 {
     struct ends *e = *state;
@@ -675,6 +696,7 @@ int main(void)
         T(a_syn_ack_must_answer_our_syn),
         T(every_algorithm_and_family),
         T(addresses_of_one_family),
+        T(longer_than_ip_can_carry),
         T(a_restart_loses_nothing),
         T(another_generation_of_the_chain),
         T(mismatch_passes_where_accepted),
