@@ -20,6 +20,7 @@ from wait import wait_for
 PASSWORD = "benchmark"
 CASES = ["plain", "TCP-MD5", "engine"]
 POLL = 0.02
+PATIENCE = 120  # seconds for one table
 ATTRIBUTES = """function as_received(int a; int b; int c; int d) {
     bgp_path.prepend(a); bgp_path.prepend(b); bgp_path.prepend(c); bgp_path.prepend(3356);
     bgp_community.add((3356, d));
@@ -89,7 +90,7 @@ def arrival(receiver, peer, count):
     """Seconds from Established until 99 % of the routes are there."""
     questions = Questions(receiver.path("ctl"))
     question = f"show protocols all {session_name(peer)}"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     established = None
     while time.monotonic() < deadline:
         answer = questions.ask(question)
@@ -100,7 +101,7 @@ def arrival(receiver, peer, count):
             questions.socket.close()
             return now - established
         time.sleep(POLL)
-    raise AssertionError(f"the table did not arrive within 120 s\n{receiver.tail()}")
+    raise AssertionError(f"the table did not arrive within {PATIENCE} s\n{receiver.tail()}")
 
 
 def trial(a, b, build_dir, sender, case, number):

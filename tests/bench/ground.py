@@ -60,7 +60,8 @@ class Engines:
 
     def __exit__(self, *_):
         for end in self.ends:
-            end.stop()
+            end.stop()  # leaves the rules, which drop what comes without an engine
+            end.host.run([end.daemon, "-r", end.run_dir, "--remove-rules"])
 
     def pids(self):
         """Process ids by host: {"engine a": [parent, ao], "engine b": [...]}."""
