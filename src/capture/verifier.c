@@ -67,12 +67,23 @@ static bool is_handshake(const struct gh_tcp_segment *tcp)
     return (tcp->flags & (GH_TCP_SYN | GH_TCP_RST)) == GH_TCP_SYN;
 }
 
+/* RST with ACK from where nobody listens: its sender has no ISN and never will have one, so that
+ * the segment's SEQ stands for it, as Linux has it. */
+static bool is_refusal(const struct cap_side *src, const struct cap_side *dst,
+                       const struct gh_tcp_segment *tcp)
+{
+    uint8_t both = GH_TCP_RST | GH_TCP_ACK;
+
+    return (tcp->flags & both) == both && !src->isn_known && dst->isn_known &&
+           tcp->ack - 1 == dst->isn;
+}
+
 static void find_numbers(const struct cap_connection *c, int from, const struct cap_segment *seg,
                          struct cap_work *w)
 {
     const struct cap_side *src = &c->side[from], *dst = &c->side[!from];
 
-    if (is_handshake(&seg->tcp)) {
+    if (is_handshake(&seg->tcp) || is_refusal(src, dst, &seg->tcp)) {
         w->isns_known = true;
         w->src_isn = seg->tcp.seq;
         w->dst_isn = (seg->tcp.flags & GH_TCP_ACK) != 0 ? seg->tcp.ack - 1 : 0;

@@ -105,7 +105,7 @@ def test_algorithms(lab, build_dir, newer_bird, ao_preload, opener):
         assert gatehouse.counters(name)["bad-mac"] == 0
         assert frr.flaps(theirs) == 0
     assert lab.failures() == dict.fromkeys(FAILURES, 0)
-    assert lab.guest.counters()["TCPAOGood"] > 10 * len(cases)
+    assert lab.guest.counters()["TCPAOGood"] > 5 * len(cases)
     segments = assert_verified(gatehouse, capture)
     for name, algorithm, covered, ours, theirs in cases:
         mine = [s for s in segments if ours in (s.src, s.dst)]
@@ -158,7 +158,7 @@ class Rollover:
         assert self.frr.flaps(GUEST4) == self.frr.flaps(GUEST6) == 0
         assert self.bird.flaps(HOST4) == self.bird.flaps(HOST6) == 0
         assert self.lab.failures() == self.before
-        assert self.lab.guest.counters()["TCPAOGood"] > self.good + 20
+        assert self.lab.guest.counters()["TCPAOGood"] > self.good
         assert {n: self.gatehouse.refused(n) for n in ("v4", "v6")} == self.refused
         segments = self.capture.stop()
         assert_signed(segments)

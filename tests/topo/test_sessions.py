@@ -168,7 +168,7 @@ def test_allow_without_ao(net, build_dir):
         assert one.explain(name)["verdict"] == "unprotected"
         assert one.causes(name)[0] == "runs-unprotected"
     assert {"allow-without-ao", "unprotected"} <= set(one.warnings())
-    assert "not protected" in one.tail(200)
+    assert "WITHOUT protection" in one.tail(200)
     # Once the peer has it, the next connection is protected.
     two = Gatehouse(b, build_dir, config(swapped([KEY]), {"v4": A4, "v6": A6})).start()
     bird.stop()

@@ -419,6 +419,25 @@ static void simultaneous_open(void **state)
     assert_ptr_equal(judged[0].connection, judged[4].connection);
 }
 
+/* Nobody listens at b: it has no ISN when it refuses. One that answers another SYN is no refusal.
+ */
+static void refused_open(void **state)
+{
+    struct made_segment rst = in(GH_TCP_RST | GH_TCP_ACK), stray;
+
+    begin();
+    rst.seq = rst.kdf_src_isn = 0;
+    stray = rst;
+    stray.ack++;
+    add(out(GH_TCP_SYN));
+    add(stray);
+    add(rst);
+    judge(simple);
+    assert_totals(2, 0, 1);
+    assert_int_equal(judged[1].verdict, CAP_SYN_MISSING);
+    assert_int_equal(judged[2].verdict, CAP_GOOD);
+}
+
 static void same_ports_new_connection(void **state)
 {
     struct made_segment s;
@@ -679,6 +698,7 @@ int main(void)
         cmocka_unit_test(key_rolls_over),
         cmocka_unit_test(without_the_handshake_there_is_no_verdict),
         cmocka_unit_test(simultaneous_open),
+        cmocka_unit_test(refused_open),
         cmocka_unit_test(same_ports_new_connection),
         cmocka_unit_test(forgeries_disturb_nothing),
         cmocka_unit_test(wrong_keys_are_diagnosed_to_the_end),
