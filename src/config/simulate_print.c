@@ -52,7 +52,8 @@ static void format_accepts(const struct gh_sim_end *e, char buf[ACCEPTS_TEXT])
     }
 }
 
-static void print_end(const struct gh_sim_end *e, FILE *out)
+/* width: of the last column */
+static void print_end(const struct gh_sim_end *e, int width, FILE *out)
 {
     char sends[32] = "nothing", asks[8] = "-", accepts[ACCEPTS_TEXT];
 
@@ -61,22 +62,22 @@ static void print_end(const struct gh_sim_end *e, FILE *out)
     if (e->announces)
         snprintf(asks, sizeof(asks), "%u", e->rnext_id);
     format_accepts(e, accepts);
-    fprintf(out, "  %-16s %-4s %-12s", sends, asks, accepts);
+    fprintf(out, "  %-16s %-4s %-*s", sends, asks, width, accepts);
 }
 
 static void print_timeline(const struct gh_sim *sim, const char *here, const char *there, FILE *out)
 {
     char text[32];
 
-    fprintf(out, "%-22s%-7s  %-34s  %-34s\n", "", "", here, there);
-    fprintf(out, "%-22s%-7s  %-16s %-4s %-12s  %-16s %-4s %-12s\n", "time", "session",
-            "sends (KeyID)", "asks", "accepts", "sends (KeyID)", "asks", "accepts");
+    fprintf(out, "%-22s%-7s  %-34s  %s\n", "", "", here, there);
+    fprintf(out, "%-22s%-7s  %-16s %-4s %-12s  %-16s %-4s %s\n", "time", "session", "sends (KeyID)",
+            "asks", "accepts", "sends (KeyID)", "asks", "accepts");
     for (size_t i = 0; i < sim->count; i++) {
         const struct gh_sim_step *s = &sim->steps[i];
 
         fprintf(out, "%-22s%-7s", at(s->time, text), gh_sim_status_name(s->status));
-        print_end(&s->end[GH_SIM_HERE], out);
-        print_end(&s->end[GH_SIM_THERE], out);
+        print_end(&s->end[GH_SIM_HERE], 12, out);
+        print_end(&s->end[GH_SIM_THERE], 0, out);
         fputc('\n', out);
     }
 }
