@@ -1,10 +1,10 @@
 /*
  * Two ends against each other: will they talk, and until when?
  */
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
+#include "config/alloc.h"
 #include "config/lifetime.h"
 #include "config/lint.h"
 #include "config/pair.h"
@@ -186,12 +186,11 @@ static void compare_sessions(struct pair *p)
 }
 
 /* Several sessions may share a pair of chains: their keys are compared once. */
-static bool compared_already(const struct pair *p)
+static bool compared_already(const struct gh_lint *l, const struct gh_session **mirrors, size_t i)
 {
-    for (size_t i = 0; &p->l->config->sessions[i] != p->here; i++) {
-        const struct gh_session *s = &p->l->config->sessions[i], *t = gh_find_mirror(p->peer, s);
-
-        if (t != NULL && s->chain == p->here->chain && t->chain == p->there->chain)
+    for (size_t j = 0; j < i; j++) {
+        if (mirrors[j] != NULL && l->config->sessions[j].chain == l->config->sessions[i].chain &&
+            mirrors[j]->chain == mirrors[i]->chain)
             return true;
     }
     return false;
@@ -199,22 +198,25 @@ static bool compared_already(const struct pair *p)
 
 void gh_lint_pair(struct gh_lint *l, const struct gh_config *peer)
 {
-    size_t found = 0;
+    size_t count = l->config->session_count, found = 0;
+    const struct gh_session **mirrors = gh_config_alloc(count, sizeof(const struct gh_session *));
 
-    for (size_t i = 0; i < l->config->session_count; i++) {
-        const struct gh_session *s = &l->config->sessions[i], *t = gh_find_mirror(peer, s);
-        struct pair p = {.l = l, .peer = peer, .here = s, .there = t};
+    for (size_t i = 0; i < count; i++) {
+        const struct gh_session *s = &l->config->sessions[i];
+        struct pair p = {.l = l, .peer = peer, .here = s};
 
-        if (t == NULL)
+        p.there = mirrors[i] = gh_find_mirror(peer, s);
+        if (p.there == NULL)
             continue;
         found++;
         p.chain = &l->config->chains[s->chain];
-        p.peer_chain = &peer->chains[t->chain];
+        p.peer_chain = &peer->chains[p.there->chain];
         compare_sessions(&p);
-        if (!compared_already(&p))
+        if (!compared_already(l, mirrors, i))
             compare_keys(&p);
     }
     if (found == 0)
         gh_lint_error(l, 0, "no-mirror", "compare the peer and local addresses of both ends",
                       "no session of it is the other end of one of %s", peer->path);
+    free(mirrors);
 }

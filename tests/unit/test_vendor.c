@@ -219,7 +219,7 @@ static void the_gatehouse_at_the_other_end_fits(void **state)
 
 #define KEY(options)                                                                               \
     "key-chain k { key 1 { send-id = 3 recv-id = 8 secret = Qm4vT8zKx2WcR7nLp9Yd " options " } "   \
-                                                                                           "}\n"
+    "}\n"
 #define TWO_KEYS(first, second)                                                                    \
     "key-chain k { key 1 { secret = Qm4vT8zKx2WcR7nLp9Yd " first " }\n"                            \
     "key 2 { secret = h3Fg6Js1BvN5tXe0UaZk " second " } }\n"
