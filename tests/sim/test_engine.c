@@ -544,6 +544,29 @@ static void icmp_hard_errors_are_ignored(void **state)
     }
 }
 
+static void icmp_is_accepted_where_the_policy_says_so(void **state)
+{
+    struct world *w = protected_world(false, forever("x"));
+    struct ao_policy p = {.name = "peer", .chain_name = "core", .port = 179, .accept_icmp = true};
+    uint8_t icmp[256];
+    struct ao_result r;
+    size_t len;
+
+    p.chain = chain_of(forever("x"));
+    assert_true(gh_prefix_parse("192.0.2.2", &p.peer));
+    assert_true(ao_engine_set_policies(w->side[0].engine, side_now(&w->side[0]), &p, 1));
+    tcpao_chain_put(p.chain);
+    open_and_talk(w);
+    len = icmp_error(w, 3, 3, 0, w->side[0].tcp.snd_una - 100, icmp);
+    assert_int_equal(give(w, icmp, len).verdict, AO_PASS);
+    len = icmp_error(w, 3, 4, 1400, w->side[0].tcp.snd_una - 100, icmp);
+    r = give(w, icmp, len);
+    assert_int_equal(r.verdict, AO_REPLACE);
+    assert_int_equal(r.head[26] << 8 | r.head[27], 1400 - 16);
+    assert_int_equal(side_count(&w->side[0], AO_COUNT_ICMP_IGNORED), 0);
+    world_free(w);
+}
+
 static void too_big_leaves_room_for_the_option(void **state)
 {
     struct world *w = protected_world(true, forever("x"));
@@ -639,6 +662,7 @@ int main(void)
         cmocka_unit_test(reset_session_resets_a_protected_one),
         cmocka_unit_test(reload_with_another_chain_keeps_the_connection),
         cmocka_unit_test(icmp_hard_errors_are_ignored),
+        cmocka_unit_test(icmp_is_accepted_where_the_policy_says_so),
         cmocka_unit_test(too_big_leaves_room_for_the_option),
         cmocka_unit_test(broken_packets_are_counted_and_dropped),
         cmocka_unit_test(daemon_with_md5_is_a_clash),
