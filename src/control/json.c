@@ -99,6 +99,7 @@ bool gh_counter_is_drop(unsigned counter)
     case AO_COUNT_SENT_UNSIGNED:
     case AO_COUNT_RECEIVED_UNSIGNED:
     case AO_COUNT_MISMATCH_ACCEPTED:
+    case AO_COUNT_REPEATED:
     case AO_COUNT_ICMP_IGNORED:
     case AO_COUNT_RESET_INJECTED:
         return false;

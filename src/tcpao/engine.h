@@ -52,6 +52,7 @@ struct ao_policy {
     X(SENT_UNSIGNED, "sent-unsigned", "segments sent without it (allow-without-ao)")               \
     X(RECEIVED_UNSIGNED, "received-unsigned", "segments accepted without it (allow-without-ao)")   \
     X(MISMATCH_ACCEPTED, "mismatch-accepted", "wrong MACs let through (accept-mismatch)")          \
+    X(REPEATED, "repeated", "verified data that had been acknowledged: sent again, or replayed")   \
     X(NO_CONNECTION, "no-connection", "segments of a connection whose handshake was not seen")     \
     X(UNEXPECTED_AO, "unexpected-ao", "the option on a connection that came up without it")        \
     X(REFUSED_DIRECTION, "refused-direction", "SYNs against the configured direction")             \

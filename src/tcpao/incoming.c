@@ -48,6 +48,16 @@ static void note_key(struct ao_transit *t, const struct tcpao_seen *seen, bool g
         k->bad_in++;
 }
 
+/* The peer sent it again, or somebody replays it: the MAC is right in both cases, and TCP drops it.
+ */
+static bool is_repeated(const struct ao_transit *t)
+{
+    uint32_t end = t->tcp.seq + (uint32_t)t->tcp.payload_len;
+
+    return t->tcp.payload_len > 0 && t->connection->state == AO_STATE_ESTABLISHED &&
+           t->connection->last_ack_out != 0 && (int32_t)(end - t->connection->last_ack_out) <= 0;
+}
+
 static void note_received(struct ao_transit *t, const struct tcpao_seen *seen)
 {
     struct ao_connection *c = t->connection;
@@ -56,6 +66,8 @@ static void note_received(struct ao_transit *t, const struct tcpao_seen *seen)
     t->result->counter = (int)counter;
     ao_count(t->engine, t->session, c, counter);
     note_key(t, seen, !seen->mismatch);
+    if (is_repeated(t))
+        ao_count(t->engine, t->session, c, AO_COUNT_REPEATED);
     c->segments_in++;
     c->octets_in += t->tcp.payload_len;
     if (seen->mismatch && !c->mismatched) {

@@ -267,6 +267,20 @@ static void replay_into_the_next_connection_is_refused(void **state)
     world_free(w);
 }
 
+static void replay_within_a_connection_is_counted_and_harmless(void **state)
+{
+    struct world *w = protected_world(false, forever("x"));
+
+    w->tap = capture_data;
+    open_and_talk(w);
+    assert_int_equal(side_count(&w->side[0], AO_COUNT_REPEATED), 0);
+    for (unsigned i = 0; i < 10; i++)
+        world_inject(w, &w->side[0], captured, captured_len);
+    assert_int_equal(side_count(&w->side[0], AO_COUNT_REPEATED), 10);
+    assert_talked(w, 5000, 3000);
+    world_free(w);
+}
+
 static void replayed_syn_does_not_end_a_connection(void **state)
 {
     struct world *w = protected_world(false, forever("x"));
@@ -650,6 +664,7 @@ int main(void)
         cmocka_unit_test(forgeries_only_count),
         cmocka_unit_test(every_flipped_bit_is_refused),
         cmocka_unit_test(replay_into_the_next_connection_is_refused),
+        cmocka_unit_test(replay_within_a_connection_is_counted_and_harmless),
         cmocka_unit_test(replayed_syn_does_not_end_a_connection),
         cmocka_unit_test(expired_chain_fails_closed),
         cmocka_unit_test(warnings_come_before_expiry),

@@ -16,7 +16,7 @@ from capture import ACK, Capture
 from wait import wait_for
 
 # Counters of an engine that count what passed, or what it did right.
-PASSED = ("ok", "signed", "icmp-ignored", "mismatch-accepted", "sent-unsigned",
+PASSED = ("ok", "signed", "icmp-ignored", "mismatch-accepted", "repeated", "sent-unsigned",
           "received-unsigned", "reset-injected")
 
 
