@@ -343,7 +343,8 @@ static bool start_loop(struct gh_parent *p)
     uv_timer_init(&p->loop, &p->tend);
     uv_timer_init(&p->loop, &p->watchdog);
     p->tend.data = p->watchdog.data = p;
-    return true;
+    p->guard = gh_rules_guard_new(&p->loop, gh_parent_restore_rules, p);
+    return p->guard != NULL;
 }
 
 static bool load_first(struct gh_parent *p)

@@ -11,6 +11,7 @@
 #include "daemon/child.h"
 #include "daemon/control_server.h"
 #include "daemon/parent.h"
+#include "daemon/rules_guard.h"
 #include "daemon/rundir.h"
 #include "daemon/zones.h"
 
@@ -37,6 +38,8 @@ struct gh_parent {
     enum gh_rules_backend backend;
     struct gh_rules_note note; /* where rules of ours are */
     bool rules_due, rules_failed;
+    struct gh_rules_guard *guard;
+    uint64_t rules_restored; /* monotonic milliseconds of the last time that they had to be */
 
     bool ready;             /* all was up once */
     uint32_t reload_client; /* who waits for the end of a reload; 0: none */
@@ -57,6 +60,8 @@ bool gh_parent_choose_rules(struct gh_parent *p);
 /* Installs the rules of the configuration in force where they are due, and takes those away that
  * are not needed any more. False: it failed somewhere (which is tried again). */
 bool gh_parent_install_rules(struct gh_parent *p);
+/* Somebody took rules away: installs them again, at once but not more often than once a second. */
+void gh_parent_restore_rules(void *parent, const char *netns);
 
 /* parent_processes.c: the answer to show-processes. */
 json_t *gh_parent_processes(const struct gh_parent *p);

@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 
+enum { RESTORE_MS = 1000 };
+
 bool gh_parent_choose_rules(struct gh_parent *p)
 {
     char said[GH_RULES_SAID] = "";
@@ -126,9 +128,24 @@ bool gh_parent_install_rules(struct gh_parent *p)
     if (before.known)
         remove_others(p, &before);
     gh_rules_note_clear(&before);
+    gh_rules_guard_set(p->guard, &p->note);
     p->rules_due = !good;
     p->rules_failed = !good;
     return good;
+}
+
+void gh_parent_restore_rules(void *parent, const char *netns)
+{
+    struct gh_parent *p = parent;
+    uint64_t now = uv_now(&p->loop);
+
+    p->rules_due = true;
+    if (p->ao.stopping || now - p->rules_restored < RESTORE_MS)
+        return;
+    p->rules_restored = now;
+    gh_warning("namespace %s: somebody removed firewall rules; they are installed again",
+               netns[0] != '\0' ? netns : "(own)");
+    gh_parent_install_rules(p);
 }
 
 int gh_parent_remove_rules(const char *run_directory)

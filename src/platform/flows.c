@@ -45,6 +45,11 @@ bool gh_flow_same_vrf(const struct gh_flow *a, const struct gh_flow *b)
     return compare_vrf(a, b) == 0;
 }
 
+bool gh_flow_follows_vrfs(const struct gh_flow *flows, size_t i)
+{
+    return i > 0 && flows[i].vrf == NULL && flows[i - 1].vrf != NULL;
+}
+
 bool gh_flow_same_kind(const struct gh_flow *a, const struct gh_flow *b)
 {
     return compare_kind(a, b) == 0;

@@ -84,6 +84,8 @@ static void put_way(FILE *out, const struct way *way, const struct gh_flow *flow
         const struct gh_flow *f = &flows[i];
         bool last_of_vrf = i + 1 == count || !gh_flow_same_vrf(f, &flows[i + 1]);
 
+        if (!way->in && gh_flow_follows_vrfs(flows, i))
+            fprintf(out, "-A %s-TCP -p tcp --tcp-option 29 -j RETURN\n", way->chain);
         if (ports == 1) {
             put_flow(out, way, f, NULL);
         } else {

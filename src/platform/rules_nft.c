@@ -15,7 +15,7 @@ const char gh_rules_nft_probe[] = "table inet gatehouse-probe {\n"
 
 struct way {
     const char *chain, *interface, *peer, *local;
-    bool icmp;
+    bool in;
 };
 
 static const struct way ways[] = {{"input", "iifname", "saddr", "daddr", true},
@@ -106,10 +106,12 @@ static void put_chain(FILE *out, const struct way *way, const struct gh_flow *fl
         bool last_of_vrf;
 
         n = same_kind(flows + i, count - i);
+        if (!way->in && gh_flow_follows_vrfs(flows, i))
+            fputs("\t\ttcp option 29 exists return\n", out);
         put_rule(out, way, flows + i, n, "sport");
         put_rule(out, way, flows + i, n, "dport");
-        if (way->icmp && (i + n == count || !gh_flow_same_vrf(&flows[i], &flows[i + n]) ||
-                          flows[i].peer.addr.len != flows[i + n].peer.addr.len))
+        if (way->in && (i + n == count || !gh_flow_same_vrf(&flows[i], &flows[i + n]) ||
+                        flows[i].peer.addr.len != flows[i + n].peer.addr.len))
             put_icmp(out, way, &flows[i]);
         last_of_vrf = i + n == count || !gh_flow_same_vrf(&flows[i], &flows[i + n]);
         if (last_of_vrf && flows[i].vrf != NULL) {

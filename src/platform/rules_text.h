@@ -15,6 +15,10 @@ struct gh_flow *gh_flows_sorted(const struct gh_flow *flows, size_t *count);
 /* Do two flows differ in no more than their peer? */
 bool gh_flow_same_kind(const struct gh_flow *a, const struct gh_flow *b);
 bool gh_flow_same_vrf(const struct gh_flow *a, const struct gh_flow *b);
+/* Of sorted flows, is the i-th the first outside of VRFs, with some in VRFs before it? What leaves
+ * through a VRF passes OUTPUT twice, the second time as if it were outside: there it must be told
+ * by the option that it has by then. */
+bool gh_flow_follows_vrfs(const struct gh_flow *flows, size_t i);
 
 /* For `nft -f -`. */
 char *gh_rules_nft_text(const struct gh_flow *flows, size_t count);

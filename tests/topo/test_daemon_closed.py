@@ -66,6 +66,28 @@ def test_foreign_rules_are_left_alone(net, build_dir):
     assert left == ["-A INPUT -p udp -m udp --dport 9 -j DROP"]
 
 
+@pytest.mark.parametrize("flush", [["nft", "flush", "ruleset"],
+                                   ["iptables", "-t", "mangle", "-F"],
+                                   ["iptables", "-t", "mangle", "-F", "INPUT"]],
+                         ids=lambda f: "-".join(f[:1] + f[-1:]))
+def test_removed_rules_come_back(net, build_dir, flush):
+    a, one, _, _ = gatehouses(net, build_dir)
+    before = queue_rules(a)
+    for _ in range(2):
+        a.run(flush)
+        wait_for(lambda: "gatehouse" in a.run(["nft", "list", "ruleset"]).stdout.lower()
+                 and queue_rules(a) == before and jumps(a), 5, "the rules are back")
+    assert "somebody removed firewall rules" in one.tail()
+
+
+def jumps(namespace):
+    """Whether INPUT and OUTPUT reach our chains, each once (nothing to see with nftables)."""
+    rules = namespace.run(["iptables-save", "-t", "mangle"], check=False).stdout
+    if "GATEHOUSE" not in rules:
+        return True
+    return (rules.count("-A INPUT -j GATEHOUSE-IN\n"), rules.count("-A OUTPUT -j GATEHOUSE-OUT\n")) == (1, 1)
+
+
 def test_other_traffic_is_not_queued(net, build_dir):
     a, one, b, two = gatehouses(net, build_dir)
     two.stop()

@@ -1,9 +1,6 @@
-"""One daemon for sessions in several network namespaces and VRFs."""
-
-import pytest
+"""One daemon for sessions in several network namespaces; VRFs: test_daemon_labkernel.py."""
 
 from gatehouse import Gatehouse, key_chain, tcp_ao
-from netns import run
 from pair import A4, B4, KEY, config
 from stream import Stream
 from test_daemon_reload import queue_rules
@@ -50,18 +47,3 @@ def test_a_namespace_that_comes_later(net, build_dir):
         for namespace in (a, b):
             net.namespaces.remove(namespace)
             namespace.destroy()
-
-
-def test_vrf(net, build_dir):
-    """The same peer address in a VRF and outside: two sessions with different keys."""
-    a, b = net.two_routers()
-    if run(["ip", "-n", a.name, "link", "add", "red", "type", "vrf", "table", "10"],
-           check=False).returncode != 0:
-        pytest.skip("this kernel has no VRF devices")
-    a.run(["ip", "link", "set", "red", "up"])
-    a.run(["ip", "link", "set", "eth0", "master", "red"])
-    one = Gatehouse(a, build_dir, config(B4, vrf="red")).start()
-    Gatehouse(b, build_dir, config(A4, KEY.swapped())).start()
-    a.run(["sysctl", "-q", "-w", "net.ipv4.tcp_l3mdev_accept=1"])
-    Stream(b, a, A4).start().finish()
-    assert one.counters("upstream")["signed"] > 0

@@ -3,12 +3,14 @@
 
 #include <linux/if_link.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
 #include "platform/links.h"
 #include "platform/nfqueue_message.h"
+#include "platform/rules_watch.h"
 
 static const uint8_t ip[] = {0x45, 0, 0, 20, 1, 2, 3};
 
@@ -176,12 +178,36 @@ static void interfaces(void **state)
     }
 }
 
+static bool rules_gone(uint16_t kind, const char *table)
+{
+    uint8_t mem[256];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    size_t start = gh_nl_begin(&w, 10 << 8 | kind, 0, 0);
+
+    gh_wr_u32(&w, 0);
+    gh_nl_put_attr(&w, NFTA_RULE_CHAIN, "input", 6);
+    gh_nl_put_attr(&w, NFTA_RULE_TABLE, table, strlen(table) + 1);
+    gh_nl_end(&w, start);
+    assert_true(gh_wr_ok(&w));
+    return gh_rules_watch_parse(mem, w.len);
+}
+
+static void removed_rules(void **state)
+{
+    assert_true(rules_gone(NFT_MSG_DELRULE, "gatehouse"));
+    assert_true(rules_gone(NFT_MSG_DELCHAIN, "mangle"));
+    assert_false(rules_gone(NFT_MSG_NEWRULE, "gatehouse"));
+    assert_false(rules_gone(NFT_MSG_DELRULE, "filter"));
+    assert_false(rules_gone(NFT_MSG_DELRULE, "gatehouse2"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_packet),     cmocka_unit_test(a_cut_packet_is_told),
-        cmocka_unit_test(cut_anywhere), cmocka_unit_test(attribute_beyond_the_message),
-        cmocka_unit_test(a_verdict),    cmocka_unit_test(interfaces),
+        cmocka_unit_test(a_packet),      cmocka_unit_test(a_cut_packet_is_told),
+        cmocka_unit_test(cut_anywhere),  cmocka_unit_test(attribute_beyond_the_message),
+        cmocka_unit_test(a_verdict),     cmocka_unit_test(interfaces),
+        cmocka_unit_test(removed_rules),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,7 @@ static void nftables(void **state)
            "\t\toifname \"red\" ip daddr 192.0.2.2 tcp sport 179 queue num 17901\n"
            "\t\toifname \"red\" ip daddr 192.0.2.2 tcp dport 179 queue num 17901\n"
            "\t\toifname \"red\" return\n"
+           "\t\ttcp option 29 exists return\n"
            "\t\tip daddr { 192.0.2.2, 198.51.100.0/24 } tcp sport 179 queue num 17900\n"
            "\t\tip daddr { 192.0.2.2, 198.51.100.0/24 } tcp dport 179 queue num 17900\n"
            "\t\tip daddr 198.51.100.7 tcp sport 646 queue num 17900\n"
@@ -138,6 +139,7 @@ static void iptables_one_port(void **state)
            "-A GATEHOUSE-OUT-TCP -o red -d 198.51.100.0/24 -s 198.51.100.1 -p tcp -j NFQUEUE "
            "--queue-num 17901\n"
            "-A GATEHOUSE-OUT-TCP -o red -j RETURN\n"
+           "-A GATEHOUSE-OUT-TCP -p tcp --tcp-option 29 -j RETURN\n"
            "-A GATEHOUSE-OUT-TCP -d 192.0.2.2 -p tcp -j NFQUEUE --queue-num 17900\n"
            "COMMIT\n");
 }
