@@ -10,7 +10,11 @@
 
 #include "sim/world.h"
 
-enum { ROLLOVERS = 1000, PERIOD = 6 * 3600, TOLERANCE = 3600, AHEAD = 20 };
+/* make soak asks for others: GATEHOUSE_SIM_SEED (from which the seeds count), …_SIM_ROLLOVERS. */
+static uint64_t first_seed = 1;
+static uint32_t rollover_count = 1000;
+
+enum { PERIOD = 6 * 3600, TOLERANCE = 3600, AHEAD = 20 };
 
 /* The keys of periods [first, first + AHEAD), as an operator would keep them. */
 static struct tcpao_chain *keys_from(const struct world *w, uint32_t first, bool crossed)
@@ -132,17 +136,17 @@ static void roll(uint64_t seed, bool v6, int64_t skew_a, int64_t skew_b, uint32_
 
 static void thousand_rollovers_with_skewed_clocks(void **state)
 {
-    roll(1, false, -1500, 1500, ROLLOVERS);
+    roll(first_seed, false, -1500, 1500, rollover_count);
 }
 
 static void rollovers_over_ipv6_with_the_other_clock_ahead(void **state)
 {
-    roll(2, true, 1700, -1700, ROLLOVERS / 4);
+    roll(first_seed + 1, true, 1700, -1700, rollover_count / 4);
 }
 
 static void rollovers_with_equal_clocks(void **state)
 {
-    roll(3, false, 0, 0, ROLLOVERS / 4);
+    roll(first_seed + 2, false, 0, 0, rollover_count / 4);
 }
 
 /* The mechanism counts, not the tolerance: with clocks further apart than it allows, keys that are
@@ -160,6 +164,13 @@ static void skew_beyond_tolerance_is_refused(void **state)
     world_free(w);
 }
 
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,5 +179,8 @@ int main(void)
         cmocka_unit_test(rollovers_with_equal_clocks),
         cmocka_unit_test(skew_beyond_tolerance_is_refused),
     };
+
+    first_seed = setting("GATEHOUSE_SIM_SEED", first_seed);
+    rollover_count = (uint32_t)setting("GATEHOUSE_SIM_ROLLOVERS", rollover_count);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
