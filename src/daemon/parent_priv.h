@@ -61,4 +61,7 @@ bool gh_parent_install_rules(struct gh_parent *p);
 /* parent_processes.c: the answer to show-processes. */
 json_t *gh_parent_processes(const struct gh_parent *p);
 
+/* parent_abort.c: carries out the message ABORT. False: a bad one. */
+bool gh_parent_abort(struct gh_parent *p, struct gh_rd *body);
+
 #endif
