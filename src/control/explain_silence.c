@@ -151,6 +151,28 @@ static void syn_ack_refused(const struct gh_evidence *e, const struct ao_connect
     gh_find_check(f, "Does a firewall on the path let our answers pass?");
 }
 
+/* The keys fit: the peer's refusal was signed, or we signed ours. */
+static void refused_open(const struct gh_evidence *e, const struct traffic *t, bool by_peer,
+                         struct gh_explanation *x)
+{
+    struct gh_finding *f =
+        gh_find(x, by_peer ? GH_CAUSE_PEER_REFUSES : GH_CAUSE_NO_LOCAL_ANSWER, RANK_SILENCE + 50);
+
+    if (by_peer)
+        gh_find_summary(f, "The peer answers our SYN with a reset that is rightly signed: the keys "
+                           "fit, but nobody listens there, or its daemon does not want us.");
+    else
+        gh_find_summary(f, "The peer's SYN is right, but the local stack answers it with a reset: "
+                           "nobody listens here.");
+    packets_evidence(e, t, f);
+    gh_find_check(f,
+                  by_peer ? "Is the peer's daemon running, does it listen on port %u, and is our "
+                            "address its neighbour?"
+                          : "Does the local daemon run and listen on port %u of the address that "
+                            "the peer uses (ss -ltn)?",
+                  e->session->port);
+}
+
 static void icmp(const struct gh_evidence *e, struct gh_explanation *x)
 {
     struct gh_finding *f = gh_find(x, GH_CAUSE_ICMP, RANK_SILENCE + 50);
@@ -191,6 +213,8 @@ void gh_explain_silence(const struct gh_evidence *e, struct gh_explanation *x)
     bool peer_silent = !idle_out && (t.in == 0 || t.last_out - t.last_in > ANSWER_TIME);
     bool answered = c != NULL && c->state == AO_STATE_SYN_RECEIVED;
     bool we_silent = !idle_in && (t.out == 0 || t.last_in - t.last_out > ANSWER_TIME);
+    bool never_open = c != NULL && c->state == AO_STATE_CLOSED &&
+                      !(c->conn.local_isn_known && c->conn.remote_isn_known);
 
     if (v->counters[AO_COUNT_ICMP_IGNORED] > 0)
         icmp(e, x);
@@ -202,6 +226,8 @@ void gh_explain_silence(const struct gh_evidence *e, struct gh_explanation *x)
         return; /* what was refused says why the other side does not answer */
     else if (answered)
         syn_ack_refused(e, c, x);
+    else if (never_open)
+        refused_open(e, &t, c->active, x);
     else if (we_silent)
         no_local_answer(e, &t, x);
     else

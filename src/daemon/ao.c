@@ -170,6 +170,26 @@ static void on_event(void *ctx, const struct ao_event *event)
     json_decref(object);
 }
 
+static void put_end(struct gh_wr *w, const struct tcpao_endpoint *end)
+{
+    gh_wr_u8(w, end->addr_len);
+    gh_wr_bytes(w, end->addr, end->addr_len);
+    gh_wr_u16(w, end->port);
+}
+
+static void on_abort(void *ctx, uint16_t zone, const struct tcpao_endpoint *local,
+                     const struct tcpao_endpoint *remote)
+{
+    struct ao *ao = ctx;
+    uint8_t body[2 + 2 * (1 + 16 + 2)];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u16(&w, zone);
+    put_end(&w, local);
+    put_end(&w, remote);
+    gh_channel_send(ao->parent, GH_MESSAGE_ABORT, body, w.len, -1);
+}
+
 /* ---- The parent's messages ------------------------------------------------------------------ */
 
 static bool map_state(struct ao *ao, struct gh_rd *body, int fd)
@@ -190,6 +210,7 @@ static bool make_engine(struct ao *ao, uint32_t max_connections)
 {
     struct ao_engine_settings settings = {.max_connections = max_connections,
                                           .event = on_event,
+                                          .abort = on_abort,
                                           .event_ctx = ao,
                                           .memory = ao->memory,
                                           .memory_len = ao->memory_len};

@@ -31,6 +31,7 @@ enum { GH_FRAME_HEADER = 8, GH_FRAME_BODY_MAX = 64 * 1048576, GH_REQUEST_MAX = 8
     X(CONFIGURED, GH_TO_PARENT, 5, 5, 0)             /* u32 generation, u8 done */                 \
     X(ANSWER, GH_TO_PARENT, 5, GH_FRAME_BODY_MAX, 0) /* u32 client; one line */                    \
     X(EVENT, GH_TO_PARENT, 1, 65536, 0)              /* one line for monitors */                   \
+    X(ABORT, GH_TO_PARENT, 16, 40, 0) /* u16 zone; two ends: u8 octets, address, u16 port */       \
     X(PONG, GH_TO_PARENT, 0, 0, 0)
 
 enum gh_message {

@@ -218,6 +218,8 @@ static bool on_ao_message(void *ctx, struct gh_frame *frame, int fd)
         return on_configured(p, &frame->body);
     case GH_MESSAGE_ANSWER:
         return on_answer(p, &frame->body);
+    case GH_MESSAGE_ABORT:
+        return gh_parent_abort(p, &frame->body);
     case GH_MESSAGE_EVENT:
         gh_control_server_publish(p->control, (const char *)gh_rd_bytes(&frame->body, len), len);
         return true;

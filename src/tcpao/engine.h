@@ -108,12 +108,17 @@ struct ao_event {
 
 typedef void (*ao_event_fn)(void *ctx, const struct ao_event *event);
 
+/* Asks the shell to have the local stack abort a connection (ao_engine_reset()). */
+typedef void (*ao_abort_fn)(void *ctx, uint16_t zone, const struct tcpao_endpoint *local,
+                            const struct tcpao_endpoint *remote);
+
 /* ---- The engine ----------------------------------------------------------------------------- */
 
 struct ao_engine_settings {
     uint32_t max_connections;
     ao_event_fn event; /* may be NULL */
-    void *event_ctx;
+    ao_abort_fn abort; /* may be NULL */
+    void *event_ctx;   /* of both */
     /* Memory that outlives the process (a mapped file), or NULL: ISNs, SNEs and key numbers of each
      * connection are kept there, never a secret. ao_engine_memory_size() octets, 8-aligned. */
     void *memory;
@@ -161,8 +166,10 @@ void ao_engine_tick(struct ao_engine *e, struct gh_now now);
 /* When to call ao_engine_tick() next, in monotonic milliseconds. */
 uint64_t ao_engine_next_deadline(const struct ao_engine *e, struct gh_now now);
 
-/* Resets the connections of a session (or only those with this remote address; len 0: all): the
- * local stack gets a RST with the connection's next incoming packet. Returns how many. */
+/* Resets the connections of a session (or only those with this remote address; len 0: all), also
+ * those that are older than the engine and whose packets it drops. The shell is asked to abort
+ * them; where it cannot, the local stack gets a RST with the connection's next incoming packet.
+ * Returns how many. */
 size_t ao_engine_reset(struct ao_engine *e, struct gh_now now, const char *session,
                        const struct gh_addr *remote);
 /* Zeroes counters of one session, or of all (NULL). False: no such session. */

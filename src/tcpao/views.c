@@ -73,6 +73,15 @@ static bool wanted(const char *session, const struct gh_addr *remote, const stru
            (remote == NULL || remote->len == 0 || gh_addr_equal(remote, &addr));
 }
 
+/* At both ends a connection older than the engine is cut off: no packet would come that could carry
+ * a RST to the local stack. */
+static void ask_for_abort(struct ao_engine *e, uint16_t zone, const struct tcpao_endpoint *local,
+                          const struct tcpao_endpoint *remote)
+{
+    if (e->settings.abort != NULL)
+        e->settings.abort(e->settings.event_ctx, zone, local, remote);
+}
+
 size_t ao_engine_reset(struct ao_engine *e, struct gh_now now, const char *session,
                        const struct gh_addr *remote)
 {
@@ -84,8 +93,8 @@ size_t ao_engine_reset(struct ao_engine *e, struct gh_now now, const char *sessi
                 continue;
             c->reset_wanted = true;
             count++;
-            ao_tell(e, now, AO_EVENT_CONNECTION_RESET, c->session, c,
-                    "reset asked for: it follows the next incoming segment");
+            ask_for_abort(e, c->zone, &c->local, &c->remote);
+            ao_tell(e, now, AO_EVENT_CONNECTION_RESET, c->session, c, "reset asked for");
         }
     }
     for (size_t i = 0; i < AO_ORPHANS; i++) {
@@ -94,6 +103,7 @@ size_t ao_engine_reset(struct ao_engine *e, struct gh_now now, const char *sessi
         if (o->session != NULL && wanted(session, remote, o->session, &o->remote)) {
             o->reset_wanted = true;
             count++;
+            ask_for_abort(e, o->zone, &o->local, &o->remote);
         }
     }
     return count;

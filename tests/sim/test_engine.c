@@ -444,6 +444,8 @@ static void connection_older_than_the_engine_is_named_and_reset(void **state)
     assert_true(w->side[0].events[AO_EVENT_NO_HANDSHAKE] >= 1);
     assert_int_equal(w->side[0].tcp.state, TOY_ESTABLISHED);
     assert_int_equal(ao_engine_reset(w->side[0].engine, side_now(&w->side[0]), "peer", &any), 1);
+    assert_int_equal(w->side[0].aborts, 1);
+    assert_int_equal(w->side[0].aborted_port, w->side[0].tcp.me.port);
     world_run(w, w->now_ms + 5000);
     assert_int_equal(w->side[0].tcp.resets, 1);
     world_free(w);
@@ -455,6 +457,7 @@ static void reset_session_resets_a_protected_one(void **state)
 
     open_and_talk(w);
     assert_int_equal(ao_engine_reset(w->side[0].engine, side_now(&w->side[0]), "peer", NULL), 1);
+    assert_int_equal(w->side[0].aborts, 1);
     toy_write(&w->side[1].tcp, w->now_ms, 10);
     world_run(w, w->now_ms + 1000);
     assert_int_equal(w->side[0].tcp.resets, 1);

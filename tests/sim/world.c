@@ -186,10 +186,20 @@ static void on_event(void *ctx, const struct ao_event *event)
         snprintf(s->last_refusal, sizeof(s->last_refusal), "%s", event->text);
 }
 
+static void on_abort(void *ctx, uint16_t zone, const struct tcpao_endpoint *local,
+                     const struct tcpao_endpoint *remote)
+{
+    struct side *s = ctx;
+
+    s->aborts++;
+    s->aborted_port = local->port;
+}
+
 static void start_engine(struct side *s)
 {
     struct ao_engine_settings settings = {.max_connections = WORLD_CONNECTIONS,
                                           .event = on_event,
+                                          .abort = on_abort,
                                           .event_ctx = s,
                                           .memory = s->memory,
                                           .memory_len = s->memory_len};

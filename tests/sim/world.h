@@ -18,6 +18,8 @@ struct side {
     int64_t skew;                     /* seconds that this side's wall clock is ahead */
     uint64_t dropped_out, dropped_in; /* by the engine */
     uint64_t events[AO_EVENT_COUNT];
+    unsigned aborts; /* that the engine asked for; this shell cannot */
+    uint16_t aborted_port;
     char last_refusal[400];
     void *memory; /* what survives a restart */
     size_t memory_len;

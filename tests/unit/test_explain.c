@@ -402,6 +402,26 @@ static void a_syn_ack_without_an_ack(void **state)
     facts_free(f);
 }
 
+/* A RST that refuses a SYN can be signed: then the keys are right and somebody does not listen. */
+static void refused_opens(void **state)
+{
+    struct facts *f = facts_new(true);
+
+    f->evidence.connection_count = 1;
+    f->connection.state = AO_STATE_CLOSED;
+    f->connection.active = true;
+    f->connection.conn.local_isn_known = true;
+    traffic(f, 3, 3, 3, 3);
+    assert_says(first(f, GH_CAUSE_PEER_REFUSES)->summary, "rightly signed");
+    f->connection.active = false;
+    f->connection.conn.local_isn_known = false;
+    f->connection.conn.remote_isn_known = true;
+    assert_says(first(f, GH_CAUSE_NO_LOCAL_ANSWER)->checks[0], "listen on port 179");
+    f->connection.conn.local_isn_known = true; /* it was open once */
+    first(f, GH_CAUSE_NOT_TCP_AO);
+    facts_free(f);
+}
+
 /* ---- Up ------------------------------------------------------------------------------------- */
 
 static struct facts *facts_up(void)
@@ -637,6 +657,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_hears_nothing_is_not_called_silent),
         cmocka_unit_test(packets_both_ways_and_nothing_refused),
         cmocka_unit_test(a_syn_ack_without_an_ack),
+        cmocka_unit_test(refused_opens),
         cmocka_unit_test(up_and_protected),
         cmocka_unit_test(up_without_protection),
         cmocka_unit_test(up_in_a_rollover),
