@@ -76,7 +76,9 @@ static void tally_connection(struct tally *t, const json_t *c)
     const json_t *auth = json_object_get(c, "authentication");
 
     t->connections++;
-    t->established += strcmp(json_string_value(json_object_get(c, "state")), "established") == 0;
+    if (strcmp(json_string_value(json_object_get(c, "state")), "established") != 0)
+        return;
+    t->established++;
     t->unprotected += strcmp(json_string_value(json_object_get(auth, "type")), "none") == 0;
     t->mismatched += json_is_true(json_object_get(c, "mismatched"));
     t->restored += json_is_true(json_object_get(c, "restored"));
