@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -384,6 +385,7 @@ int gh_ao_main(uid_t uid, gid_t gid)
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_NAME, "gatehoused-ao"); /* else it is called after /proc/self/exe */
     if (ao.batch == NULL || uv_loop_init(&ao.loop) != 0 || uv_timer_init(&ao.loop, &ao.timer) != 0)
         return 1;
     ao.timer.data = &ao;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -192,6 +193,10 @@ static bool listen_at(struct gh_control_server *s, const char *path, gid_t group
     mode_t mask;
     int error;
 
+    if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+        gh_error("%s: too long for a socket", path);
+        return false;
+    }
     /* Whoever is here runs under the lock of the run directory: an old socket is a dead one. */
     if (unlink(path) != 0 && errno != ENOENT) {
         gh_error("%s: %s", path, strerror(errno));
@@ -235,7 +240,7 @@ void gh_control_server_close(struct gh_control_server *s)
         return;
     for (struct client *c = s->clients; c != NULL; c = c->next)
         drop(c);
-    uv_close((uv_handle_t *)&s->pipe, NULL);
+    uv_close((uv_handle_t *)&s->pipe, NULL); /* and frees nothing: the process is ending */
 }
 
 void gh_control_server_answer(struct gh_control_server *s, uint32_t client, const char *line,

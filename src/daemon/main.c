@@ -1,4 +1,5 @@
 /* gatehoused: one program, one role a process. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -123,49 +124,74 @@ static int run_role(const struct options *o)
     return gh_ao_main(uid, gid);
 }
 
-/* Standard error becomes a socket of syslog's, for this process and its children, one of which may
- * not open any; one write is one message there. Without syslog all stays as it is. */
-static void log_to_syslog(void)
-{
-    const struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+/* ---- A daemon of its own (without -f) ------------------------------------------------------- */
 
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0 &&
-        dup2(fd, STDERR_FILENO) >= 0)
-        setenv("JOURNAL_STREAM", "syslog", 1); /* has the log write priorities */
-    if (fd >= 0)
-        close(fd);
+/* Of the process that waits in the foreground until all is up: a pipe to it, and its terminal. */
+static int waiting = -1, terminal = -1;
+
+/* Until all is up, what is logged shows on the terminal too. */
+static void log_twice(void *ctx, enum gh_log_level level, const char *line)
+{
+    dprintf(terminal, "gatehoused: %s\n", line);
+    dprintf(STDERR_FILENO, "<%d>gatehoused: %s\n", (int)level, line);
 }
 
-/* Becomes a daemon; the process that was started waits until the daemon is up. */
-static int detach(int *ready)
+static void on_ready(void)
+{
+    (void)!write(waiting, "r", 1);
+    close(waiting);
+    gh_log_set_sink(NULL, NULL);
+    close(terminal);
+}
+
+/* Standard error becomes a socket of syslog's, for this process and its children, which may not
+ * open any; one write is one message there. */
+static void redirect(void)
+{
+    const struct sockaddr_un to = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    terminal = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    for (int i = STDIN_FILENO; null >= 0 && i <= STDERR_FILENO; i++)
+        dup2(null, i);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0)
+        dup2(fd, STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+    if (null >= 0)
+        close(null);
+    setenv("JOURNAL_STREAM", "syslog", 1); /* has the log write priorities */
+    gh_log_set_sink(log_twice, NULL);
+}
+
+/* Goes to the background; the process that was started waits until the daemon is up. */
+static bool detach(void)
 {
     int pair[2];
     char octet;
     pid_t pid;
 
-    if (pipe(pair) != 0 || (pid = fork()) < 0) {
+    if (pipe2(pair, O_CLOEXEC) != 0 || (pid = fork()) < 0) {
         perror("gatehoused");
-        return 1;
+        return false;
     }
     if (pid > 0) {
         close(pair[1]);
         _exit(read(pair[0], &octet, 1) == 1 ? 0 : 1);
     }
     close(pair[0]);
-    *ready = pair[1];
+    waiting = pair[1];
     setsid();
-    if (chdir("/") != 0)
-        return 1;
-    log_to_syslog();
-    return 0;
+    redirect();
+    return true;
 }
 
 int main(int argc, char **argv)
 {
     struct options o = {
         .config = CONFIG_PATH, .run_directory = GH_RUN_DIRECTORY, .log_level = GH_LOG_INFO};
-    struct gh_parent_options parent = {.ready = -1};
+    struct gh_parent_options parent = {.config = NULL};
 
     if (!parse(argc, argv, &o)) {
         usage(stderr);
@@ -185,7 +211,10 @@ int main(int argc, char **argv)
     parent.config = o.config;
     parent.run_directory = o.run_directory;
     parent.log_level = o.log_level;
-    if (!o.foreground && detach(&parent.ready) != 0)
-        return 1;
+    if (!o.foreground) {
+        parent.ready = on_ready;
+        if (!detach())
+            return 1;
+    }
     return gh_parent_main(&parent);
 }

@@ -109,6 +109,7 @@ static void on_ao_started(void *ctx)
 /* ---- The end of a start or of a reload ------------------------------------------------------ */
 
 static void stop(struct gh_parent *p, int status);
+static void reload(struct gh_parent *p, uint32_t client);
 
 static void finish_reload(struct gh_parent *p, bool good)
 {
@@ -128,6 +129,8 @@ static void finish_reload(struct gh_parent *p, bool good)
     p->reload_client = 0;
     gh_notice("configuration reloaded from %s", p->options->config);
     publish(p, "reloaded", "a new configuration is in force");
+    if (p->reload_again)
+        reload(p, 0);
 }
 
 static void tell_ready(struct gh_parent *p)
@@ -139,10 +142,8 @@ static void tell_ready(struct gh_parent *p)
     p->ready = true;
     gh_notice("ready: %zu sessions, %zu key chains, rules by %s", p->config->session_count,
               p->config->chain_count, gh_rules_backend_name(p->backend));
-    if (p->options->ready >= 0) {
-        (void)!write(p->options->ready, "r", 1);
-        close(p->options->ready);
-    }
+    if (p->options->ready != NULL)
+        p->options->ready();
 }
 
 static bool on_configured(struct gh_parent *p, struct gh_rd *body)
@@ -161,6 +162,8 @@ static bool on_configured(struct gh_parent *p, struct gh_rd *body)
         tell_ready(p);
     if (p->reload_answer != NULL)
         finish_reload(p, good);
+    else if (p->reload_again && p->ready)
+        reload(p, 0);
     return true;
 }
 
@@ -169,6 +172,7 @@ static void reload(struct gh_parent *p, uint32_t client)
     struct gh_problems problems = {.list = NULL};
     bool good;
 
+    p->reload_again = false;
     gh_notify("RELOADING=1\nMONOTONIC_USEC=%llu",
               (unsigned long long)gh_clock_now().mono_ms * 1000);
     good = gh_parent_load(p, &problems);
@@ -313,8 +317,10 @@ static void stop(struct gh_parent *p, int status)
         gh_notice("stopping; the firewall rules stay, so that nothing passes unprotected "
                   "(gatehoused --remove-rules takes them away)");
     gh_child_stop(&p->ao);
+    gh_control_server_close(p->control);
+    p->control = NULL;
+    p->reload_client = 0;
     uv_timer_start(&p->tend, on_late, p->ao.running ? STOP_MS : 0, 0);
-    uv_unref((uv_handle_t *)&p->hup);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -325,6 +331,8 @@ static void on_signal(uv_signal_t *handle, int number)
         stop(p, 0);
     else if (p->reload_answer == NULL && p->ready)
         reload(p, 0);
+    else
+        p->reload_again = true;
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */
@@ -397,6 +405,9 @@ static bool open_zones(struct gh_parent *p)
     gh_zones_adopt(&p->zones);
     gh_zones_open(&p->zones, PATIENCE_MS);
     gh_zones_drop_stored(&p->zones);
+    for (size_t i = 0; i < p->zones.count; i++)
+        if (p->zones.list[i]->taken)
+            return false; /* segments must not be steered to somebody else */
     return true;
 }
 

@@ -15,7 +15,7 @@ struct gh_parent_options {
     const char *config;          /* path of the configuration */
     const char *run_directory;   /* sockets, the lock and the state */
     enum gh_log_level log_level; /* of the children */
-    int ready;                   /* a descriptor to write one octet to once all is up, or -1 */
+    void (*ready)(void);         /* called once, when all is up; may be NULL */
 };
 
 /* The exit status. */

@@ -44,7 +44,8 @@ struct gh_parent {
     bool ready;             /* all was up once */
     uint32_t reload_client; /* who waits for the end of a reload; 0: none */
     json_t *reload_answer;
-    int status; /* to exit with */
+    bool reload_again; /* a SIGHUP came while one was under way */
+    int status;        /* to exit with */
 };
 
 /* parent_config.c: reads and checks the configuration; if all is well it is in force from here on,

@@ -190,6 +190,7 @@ static int open_queue(struct gh_zones *z, struct gh_zone *zone, unsigned patienc
 
 static void complain(struct gh_zone *zone, int error)
 {
+    zone->taken = error == -EBUSY;
     if (zone->complained)
         return;
     zone->complained = true;
@@ -216,7 +217,7 @@ static bool open_zone(struct gh_zones *z, struct gh_zone *zone, unsigned patienc
         return false;
     }
     zone->queue = result;
-    zone->complained = false;
+    zone->complained = zone->taken = false;
     z->ops->opened(z->ctx, zone);
     watch_links(z, zone);
     return true;

@@ -23,6 +23,7 @@ struct gh_zone {
     uint16_t number;   /* of its queue */
     bool used;         /* by a session of the configuration in force */
     bool complained;   /* that it could not be opened */
+    bool taken;        /* its queue belongs to another process */
     struct gh_netns_id id;
     int queue, links; /* sockets, -1: not open */
     uv_poll_t *links_poll;

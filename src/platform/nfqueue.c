@@ -41,6 +41,8 @@ static int configure(int fd, uint16_t number, uint32_t length)
 
     gh_nfq_put_bind(&w, number);
     result = gh_nl_request(fd, &w);
+    if (result == -EPERM)
+        return -EBUSY; /* what the kernel says of a queue that has another owner */
     if (result != 0)
         return result;
     w = gh_wr_make(mem, sizeof(mem));

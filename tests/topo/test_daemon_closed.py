@@ -1,5 +1,8 @@
 """Fail closed: without an engine no segment of a protected session passes, in or out."""
 
+import ctypes
+import os
+import socket
 import struct
 
 import pytest
@@ -10,6 +13,8 @@ from pair import A4, B4, config, gatehouses
 from stream import Stream
 from test_daemon_reload import queue_rules
 from wait import stays, wait_for
+
+PIDFD_GETFD = 438  # the system call's number on every architecture
 
 
 def stop_it(gatehouse, how):
@@ -137,14 +142,38 @@ def test_queue_overflow(net, build_dir):
     assert one.processes()["ao"] == ao
 
 
-def test_a_killed_reader_leaves_no_stale_packets(net, build_dir):
-    """Packets that a dead ao had taken but not answered do not fill the queue up."""
+def queue_socket(gatehouse, number=17900):
+    """The daemon's own socket of a queue, by way of the parent, which holds it too."""
+    lines = gatehouse.host.run(["cat", "/proc/net/netfilter/nfnetlink_queue"]).stdout.splitlines()
+    port = next(int(x.split()[1]) for x in lines if int(x.split()[0]) == number)
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(gatehouse.processes()["parent"])
+    for fd in range(3, 64):
+        copy = libc.syscall(PIDFD_GETFD, pidfd, fd, 0)
+        if copy < 0:
+            continue
+        try:
+            found = socket.socket(fileno=copy)
+            if found.family == socket.AF_NETLINK and found.getsockname() == (port, 0):
+                os.close(pidfd)
+                return found
+            found.close()
+        except OSError:
+            os.close(copy)
+    raise AssertionError("the parent does not hold the queue")
+
+
+def test_what_a_dead_reader_took_is_given_up(net, build_dir):
+    """Packets that ao had read but not answered when it died do not fill the queue up for ever."""
     a, one, b, two = gatehouses(net, build_dir)
     stream = Stream(a, b, B4).start()
-    for _ in range(5):
-        pid = one.processes()["ao"]
-        one.kill("ao")
-        wait_for(lambda: one.processes().get("ao") not in (None, pid) and one.answers(), 15, "ao")
-        stream.wait_more(50)
+    ao = one.processes()["ao"]
+    a.run(["kill", "-STOP", ao])
+    wait_for(lambda: queue_line(a)[0] > 2, 5, "segments wait")
+    with queue_socket(one) as queue:
+        assert queue.recv(65536) and queue.recv(65536), "in its place the test takes two"
+    one.kill("ao")
+    wait_for(lambda: one.processes().get("ao") not in (None, ao) and one.answers(), 15, "ao")
+    stream.wait_more(50)
     stream.finish()
     wait_for(lambda: queue_line(a)[0] == 0, 5, lambda: f"an empty queue: {queue_line(a)}")

@@ -1,10 +1,12 @@
 """Any process of Gatehouse may die at any time: protected connections go on."""
 
+import os
 import signal
 
 import pytest
 
-from pair import B4, B6, gatehouses
+from gatehouse import Gatehouse, tcp_ao
+from pair import B4, B6, config, gatehouses
 from stream import Stream
 from wait import wait_for
 
@@ -74,6 +76,34 @@ def test_one_instance_a_run_directory(net, build_dir):
     assert done.returncode == 1
     assert "another gatehoused is running" in done.stderr
     assert one.answers()
+
+
+def test_many_hangups(net, build_dir):
+    """However fast they come, the last configuration is in force in the end."""
+    _, one, _, _ = gatehouses(net, build_dir)
+    for number in range(20):
+        one.configure(config(B4, more=tcp_ao(f"other{number}", "10.99.0.1", "core")))
+        one.process.signal(signal.SIGHUP)
+    wait_for(lambda: "other19" in one.sessions(), 10, "the last one")
+
+
+def test_the_queue_of_another_program(net, build_dir):
+    """Segments must not be steered to somebody else."""
+    _, one, _, _ = gatehouses(net, build_dir)
+    path = os.path.join(one.dir, "other-run")
+    done = one.host.run([one.daemon, "-f", "-c", one.config_file, "-r", path], check=False)
+    assert done.returncode == 1 and "belongs to another process" in done.stderr
+    assert one.answers()
+
+
+def test_as_a_daemon_of_its_own(net, build_dir):
+    """Without -f it returns when all is up, or when it failed."""
+    a, _ = net.two_routers()
+    one = Gatehouse(a, build_dir, config(B4))
+    a.run([one.daemon, "-c", one.config_file, "-r", one.run_dir])
+    assert one.answers()
+    again = a.run([one.daemon, "-c", one.config_file, "-r", one.run_dir], check=False)
+    assert again.returncode == 1 and "another gatehoused is running" in again.stderr
 
 
 def test_a_hanging_ao_is_replaced(net, build_dir):
