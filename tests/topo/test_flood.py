@@ -220,3 +220,26 @@ def test_replay_within_a_connection(net, build_dir):
     client.assert_whole(1)
     assert refused(victim.counters("v4")) == {} and refused(other.counters("v4")) == {}
     assert set(PASSED) <= set(victim.counters("v4"))
+
+
+def test_kill_under_flood(net, build_dir):
+    """kill -9 while forged segments come as fast as they can: the next instance takes over."""
+    a, b, forger = lan(net, build_dir)
+    victim, other = protect(a, b, build_dir)
+    ends = talk(a, b, build_dir, 4, every_ms=20, octets=500)
+    process, _ = forger.start(target_of(a, 4), window=60000, count=400000, rate=80000)
+    for role in ("ao", "parent"):
+        assert process.alive(), "the flood is over too early"
+        before = victim.processes()["ao"]
+        victim.kill(role)
+        if role == "parent":
+            victim.start()
+        wait_for(lambda: victim.processes().get("ao", before) != before, 10, "a new ao process")
+        victim.wait_ready()
+        wait_heard(*ends)
+    assert victim.ask("show", "status")["connections"]["restored"] == 1
+    wait_for(lambda: not process.alive(), 60, "the flood is over")
+    wait_heard(*ends)
+    for end in ends:
+        end.assert_whole(1)
+    assert refused(totals(other)) == {}

@@ -120,12 +120,12 @@ def test_without_an_engine(net, build_dir, end):
     two.stop()
     b.run([two.daemon, "-r", two.run_dir, "--remove-rules"])
 
+    heard = Capture(b, expression=f"tcp and src host {B4} and tcp[tcpflags] & tcp-syn != 0",
+                    name="calls")
     server = Talkers(a, build_dir, listen=A4, every_ms=20, name="later-server")
     caller = Talkers(b, build_dir, local=B4, remote=A4, every_ms=20, name="later-client")
     plain = Talkers(b, build_dir, listen=B4, every_ms=20, name="plain-server")
     outward = Talkers(a, build_dir, local=A4, remote=B4, every_ms=20, name="plain-client")
-    heard = Capture(b, expression=f"tcp and src host {B4} and tcp[tcpflags] & tcp-syn != 0",
-                    name="calls")
     wait_for(lambda: len(heard.segments()) >= 1, 10, "the peer calls")
     stays(lambda: len(capture.segments()) == already, 2.5, "nothing leaves")
     assert_all_signed(capture.segments())

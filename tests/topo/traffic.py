@@ -82,6 +82,7 @@ def wait_heard(*ends, timeout=30):
 
     def heard():
         now = [t.status() for t in ends]
+        assert not any(s["lost"] for s in now), f"a connection is lost: {now}"
         return all(s["heard"] > b and s["silent_ms"] < 1500 for s, b in zip(now, before))
     wait_for(heard, timeout, lambda: f"all hear something: {[t.status() for t in ends]}")
 
