@@ -127,6 +127,8 @@ static void connection_warnings(const struct ao_connection_view *c, json_t *warn
 {
     char remote[GH_ENDPOINT_TEXT];
 
+    if (c->state == AO_STATE_CLOSING || c->state == AO_STATE_CLOSED)
+        return;
     gh_endpoint_format(&c->remote, remote);
     if (c->without_ao)
         json_array_append_new(warnings, gh_json_warning("unprotected",

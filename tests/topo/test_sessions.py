@@ -170,14 +170,16 @@ def test_allow_without_ao(net, build_dir):
     assert {"allow-without-ao", "unprotected"} <= set(one.warnings())
     assert "WITHOUT protection" in one.tail(200)
     # Once the peer has it, the next connection is protected.
-    two = Gatehouse(b, build_dir, config(swapped([KEY]), {"v4": A4, "v6": A6})).start()
     bird.stop()
     frr.wait_not_established(B4)
+    frr.wait_not_established(B6)
+    two = Gatehouse(b, build_dir, config(swapped([KEY]), {"v4": A4, "v6": A6})).start()
     bird.start()
     wait_both_up(frr, bird)
     wait_for(lambda: one.explain("v4")["verdict"] == "up", 10, "the session is protected")
     assert two.connection("v4")["protected"]
     assert "unprotected" not in one.warnings()
+    assert one.ask("show", "status")["connections"]["unprotected"] == 0
 
 
 def test_accept_mismatch(net, build_dir):
