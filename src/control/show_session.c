@@ -123,12 +123,11 @@ static void raise_state(json_t *session, enum ao_state state)
         json_object_set_new(session, "state", json_string("opening"));
 }
 
-/* Of connections that carry something: one that is closing or closed is no danger any more. */
 static void connection_warnings(const struct ao_connection_view *c, json_t *warnings)
 {
     char remote[GH_ENDPOINT_TEXT];
 
-    if (c->state != AO_STATE_ESTABLISHED)
+    if (c->state == AO_STATE_CLOSING || c->state == AO_STATE_CLOSED)
         return;
     gh_endpoint_format(&c->remote, remote);
     if (c->without_ao)

@@ -74,14 +74,16 @@ struct tally {
 static void tally_connection(struct tally *t, const json_t *c)
 {
     const json_t *auth = json_object_get(c, "authentication");
+    const char *state = json_string_value(json_object_get(c, "state"));
 
     t->connections++;
-    if (strcmp(json_string_value(json_object_get(c, "state")), "established") != 0)
-        return;
-    t->established++;
+    t->established += strcmp(state, "established") == 0;
+    t->restored += json_is_true(json_object_get(c, "restored"));
+    if (strcmp(state, ao_state_name(AO_STATE_CLOSING)) == 0 ||
+        strcmp(state, ao_state_name(AO_STATE_CLOSED)) == 0)
+        return; /* it remains for a while, but what it was is no danger any more */
     t->unprotected += strcmp(json_string_value(json_object_get(auth, "type")), "none") == 0;
     t->mismatched += json_is_true(json_object_get(c, "mismatched"));
-    t->restored += json_is_true(json_object_get(c, "restored"));
 }
 
 static void tally_session(struct tally *t, json_t *session, json_t *warnings)

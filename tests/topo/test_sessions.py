@@ -179,6 +179,7 @@ def test_allow_without_ao(net, build_dir):
     wait_for(lambda: one.explain("v4")["verdict"] == "up", 10, "the session is protected")
     assert two.connection("v4")["protected"]
     assert "unprotected" not in one.warnings()
+    assert one.ask("show", "status")["connections"]["unprotected"] == 0
 
 
 def test_accept_mismatch(net, build_dir):
