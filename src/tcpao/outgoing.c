@@ -69,7 +69,8 @@ static void follow_state(struct ao_transit *t)
         c->fin_out = true;
     if (t->tcp.flags & GH_TCP_ACK)
         c->last_ack_out = t->tcp.ack;
-    if (c->state == AO_STATE_CLOSED)
+    /* Data after a RST: the local stack did not take the RST for one of this connection. */
+    if (c->state == AO_STATE_CLOSED && t->tcp.payload_len > 0 && !c->fin_in && !c->fin_out)
         ao_set_state(t->engine, t->now, c, AO_STATE_ESTABLISHED);
     if (c->state == AO_STATE_ESTABLISHED && (c->fin_in || c->fin_out))
         ao_set_state(t->engine, t->now, c, AO_STATE_CLOSING);
