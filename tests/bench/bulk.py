@@ -90,9 +90,10 @@ def report(trials):
             shares = [t["cpu"][name] for t in list_ if name in t["cpu"]]
             return percent(median(shares)) if shares else "-"
         retransmits = sorted(t["retransmits"] for t in list_)
-        rows.append([case, figure([t["gbit"] for t in list_]), f"{retransmits[0]}–{retransmits[-1]}",
-                     list_[0]["mss"], cpu("sender"), cpu("receiver"), cpu("engine a"),
-                     cpu("engine b"), sum(t["refused"] for t in list_),
+        rows.append([case, figure([t["gbit"] for t in list_]),
+                     f"{retransmits[0]}–{retransmits[-1]}", list_[0]["mss"], cpu("sender"),
+                     cpu("receiver"), cpu("engine a"), cpu("engine b"),
+                     sum(t["refused"] for t in list_),
                      *(f"{rates[case] / rates[base]:.2f}" if base in rates else "-"
                        for base in ("TCP-MD5", "plain"))])
     print_table(["bulk TCP", "Gbit/s", "retransmits", "MSS", "sender", "receiver", "engine a",

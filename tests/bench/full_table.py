@@ -146,10 +146,12 @@ def report(kind, count, trials):
         def cpu(name, list_=list_):
             values = [t["cpu"][name] for t in list_ if name in t["cpu"]]
             return f"{median(values):.2f}" if values else "-"
+        together = median([sum(t["cpu"].values()) for t in list_])
         rows.append([case, figure([t["seconds"] for t in list_]), cpu("sender"), cpu("receiver"),
-                     cpu("engine a"), cpu("engine b"), sum(t["refused"] for t in list_),
+                     cpu("engine a"), cpu("engine b"), f"{together:.2f}",
+                     sum(t["refused"] for t in list_),
                      *(f"{times[case] / times[base]:.2f}" if base in times else "-"
                        for base in ("TCP-MD5", "plain"))])
     print_table([f"{count} routes, {kind}", "s to 99 %", "CPU s sender", "receiver", "engine a",
-                 "engine b", "refused", "/MD5", "/plain"], rows)
+                 "engine b", "all", "refused", "/MD5", "/plain"], rows)
     return times

@@ -13,7 +13,8 @@ import statistics
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "topo"))
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TESTS, "topo"))
 
 import netns  # noqa: E402
 from gatehouse import Gatehouse, Key, key_chain, tcp_ao  # noqa: E402
