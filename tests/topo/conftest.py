@@ -39,7 +39,10 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call" and report.failed and net:
         for path in sorted(_logs(net.dir)):
             with open(path, encoding="utf-8", errors="replace") as file:
-                report.sections.append((os.path.relpath(path, net.dir), "".join(file.readlines()[-40:])))
+                lines = file.readlines()
+            # Of a long log also what gatehoused's parent says: which process ended, and how.
+            early = [line for line in lines[:-40] if line.startswith("gatehoused: ")][-20:]
+            report.sections.append((os.path.relpath(path, net.dir), "".join(early + lines[-40:])))
 
 
 def _logs(top):
