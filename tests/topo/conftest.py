@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+import interop  # noqa: E402
 import netns  # noqa: E402
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -28,6 +29,10 @@ def pytest_sessionstart(session):
     if os.geteuid() != 0:
         pytest.exit("network namespaces need root: run with sudo", returncode=2)
     netns.sweep()
+
+
+def pytest_sessionfinish(session):
+    interop.write(os.environ.get("GATEHOUSE_INTEROP") or os.path.join(CHECKOUT, "build", "interop.md"))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -7,6 +7,7 @@ import pytest
 from capture import Capture
 from daemons import Bird, Frr, Gobgp, Peer
 from gatehouse import Gatehouse, Key, key_chain, tcp_ao
+from interop import end, seen
 from scenario import (A4, B4, B6, KEY, assert_none_refused, assert_verified, both_ends, config,
                       lifetime, peers_of_a, peers_of_b, swapped, wait_both_up)
 from wait import wait_for
@@ -51,6 +52,7 @@ def test_algorithms(net, build_dir):
     for name, algorithm, pair in locals_:
         macs = {len(s.ao[2]) for s in segments if s.src in pair}
         assert macs == {lengths[algorithm.rpartition("-")[2]]}, name
+    seen(end(frr), end(bird), algorithms=", ".join(ALGORITHMS), options="covered and not")
 
 
 def churn(daemon, count):
@@ -86,29 +88,31 @@ def test_rollover_by_lifetime(net, build_dir, left):
     daemons[0].wait_routes(MANY[:3])
     assert one.keys("v4") == (1, 1), "the test came up too late to see the first key"
     before = {(g, n): g.refused(n) for g in (one, two) for n in ("v4", "v6")}
-    count, seen = 0, {one: set(), two: set()}
+    count, used = 0, {one: set(), two: set()}
 
     def moved():
         nonlocal count
         churn(daemons[1], count)
         count += 1
         for gatehouse in (one, two):
-            seen[gatehouse].update(gatehouse.keys(name) for name in ("v4", "v6"))
+            used[gatehouse].update(gatehouse.keys(name) for name in ("v4", "v6"))
         return all(g.keys(n) == (3, 3) for g in (one, two) for n in ("v4", "v6"))
-    wait_for(moved, 40, lambda: f"key 3 in both directions; seen {seen}")
+    wait_for(moved, 40, lambda: f"key 3 in both directions; used {used}")
     if count % 2:
         churn(daemons[1], count)
     daemons[0].wait_routes(MANY)
     assert {k: k[0].refused(k[1]) for k in before} == before
     assert daemons[0].flaps(B4) == daemons[0].flaps(B6) == 0
     for gatehouse in (one, two):
-        assert {keys[0] for keys in seen[gatehouse]} == {1, 2, 3}
+        assert {keys[0] for keys in used[gatehouse]} == {1, 2, 3}
         assert len(gatehouse.session("v4")["connections"]) >= 1
     segments = capture.stop()
     assert all(s.ao for s in segments)
     assert {s.ao[0] for s in segments if s.src == A4} == {10, 11, 12}
     assert {s.ao[0] for s in segments if s.src == B4} == {20, 21, 22}
     assert one.verify(capture.path)["failed"] == 0
+    seen(end(daemons[0]), end(daemons[1]), algorithms=", ".join(algorithms),
+         also="two rollovers by lifetime under route churn, clocks 2 s apart: nothing refused")
 
 
 def test_key_added_and_removed_by_reload(net, build_dir):
@@ -148,6 +152,8 @@ def test_key_added_and_removed_by_reload(net, build_dir):
     traffic()
     assert {k: k[0].refused(k[1]) for k in before} == before
     assert frr.flaps(B4) == frr.flaps(B6) == 0
+    seen(end(frr), end(bird), algorithms="hmac-sha-1-96, aes-128-cmac-96",
+         also="a key added, then the old one removed by reload: nothing refused")
     shown = one.ask("show", "key-chain", "core")
     assert "\"key\": 1," not in str(shown)
 

@@ -5,6 +5,7 @@ guest that runs the lab kernel, with BIRD >= 2.17. Last, Gatehouse itself inside
 """
 
 import dataclasses
+import re
 
 import pytest
 
@@ -12,6 +13,7 @@ from capture import ACK, SYN, Capture
 from daemons import Bird, Frr, Peer
 from daemons.bird import AoKey
 from gatehouse import Gatehouse, Key, key_chain, tcp_ao
+from interop import KERNEL, end, seen
 from scenario import (assert_signed, assert_verified, config, lifetime, swapped, wait_cause)
 from uml import Guest
 from wait import wait_for
@@ -112,6 +114,8 @@ def test_algorithms(lab, build_dir, newer_bird, ao_preload, opener):
         assert {len(s.ao[2]) for s in mine} == {16 if algorithm.endswith("128") else 12}
         syns = {s.src for s in mine if s.flags & (SYN | ACK) == SYN}
         assert syns == {ours if opener == "gatehouse" else theirs}
+    seen(end(frr), end(guests[0], KERNEL), opened="FRR" if opener == "gatehouse" else "the kernel's BIRD",
+         algorithms=", ".join(KERNEL_NAMES), options="covered and not")
 
 
 class Rollover:
@@ -184,6 +188,8 @@ def test_rollover_from_gatehouse_by_lifetime(lab, build_dir, newer_bird):
     # its BIRD is told, so that we send with the old one until its lifetime ends.
     roll.wait_keys((2, 2), (9, 3))
     roll.assert_unnoticed({3, 4}, {8, 9})
+    seen(end(roll.frr), end(roll.bird, KERNEL), algorithms="hmac-sha-1-96, aes-128-cmac-96",
+         also="rollover by Gatehouse's lifetimes under route churn: nothing refused at either end")
 
 
 def test_rollover_from_the_kernel(lab, build_dir, newer_bird):
@@ -205,6 +211,8 @@ def test_rollover_from_the_kernel(lab, build_dir, newer_bird):
     roll.gatehouse.reload()
     roll.wait_keys((2, 2), (9, 4))
     roll.assert_unnoticed({3, 4}, {8, 9})
+    seen(end(roll.frr), end(roll.bird, KERNEL), algorithms="hmac-sha-1-96, hmac-sha-256-96",
+         also="rollover by BIRD's preferred and deprecated keys: nothing refused at either end")
 
 
 def test_wrong_key_is_refused_at_both_ends(lab, build_dir, newer_bird):
@@ -233,7 +241,7 @@ def test_wrong_key_is_refused_at_both_ends(lab, build_dir, newer_bird):
 
 
 def test_icmp_hard_errors_are_ignored(lab, build_dir, newer_bird):
-    """RFC 5925 7.8: port unreachable for a live connection resets an unprotected one, not this."""
+    """RFC 5925 7.8: port unreachable about a live connection is counted; the stack never sees it."""
     keys = [Key(1, "first", 3, 8)]
     gatehouse = Gatehouse(lab.host, build_dir, config(keys, {"v4": GUEST4, "v6": GUEST6})).start()
     bird = Bird(lab.host, 65001, [Peer(GUEST4, 65002), Peer(GUEST6, 65002)]).start()
@@ -244,11 +252,21 @@ def test_icmp_hard_errors_are_ignored(lab, build_dir, newer_bird):
     bird.wait_established(GUEST6)
     for name in ("v4", "v6"):
         gatehouse.wait_up(name)
+    before = unreachables_seen(lab.host)
     forge_unreachable(lab, gatehouse)
     for name in ("v4", "v6"):
         wait_for(lambda: gatehouse.counters(name)["icmp-ignored"] > 0, 10, "the error is counted")
+    assert unreachables_seen(lab.host) == before
     assert bird.established(GUEST4) and bird.established(GUEST6)
     assert bird.flaps(GUEST4) == bird.flaps(GUEST6) == 0
+
+
+def unreachables_seen(host):
+    """How many the host's stack has been given, IPv4 and IPv6."""
+    text = host.run(["cat", "/proc/net/snmp", "/proc/net/snmp6"]).stdout
+    names, values = (line.split() for line in text.splitlines() if line.startswith("Icmp:"))
+    six = re.search(r"^Icmp6InDestUnreachs\s+(\d+)", text, re.MULTILINE)
+    return int(dict(zip(names, values))["InDestUnreachs"]), int(six[1])
 
 
 def forge_unreachable(lab, gatehouse):
@@ -289,6 +307,7 @@ def test_gatehouse_inside_the_lab_kernel(lab, build_dir):
     bird.birdc("disable static4")
     wait_for(lambda: "198.51.100.0/24" not in frr.routes(), 30, "the withdrawal arrives")
     assert frr.flaps(GUEST4) == 0
+    seen(end(frr), end(bird), also="nftables' queue; kill -9 of the engine there")
 
 
 def test_vrf_against_the_kernels_own(lab, build_dir, newer_bird):
@@ -324,3 +343,35 @@ def test_vrf_against_the_kernels_own(lab, build_dir, newer_bird):
     counters = peer.counters()
     assert counters["TCPAOGood"] > 10
     assert all(counters[name] == 0 for name in FAILURES)
+    seen(end(ours), end(theirs, KERNEL), also="inside a VRF")
+
+
+def test_vrf_against_gatehouse_outside(lab, build_dir, newer_bird):
+    """The guest's own interface is in the VRF; the peer is Gatehouse with FRR on the host."""
+    lab.guest.run(["ip", "link", "add", "red", "type", "vrf", "table", "10"])
+    lab.guest.run(["ip", "link", "set", "red", "up"])
+    lab.guest.run(["ip", "link", "set", "vec0", "master", "red"])
+    lab.guest.add_address("vec0", f"{GUEST6}/64")  # the kernel forgets IPv6 addresses there
+    keys = [Key(1, "in the red", 3, 8, "hmac-sha-256-128")]
+    outside = Gatehouse(lab.host, build_dir, config(keys, {"v4": GUEST4, "v6": GUEST6})).start()
+    inside = Gatehouse(lab.guest, build_dir, config(swapped(keys), {"v4": HOST4, "v6": HOST6},
+                                                    vrf="red")).start()
+    capture = Capture(lab.host, "tap0", "tcp port 179")
+    frr = Frr(lab.host, 65001, [Peer(GUEST4, 65002), Peer(GUEST6, 65002)], ROUTES).start()
+    bird = Bird(lab.guest, 65002, [Peer(HOST4, 65001, local=GUEST4, vrf="red"),
+                                   Peer(HOST6, 65001, local=GUEST6, vrf="red")],
+                programs=newer_bird).start()
+    frr.wait_established(GUEST4)
+    frr.wait_established(GUEST6)
+    bird.wait_routes(ROUTES)
+    for name in ("v4", "v6"):
+        inside.wait_up(name)
+        assert inside.session(name)["vrf"] == "red" and inside.connection(name)["protected"]
+    assert_verified(outside, capture)
+    seen(end(frr), end(bird), algorithms="hmac-sha-256-128", also="inside a VRF at the other end")
+    # This kernel aborts no socket on demand (CONFIG_INET_DIAG_DESTROY): the reset comes with the
+    # peer's next segment.
+    inside.gatectl("reset-session", "v4")
+    frr.vtysh(f"clear bgp {GUEST4} soft out")
+    wait_for(lambda: frr.flaps(GUEST4) == 1, 10, "the session is reset")
+    frr.wait_established(GUEST4)

@@ -5,6 +5,7 @@ import pytest
 from capture import ACK, SYN, Capture
 from daemons import Bird, Exabgp, Frr, Gobgp, Openbgpd, Peer
 from gatehouse import Gatehouse
+from interop import end, seen
 from scenario import (A4, A6, B4, B6, KEY, ROUTES_A, ROUTES_B, assert_signed, assert_verified,
                       both_ends, config, peers_of_a, peers_of_b, swapped, wait_both_up, wait_cause)
 from wait import wait_for
@@ -30,6 +31,7 @@ def test_daemons(net, build_dir, left, right):
             assert connection["authentication"]["algorithm"] == "hmac-sha-1-96"
     assert_verified(ends[0], capture)
     assert one.flaps(B4) == 0 and two.flaps(A6) == 0
+    seen(end(one), end(two))
 
 
 @pytest.mark.parametrize("opener", ["a", "b"])
@@ -52,6 +54,8 @@ def test_one_side_opens(net, build_dir, opener):
     segments = assert_verified(one, capture)
     openers = {s.src for s in segments if s.flags & (SYN | ACK) == SYN}
     assert openers == ({A4, A6} if opener == "a" else {B4, B6})
+    seen(end(frr), end(bird), opened="FRR" if opener == "a" else "BIRD",
+         also="`direction` = active and passive")
 
 
 @pytest.mark.parametrize("daemon", [Frr, Bird, Gobgp], ids=lambda c: c.kind)
@@ -77,6 +81,8 @@ def test_dynamic_neighbours(net, build_dir, daemon):
     assert peers == set(addresses)
     assert one.explain(addresses[2])["verdict"] == "up"
     assert_verified(one, capture)
+    seen(end(server), end(clients[0]), opened="BIRD", versions="4",
+         also="one policy for a prefix of dynamic neighbours")
 
 
 def test_a_hundred_sessions(net, build_dir):
@@ -105,6 +111,7 @@ def test_a_hundred_sessions(net, build_dir):
         status = gatehouse.ask("show", "status")
         assert status["sessions"]["up"] == len(pairs)
         assert status["connections"]["unprotected"] == 0
+    seen(end(frr), end(bird), versions="4", also="100 sessions at once")
 
 
 def test_one_daemon_serves_named_namespaces(net, build_dir):
@@ -124,6 +131,7 @@ def test_one_daemon_serves_named_namespaces(net, build_dir):
         assert gatehouse.connection(name)["protected"]
     segments = capture.stop()
     assert_signed(segments)
+    seen(end(frr), end(bird), also="one gatehoused for both named namespaces")
 
 
 # ---- Sessions that were there before, and modes that let others in ------------------------------

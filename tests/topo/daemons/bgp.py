@@ -3,6 +3,7 @@
 import dataclasses
 import ipaddress
 import os
+import re
 
 from wait import wait_for
 
@@ -34,6 +35,7 @@ class BgpDaemon:
     """Subclasses write the configuration, start the program and ask it."""
 
     kind = None
+    title = None  # as its authors write it
     user = None  # whom the program runs as, where it insists
 
     def __init__(self, host, asn, peers, announce=(), router_id=None, listen=(), name=None,
@@ -48,6 +50,15 @@ class BgpDaemon:
         self.dir = host.directory(name or self.kind, self.user)
         self.log = os.path.join(self.dir, "log")
         self.process = None
+
+    def version(self):
+        """Name and version, as in "BIRD 2.0.12"."""
+        done = self.host.run(self.version_command(), check=False)
+        number = re.search(r"\d+\.\d[\d.]*", done.stdout + done.stderr)
+        return f"{self.title} {number[0]}"
+
+    def version_command(self):
+        raise NotImplementedError
 
     def path(self, name):
         return os.path.join(self.dir, name)

@@ -35,6 +35,7 @@ class Bird(BgpDaemon):
     """
 
     kind = "bird"
+    title = "BIRD"
 
     def __init__(self, *positional, programs="/usr/sbin", env=None, **named):
         super().__init__(*positional, **named)
@@ -71,6 +72,9 @@ class Bird(BgpDaemon):
         if peer.dynamic:
             lines.append("dynamic name \"dyn\";")
         return lines
+
+    def version_command(self):
+        return [os.path.join(self.programs, "bird"), "--version"]
 
     def configuration(self):
         lines = [f"log \"{self.log}\" all;", f"router id {self.router_id};",

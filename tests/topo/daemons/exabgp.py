@@ -7,6 +7,10 @@ from .bgp import BgpDaemon
 
 class Exabgp(BgpDaemon):
     kind = "exabgp"
+    title = "ExaBGP"
+
+    def version_command(self):
+        return ["/usr/sbin/exabgp", "--version"]
 
     def configuration(self):
         lines = [f"process events {{ run {self.path('helper')}; encoder json; }}"]

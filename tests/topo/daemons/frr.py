@@ -7,7 +7,11 @@ from .bgp import BgpDaemon
 
 class Frr(BgpDaemon):
     kind = "frr"
+    title = "FRR"
     user = "frr"
+
+    def version_command(self):
+        return ["/usr/lib/frr/bgpd", "--version"]
 
     def configuration(self):
         lines = [f"hostname {self.host.name}", "log timestamp precision 3",

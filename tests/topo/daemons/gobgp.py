@@ -7,6 +7,10 @@ from .bgp import BgpDaemon
 
 class Gobgp(BgpDaemon):
     kind = "gobgp"
+    title = "GoBGP"
+
+    def version_command(self):
+        return ["gobgpd", "--version"]
 
     def configuration(self):
         lines = ["[global.config]", f"  as = {self.asn}", f"  router-id = \"{self.router_id}\""]

@@ -9,6 +9,10 @@ from .bgp import BgpDaemon
 
 class Openbgpd(BgpDaemon):
     kind = "openbgpd"
+    title = "OpenBGPD"
+
+    def version_command(self):
+        return ["/usr/sbin/bgpd", "-V"]
 
     def configuration(self):
         lines = [f"AS {self.asn}", f"router-id {self.router_id}", "fib-update no",
