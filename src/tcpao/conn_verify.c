@@ -111,6 +111,13 @@ static enum tcpao_result verify_answer(const struct tcpao_conn_state *st,
     return check_mac_once(mkt, s, f->seq, st->local_isn, seen);
 }
 
+/* The local stack answered the SYN-ACK that it took: another one is late (a peer with SYN cookies
+ * answers each copy of a SYN with another ISN) or replayed. */
+static bool is_settled(const struct tcpao_conn_state *st)
+{
+    return st->remote_isn_known && st->snd.highest != st->local_isn;
+}
+
 static void learn_syn_ack(struct tcpao_conn_state *st, uint32_t isn)
 {
     if (st->remote_isn_known && st->remote_isn == isn)
@@ -183,8 +190,11 @@ enum tcpao_result tcpao_conn_verify(struct tcpao_conn *c, int64_t now, const uin
         return TCPAO_KEY_NOT_VALID;
     if (is_syn_ack(&f)) {
         result = verify_answer(&next, mkt, &f, &s, seen);
+        if (result == TCPAO_OK && is_settled(&next) && next.remote_isn != f.seq)
+            result = TCPAO_OLD_SEQUENCE;
         if (result == TCPAO_OK)
             learn_syn_ack(&next, f.seq);
+        newest = next.rcv.highest == f.seq;
     } else if ((f.flags & TCP_FLAG_RST) && (f.flags & TCP_FLAG_ACK) && !next.remote_isn_known) {
         result = verify_answer(&next, mkt, &f, &s, seen);
     } else {

@@ -121,13 +121,35 @@ static struct ao_session *session_by_name(struct ao_session *list, size_t count,
     return NULL;
 }
 
-static uint16_t zone_of_id(const struct ao_engine *e, uint64_t id, uint16_t otherwise)
+static const struct ao_session *session_in_zone(const struct ao_engine *e, uint64_t id)
 {
     for (size_t i = 0; i < e->session_count; i++) {
         if (e->sessions[i].zone_id == id)
-            return e->sessions[i].policy.zone;
+            return &e->sessions[i];
     }
-    return otherwise;
+    return NULL;
+}
+
+/* What a laxer policy let in does not outlive it: neither a connection without the option, nor an
+ * old chain whose keys accept wrong MACs. */
+static bool outlived(const struct ao_connection *c, const struct ao_session *s)
+{
+    if (c->without_ao)
+        return s->policy.mode != AO_ALLOW_WITHOUT;
+    return c->session->policy.mode == AO_ACCEPT_MISMATCH && s->policy.mode != AO_ACCEPT_MISMATCH &&
+           strcmp(c->chain_name, s->policy.chain_name) != 0;
+}
+
+/* A SYN that waits for its answer was verified by the session's chain. */
+static void take_chain(struct ao_connection *c, struct tcpao_chain *chain)
+{
+    if (c->pending != NULL)
+        tcpao_conn_set_chain(c->pending, chain);
+    if (c->chain == chain)
+        return;
+    tcpao_conn_set_chain(c->conn, chain);
+    tcpao_chain_put(c->chain);
+    c->chain = tcpao_chain_get(chain);
 }
 
 /* Gives each connection its new session; those that none covers any more are forgotten. A
@@ -142,17 +164,18 @@ static void rebind_connections(struct ao_engine *e, struct gh_now now)
 
             next = c->next;
             s = ao_session_find(e, c->zone, &c->local, &c->remote);
-            if (s == NULL) {
+            if (s == NULL || outlived(c, s)) {
                 ao_table_remove(e, c);
                 continue;
             }
             c->session->connections--;
             s->connections++;
             c->session = s;
-            if (strcmp(c->chain_name, s->policy.chain_name) == 0 && c->chain != s->policy.chain) {
-                tcpao_conn_set_chain(c->conn, s->policy.chain);
-                tcpao_chain_put(c->chain);
-                c->chain = tcpao_chain_get(s->policy.chain);
+            if (strcmp(c->chain_name, s->policy.chain_name) == 0) {
+                take_chain(c, s->policy.chain);
+            } else {
+                tcpao_conn_free(c->pending);
+                c->pending = NULL;
             }
             tcpao_conn_tick(c->conn, now.wall);
             ao_note_keys(e, now, c);
@@ -161,12 +184,20 @@ static void rebind_connections(struct ao_engine *e, struct gh_now now)
     }
 }
 
-/* Zones may be numbered anew by a reload; their names tell which is which. */
+/* Zones may be numbered anew by a reload; their names tell which is which. The connections of a
+ * zone that went are forgotten first: another zone may have its number now. */
 static void renumber_zones(struct ao_engine *e)
 {
     for (size_t i = 0; i <= e->bucket_mask; i++) {
+        for (struct ao_connection *next, *c = e->buckets[i]; c != NULL; c = next) {
+            next = c->next;
+            if (session_in_zone(e, c->session->zone_id) == NULL)
+                ao_table_remove(e, c);
+        }
+    }
+    for (size_t i = 0; i <= e->bucket_mask; i++) {
         for (struct ao_connection *c = e->buckets[i]; c != NULL; c = c->next)
-            c->zone = zone_of_id(e, c->session->zone_id, c->zone);
+            c->zone = session_in_zone(e, c->session->zone_id)->policy.zone;
     }
     ao_table_rehash(e);
 }
@@ -317,7 +348,12 @@ static void tcp_packet(struct ao_transit *t)
                      ? t->connection->session
                      : ao_session_find(t->engine, t->packet->zone, &t->local, &t->remote);
     if (t->session == NULL) {
-        t->result->verdict = AO_PASS; /* the rules were wider than the policies */
+        /* The rules were wider than the policies. Or they are older and number the queues in
+         * another way: then the segment belongs to a session that cannot be told for sure. */
+        if (ao_session_elsewhere(t->engine, &t->local, &t->remote))
+            ao_refuse(t, AO_COUNT_NO_CONNECTION);
+        else
+            t->result->verdict = AO_PASS;
         return;
     }
     note_traffic(t);

@@ -17,10 +17,12 @@ enum ao_limits {
     AO_NAME = 257,
     AO_STORY = 160,
     AO_REFUSAL_EVENT_MS = 10 * 1000, /* one event per session and reason in this time */
+    AO_TOLD_BURST = 64,              /* such events at once, of all sessions together */
+    AO_TOLD_MS = 100,                /* and then one in this time: each may need a diagnosis */
     AO_HALF_OPEN_MS = 130 * 1000,    /* Linux gives up a SYN after 127 s */
     AO_CLOSING_MS = 300 * 1000,      /* FIN seen, then silence */
     AO_CLOSED_MS = 120 * 1000,       /* TIME-WAIT and late segments */
-    AO_IDLE_MS = 24 * 3600 * 1000,   /* established but silent: the stack forgot it long ago */
+    AO_IDLE_MS = 24 * 3600 * 1000,   /* established but silent: gives way when the table is full */
     AO_SWEEP_MS = 10 * 1000,         /* how often old connections are looked for */
     AO_ORPHANS = 64                  /* connections older than the engine, remembered for reset */
 };
@@ -110,7 +112,8 @@ struct ao_engine {
     size_t watch_count;
     int64_t next_change; /* wall time at which a key of some chain moves */
     uint64_t next_sweep_ms;
-    bool restored; /* the memory was read */
+    bool restored;    /* the memory was read */
+    uint64_t told_ms; /* the refusals told so far are paid for until then, at AO_TOLD_MS each */
     uint64_t counters[AO_COUNTERS];
 };
 
@@ -135,6 +138,9 @@ bool ao_sessions_index(struct ao_engine *e);
 struct ao_session *ao_session_find(const struct ao_engine *e, uint16_t zone,
                                    const struct tcpao_endpoint *local,
                                    const struct tcpao_endpoint *remote);
+/* Does a session of any zone cover it? */
+bool ao_session_elsewhere(const struct ao_engine *e, const struct tcpao_endpoint *local,
+                          const struct tcpao_endpoint *remote);
 uint64_t ao_hash(const void *data, size_t len, uint64_t start);
 uint64_t ao_zone_id(const char *name);
 

@@ -90,12 +90,19 @@ void ao_icmp(struct ao_transit *t)
 {
     struct ao_connection *c;
     struct gh_icmp_error error;
+    enum gh_ip_result r =
+        gh_icmp_embedded(t->ip.version, t->packet->data + t->ip.header_len, t->ip.l4_len, &error);
 
     t->result->verdict = AO_PASS;
-    if (t->packet->way != AO_IN ||
-        gh_icmp_embedded(t->ip.version, t->packet->data + t->ip.header_len, t->ip.l4_len, &error) !=
-            GH_IP_OK ||
-        error.protocol != GH_IP_TCP || (!is_hard_error(t, &error) && !is_too_big(t, &error)))
+    if (t->packet->way != AO_IN || r == GH_IP_NOT_ERROR ||
+        (!is_hard_error(t, &error) && !is_too_big(t, &error)))
+        return;
+    /* A stack looks less closely at what is quoted: what hides its ports from us does not pass. */
+    if (r != GH_IP_OK || (error.protocol == GH_IP_TCP && error.src_port == 0)) {
+        ao_refuse(t, AO_COUNT_NOT_TCP);
+        return;
+    }
+    if (error.protocol != GH_IP_TCP)
         return;
     t->local = endpoint_of(&error.src, error.src_port);
     t->remote = endpoint_of(&error.dst, error.dst_port);

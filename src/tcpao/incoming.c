@@ -209,10 +209,14 @@ static void receive_unknown(struct ao_transit *t)
 static bool downgraded_by_peer(struct ao_transit *t)
 {
     struct ao_connection *c = t->connection;
+    struct tcpao_conn_state state;
 
     if (t->option.ao || t->option.md5 || t->session->policy.mode != AO_ALLOW_WITHOUT ||
         c->state != AO_STATE_SYN_SENT || !is(t, GH_TCP_SYN | GH_TCP_ACK))
         return false;
+    tcpao_conn_export(c->conn, &state);
+    if (!state.local_isn_known || t->tcp.ack - 1 != state.local_isn)
+        return false; /* no answer, but a guess */
     c->without_ao = true;
     ao_tell(t->engine, t->now, AO_EVENT_DOWNGRADE, t->session, c,
             "the peer answered without TCP-AO: this connection is not protected");
@@ -236,6 +240,12 @@ static void receive_protected(struct ao_transit *t)
     struct tcpao_seen seen = {.key_known = false};
     enum tcpao_result r;
 
+    /* Whatever comes will do: it is when nothing verifies any more that a reset is wanted. */
+    if (t->connection->reset_wanted && !(t->tcp.flags & GH_TCP_SYN)) {
+        t->connection->reset_wanted = false;
+        inject_reset(t, t->connection->last_ack_out);
+        return;
+    }
     if (!t->option.ao) {
         ao_refuse(t, t->option.md5 ? TCPAO_MD5_CLASH : TCPAO_MISSING_AO);
         return;
@@ -247,12 +257,7 @@ static void receive_protected(struct ao_transit *t)
         return;
     }
     note_received(t, &seen);
-    if (t->connection->reset_wanted && !(t->tcp.flags & GH_TCP_SYN)) {
-        t->connection->reset_wanted = false;
-        inject_reset(t, t->connection->last_ack_out);
-    } else {
-        deliver(t);
-    }
+    deliver(t);
 }
 
 static void follow_state(struct ao_transit *t)

@@ -157,6 +157,22 @@ static void remember_refusal(const struct ao_transit *t, struct ao_refusal *r)
     r->tcp_flags = t->tcp.flags;
 }
 
+/* Refusals are for everyone to cause, on as many sessions as there are: neither diagnoses nor the
+ * log may take more than their share. */
+static bool may_tell(struct ao_engine *e, const struct ao_session *s, unsigned counter,
+                     uint64_t now_ms)
+{
+    if (s->refusal_event_ms[counter] != 0 &&
+        now_ms - s->refusal_event_ms[counter] < AO_REFUSAL_EVENT_MS)
+        return false;
+    if (e->told_ms < now_ms)
+        e->told_ms = now_ms;
+    if (e->told_ms - now_ms >= (uint64_t)AO_TOLD_BURST * AO_TOLD_MS)
+        return false;
+    e->told_ms += AO_TOLD_MS;
+    return true;
+}
+
 void ao_refuse(struct ao_transit *t, unsigned counter)
 {
     struct ao_engine *e = t->engine;
@@ -178,8 +194,7 @@ void ao_refuse(struct ao_transit *t, unsigned counter)
         return;
     r = &s->refusals[counter];
     remember_refusal(t, r);
-    if (s->refusal_event_ms[counter] != 0 &&
-        t->now.mono_ms - s->refusal_event_ms[counter] < AO_REFUSAL_EVENT_MS) {
+    if (!may_tell(e, s, counter, t->now.mono_ms)) {
         s->refusal_held[counter]++;
         return;
     }

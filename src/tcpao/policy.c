@@ -91,11 +91,16 @@ static unsigned local_bits(const struct ao_session *s)
     return s->policy.local.addr.len == 0 ? 0 : s->policy.local.bits + 1u;
 }
 
-/* The longer peer prefix wins, then the longer local prefix, then the earlier in the list. */
+/* The longer peer prefix wins, then the longer local prefix, then the earlier in the list. But
+ * where two sessions know the connection by one end's port each, the one that requires the option
+ * wins: a peer that chooses its own port must not choose the laxer policy. */
 static struct ao_session *better(struct ao_session *a, struct ao_session *b)
 {
     if (a == NULL)
         return b;
+    if (a->policy.port != b->policy.port &&
+        (a->policy.mode == AO_REQUIRED) != (b->policy.mode == AO_REQUIRED))
+        return a->policy.mode == AO_REQUIRED ? a : b;
     if (a->policy.peer.bits != b->policy.peer.bits)
         return b->policy.peer.bits > a->policy.peer.bits ? b : a;
     if (local_bits(a) != local_bits(b))
@@ -117,15 +122,30 @@ struct ao_session *ao_session_find(const struct ao_engine *e, uint16_t zone,
         if (covers(s, zone, &l, &r, local->port, remote->port))
             found = better(found, s);
     }
-    if (found != NULL)
+    if (found != NULL && found->policy.mode == AO_REQUIRED)
         return found;
     for (size_t i = 0; i < e->prefix_count; i++) {
         struct ao_session *s = e->prefixes[i];
 
-        if (found != NULL && s->policy.peer.bits < found->policy.peer.bits)
+        if (found != NULL && found->policy.mode == AO_REQUIRED &&
+            s->policy.peer.bits < found->policy.peer.bits)
             break;
         if (covers(s, zone, &l, &r, local->port, remote->port))
             found = better(found, s);
     }
     return found;
+}
+
+bool ao_session_elsewhere(const struct ao_engine *e, const struct tcpao_endpoint *local,
+                          const struct tcpao_endpoint *remote)
+{
+    struct gh_addr l = address_of(local), r = address_of(remote);
+
+    for (size_t i = 0; i < e->session_count; i++) {
+        const struct ao_session *s = &e->sessions[i];
+
+        if (covers(s, s->policy.zone, &l, &r, local->port, remote->port))
+            return true;
+    }
+    return false;
 }

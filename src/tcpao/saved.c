@@ -8,7 +8,6 @@
 #include "tcpao/engine_priv.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { SAVED_MAGIC = 0x47484131, SAVED_LAYOUT = 1, SAVED_FREE = 2 };
@@ -133,6 +132,7 @@ static void restore_one(struct ao_engine *e, struct gh_now now, const struct sav
         }
     }
     if (s == NULL || ao_zone_id(s->policy.chain_name) != r->chain_id ||
+        (r->without_ao && s->policy.mode != AO_ALLOW_WITHOUT) ||
         ao_table_find(e, s->policy.zone, &r->local, &r->remote) != NULL)
         return;
     c = ao_table_add(e, now, s, &r->local, &r->remote);
@@ -157,27 +157,25 @@ static void restore_one(struct ao_engine *e, struct gh_now now, const struct sav
             "taken over from an earlier instance in state %s", ao_state_name(c->state));
 }
 
+/* Each record goes back into the slot that it comes from, so that a process killed in the middle of
+ * this leaves all of them to the next one. */
 void ao_saved_restore(struct ao_engine *e, struct gh_now now)
 {
-    uint32_t slots = e->settings.max_connections;
-    struct saved_record *found;
-    size_t count = 0;
-
     if (e->settings.memory == NULL)
         return;
-    found = calloc(slots, sizeof(*found));
-    if (found == NULL)
-        return;
-    /* Slots are numbered anew: first copy all out, then free all, then put back. */
-    for (uint32_t i = 0; i < slots; i++) {
+    for (uint32_t i = 0; i < e->settings.max_connections; i++) {
         struct saved_slot *slot = slot_of(e, i);
         uint32_t good = atomic_load_explicit(&slot->good, memory_order_acquire);
 
+        e->free_slots[0] = i; /* what ao_table_add() takes */
+        e->free_slot_count = 1;
         if (good <= 1 && record_sane(&slot->copy[good]))
-            found[count++] = slot->copy[good];
-        atomic_store(&slot->good, SAVED_FREE);
+            restore_one(e, now, &slot->copy[good]);
+        if (e->free_slot_count > 0)
+            ao_saved_erase(e, i);
     }
-    for (size_t i = 0; i < count; i++)
-        restore_one(e, now, &found[i]);
-    free(found);
+    e->free_slot_count = 0;
+    for (uint32_t i = e->settings.max_connections; i-- > 0;)
+        if (atomic_load(&slot_of(e, i)->good) == SAVED_FREE)
+            e->free_slots[e->free_slot_count++] = i;
 }

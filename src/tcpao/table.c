@@ -43,6 +43,7 @@ static void link_connection(struct ao_engine *e, struct ao_connection *c)
     e->buckets[at] = c;
 }
 
+/* An established connection may be silent for ever: the stack alone knows whether it lives. */
 static uint64_t patience_ms(const struct ao_connection *c)
 {
     switch (c->state) {
@@ -56,18 +57,25 @@ static uint64_t patience_ms(const struct ao_connection *c)
     case AO_STATE_ESTABLISHED:
         break;
     }
-    return AO_IDLE_MS;
+    return UINT64_MAX;
 }
 
-/* Makes room: the connection that has been silent longest among those that are not established. */
-static bool evict_one(struct ao_engine *e)
+static bool may_give_way(const struct ao_connection *c, struct gh_now now)
+{
+    if (c->state == AO_STATE_ESTABLISHED)
+        return now.mono_ms - c->last_ms >= AO_IDLE_MS;
+    return c->state != AO_STATE_CLOSING;
+}
+
+/* Makes room: the connection that has been silent longest among those that are not established, or
+ * established and silent for a day. */
+static bool evict_one(struct ao_engine *e, struct gh_now now)
 {
     struct ao_connection *victim = NULL;
 
     for (size_t i = 0; i <= e->bucket_mask; i++) {
         for (struct ao_connection *c = e->buckets[i]; c != NULL; c = c->next) {
-            if (c->state != AO_STATE_ESTABLISHED && c->state != AO_STATE_CLOSING &&
-                (victim == NULL || c->last_ms < victim->last_ms))
+            if (may_give_way(c, now) && (victim == NULL || c->last_ms < victim->last_ms))
                 victim = c;
         }
     }
@@ -83,7 +91,7 @@ struct ao_connection *ao_table_add(struct ao_engine *e, struct gh_now now, struc
 {
     struct ao_connection *c;
 
-    if (e->free_slot_count == 0 && !evict_one(e))
+    if (e->free_slot_count == 0 && !evict_one(e, now))
         return NULL;
     c = calloc(1, sizeof(*c));
     if (c == NULL)
