@@ -78,7 +78,7 @@ def test_rollover_by_lifetime(net, build_dir, left):
                 for n, (start, end) in enumerate(times)]
     daemons = (left(a, 65001, peers_of_a()), Bird(b, 65002, peers_of_b(), [*MANY, "2001:db8:b::/48"]))
     capture = Capture(a)
-    first, second = keys(4), keys(4 + skew)
+    first, second = keys(6), keys(6 + skew)
     one = Gatehouse(a, build_dir, config(first, {"v4": B4, "v6": B6}, tolerance=10)).start()
     two = Gatehouse(b, build_dir, config(swapped(second), {"v4": A4, "v6": "fd77::1"},
                                          tolerance=10)).start()

@@ -111,7 +111,7 @@ def test_md5_of_the_local_daemon_is_a_clash(net, build_dir):
 def test_the_last_key_ends(net, build_dir):
     """Expiry fails closed: warned before, the session ends, and nothing leaves unsigned."""
     a, b = net.two_routers()
-    keys = [dataclasses.replace(KEY, options=lifetime(-600, 6))]
+    keys = [dataclasses.replace(KEY, options=lifetime(-600, 8))]
     one = Gatehouse(a, build_dir, config(keys, {"v4": B4}, tolerance=0)).start()
     two = Gatehouse(b, build_dir, config(swapped(keys), {"v4": A4}, tolerance=0)).start()
     frr = Frr(a, 65001, [Peer(B4, 65002)], hold_time=3).start()
