@@ -204,6 +204,20 @@ static void a_setup_cut_anywhere_is_refused(void **state)
     gh_setup_clear(&a);
 }
 
+/* A MAC longer than the algorithm makes would be read beyond its end. */
+static void a_setup_with_an_overlong_mac_is_refused(void **state)
+{
+    struct gh_setup a = make_setup(), b;
+    size_t len;
+    uint8_t *data;
+
+    a.config->chains[0].keys[0].mkt.mac_len = 21; /* SHA-1 has 20 */
+    data = gh_setup_encode(&a, &len);
+    assert_false(gh_setup_decode(data, len, &b));
+    free(data);
+    gh_setup_clear(&a);
+}
+
 /* Any octet may be wrong: it is refused or yields a value that can be freed. The sanitizers see. */
 static void a_setup_with_any_octet_changed(void **state)
 {
@@ -284,6 +298,7 @@ int main(void)
         cmocka_unit_test(headers_keep_the_same_rules),
         cmocka_unit_test(a_setup_survives_the_passage),
         cmocka_unit_test(a_setup_cut_anywhere_is_refused),
+        cmocka_unit_test(a_setup_with_an_overlong_mac_is_refused),
         cmocka_unit_test(a_setup_with_any_octet_changed),
         cmocka_unit_test(mtus),
         cmocka_unit_test(state_outlives_its_mapping),

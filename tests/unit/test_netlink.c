@@ -124,6 +124,31 @@ static void a_verdict(void **state)
     assert_true(gh_rd_done(&r));
 }
 
+/* A full queue drops. */
+static void queue_parameters(void **state)
+{
+    uint8_t mem[128];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    struct gh_rd r;
+    struct gh_nl_message m;
+    struct gh_nl_attr a;
+    uint32_t mask = 0, flags = UINT32_MAX;
+
+    gh_nfq_put_parameters(&w, 17900, 1024);
+    assert_true(gh_wr_ok(&w));
+    r = gh_rd_make(mem, w.len);
+    assert_true(gh_nl_next(&r, &m));
+    gh_rd_skip(&m.body, 4); /* struct nfgenmsg */
+    while (gh_nl_next_attr(&m.body, &a)) {
+        if (a.type == NFQA_CFG_MASK)
+            mask = gh_rd_u32(&a.body);
+        else if (a.type == NFQA_CFG_FLAGS)
+            flags = gh_rd_u32(&a.body);
+    }
+    assert_true((mask & NFQA_CFG_F_FAIL_OPEN) != 0);
+    assert_true((flags & NFQA_CFG_F_FAIL_OPEN) == 0);
+}
+
 struct seen {
     unsigned count;
     uint32_t ifindex, mtu;
@@ -204,10 +229,10 @@ static void removed_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_packet),      cmocka_unit_test(a_cut_packet_is_told),
-        cmocka_unit_test(cut_anywhere),  cmocka_unit_test(attribute_beyond_the_message),
-        cmocka_unit_test(a_verdict),     cmocka_unit_test(interfaces),
-        cmocka_unit_test(removed_rules),
+        cmocka_unit_test(a_packet),     cmocka_unit_test(a_cut_packet_is_told),
+        cmocka_unit_test(cut_anywhere), cmocka_unit_test(attribute_beyond_the_message),
+        cmocka_unit_test(a_verdict),    cmocka_unit_test(queue_parameters),
+        cmocka_unit_test(interfaces),   cmocka_unit_test(removed_rules),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
