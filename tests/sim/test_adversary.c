@@ -239,12 +239,16 @@ static size_t connections_of(struct side *s)
 static void each_zone_has_its_own_policies(void **state)
 {
     const struct bare syn = {.src_port = 4000, .dst_port = 179, .flags = GH_TCP_SYN, .seq = 1};
-    struct world *w = world_new(7, false);
+    static const char *const peers[] = {"192.0.2.2", "192.0.2.0/24"};
 
-    protect_two(&w->side[0], "192.0.2.2", 1, 179, "192.0.2.2");
-    assert_int_equal(verdict_on(&w->side[0], 0, syn), AO_DROP);
-    assert_int_equal(verdict_on(&w->side[0], 1, syn), AO_PASS);
-    world_free(w);
+    for (size_t i = 0; i < 2; i++) {
+        struct world *w = world_new(7, false);
+
+        protect_two(&w->side[0], peers[i], 1, 179, peers[i]);
+        assert_int_equal(verdict_on(&w->side[0], 0, syn), AO_DROP);
+        assert_int_equal(verdict_on(&w->side[0], 1, syn), AO_PASS);
+        world_free(w);
+    }
 }
 
 /* A reload puts another zone first: the connection's own has another number from then on. */
