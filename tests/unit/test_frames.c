@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/channel.h"
 #include "daemon/frame.h"
 #include "daemon/mtus.h"
 #include "daemon/setup.h"
@@ -86,6 +88,50 @@ static void headers_keep_the_same_rules(void **state)
     assert_false(gh_frame_header(GH_MESSAGE_PING, 1, header));
     assert_false(gh_frame_header(GH_MESSAGE_LINK, 9, header));
     assert_false(gh_frame_header(GH_MESSAGE_COUNT, 0, header));
+}
+
+struct heard {
+    unsigned messages;
+    char why[100];
+};
+
+static bool on_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    ((struct heard *)ctx)->messages++;
+    return true;
+}
+
+static void on_broken(void *ctx, const char *why)
+{
+    snprintf(((struct heard *)ctx)->why, sizeof(((struct heard *)ctx)->why), "%s", why);
+}
+
+/* What a process that is not trusted any more may send: it is not listened to. */
+static void a_message_without_its_descriptor_breaks_the_channel(void **state)
+{
+    static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
+    struct heard heard = {.messages = 0};
+    struct gh_channel *c;
+    uint8_t mem[256];
+    size_t len = frame_bytes(mem, GH_MESSAGE_PING, 0, 0, 0);
+    uv_loop_t loop;
+    int pair[2];
+
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    c = gh_channel_new(&loop, pair[0], GH_TO_AO, &ops, &heard);
+    assert_non_null(c);
+    len += frame_bytes(mem + len, GH_MESSAGE_QUEUE, 0, 4, 4);
+    len += frame_bytes(mem + len, GH_MESSAGE_PING, 0, 0, 0);
+    assert_int_equal(write(pair[1], mem, len), len);
+    uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(heard.messages, 1);
+    assert_string_equal(heard.why, "QUEUE without its descriptor");
+    assert_false(gh_channel_send(c, GH_MESSAGE_PONG, NULL, 0, -1));
+    gh_channel_close(c);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    close(pair[1]);
 }
 
 /* ---- The setup ------------------------------------------------------------------------------ */
@@ -204,6 +250,20 @@ static void a_setup_cut_anywhere_is_refused(void **state)
     gh_setup_clear(&a);
 }
 
+/* A MAC longer than the algorithm makes would be read beyond its end. */
+static void a_setup_with_an_overlong_mac_is_refused(void **state)
+{
+    struct gh_setup a = make_setup(), b;
+    size_t len;
+    uint8_t *data;
+
+    a.config->chains[0].keys[0].mkt.mac_len = 21; /* SHA-1 has 20 */
+    data = gh_setup_encode(&a, &len);
+    assert_false(gh_setup_decode(data, len, &b));
+    free(data);
+    gh_setup_clear(&a);
+}
+
 /* Any octet may be wrong: it is refused or yields a value that can be freed. The sanitizers see. */
 static void a_setup_with_any_octet_changed(void **state)
 {
@@ -282,8 +342,10 @@ int main(void)
         cmocka_unit_test(a_frame_in_pieces),
         cmocka_unit_test(bad_frames),
         cmocka_unit_test(headers_keep_the_same_rules),
+        cmocka_unit_test(a_message_without_its_descriptor_breaks_the_channel),
         cmocka_unit_test(a_setup_survives_the_passage),
         cmocka_unit_test(a_setup_cut_anywhere_is_refused),
+        cmocka_unit_test(a_setup_with_an_overlong_mac_is_refused),
         cmocka_unit_test(a_setup_with_any_octet_changed),
         cmocka_unit_test(mtus),
         cmocka_unit_test(state_outlives_its_mapping),

@@ -7,8 +7,11 @@
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "platform/links.h"
+#include "platform/nfqueue.h"
 #include "platform/nfqueue_message.h"
 #include "platform/rules_watch.h"
 
@@ -124,6 +127,108 @@ static void a_verdict(void **state)
     assert_true(gh_rd_done(&r));
 }
 
+/* A full queue drops. */
+static void queue_parameters(void **state)
+{
+    uint8_t mem[128];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    struct gh_rd r;
+    struct gh_nl_message m;
+    struct gh_nl_attr a;
+    uint32_t mask = 0, flags = UINT32_MAX;
+
+    gh_nfq_put_parameters(&w, 17900, 1024);
+    assert_true(gh_wr_ok(&w));
+    r = gh_rd_make(mem, w.len);
+    assert_true(gh_nl_next(&r, &m));
+    gh_rd_skip(&m.body, 4); /* struct nfgenmsg */
+    while (gh_nl_next_attr(&m.body, &a)) {
+        if (a.type == NFQA_CFG_MASK)
+            mask = gh_rd_u32(&a.body);
+        else if (a.type == NFQA_CFG_FLAGS)
+            flags = gh_rd_u32(&a.body);
+    }
+    assert_true((mask & NFQA_CFG_F_FAIL_OPEN) != 0);
+    assert_true((flags & NFQA_CFG_F_FAIL_OPEN) == 0);
+}
+
+static void decide(void *ctx, const struct gh_nfqueue_packet *packet, struct ao_result *result)
+{
+    assert_int_equal(packet->way, AO_OUT);
+    assert_int_equal(packet->ifindex, 7);
+    assert_int_equal(packet->len, sizeof(ip));
+    result->verdict = *(const enum ao_verdict *)ctx;
+    memcpy(result->head, "new", 3);
+    result->head_len = 3;
+    result->tail = 5; /* the last two octets stay */
+}
+
+/* The next verdict in what was sent: its kind (verdict or batch), id and payload. */
+static uint32_t next_verdict(struct gh_rd *r, uint16_t *kind, uint32_t *id, struct gh_rd *payload)
+{
+    struct gh_nl_message m;
+    struct gh_nl_attr a;
+    uint32_t verdict = UINT32_MAX;
+
+    *payload = gh_rd_make(NULL, 0);
+    assert_true(gh_nl_next(r, &m));
+    *kind = m.type & 0xff;
+    gh_rd_skip(&m.body, 4);
+    while (gh_nl_next_attr(&m.body, &a)) {
+        if (a.type == NFQA_VERDICT_HDR) {
+            verdict = gh_rd_u32(&a.body);
+            *id = gh_rd_u32(&a.body);
+        } else if (a.type == NFQA_PAYLOAD) {
+            *payload = a.body;
+        }
+    }
+    return verdict;
+}
+
+/* A queue's socket is played by one end of a pair. */
+static void verdicts_are_those_of_the_engine(void **state)
+{
+    static const enum ao_verdict verdicts[] = {AO_DROP, AO_PASS, AO_REPLACE};
+    struct gh_nfqueue_batch *batch = gh_nfqueue_batch_new();
+    struct gh_nfqueue q;
+    int pair[2];
+
+    assert_non_null(batch);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+    q = gh_nfqueue_make(pair[0], 17900);
+    for (size_t i = 0; i < 3; i++) {
+        enum ao_verdict verdict = verdicts[i];
+        uint8_t mem[256];
+        size_t len = packet_message(mem, sizeof(mem), 0);
+        struct gh_rd r, payload;
+        uint16_t kind;
+        uint32_t id;
+        ssize_t n;
+
+        assert_int_equal(send(pair[1], mem, len, 0), len);
+        assert_int_equal(gh_nfqueue_run(&q, batch, decide, &verdict), 1);
+        n = recv(pair[1], mem, sizeof(mem), MSG_DONTWAIT);
+        assert_true(n > 0);
+        r = gh_rd_make(mem, (size_t)n);
+        if (i == 0) { /* what an earlier reader left is dropped, up to the packet before */
+            assert_int_equal(next_verdict(&r, &kind, &id, &payload), NF_DROP);
+            assert_int_equal(kind, NFQNL_MSG_VERDICT_BATCH);
+            assert_int_equal(id, 0x0101);
+        }
+        assert_int_equal(next_verdict(&r, &kind, &id, &payload),
+                         verdict == AO_DROP ? NF_DROP : NF_ACCEPT);
+        assert_int_equal(kind, NFQNL_MSG_VERDICT);
+        assert_int_equal(id, 0x0102);
+        assert_int_equal(gh_rd_left(&payload), verdict == AO_REPLACE ? 5 : 0);
+        if (verdict == AO_REPLACE)
+            assert_memory_equal(payload.p, "new\2\3", 5);
+        assert_int_equal(gh_rd_left(&r), 0);
+    }
+    close(pair[0]);
+    close(pair[1]);
+    gh_nfqueue_batch_free(batch);
+}
+
 struct seen {
     unsigned count;
     uint32_t ifindex, mtu;
@@ -204,9 +309,14 @@ static void removed_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_packet),      cmocka_unit_test(a_cut_packet_is_told),
-        cmocka_unit_test(cut_anywhere),  cmocka_unit_test(attribute_beyond_the_message),
-        cmocka_unit_test(a_verdict),     cmocka_unit_test(interfaces),
+        cmocka_unit_test(a_packet),
+        cmocka_unit_test(a_cut_packet_is_told),
+        cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(attribute_beyond_the_message),
+        cmocka_unit_test(a_verdict),
+        cmocka_unit_test(queue_parameters),
+        cmocka_unit_test(verdicts_are_those_of_the_engine),
+        cmocka_unit_test(interfaces),
         cmocka_unit_test(removed_rules),
     };
 
