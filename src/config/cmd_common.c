@@ -1,6 +1,10 @@
 #include "config/cmd_common.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "config/lifetime.h"
@@ -86,4 +90,24 @@ void gh_cmd_print_json(json_t *json)
 int64_t gh_cmd_now(void)
 {
     return gh_clock_now().wall;
+}
+
+bool gh_cmd_write_secret(const char *path, const char *text, size_t len, const char *if_exists)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool good;
+
+    if (fd < 0) {
+        fprintf(stderr, "%s: %s%s%s\n", path, strerror(errno), errno == EEXIST ? "; " : "",
+                errno == EEXIST ? if_exists : "");
+        return false;
+    }
+    good = fchmod(fd, 0600) == 0 && write(fd, text, len) == (ssize_t)len &&
+           write(fd, "\n", 1) == 1 && fsync(fd) == 0;
+    if (!good) {
+        fprintf(stderr, "%s: %s\n", path, strerror(errno));
+        unlink(path);
+    }
+    close(fd);
+    return good;
 }

@@ -22,6 +22,10 @@ json_t *gh_cmd_problems_json(const struct gh_problems *problems);
 /* To standard output, with a newline; frees it. */
 void gh_cmd_print_json(json_t *json);
 
+/* A secret and a newline into a new file of mode 0600. Never overwrites: a secret that is there may
+ * be in use. False: says why, and if_exists where that is why. */
+bool gh_cmd_write_secret(const char *path, const char *text, size_t len, const char *if_exists);
+
 /* The wall clock; every command reads it once. */
 int64_t gh_cmd_now(void);
 

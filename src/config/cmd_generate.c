@@ -2,7 +2,6 @@
  * gatectl key-chain generate NAME …
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -273,27 +272,6 @@ static bool random_secret(char text[SECRET_LEN + 1])
     return true;
 }
 
-/* Never overwrites: a secret that is there may be in use. */
-static bool write_secret(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    bool good;
-
-    if (fd < 0) {
-        fprintf(stderr, "%s: %s%s\n", path, strerror(errno),
-                errno == EEXIST ? "; choose another --first-key, name or --secret-dir" : "");
-        return false;
-    }
-    good = fchmod(fd, 0600) == 0 && write(fd, text, SECRET_LEN) == SECRET_LEN &&
-           write(fd, "\n", 1) == 1 && fsync(fd) == 0;
-    if (!good) {
-        fprintf(stderr, "%s: %s\n", path, strerror(errno));
-        unlink(path);
-    }
-    close(fd);
-    return good;
-}
-
 static bool make_secret(struct gh_key *key, const char *path)
 {
     char text[SECRET_LEN + 1];
@@ -301,7 +279,9 @@ static bool make_secret(struct gh_key *key, const char *path)
 
     if (!good)
         fprintf(stderr, "there is no good randomness now\n");
-    good = good && write_secret(path, text) &&
+    good = good &&
+           gh_cmd_write_secret(path, text, SECRET_LEN,
+                               "choose another --first-key, name or --secret-dir") &&
            gh_secret_set(&key->secret, (const uint8_t *)text, SECRET_LEN);
     gh_wipe(text, sizeof(text));
     return good;

@@ -12,5 +12,6 @@ int gh_cmd_lint(int argc, char **argv);        /* gatectl lint */
 int gh_cmd_simulate(int argc, char **argv);    /* gatectl key-chain simulate */
 int gh_cmd_generate(int argc, char **argv);    /* gatectl key-chain generate */
 int gh_cmd_peer_config(int argc, char **argv); /* gatectl key-chain peer-config */
+int gh_cmd_import(int argc, char **argv);      /* gatectl key-chain import */
 
 #endif

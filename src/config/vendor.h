@@ -63,6 +63,6 @@ void gh_write_junos(const struct gh_far_end *e, FILE *out);
 void gh_write_sr_os(const struct gh_far_end *e, FILE *out);
 void gh_write_bird(const struct gh_far_end *e, FILE *out);
 
-enum { GH_PORT_BGP = 179, GH_PORT_LDP = 646, GH_PORT_LISP = 4342 };
+enum { GH_PORT_BGP = 179, GH_PORT_LDP = 646, GH_PORT_LISP = 4342, GH_PORT_RTR = 323 };
 
 #endif
