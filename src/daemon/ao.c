@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "control/control.h"
 #include "daemon/channel.h"
+#include "daemon/ends.h"
 #include "daemon/mtus.h"
 #include "daemon/policies.h"
 #include "daemon/sandbox.h"
@@ -172,24 +173,27 @@ static void on_event(void *ctx, const struct ao_event *event)
     json_decref(object);
 }
 
-static void put_end(struct gh_wr *w, const struct tcpao_endpoint *end)
-{
-    gh_wr_u8(w, end->addr_len);
-    gh_wr_bytes(w, end->addr, end->addr_len);
-    gh_wr_u16(w, end->port);
-}
-
 static void on_abort(void *ctx, uint16_t zone, const struct tcpao_endpoint *local,
                      const struct tcpao_endpoint *remote)
 {
     struct ao *ao = ctx;
-    uint8_t body[2 + 2 * (1 + 16 + 2)];
+    uint8_t body[GH_ENDS_MAX];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
-    gh_wr_u16(&w, zone);
-    put_end(&w, local);
-    put_end(&w, remote);
+    gh_ends_put(&w, zone, local, remote);
     gh_channel_send(ao->parent, GH_MESSAGE_ABORT, body, w.len, -1);
+}
+
+static void on_lookup(void *ctx, uint16_t zone, const struct tcpao_endpoint *local,
+                      const struct tcpao_endpoint *remote)
+{
+    struct ao *ao = ctx;
+    uint8_t body[GH_ENDS_MAX];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_ends_put(&w, zone, local, remote);
+    if (ao->parent->out_len < EVENTS_WAITING)
+        gh_channel_send(ao->parent, GH_MESSAGE_LOOKUP, body, w.len, -1);
 }
 
 /* ---- The parent's messages ------------------------------------------------------------------ */
@@ -213,6 +217,7 @@ static bool make_engine(struct ao *ao, uint32_t max_connections)
     struct ao_engine_settings settings = {.max_connections = max_connections,
                                           .event = on_event,
                                           .abort = on_abort,
+                                          .lookup = on_lookup,
                                           .event_ctx = ao,
                                           .memory = ao->memory,
                                           .memory_len = ao->memory_len};
@@ -281,6 +286,19 @@ static bool set_link(struct ao *ao, struct gh_rd *body)
     return queue == NULL || gh_mtus_set(&queue->mtus, ifindex, mtu);
 }
 
+static bool take_gone(struct ao *ao, struct gh_rd *body)
+{
+    uint8_t closing = gh_rd_u8(body);
+    struct gh_ends ends;
+
+    if (!gh_ends_take(body, &ends) || closing > 1)
+        return false;
+    if (ao->engine != NULL)
+        ao_engine_local_gone(ao->engine, gh_clock_now(), ends.zone, &ends.local, &ends.remote,
+                             closing == 1);
+    return true;
+}
+
 static json_t *answer_request(struct ao *ao, const char *line, size_t len)
 {
     struct gh_control_view view = {.config = ao->setup.config,
@@ -335,6 +353,8 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return set_link(ao, &frame->body);
     case GH_MESSAGE_REQUEST:
         return handle_request(ao, &frame->body);
+    case GH_MESSAGE_GONE:
+        return take_gone(ao, &frame->body);
     case GH_MESSAGE_PING:
         return gh_channel_send(ao->parent, GH_MESSAGE_PONG, NULL, 0, -1);
     default:

@@ -224,6 +224,8 @@ static bool on_ao_message(void *ctx, struct gh_frame *frame, int fd)
         return on_answer(p, &frame->body);
     case GH_MESSAGE_ABORT:
         return gh_parent_abort(p, &frame->body);
+    case GH_MESSAGE_LOOKUP:
+        return gh_parent_lookup(p, &frame->body);
     case GH_MESSAGE_EVENT:
         gh_control_server_publish(p->control, (const char *)gh_rd_bytes(&frame->body, len), len);
         return true;

@@ -67,7 +67,8 @@ void gh_parent_restore_rules(void *parent, const char *netns);
 /* parent_processes.c: the answer to show-processes. */
 json_t *gh_parent_processes(const struct gh_parent *p);
 
-/* parent_abort.c: carries out the message ABORT. False: a bad one. */
+/* parent_sockets.c: carries out the messages ABORT and LOOKUP. False: a bad one. */
 bool gh_parent_abort(struct gh_parent *p, struct gh_rd *body);
+bool gh_parent_lookup(struct gh_parent *p, struct gh_rd *body);
 
 #endif

@@ -464,6 +464,7 @@ void ao_engine_tick(struct ao_engine *e, struct gh_now now)
     }
     if (now.mono_ms >= e->next_sweep_ms) {
         ao_table_sweep(e, now);
+        ao_silence_sweep(e, now);
         e->next_sweep_ms = now.mono_ms + AO_SWEEP_MS;
     }
 }

@@ -112,13 +112,19 @@ typedef void (*ao_event_fn)(void *ctx, const struct ao_event *event);
 typedef void (*ao_abort_fn)(void *ctx, uint16_t zone, const struct tcpao_endpoint *local,
                             const struct tcpao_endpoint *remote);
 
+/* Asks the shell whether the local stack still has a connection that has been silent for a while.
+ * It answers with ao_engine_local_gone(), or not at all. */
+typedef void (*ao_lookup_fn)(void *ctx, uint16_t zone, const struct tcpao_endpoint *local,
+                             const struct tcpao_endpoint *remote);
+
 /* ---- The engine ----------------------------------------------------------------------------- */
 
 struct ao_engine_settings {
     uint32_t max_connections;
-    ao_event_fn event; /* may be NULL */
-    ao_abort_fn abort; /* may be NULL */
-    void *event_ctx;   /* of both */
+    ao_event_fn event;   /* may be NULL */
+    ao_abort_fn abort;   /* may be NULL */
+    ao_lookup_fn lookup; /* may be NULL */
+    void *event_ctx;     /* of all three */
     /* Memory that outlives the process (a mapped file), or NULL: ISNs, SNEs and key numbers of each
      * connection are kept there, never a secret. ao_engine_memory_size() octets, 8-aligned. */
     void *memory;
@@ -172,6 +178,11 @@ uint64_t ao_engine_next_deadline(const struct ao_engine *e, struct gh_now now);
  * Returns how many. */
 size_t ao_engine_reset(struct ao_engine *e, struct gh_now now, const char *session,
                        const struct gh_addr *remote);
+/* The answer to ao_lookup_fn: the local stack has this connection no more, or (closing) no program
+ * uses it any more. Does nothing when segments came since the question. */
+void ao_engine_local_gone(struct ao_engine *e, struct gh_now now, uint16_t zone,
+                          const struct tcpao_endpoint *local, const struct tcpao_endpoint *remote,
+                          bool closing);
 /* Zeroes counters of one session, or of all (NULL). False: no such session. */
 bool ao_engine_clear(struct ao_engine *e, const char *session);
 

@@ -1,11 +1,12 @@
 /*
  * What the files of the engine share; nobody else includes it.
  *
- *   engine.c      life, reload, ticks, views      policy.c   which policy a packet belongs to
+ *   engine.c      life, reload, ticks             policy.c   which policy a packet belongs to
  *   table.c       the connections                 saved.c    what survives the process
  *   outgoing.c    segments of the local stack     incoming.c segments of the peer
  *   options.c     TCP options that must change    rewrite.c  the packet that leaves
  *   icmp.c        RFC 5925 7.8                    notes.c    counters, refusals, events
+ *   silence.c     what the local stack gave up    views.c    show, clear, reset
  */
 #ifndef GH_TCPAO_ENGINE_PRIV_H
 #define GH_TCPAO_ENGINE_PRIV_H
@@ -23,6 +24,9 @@ enum ao_limits {
     AO_CLOSING_MS = 300 * 1000,      /* FIN seen, then silence */
     AO_CLOSED_MS = 120 * 1000,       /* TIME-WAIT and late segments */
     AO_IDLE_MS = 24 * 3600 * 1000,   /* established but silent: gives way when the table is full */
+    AO_SILENT_MS = 20 * 1000,        /* nothing from the peer: does the stack still have it? */
+    AO_ASK_AGAIN_MS = 30 * 1000,     /* … as long as it stays silent */
+    AO_ASK_MAX = 128,                /* … and how many in a sweep, to the end of a bucket */
     AO_SWEEP_MS = 10 * 1000,         /* how often old connections are looked for */
     AO_ORPHANS = 64                  /* connections older than the engine, remembered for reset */
 };
@@ -64,7 +68,9 @@ struct ao_connection {
     uint32_t plain_isn;
     uint32_t last_ack_out; /* what the local stack expects next: the place for a RST */
     int64_t since;
-    uint64_t last_ms;
+    uint64_t last_ms;    /* of a segment that passed in either direction, or of the end */
+    uint64_t last_in_ms; /* of one from the peer */
+    uint64_t asked_ms;   /* when the shell was asked whether the stack has it; 0: not yet */
     uint64_t segments_in, segments_out, octets_in, octets_out;
     uint64_t counters[AO_COUNTERS];
     bool keys_known; /* the two below are set */
@@ -112,6 +118,7 @@ struct ao_engine {
     size_t watch_count;
     int64_t next_change; /* wall time at which a key of some chain moves */
     uint64_t next_sweep_ms;
+    size_t ask_next;  /* bucket at which the next sweep goes on to ask about silent connections */
     bool restored;    /* the memory was read */
     uint64_t told_ms; /* the refusals told so far are paid for until then, at AO_TOLD_MS each */
     uint64_t counters[AO_COUNTERS];
@@ -158,6 +165,9 @@ void ao_table_sweep(struct ao_engine *e, struct gh_now now);
 void ao_table_clear(struct ao_engine *e);
 /* After zones were numbered anew. */
 void ao_table_rehash(struct ao_engine *e);
+
+/* silence.c */
+void ao_silence_sweep(struct ao_engine *e, struct gh_now now);
 
 /* saved.c */
 bool ao_saved_setup(struct ao_engine *e);

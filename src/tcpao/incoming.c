@@ -291,7 +291,7 @@ void ao_incoming(struct ao_transit *t)
         receive_protected(t);
     if (t->connection == NULL || t->result->verdict == AO_DROP)
         return;
-    t->connection->last_ms = t->now.mono_ms;
+    t->connection->last_ms = t->connection->last_in_ms = t->now.mono_ms;
     if (!syn)
         follow_state(t);
     ao_note_keys(t->engine, t->now, t->connection);

@@ -96,6 +96,7 @@ static void start_over(struct ao_connection *c)
     c->segments_in = c->segments_out = c->octets_in = c->octets_out = 0;
     memset(c->counters, 0, sizeof(c->counters));
     c->since = 0;
+    c->asked_ms = 0;
 }
 
 /* The old chain stays with old connections only: a new life takes the session's chain of today. */

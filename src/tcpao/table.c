@@ -109,7 +109,7 @@ struct ao_connection *ao_table_add(struct ao_engine *e, struct gh_now now, struc
     c->remote = *remote;
     c->slot = e->free_slots[--e->free_slot_count];
     c->since = now.wall;
-    c->last_ms = now.mono_ms;
+    c->last_ms = c->last_in_ms = now.mono_ms;
     link_connection(e, c);
     e->connection_count++;
     s->connections++;

@@ -5,19 +5,42 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "daemon/ends.h"
 #include "daemon/frame.h"
 #include "daemon/setup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void read_ends(struct gh_rd *body)
+{
+    struct gh_rd before = *body;
+    uint8_t again[GH_ENDS_MAX];
+    struct gh_wr w = gh_wr_make(again, sizeof(again));
+    struct gh_ends ends;
+    size_t len = gh_rd_left(body);
+
+    if (!gh_ends_take(body, &ends))
+        return;
+    gh_ends_put(&w, ends.zone, &ends.local, &ends.remote);
+    if (!gh_wr_ok(&w) || w.len != len || memcmp(gh_rd_bytes(&before, len), again, len) != 0)
+        abort(); /* one encoding for each value */
+}
 
 static void read_frames(enum gh_receiver self, const uint8_t *data, size_t size)
 {
     struct gh_rd r = gh_rd_make(data, size);
     struct gh_frame frame;
 
-    while (gh_frame_next(self, &r, &frame) == GH_FRAME_WHOLE)
+    while (gh_frame_next(self, &r, &frame) == GH_FRAME_WHOLE) {
+        if (frame.type == GH_MESSAGE_GONE)
+            (void)gh_rd_u8(&frame.body);
+        if (frame.type == GH_MESSAGE_GONE || frame.type == GH_MESSAGE_ABORT ||
+            frame.type == GH_MESSAGE_LOOKUP)
+            read_ends(&frame.body);
         (void)gh_rd_u64(&frame.body);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

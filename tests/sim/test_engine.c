@@ -479,6 +479,172 @@ static void reload_with_another_chain_keeps_the_connection(void **state)
     world_free(w);
 }
 
+/* ---- Silence -------------------------------------------------------------------------------- */
+
+static void answer(struct side *s, bool closing)
+{
+    ao_engine_local_gone(s->engine, side_now(s), 0, &s->tcp.me, &s->tcp.peer, closing);
+}
+
+static void note_state(void *ctx, const struct ao_connection_view *view)
+{
+    *(enum ao_state *)ctx = view->state;
+}
+
+/* Of the only connection. */
+static enum ao_state state_at(const struct side *s)
+{
+    enum ao_state state = AO_STATE_SYN_SENT;
+
+    ao_engine_each_connection(s->engine, note_state, &state);
+    return state;
+}
+
+/* Until a side was asked about once more; how long it took. */
+static uint64_t until_asked(struct world *w, struct side *s)
+{
+    unsigned before = s->lookups;
+    uint64_t start = w->now_ms;
+
+    while (s->lookups == before && w->now_ms < start + 200000)
+        world_run(w, w->now_ms + 100);
+    return w->now_ms - start;
+}
+
+static void silent_connections_are_asked_about(void **state)
+{
+    struct world *w = protected_world(false, forever("x"));
+    struct side *s = &w->side[0];
+    uint64_t wait;
+
+    open_and_talk(w);
+    assert_int_equal(s->lookups, 0);
+    toy_write(&w->side[1].tcp, w->now_ms, 10);
+    wait = until_asked(w, s);
+    assert_true(wait > 20000 && wait <= 30200);
+    wait = until_asked(w, s); /* nobody answered: all stays, and it is asked again */
+    assert_true(wait >= 20000 && wait <= 60000);
+    assert_int_equal(state_at(s), AO_STATE_ESTABLISHED);
+    for (unsigned i = 0; i < 20; i++) { /* who speaks is not asked about */
+        toy_write(&w->side[1].tcp, w->now_ms, 10);
+        world_run(w, w->now_ms + 10000);
+    }
+    assert_int_equal(s->lookups, 2);
+    world_free(w);
+}
+
+/* The toy keeps sending: only the peer's segments break a silence. */
+static void own_retransmissions_are_no_sign_of_life(void **state)
+{
+    struct world *w = protected_world(false, forever("x"));
+    struct side *s = &w->side[0];
+
+    open_and_talk(w);
+    w->loss = 1000;
+    world_run(w, w->now_ms + 1037); /* the toy's timer must not meet the engine's */
+    toy_write(&s->tcp, w->now_ms, 10);
+    assert_true(until_asked(w, s) <= 30200);
+    answer(s, true);
+    assert_int_equal(state_at(s), AO_STATE_CLOSING);
+    assert_int_equal(s->events[AO_EVENT_CONNECTION_CLOSED], 0);
+    s->tcp.rto_at = 0; /* and now it gives up */
+    assert_true(until_asked(w, s) <= 60000);
+    answer(s, false);
+    assert_int_equal(state_at(s), AO_STATE_CLOSED);
+    assert_int_equal(s->events[AO_EVENT_CONNECTION_CLOSED], 1);
+    answer(s, false);
+    assert_int_equal(s->events[AO_EVENT_CONNECTION_CLOSED], 1);
+    side_restart(s);
+    protect(s, forever("x"), AO_REQUIRED);
+    assert_int_equal(state_at(s), AO_STATE_CLOSED);
+    world_free(w);
+}
+
+static void answers_that_nobody_asked_for_do_nothing(void **state)
+{
+    struct world *w = protected_world(true, forever("x"));
+    struct side *s = &w->side[0];
+    struct tcpao_endpoint other = w->side[0].tcp.me;
+
+    open_and_talk(w);
+    answer(s, false);
+    assert_int_equal(state_at(s), AO_STATE_ESTABLISHED);
+    until_asked(w, s);
+    other.port++;
+    ao_engine_local_gone(s->engine, side_now(s), 0, &other, &s->tcp.peer, false);
+    ao_engine_local_gone(s->engine, side_now(s), 1, &s->tcp.me, &s->tcp.peer, false);
+    assert_int_equal(state_at(s), AO_STATE_ESTABLISHED);
+    /* The answer is late: the stack has spoken since. */
+    toy_write(&s->tcp, w->now_ms, 10);
+    answer(s, false);
+    assert_int_equal(state_at(s), AO_STATE_ESTABLISHED);
+    world_run(w, w->now_ms + 1000);
+    assert_talked(w, 5010, 3000);
+    world_free(w);
+}
+
+/* A new life on the same ports began between question and answer, and its SYN is refused. */
+static void an_answer_about_the_life_before_does_nothing(void **state)
+{
+    struct world *w = protected_world(false, forever("x"));
+    struct side *s = &w->side[0];
+
+    open_and_talk(w);
+    w->loss = 1000;
+    until_asked(w, s);
+    s->tcp.state = TOY_CLOSED;
+    s->tcp.iss += 100000;
+    toy_connect(&s->tcp, w->now_ms);
+    assert_int_equal(state_at(s), AO_STATE_SYN_SENT);
+    answer(s, false);
+    assert_int_equal(state_at(s), AO_STATE_SYN_SENT);
+    world_free(w);
+}
+
+enum { CROWD = 1000 };
+
+static void count_lookup(void *ctx, uint16_t zone, const struct tcpao_endpoint *local,
+                         const struct tcpao_endpoint *remote)
+{
+    uint8_t *asked = ctx;
+
+    asked[local->port - 10000]++;
+}
+
+/* SYNs from many ports, then silence: each gets its turn, a bounded number at a time. */
+static void of_a_crowd_all_are_asked_about_a_few_at_a_time(void **state)
+{
+    static uint8_t asked[CROWD];
+    struct ao_engine_settings settings = {
+        .max_connections = CROWD, .lookup = count_lookup, .event_ctx = asked};
+    struct world *w = protected_world(false, forever("x"));
+    struct ao_engine *old = w->side[0].engine;
+    uint64_t before = 0;
+
+    w->side[0].engine = ao_engine_new(&settings);
+    protect(&w->side[0], forever("x"), AO_REQUIRED);
+    w->loss = 1000;
+    for (uint16_t i = 0; i < CROWD; i++) {
+        w->side[0].tcp.me.port = (uint16_t)(10000 + i);
+        w->side[0].tcp.state = TOY_CLOSED;
+        toy_connect(&w->side[0].tcp, w->now_ms);
+    }
+    w->side[0].tcp.rto_at = 0;
+    for (unsigned sweep = 0; sweep < 12; sweep++) {
+        uint64_t sum = 0;
+
+        world_run(w, w->now_ms + 10000);
+        for (size_t i = 0; i < CROWD; i++)
+            sum += asked[i];
+        assert_true(sum - before <= 200);
+        before = sum;
+    }
+    for (size_t i = 0; i < CROWD; i++)
+        assert_true(asked[i] >= 1);
+    ao_engine_free(old);
+    world_free(w);
+}
+
 /* ---- ICMP ----------------------------------------------------------------------------------- */
 
 /* An ICMP error about the latest data segment of side 0, sent to side 0. */
@@ -679,6 +845,11 @@ int main(void)
         cmocka_unit_test(connection_older_than_the_engine_is_named_and_reset),
         cmocka_unit_test(reset_session_resets_a_protected_one),
         cmocka_unit_test(reload_with_another_chain_keeps_the_connection),
+        cmocka_unit_test(silent_connections_are_asked_about),
+        cmocka_unit_test(own_retransmissions_are_no_sign_of_life),
+        cmocka_unit_test(answers_that_nobody_asked_for_do_nothing),
+        cmocka_unit_test(an_answer_about_the_life_before_does_nothing),
+        cmocka_unit_test(of_a_crowd_all_are_asked_about_a_few_at_a_time),
         cmocka_unit_test(icmp_hard_errors_are_ignored),
         cmocka_unit_test(icmp_is_accepted_where_the_policy_says_so),
         cmocka_unit_test(too_big_leaves_room_for_the_option),

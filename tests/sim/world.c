@@ -195,11 +195,20 @@ static void on_abort(void *ctx, uint16_t zone, const struct tcpao_endpoint *loca
     s->aborted_port = local->port;
 }
 
+static void on_lookup(void *ctx, uint16_t zone, const struct tcpao_endpoint *local,
+                      const struct tcpao_endpoint *remote)
+{
+    struct side *s = ctx;
+
+    s->lookups++;
+}
+
 static void start_engine(struct side *s)
 {
     struct ao_engine_settings settings = {.max_connections = WORLD_CONNECTIONS,
                                           .event = on_event,
                                           .abort = on_abort,
+                                          .lookup = on_lookup,
                                           .event_ctx = s,
                                           .memory = s->memory,
                                           .memory_len = s->memory_len};

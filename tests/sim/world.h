@@ -20,6 +20,7 @@ struct side {
     uint64_t events[AO_EVENT_COUNT];
     unsigned aborts; /* that the engine asked for; this shell cannot */
     uint16_t aborted_port;
+    unsigned lookups; /* silent connections that the engine asked about; tests answer */
     char last_refusal[400];
     void *memory; /* what survives a restart */
     size_t memory_len;

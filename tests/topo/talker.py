@@ -2,12 +2,14 @@
 
     talker.py listen ADDRESS PORT           takes connections, echoes what comes
     talker.py connect ADDRESS PORT [--md5]  connects, again and again, and speaks twice a second
+    talker.py idle ADDRESS PORT [--device D]  connects, speaks once, and again at each SIGUSR1
 
 It prints a line for everything that happens to it.
 """
 
 import argparse
 import select
+import signal
 import socket
 import struct
 import sys
@@ -67,6 +69,18 @@ def speak(options):
             time.sleep(0.5)
 
 
+def idle(options):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    with socket.socket(family(options.address)) as sock:
+        if options.device:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, options.device.encode())
+        sock.connect((options.address, options.port))
+        while True:
+            sock.sendall(b"x")
+            say("answered" if sock.recv(1) else "closed by the peer")
+            signal.sigwait([signal.SIGUSR1])
+
+
 def connect(options):
     while True:
         try:
@@ -78,12 +92,13 @@ def connect(options):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=["listen", "connect"])
+    parser.add_argument("mode", choices=["listen", "connect", "idle"])
     parser.add_argument("address")
     parser.add_argument("port", type=int)
     parser.add_argument("--md5", action="store_true")
+    parser.add_argument("--device")
     options = parser.parse_args()
-    (listen if options.mode == "listen" else connect)(options)
+    {"listen": listen, "connect": connect, "idle": idle}[options.mode](options)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/channel.h"
+#include "daemon/ends.h"
 #include "daemon/frame.h"
 #include "daemon/mtus.h"
 #include "daemon/setup.h"
@@ -132,6 +133,76 @@ static void a_message_without_its_descriptor_breaks_the_channel(void **state)
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
     close(pair[1]);
+}
+
+/* ---- Connections ---------------------------------------------------------------------------- */
+
+static struct gh_ends some_ends(uint8_t octets)
+{
+    struct gh_ends ends = {.zone = 7,
+                           .local = {.addr_len = octets, .port = 179},
+                           .remote = {.addr_len = octets, .port = 40000}};
+
+    for (uint8_t i = 0; i < octets; i++) {
+        ends.local.addr[i] = i;
+        ends.remote.addr[i] = (uint8_t)(100 + i);
+    }
+    return ends;
+}
+
+static size_t put_ends(const struct gh_ends *ends, uint8_t mem[64])
+{
+    struct gh_wr w = gh_wr_make(mem, 64);
+
+    gh_ends_put(&w, ends->zone, &ends->local, &ends->remote);
+    assert_true(gh_wr_ok(&w));
+    return w.len;
+}
+
+static bool take_ends(const uint8_t *mem, size_t len, struct gh_ends *out)
+{
+    struct gh_rd r = gh_rd_make(mem, len);
+
+    return gh_ends_take(&r, out);
+}
+
+static void ends_survive_the_passage(void **state)
+{
+    for (uint8_t octets = 4; octets <= 16; octets += 12) {
+        struct gh_ends in = some_ends(octets), out;
+        uint8_t mem[64], header[GH_FRAME_HEADER];
+        size_t len = put_ends(&in, mem);
+
+        assert_true(len <= GH_ENDS_MAX);
+        assert_true(gh_frame_header(GH_MESSAGE_ABORT, len, header));
+        assert_true(gh_frame_header(GH_MESSAGE_LOOKUP, len, header));
+        assert_true(gh_frame_header(GH_MESSAGE_GONE, len + 1, header));
+        memset(&out, 0, sizeof(out));
+        assert_true(take_ends(mem, len, &out));
+        assert_int_equal(out.zone, in.zone);
+        assert_memory_equal(&out.local, &in.local, sizeof(in.local));
+        assert_memory_equal(&out.remote, &in.remote, sizeof(in.remote));
+    }
+}
+
+static void malformed_ends(void **state)
+{
+    struct gh_ends in = some_ends(4), out;
+    uint8_t mem[64] = {0};
+    size_t len = put_ends(&in, mem);
+
+    for (size_t n = 0; n < len; n++) {
+        uint8_t *exact = malloc(n + 1);
+
+        memcpy(exact, mem, n);
+        assert_false(take_ends(exact, n, &out));
+        free(exact);
+    }
+    assert_false(take_ends(mem, len + 1, &out)); /* something follows */
+    mem[2] = 5;
+    assert_false(take_ends(mem, len + 1, &out)); /* no such address */
+    in.remote.addr_len = 16;
+    assert_false(take_ends(mem, put_ends(&in, mem), &out)); /* of two families */
 }
 
 /* ---- The setup ------------------------------------------------------------------------------ */
@@ -343,6 +414,8 @@ int main(void)
         cmocka_unit_test(bad_frames),
         cmocka_unit_test(headers_keep_the_same_rules),
         cmocka_unit_test(a_message_without_its_descriptor_breaks_the_channel),
+        cmocka_unit_test(ends_survive_the_passage),
+        cmocka_unit_test(malformed_ends),
         cmocka_unit_test(a_setup_survives_the_passage),
         cmocka_unit_test(a_setup_cut_anywhere_is_refused),
         cmocka_unit_test(a_setup_with_an_overlong_mac_is_refused),

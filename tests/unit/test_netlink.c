@@ -2,10 +2,12 @@
 #include "unit.h"
 
 #include <linux/if_link.h>
+#include <linux/inet_diag.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <linux/rtnetlink.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include "platform/nfqueue.h"
 #include "platform/nfqueue_message.h"
 #include "platform/rules_watch.h"
+#include "platform/sockets.h"
 
 static const uint8_t ip[] = {0x45, 0, 0, 20, 1, 2, 3};
 
@@ -306,6 +309,87 @@ static void removed_rules(void **state)
     assert_false(rules_gone(NFT_MSG_DELRULE, "gatehouse2"));
 }
 
+/* ---- Sockets -------------------------------------------------------------------------------- */
+
+static struct tcpao_endpoint end_of(uint8_t octets, uint8_t last, uint16_t port)
+{
+    struct tcpao_endpoint end = {.addr_len = octets, .port = port};
+
+    end.addr[0] = 10;
+    end.addr[octets - 1] = last;
+    return end;
+}
+
+static void put_address(struct gh_wr *w, uint8_t family, const struct tcpao_endpoint *end)
+{
+    bool mapped = family == AF_INET6 && end->addr_len == 4;
+
+    if (mapped) {
+        gh_wr_zero(w, 10);
+        gh_wr_u16(w, 0xffff);
+    }
+    gh_wr_bytes(w, end->addr, end->addr_len);
+    if (family == AF_INET)
+        gh_wr_zero(w, 12);
+}
+
+/* The kernel's answer about a socket, cut to its first n octets. */
+static enum gh_socket_use told(uint8_t family, uint8_t tcp_state, const struct tcpao_endpoint *from,
+                               const struct tcpao_endpoint *to, size_t n)
+{
+    const struct tcpao_endpoint local = end_of(from->addr_len, 1, 179),
+                                remote = end_of(to->addr_len, 2, 40000);
+    uint8_t mem[sizeof(struct inet_diag_msg)];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+
+    gh_wr_u8(&w, family);
+    gh_wr_u8(&w, tcp_state);
+    gh_wr_zero(&w, 2);
+    gh_wr_u16(&w, from->port);
+    gh_wr_u16(&w, to->port);
+    put_address(&w, family, from);
+    put_address(&w, family, to);
+    gh_wr_zero(&w, sizeof(mem) - w.len);
+    assert_true(gh_wr_ok(&w));
+    return gh_socket_parse(gh_rd_make(mem, n), &local, &remote);
+}
+
+static void sockets_in_all_states(void **state)
+{
+    static const enum gh_socket_use expected[] = {
+        [TCP_ESTABLISHED] = GH_SOCKET_USED,  [TCP_SYN_SENT] = GH_SOCKET_USED,
+        [TCP_SYN_RECV] = GH_SOCKET_USED,     [TCP_FIN_WAIT1] = GH_SOCKET_CLOSING,
+        [TCP_FIN_WAIT2] = GH_SOCKET_CLOSING, [TCP_TIME_WAIT] = GH_SOCKET_CLOSING,
+        [TCP_CLOSE] = GH_SOCKET_GONE,        [TCP_CLOSE_WAIT] = GH_SOCKET_USED,
+        [TCP_LAST_ACK] = GH_SOCKET_CLOSING,  [TCP_LISTEN] = GH_SOCKET_GONE,
+        [TCP_CLOSING] = GH_SOCKET_CLOSING};
+
+    for (uint8_t octets = 4; octets <= 16; octets += 12) {
+        struct tcpao_endpoint local = end_of(octets, 1, 179), remote = end_of(octets, 2, 40000);
+
+        for (uint8_t s = TCP_ESTABLISHED; s <= TCP_CLOSING; s++) {
+            assert_int_equal(told(AF_INET6, s, &local, &remote, sizeof(struct inet_diag_msg)),
+                             expected[s]);
+            assert_true(octets == 16 || told(AF_INET, s, &local, &remote,
+                                             sizeof(struct inet_diag_msg)) == expected[s]);
+        }
+    }
+}
+
+static void other_sockets_and_cut_answers(void **state)
+{
+    struct tcpao_endpoint local = end_of(4, 1, 179), remote = end_of(4, 2, 40000);
+    struct tcpao_endpoint other = end_of(4, 3, 40000), port = end_of(4, 2, 40001);
+    const size_t whole = sizeof(struct inet_diag_msg);
+
+    assert_int_equal(told(AF_INET, TCP_ESTABLISHED, &local, &other, whole), GH_SOCKET_GONE);
+    assert_int_equal(told(AF_INET, TCP_ESTABLISHED, &local, &port, whole), GH_SOCKET_GONE);
+    assert_int_equal(told(AF_INET, TCP_ESTABLISHED, &other, &remote, whole), GH_SOCKET_GONE);
+    assert_int_equal(told(AF_INET6, TCP_ESTABLISHED, &local, &other, whole), GH_SOCKET_GONE);
+    for (size_t n = 0; n < 40; n++)
+        assert_int_equal(told(AF_INET, TCP_CLOSE, &local, &remote, n), GH_SOCKET_UNKNOWN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +402,8 @@ int main(void)
         cmocka_unit_test(verdicts_are_those_of_the_engine),
         cmocka_unit_test(interfaces),
         cmocka_unit_test(removed_rules),
+        cmocka_unit_test(sockets_in_all_states),
+        cmocka_unit_test(other_sockets_and_cut_answers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,72 @@
+/* What `ao` wants of the daemons' sockets, of its own sessions alone: to end one (reset-session),
+ * and to know whether one is still there. */
+#include "daemon/parent_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/ends.h"
+#include "platform/sockets.h"
+
+static bool is_protected(const struct gh_parent *p, const struct gh_ends *ends)
+{
+    struct gh_addr peer = gh_addr_from(ends->remote.addr, ends->remote.addr_len);
+
+    for (size_t i = 0; i < p->config->session_count; i++) {
+        const struct gh_session *s = &p->config->sessions[i];
+
+        if (p->session_zones[i] == ends->zone && gh_prefix_contains(&s->peer, &peer) &&
+            (s->port == ends->local.port || s->port == ends->remote.port))
+            return true;
+    }
+    return false;
+}
+
+static bool take_ends(const struct gh_parent *p, struct gh_rd *body, struct gh_ends *ends,
+                      const struct gh_zone **zone)
+{
+    if (!gh_ends_take(body, ends))
+        return false;
+    *zone = gh_zones_find(&p->zones, ends->zone);
+    return *zone != NULL;
+}
+
+bool gh_parent_abort(struct gh_parent *p, struct gh_rd *body)
+{
+    const struct gh_zone *zone;
+    struct gh_ends ends;
+    int result;
+
+    if (!take_ends(p, body, &ends, &zone))
+        return false;
+    if (!is_protected(p, &ends))
+        return true; /* a reload came between */
+    result = gh_socket_abort(zone->netns, zone->vrf, &ends.local, &ends.remote);
+    if (result != 0 && result != -ENOENT)
+        gh_warning("the kernel does not abort a connection on demand (%s): the reset follows its "
+                   "next incoming segment",
+                   strerror(-result));
+    return true;
+}
+
+bool gh_parent_lookup(struct gh_parent *p, struct gh_rd *body)
+{
+    uint8_t answer[1 + GH_ENDS_MAX];
+    struct gh_wr w = gh_wr_make(answer, sizeof(answer));
+    const struct gh_zone *zone;
+    struct gh_ends ends;
+    enum gh_socket_use use;
+
+    if (!take_ends(p, body, &ends, &zone))
+        return false;
+    if (!is_protected(p, &ends))
+        return true;
+    use = gh_socket_find(zone->netns, zone->vrf, &ends.local, &ends.remote);
+    if (use != GH_SOCKET_GONE && use != GH_SOCKET_CLOSING)
+        return true;
+    gh_wr_u8(&w, use == GH_SOCKET_CLOSING);
+    gh_ends_put(&w, ends.zone, &ends.local, &ends.remote);
+    gh_channel_send(p->ao.channel, GH_MESSAGE_GONE, answer, w.len, -1);
+    return true;
+}
