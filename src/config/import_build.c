@@ -90,6 +90,12 @@ static void swap_ends(struct gh_key *k)
     k->send_set = true;
 }
 
+/* In IOS XE BGP heeds what its neighbours say and nothing of this in the key chain. */
+static bool accepts_mismatch(const struct gh_import *im, const struct gh_import_key *k, int covered)
+{
+    return k->accept_mismatch && (im->vendor != GH_VENDOR_IOS_XE || covered == GH_IMPORT_UNSAID);
+}
+
 static void make_key(const struct builder *b, const struct gh_import_chain *c,
                      const struct gh_import_key *from, int covered, struct gh_key *k)
 {
@@ -102,7 +108,7 @@ static void make_key(const struct builder *b, const struct gh_import_chain *c,
     k->mkt.alg = from->alg;
     k->mkt.mac_len = from->mac_len;
     k->mkt.options_covered = covered != GH_IMPORT_UNSAID ? covered : from->covered;
-    k->mkt.accept_mismatch = from->accept_mismatch;
+    k->mkt.accept_mismatch = accepts_mismatch(b->im, from, covered);
     k->mkt.send = from->send;
     k->send_set = from->send_set;
     k->accept_set = from->accept_set && (from->accept.from != from->send.from ||
@@ -167,8 +173,8 @@ static bool has_keys(const struct gh_import_chain *c)
     return false;
 }
 
-static bool same_options(const struct gh_key_chain *chain, const struct gh_import_chain *from,
-                         int covered)
+static bool same_options(const struct gh_import *im, const struct gh_key_chain *chain,
+                         const struct gh_import_chain *from, int covered)
 {
     for (size_t i = 0; i < from->key_count; i++) {
         const struct gh_import_key *k = &from->keys[i];
@@ -176,7 +182,8 @@ static bool same_options(const struct gh_key_chain *chain, const struct gh_impor
 
         for (size_t j = 0; j < chain->key_count && !k->dropped; j++) {
             if (chain->keys[j].mkt.number == k->number &&
-                chain->keys[j].mkt.options_covered != wanted)
+                (chain->keys[j].mkt.options_covered != wanted ||
+                 chain->keys[j].mkt.accept_mismatch != accepts_mismatch(im, k, covered)))
                 return false;
         }
     }
@@ -193,7 +200,7 @@ static size_t chain_for(struct builder *b, size_t index, int covered)
     bool taken = false;
 
     for (size_t i = 0; i < c->chain_count; i++) {
-        if (b->origins[i] == index && same_options(&c->chains[i], from, covered))
+        if (b->origins[i] == index && same_options(b->im, &c->chains[i], from, covered))
             return i;
         taken = taken || b->origins[i] == index;
     }

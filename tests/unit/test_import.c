@@ -197,6 +197,29 @@ static void the_other_end_of_a_whole_router(void **state)
     gh_config_free(c);
 }
 
+/* What the keys say counts for LISP; BGP heeds its neighbour's words alone. */
+static void a_chain_of_ios_xe_for_bgp_and_lisp(void **state)
+{
+    static const char text[] =
+        "key chain k tcp\n key 1\n  send-id 3\n  recv-id 8\n  key-string abc\n"
+        "  cryptographic-algorithm hmac-sha-1\n  include-tcp-options\n  accept-ao-mismatch\n"
+        "router lisp\n tcp auth-option k\n  peer 10.10.10.10\n !\n"
+        "router bgp 1\n neighbor 192.0.2.2 ao k include-tcp-options\n"
+        " address-family ipv4 vrf red\n  neighbor 192.0.2.6 ao k\n";
+    struct gh_config *c = import(text);
+
+    assert_int_equal(c->session_count, 3);
+    assert_peer(&c->sessions[0], "10.10.10.10", 4342);
+    assert_true(key_of(c, c->sessions[0].chain, 1)->mkt.accept_mismatch);
+    assert_true(key_of(c, c->sessions[1].chain, 1)->mkt.options_covered);
+    assert_false(key_of(c, c->sessions[1].chain, 1)->mkt.accept_mismatch);
+    assert_false(key_of(c, c->sessions[2].chain, 1)->mkt.options_covered);
+    assert_string_equal(c->sessions[2].vrf, "red");
+    problem("vrf");
+    assert_int_equal(problems.errors, 0);
+    gh_config_free(c);
+}
+
 /* ---- IOS XR --------------------------------------------------------------------------------- */
 
 static void a_router_with_ios_xr(void **state)
@@ -704,6 +727,7 @@ int main(void)
         cmocka_unit_test(the_guide_for_ios_xe_with_its_prompts),
         cmocka_unit_test(a_whole_router_with_ios_xe),
         cmocka_unit_test(the_other_end_of_a_whole_router),
+        cmocka_unit_test(a_chain_of_ios_xe_for_bgp_and_lisp),
         cmocka_unit_test(a_router_with_ios_xr),
         cmocka_unit_test(the_guides_rpki_example_for_junos),
         cmocka_unit_test(the_guides_cache_for_junos),
