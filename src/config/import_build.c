@@ -114,10 +114,7 @@ static void make_key(const struct builder *b, const struct gh_import_chain *c,
     k->accept_set = from->accept_set && (from->accept.from != from->send.from ||
                                          from->accept.until != from->send.until);
     k->mkt.accept = k->accept_set ? from->accept : from->send;
-    /* accepted only, as nothing is said of sending it */
-    if (from->accept_set && !from->send_set)
-        k->mkt.send = from->accept;
-    k->send_set = k->send_set || from->accept_set;
+    k->send_set = k->send_set || k->accept_set; /* "infinite", where nothing else was said */
     gh_secret_set(&k->secret, from->secret.data, from->secret.len);
     k->mkt.secret = k->secret.data;
     k->mkt.secret_len = k->secret.len;

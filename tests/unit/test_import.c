@@ -220,6 +220,22 @@ static void a_chain_of_ios_xe_for_bgp_and_lisp(void **state)
     gh_config_free(c);
 }
 
+static void a_key_that_only_says_when_it_is_accepted_is_always_sent(void **state)
+{
+    static const char text[] =
+        "key chain k tcp\n key 1\n  send-id 3\n  recv-id 8\n  key-string abc\n"
+        "  cryptographic-algorithm hmac-sha-1\n"
+        "  accept-lifetime 00:00:00 1 Dec 2026 infinite\n";
+    struct gh_config *c = import(text);
+    const struct gh_key *k = key_of(c, 0, 1);
+
+    assert_no_problem();
+    assert_int_equal(k->mkt.send.from, TCPAO_TIME_MIN);
+    assert_int_equal(k->mkt.send.until, TCPAO_TIME_MAX);
+    assert_int_equal(k->mkt.accept.from, DEC_1_2026);
+    gh_config_free(c);
+}
+
 /* ---- IOS XR --------------------------------------------------------------------------------- */
 
 static void a_router_with_ios_xr(void **state)
@@ -728,6 +744,7 @@ int main(void)
         cmocka_unit_test(a_whole_router_with_ios_xe),
         cmocka_unit_test(the_other_end_of_a_whole_router),
         cmocka_unit_test(a_chain_of_ios_xe_for_bgp_and_lisp),
+        cmocka_unit_test(a_key_that_only_says_when_it_is_accepted_is_always_sent),
         cmocka_unit_test(a_router_with_ios_xr),
         cmocka_unit_test(the_guides_rpki_example_for_junos),
         cmocka_unit_test(the_guides_cache_for_junos),
