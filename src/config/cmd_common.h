@@ -18,7 +18,6 @@ struct gh_config *gh_cmd_load(const char *path, struct gh_problems *problems);
 /* "2026-12-01T00:00:00Z", "now", or a duration after `base`. False: says why, naming `option`. */
 bool gh_cmd_time(const char *option, const char *text, int64_t base, int64_t *out);
 
-json_t *gh_cmd_problems_json(const struct gh_problems *problems);
 /* To standard output, with a newline; frees it. */
 void gh_cmd_print_json(json_t *json);
 

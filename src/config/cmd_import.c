@@ -13,6 +13,7 @@
 #include "config/cmd_common.h"
 #include "config/commands.h"
 #include "config/import.h"
+#include "config/problems_json.h"
 #include "config/secret_source.h"
 
 enum { FILE_SIZE_MAX = 64 << 20 };
@@ -224,7 +225,7 @@ static void print_json(const struct gh_config *c, enum gh_vendor from,
                         from != GH_VENDOR_COUNT ? json_string(gh_vendor_name(from)) : json_null());
     json_object_set_new(o, "config", json_string(text != NULL ? text : ""));
     json_object_set(o, "secret-files", files);
-    json_object_set_new(o, "problems", gh_cmd_problems_json(problems));
+    json_object_set_new(o, "problems", gh_problems_json(problems));
     gh_cmd_print_json(o);
     free(text);
 }

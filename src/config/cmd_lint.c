@@ -7,6 +7,7 @@
 #include "config/cmd_common.h"
 #include "config/commands.h"
 #include "config/lint.h"
+#include "config/problems_json.h"
 
 static void usage(FILE *out)
 {
@@ -76,7 +77,7 @@ static void print_json(const struct request *r, const struct gh_problems *proble
     json_object_set_new(o, "errors", json_integer((json_int_t)problems->errors));
     json_object_set_new(o, "warnings",
                         json_integer((json_int_t)(problems->count - problems->errors)));
-    json_object_set_new(o, "problems", gh_cmd_problems_json(problems));
+    json_object_set_new(o, "problems", gh_problems_json(problems));
     gh_cmd_print_json(o);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/problems_json.h"
 #include "control/control.h"
 #include "daemon/notify.h"
 #include "daemon/state.h"
@@ -180,14 +181,14 @@ static void reload(struct gh_parent *p, uint32_t client)
     if (good) {
         p->reload_client = client;
         p->reload_answer =
-            json_pack("{s:b, s:o}", "ok", 1, "problems", gh_parent_problems_json(&problems));
+            json_pack("{s:b, s:o}", "ok", 1, "problems", gh_problems_json(&problems));
         gh_zones_open(&p->zones, 0);
         send_config(p);
     } else {
         json_t *answer = gh_control_refusal("mend the file and reload again",
                                             "the configuration has errors; the one in force stays");
 
-        json_object_set_new(answer, "problems", gh_parent_problems_json(&problems));
+        json_object_set_new(answer, "problems", gh_problems_json(&problems));
         gh_error("%s has errors; the configuration in force stays", p->options->config);
         if (client != 0)
             gh_control_server_answer_json(p->control, client, answer);

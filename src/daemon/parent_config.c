@@ -21,21 +21,6 @@ void gh_parent_log_problems(const struct gh_problems *problems)
     }
 }
 
-json_t *gh_parent_problems_json(const struct gh_problems *problems)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < problems->count; i++) {
-        const struct gh_problem *x = &problems->list[i];
-
-        json_array_append_new(
-            list, json_pack("{s:s?, s:i, s:s, s:s?, s:s?, s:s*}", "file", x->file, "line", x->line,
-                            "severity", x->severity == GH_PROBLEM_ERROR ? "error" : "warning",
-                            "rule", x->rule, "message", x->message, "remedy", x->remedy));
-    }
-    return list;
-}
-
 bool gh_parent_find_user(const struct gh_config *config, uid_t *uid, gid_t *gid)
 {
     const char *name = config->user != NULL ? config->user : "gatehouse";

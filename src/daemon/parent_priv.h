@@ -52,7 +52,6 @@ struct gh_parent {
  * and `ao` must be told. False: nothing changed, and the problems say why. */
 bool gh_parent_load(struct gh_parent *p, struct gh_problems *problems);
 void gh_parent_log_problems(const struct gh_problems *problems);
-json_t *gh_parent_problems_json(const struct gh_problems *problems);
 /* Who the children run as. */
 bool gh_parent_find_user(const struct gh_config *config, uid_t *uid, gid_t *gid);
 

@@ -69,6 +69,17 @@ static void put_rule(FILE *out, const struct way *way, const struct gh_flow *flo
     fprintf(out, "tcp %s %u queue num %u\n", port, flows[0].port, flows[0].queue);
 }
 
+/* IPv6 fragments are put together behind the hook. A first one with ports in it is queued like any
+ * segment, and refused; where extension headers fill it there are none to be seen, and kernels
+ * before 5.11 take it (RFC 7112 forbids it). Nobody needs such fragments. */
+static void put_headless(FILE *out, const struct way *way, const struct gh_flow *flows,
+                         size_t count)
+{
+    put_vrf(out, way, flows[0].vrf);
+    put_peers(out, way, "ip6", flows, count);
+    fputs("frag nexthdr { 0, 43, 44, 51, 60 } drop\n", out);
+}
+
 /* ICMP errors may bypass: without an engine there is no segment that they could harm, and those
  * of other connections must not suffer. */
 static void put_icmp(FILE *out, const struct way *way, const struct gh_flow *flow)
@@ -108,6 +119,8 @@ static void put_chain(FILE *out, const struct way *way, const struct gh_flow *fl
         n = same_kind(flows + i, count - i);
         if (!way->in && gh_flow_follows_vrfs(flows, i))
             fputs("\t\ttcp option 29 exists return\n", out);
+        if (way->icmp && flows[i].peer.addr.len == 16)
+            put_headless(out, way, flows + i, n);
         put_rule(out, way, flows + i, n, "sport");
         put_rule(out, way, flows + i, n, "dport");
         if (way->in && (i + n == count || !gh_flow_same_vrf(&flows[i], &flows[i + n]) ||

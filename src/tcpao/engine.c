@@ -302,14 +302,6 @@ void ao_engine_free(struct ao_engine *e)
     free(e);
 }
 
-static struct tcpao_endpoint endpoint_of(const struct gh_addr *addr, uint16_t port)
-{
-    struct tcpao_endpoint end = {.addr_len = addr->len, .port = port};
-
-    memcpy(end.addr, addr->octets, addr->len);
-    return end;
-}
-
 static bool parse_tcp(struct ao_transit *t)
 {
     const uint8_t *l4 = t->packet->data + t->ip.header_len;
@@ -319,11 +311,11 @@ static bool parse_tcp(struct ao_transit *t)
     t->hdr = l4;
     t->payload = l4 + t->tcp.header_len;
     if (t->packet->way == AO_IN) {
-        t->local = endpoint_of(&t->ip.dst, t->tcp.dst_port);
-        t->remote = endpoint_of(&t->ip.src, t->tcp.src_port);
+        t->local = ao_endpoint_of(&t->ip.dst, t->tcp.dst_port);
+        t->remote = ao_endpoint_of(&t->ip.src, t->tcp.src_port);
     } else {
-        t->local = endpoint_of(&t->ip.src, t->tcp.src_port);
-        t->remote = endpoint_of(&t->ip.dst, t->tcp.dst_port);
+        t->local = ao_endpoint_of(&t->ip.src, t->tcp.src_port);
+        t->remote = ao_endpoint_of(&t->ip.dst, t->tcp.dst_port);
     }
     return true;
 }

@@ -77,15 +77,6 @@ static bool synchronized(const struct ao_connection *c)
            c->state == AO_STATE_CLOSED;
 }
 
-static struct tcpao_endpoint endpoint_of(const struct gh_addr *addr, uint16_t port)
-{
-    struct tcpao_endpoint end = {.addr_len = addr->len, .port = port};
-
-    for (uint8_t i = 0; i < addr->len; i++)
-        end.addr[i] = addr->octets[i];
-    return end;
-}
-
 void ao_icmp(struct ao_transit *t)
 {
     struct ao_connection *c;
@@ -104,8 +95,8 @@ void ao_icmp(struct ao_transit *t)
     }
     if (error.protocol != GH_IP_TCP)
         return;
-    t->local = endpoint_of(&error.src, error.src_port);
-    t->remote = endpoint_of(&error.dst, error.dst_port);
+    t->local = ao_endpoint_of(&error.src, error.src_port);
+    t->remote = ao_endpoint_of(&error.dst, error.dst_port);
     c = ao_table_find(t->engine, t->packet->zone, &t->local, &t->remote);
     if (c == NULL || c->without_ao || !synchronized(c))
         return;

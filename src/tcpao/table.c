@@ -17,6 +17,14 @@ static size_t bucket_of(const struct ao_engine *e, uint16_t zone,
     return (h ^ h >> 32) & e->bucket_mask;
 }
 
+struct tcpao_endpoint ao_endpoint_of(const struct gh_addr *addr, uint16_t port)
+{
+    struct tcpao_endpoint end = {.addr_len = addr->len, .port = port};
+
+    memcpy(end.addr, addr->octets, addr->len);
+    return end;
+}
+
 bool ao_endpoint_equal(const struct tcpao_endpoint *a, const struct tcpao_endpoint *b)
 {
     return a->port == b->port && a->addr_len == b->addr_len &&

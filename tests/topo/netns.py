@@ -18,6 +18,7 @@ import tempfile
 from wait import wait_for
 
 PREFIX = "gh"
+A4, B4, A6, B6 = "10.77.0.1", "10.77.0.2", "fd77::1", "fd77::2"  # of two_routers()
 SIG_DFL_PDEATHSIG = 1  # PR_SET_PDEATHSIG
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,7 +83,28 @@ class Process:
         self.wait()
 
 
-class Namespace:
+class Host:
+    """What a namespace here and one in a guest have in common: both have net, label and run()."""
+
+    def sysctl(self, name, value):
+        self.run(["sysctl", "-q", "-w", f"{name}={value}"])
+
+    def directory(self, name, user=None, mode=0o755):
+        """A new directory for a daemon here, owned by that user (and its group) where given."""
+        path = os.path.join(self.net.dir, self.label, name)
+        os.makedirs(path, exist_ok=True)
+        os.chmod(path, mode)
+        if user:
+            shutil.chown(path, user, user)
+        return path
+
+    def add_address(self, interface, address):
+        """address: with prefix length, IPv4 or IPv6."""
+        options = ["nodad"] if ipaddress.ip_interface(address).version == 6 else []
+        self.run(["ip", "address", "add", address, "dev", interface, *options])
+
+
+class Namespace(Host):
     """One network namespace: a router."""
 
     def __init__(self, net, name):
@@ -110,23 +132,6 @@ class Namespace:
         process = Process(self.command(argv), log, env)
         self.processes.append(process)
         return process
-
-    def sysctl(self, name, value):
-        self.run(["sysctl", "-q", "-w", f"{name}={value}"])
-
-    def directory(self, name, user=None, mode=0o755):
-        """A new directory for a daemon here, owned by that user (and its group) where given."""
-        path = os.path.join(self.net.dir, self.label, name)
-        os.makedirs(path, exist_ok=True)
-        os.chmod(path, mode)
-        if user:
-            shutil.chown(path, user, user)
-        return path
-
-    def add_address(self, interface, address):
-        """address: with prefix length, IPv4 or IPv6."""
-        options = ["nodad"] if ipaddress.ip_interface(address).version == 6 else []
-        self.run(["ip", "address", "add", address, "dev", interface, *options])
 
     def dummy(self, interface, *addresses):
         self.run(["ip", "link", "add", interface, "type", "dummy"])
@@ -223,9 +228,9 @@ class Net:
             b.add_address(name_b, address_b)
 
     def two_routers(self):
-        """Namespaces a and b with a link: 10.77.0.1 and 10.77.0.2, fd77::1 and fd77::2."""
+        """Namespaces a (A4, A6) and b (B4, B6) with a link."""
         a, b = self.namespace("a"), self.namespace("b")
-        self.link(a, b, ("10.77.0.1/24", "10.77.0.2/24"), ("fd77::1/64", "fd77::2/64"))
+        self.link(a, b, (f"{A4}/24", f"{B4}/24"), (f"{A6}/64", f"{B6}/64"))
         return a, b
 
     def destroy(self):

@@ -1,8 +1,8 @@
 """Two routers with Gatehouse at each end of one protected session."""
 
 from gatehouse import Gatehouse, Key, key_chain, tcp_ao
+from netns import A4, A6, B4, B6
 
-A4, B4, A6, B6 = "10.77.0.1", "10.77.0.2", "fd77::1", "fd77::2"
 KEY = Key(1, "a secret that is long enough", send_id=3, recv_id=8)
 
 

@@ -8,9 +8,9 @@ import datetime
 
 from daemons import Peer
 from gatehouse import Gatehouse, Key, key_chain, tcp_ao
+from netns import A4, A6, B4, B6
 from wait import wait_for
 
-A4, B4, A6, B6 = "10.77.0.1", "10.77.0.2", "fd77::1", "fd77::2"
 ROUTES_A = ["192.0.2.0/24", "2001:db8:a::/48"]
 ROUTES_B = ["198.51.100.0/24", "2001:db8:b::/48"]
 KEY = Key(1, "correct horse battery staple", send_id=3, recv_id=8)

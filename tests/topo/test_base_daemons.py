@@ -6,11 +6,11 @@ import pytest
 
 from capture import SYN, TCP_AO, TCP_MD5, Capture
 from daemons import Bird, Exabgp, Frr, Gobgp, Openbgpd, Peer
+from netns import A4, A6, B4, B6
 from wait import wait_for
 
 pytestmark = pytest.mark.base
 
-A4, B4, A6, B6 = "10.77.0.1", "10.77.0.2", "fd77::1", "fd77::2"
 ROUTES_A = ["192.0.2.0/24", "2001:db8:a::/48"]
 ROUTES_B = ["198.51.100.0/24", "2001:db8:b::/48"]
 

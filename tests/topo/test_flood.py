@@ -4,11 +4,11 @@ import json
 
 from capture import RST, SYN, Capture
 from gatehouse import Gatehouse, Key, key_chain, tcp_ao
+from netns import A4, A6, B4, B6
 from traffic import (PASSED, Talkers, lan, observe, queues, refused, resident, wait_heard,
                      wait_talking)
 from wait import wait_for
 
-A4, B4, A6, B6 = "10.77.0.1", "10.77.0.2", "fd77::1", "fd77::2"
 KEY = Key(1, "correct horse battery staple", send_id=3, recv_id=8)
 PORT4, PORT6 = 20004, 20006
 

@@ -6,10 +6,10 @@ import pytest
 
 from capture import RST, Capture
 from gatehouse import Gatehouse, Key, key_chain, tcp_ao
+from netns import A4, B4
 from traffic import (Talkers, lan, observe, queues, refused, wait_heard, wait_talking)
 from wait import stays, wait_for
 
-A4, B4 = "10.77.0.1", "10.77.0.2"
 KEY = Key(1, "correct horse battery staple", send_id=3, recv_id=8)
 PORT = 20004
 

@@ -11,7 +11,6 @@ daemons of daemons/ work in it; GuestNamespace is a namespace inside a guest.
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import threading
@@ -61,7 +60,7 @@ class GuestProcess:
         self.wait()
 
 
-class Guest:
+class Guest(netns.Host):
     """A running lab kernel; its devices vec0, vec1, … are the given taps of a namespace."""
 
     def __init__(self, namespace, kernel, taps=(), name="guest", memory="256M"):
@@ -145,21 +144,6 @@ class Guest:
 
     def spawn(self, argv, log, env=None):
         return GuestProcess(self, self.command(argv), log, env)
-
-    def directory(self, name, user=None, mode=0o755):
-        path = os.path.join(self.net.dir, self.label, name)
-        os.makedirs(path, exist_ok=True)
-        os.chmod(path, mode)
-        if user:
-            shutil.chown(path, user, user)
-        return path
-
-    def add_address(self, interface, address):
-        options = ["nodad"] if ":" in address else []
-        self.run(["ip", "address", "add", address, "dev", interface, *options])
-
-    def sysctl(self, name, value):
-        self.run(["sysctl", "-q", "-w", f"{name}={value}"])
 
     def counters(self):
         """The guest kernel's TCP counters by name, among them TCPAOGood, TCPAOBad, …"""

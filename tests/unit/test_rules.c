@@ -67,6 +67,7 @@ static void nftables(void **state)
            "\t\tip saddr 198.51.100.7 tcp sport 646 queue num 17900\n"
            "\t\tip saddr 198.51.100.7 tcp dport 646 queue num 17900\n"
            "\t\ticmp type destination-unreachable icmp code 2-4 queue num 17900 bypass\n"
+           "\t\tip6 saddr 2001:db8::2 frag nexthdr { 0, 43, 44, 51, 60 } drop\n"
            "\t\tip6 saddr 2001:db8::2 ip6 daddr 2001:db8::1 tcp sport 179 queue num 17900\n"
            "\t\tip6 saddr 2001:db8::2 ip6 daddr 2001:db8::1 tcp dport 179 queue num 17900\n"
            "\t\ticmpv6 type destination-unreachable icmpv6 code { 1, 4 } queue num 17900 bypass\n"
@@ -101,6 +102,8 @@ static void nftables_any_peer(void **state)
     char *text = gh_rules_nft_text(list, 2);
 
     assert_non_null(strstr(text, "\t\tmeta nfproto ipv6 tcp sport 179 queue num 1\n"));
+    assert_non_null(
+        strstr(text, "\t\tmeta nfproto ipv6 frag nexthdr { 0, 43, 44, 51, 60 } drop\n"));
     assert_null(strstr(text, "2001:db8"));
     free(text);
 }
