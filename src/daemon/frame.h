@@ -26,8 +26,8 @@ enum { GH_FRAME_HEADER = 8, GH_FRAME_BODY_MAX = 64 * 1048576, GH_REQUEST_MAX = 8
     X(QUEUE_CLOSE, GH_TO_AO, 2, 2, 0) /* u16 zone */                                               \
     X(LINK, GH_TO_AO, 10, 10, 0)      /* u16 zone, u32 interface, u32 MTU (0: gone) */             \
     X(REQUEST, GH_TO_AO, 5, 4 + GH_REQUEST_MAX, 0)   /* u32 client; a control request */           \
-    X(GONE, GH_TO_AO, 17, 41, 0)                     /* u8 closing; as ABORT */                    \
     X(PING, GH_TO_AO, 0, 0, 0)                       /* are you there? */                          \
+    X(GONE, GH_TO_AO, 17, 41, 0)                     /* u8 closing; as ABORT */                    \
     X(READY, GH_TO_PARENT, 0, 0, 0)                  /* started and locked in */                   \
     X(CONFIGURED, GH_TO_PARENT, 5, 5, 0)             /* u32 generation, u8 done */                 \
     X(ANSWER, GH_TO_PARENT, 5, GH_FRAME_BODY_MAX, 0) /* u32 client; one line */                    \

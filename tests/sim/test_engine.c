@@ -583,22 +583,30 @@ static void answers_that_nobody_asked_for_do_nothing(void **state)
     world_free(w);
 }
 
-/* A new life on the same ports began between question and answer, and its SYN is refused. */
+/* A new life on the same ports begins between question and answer; its SYN may be refused, because
+ * the chain has ended meanwhile. */
 static void an_answer_about_the_life_before_does_nothing(void **state)
 {
-    struct world *w = protected_world(false, forever("x"));
-    struct side *s = &w->side[0];
+    for (unsigned expired = 0; expired <= 1; expired++) {
+        struct world *w = protected_world(false, forever("x"));
+        struct side *s = &w->side[0];
+        struct tcpao_mkt ended = forever("x");
 
-    open_and_talk(w);
-    w->loss = 1000;
-    until_asked(w, s);
-    s->tcp.state = TOY_CLOSED;
-    s->tcp.iss += 100000;
-    toy_connect(&s->tcp, w->now_ms);
-    assert_int_equal(state_at(s), AO_STATE_SYN_SENT);
-    answer(s, false);
-    assert_int_equal(state_at(s), AO_STATE_SYN_SENT);
-    world_free(w);
+        open_and_talk(w);
+        w->loss = 1000;
+        until_asked(w, s);
+        ended.send.until = ended.accept.until = side_now(s).wall - 1000;
+        if (expired)
+            protect(s, ended, AO_REQUIRED);
+        s->tcp.state = TOY_CLOSED;
+        s->tcp.iss += 100000;
+        toy_connect(&s->tcp, w->now_ms);
+        assert_int_equal(s->dropped_out, expired);
+        assert_int_equal(state_at(s), AO_STATE_SYN_SENT);
+        answer(s, false);
+        assert_int_equal(state_at(s), AO_STATE_SYN_SENT);
+        world_free(w);
+    }
 }
 
 enum { CROWD = 1000 };
