@@ -119,7 +119,7 @@ static void put_chain(FILE *out, const struct way *way, const struct gh_flow *fl
         n = same_kind(flows + i, count - i);
         if (!way->in && gh_flow_follows_vrfs(flows, i))
             fputs("\t\ttcp option 29 exists return\n", out);
-        if (way->icmp && flows[i].peer.addr.len == 16)
+        if (way->in && flows[i].peer.addr.len == 16)
             put_headless(out, way, flows + i, n);
         put_rule(out, way, flows + i, n, "sport");
         put_rule(out, way, flows + i, n, "dport");
