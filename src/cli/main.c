@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -44,6 +45,8 @@ int main(int argc, char **argv)
     struct cli cli = {.socket = GH_CONTROL_SOCKET, .out = stdout, .err = stderr};
     int i, status;
 
+    /* lint, generate, import and verify-pcap hold secrets: no core file, no debugger of others. */
+    prctl(PR_SET_DUMPABLE, 0);
     cli.width = terminal_width();
     for (i = 1; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "-s") == 0 && i + 1 < argc) {
