@@ -6,7 +6,7 @@ struct gh_rd gh_rd_make(const void *data, size_t len)
 {
     const uint8_t *p = data;
 
-    return (struct gh_rd){.p = p, .end = p + len};
+    return (struct gh_rd){.p = p, .end = len > 0 ? p + len : p}; /* no octets may be NULL */
 }
 
 size_t gh_rd_left(const struct gh_rd *r)

@@ -30,6 +30,10 @@ static void short_read_is_sticky(void **state)
     assert_int_equal(out[0] | out[1], 0);
     assert_int_equal(gh_rd_left(&r), 0);
     assert_false(gh_rd_done(&r));
+    r = gh_rd_make(NULL, 0);
+    assert_true(gh_rd_done(&r));
+    assert_int_equal(gh_rd_u8(&r), 0);
+    assert_false(gh_rd_done(&r));
 }
 
 static void child_must_fit_and_parent_steps_over(void **state)
