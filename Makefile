@@ -37,6 +37,7 @@ bench:
 	tools/install-deps check
 	$(MAKE) --no-print-directory with-tests
 	tests/bench/run
+	tests/bench/run --unpinned --only table
 
 soak:
 	$(ROOT)
