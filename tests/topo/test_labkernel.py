@@ -60,6 +60,20 @@ def environment(preload, covered=True, mac_length=12):
     return env if covered else {**env, "GH_AO_EXCLUDE_OPTIONS": "1"}
 
 
+def test_a_signed_refusal(lab, build_dir, newer_bird):
+    """Nobody listens behind Gatehouse: the RST has no ISN of its own, and the kernel believes it."""
+    key = Key(1, "a refusal is signed too", 3, 8)
+    gatehouse = Gatehouse(lab.host, build_dir, config([key], {"v4": GUEST4, "v6": GUEST6})).start()
+    bird = Bird(lab.guest, 65002, [Peer(a, 65001, local=g, ao_keys=as_kernel_keys([key]))
+                                   for a, g in ((HOST4, GUEST4), (HOST6, GUEST6))],
+                programs=newer_bird).start()
+    for name, host in (("v4", HOST4), ("v6", HOST6)):
+        wait_for(lambda: gatehouse.counters(name)["signed"] >= 2, 30, "a RST was signed")
+        wait_for(lambda: "Connection refused" in bird.details(host), 30,
+                 lambda: f"the kernel tells its program of the refusal\n{bird.details(host)}")
+    assert lab.failures() == dict.fromkeys(FAILURES, 0)
+
+
 @pytest.mark.parametrize("opener", ["gatehouse", "kernel"])
 def test_algorithms(lab, build_dir, newer_bird, ao_preload, opener):
     """SHA-1, CMAC, SHA-256 of 12 and 16 octets; options covered or not; IPv4 and IPv6; each
