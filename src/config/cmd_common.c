@@ -91,3 +91,26 @@ bool gh_cmd_write_secret(const char *path, const char *text, size_t len, const c
     close(fd);
     return good;
 }
+
+int gh_cmd_options(int argc, char **argv, const struct option *options,
+                   bool (*take)(void *request, int option), void *request, void (*usage)(FILE *),
+                   const char **argument)
+{
+    int option;
+
+    optind = 0; /* gatectl has used getopt before */
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (option == 'h') {
+            usage(stdout);
+            return CMD_GOOD;
+        }
+        if (!take(request, option))
+            return CMD_USAGE;
+    }
+    if (argc - optind != 1) {
+        usage(stderr);
+        return CMD_USAGE;
+    }
+    *argument = argv[optind];
+    return -1;
+}

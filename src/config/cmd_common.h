@@ -25,6 +25,13 @@ void gh_cmd_print_json(json_t *json);
  * be in use. False: says why, and if_exists where that is why. */
 bool gh_cmd_write_secret(const char *path, const char *text, size_t len, const char *if_exists);
 
+/* Reads the options of a command that has one argument: `take` gets each (its value in optarg) and
+ * says why when it returns false; -h prints the usage. -1: go on, *argument is set; else the exit
+ * status. */
+int gh_cmd_options(int argc, char **argv, const struct option *options,
+                   bool (*take)(void *request, int option), void *request, void (*usage)(FILE *),
+                   const char **argument);
+
 /* The wall clock; every command reads it once. */
 int64_t gh_cmd_now(void);
 

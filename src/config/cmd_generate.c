@@ -138,8 +138,10 @@ static bool take_key_option(struct request *r, int option)
     }
 }
 
-static bool take_option(struct request *r, int option)
+static bool take_option(void *request, int option)
 {
+    struct request *r = request;
+
     switch (option) {
     case OPTION_FOR:
         return gh_cmd_vendors(optarg, &r->vendors);
@@ -222,7 +224,7 @@ static int parse_request(int argc, char **argv, struct request *r)
         {"json", no_argument, NULL, OPTION_JSON},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
-    int option;
+    int status;
 
     *r = (struct request){.secret_dir = "/etc/gatehouse/secrets",
                           .vendors = {.wanted = {[GH_VENDOR_GATEHOUSE] = true}},
@@ -235,21 +237,8 @@ static int parse_request(int argc, char **argv, struct request *r)
                           .recv_id = -1,
                           .port = GH_PORT_BGP,
                           .period = PERIOD_DEFAULT};
-    optind = 0; /* gatectl has used getopt before */
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == 'h') {
-            usage(stdout);
-            return CMD_GOOD;
-        }
-        if (!take_option(r, option))
-            return CMD_USAGE;
-    }
-    if (argc - optind != 1) {
-        usage(stderr);
-        return CMD_USAGE;
-    }
-    r->name = argv[optind];
-    return check_request(r) ? -1 : CMD_USAGE;
+    status = gh_cmd_options(argc, argv, options, take_option, r, usage, &r->name);
+    return status == -1 && !check_request(r) ? CMD_USAGE : status;
 }
 
 /* ---- Secrets ---- */

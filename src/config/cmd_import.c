@@ -50,8 +50,10 @@ static bool take_vendor(const char *text, enum gh_vendor *out)
     return false;
 }
 
-static bool take_option(struct request *r, int option)
+static bool take_option(void *request, int option)
 {
+    struct request *r = request;
+
     switch (option) {
     case OPTION_FROM:
         return take_vendor(optarg, &r->options.from);
@@ -83,25 +85,10 @@ static int parse_request(int argc, char **argv, struct request *r)
         {"json", no_argument, NULL, OPTION_JSON},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
-    int option;
 
     *r = (struct request){
         .options = {.from = GH_VENDOR_COUNT, .secret_dir = "/etc/gatehouse/secrets"}};
-    optind = 0; /* gatectl has used getopt before */
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == 'h') {
-            usage(stdout);
-            return CMD_GOOD;
-        }
-        if (!take_option(r, option))
-            return CMD_USAGE;
-    }
-    if (argc - optind != 1) {
-        usage(stderr);
-        return CMD_USAGE;
-    }
-    r->file = argv[optind];
-    return -1;
+    return gh_cmd_options(argc, argv, options, take_option, r, usage, &r->file);
 }
 
 /* ---- The text ---- */

@@ -43,8 +43,10 @@ enum {
     OPTION_JSON
 };
 
-static bool take_option(struct request *r, int option)
+static bool take_option(void *request, int option)
 {
+    struct request *r = request;
+
     switch (option) {
     case OPTION_SESSION:
         r->session = optarg;
@@ -82,24 +84,15 @@ static int parse_request(int argc, char **argv, struct request *r)
                                             {"json", no_argument, NULL, OPTION_JSON},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    int option;
+    int status;
 
     memset(r, 0, sizeof(*r));
-    optind = 0; /* gatectl has used getopt before */
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        if (option == 'h') {
-            usage(stdout);
-            return CMD_GOOD;
-        }
-        if (!take_option(r, option))
-            return CMD_USAGE;
-    }
-    if (argc - optind != 1 || r->session == NULL || !r->has_vendors) {
+    status = gh_cmd_options(argc, argv, options, take_option, r, usage, &r->file);
+    if (status == -1 && (r->session == NULL || !r->has_vendors)) {
         usage(stderr);
-        return CMD_USAGE;
+        status = CMD_USAGE;
     }
-    r->file = argv[optind];
-    return -1;
+    return status;
 }
 
 static const struct gh_session *find_session(const struct gh_config *c, const char *name)

@@ -27,8 +27,10 @@ struct tcpao_endpoint ao_endpoint_of(const struct gh_addr *addr, uint16_t port)
 
 bool ao_endpoint_equal(const struct tcpao_endpoint *a, const struct tcpao_endpoint *b)
 {
-    return a->port == b->port && a->addr_len == b->addr_len &&
-           memcmp(a->addr, b->addr, a->addr_len) == 0;
+    struct gh_addr x = gh_addr_from(a->addr, a->addr_len);
+    struct gh_addr y = gh_addr_from(b->addr, b->addr_len);
+
+    return a->port == b->port && gh_addr_equal(&x, &y);
 }
 
 struct ao_connection *ao_table_find(const struct ao_engine *e, uint16_t zone,
