@@ -359,6 +359,18 @@ TCPAO_API bool tcpao_conn_tick(struct tcpao_conn *c, int64_t now);
 TCPAO_API bool tcpao_conn_use_key(struct tcpao_conn *c, uint32_t key_number, int64_t now);
 
 /*
+ * Keys moved by hand and by the peer alone, as with Linux's socket options: lifetimes neither
+ * choose nor retire keys. Where nothing was set, current and rnext of an opening connection are the
+ * key with the highest number; a SYN sets them as everywhere, or to that key if its ids are
+ * unknown.
+ */
+TCPAO_API void tcpao_conn_set_manual(struct tcpao_conn *c, bool manual);
+
+/* Manual connections only. False, and nothing changes: the chain has no such key. */
+TCPAO_API bool tcpao_conn_set_current(struct tcpao_conn *c, uint32_t key_number);
+TCPAO_API bool tcpao_conn_set_rnext(struct tcpao_conn *c, uint32_t key_number);
+
+/*
  * Would a segment signed with this key be accepted at `now`? An old key is while its accept
  * lifetime, widened by the tolerance, lasts; but when that lifetime itself is over and both
  * directions have used another key for TCPAO_DRAIN seconds, it no longer is.

@@ -16,7 +16,12 @@
 
 enum gh_receiver { GH_TO_AO, GH_TO_PARENT };
 
-enum { GH_FRAME_HEADER = 8, GH_FRAME_BODY_MAX = 64 * 1048576, GH_REQUEST_MAX = 8192 };
+enum {
+    GH_FRAME_HEADER = 8,
+    GH_FRAME_BODY_MAX = 64 * 1048576,
+    GH_REQUEST_MAX = 8192,
+    GH_KEEP_MAX = 4 * 1048576
+};
 
 /* id, receiver, least and most octets of body, descriptors beside it, what it says. */
 #define GH_MESSAGES(X)                                                                             \
@@ -25,15 +30,29 @@ enum { GH_FRAME_HEADER = 8, GH_FRAME_BODY_MAX = 64 * 1048576, GH_REQUEST_MAX = 8
     X(QUEUE, GH_TO_AO, 4, 4, 1)       /* u16 zone, u16 queue number; its socket */                 \
     X(QUEUE_CLOSE, GH_TO_AO, 2, 2, 0) /* u16 zone */                                               \
     X(LINK, GH_TO_AO, 10, 10, 0)      /* u16 zone, u32 interface, u32 MTU (0: gone) */             \
-    X(REQUEST, GH_TO_AO, 5, 4 + GH_REQUEST_MAX, 0)   /* u32 client; a control request */           \
-    X(PING, GH_TO_AO, 0, 0, 0)                       /* are you there? */                          \
-    X(GONE, GH_TO_AO, 17, 41, 0)                     /* u8 closing; as ABORT */                    \
-    X(READY, GH_TO_PARENT, 0, 0, 0)                  /* started and locked in */                   \
-    X(CONFIGURED, GH_TO_PARENT, 5, 5, 0)             /* u32 generation, u8 done */                 \
+    X(REQUEST, GH_TO_AO, 5, 4 + GH_REQUEST_MAX, 0) /* u32 client; a control request */             \
+    X(PING, GH_TO_AO, 0, 0, 0)                     /* are you there? */                            \
+    X(GONE, GH_TO_AO, 17, 41, 0)                   /* u8 closing; as ABORT */                      \
+    X(SHIM, GH_TO_AO, 8, 8, 1)           /* u32 pid, u32 uid; a preloaded program's connection */  \
+    X(ZONED, GH_TO_AO, 6, 6, 0)          /* u32 id, u16 zone (65535: none): answers ZONE */        \
+    X(FLOWED, GH_TO_AO, 5, 5, 0)         /* u32 id, u8 done: answers FLOWS */                      \
+    X(FETCHED, GH_TO_AO, 4, 4, 1)        /* u32 id; the socket: answers FETCH */                   \
+    X(FETCH_FAILED, GH_TO_AO, 8, 8, 0)   /* u32 id, u32 errno: answers FETCH */                    \
+    X(KEPT, GH_TO_AO, 9, GH_KEEP_MAX, 0) /* u64 cookie; what KEEP said, after STATE at a start */  \
+    X(SOCKET_GONE, GH_TO_AO, 8, 8, 0)    /* u64 cookie of a watched socket that is no more */      \
+    X(READY, GH_TO_PARENT, 0, 0, 0)      /* started and locked in */                               \
+    X(CONFIGURED, GH_TO_PARENT, 5, 5, 0) /* u32 generation, u8 done */                             \
     X(ANSWER, GH_TO_PARENT, 5, GH_FRAME_BODY_MAX, 0) /* u32 client; one line */                    \
     X(EVENT, GH_TO_PARENT, 1, 65536, 0)              /* one line for monitors */                   \
-    X(ABORT, GH_TO_PARENT, 16, 40, 0)  /* u16 zone; two ends: u8 octets, address, u16 port */      \
-    X(LOOKUP, GH_TO_PARENT, 16, 40, 0) /* as ABORT: is it there? */                                \
+    X(ABORT, GH_TO_PARENT, 16, 40, 0)     /* u16 zone; two ends: u8 octets, address, u16 port */   \
+    X(LOOKUP, GH_TO_PARENT, 16, 40, 0)    /* as ABORT: is it there? */                             \
+    X(ZONE, GH_TO_PARENT, 5, 5, 1)        /* u32 id, u8 open a queue there; a socket of it */      \
+    X(FLOWS, GH_TO_PARENT, 6, 1048576, 0) /* u32 id, u16 zone, its sockets' flows: flows.h */      \
+    X(FETCH, GH_TO_PARENT, 24, 24, 0)     /* u32 id, u32 pid, u64 cookie, u64 inode of a socket */ \
+    X(WATCH, GH_TO_PARENT, 10, 10, 0)     /* u16 zone, u64 cookie: tell when it is gone */         \
+    X(KEEP, GH_TO_PARENT, 9, GH_KEEP_MAX,                                                          \
+      0)                             /* u64 cookie; holds secrets: kept while we are away */       \
+    X(FORGET, GH_TO_PARENT, 8, 8, 0) /* u64 cookie: keep it no more */                             \
     X(PONG, GH_TO_PARENT, 0, 0, 0)
 
 enum gh_message {

@@ -25,6 +25,22 @@ struct gh_flow {
     uint16_t port;
 };
 
+/* What becomes of a socket's segments (gh_rules_install()): these rules go before the flows'. */
+enum gh_rule_kind {
+    GH_RULE_QUEUE,  /* both directions to the queue */
+    GH_RULE_GUARD,  /* without option 29 dropped, with it let through: the kernel's TCP-AO */
+    GH_RULE_STRICT, /* what comes in with option 29 and matched nothing else goes to the queue */
+};
+
+/* One socket's flow. */
+struct gh_socket_rule {
+    enum gh_rule_kind kind;
+    uint16_t queue;
+    struct gh_prefix peer;            /* bits 0: any of this family */
+    struct gh_addr local;             /* len 0: any */
+    uint16_t local_port, remote_port; /* 0: any */
+};
+
 enum gh_rules_backend { GH_RULES_NFTABLES, GH_RULES_IPTABLES };
 const char *gh_rules_backend_name(enum gh_rules_backend backend);
 

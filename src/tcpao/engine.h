@@ -186,7 +186,7 @@ void ao_engine_local_gone(struct ao_engine *e, struct gh_now now, uint16_t zone,
 /* Zeroes counters of one session, or of all (NULL). False: no such session. */
 bool ao_engine_clear(struct ao_engine *e, const char *session);
 
-/* ---- Views, for show and explain ------------------------------------------------------------ */
+/* ---- States of a connection ------------------------------------------------------------------ */
 
 #define AO_STATES(X)                                                                               \
     X(SYN_SENT, "syn-sent")                                                                        \
@@ -206,6 +206,116 @@ struct ao_key_counters {
     uint64_t good_in, bad_in, out;
 };
 
+/* ---- Sockets with keys of their own -----------------------------------------------------------
+ *
+ * A program may bring its own keys (Linux's TCP-AO socket options, which src/emulate answers). Such
+ * a socket's flows go before all policies. Lifetimes play no part: connections are manual
+ * (tcpao_conn_set_manual()). A connection takes a copy of its flow's keys when it begins, as Linux
+ * does; later changes of a listener do not touch it.
+ */
+
+struct ao_socket_flow {
+    uint64_t owner; /* the socket, as its owner names it */
+    uint16_t zone;  /* with the name below as in struct ao_policy */
+    const char *zone_name;
+    const char *name;                /* for show and events: "bird[812] *:179". Copied. */
+    struct gh_prefix peer;           /* bits 0: any of this family */
+    struct gh_addr local;            /* len 0: any */
+    uint16_t local_port;             /* never 0 */
+    uint16_t remote_port;            /* 0: any (a listener) */
+    bool accept_icmp;                /* of connections that begin here */
+    struct tcpao_chain *chain;       /* a reference is taken. Empty: all is refused (ao_required) */
+    bool current_known, rnext_known; /* keys to open with */
+    uint32_t current_key, rnext_key;
+};
+
+/* Replaces all flows of an owner; none: takes them away. Connections of a flow that went live on
+ * with their own keys. False (nothing changed): no memory. */
+bool ao_engine_set_socket(struct ao_engine *e, struct gh_now now, uint64_t owner,
+                          const struct ao_socket_flow *flows, size_t count);
+
+/* Segments with the option that nobody here expects are refused in this zone, as UNEXPECTED_AO
+ * (Linux: TCP_AOUNEXPECTED), instead of passed. */
+void ao_engine_set_strict(struct ao_engine *e, uint16_t zone, bool strict);
+
+/* [AO_COUNTERS] of all sockets' flows of a zone, as Linux counts per network namespace; NULL: none
+ * was counted. */
+const uint64_t *ao_engine_zone_counters(const struct ao_engine *e, uint16_t zone);
+
+/* What one connection's own socket may ask and set. Works for every connection in the table. */
+struct ao_connection_keys {
+    struct tcpao_chain *chain; /* borrowed */
+    bool accept_icmp;
+    struct tcpao_conn_state conn;
+    const uint64_t *counters; /* [AO_COUNTERS] */
+    const struct ao_key_counters
+        *keys; /* by position in the chain; only for sockets' flows, else NULL */
+    size_t key_count;
+};
+/* False: no such connection. */
+bool ao_engine_get_keys(const struct ao_engine *e, uint16_t zone,
+                        const struct tcpao_endpoint *local, const struct tcpao_endpoint *remote,
+                        struct ao_connection_keys *out);
+struct ao_keys_change {
+    struct tcpao_chain
+        *chain; /* NULL: stays. Key numbers name the same keys, with their counters */
+    bool set_current, set_rnext;
+    uint32_t current_key, rnext_key;
+    bool set_accept_icmp, accept_icmp;
+    const uint64_t *counters; /* [AO_COUNTERS], or NULL: stay */
+};
+bool ao_engine_change_keys(struct ao_engine *e, struct gh_now now, uint16_t zone,
+                           const struct tcpao_endpoint *local, const struct tcpao_endpoint *remote,
+                           const struct ao_keys_change *change);
+
+/* ---- Adoption and hand-over --------------------------------------------------------------------
+ *
+ * A connection that somebody else carried (the kernel, another engine, the process before a
+ * checkpoint) with what it takes to go on: ISNs, SNEs, key numbers. No secret.
+ */
+struct ao_adoption {
+    uint16_t zone;
+    struct tcpao_endpoint local, remote;
+    enum ao_state state; /* ESTABLISHED or CLOSING */
+    bool active;
+    bool manual;               /* of a socket's flow: with its own chain below */
+    struct tcpao_chain *chain; /* NULL: the session's */
+    struct tcpao_conn_state conn;
+};
+enum ao_adopt_result { AO_ADOPTED, AO_ADOPT_NO_SESSION, AO_ADOPT_NO_KEY, AO_ADOPT_FULL };
+/* Replaces a connection with the same ends. The session (or socket flow) must cover it, and its
+ * chain have the keys that the state names. */
+enum ao_adopt_result ao_engine_adopt(struct ao_engine *e, struct gh_now now,
+                                     const struct ao_adoption *a);
+/* Forgets a connection without touching the local stack: somebody else carries it on. */
+bool ao_engine_release(struct ao_engine *e, uint16_t zone, const struct tcpao_endpoint *local,
+                       const struct tcpao_endpoint *remote);
+
+/* ---- Connections that the kernel's own TCP-AO carries ------------------------------------------
+ *
+ * The engine sees none of their segments; their shell (the kernel backend) says now and then how
+ * they are, so that show, explain and monitor are the same for every backend.
+ */
+struct ao_foreign {
+    const char *session; /* a policy's name */
+    struct tcpao_endpoint local, remote;
+    uint16_t zone;
+    enum ao_state state;
+    bool active;
+    struct tcpao_conn_state conn; /* what is known of it */
+    uint64_t segments_in, segments_out, octets_in, octets_out;
+    const uint64_t *counters; /* [AO_COUNTERS], since the connection began */
+};
+/* Adds or updates; counters of the session grow by what the connection's grew. False: no such
+ * session, or the table is full. */
+bool ao_engine_foreign(struct ao_engine *e, struct gh_now now, const struct ao_foreign *f);
+/* What a listener of the kernel's refused, for a session: added to its counters, as its latest
+ * refusal without endpoints. */
+void ao_engine_foreign_refusals(struct ao_engine *e, struct gh_now now, const char *session,
+                                unsigned counter, uint64_t more);
+
+/* ---- Views, for show and explain ------------------------------------------------------------ */
+
 struct ao_connection_view {
     const char *session, *chain_name;
     uint16_t zone;
@@ -214,7 +324,9 @@ struct ao_connection_view {
     bool active;     /* we sent the first SYN */
     bool without_ao; /* allow-without-ao: the peer came without */
     bool mismatched; /* accept-mismatch: a wrong MAC was let through */
-    bool restored;   /* taken over from an earlier instance */
+    bool restored;   /* taken over from an earlier instance, or adopted */
+    bool in_kernel;  /* the kernel's own TCP-AO carries it */
+    bool own_keys;   /* of a socket's flow: `session` is the flow's name */
     int64_t since;   /* wall time of the state */
     struct tcpao_conn_state conn;
     struct tcpao_chain *chain; /* borrowed: valid during the callback */

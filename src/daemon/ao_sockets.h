@@ -1,0 +1,87 @@
+/*
+ * Sockets that programs bring to the `ao` process through the preload library: who answers for
+ * them, the emulation or the kernel backend.
+ *
+ *   ao_shim.c      the library's connections: requests in, answers out
+ *   ao_facts.c     what a socket is, asked of the socket itself
+ *   ao_sockets.c   this dispatcher; zones, flows, watched sockets: what the parent is asked for
+ *   ao_kernel.c    the kernel backend: keys of our chains on programs' sockets, moved by lifetime
+ *   src/emulate    the emulation of Linux's socket options
+ *
+ * Many answers need the parent first (a zone opened, rules installed): then the request waits and
+ * its program with it.
+ */
+#ifndef GH_DAEMON_AO_SOCKETS_H
+#define GH_DAEMON_AO_SOCKETS_H
+
+#include <uv.h>
+
+#include "daemon/channel.h"
+#include "daemon/setup.h"
+#include "emulate/emulate.h"
+#include "shim/protocol.h"
+
+struct ao_engine;
+
+/* What ao_facts.c sees; the first part is the emulation's. */
+struct gh_socket_facts {
+    struct emu_facts emu;
+    uint64_t netns_cookie; /* SO_NETNS_COOKIE */
+    uint64_t inode;        /* of the socket: where to find it again */
+    uint32_t pid, uid;     /* of the program */
+};
+
+/* ---- The kernel backend (ao_kernel.c) -------------------------------------------------------- */
+
+struct gh_kernel;
+
+/* What it needs of its surroundings. */
+struct gh_kernel_ops {
+    /* Asks the parent for a program's socket; gh_kernel_fetched() is the answer. */
+    void (*fetch)(void *ctx, uint32_t id, uint32_t pid, uint64_t cookie, uint64_t inode);
+    void (*watch)(void *ctx, uint16_t zone, uint64_t cookie);
+    void (*keep)(void *ctx, uint64_t cookie, const uint8_t *data, size_t len); /* len 0: forget */
+    /* GUARD flows of a zone have changed; gh_kernel_each_flow() has them. */
+    void (*flows_changed)(void *ctx, uint16_t zone);
+    void *ctx;
+};
+
+/* Does the running kernel have TCP-AO? Before the sandbox: it opens a socket. */
+bool gh_kernel_has_ao(void);
+struct gh_kernel *gh_kernel_new(struct ao_engine *engine, const struct gh_kernel_ops *ops);
+/* The configuration in force; borrowed until the next call. Chains' secrets are in it. */
+void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh_setup *setup);
+/* Each: PASS when no session of the kernel's covers the socket; else keys were put on it, or
+ * *error says why the call must fail. The descriptor stays the caller's. */
+enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, int fd,
+                                      const struct gh_socket_facts *f,
+                                      const struct tcpao_endpoint *peer, int *error);
+enum gh_shim_action gh_kernel_listen(struct gh_kernel *k, struct gh_now now, int fd,
+                                     const struct gh_socket_facts *f, int *error);
+enum gh_shim_action gh_kernel_accepted(struct gh_kernel *k, struct gh_now now, int fd,
+                                       const struct gh_socket_facts *f, int *error);
+/* fd: the socket, now the callee's; or -1 and an errno. */
+void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int fd, int error);
+void gh_kernel_gone(struct gh_kernel *k, struct gh_now now, uint64_t cookie);
+void gh_kernel_restore(struct gh_kernel *k, uint64_t cookie, const uint8_t *data, size_t len);
+void gh_kernel_tick(struct gh_kernel *k, struct gh_now now);
+uint64_t gh_kernel_next_deadline(const struct gh_kernel *k, struct gh_now now); /* mono ms */
+struct gh_socket_flow;
+void gh_kernel_each_flow(const struct gh_kernel *k, uint16_t zone,
+                         void (*fn)(void *ctx, const struct gh_socket_flow *flow), void *ctx);
+
+/* ---- The dispatcher -------------------------------------------------------------------------- */
+
+struct gh_ao_sockets;
+
+/* The loop, engine and channel are borrowed. NULL: no memory. */
+struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct ao_engine *engine,
+                                        struct gh_channel *parent, bool kernel_has_ao);
+void gh_ao_sockets_configure(struct gh_ao_sockets *s, struct gh_now now,
+                             const struct gh_setup *setup);
+/* The messages SHIM, ZONED, FLOWED, FETCHED, FETCH_FAILED, KEPT, SOCKET_GONE. False: a bad body. */
+bool gh_ao_sockets_message(struct gh_ao_sockets *s, struct gh_frame *frame, int fd);
+void gh_ao_sockets_tick(struct gh_ao_sockets *s, struct gh_now now);
+uint64_t gh_ao_sockets_next_deadline(const struct gh_ao_sockets *s, struct gh_now now);
+
+#endif
