@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "control/control.h"
+#include "daemon/ao_sockets.h"
 #include "daemon/channel.h"
 #include "daemon/ends.h"
 #include "daemon/mtus.h"
@@ -48,6 +49,7 @@ struct ao {
     size_t memory_len;
     struct ao_engine *engine;
     struct gh_setup setup;
+    struct gh_ao_sockets *sockets;
     struct queue *queues;
     struct gh_nfqueue_batch *batch;
 };
@@ -112,6 +114,12 @@ static bool close_queue(struct ao *ao, uint16_t zone)
     return true;
 }
 
+static bool close_zone(struct ao *ao, uint16_t zone)
+{
+    gh_ao_sockets_zone_closed(ao->sockets, zone);
+    return close_queue(ao, zone);
+}
+
 /* Queues are read once there are policies: a packet must not pass for want of them. */
 static void read_queues(struct ao *ao)
 {
@@ -126,9 +134,13 @@ static void on_timer(uv_timer_t *timer);
 
 static void set_timer(struct ao *ao, struct gh_now now)
 {
+    uint64_t sockets = gh_ao_sockets_next_deadline(ao->sockets, now);
     uint64_t deadline = ao_engine_next_deadline(ao->engine, now);
-    uint64_t wait = deadline > now.mono_ms ? deadline - now.mono_ms : 0;
+    uint64_t wait;
 
+    if (sockets < deadline)
+        deadline = sockets;
+    wait = deadline > now.mono_ms ? deadline - now.mono_ms : 0;
     uv_timer_start(&ao->timer, on_timer, wait < TICK_MAX ? wait : TICK_MAX, 0);
 }
 
@@ -139,6 +151,7 @@ static void on_timer(uv_timer_t *timer)
 
     if (ao_engine_next_deadline(ao->engine, now) <= now.mono_ms)
         ao_engine_tick(ao->engine, now);
+    gh_ao_sockets_tick(ao->sockets, now);
     set_timer(ao, now);
 }
 
@@ -212,7 +225,7 @@ static bool map_state(struct ao *ao, struct gh_rd *body, int fd)
     return ao->memory != NULL;
 }
 
-static bool make_engine(struct ao *ao, uint32_t max_connections)
+static bool make_engine(struct ao *ao, struct gh_now now, uint32_t max_connections)
 {
     struct ao_engine_settings settings = {.max_connections = max_connections,
                                           .event = on_event,
@@ -222,9 +235,10 @@ static bool make_engine(struct ao *ao, uint32_t max_connections)
                                           .memory = ao->memory,
                                           .memory_len = ao->memory_len};
 
-    if (ao->engine == NULL)
-        ao->engine = ao_engine_new(&settings);
-    return ao->engine != NULL;
+    if (ao->engine != NULL)
+        return true;
+    ao->engine = ao_engine_new(&settings);
+    return ao->engine != NULL && gh_ao_sockets_start(ao->sockets, now, ao->engine);
 }
 
 static bool configure(struct ao *ao, struct gh_rd *body, int fd)
@@ -234,17 +248,19 @@ static bool configure(struct ao *ao, struct gh_rd *body, int fd)
     struct gh_now now = gh_clock_now();
     uint8_t answer[5];
     struct gh_wr w = gh_wr_make(answer, sizeof(answer));
-    struct gh_setup next;
+    struct gh_setup next, before;
     bool good = gh_setup_open(fd, len, &next);
 
     close(fd);
     if (!good)
         return false;
-    good =
-        make_engine(ao, next.config->max_connections) && gh_policies_apply(ao->engine, now, &next);
+    good = make_engine(ao, now, next.config->max_connections) &&
+           gh_policies_apply(ao->engine, now, &next);
     if (good) {
-        gh_setup_clear(&ao->setup);
+        before = ao->setup;
         ao->setup = next;
+        gh_ao_sockets_configure(ao->sockets, now, &ao->setup);
+        gh_setup_clear(&before);
         read_queues(ao);
         set_timer(ao, now);
     } else {
@@ -281,8 +297,10 @@ static bool set_link(struct ao *ao, struct gh_rd *body)
 {
     uint16_t zone = gh_rd_u16(body);
     uint32_t ifindex = gh_rd_u32(body), mtu = gh_rd_u32(body);
+    bool vrf = gh_rd_u8(body) == 1;
     struct queue *queue = queue_of(ao, zone);
 
+    gh_ao_sockets_link(ao->sockets, zone, ifindex, mtu, vrf);
     return queue == NULL || gh_mtus_set(&queue->mtus, ifindex, mtu);
 }
 
@@ -348,7 +366,7 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_QUEUE:
         return add_queue(ao, &frame->body, fd);
     case GH_MESSAGE_QUEUE_CLOSE:
-        return close_queue(ao, gh_rd_u16(&frame->body));
+        return close_zone(ao, gh_rd_u16(&frame->body));
     case GH_MESSAGE_LINK:
         return set_link(ao, &frame->body);
     case GH_MESSAGE_REQUEST:
@@ -358,7 +376,7 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_PING:
         return gh_channel_send(ao->parent, GH_MESSAGE_PONG, NULL, 0, -1);
     default:
-        return false;
+        return gh_ao_sockets_message(ao->sockets, frame, fd);
     }
 }
 
@@ -411,6 +429,7 @@ int gh_ao_main(uid_t uid, gid_t gid)
 {
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
     struct ao ao = {.started = gh_clock_now(), .batch = gh_nfqueue_batch_new()};
+    bool kernel_has_ao;
 
     /* The parent says when to end, by closing the channel. */
     signal(SIGINT, SIG_IGN);
@@ -422,10 +441,13 @@ int gh_ao_main(uid_t uid, gid_t gid)
         return 1;
     ao.timer.data = &ao;
     run_in_batches();
+    kernel_has_ao = gh_kernel_has_ao();
     if (!warm_up() || !gh_sandbox_enter(uid, gid))
         return 1;
     ao.parent = gh_channel_new(&ao.loop, GH_AO_CHANNEL_FD, GH_TO_AO, &ops, &ao);
-    if (ao.parent == NULL || !gh_channel_send(ao.parent, GH_MESSAGE_READY, NULL, 0, -1))
+    ao.sockets = gh_ao_sockets_new(&ao.loop, ao.parent, kernel_has_ao);
+    if (ao.parent == NULL || ao.sockets == NULL ||
+        !gh_channel_send(ao.parent, GH_MESSAGE_READY, NULL, 0, -1))
         return 1;
     return uv_run(&ao.loop, UV_RUN_DEFAULT);
 }

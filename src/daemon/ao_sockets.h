@@ -22,13 +22,15 @@
 #include "shim/protocol.h"
 
 struct ao_engine;
+struct gh_socket_flow;
 
 /* What ao_facts.c sees; the first part is the emulation's. */
 struct gh_socket_facts {
     struct emu_facts emu;
     uint64_t netns_cookie; /* SO_NETNS_COOKIE */
     uint64_t inode;        /* of the socket: where to find it again */
-    uint32_t pid, uid;     /* of the program */
+    uint32_t optmem_used;  /* octets that the kernel has charged to net.core.optmem_max */
+    uint32_t pid;          /* of the program */
 };
 
 /* ---- The kernel backend (ao_kernel.c) -------------------------------------------------------- */
@@ -66,7 +68,6 @@ void gh_kernel_gone(struct gh_kernel *k, struct gh_now now, uint64_t cookie);
 void gh_kernel_restore(struct gh_kernel *k, uint64_t cookie, const uint8_t *data, size_t len);
 void gh_kernel_tick(struct gh_kernel *k, struct gh_now now);
 uint64_t gh_kernel_next_deadline(const struct gh_kernel *k, struct gh_now now); /* mono ms */
-struct gh_socket_flow;
 void gh_kernel_each_flow(const struct gh_kernel *k, uint16_t zone,
                          void (*fn)(void *ctx, const struct gh_socket_flow *flow), void *ctx);
 
@@ -74,13 +75,22 @@ void gh_kernel_each_flow(const struct gh_kernel *k, uint16_t zone,
 
 struct gh_ao_sockets;
 
-/* The loop, engine and channel are borrowed. NULL: no memory. */
-struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct ao_engine *engine,
-                                        struct gh_channel *parent, bool kernel_has_ao);
+/* The loop and the channel are borrowed. NULL: no memory. */
+struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct gh_channel *parent,
+                                        bool kernel_has_ao);
+/* Once, when there is an engine: restores what KEPT brought. Before the engine's first policies, so
+ * that the connections in its memory find their sockets' flows. False: no memory. */
+bool gh_ao_sockets_start(struct gh_ao_sockets *s, struct gh_now now, struct ao_engine *engine);
+/* The configuration in force, borrowed until the next call. Requests are read from the first on. */
 void gh_ao_sockets_configure(struct gh_ao_sockets *s, struct gh_now now,
                              const struct gh_setup *setup);
 /* The messages SHIM, ZONED, FLOWED, FETCHED, FETCH_FAILED, KEPT, SOCKET_GONE. False: a bad body. */
 bool gh_ao_sockets_message(struct gh_ao_sockets *s, struct gh_frame *frame, int fd);
+/* The parent closed a zone: its index may name another one from here on. */
+void gh_ao_sockets_zone_closed(struct gh_ao_sockets *s, uint16_t zone);
+/* An interface of a zone came, changed or (mtu 0) went. */
+void gh_ao_sockets_link(struct gh_ao_sockets *s, uint16_t zone, uint32_t ifindex, uint32_t mtu,
+                        bool vrf);
 void gh_ao_sockets_tick(struct gh_ao_sockets *s, struct gh_now now);
 uint64_t gh_ao_sockets_next_deadline(const struct gh_ao_sockets *s, struct gh_now now);
 

@@ -1,0 +1,699 @@
+#include "daemon/ao_sockets.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "daemon/ao_facts.h"
+#include "daemon/ao_md5.h"
+#include "daemon/ao_shim.h"
+#include "daemon/ao_zones.h"
+#include "daemon/socket_flows.h"
+#include "wire/wr.h"
+
+enum {
+    OPTMEM_DEFAULT = 131072,  /* net.core.optmem_max where the library could not read it */
+    STRICT_MS = 60 * 1000,    /* after somebody read a namespace's counters */
+    FLOWS_ROOM = 1024 * 1024, /* octets of one FLOWS */
+    OUTCOME_MAX = GH_SHIM_BODY_MAX
+};
+
+/* What a request will be answered once the parent has done its part. */
+struct outcome {
+    enum gh_shim_action action;
+    int error;
+    uint8_t *body; /* owned; wiped */
+    size_t len, reported;
+};
+
+enum wait_kind { WAIT_ZONE, WAIT_FLOWS };
+
+struct wait {
+    struct wait *next;
+    enum wait_kind kind;
+    uint32_t id;
+    uint32_t client;
+    uint64_t netns; /* WAIT_ZONE: of the socket */
+    struct outcome outcome;
+};
+
+struct kept {
+    struct kept *next;
+    uint64_t cookie;
+    size_t len;
+    uint8_t data[];
+};
+
+struct gh_ao_sockets {
+    uv_loop_t *loop;
+    struct gh_channel *parent;
+    bool kernel_has_ao;
+    struct ao_engine *engine;
+    struct emu *emu;
+    struct gh_kernel *kernel;
+    const struct gh_setup *setup;
+    struct gh_shim_server *server;
+    struct gh_ao_zones zones;
+    struct gh_md5_list md5;
+    struct wait *waits;
+    uint32_t next_id;
+    struct kept *kept; /* until there is an engine */
+    uint8_t *flows;    /* [FLOWS_ROOM] */
+};
+
+/* ---- What the parent is asked for ----------------------------------------------------------- */
+
+static struct wait *add_wait(struct gh_ao_sockets *s, enum wait_kind kind, uint32_t client)
+{
+    struct wait *w = calloc(1, sizeof(*w));
+
+    if (w == NULL)
+        return NULL;
+    w->kind = kind;
+    w->id = ++s->next_id;
+    w->client = client;
+    w->next = s->waits;
+    s->waits = w;
+    return w;
+}
+
+static struct wait *take_wait(struct gh_ao_sockets *s, enum wait_kind kind, uint32_t id)
+{
+    struct wait **at = &s->waits, *w;
+
+    while (*at != NULL && ((*at)->kind != kind || (*at)->id != id))
+        at = &(*at)->next;
+    w = *at;
+    if (w != NULL)
+        *at = w->next;
+    return w;
+}
+
+static void fetch(void *ctx, uint32_t id, uint32_t pid, uint64_t cookie, uint64_t inode)
+{
+    struct gh_ao_sockets *s = ctx;
+    uint8_t body[24];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u32(&w, id);
+    gh_wr_u32(&w, pid);
+    gh_wr_u64(&w, cookie);
+    gh_wr_u64(&w, inode);
+    gh_channel_send(s->parent, GH_MESSAGE_FETCH, body, w.len, -1);
+}
+
+static void watch(void *ctx, uint16_t zone, uint64_t cookie)
+{
+    struct gh_ao_sockets *s = ctx;
+    uint8_t body[10];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u16(&w, zone);
+    gh_wr_u64(&w, cookie);
+    gh_channel_send(s->parent, GH_MESSAGE_WATCH, body, w.len, -1);
+}
+
+/* What a successor of this process goes on from. Secrets pass through: each copy is wiped. */
+static void keep(void *ctx, uint64_t cookie, const uint8_t *data, size_t len)
+{
+    struct gh_ao_sockets *s = ctx;
+    size_t size = sizeof(cookie) + len;
+    uint8_t *body = len <= GH_KEEP_MAX - sizeof(cookie) ? malloc(size) : NULL;
+    struct gh_wr w = gh_wr_make(body, size);
+
+    if (body == NULL) {
+        gh_warning("a socket's keys are too many to be kept over a restart");
+        return;
+    }
+    gh_wr_u64(&w, cookie);
+    gh_wr_bytes(&w, data, len);
+    gh_channel_send(s->parent, len > 0 ? GH_MESSAGE_KEEP : GH_MESSAGE_FORGET, body, w.len, -1);
+    gh_wipe(body, size);
+    free(body);
+}
+
+static void flows_changed(void *ctx, uint16_t zone)
+{
+    struct gh_ao_sockets *s = ctx;
+    struct gh_ao_zone *z = zone != GH_NO_ZONE ? gh_ao_zone_get(&s->zones, zone) : NULL;
+
+    if (z != NULL)
+        z->flows_changed = true;
+}
+
+static bool is_vrf(void *ctx, uint16_t zone, uint32_t ifindex)
+{
+    struct gh_ao_sockets *s = ctx;
+    const struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
+
+    return z != NULL && gh_ao_zone_is_vrf(z, ifindex);
+}
+
+struct flow_writer {
+    struct gh_wr w;
+    bool any_emulated;
+};
+
+static void put_kernel_flow(void *ctx, const struct gh_socket_flow *flow)
+{
+    struct flow_writer *f = ctx;
+
+    gh_socket_flow_put(&f->w, flow);
+}
+
+static void put_emulated_flow(void *ctx, const struct emu_flow *flow)
+{
+    struct flow_writer *f = ctx;
+    const struct gh_socket_flow out = {.kind = GH_FLOW_QUEUE,
+                                       .peer = flow->peer,
+                                       .local = flow->local,
+                                       .local_port = flow->local_port,
+                                       .remote_port = flow->remote_port};
+
+    f->any_emulated = true;
+    gh_socket_flow_put(&f->w, &out);
+}
+
+/* Tells the parent a zone's flows. id 0: nobody waits. False: it could not be told. */
+static bool send_flows(struct gh_ao_sockets *s, struct gh_ao_zone *z, uint32_t id, uint64_t mono)
+{
+    struct flow_writer f = {.w = gh_wr_make(s->flows, FLOWS_ROOM)};
+
+    gh_wr_u32(&f.w, id);
+    gh_wr_u16(&f.w, z->index);
+    gh_kernel_each_flow(s->kernel, z->index, put_kernel_flow, &f);
+    emu_each_flow(s->emu, z->index, put_emulated_flow, &f);
+    z->strict = f.any_emulated || mono < z->strict_until;
+    ao_engine_set_strict(s->engine, z->index, z->strict);
+    if (z->strict) {
+        for (int family = 0; family < 2; family++) {
+            const struct gh_socket_flow strict = {.kind = GH_FLOW_STRICT,
+                                                  .peer.addr.len = family == 0 ? 4 : 16};
+
+            gh_socket_flow_put(&f.w, &strict);
+        }
+    }
+    z->flows_changed = false;
+    if (!gh_wr_ok(&f.w))
+        gh_error("%s: too many sockets with keys of their own", z->name);
+    return gh_wr_ok(&f.w) && gh_channel_send(s->parent, GH_MESSAGE_FLOWS, s->flows, f.w.len, -1);
+}
+
+/* ---- Answers -------------------------------------------------------------------------------- */
+
+static void answer(struct gh_ao_sockets *s, uint32_t client, struct outcome *o)
+{
+    gh_shim_answer(s->server, client, o->action, o->error, o->body, o->len, o->reported);
+    if (o->body != NULL)
+        gh_wipe(o->body, o->len);
+    free(o->body);
+    o->body = NULL;
+}
+
+/* The program goes on when the rules of its sockets' flows are in force, not before. */
+static void answer_after_flows(struct gh_ao_sockets *s, uint32_t client, uint16_t zone,
+                               uint64_t mono, struct outcome *o)
+{
+    struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
+    struct wait *w = z != NULL && z->flows_changed ? add_wait(s, WAIT_FLOWS, client) : NULL;
+
+    if (w == NULL) {
+        answer(s, client, o);
+        return;
+    }
+    w->outcome = *o;
+    if (send_flows(s, z, w->id, mono))
+        return;
+    take_wait(s, WAIT_FLOWS, w->id);
+    free(w);
+    o->action = GH_SHIM_DONE;
+    o->error = ENOBUFS;
+    answer(s, client, o);
+}
+
+/* ---- Which session a socket is for ---------------------------------------------------------- */
+
+static const struct gh_session *session_for(const struct gh_ao_sockets *s, uint16_t zone,
+                                            const struct tcpao_endpoint *peer, uint16_t port)
+{
+    const struct gh_config *c = s->setup->config;
+    struct gh_addr addr = gh_addr_from(peer->addr, peer->addr_len);
+
+    for (size_t i = 0; i < c->session_count && peer->addr_len != 0; i++) {
+        const struct gh_session *session = &c->sessions[i];
+
+        if (s->setup->zones[i] == zone && gh_prefix_contains(&session->peer, &addr) &&
+            (port == 0 || session->port == port))
+            return session;
+    }
+    return NULL;
+}
+
+/* A daemon asks for TCP-MD5 with a peer that has a key chain: TCP-AO takes its place. Of a socket
+ * that is not bound to a port yet, connect() or listen() will tell whether it is for that session.
+ */
+static void replace_md5(struct gh_ao_sockets *s, const struct gh_shim_request *r,
+                        const struct gh_socket_facts *f, struct outcome *o)
+{
+    struct gh_md5_request md5;
+
+    if (!gh_md5_parse(r->option, r->body, r->len, &md5) ||
+        session_for(s, f->emu.zone, &md5.peer, f->emu.local.port) == NULL)
+        return;
+    o->action = GH_SHIM_DONE;
+    if (!gh_md5_keep(&s->md5, f->emu.cookie, r->option, r->body, &md5))
+        o->error = ENOMEM;
+    else
+        watch(s, f->emu.zone, f->emu.cookie);
+}
+
+/* ---- Requests ------------------------------------------------------------------------------- */
+
+static bool is_ao(int option)
+{
+    return option >= EMU_TCP_AO_ADD_KEY && option <= EMU_TCP_AO_REPAIR;
+}
+
+static void set_option(struct gh_ao_sockets *s, struct gh_now now, const struct gh_shim_request *r,
+                       const struct gh_socket_facts *f, struct outcome *o)
+{
+    if (!is_ao(r->option)) {
+        replace_md5(s, r, f, o);
+        if (o->action == GH_SHIM_DONE || s->kernel_has_ao)
+            return;
+        o->error = emu_setsockopt(s->emu, now, &f->emu, r->option, r->body, r->len);
+        o->action = o->error != 0 ? GH_SHIM_DONE : GH_SHIM_PASS;
+    } else if (!s->kernel_has_ao) {
+        o->action = GH_SHIM_DONE;
+        o->error = emu_setsockopt(s->emu, now, &f->emu, r->option, r->body, r->len);
+        if (o->error == 0 && r->option == EMU_TCP_AO_ADD_KEY)
+            watch(s, f->emu.zone, f->emu.cookie);
+    }
+}
+
+static void get_option(struct gh_ao_sockets *s, struct gh_now now, const struct gh_shim_request *r,
+                       const struct gh_socket_facts *f, struct outcome *o)
+{
+    size_t room = r->room < OUTCOME_MAX ? r->room : OUTCOME_MAX;
+
+    if (s->kernel_has_ao || !is_ao(r->option))
+        return;
+    o->action = GH_SHIM_DONE;
+    if (room < r->len)
+        room = r->len;
+    o->body = calloc(1, room + 1);
+    if (o->body == NULL) {
+        o->error = ENOMEM;
+        return;
+    }
+    memcpy(o->body, r->body, r->len);
+    o->error =
+        emu_getsockopt(s->emu, now, &f->emu, r->option, o->body, room, &o->len, &o->reported);
+}
+
+static void connecting(struct gh_ao_sockets *s, struct gh_now now, const struct gh_shim_request *r,
+                       const struct gh_socket_facts *f, struct outcome *o)
+{
+    struct tcpao_endpoint peer;
+    bool bind_first = false, ours;
+
+    if (!gh_facts_endpoint(r->body, r->len, &peer))
+        return;
+    ours = session_for(s, f->emu.zone, &peer, peer.port) != NULL;
+    if (!ours) {
+        o->error = gh_md5_give(&s->md5, f->emu.cookie, r->fd);
+        if (o->error != 0)
+            o->action = GH_SHIM_DONE;
+    }
+    if (o->error == 0 && s->kernel_has_ao) {
+        o->action = gh_kernel_connect(s->kernel, now, r->fd, f, &peer, &o->error);
+    } else if (o->error == 0) {
+        o->error = emu_connect(s->emu, now, &f->emu, &peer, &bind_first);
+        if (o->error != 0)
+            o->action = GH_SHIM_DONE;
+    }
+    if (o->error == 0 && (bind_first || (ours && f->emu.local.port == 0)))
+        o->action = GH_SHIM_BIND;
+}
+
+static void listening(struct gh_ao_sockets *s, struct gh_now now, const struct gh_shim_request *r,
+                      const struct gh_socket_facts *f, struct outcome *o)
+{
+    bool bind_first = false;
+
+    if (s->kernel_has_ao) {
+        o->action = gh_kernel_listen(s->kernel, now, r->fd, f, &o->error);
+        return;
+    }
+    o->error = emu_listen(s->emu, now, &f->emu, &bind_first);
+    if (o->error != 0)
+        o->action = GH_SHIM_DONE;
+    else if (bind_first)
+        o->action = GH_SHIM_BIND;
+}
+
+static void counters(struct gh_ao_sockets *s, struct gh_now now, uint16_t zone, struct outcome *o)
+{
+    struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
+    uint64_t values[5] = {0};
+    struct gh_wr w;
+
+    if (s->kernel_has_ao)
+        return;
+    emu_counters(s->emu, zone, values);
+    o->body = malloc(sizeof(values));
+    if (o->body == NULL)
+        return;
+    w = gh_wr_make(o->body, sizeof(values));
+    for (size_t i = 0; i < 5; i++)
+        gh_wr_u64(&w, values[i]);
+    o->len = o->reported = w.len;
+    o->action = GH_SHIM_DONE;
+    if (z == NULL)
+        return;
+    z->strict_until = now.mono_ms + STRICT_MS;
+    if (!z->strict)
+        z->flows_changed = true;
+}
+
+/* The zone is known. */
+static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uint16_t zone)
+{
+    const struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
+    struct gh_now now = gh_clock_now();
+    struct outcome o = {.action = GH_SHIM_PASS};
+    struct gh_socket_facts f;
+    uint32_t optmem = r->room > 0 ? r->room : OPTMEM_DEFAULT;
+
+    if (r->op == GH_SHIM_COUNTERS) {
+        counters(s, now, zone, &o);
+    } else if (gh_facts_read(r->fd, &f)) {
+        f.pid = r->pid;
+        f.emu.program = r->program;
+        f.emu.zone = zone;
+        f.emu.zone_name = z != NULL ? z->name : "";
+        f.emu.optmem_left = optmem > f.optmem_used ? optmem - f.optmem_used : 0;
+        switch (r->op) {
+        case GH_SHIM_SETOPT:
+            set_option(s, now, r, &f, &o);
+            break;
+        case GH_SHIM_GETOPT:
+            get_option(s, now, r, &f, &o);
+            break;
+        case GH_SHIM_CONNECT:
+            connecting(s, now, r, &f, &o);
+            break;
+        case GH_SHIM_LISTEN:
+            listening(s, now, r, &f, &o);
+            break;
+        case GH_SHIM_ACCEPTED:
+            if (s->kernel_has_ao)
+                o.action = gh_kernel_accepted(s->kernel, now, r->fd, &f, &o.error);
+            break;
+        default:
+            break;
+        }
+    }
+    answer_after_flows(s, r->id, zone, now.mono_ms, &o);
+}
+
+/* A namespace without a zone gets one only for what cannot be done without. */
+static bool needs_zone(const struct gh_ao_sockets *s, const struct gh_shim_request *r)
+{
+    if (s->kernel_has_ao)
+        return false;
+    return r->op == GH_SHIM_COUNTERS ||
+           (r->op == GH_SHIM_SETOPT &&
+            (r->option == EMU_TCP_AO_ADD_KEY || r->option == EMU_TCP_AO_INFO));
+}
+
+static void on_request(void *ctx, const struct gh_shim_request *r)
+{
+    struct gh_ao_sockets *s = ctx;
+    struct outcome hello = {.action = GH_SHIM_DONE, .len = 1};
+    uint8_t body[5];
+    struct gh_wr out = gh_wr_make(body, sizeof(body));
+    uint64_t netns;
+    uint16_t zone;
+    struct wait *w;
+
+    if (r->op == GH_SHIM_HELLO) {
+        hello.body = malloc(1);
+        if (hello.body != NULL)
+            hello.body[0] = s->kernel_has_ao;
+        else
+            hello.len = 0;
+        answer(s, r->id, &hello);
+        return;
+    }
+    netns = gh_facts_netns(r->fd);
+    if (gh_ao_netns_find(&s->zones, netns, &zone) && (zone != GH_NO_ZONE || !needs_zone(s, r))) {
+        handle(s, r, zone);
+        return;
+    }
+    w = add_wait(s, WAIT_ZONE, r->id);
+    if (w != NULL) {
+        w->netns = netns;
+        gh_wr_u32(&out, w->id);
+        gh_wr_u8(&out, needs_zone(s, r));
+        if (gh_channel_send(s->parent, GH_MESSAGE_ZONE, body, out.len, r->fd))
+            return;
+        take_wait(s, WAIT_ZONE, w->id);
+        free(w);
+    }
+    handle(s, r, GH_NO_ZONE);
+}
+
+/* ---- The parent's messages ------------------------------------------------------------------ */
+
+static void name_zone(struct gh_ao_sockets *s, struct gh_ao_zone *z, uint64_t netns)
+{
+    const struct gh_setup *setup = s->setup;
+
+    snprintf(z->name, sizeof(z->name), "ns:%llx", (unsigned long long)netns);
+    for (size_t i = 0; i < setup->config->session_count; i++) {
+        const struct gh_session *session = &setup->config->sessions[i];
+
+        if (setup->zones[i] == z->index)
+            gh_zone_name(session->netns, session->vrf, z->name, sizeof(z->name));
+    }
+}
+
+static bool take_zoned(struct gh_ao_sockets *s, struct gh_rd *body)
+{
+    struct wait *w = take_wait(s, WAIT_ZONE, gh_rd_u32(body));
+    uint16_t zone = gh_rd_u16(body);
+    const struct gh_shim_request *r;
+    struct gh_ao_zone *z;
+
+    if (w == NULL)
+        return false;
+    gh_ao_netns_set(&s->zones, w->netns, zone);
+    z = zone != GH_NO_ZONE ? gh_ao_zone_get(&s->zones, zone) : NULL;
+    if (z != NULL && z->name[0] == '\0')
+        name_zone(s, z, w->netns);
+    r = gh_shim_waiting(s->server, w->client);
+    if (r != NULL)
+        handle(s, r, z != NULL ? zone : GH_NO_ZONE);
+    free(w);
+    return true;
+}
+
+static bool take_flowed(struct gh_ao_sockets *s, struct gh_rd *body)
+{
+    uint32_t id = gh_rd_u32(body);
+    bool good = gh_rd_u8(body) == 1;
+    struct wait *w = id != 0 ? take_wait(s, WAIT_FLOWS, id) : NULL;
+
+    if (id != 0 && w == NULL)
+        return false;
+    if (w == NULL)
+        return true;
+    if (!good) {
+        w->outcome.action = GH_SHIM_DONE;
+        w->outcome.error = ENOBUFS;
+    }
+    answer(s, w->client, &w->outcome);
+    free(w);
+    return true;
+}
+
+/* The first octet tells whose it is: the kernel backend's begin with zero. */
+static void restore(struct gh_ao_sockets *s, struct gh_now now, struct kept *k)
+{
+    if (s->kernel_has_ao)
+        gh_kernel_restore(s->kernel, k->cookie, k->data, k->len);
+    else if (!emu_restore(s->emu, now, k->cookie, k->data, k->len))
+        gh_warning("what was kept of a socket cannot be read; it is forgotten");
+    gh_wipe(k->data, k->len);
+    free(k);
+}
+
+static bool take_kept(struct gh_ao_sockets *s, struct gh_rd *body)
+{
+    uint64_t cookie = gh_rd_u64(body);
+    size_t len = gh_rd_left(body);
+    struct kept *k = malloc(sizeof(*k) + len);
+
+    if (k == NULL)
+        return true;
+    k->cookie = cookie;
+    k->len = len;
+    gh_rd_copy(body, k->data, len);
+    k->next = s->kept;
+    s->kept = k;
+    return true;
+}
+
+static void socket_gone(struct gh_ao_sockets *s, uint64_t cookie)
+{
+    struct gh_now now = gh_clock_now();
+
+    gh_md5_forget(&s->md5, cookie);
+    if (s->emu == NULL)
+        return;
+    emu_gone(s->emu, now, cookie);
+    gh_kernel_gone(s->kernel, now, cookie);
+    keep(s, cookie, NULL, 0);
+}
+
+bool gh_ao_sockets_message(struct gh_ao_sockets *s, struct gh_frame *frame, int fd)
+{
+    struct gh_rd *body = &frame->body;
+    uint32_t id;
+
+    switch (frame->type) {
+    case GH_MESSAGE_SHIM:
+        gh_shim_server_add(s->server, fd, gh_rd_u32(body));
+        return true;
+    case GH_MESSAGE_ZONED:
+        return take_zoned(s, body);
+    case GH_MESSAGE_FLOWED:
+        return take_flowed(s, body);
+    case GH_MESSAGE_FETCHED:
+        gh_kernel_fetched(s->kernel, gh_clock_now(), gh_rd_u32(body), fd, 0);
+        return true;
+    case GH_MESSAGE_FETCH_FAILED:
+        id = gh_rd_u32(body);
+        gh_kernel_fetched(s->kernel, gh_clock_now(), id, -1, (int)gh_rd_u32(body));
+        return true;
+    case GH_MESSAGE_KEPT:
+        return take_kept(s, body);
+    case GH_MESSAGE_SOCKET_GONE:
+        socket_gone(s, gh_rd_u64(body));
+        return true;
+    default:
+        return false;
+    }
+}
+
+void gh_ao_sockets_zone_closed(struct gh_ao_sockets *s, uint16_t zone)
+{
+    gh_ao_zone_forget(&s->zones, zone);
+}
+
+void gh_ao_sockets_link(struct gh_ao_sockets *s, uint16_t zone, uint32_t ifindex, uint32_t mtu,
+                        bool vrf)
+{
+    struct gh_ao_zone *z = gh_ao_zone_get(&s->zones, zone);
+
+    if (z != NULL)
+        gh_ao_zone_set_vrf(z, ifindex, vrf && mtu > 0);
+}
+
+/* ---- Time ----------------------------------------------------------------------------------- */
+
+/* Flows that changed without a request: a socket ended, a session moved to another backend. */
+static void tell_flows(struct gh_ao_sockets *s, uint64_t mono)
+{
+    for (size_t i = 0; i < s->zones.count; i++) {
+        struct gh_ao_zone *z = s->zones.list[i];
+
+        if (z->flows_changed || (z->strict && z->strict_until != 0 && mono >= z->strict_until)) {
+            if (mono >= z->strict_until)
+                z->strict_until = 0;
+            send_flows(s, z, 0, mono);
+        }
+    }
+}
+
+void gh_ao_sockets_tick(struct gh_ao_sockets *s, struct gh_now now)
+{
+    if (s->engine == NULL)
+        return;
+    gh_kernel_tick(s->kernel, now);
+    tell_flows(s, now.mono_ms);
+}
+
+uint64_t gh_ao_sockets_next_deadline(const struct gh_ao_sockets *s, struct gh_now now)
+{
+    if (s->engine == NULL)
+        return UINT64_MAX;
+    for (size_t i = 0; i < s->zones.count; i++)
+        if (s->zones.list[i]->flows_changed)
+            return now.mono_ms;
+    return gh_kernel_next_deadline(s->kernel, now);
+}
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+void gh_ao_sockets_configure(struct gh_ao_sockets *s, struct gh_now now,
+                             const struct gh_setup *setup)
+{
+    s->setup = setup;
+    gh_ao_netns_forget_missing(&s->zones);
+    for (size_t i = 0; i < setup->config->session_count; i++) {
+        struct gh_ao_zone *z = gh_ao_zone_get(&s->zones, setup->zones[i]);
+
+        if (z != NULL)
+            name_zone(s, z, 0);
+    }
+    gh_kernel_configure(s->kernel, now, setup);
+    gh_shim_server_start(s->server);
+    tell_flows(s, now.mono_ms);
+}
+
+bool gh_ao_sockets_start(struct gh_ao_sockets *s, struct gh_now now, struct ao_engine *engine)
+{
+    const struct emu_settings emulation = {
+        .engine = engine, .is_vrf = is_vrf, .keep = keep, .flows_changed = flows_changed, .ctx = s};
+    const struct gh_kernel_ops kernel = {
+        .fetch = fetch, .watch = watch, .keep = keep, .flows_changed = flows_changed, .ctx = s};
+    struct kept *next;
+
+    s->emu = emu_new(&emulation);
+    s->kernel = gh_kernel_new(engine, &kernel);
+    if (s->emu == NULL || s->kernel == NULL)
+        return false;
+    s->engine = engine;
+    for (struct kept *k = s->kept; k != NULL; k = next) {
+        next = k->next;
+        restore(s, now, k);
+    }
+    s->kept = NULL;
+    return true;
+}
+
+struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct gh_channel *parent,
+                                        bool kernel_has_ao)
+{
+    struct gh_ao_sockets *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    *s = (struct gh_ao_sockets){.loop = loop,
+                                .parent = parent,
+                                .kernel_has_ao = kernel_has_ao,
+                                .flows = malloc(FLOWS_ROOM)};
+    s->server = s->flows != NULL ? gh_shim_server_new(loop, on_request, s) : NULL;
+    if (s->server == NULL) {
+        free(s->flows);
+        free(s);
+        return NULL;
+    }
+    return s;
+}
