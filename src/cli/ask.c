@@ -1,5 +1,5 @@
 /* The commands that ask the daemon. */
-#include "cli/command.h"
+#include "cli/ask.h"
 
 #include <errno.h>
 #include <string.h>
@@ -71,6 +71,16 @@ static json_t *converse(const struct cli *cli, struct cli_client *client, const 
                 cli->socket);
         cli_client_close(client);
     }
+    return answer;
+}
+
+json_t *cli_converse(const struct cli *cli, const json_t *request)
+{
+    struct cli_client client;
+    json_t *answer = converse(cli, &client, request);
+
+    if (answer != NULL)
+        cli_client_close(&client);
     return answer;
 }
 

@@ -157,6 +157,13 @@ static void render_reload(const struct cli_render *r, const json_t *answer)
     fprintf(r->out, "%s\n", text[0] != '\0' ? text : "The new configuration is in force.");
 }
 
+/* It is for a file and another gatectl, so it is the same with and without --json. */
+static void render_export(const struct cli_render *r, const json_t *answer)
+{
+    json_dumpf(answer, r->out, JSON_INDENT(2));
+    fputc('\n', r->out);
+}
+
 static const struct {
     const char *op;
     cli_render_fn render;
@@ -170,6 +177,7 @@ static const struct {
     {"explain", cli_render_explanation},
     {"reset-session", render_reset},
     {"reload", render_reload},
+    {"export-connections", render_export},
 };
 
 cli_render_fn cli_renderer(const char *op)

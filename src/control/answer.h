@@ -66,6 +66,11 @@ json_t *gh_show_status(const struct gh_control_view *view, struct gh_now now,
                        const json_t *request);
 json_t *gh_show_configuration(const struct gh_control_view *view, struct gh_now now,
                               const json_t *request);
+/* handover.c */
+json_t *gh_export_connections(const struct gh_control_view *view, struct gh_now now,
+                              const json_t *request);
+json_t *gh_adopt_connection(const struct gh_control_view *view, struct gh_now now,
+                            const json_t *request);
 json_t *gh_show_explanation(const struct gh_control_view *view, struct gh_now now,
                             const json_t *request);
 

@@ -114,6 +114,8 @@ static const struct {
     {"explain", gh_show_explanation},
     {"reset-session", reset_session},
     {"clear", clear},
+    {"export-connections", gh_export_connections},
+    {"adopt-connection", gh_adopt_connection},
 };
 
 json_t *gh_control_handle(const struct gh_control_view *view, struct gh_now now,

@@ -1,7 +1,9 @@
 #include "control/format.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/addr.h"
@@ -17,6 +19,31 @@ const char *gh_endpoint_format(const struct tcpao_endpoint *e, char buf[GH_ENDPO
     else
         snprintf(buf, GH_ENDPOINT_TEXT, "%s:%u", text, e->port);
     return buf;
+}
+
+bool gh_endpoint_parse(const char *text, struct tcpao_endpoint *out)
+{
+    const char *colon = strrchr(text, ':');
+    size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+    char host[GH_ADDR_TEXT];
+    struct gh_addr addr;
+    char *end;
+    long port;
+
+    if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
+        text++;
+        len -= 2;
+    }
+    if (len == 0 || len >= sizeof(host) || !isdigit((unsigned char)colon[1]))
+        return false;
+    memcpy(host, text, len);
+    host[len] = '\0';
+    port = strtol(colon + 1, &end, 10);
+    if (*end != '\0' || port > UINT16_MAX || !gh_addr_parse(host, &addr))
+        return false;
+    *out = (struct tcpao_endpoint){.addr_len = addr.len, .port = (uint16_t)port};
+    memcpy(out->addr, addr.octets, addr.len);
+    return true;
 }
 
 const char *gh_span_format(int64_t seconds, char buf[GH_SPAN_TEXT])
