@@ -90,6 +90,11 @@ class Gatehouse:
                  lambda: f"gatehoused answers\n{self.tail()}")
         assert self.process.alive(), f"gatehoused ended at once:\n{self.tail()}"
 
+    def gaterun(self):
+        """The words that start a program with the preload library; `launcher` of the daemons."""
+        return [os.path.join(os.path.dirname(self.daemon), "src", "shim", "gaterun"), "--socket",
+                os.path.join(self.run_dir, "shim.sock"), "--require", "--"]
+
     def gatectl(self, *words, check=True):
         """gatectl's process: .returncode, .stdout, .stderr."""
         return self.host.run([self.ctl, "-s", os.path.join(self.run_dir, "control.sock"), *words],

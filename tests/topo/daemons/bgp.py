@@ -39,8 +39,9 @@ class BgpDaemon:
     user = None  # whom the program runs as, where it insists
 
     def __init__(self, host, asn, peers, announce=(), router_id=None, listen=(), name=None,
-                 hold_time=30):
+                 hold_time=30, launcher=()):
         self.host = host
+        self.launcher = list(launcher)  # words before the program's own: gaterun …
         self.asn = asn
         self.peers = list(peers)
         self.announce = list(announce)
@@ -74,7 +75,7 @@ class BgpDaemon:
 
     def start(self):
         """Starts it and returns when it answers questions."""
-        self.process = self.host.spawn(self.arguments(), self.path("out"), self.environment())
+        self.process = self.host.spawn([*self.launcher, *self.arguments()], self.path("out"), self.environment())
         wait_for(lambda: self.answers() or not self.process.alive(), 20,
                  f"{self.kind} answers\n{self.tail()}")
         assert self.process.alive(), f"{self.kind} ended at once:\n{self.tail()}"
