@@ -1,14 +1,15 @@
 # shellcheck shell=bash
 # An apt of our own: packages of newer Debian suites, without touching the host's apt.
 #
-# Sourced by tools/bird-newer and tools/labkernel. Everything it writes is below $GATEHOUSE_CACHE:
-# lists, downloaded packages and its own sources.list. The mirror is the host's own, read from the
-# host's sources; so are its proxy settings and keys.
+# Sourced by tools/bird-newer, tools/labkernel and tools/kernel-selftests. Everything it writes is
+# below $GATEHOUSE_CACHE: lists, downloaded packages and its own sources.list. The mirror is the host's
+# own, read from the host's sources; so are its proxy settings and keys.
 #
 #   apt_cache_root         prints (and makes) the cache directory
 #   apt_suite_setup SUITE  prepares lists of SUITE (downloaded at most once a day)
 #   apt_suite ARGS...      apt-get with that suite alone;  apt_suite_cache ARGS... is apt-cache
 #   apt_unpack DIR PKG...  downloads packages and unpacks them below DIR
+#   apt_linux_source       the suite's newest package with the kernel's source (its name)
 #   apt_lib_closure PKG    PKG and the lib* packages that it needs, one a line
 
 apt_fail() {
@@ -73,6 +74,10 @@ apt_suite_cache() {
 
 apt_version() {
     apt_suite_cache show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | head -1
+}
+
+apt_linux_source() {
+    apt_suite_cache pkgnames linux-source- | grep -E '^linux-source-[0-9.]+$' | sort -V | tail -1
 }
 
 apt_unpack() {

@@ -66,7 +66,7 @@ def net():
 
 
 def _tool(name):
-    """The path that a tool keeps ready (tools/labkernel, tools/bird-newer)."""
+    """The path that a tool keeps ready (tools/labkernel, tools/kernel-selftests, tools/bird-newer)."""
     done = subprocess.run([os.path.join(CHECKOUT, "tools", name), "--cached"],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr.strip()
@@ -76,6 +76,12 @@ def _tool(name):
 @pytest.fixture(scope="session")
 def lab_kernel():
     return _tool("labkernel")
+
+
+@pytest.fixture(scope="session")
+def kernel_selftests():
+    """The directory with the kernel's own TCP-AO tests, built."""
+    return _tool("kernel-selftests")
 
 
 @pytest.fixture(scope="session")

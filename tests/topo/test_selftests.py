@@ -1,0 +1,74 @@
+"""The kernel's own TCP-AO tests (tests/selftests/run).
+
+On a kernel that has TCP-AO all of them pass; that is what the emulation is measured against, and
+the "real kernel" columns of docs/kernel-selftests.md.
+"""
+
+import json
+import os
+import shutil
+
+import pytest
+
+import netns
+from conftest import CHECKOUT
+from uml import Guest
+
+RUN = os.path.join(CHECKOUT, "tests", "selftests", "run")
+# Each program's last check looks at tracepoints; it is not made where a kernel cannot trace.
+TRACING = 1
+
+
+@pytest.mark.base
+def test_runner_counts(tmp_path):
+    """What the runner makes of programs that go well, fail, skip themselves, crash and hang."""
+    bodies = {
+        "good_ipv4": "echo 1..4; echo ok 1 first; echo ok 2 '# XFAIL' second; echo ok 3 '# SKIP' third",
+        "good_ipv6": "echo 1..1; echo ok 1 first; echo ok or not: no check",
+        "bad_ipv4": "echo 1..2; echo not ok 1 first; echo not ok 2 '# error' second; exit 1",
+        "liar_ipv4": "echo 1..1; echo not ok 1 first; exit 0",
+        "none_ipv4": "echo 1..1; echo ok 1 '# SKIP' nothing to test; exit 4",
+        "crash_ipv4": "echo 1..2; echo ok 1 first; kill -SEGV $$",
+        "late_ipv4": "echo 1..2; echo ok 1 first; sleep 100",
+        "deaf_ipv4": "echo 1..2; echo ok 1 first; trap : INT TERM; while :; do sleep 1; done",
+    }
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, body in bodies.items():
+        (programs / name).write_text(f"#!/bin/bash\n{body}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+
+    def run(*names):
+        path = tmp_path / "json"
+        done = netns.run([RUN, "--programs", programs, "--limit", 2, "--json", path, *names], check=False)
+        with open(path, encoding="utf-8") as file:
+            found = {f"{r['name']}_{r['family']}": (r["ok"], len(r["failed"]), len(r["skipped"]),
+                                                   r["not_run"], r["ending"]) for r in json.load(file)}
+        return done.returncode, found
+
+    assert run("good") == (0, {"good_ipv4": (2, 0, 1, 1, ""), "good_ipv6": (1, 0, 0, 0, "")})
+    assert run("none", "good_ipv6") == (4, {"good_ipv6": (1, 0, 0, 0, ""), "none_ipv4": (0, 0, 1, 0, "")})
+    assert run("none", "bad") == (1, {"bad_ipv4": (0, 2, 0, 0, ""), "none_ipv4": (0, 0, 1, 0, "")})
+    assert run("liar") == (1, {"liar_ipv4": (0, 1, 0, 0, "status 0")})
+    assert run("crash") == (1, {"crash_ipv4": (1, 0, 0, 1, "signal 11")})
+    assert run("late") == (1, {"late_ipv4": (1, 0, 0, 1, "late")})
+    assert run("deaf") == (1, {"deaf_ipv4": (1, 0, 0, 1, "late")})
+
+
+@pytest.mark.base
+def test_real_kernel(net, lab_kernel, kernel_selftests):
+    guest = Guest(net.namespace("host"), lab_kernel)
+    keep = guest.directory("selftests")
+    done = guest.run([RUN, "--programs", kernel_selftests, "--keep", keep, "--json", f"{keep}/json"],
+                     check=False, timeout=600, env={"TMPDIR": keep})
+    assert done.returncode == 0, done.stderr
+    with open(f"{keep}/json", encoding="utf-8") as file:
+        results = json.load(file)
+    assert len(results) == len(os.listdir(kernel_selftests))
+    tracing = "tracefs" in guest.run(["cat", "/proc/filesystems"]).stdout
+    for result in results:
+        assert result["not_run"] == (0 if tracing else TRACING), result
+        assert not result["skipped"], result
+    build = os.path.join(CHECKOUT, "build")
+    if os.path.isdir(build):  # for --beside
+        shutil.copy(f"{keep}/json", os.path.join(build, "selftests-kernel.json"))
