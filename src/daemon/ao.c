@@ -355,6 +355,16 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return handle_request(ao, &frame->body);
     case GH_MESSAGE_GONE:
         return take_gone(ao, &frame->body);
+    case GH_MESSAGE_SHIM:
+    case GH_MESSAGE_FETCHED:
+        close(fd); /* TO BE REPLACED by gh_ao_sockets_message(), with the cases below */
+        return true;
+    case GH_MESSAGE_ZONED:
+    case GH_MESSAGE_FLOWED:
+    case GH_MESSAGE_FETCH_FAILED:
+    case GH_MESSAGE_KEPT:
+    case GH_MESSAGE_SOCKET_GONE:
+        return true;
     case GH_MESSAGE_PING:
         return gh_channel_send(ao->parent, GH_MESSAGE_PONG, NULL, 0, -1);
     default:

@@ -83,15 +83,16 @@ static void on_zone_closed(void *ctx, const struct gh_zone *zone)
     gh_channel_send(p->ao.channel, GH_MESSAGE_QUEUE_CLOSE, body, w.len, -1);
 }
 
-static void on_zone_link(void *ctx, const struct gh_zone *zone, uint32_t ifindex, uint32_t mtu)
+static void on_zone_link(void *ctx, const struct gh_zone *zone, const struct gh_link *link)
 {
     struct gh_parent *p = ctx;
-    uint8_t body[10];
+    uint8_t body[11];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
     gh_wr_u16(&w, zone->index);
-    gh_wr_u32(&w, ifindex);
-    gh_wr_u32(&w, mtu);
+    gh_wr_u32(&w, link->ifindex);
+    gh_wr_u32(&w, link->mtu);
+    gh_wr_u8(&w, link->is_vrf);
     gh_channel_send(p->ao.channel, GH_MESSAGE_LINK, body, w.len, -1);
 }
 

@@ -10,7 +10,6 @@
 
 #include "base/log.h"
 #include "daemon/notify.h"
-#include "platform/links.h"
 #include "platform/nfqueue.h"
 
 enum { RETRY_MS = 20 };
@@ -90,11 +89,11 @@ struct teller {
     struct gh_zone *zone;
 };
 
-static void tell(void *ctx, uint32_t ifindex, uint32_t mtu)
+static void tell(void *ctx, const struct gh_link *link)
 {
     struct teller *t = ctx;
 
-    t->zones->ops->link(t->zones->ctx, t->zone, ifindex, mtu);
+    t->zones->ops->link(t->zones->ctx, t->zone, link);
 }
 
 static void on_links(uv_poll_t *poll, int status, int events)

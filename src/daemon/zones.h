@@ -14,6 +14,7 @@
 #include <uv.h>
 
 #include "config/config.h"
+#include "platform/links.h"
 #include "platform/netns.h"
 #include "platform/rules.h"
 
@@ -34,7 +35,7 @@ struct gh_zone {
 struct gh_zones_ops {
     void (*opened)(void *ctx, const struct gh_zone *zone);
     void (*closed)(void *ctx, const struct gh_zone *zone);
-    void (*link)(void *ctx, const struct gh_zone *zone, uint32_t ifindex, uint32_t mtu);
+    void (*link)(void *ctx, const struct gh_zone *zone, const struct gh_link *link);
 };
 
 struct gh_stored_queue {

@@ -235,18 +235,29 @@ static void verdicts_are_those_of_the_engine(void **state)
 struct seen {
     unsigned count;
     uint32_t ifindex, mtu;
+    bool is_vrf;
 };
 
-static void on_link(void *ctx, uint32_t ifindex, uint32_t mtu)
+static void on_link(void *ctx, const struct gh_link *link)
 {
     struct seen *seen = ctx;
 
     seen->count++;
-    seen->ifindex = ifindex;
-    seen->mtu = mtu;
+    seen->ifindex = link->ifindex;
+    seen->mtu = link->mtu;
+    seen->is_vrf = link->is_vrf;
 }
 
-static size_t link_message(uint8_t *mem, size_t cap, uint16_t type, uint32_t ifindex, uint32_t mtu)
+static void put_kind(struct gh_wr *w, const char *kind)
+{
+    size_t len = strlen(kind) + 1;
+
+    gh_nl_put_attr_header(w, IFLA_LINKINFO, GH_NL_ATTR_HEADER + len + gh_nl_padding(len));
+    gh_nl_put_attr(w, IFLA_INFO_KIND, kind, len);
+}
+
+static size_t link_message(uint8_t *mem, size_t cap, uint16_t type, uint32_t ifindex, uint32_t mtu,
+                           const char *kind)
 {
     struct gh_wr w = gh_wr_make(mem, cap);
     size_t start = gh_nl_begin(&w, type, 0, 0);
@@ -256,6 +267,8 @@ static size_t link_message(uint8_t *mem, size_t cap, uint16_t type, uint32_t ifi
     gh_wr_zero(&w, 8);
     gh_nl_put_attr(&w, IFLA_IFNAME, "eth0", 5);
     gh_nl_put_attr(&w, IFLA_MTU, &mtu, sizeof(mtu));
+    if (kind != NULL)
+        put_kind(&w, kind);
     gh_nl_end(&w, start);
     assert_true(gh_wr_ok(&w));
     return w.len;
@@ -265,17 +278,19 @@ static void interfaces(void **state)
 {
     uint8_t mem[256];
     struct seen seen = {0};
-    size_t len = link_message(mem, sizeof(mem), RTM_NEWLINK, 3, 9000);
+    size_t len = link_message(mem, sizeof(mem), RTM_NEWLINK, 3, 9000, NULL);
 
-    len += link_message(mem + len, sizeof(mem) - len, RTM_NEWLINK, 4, 1280);
+    len += link_message(mem + len, sizeof(mem) - len, RTM_NEWLINK, 4, 1280, "vrf");
     gh_links_parse(mem, len, on_link, &seen);
     assert_int_equal(seen.count, 2);
     assert_int_equal(seen.ifindex, 4);
     assert_int_equal(seen.mtu, 1280);
-    len = link_message(mem, sizeof(mem), RTM_DELLINK, 3, 9000);
+    assert_true(seen.is_vrf);
+    len = link_message(mem, sizeof(mem), RTM_DELLINK, 3, 9000, "vrf2");
     gh_links_parse(mem, len, on_link, &seen);
     assert_int_equal(seen.count, 3);
     assert_int_equal(seen.mtu, 0);
+    assert_false(seen.is_vrf);
     for (size_t n = 0; n < len; n++) {
         uint8_t exact[256];
 
