@@ -63,7 +63,7 @@ static bool install(struct gh_parent *p, const char *netns)
     char said[GH_RULES_SAID] = "no memory";
     size_t count;
     struct gh_flow *flows = flows_of(p, netns, &count);
-    bool good = flows != NULL && gh_rules_install(p->backend, netns, flows, count, said);
+    bool good = flows != NULL && gh_rules_install(p->backend, netns, flows, count, NULL, 0, said);
 
     if (!good && !p->rules_failed)
         gh_error("namespace %s: cannot install the firewall rules: %s",
