@@ -462,7 +462,8 @@ static char *printed(const struct gh_config *c)
 static void print_then_parse_is_the_identity(void **state)
 {
     static const char full[] =
-        "gatehouse { user = daemon firewall = nftables queue-base = 7 }\n"
+        "gatehouse { user = daemon firewall = nftables queue-base = 7\n"
+        "  shim-users = { frr, \"@bgp\" } }\n"
         "key-chain \"a \\\"b\\\" \\\\ {\" { description = \"d # e\" tolerance = 0 warn-before = { "
         "}\n"
         " key 9 { send-id = 1 recv-id = 2 secret-file = \"/x y/z\" secret-file-format = hex\n"
@@ -479,6 +480,7 @@ static void print_then_parse_is_the_identity(void **state)
     assert_string_equal(first, second);
     assert_non_null(strstr(first, "algorithm = hmac-sha-256-128"));
     assert_non_null(strstr(first, "secret-file-format = hex"));
+    assert_non_null(strstr(first, "shim-users = { \"frr\", \"@bgp\" }"));
     assert_int_equal(again->chains[0].keys[1].mkt.send.until, c->chains[0].keys[1].mkt.send.until);
     assert_true(again->chains[0].keys[1].accept_set);
     assert_int_equal(again->chains[0].warn_count, 0);

@@ -7,6 +7,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #include "platform/nfqueue.h"
 #include "platform/nfqueue_message.h"
 #include "platform/rules_watch.h"
+#include "platform/socket_watch.h"
 #include "platform/sockets.h"
 
 static const uint8_t ip[] = {0x45, 0, 0, 20, 1, 2, 3};
@@ -405,6 +407,75 @@ static void other_sockets_and_cut_answers(void **state)
         assert_int_equal(told(AF_INET, TCP_CLOSE, &local, &remote, n), GH_SOCKET_UNKNOWN);
 }
 
+/* ---- Sockets' ends -------------------------------------------------------------------------- */
+
+struct cookies {
+    uint64_t list[4];
+    size_t count;
+};
+
+static void on_cookie(void *ctx, uint64_t cookie)
+{
+    struct cookies *c = ctx;
+
+    assert_true(c->count < 4);
+    c->list[c->count++] = cookie;
+}
+
+static size_t put_socket(uint8_t *mem, uint64_t cookie)
+{
+    const struct inet_diag_msg m = {
+        .id.idiag_cookie = {(uint32_t)cookie, (uint32_t)(cookie >> 32)}};
+    struct gh_wr w = gh_wr_make(mem, 256);
+    size_t start = gh_nl_begin(&w, SOCK_DIAG_BY_FAMILY, 0, 0);
+
+    gh_wr_bytes(&w, &m, sizeof(m));
+    gh_nl_end(&w, start);
+    assert_true(gh_wr_ok(&w));
+    return w.len;
+}
+
+static size_t put_end(uint8_t *mem, uint16_t type, int32_t error)
+{
+    struct gh_wr w = gh_wr_make(mem, 256);
+    size_t start = gh_nl_begin(&w, type, 0, 1);
+
+    gh_nl_put_u32(&w, (uint32_t)error);
+    gh_nl_end(&w, start);
+    return w.len;
+}
+
+static void cookies_of_sockets(void **state)
+{
+    uint8_t mem[1024];
+    struct cookies seen = {.count = 0};
+    size_t len = put_socket(mem, 7), one = len;
+
+    len += put_socket(mem + len, 0x123456789abcull);
+    assert_int_equal(gh_socket_watch_parse(mem, len, on_cookie, &seen), GH_WATCH_MORE);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.list[0], 7);
+    assert_int_equal(seen.list[1], 0x123456789abcull);
+    len += put_end(mem + len, NLMSG_DONE, 0);
+    seen.count = 0;
+    assert_int_equal(gh_socket_watch_parse(mem, len, on_cookie, &seen), GH_WATCH_DONE);
+    assert_int_equal(seen.count, 2);
+    len = one + put_end(mem + one, NLMSG_ERROR, -2);
+    seen.count = 0;
+    assert_int_equal(gh_socket_watch_parse(mem, len, on_cookie, &seen), GH_WATCH_FAILED);
+    len = one + put_end(mem + one, NLMSG_DONE, -12); /* a list that was cut short */
+    seen.count = 0;
+    assert_int_equal(gh_socket_watch_parse(mem, len, on_cookie, &seen), GH_WATCH_FAILED);
+    for (size_t n = 1; n < one; n++) {
+        uint8_t exact[256];
+
+        memcpy(exact, mem, n);
+        seen.count = 0;
+        assert_int_equal(gh_socket_watch_parse(exact, n, on_cookie, &seen), GH_WATCH_FAILED);
+        assert_int_equal(seen.count, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +490,7 @@ int main(void)
         cmocka_unit_test(removed_rules),
         cmocka_unit_test(sockets_in_all_states),
         cmocka_unit_test(other_sockets_and_cut_answers),
+        cmocka_unit_test(cookies_of_sockets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
