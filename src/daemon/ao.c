@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -356,6 +357,9 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_GONE:
         return take_gone(ao, &frame->body);
     case GH_MESSAGE_SHIM:
+        shutdown(fd, SHUT_RDWR); /* the parent has a copy */
+        close(fd);
+        return true;
     case GH_MESSAGE_FETCHED:
         close(fd); /* TO BE REPLACED by gh_ao_sockets_message(), with the cases below */
         return true;
