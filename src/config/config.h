@@ -78,6 +78,8 @@ struct gh_config {
     uint16_t queue_base;       /* first NFQUEUE number; default 17900 */
     uint32_t queue_length;     /* packets; default 65535 */
     uint32_t max_connections;  /* default GH_CONNECTIONS_DEFAULT */
+    char **shim_users; /* "USER" or "@GROUP": whose preloaded programs are served, beside root's */
+    size_t shim_user_count;
     struct gh_key_chain *chains;
     size_t chain_count;
     struct gh_session *sessions;

@@ -16,6 +16,7 @@
 enum {
     FILE_SIZE_MAX = 16 * 1024 * 1024,
     USER_NAME_MAX = 32,
+    SHIM_USERS_MAX = 64,
     DEFAULT_QUEUE_BASE = 17900,
     DEFAULT_QUEUE_LENGTH = 65535,
     CONNECTIONS_MIN = 16,
@@ -28,6 +29,7 @@ enum {
     GLOBAL_QUEUE_BASE,
     GLOBAL_QUEUE_LENGTH,
     GLOBAL_MAX_CONNECTIONS,
+    GLOBAL_SHIM_USERS,
     GLOBAL_ITEMS
 };
 
@@ -37,6 +39,7 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_QUEUE_BASE] = {"queue-base", GH_ITEM_VALUE},
     [GLOBAL_QUEUE_LENGTH] = {"queue-length", GH_ITEM_VALUE},
     [GLOBAL_MAX_CONNECTIONS] = {"max-connections", GH_ITEM_VALUE},
+    [GLOBAL_SHIM_USERS] = {"shim-users", GH_ITEM_LIST},
 };
 
 static const struct gh_item root_items[] = {
@@ -59,6 +62,39 @@ static void read_user(struct gh_loader *l, const struct gh_node *n)
     l->config->user = gh_config_strdup(text);
 }
 
+static bool is_user_or_group(const char *text)
+{
+    static const char fine[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-$";
+    size_t len;
+
+    text += *text == '@';
+    len = strlen(text);
+    return len > 0 && len <= USER_NAME_MAX && *text != '-' && strspn(text, fine) == len;
+}
+
+/* Whether they exist is seen when they come: a daemon's package may be installed later. */
+static void read_shim_users(struct gh_loader *l, const struct gh_node *n)
+{
+    struct gh_config *c = l->config;
+
+    if (n == NULL)
+        return;
+    if (n->value_count > SHIM_USERS_MAX) {
+        gh_load_error(l, n->line, "range", "name a group that they are in",
+                      "\"shim-users\" has at most %d names", (int)SHIM_USERS_MAX);
+        return;
+    }
+    for (size_t i = 0; i < n->value_count; i++) {
+        if (!is_user_or_group(n->values[i])) {
+            gh_load_error(l, n->line, "user", "write names as in { \"frr\", \"@bgp\" }",
+                          "\"shim-users\" names users, and groups with an \"@\" before them");
+            continue;
+        }
+        c->shim_users = gh_config_grow(c->shim_users, c->shim_user_count, sizeof(*c->shim_users));
+        c->shim_users[c->shim_user_count++] = gh_config_strdup(n->values[i]);
+    }
+}
+
 void gh_load_globals(struct gh_loader *l, const struct gh_node *section)
 {
     static const char *const firewalls[] = {"auto", "nftables", "iptables", NULL};
@@ -69,6 +105,7 @@ void gh_load_globals(struct gh_loader *l, const struct gh_node *section)
 
     gh_items_collect(l, section, global_items, GLOBAL_ITEMS, got);
     read_user(l, got[GLOBAL_USER]);
+    read_shim_users(l, got[GLOBAL_SHIM_USERS]);
     gh_node_choice(l, got[GLOBAL_FIREWALL], firewalls, &firewall);
     gh_node_number(l, got[GLOBAL_QUEUE_BASE], 0, 65535, &base);
     gh_node_number(l, got[GLOBAL_QUEUE_LENGTH], 64, 1048576, &length);
@@ -232,8 +269,11 @@ void gh_config_free(struct gh_config *c)
         free(c->sessions[i].netns);
         free(c->sessions[i].vrf);
     }
+    for (size_t i = 0; i < c->shim_user_count; i++)
+        free(c->shim_users[i]);
     free(c->chains);
     free(c->sessions);
+    free(c->shim_users);
     free(c->user);
     free(c->path);
     free(c);

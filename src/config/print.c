@@ -113,6 +113,16 @@ void gh_config_print_session(const struct gh_session *s, const char *chain, FILE
     fprintf(out, "}\n");
 }
 
+static void put_shim_users(const struct gh_config *c, FILE *out)
+{
+    fprintf(out, "    shim-users = {");
+    for (size_t i = 0; i < c->shim_user_count; i++) {
+        fputs(i > 0 ? ", " : " ", out);
+        put_text(out, c->shim_users[i]);
+    }
+    fprintf(out, " }\n");
+}
+
 void gh_config_print(const struct gh_config *c, FILE *out)
 {
     static const char *const firewalls[] = {"auto", "nftables", "iptables"};
@@ -120,8 +130,11 @@ void gh_config_print(const struct gh_config *c, FILE *out)
     fprintf(out, "gatehouse {\n");
     put_option(out, "    ", "user", c->user);
     fprintf(out, "    firewall = %s\n", firewalls[c->firewall]);
-    fprintf(out, "    queue-base = %u\n    queue-length = %u\n    max-connections = %u\n}\n",
+    fprintf(out, "    queue-base = %u\n    queue-length = %u\n    max-connections = %u\n",
             c->queue_base, c->queue_length, c->max_connections);
+    if (c->shim_user_count > 0)
+        put_shim_users(c, out);
+    fprintf(out, "}\n");
     for (size_t i = 0; i < c->chain_count; i++) {
         fputc('\n', out);
         gh_config_print_chain(&c->chains[i], out);

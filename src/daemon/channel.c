@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/secret.h"
+
 enum { READ_STEP = 65536 };
 
 /* A message that waits to be sent, or its rest. */
@@ -29,6 +31,7 @@ static void out_free(struct gh_out *o)
 {
     if (o->fd >= 0)
         close(o->fd);
+    gh_wipe(o->data, o->len); /* KEEP and KEPT hold secrets */
     free(o);
 }
 
@@ -124,6 +127,13 @@ static void take_fds(struct gh_channel *c, struct msghdr *msg)
     }
 }
 
+static void drop_in(struct gh_channel *c)
+{
+    if (c->in != NULL)
+        gh_wipe(c->in, c->in_len);
+    free(c->in);
+}
+
 static ssize_t receive(struct gh_channel *c)
 {
     union control control;
@@ -136,12 +146,15 @@ static ssize_t receive(struct gh_channel *c)
 
     if (c->in_cap - c->in_len < READ_STEP) {
         size_t cap = c->in_cap * 2 + READ_STEP;
-        uint8_t *more = realloc(c->in, cap);
+        uint8_t *more = malloc(cap);
 
         if (more == NULL) {
             errno = ENOMEM;
             return -1;
         }
+        if (c->in_len > 0)
+            memcpy(more, c->in, c->in_len);
+        drop_in(c);
         c->in = more;
         c->in_cap = cap;
     }
@@ -172,6 +185,7 @@ static const char *deliver(struct gh_channel *c)
     struct gh_rd r = gh_rd_make(c->in, c->in_len);
     struct gh_frame frame;
     enum gh_frame_result result = GH_FRAME_MORE;
+    size_t left;
 
     while (!c->dead && (result = gh_frame_next(c->self, &r, &frame)) == GH_FRAME_WHOLE) {
         unsigned fds = gh_message_fds(frame.type);
@@ -187,8 +201,10 @@ static const char *deliver(struct gh_channel *c)
     }
     if (result == GH_FRAME_BAD)
         return "a bad frame";
-    c->in_len = gh_rd_left(&r);
-    memmove(c->in, r.p, c->in_len);
+    left = gh_rd_left(&r);
+    memmove(c->in, r.p, left);
+    gh_wipe(c->in + left, c->in_len - left);
+    c->in_len = left;
     return NULL;
 }
 
@@ -253,7 +269,7 @@ static void on_closed(uv_handle_t *handle)
     for (size_t i = 0; i < c->fd_count; i++)
         close(c->fds[i]);
     close(c->fd);
-    free(c->in);
+    drop_in(c);
     free(c);
 }
 

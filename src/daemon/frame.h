@@ -29,7 +29,7 @@ enum {
     X(CONFIG, GH_TO_AO, 12, 12, 1)    /* u64 octets, u32 generation; a file with the setup */      \
     X(QUEUE, GH_TO_AO, 4, 4, 1)       /* u16 zone, u16 queue number; its socket */                 \
     X(QUEUE_CLOSE, GH_TO_AO, 2, 2, 0) /* u16 zone */                                               \
-    X(LINK, GH_TO_AO, 10, 10, 0)      /* u16 zone, u32 interface, u32 MTU (0: gone) */             \
+    X(LINK, GH_TO_AO, 11, 11, 0) /* u16 zone, u32 interface, u32 MTU (0: gone), u8 is a VRF */     \
     X(REQUEST, GH_TO_AO, 5, 4 + GH_REQUEST_MAX, 0) /* u32 client; a control request */             \
     X(PING, GH_TO_AO, 0, 0, 0)                     /* are you there? */                            \
     X(GONE, GH_TO_AO, 17, 41, 0)                   /* u8 closing; as ABORT */                      \

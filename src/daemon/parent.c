@@ -67,7 +67,8 @@ static void on_zone_opened(void *ctx, const struct gh_zone *zone)
     uint8_t body[4];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
-    p->rules_due = true;
+    if (!zone->dynamic)
+        p->rules_due = true;
     gh_wr_u16(&w, zone->index);
     gh_wr_u16(&w, zone->number);
     gh_channel_send(p->ao.channel, GH_MESSAGE_QUEUE, body, w.len, zone->queue);
@@ -81,17 +82,24 @@ static void on_zone_closed(void *ctx, const struct gh_zone *zone)
 
     gh_wr_u16(&w, zone->index);
     gh_channel_send(p->ao.channel, GH_MESSAGE_QUEUE_CLOSE, body, w.len, -1);
+    gh_parent_unwatch_zone(p, zone);
 }
 
-static void on_zone_link(void *ctx, const struct gh_zone *zone, uint32_t ifindex, uint32_t mtu)
+static void on_zone_leaving(void *ctx, const struct gh_zone *zone)
+{
+    gh_parent_leave_zone(ctx, zone);
+}
+
+static void on_zone_link(void *ctx, const struct gh_zone *zone, const struct gh_link *link)
 {
     struct gh_parent *p = ctx;
-    uint8_t body[10];
+    uint8_t body[11];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
     gh_wr_u16(&w, zone->index);
-    gh_wr_u32(&w, ifindex);
-    gh_wr_u32(&w, mtu);
+    gh_wr_u32(&w, link->ifindex);
+    gh_wr_u32(&w, link->mtu);
+    gh_wr_u8(&w, link->is_vrf);
     gh_channel_send(p->ao.channel, GH_MESSAGE_LINK, body, w.len, -1);
 }
 
@@ -104,6 +112,7 @@ static void on_ao_started(void *ctx)
         if (p->zones.list[i]->queue >= 0)
             on_zone_opened(p, p->zones.list[i]);
     gh_zones_tell_links(&p->zones);
+    gh_parent_tell_kept(p);
     send_config(p);
 }
 
@@ -183,6 +192,7 @@ static void reload(struct gh_parent *p, uint32_t client)
         p->reload_answer =
             json_pack("{s:b, s:o}", "ok", 1, "problems", gh_problems_json(&problems));
         gh_zones_open(&p->zones, 0);
+        gh_parent_shim_configure(p);
         send_config(p);
     } else {
         json_t *answer = gh_control_refusal("mend the file and reload again",
@@ -227,6 +237,18 @@ static bool on_ao_message(void *ctx, struct gh_frame *frame, int fd)
         return gh_parent_abort(p, &frame->body);
     case GH_MESSAGE_LOOKUP:
         return gh_parent_lookup(p, &frame->body);
+    case GH_MESSAGE_ZONE:
+        return gh_parent_zone(p, &frame->body, fd);
+    case GH_MESSAGE_FLOWS:
+        return gh_parent_flows(p, &frame->body);
+    case GH_MESSAGE_FETCH:
+        return gh_parent_fetch(p, &frame->body);
+    case GH_MESSAGE_WATCH:
+        return gh_parent_watch(p, &frame->body);
+    case GH_MESSAGE_KEEP:
+        return gh_parent_keep(p, &frame->body);
+    case GH_MESSAGE_FORGET:
+        return gh_parent_forget(p, &frame->body);
     case GH_MESSAGE_EVENT:
         gh_control_server_publish(p->control, (const char *)gh_rd_bytes(&frame->body, len), len);
         return true;
@@ -241,6 +263,8 @@ static void on_ao_ended(void *ctx, uint64_t wait)
 
     gh_warning("ao starts again %s; segments wait meanwhile", wait == 0 ? "at once" : "soon");
     p->reload_client = 0;
+    gh_parent_shim_end_all(p);
+    gh_parent_forget_asked(p);
     gh_control_server_refuse_waiting(p->control, "the engine has just ended and starts again");
     publish(p, "engine-restarted", "the engine ended and is started again; connections go on");
 }
@@ -320,6 +344,7 @@ static void stop(struct gh_parent *p, int status)
         gh_notice("stopping; the firewall rules stay, so that nothing passes unprotected "
                   "(gatehoused --remove-rules takes them away)");
     gh_child_stop(&p->ao);
+    gh_parent_shim_close(p);
     gh_control_server_close(p->control);
     p->control = NULL;
     p->reload_client = 0;
@@ -355,7 +380,9 @@ static bool start_loop(struct gh_parent *p)
     }
     uv_timer_init(&p->loop, &p->tend);
     uv_timer_init(&p->loop, &p->watchdog);
-    p->tend.data = p->watchdog.data = p;
+    uv_timer_init(&p->loop, &p->flows_due);
+    uv_timer_init(&p->loop, &p->watches.sweep);
+    p->tend.data = p->watchdog.data = p->flows_due.data = p->watches.sweep.data = p;
     p->guard = gh_rules_guard_new(&p->loop, gh_parent_restore_rules, p);
     return p->guard != NULL;
 }
@@ -398,8 +425,10 @@ static bool open_control(struct gh_parent *p)
 /* The queues come before the rules: from the first steered segment on there is who takes it. */
 static bool open_zones(struct gh_parent *p)
 {
-    static const struct gh_zones_ops ops = {
-        .opened = on_zone_opened, .closed = on_zone_closed, .link = on_zone_link};
+    static const struct gh_zones_ops ops = {.opened = on_zone_opened,
+                                            .closed = on_zone_closed,
+                                            .leaving = on_zone_leaving,
+                                            .link = on_zone_link};
 
     p->zones.loop = &p->loop;
     p->zones.ops = &ops;
@@ -439,12 +468,14 @@ int gh_parent_main(const struct gh_parent_options *options)
     prctl(PR_SET_DUMPABLE, 0);
     p.lock = gh_rundir_lock(options->run_directory);
     if (p.lock < 0 || !start_loop(&p) || !load_first(&p) || !gh_parent_choose_rules(&p) ||
-        !open_state(&p) || !open_control(&p) || !open_zones(&p) || !start_ao(&p))
+        !open_state(&p) || !open_control(&p) || !gh_parent_shim_open(&p) || !open_zones(&p) ||
+        !start_ao(&p))
         return 1;
     gh_rules_note_load(&p.note, options->run_directory);
     uv_timer_start(&p.tend, on_tend, TEND_MS, TEND_MS);
     if (watchdog > 0)
         uv_timer_start(&p.watchdog, on_watchdog, watchdog, watchdog);
     uv_run(&p.loop, UV_RUN_DEFAULT);
+    gh_keep_clear(&p.keep);
     return p.status;
 }

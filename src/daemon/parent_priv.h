@@ -10,10 +10,35 @@
 #include "config/config.h"
 #include "daemon/child.h"
 #include "daemon/control_server.h"
+#include "daemon/keep.h"
 #include "daemon/parent.h"
 #include "daemon/rules_guard.h"
 #include "daemon/rundir.h"
 #include "daemon/zones.h"
+#include "platform/borrow.h"
+
+/* Who may connect to shim.sock beside root. */
+struct gh_shim_id {
+    bool is_group;
+    uint32_t number;
+};
+
+struct gh_shim_door {
+    uv_poll_t poll;
+    int fd;
+    struct gh_shim_id *ids;
+    size_t id_count;
+    struct gh_shim_connection *connections;
+    uint64_t refused; /* monotonic milliseconds: when that was last logged; 0: never */
+};
+
+/* Sockets whose end is waited for. */
+struct gh_watches {
+    struct gh_watched *list; /* by cookie */
+    size_t count, room;
+    struct gh_watch_post *posts;
+    uv_timer_t sweep;
+};
 
 struct gh_parent {
     const struct gh_parent_options *options;
@@ -41,6 +66,15 @@ struct gh_parent {
     struct gh_rules_guard *guard;
     uint64_t rules_restored; /* monotonic milliseconds of the last time that they had to be */
 
+    /* Programs' sockets */
+    struct gh_shim_door shim;
+    struct gh_asked *asked; /* FLOWS to be answered */
+    size_t asked_count;
+    uv_timer_t flows_due;
+    struct gh_watches watches;
+    struct gh_keep keep;
+    struct gh_borrower borrower;
+
     bool ready;             /* all was up once */
     uint32_t reload_client; /* who waits for the end of a reload; 0: none */
     json_t *reload_answer;
@@ -63,11 +97,37 @@ bool gh_parent_install_rules(struct gh_parent *p);
 /* Somebody took rules away: installs them again, at once but not more often than once a second. */
 void gh_parent_restore_rules(void *parent, const char *netns);
 
+/* Those of a zone's namespace, for its sockets. False: it failed (which is tried again). */
+bool gh_parent_install_zone(struct gh_parent *p, struct gh_zone *zone);
+/* Are there rules in a zone's namespace on others' account? */
+bool gh_parent_has_other_rules(const struct gh_parent *p, const struct gh_zone *zone);
+
 /* parent_processes.c: the answer to show-processes. */
 json_t *gh_parent_processes(const struct gh_parent *p);
 
-/* parent_sockets.c: carries out the messages ABORT and LOOKUP. False: a bad one. */
+/* parent_sockets.c: carries out the messages ABORT, LOOKUP and FETCH. False: a bad one. */
 bool gh_parent_abort(struct gh_parent *p, struct gh_rd *body);
 bool gh_parent_lookup(struct gh_parent *p, struct gh_rd *body);
+bool gh_parent_fetch(struct gh_parent *p, struct gh_rd *body);
+
+/* parent_shim.c: the socket of the preload library. */
+bool gh_parent_shim_open(struct gh_parent *p);
+void gh_parent_shim_configure(struct gh_parent *p); /* the users of the configuration in force */
+void gh_parent_shim_end_all(struct gh_parent *p);   /* `ao` has ended: the library comes again */
+void gh_parent_shim_close(struct gh_parent *p);
+
+/* parent_flows.c: the messages ZONE and FLOWS. False: a bad one. */
+bool gh_parent_zone(struct gh_parent *p, struct gh_rd *body, int fd);
+bool gh_parent_flows(struct gh_parent *p, struct gh_rd *body);
+void gh_parent_forget_asked(struct gh_parent *p); /* `ao` has ended */
+/* A dynamic zone goes: its rules too. */
+void gh_parent_leave_zone(struct gh_parent *p, const struct gh_zone *zone);
+
+/* parent_watch.c: the messages WATCH, KEEP and FORGET. False: a bad one. */
+bool gh_parent_watch(struct gh_parent *p, struct gh_rd *body);
+bool gh_parent_keep(struct gh_parent *p, struct gh_rd *body);
+bool gh_parent_forget(struct gh_parent *p, struct gh_rd *body);
+void gh_parent_tell_kept(struct gh_parent *p);                                /* to a new `ao` */
+void gh_parent_unwatch_zone(struct gh_parent *p, const struct gh_zone *zone); /* it is closed */
 
 #endif

@@ -33,13 +33,16 @@ bool gh_parent_choose_rules(struct gh_parent *p)
     return good;
 }
 
-static bool is_in(const struct gh_session *s, const char *netns)
+/* Under the same name, or under another one. */
+static bool is_in(const struct gh_zone *zone, const char *netns, const struct gh_netns_id *id)
 {
-    return strcmp(s->netns != NULL ? s->netns : "", netns != NULL ? netns : "") == 0;
+    return strcmp(zone->netns != NULL ? zone->netns : "", netns != NULL ? netns : "") == 0 ||
+           (zone->queue >= 0 && gh_netns_same(&zone->id, id));
 }
 
 /* All flows of a namespace; to be freed. */
-static struct gh_flow *flows_of(const struct gh_parent *p, const char *netns, size_t *count)
+static struct gh_flow *flows_of(const struct gh_parent *p, const char *netns,
+                                const struct gh_netns_id *id, size_t *count)
 {
     struct gh_flow *list = calloc(p->config->session_count + 1, sizeof(*list));
 
@@ -48,7 +51,7 @@ static struct gh_flow *flows_of(const struct gh_parent *p, const char *netns, si
         const struct gh_session *s = &p->config->sessions[i];
         const struct gh_zone *zone = gh_zones_find(&p->zones, p->session_zones[i]);
 
-        if (is_in(s, netns))
+        if (is_in(zone, netns, id))
             list[(*count)++] = (struct gh_flow){.vrf = s->vrf,
                                                 .queue = zone->number,
                                                 .peer = s->peer,
@@ -58,17 +61,48 @@ static struct gh_flow *flows_of(const struct gh_parent *p, const char *netns, si
     return list;
 }
 
+/* All rules of sockets in it; to be freed. */
+static struct gh_socket_rule *sockets_of(const struct gh_parent *p, const char *netns,
+                                         const struct gh_netns_id *id, size_t *count)
+{
+    struct gh_socket_rule *list;
+    size_t room = 0;
+
+    for (size_t i = 0; i < p->zones.count; i++)
+        room += p->zones.list[i]->rule_count;
+    list = calloc(room + 1, sizeof(*list));
+    *count = 0;
+    for (size_t i = 0; list != NULL && i < p->zones.count; i++) {
+        const struct gh_zone *zone = p->zones.list[i];
+
+        if (zone->rule_count == 0 || !is_in(zone, netns, id))
+            continue;
+        memcpy(list + *count, zone->rules, zone->rule_count * sizeof(*list));
+        *count += zone->rule_count;
+    }
+    return list;
+}
+
 static bool install(struct gh_parent *p, const char *netns)
 {
     char said[GH_RULES_SAID] = "no memory";
-    size_t count;
-    struct gh_flow *flows = flows_of(p, netns, &count);
-    bool good = flows != NULL && gh_rules_install(p->backend, netns, flows, count, said);
+    struct gh_netns_id id = {.inode = 0};
+    bool known = gh_netns_identify(netns, &id) == 0;
+    size_t count, socket_count;
+    struct gh_flow *flows = flows_of(p, netns, &id, &count);
+    struct gh_socket_rule *sockets = sockets_of(p, netns, &id, &socket_count);
+    bool good = flows != NULL && sockets != NULL &&
+                gh_rules_install(p->backend, netns, flows, count, sockets, socket_count, said);
+
+    for (size_t i = 0; i < p->zones.count; i++)
+        if (known && gh_netns_same(&p->zones.list[i]->id, &id))
+            p->zones.list[i]->rules_due = !good;
 
     if (!good && !p->rules_failed)
         gh_error("namespace %s: cannot install the firewall rules: %s",
                  netns != NULL ? netns : "(own)", said);
     free(flows);
+    free(sockets);
     return good;
 }
 
@@ -83,27 +117,35 @@ static void remove_others(const struct gh_parent *p, const struct gh_rules_note 
         struct gh_netns_id id;
 
         if ((before->backend == p->backend && gh_rules_note_has(&p->note, netns)) ||
-            gh_netns_identify(netns, &id) != 0)
-            continue;
+            gh_netns_is_own_descriptor(netns) || gh_netns_identify(netns, &id) != 0 ||
+            (before->backend == p->backend && gh_rules_note_has_id(&p->note, &id)))
+            continue; /* a dynamic zone's go with the zone */
         if (!gh_rules_remove(before->backend, netns, said))
             gh_warning("namespace %s: cannot remove old rules: %s",
                        netns[0] != '\0' ? netns : "(own)", said);
     }
 }
 
-/* Namespaces of the configuration that exist. */
-static bool note_current(const struct gh_parent *p, struct gh_rules_note *n)
+static bool note_zones(const struct gh_parent *p, struct gh_rules_note *n, bool dynamic)
 {
-    *n = (struct gh_rules_note){.known = true, .backend = p->backend};
     for (size_t i = 0; i < p->zones.count; i++) {
         const struct gh_zone *zone = p->zones.list[i];
         struct gh_netns_id id;
 
-        if (zone->used && gh_netns_identify(zone->netns, &id) == 0 &&
+        if (zone->dynamic == dynamic && (zone->used || zone->rule_count > 0) &&
+            gh_netns_identify(zone->netns, &id) == 0 && !gh_rules_note_has_id(n, &id) &&
             !gh_rules_note_add(n, zone->netns))
             return false;
     }
     return true;
+}
+
+/* Namespaces of the configuration that exist, and of programs' sockets; each under one name, and
+ * under one of the configuration if it has one. */
+static bool note_current(const struct gh_parent *p, struct gh_rules_note *n)
+{
+    *n = (struct gh_rules_note){.known = true, .backend = p->backend};
+    return note_zones(p, n, false) && note_zones(p, n, true);
 }
 
 bool gh_parent_install_rules(struct gh_parent *p)
@@ -132,6 +174,47 @@ bool gh_parent_install_rules(struct gh_parent *p)
     p->rules_due = !good;
     p->rules_failed = !good;
     return good;
+}
+
+bool gh_parent_has_other_rules(const struct gh_parent *p, const struct gh_zone *zone)
+{
+    for (size_t i = 0; i < p->zones.count; i++) {
+        const struct gh_zone *other = p->zones.list[i];
+
+        if (other != zone && (other->used || other->rule_count > 0) && other->queue >= 0 &&
+            gh_netns_same(&other->id, &zone->id))
+            return true;
+    }
+    return false;
+}
+
+/* The name under which a namespace's rules are noted, or NULL. */
+static const char *noted(const struct gh_parent *p, const struct gh_netns_id *id)
+{
+    for (size_t i = 0; i < p->note.count; i++) {
+        struct gh_netns_id its;
+
+        if (gh_netns_identify(p->note.netns[i], &its) == 0 && gh_netns_same(&its, id))
+            return p->note.netns[i];
+    }
+    return NULL;
+}
+
+bool gh_parent_install_zone(struct gh_parent *p, struct gh_zone *zone)
+{
+    const char *name = noted(p, &zone->id);
+
+    if (p->rules_due || name == NULL) { /* it must be noted and watched over, too */
+        p->rules_due = true;
+        gh_parent_install_rules(p);
+        return !zone->rules_due;
+    }
+    if (!install(p, name[0] != '\0' ? name : NULL)) {
+        p->rules_due = p->rules_failed = true;
+        return false;
+    }
+    gh_rules_guard_replaced(p->guard, name);
+    return true;
 }
 
 void gh_parent_restore_rules(void *parent, const char *netns)

@@ -1,13 +1,15 @@
-/* What `ao` wants of the daemons' sockets, of its own sessions alone: to end one (reset-session),
- * and to know whether one is still there. */
+/* What `ao` wants of the daemons' sockets: to end one (reset-session) and to know whether one is
+ * still there, of its own sessions alone; and to have one that a program brought once more. */
 #include "daemon/parent_priv.h"
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/ends.h"
 #include "platform/sockets.h"
+#include "wire/wr.h"
 
 static bool is_protected(const struct gh_parent *p, const struct gh_ends *ends)
 {
@@ -68,5 +70,24 @@ bool gh_parent_lookup(struct gh_parent *p, struct gh_rd *body)
     gh_wr_u8(&w, use == GH_SOCKET_CLOSING);
     gh_ends_put(&w, ends.zone, &ends.local, &ends.remote);
     gh_channel_send(p->ao.channel, GH_MESSAGE_GONE, answer, w.len, -1);
+    return true;
+}
+
+bool gh_parent_fetch(struct gh_parent *p, struct gh_rd *body)
+{
+    uint32_t id = gh_rd_u32(body), pid = gh_rd_u32(body);
+    uint64_t cookie = gh_rd_u64(body), inode = gh_rd_u64(body);
+    int fd = gh_borrow_socket(&p->borrower, pid, cookie, inode);
+    uint8_t answer[8];
+    struct gh_wr w = gh_wr_make(answer, sizeof(answer));
+
+    gh_wr_u32(&w, id);
+    if (fd >= 0) {
+        gh_channel_send(p->ao.channel, GH_MESSAGE_FETCHED, answer, w.len, fd);
+        close(fd);
+        return true;
+    }
+    gh_wr_u32(&w, (uint64_t)-fd);
+    gh_channel_send(p->ao.channel, GH_MESSAGE_FETCH_FAILED, answer, w.len, -1);
     return true;
 }

@@ -112,3 +112,28 @@ void gh_rules_guard_set(struct gh_rules_guard *g, const struct gh_rules_note *no
         remove_post(post);
     }
 }
+
+static bool is_named(const struct post *post, const char *netns)
+{
+    return strcmp(post->netns, netns != NULL ? netns : "") == 0;
+}
+
+void gh_rules_guard_replaced(struct gh_rules_guard *g, const char *netns)
+{
+    for (struct post *post = g->posts; post != NULL; post = post->next)
+        if (is_named(post, netns))
+            gh_rules_watch_read(post->fd);
+}
+
+void gh_rules_guard_drop(struct gh_rules_guard *g, const char *netns)
+{
+    for (struct post **at = &g->posts; *at != NULL; at = &(*at)->next) {
+        struct post *post = *at;
+
+        if (is_named(post, netns)) {
+            *at = post->next;
+            remove_post(post);
+            return;
+        }
+    }
+}

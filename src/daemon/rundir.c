@@ -58,6 +58,28 @@ bool gh_rules_note_has(const struct gh_rules_note *n, const char *netns)
     return false;
 }
 
+bool gh_rules_note_has_id(const struct gh_rules_note *n, const struct gh_netns_id *id)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        struct gh_netns_id its;
+
+        if (gh_netns_identify(n->netns[i], &its) == 0 && gh_netns_same(&its, id))
+            return true;
+    }
+    return false;
+}
+
+void gh_rules_note_drop(struct gh_rules_note *n, const char *netns)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        if (strcmp(n->netns[i], netns != NULL ? netns : "") == 0) {
+            free(n->netns[i]);
+            n->netns[i] = n->netns[--n->count];
+            return;
+        }
+    }
+}
+
 bool gh_rules_note_add(struct gh_rules_note *n, const char *netns)
 {
     char **list;
@@ -96,7 +118,8 @@ bool gh_rules_note_save(const struct gh_rules_note *n, const char *directory)
         return false;
     fprintf(f, "%s\n", gh_rules_backend_name(n->backend));
     for (size_t i = 0; i < n->count; i++)
-        fprintf(f, "%s\n", n->netns[i]);
+        if (!gh_netns_is_own_descriptor(n->netns[i])) /* means nothing to another process */
+            fprintf(f, "%s\n", n->netns[i]);
     good = ferror(f) == 0;
     return fclose(f) == 0 && good && rename(fresh, path) == 0;
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "platform/netns.h"
 #include "platform/rules.h"
 
 enum { GH_PATH = 4096 };
@@ -29,6 +30,10 @@ struct gh_rules_note {
 
 bool gh_rules_note_add(struct gh_rules_note *n, const char *netns); /* NULL: the own */
 bool gh_rules_note_has(const struct gh_rules_note *n, const char *netns);
+/* Under whatever name. */
+bool gh_rules_note_has_id(const struct gh_rules_note *n, const struct gh_netns_id *id);
+void gh_rules_note_drop(struct gh_rules_note *n, const char *netns);
+/* Writes it to the run directory, without namespaces that only descriptors of ours name. */
 bool gh_rules_note_save(const struct gh_rules_note *n, const char *directory);
 /* Empty if there is none. */
 void gh_rules_note_load(struct gh_rules_note *n, const char *directory);

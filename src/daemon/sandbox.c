@@ -18,6 +18,10 @@ static const int allowed[] = {
     /* queues and the parent */
     SCMP_SYS(recvmmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(read), SCMP_SYS(write),
     SCMP_SYS(close), SCMP_SYS(fcntl),
+    /* programs' sockets: what they are, and keys for the kernel's TCP-AO; the end of a connection
+     * of the preload library, of which the parent has a copy */
+    SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(shutdown),
     /* the loop */
     SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(clock_gettime),
     SCMP_SYS(clock_getres), SCMP_SYS(restart_syscall),

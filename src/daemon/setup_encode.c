@@ -79,6 +79,7 @@ static void put_session(struct gh_wr *w, const struct gh_session *s, uint16_t zo
     gh_wr_u32(w, (uint32_t)s->line);
 }
 
+/* Not shim-users: the parent alone lets programs in. */
 static void put_setup(struct gh_wr *w, const struct gh_setup *s)
 {
     const struct gh_config *c = s->config;

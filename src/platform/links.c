@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,20 +38,36 @@ int gh_links_ask(int fd)
     return send(fd, w.base, w.len, 0) < 0 ? -errno : 0;
 }
 
+static bool is_vrf(struct gh_rd info)
+{
+    static const char vrf[] = "vrf";
+    struct gh_nl_attr a;
+
+    while (gh_nl_next_attr(&info, &a))
+        if (a.type == IFLA_INFO_KIND)
+            return gh_rd_left(&a.body) == sizeof(vrf) && memcmp(a.body.p, vrf, sizeof(vrf)) == 0;
+    return false;
+}
+
 static void parse_link(const struct gh_nl_message *m, gh_link_fn fn, void *ctx)
 {
+    struct gh_link link = {.mtu = 0};
     struct gh_rd r = m->body;
     struct gh_nl_attr a;
-    uint32_t ifindex, mtu = 0;
 
     gh_rd_skip(&r, 4); /* struct ifinfomsg: family, padding, type */
-    ifindex = gh_nl_u32(&r);
+    link.ifindex = gh_nl_u32(&r);
     gh_rd_skip(&r, 8);
-    while (gh_nl_next_attr(&r, &a))
+    while (gh_nl_next_attr(&r, &a)) {
         if (a.type == IFLA_MTU)
-            mtu = gh_nl_u32(&a.body);
-    if (!r.bad && ifindex != 0)
-        fn(ctx, ifindex, m->type == RTM_DELLINK ? 0 : mtu);
+            link.mtu = gh_nl_u32(&a.body);
+        else if (a.type == IFLA_LINKINFO)
+            link.is_vrf = is_vrf(a.body);
+    }
+    if (m->type == RTM_DELLINK)
+        link.mtu = 0;
+    if (!r.bad && link.ifindex != 0)
+        fn(ctx, &link);
 }
 
 void gh_links_parse(const uint8_t *data, size_t len, gh_link_fn fn, void *ctx)

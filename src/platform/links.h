@@ -1,5 +1,6 @@
 /*
- * The interfaces of a network namespace and their MTUs, as they are and as they change.
+ * The interfaces of a network namespace, their MTUs and which of them are VRF devices, as they are
+ * and as they change.
  *
  * The parent keeps one socket per namespace and tells the `ao` process, which may not ask itself.
  */
@@ -10,8 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* mtu 0: the interface is gone. */
-typedef void (*gh_link_fn)(void *ctx, uint32_t ifindex, uint32_t mtu);
+struct gh_link {
+    uint32_t ifindex;
+    uint32_t mtu; /* 0: the interface is gone */
+    bool is_vrf;  /* a VRF device */
+};
+
+typedef void (*gh_link_fn)(void *ctx, const struct gh_link *link);
 
 /* A socket that hears of changes in a namespace (gh_netns_enter()), or a negative errno. It does
  * not block. */

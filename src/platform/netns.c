@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 
-static const char own[] = "/proc/self/ns/net";
+static const char own[] = "/proc/self/ns/net", descriptors[] = "/proc/self/fd/";
 
 static bool netns_path(const char *name, char path[PATH_MAX])
 {
@@ -43,6 +43,16 @@ int gh_netns_identify(const char *name, struct gh_netns_id *out)
 bool gh_netns_same(const struct gh_netns_id *a, const struct gh_netns_id *b)
 {
     return a->device == b->device && a->inode == b->inode;
+}
+
+void gh_netns_of_descriptor(int fd, char name[GH_NETNS_DESCRIPTOR])
+{
+    snprintf(name, GH_NETNS_DESCRIPTOR, "%s%d", descriptors, fd);
+}
+
+bool gh_netns_is_own_descriptor(const char *name)
+{
+    return name != NULL && strncmp(name, descriptors, strlen(descriptors)) == 0;
 }
 
 int gh_netns_enter(const char *name, int *back)

@@ -21,6 +21,11 @@ struct gh_netns_id {
 int gh_netns_identify(const char *name, struct gh_netns_id *out);
 bool gh_netns_same(const struct gh_netns_id *a, const struct gh_netns_id *b);
 
+/* A namespace without a name, which an open descriptor of this process stands for. */
+enum { GH_NETNS_DESCRIPTOR = 32 };
+void gh_netns_of_descriptor(int fd, char name[GH_NETNS_DESCRIPTOR]);
+bool gh_netns_is_own_descriptor(const char *name);
+
 /* Enters it; *back is what gh_netns_leave() needs. 0, or a negative errno (then nothing changed).
  */
 int gh_netns_enter(const char *name, int *back);

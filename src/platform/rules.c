@@ -104,24 +104,28 @@ bool gh_rules_detect(enum gh_rules_backend *backend, char said[GH_RULES_SAID])
     return false;
 }
 
-static bool install_nft(const struct gh_flow *flows, size_t count, char said[GH_RULES_SAID])
+static bool install_nft(const struct gh_flow *flows, size_t count,
+                        const struct gh_socket_rule *sockets, size_t socket_count,
+                        char said[GH_RULES_SAID])
 {
-    char *text = gh_rules_nft_text(flows, count);
+    char *text = gh_rules_nft_text(flows, count, sockets, socket_count);
     bool good = text != NULL && run_nft(text, false, said);
 
     free(text);
     return good;
 }
 
-static bool install_iptables(const struct gh_flow *flows, size_t count, char said[GH_RULES_SAID])
+static bool install_iptables(const struct gh_flow *flows, size_t count,
+                             const struct gh_socket_rule *sockets, size_t socket_count,
+                             char said[GH_RULES_SAID])
 {
     bool good = true;
 
     for (size_t i = 0; i < 2 && good; i++) {
         const struct family *f = &families[i];
-        char *text =
-            gh_rules_iptables_text(flows, count, f->len, hooked(f, "INPUT", "GATEHOUSE-IN"),
-                                   hooked(f, "OUTPUT", "GATEHOUSE-OUT"));
+        char *text = gh_rules_iptables_text(flows, count, sockets, socket_count, f->len,
+                                            hooked(f, "INPUT", "GATEHOUSE-IN"),
+                                            hooked(f, "OUTPUT", "GATEHOUSE-OUT"));
 
         good = text != NULL && run_restore(f, text, said);
         free(text);
@@ -157,7 +161,8 @@ static bool enter(const char *netns, int *back, char said[GH_RULES_SAID])
 }
 
 bool gh_rules_install(enum gh_rules_backend backend, const char *netns, const struct gh_flow *flows,
-                      size_t count, char said[GH_RULES_SAID])
+                      size_t count, const struct gh_socket_rule *sockets, size_t socket_count,
+                      char said[GH_RULES_SAID])
 {
     bool good;
     int back;
@@ -165,8 +170,9 @@ bool gh_rules_install(enum gh_rules_backend backend, const char *netns, const st
     snprintf(said, GH_RULES_SAID, "no memory");
     if (!enter(netns, &back, said))
         return false;
-    good = backend == GH_RULES_NFTABLES ? install_nft(flows, count, said)
-                                        : install_iptables(flows, count, said);
+    good = backend == GH_RULES_NFTABLES
+               ? install_nft(flows, count, sockets, socket_count, said)
+               : install_iptables(flows, count, sockets, socket_count, said);
     gh_netns_leave(back);
     return good;
 }

@@ -25,7 +25,7 @@ struct gh_flow {
     uint16_t port;
 };
 
-/* What becomes of a socket's segments (gh_rules_install()): these rules go before the flows'. */
+/* What becomes of a socket's segments: GUARD and QUEUE go before the flows, STRICT after them. */
 enum gh_rule_kind {
     GH_RULE_QUEUE,  /* both directions to the queue */
     GH_RULE_GUARD,  /* without option 29 dropped, with it let through: the kernel's TCP-AO */
@@ -50,9 +50,11 @@ enum { GH_RULES_SAID = 512 }; /* octets for what a program said */
 bool gh_rules_detect(enum gh_rules_backend *backend, char said[GH_RULES_SAID]);
 bool gh_rules_usable(enum gh_rules_backend backend, char said[GH_RULES_SAID]);
 
-/* Replaces the rules of a namespace by those for the flows, atomically. False: nothing changed. */
+/* Replaces the rules of a namespace by those for the flows and the single sockets, atomically.
+ * False: nothing changed. */
 bool gh_rules_install(enum gh_rules_backend backend, const char *netns, const struct gh_flow *flows,
-                      size_t count, char said[GH_RULES_SAID]);
+                      size_t count, const struct gh_socket_rule *sockets, size_t socket_count,
+                      char said[GH_RULES_SAID]);
 /* Takes away what gh_rules_install() made, if anything. */
 bool gh_rules_remove(enum gh_rules_backend backend, const char *netns, char said[GH_RULES_SAID]);
 

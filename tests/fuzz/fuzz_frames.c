@@ -10,6 +10,7 @@
 #include "daemon/ends.h"
 #include "daemon/frame.h"
 #include "daemon/setup.h"
+#include "daemon/socket_flows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,6 +29,25 @@ static void read_ends(struct gh_rd *body)
         abort(); /* one encoding for each value */
 }
 
+static void read_flows(struct gh_rd *body)
+{
+    struct gh_socket_flow flow;
+
+    (void)gh_rd_u32(body);
+    (void)gh_rd_u16(body);
+    while (gh_rd_left(body) > 0) {
+        struct gh_rd before = *body;
+        uint8_t again[GH_SOCKET_FLOW_MAX];
+        struct gh_wr w = gh_wr_make(again, sizeof(again));
+
+        if (!gh_socket_flow_take(body, &flow))
+            return;
+        gh_socket_flow_put(&w, &flow);
+        if (!gh_wr_ok(&w) || (flow.kind != GH_FLOW_STRICT && memcmp(before.p, again, w.len) != 0))
+            abort(); /* one encoding for each value */
+    }
+}
+
 static void read_frames(enum gh_receiver self, const uint8_t *data, size_t size)
 {
     struct gh_rd r = gh_rd_make(data, size);
@@ -39,6 +59,8 @@ static void read_frames(enum gh_receiver self, const uint8_t *data, size_t size)
         if (frame.type == GH_MESSAGE_GONE || frame.type == GH_MESSAGE_ABORT ||
             frame.type == GH_MESSAGE_LOOKUP)
             read_ends(&frame.body);
+        if (frame.type == GH_MESSAGE_FLOWS)
+            read_flows(&frame.body);
         (void)gh_rd_u64(&frame.body);
     }
 }

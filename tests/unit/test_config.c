@@ -82,7 +82,8 @@ static void defaults_and_every_option(void **state)
 {
     struct gh_config *c = must_parse(
         "gatehouse { user = daemon; firewall = iptables queue-base = 100\n"
-        "  queue-length = 1000 max-connections = 20 } # a comment\n"
+        "  queue-length = 1000 max-connections = 20\n"
+        "  shim-users = { frr, \"@bgp\", _bgpd } } # a comment\n"
         "// another\n"
         "tcp-ao \"b c\" { description = 'x \"y\"' peer = 2001:db8::/32 local = 2001:db8::1\n"
         " port = 646 direction = passive mode = required netns = blue vrf = red\n"
@@ -103,6 +104,8 @@ static void defaults_and_every_option(void **state)
     assert_int_equal(c->queue_base, 100);
     assert_int_equal(c->queue_length, 1000);
     assert_int_equal(c->max_connections, 20);
+    assert_int_equal(c->shim_user_count, 3);
+    assert_string_equal(c->shim_users[1], "@bgp");
     assert_string_equal(c->sessions[0].name, "b c");
     assert_string_equal(c->sessions[0].description, "x \"y\"");
     assert_int_equal(c->sessions[0].peer.bits, 32);
@@ -207,6 +210,10 @@ static const struct {
     {"gatehouse {\nfirewall = nftable\n}\n", 2, "range", "did you mean \"nftables\""},
     {"gatehouse {\nuser = root\n}\n", 2, "user", "unprivileged"},
     {"gatehouse {\nmax-connections = 1\n}\n", 2, "range", "16"},
+    {"gatehouse {\nshim-users = { \"a b\" }\n}\n", 2, "user", "@"},
+    {"gatehouse {\nshim-users = { \"@\" }\n}\n", 2, "user", "@"},
+    {"gatehouse {\nshim-users = { \"-x\" }\n}\n", 2, "user", "@"},
+    {"gatehouse {\nshim-users = { \"@@bgp\" }\n}\n", 2, "user", "@"},
     /* chains */
     {"key-chain k {\n}\n", 1, "missing-option", "no key"},
     {"key-chain k {\ntolerance = 8640001\n}\n", 2, "range", "8640000"},
@@ -455,7 +462,8 @@ static char *printed(const struct gh_config *c)
 static void print_then_parse_is_the_identity(void **state)
 {
     static const char full[] =
-        "gatehouse { user = daemon firewall = nftables queue-base = 7 }\n"
+        "gatehouse { user = daemon firewall = nftables queue-base = 7\n"
+        "  shim-users = { frr, \"@bgp\" } }\n"
         "key-chain \"a \\\"b\\\" \\\\ {\" { description = \"d # e\" tolerance = 0 warn-before = { "
         "}\n"
         " key 9 { send-id = 1 recv-id = 2 secret-file = \"/x y/z\" secret-file-format = hex\n"
@@ -472,6 +480,7 @@ static void print_then_parse_is_the_identity(void **state)
     assert_string_equal(first, second);
     assert_non_null(strstr(first, "algorithm = hmac-sha-256-128"));
     assert_non_null(strstr(first, "secret-file-format = hex"));
+    assert_non_null(strstr(first, "shim-users = { \"frr\", \"@bgp\" }"));
     assert_int_equal(again->chains[0].keys[1].mkt.send.until, c->chains[0].keys[1].mkt.send.until);
     assert_true(again->chains[0].keys[1].accept_set);
     assert_int_equal(again->chains[0].warn_count, 0);

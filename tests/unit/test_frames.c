@@ -14,6 +14,7 @@
 #include "daemon/frame.h"
 #include "daemon/mtus.h"
 #include "daemon/setup.h"
+#include "daemon/socket_flows.h"
 #include "daemon/state.h"
 #include "wire/wr.h"
 
@@ -33,7 +34,7 @@ static size_t frame_bytes(uint8_t *mem, uint16_t type, uint16_t zero, uint32_t l
 static void a_frame_in_pieces(void **state)
 {
     uint8_t mem[256];
-    size_t len = frame_bytes(mem, GH_MESSAGE_LINK, 0, 10, 10);
+    size_t len = frame_bytes(mem, GH_MESSAGE_LINK, 0, 11, 11);
     struct gh_frame frame;
 
     for (size_t n = 0; n < len; n++) {
@@ -48,7 +49,7 @@ static void a_frame_in_pieces(void **state)
 
     assert_int_equal(gh_frame_next(GH_TO_AO, &r, &frame), GH_FRAME_WHOLE);
     assert_int_equal(frame.type, GH_MESSAGE_LINK);
-    assert_int_equal(gh_rd_left(&frame.body), 10);
+    assert_int_equal(gh_rd_left(&frame.body), 11);
     assert_int_equal(gh_frame_next(GH_TO_AO, &r, &frame), GH_FRAME_WHOLE);
     assert_int_equal(frame.type, GH_MESSAGE_PING);
     assert_int_equal(gh_frame_next(GH_TO_AO, &r, &frame), GH_FRAME_MORE);
@@ -203,6 +204,97 @@ static void malformed_ends(void **state)
     assert_false(take_ends(mem, len + 1, &out)); /* no such address */
     in.remote.addr_len = 16;
     assert_false(take_ends(mem, put_ends(&in, mem), &out)); /* of two families */
+}
+
+/* ---- Flows of sockets ----------------------------------------------------------------------- */
+
+static size_t put_flow(const struct gh_socket_flow *f, uint8_t mem[GH_SOCKET_FLOW_MAX])
+{
+    struct gh_wr w = gh_wr_make(mem, GH_SOCKET_FLOW_MAX);
+
+    gh_socket_flow_put(&w, f);
+    assert_true(gh_wr_ok(&w));
+    return w.len;
+}
+
+static bool take_flow(const uint8_t *mem, size_t len, struct gh_socket_flow *out)
+{
+    struct gh_rd r = gh_rd_make(mem, len);
+
+    return gh_socket_flow_take(&r, out) && gh_rd_done(&r);
+}
+
+static struct gh_socket_flow some_flow(enum gh_socket_flow_kind kind, const char *peer,
+                                       const char *local)
+{
+    struct gh_socket_flow f = {.kind = kind, .local_port = 179, .remote_port = 40000};
+
+    assert_true(gh_prefix_parse(peer, &f.peer));
+    if (local != NULL)
+        assert_true(gh_addr_parse(local, &f.local));
+    return f;
+}
+
+static void flows_survive_the_passage(void **state)
+{
+    const struct gh_socket_flow flows[] = {
+        some_flow(GH_FLOW_QUEUE, "192.0.2.1", "192.0.2.2"),
+        some_flow(GH_FLOW_QUEUE, "192.0.2.0/25", NULL),
+        some_flow(GH_FLOW_GUARD, "2001:db8::1", "2001:db8::2"),
+        some_flow(GH_FLOW_GUARD, "::/0", NULL),
+    };
+
+    for (size_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++) {
+        struct gh_socket_flow out;
+        uint8_t mem[GH_SOCKET_FLOW_MAX];
+        size_t len = put_flow(&flows[i], mem);
+
+        assert_true(take_flow(mem, len, &out));
+        assert_int_equal(out.kind, flows[i].kind);
+        assert_memory_equal(&out.peer, &flows[i].peer, sizeof(out.peer));
+        assert_memory_equal(&out.local, &flows[i].local, sizeof(out.local));
+        assert_int_equal(out.local_port, 179);
+        assert_int_equal(out.remote_port, 40000);
+        for (size_t n = 0; n < len; n++)
+            assert_false(take_flow(mem, n, &out));
+    }
+}
+
+/* STRICT has no addresses, not even of a family. */
+static void a_strict_flow_is_nothing_but_its_kind(void **state)
+{
+    const struct gh_socket_flow f = {.kind = GH_FLOW_STRICT};
+    struct gh_socket_flow out;
+    uint8_t mem[GH_SOCKET_FLOW_MAX];
+
+    assert_true(take_flow(mem, put_flow(&f, mem), &out));
+    assert_int_equal(out.kind, GH_FLOW_STRICT);
+}
+
+static void malformed_flows(void **state)
+{
+    struct gh_socket_flow f = some_flow(GH_FLOW_QUEUE, "192.0.2.0/25", "192.0.2.2"), out;
+    uint8_t mem[GH_SOCKET_FLOW_MAX];
+    size_t len = put_flow(&f, mem);
+    static const struct {
+        size_t at;
+        uint8_t octet;
+    } bad[] = {
+        {0, 3},   /* no such kind */
+        {1, 5},   /* no such address */
+        {6, 33},  /* more bits than it has */
+        {6, 24},  /* fine, but then: */
+        {5, 129}, /* host bits */
+        {7, 16},  /* ends of two families */
+    };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        uint8_t changed[GH_SOCKET_FLOW_MAX];
+
+        memcpy(changed, mem, len);
+        changed[bad[i].at] = bad[i].octet;
+        assert_int_equal(take_flow(changed, len, &out), i == 3);
+    }
 }
 
 /* ---- The setup ------------------------------------------------------------------------------ */
@@ -416,6 +508,9 @@ int main(void)
         cmocka_unit_test(a_message_without_its_descriptor_breaks_the_channel),
         cmocka_unit_test(ends_survive_the_passage),
         cmocka_unit_test(malformed_ends),
+        cmocka_unit_test(flows_survive_the_passage),
+        cmocka_unit_test(a_strict_flow_is_nothing_but_its_kind),
+        cmocka_unit_test(malformed_flows),
         cmocka_unit_test(a_setup_survives_the_passage),
         cmocka_unit_test(a_setup_cut_anywhere_is_refused),
         cmocka_unit_test(a_setup_with_an_overlong_mac_is_refused),

@@ -7,6 +7,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #include "platform/nfqueue.h"
 #include "platform/nfqueue_message.h"
 #include "platform/rules_watch.h"
+#include "platform/socket_watch.h"
 #include "platform/sockets.h"
 
 static const uint8_t ip[] = {0x45, 0, 0, 20, 1, 2, 3};
@@ -235,18 +237,29 @@ static void verdicts_are_those_of_the_engine(void **state)
 struct seen {
     unsigned count;
     uint32_t ifindex, mtu;
+    bool is_vrf;
 };
 
-static void on_link(void *ctx, uint32_t ifindex, uint32_t mtu)
+static void on_link(void *ctx, const struct gh_link *link)
 {
     struct seen *seen = ctx;
 
     seen->count++;
-    seen->ifindex = ifindex;
-    seen->mtu = mtu;
+    seen->ifindex = link->ifindex;
+    seen->mtu = link->mtu;
+    seen->is_vrf = link->is_vrf;
 }
 
-static size_t link_message(uint8_t *mem, size_t cap, uint16_t type, uint32_t ifindex, uint32_t mtu)
+static void put_kind(struct gh_wr *w, const char *kind)
+{
+    size_t len = strlen(kind) + 1;
+
+    gh_nl_put_attr_header(w, IFLA_LINKINFO, GH_NL_ATTR_HEADER + len + gh_nl_padding(len));
+    gh_nl_put_attr(w, IFLA_INFO_KIND, kind, len);
+}
+
+static size_t link_message(uint8_t *mem, size_t cap, uint16_t type, uint32_t ifindex, uint32_t mtu,
+                           const char *kind)
 {
     struct gh_wr w = gh_wr_make(mem, cap);
     size_t start = gh_nl_begin(&w, type, 0, 0);
@@ -256,6 +269,8 @@ static size_t link_message(uint8_t *mem, size_t cap, uint16_t type, uint32_t ifi
     gh_wr_zero(&w, 8);
     gh_nl_put_attr(&w, IFLA_IFNAME, "eth0", 5);
     gh_nl_put_attr(&w, IFLA_MTU, &mtu, sizeof(mtu));
+    if (kind != NULL)
+        put_kind(&w, kind);
     gh_nl_end(&w, start);
     assert_true(gh_wr_ok(&w));
     return w.len;
@@ -265,17 +280,19 @@ static void interfaces(void **state)
 {
     uint8_t mem[256];
     struct seen seen = {0};
-    size_t len = link_message(mem, sizeof(mem), RTM_NEWLINK, 3, 9000);
+    size_t len = link_message(mem, sizeof(mem), RTM_NEWLINK, 3, 9000, NULL);
 
-    len += link_message(mem + len, sizeof(mem) - len, RTM_NEWLINK, 4, 1280);
+    len += link_message(mem + len, sizeof(mem) - len, RTM_NEWLINK, 4, 1280, "vrf");
     gh_links_parse(mem, len, on_link, &seen);
     assert_int_equal(seen.count, 2);
     assert_int_equal(seen.ifindex, 4);
     assert_int_equal(seen.mtu, 1280);
-    len = link_message(mem, sizeof(mem), RTM_DELLINK, 3, 9000);
+    assert_true(seen.is_vrf);
+    len = link_message(mem, sizeof(mem), RTM_DELLINK, 3, 9000, "vrf2");
     gh_links_parse(mem, len, on_link, &seen);
     assert_int_equal(seen.count, 3);
     assert_int_equal(seen.mtu, 0);
+    assert_false(seen.is_vrf);
     for (size_t n = 0; n < len; n++) {
         uint8_t exact[256];
 
@@ -390,6 +407,75 @@ static void other_sockets_and_cut_answers(void **state)
         assert_int_equal(told(AF_INET, TCP_CLOSE, &local, &remote, n), GH_SOCKET_UNKNOWN);
 }
 
+/* ---- Sockets' ends -------------------------------------------------------------------------- */
+
+struct cookies {
+    uint64_t list[4];
+    size_t count;
+};
+
+static void on_cookie(void *ctx, uint64_t cookie)
+{
+    struct cookies *c = ctx;
+
+    assert_true(c->count < 4);
+    c->list[c->count++] = cookie;
+}
+
+static size_t put_socket(uint8_t *mem, uint64_t cookie)
+{
+    const struct inet_diag_msg m = {
+        .id.idiag_cookie = {(uint32_t)cookie, (uint32_t)(cookie >> 32)}};
+    struct gh_wr w = gh_wr_make(mem, 256);
+    size_t start = gh_nl_begin(&w, SOCK_DIAG_BY_FAMILY, 0, 0);
+
+    gh_wr_bytes(&w, &m, sizeof(m));
+    gh_nl_end(&w, start);
+    assert_true(gh_wr_ok(&w));
+    return w.len;
+}
+
+static size_t put_end(uint8_t *mem, uint16_t type, int32_t error)
+{
+    struct gh_wr w = gh_wr_make(mem, 256);
+    size_t start = gh_nl_begin(&w, type, 0, 1);
+
+    gh_nl_put_u32(&w, (uint32_t)error);
+    gh_nl_end(&w, start);
+    return w.len;
+}
+
+static void cookies_of_sockets(void **state)
+{
+    uint8_t mem[1024];
+    struct cookies seen = {.count = 0};
+    size_t len = put_socket(mem, 7), one = len;
+
+    len += put_socket(mem + len, 0x123456789abcull);
+    assert_int_equal(gh_socket_watch_parse(mem, len, on_cookie, &seen), GH_WATCH_MORE);
+    assert_int_equal(seen.count, 2);
+    assert_int_equal(seen.list[0], 7);
+    assert_int_equal(seen.list[1], 0x123456789abcull);
+    len += put_end(mem + len, NLMSG_DONE, 0);
+    seen.count = 0;
+    assert_int_equal(gh_socket_watch_parse(mem, len, on_cookie, &seen), GH_WATCH_DONE);
+    assert_int_equal(seen.count, 2);
+    len = one + put_end(mem + one, NLMSG_ERROR, -2);
+    seen.count = 0;
+    assert_int_equal(gh_socket_watch_parse(mem, len, on_cookie, &seen), GH_WATCH_FAILED);
+    len = one + put_end(mem + one, NLMSG_DONE, -12); /* a list that was cut short */
+    seen.count = 0;
+    assert_int_equal(gh_socket_watch_parse(mem, len, on_cookie, &seen), GH_WATCH_FAILED);
+    for (size_t n = 1; n < one; n++) {
+        uint8_t exact[256];
+
+        memcpy(exact, mem, n);
+        seen.count = 0;
+        assert_int_equal(gh_socket_watch_parse(exact, n, on_cookie, &seen), GH_WATCH_FAILED);
+        assert_int_equal(seen.count, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +490,7 @@ int main(void)
         cmocka_unit_test(removed_rules),
         cmocka_unit_test(sockets_in_all_states),
         cmocka_unit_test(other_sockets_and_cut_answers),
+        cmocka_unit_test(cookies_of_sockets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,7 @@ static void nftables(void **state)
     struct gh_flow list[8];
     size_t n = example(list);
 
-    expect(gh_rules_nft_text(list, n),
+    expect(gh_rules_nft_text(list, n, NULL, 0),
            "table inet gatehouse\n"
            "delete table inet gatehouse\n"
            "table inet gatehouse {\n"
@@ -99,7 +99,7 @@ static void nftables_any_peer(void **state)
 {
     struct gh_flow list[] = {flow(NULL, 1, "2001:db8::2", NULL, 179),
                              flow(NULL, 1, "::/0", NULL, 179)};
-    char *text = gh_rules_nft_text(list, 2);
+    char *text = gh_rules_nft_text(list, 2, NULL, 0);
 
     assert_non_null(strstr(text, "\t\tmeta nfproto ipv6 tcp sport 179 queue num 1\n"));
     assert_non_null(
@@ -114,11 +114,13 @@ static void iptables_one_port(void **state)
                              flow("red", 17901, "198.51.100.0/24", "198.51.100.1", 179),
                              flow(NULL, 17900, "2001:db8::2", NULL, 179)};
 
-    expect(gh_rules_iptables_text(list, 3, 4, false, true),
+    expect(gh_rules_iptables_text(list, 3, NULL, 0, 4, false, true),
            "*mangle\n"
            ":GATEHOUSE-IN - [0:0]\n"
+           ":GATEHOUSE-IN-SOCK - [0:0]\n"
            ":GATEHOUSE-IN-TCP - [0:0]\n"
            ":GATEHOUSE-OUT - [0:0]\n"
+           ":GATEHOUSE-OUT-SOCK - [0:0]\n"
            ":GATEHOUSE-OUT-TCP - [0:0]\n"
            "-I INPUT 1 -j GATEHOUSE-IN\n"
            "-A GATEHOUSE-IN -p tcp --sport 179 -g GATEHOUSE-IN-TCP\n"
@@ -151,7 +153,7 @@ static void iptables_two_ports_check_both_ends(void **state)
 {
     struct gh_flow list[] = {flow(NULL, 17900, "2001:db8::2", NULL, 179),
                              flow(NULL, 17900, "2001:db8::/64", NULL, 646)};
-    char *text = gh_rules_iptables_text(list, 2, 16, true, true);
+    char *text = gh_rules_iptables_text(list, 2, NULL, 0, 16, true, true);
 
     assert_null(strstr(text, "-I "));
     assert_non_null(strstr(text, "-A GATEHOUSE-IN-TCP -s 2001:db8::2 -p tcp --sport 179 -j "
@@ -168,24 +170,238 @@ static void iptables_removal(void **state)
 {
     expect(gh_rules_iptables_removal(true, false), "*mangle\n"
                                                    ":GATEHOUSE-IN - [0:0]\n"
+                                                   ":GATEHOUSE-IN-SOCK - [0:0]\n"
                                                    ":GATEHOUSE-IN-TCP - [0:0]\n"
                                                    ":GATEHOUSE-OUT - [0:0]\n"
+                                                   ":GATEHOUSE-OUT-SOCK - [0:0]\n"
                                                    ":GATEHOUSE-OUT-TCP - [0:0]\n"
                                                    "-D INPUT -j GATEHOUSE-IN\n"
                                                    "-X GATEHOUSE-IN\n"
+                                                   "-X GATEHOUSE-IN-SOCK\n"
                                                    "-X GATEHOUSE-IN-TCP\n"
                                                    "-X GATEHOUSE-OUT\n"
+                                                   "-X GATEHOUSE-OUT-SOCK\n"
                                                    "-X GATEHOUSE-OUT-TCP\n"
                                                    "COMMIT\n");
 }
 
+/* ---- Single sockets ------------------------------------------------------------------------- */
+
+static struct gh_socket_rule single(enum gh_rule_kind kind, const char *peer, const char *local,
+                                    uint16_t local_port, uint16_t remote_port)
+{
+    struct gh_socket_rule r = {
+        .kind = kind, .queue = 17905, .local_port = local_port, .remote_port = remote_port};
+
+    assert_true(gh_prefix_parse(peer, &r.peer));
+    if (local != NULL)
+        assert_true(gh_addr_parse(local, &r.local));
+    return r;
+}
+
+static size_t some_sockets(struct gh_socket_rule list[8])
+{
+    list[0] = single(GH_RULE_STRICT, "0.0.0.0/0", NULL, 0, 0);
+    list[1] = single(GH_RULE_QUEUE, "192.0.2.2", "192.0.2.1", 40000, 179);
+    list[2] = single(GH_RULE_QUEUE, "192.0.2.3", "192.0.2.1", 40001, 179);
+    list[3] = single(GH_RULE_QUEUE, "192.0.2.2", "192.0.2.1", 40000, 179); /* twice */
+    list[4] = single(GH_RULE_QUEUE, "198.51.100.0/24", NULL, 179, 0);
+    list[5] = single(GH_RULE_QUEUE, "::/0", NULL, 179, 0);
+    list[6] = single(GH_RULE_GUARD, "203.0.113.1", NULL, 179, 0);
+    list[7] = single(GH_RULE_GUARD, "203.0.113.1", NULL, 0, 179);
+    return 8;
+}
+
+static void nftables_of_sockets(void **state)
+{
+    struct gh_flow flows[] = {flow("red", 17901, "192.0.2.2", NULL, 179),
+                              flow(NULL, 17900, "192.0.2.2", NULL, 179)};
+    struct gh_socket_rule list[8];
+    size_t n = some_sockets(list);
+
+    expect(gh_rules_nft_text(flows, 2, list, n),
+           "table inet gatehouse\n"
+           "delete table inet gatehouse\n"
+           "table inet gatehouse {\n"
+           "\tchain input {\n"
+           "\t\ttype filter hook input priority mangle; policy accept;\n"
+           "\t\tmeta l4proto != { tcp, icmp, ipv6-icmp } return\n"
+           "\t\tip saddr 203.0.113.1 tcp dport 179 tcp option 29 missing drop\n"
+           "\t\tip saddr 203.0.113.1 tcp dport 179 return\n"
+           "\t\tip saddr 203.0.113.1 tcp sport 179 tcp option 29 missing drop\n"
+           "\t\tip saddr 203.0.113.1 tcp sport 179 return\n"
+           "\t\tip saddr . ip daddr . tcp dport . tcp sport { 192.0.2.2 . 192.0.2.1 . 40000 . 179, "
+           "192.0.2.3 . 192.0.2.1 . 40001 . 179 } queue num 17905\n"
+           "\t\tip saddr 198.51.100.0/24 tcp dport 179 queue num 17905\n"
+           "\t\tmeta nfproto ipv6 frag nexthdr { 0, 43, 44, 51, 60 } drop\n"
+           "\t\tmeta nfproto ipv6 tcp dport 179 queue num 17905\n"
+           "\t\tiifname \"red\" ip saddr 192.0.2.2 tcp sport 179 queue num 17901\n"
+           "\t\tiifname \"red\" ip saddr 192.0.2.2 tcp dport 179 queue num 17901\n"
+           "\t\tiifname \"red\" icmp type destination-unreachable icmp code 2-4 queue num 17901 "
+           "bypass\n"
+           "\t\tiifname \"red\" tcp option 29 exists queue num 17905\n"
+           "\t\tiifname \"red\" return\n"
+           "\t\tip saddr 192.0.2.2 tcp sport 179 queue num 17900\n"
+           "\t\tip saddr 192.0.2.2 tcp dport 179 queue num 17900\n"
+           "\t\ticmp type destination-unreachable icmp code 2-4 queue num 17900 bypass\n"
+           "\t\ticmpv6 type destination-unreachable icmpv6 code { 1, 4 } queue num 17905 bypass\n"
+           "\t\ticmpv6 type packet-too-big queue num 17905 bypass\n"
+           "\t\ttcp option 29 exists queue num 17905\n"
+           "\t}\n"
+           "\tchain output {\n"
+           "\t\ttype filter hook output priority mangle; policy accept;\n"
+           "\t\tmeta l4proto != { tcp, icmp, ipv6-icmp } return\n"
+           "\t\tip daddr 203.0.113.1 tcp sport 179 tcp option 29 missing drop\n"
+           "\t\tip daddr 203.0.113.1 tcp sport 179 return\n"
+           "\t\tip daddr 203.0.113.1 tcp dport 179 tcp option 29 missing drop\n"
+           "\t\tip daddr 203.0.113.1 tcp dport 179 return\n"
+           "\t\tip daddr . ip saddr . tcp sport . tcp dport { 192.0.2.2 . 192.0.2.1 . 40000 . 179, "
+           "192.0.2.3 . 192.0.2.1 . 40001 . 179 } tcp option 29 exists return\n"
+           "\t\tip daddr . ip saddr . tcp sport . tcp dport { 192.0.2.2 . 192.0.2.1 . 40000 . 179, "
+           "192.0.2.3 . 192.0.2.1 . 40001 . 179 } queue num 17905\n"
+           "\t\tip daddr 198.51.100.0/24 tcp sport 179 tcp option 29 exists return\n"
+           "\t\tip daddr 198.51.100.0/24 tcp sport 179 queue num 17905\n"
+           "\t\tmeta nfproto ipv6 tcp sport 179 tcp option 29 exists return\n"
+           "\t\tmeta nfproto ipv6 tcp sport 179 queue num 17905\n"
+           "\t\toifname \"red\" ip daddr 192.0.2.2 tcp sport 179 queue num 17901\n"
+           "\t\toifname \"red\" ip daddr 192.0.2.2 tcp dport 179 queue num 17901\n"
+           "\t\toifname \"red\" return\n"
+           "\t\ttcp option 29 exists return\n"
+           "\t\tip daddr 192.0.2.2 tcp sport 179 queue num 17900\n"
+           "\t\tip daddr 192.0.2.2 tcp dport 179 queue num 17900\n"
+           "\t}\n"
+           "}\n");
+}
+
+static void iptables_of_sockets(void **state)
+{
+    struct gh_flow flows[] = {flow("red", 17901, "192.0.2.2", NULL, 179)};
+    struct gh_socket_rule list[8];
+    size_t n = some_sockets(list);
+
+    expect(
+        gh_rules_iptables_text(flows, 1, list, n, 4, true, true),
+        "*mangle\n"
+        ":GATEHOUSE-IN - [0:0]\n"
+        ":GATEHOUSE-IN-SOCK - [0:0]\n"
+        ":GATEHOUSE-IN-TCP - [0:0]\n"
+        ":GATEHOUSE-OUT - [0:0]\n"
+        ":GATEHOUSE-OUT-SOCK - [0:0]\n"
+        ":GATEHOUSE-OUT-TCP - [0:0]\n"
+        "-A GATEHOUSE-IN -p tcp --dport 179 -g GATEHOUSE-IN-SOCK\n"
+        "-A GATEHOUSE-IN -p tcp --sport 179 -g GATEHOUSE-IN-SOCK\n"
+        "-A GATEHOUSE-IN-SOCK -s 203.0.113.1 -p tcp --dport 179 ! --tcp-option 29 -j DROP\n"
+        "-A GATEHOUSE-IN-SOCK -s 203.0.113.1 -p tcp --dport 179 -j RETURN\n"
+        "-A GATEHOUSE-IN-SOCK -s 203.0.113.1 -p tcp --sport 179 ! --tcp-option 29 -j DROP\n"
+        "-A GATEHOUSE-IN-SOCK -s 203.0.113.1 -p tcp --sport 179 -j RETURN\n"
+        "-A GATEHOUSE-IN-SOCK -s 192.0.2.2 -d 192.0.2.1 -p tcp --dport 40000 --sport 179 -j "
+        "NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-IN-SOCK -s 192.0.2.3 -d 192.0.2.1 -p tcp --dport 40001 --sport 179 -j "
+        "NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-IN-SOCK -s 198.51.100.0/24 -p tcp --dport 179 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-IN-SOCK -p tcp --sport 179 -g GATEHOUSE-IN-TCP\n"
+        "-A GATEHOUSE-IN-SOCK -p tcp --dport 179 -g GATEHOUSE-IN-TCP\n"
+        "-A GATEHOUSE-IN -p tcp --sport 179 -g GATEHOUSE-IN-TCP\n"
+        "-A GATEHOUSE-IN -p tcp --dport 179 -g GATEHOUSE-IN-TCP\n"
+        "-A GATEHOUSE-IN-TCP -i red -s 192.0.2.2 -p tcp -j NFQUEUE --queue-num 17901\n"
+        "-A GATEHOUSE-IN -i red -p icmp --icmp-type 3/2 -j NFQUEUE --queue-num 17901 "
+        "--queue-bypass\n"
+        "-A GATEHOUSE-IN -i red -p icmp --icmp-type 3/3 -j NFQUEUE --queue-num 17901 "
+        "--queue-bypass\n"
+        "-A GATEHOUSE-IN -i red -p icmp --icmp-type 3/4 -j NFQUEUE --queue-num 17901 "
+        "--queue-bypass\n"
+        "-A GATEHOUSE-IN-TCP -i red -p tcp --tcp-option 29 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-IN-TCP -i red -j RETURN\n"
+        "-A GATEHOUSE-IN -i red -p tcp --tcp-option 29 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-IN -i red -j RETURN\n"
+        "-A GATEHOUSE-IN -p icmp --icmp-type 3/2 -j NFQUEUE --queue-num 17905 --queue-bypass\n"
+        "-A GATEHOUSE-IN -p icmp --icmp-type 3/3 -j NFQUEUE --queue-num 17905 --queue-bypass\n"
+        "-A GATEHOUSE-IN -p icmp --icmp-type 3/4 -j NFQUEUE --queue-num 17905 --queue-bypass\n"
+        "-A GATEHOUSE-IN-SOCK -p tcp --tcp-option 29 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-IN-TCP -p tcp --tcp-option 29 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-IN -p tcp --tcp-option 29 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-OUT -p tcp --sport 179 -g GATEHOUSE-OUT-SOCK\n"
+        "-A GATEHOUSE-OUT -p tcp --dport 179 -g GATEHOUSE-OUT-SOCK\n"
+        "-A GATEHOUSE-OUT-SOCK -d 203.0.113.1 -p tcp --sport 179 ! --tcp-option 29 -j DROP\n"
+        "-A GATEHOUSE-OUT-SOCK -d 203.0.113.1 -p tcp --sport 179 -j RETURN\n"
+        "-A GATEHOUSE-OUT-SOCK -d 203.0.113.1 -p tcp --dport 179 ! --tcp-option 29 -j DROP\n"
+        "-A GATEHOUSE-OUT-SOCK -d 203.0.113.1 -p tcp --dport 179 -j RETURN\n"
+        "-A GATEHOUSE-OUT-SOCK -d 192.0.2.2 -s 192.0.2.1 -p tcp --sport 40000 --dport 179 "
+        "--tcp-option 29 -j RETURN\n"
+        "-A GATEHOUSE-OUT-SOCK -d 192.0.2.2 -s 192.0.2.1 -p tcp --sport 40000 --dport 179 -j "
+        "NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-OUT-SOCK -d 192.0.2.3 -s 192.0.2.1 -p tcp --sport 40001 --dport 179 "
+        "--tcp-option 29 -j RETURN\n"
+        "-A GATEHOUSE-OUT-SOCK -d 192.0.2.3 -s 192.0.2.1 -p tcp --sport 40001 --dport 179 -j "
+        "NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-OUT-SOCK -d 198.51.100.0/24 -p tcp --sport 179 --tcp-option 29 -j RETURN\n"
+        "-A GATEHOUSE-OUT-SOCK -d 198.51.100.0/24 -p tcp --sport 179 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-OUT-SOCK -p tcp --sport 179 -g GATEHOUSE-OUT-TCP\n"
+        "-A GATEHOUSE-OUT-SOCK -p tcp --dport 179 -g GATEHOUSE-OUT-TCP\n"
+        "-A GATEHOUSE-OUT -p tcp --sport 179 -g GATEHOUSE-OUT-TCP\n"
+        "-A GATEHOUSE-OUT -p tcp --dport 179 -g GATEHOUSE-OUT-TCP\n"
+        "-A GATEHOUSE-OUT-TCP -o red -d 192.0.2.2 -p tcp -j NFQUEUE --queue-num 17901\n"
+        "-A GATEHOUSE-OUT-TCP -o red -j RETURN\n"
+        "COMMIT\n");
+}
+
+static void iptables_of_sockets_of_the_other_family(void **state)
+{
+    struct gh_socket_rule list[8];
+    size_t n = some_sockets(list);
+
+    expect(
+        gh_rules_iptables_text(NULL, 0, list, n, 16, true, true),
+        "*mangle\n"
+        ":GATEHOUSE-IN - [0:0]\n"
+        ":GATEHOUSE-IN-SOCK - [0:0]\n"
+        ":GATEHOUSE-IN-TCP - [0:0]\n"
+        ":GATEHOUSE-OUT - [0:0]\n"
+        ":GATEHOUSE-OUT-SOCK - [0:0]\n"
+        ":GATEHOUSE-OUT-TCP - [0:0]\n"
+        "-A GATEHOUSE-IN -p tcp --dport 179 -g GATEHOUSE-IN-SOCK\n"
+        "-A GATEHOUSE-IN-SOCK -p tcp --dport 179 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-IN -p icmpv6 --icmpv6-type 1/1 -j NFQUEUE --queue-num 17905 --queue-bypass\n"
+        "-A GATEHOUSE-IN -p icmpv6 --icmpv6-type 1/4 -j NFQUEUE --queue-num 17905 --queue-bypass\n"
+        "-A GATEHOUSE-IN -p icmpv6 --icmpv6-type 2 -j NFQUEUE --queue-num 17905 --queue-bypass\n"
+        "-A GATEHOUSE-IN-SOCK -p tcp --tcp-option 29 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-IN-TCP -p tcp --tcp-option 29 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-IN -p tcp --tcp-option 29 -j NFQUEUE --queue-num 17905\n"
+        "-A GATEHOUSE-OUT -p tcp --sport 179 -g GATEHOUSE-OUT-SOCK\n"
+        "-A GATEHOUSE-OUT-SOCK -p tcp --sport 179 --tcp-option 29 -j RETURN\n"
+        "-A GATEHOUSE-OUT-SOCK -p tcp --sport 179 -j NFQUEUE --queue-num 17905\n"
+        "COMMIT\n");
+}
+
+/* A flow with no port at all: all TCP must be looked at. */
+static void sockets_of_any_port(void **state)
+{
+    struct gh_socket_rule list[] = {single(GH_RULE_GUARD, "192.0.2.2", NULL, 0, 0),
+                                    single(GH_RULE_GUARD, "192.0.2.3", NULL, 0, 0)};
+    char *text = gh_rules_nft_text(NULL, 0, list, 2);
+
+    assert_non_null(strstr(text, "\t\tip saddr { 192.0.2.2, 192.0.2.3 } meta l4proto tcp "
+                                 "tcp option 29 missing drop\n"
+                                 "\t\tip saddr { 192.0.2.2, 192.0.2.3 } meta l4proto tcp "
+                                 "return\n"));
+    assert_null(strstr(text, "icmp type"));
+    free(text);
+    text = gh_rules_iptables_text(NULL, 0, list, 2, 4, true, true);
+    assert_non_null(strstr(text, "-A GATEHOUSE-OUT -p tcp -g GATEHOUSE-OUT-SOCK\n"
+                                 "-A GATEHOUSE-OUT-SOCK -d 192.0.2.2 -p tcp ! --tcp-option 29 -j "
+                                 "DROP\n"
+                                 "-A GATEHOUSE-OUT-SOCK -d 192.0.2.2 -p tcp -j RETURN\n"));
+    assert_null(strstr(text, "icmp"));
+    free(text);
+}
+
 static void no_flows_no_rules(void **state)
 {
-    char *text = gh_rules_nft_text(NULL, 0);
+    char *text = gh_rules_nft_text(NULL, 0, NULL, 0);
 
     assert_null(strstr(text, "queue"));
     free(text);
-    text = gh_rules_iptables_text(NULL, 0, 4, true, true);
+    text = gh_rules_iptables_text(NULL, 0, NULL, 0, 4, true, true);
     assert_null(strstr(text, "NFQUEUE"));
     free(text);
 }
@@ -193,9 +409,16 @@ static void no_flows_no_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nftables),          cmocka_unit_test(nftables_any_peer),
-        cmocka_unit_test(iptables_one_port), cmocka_unit_test(iptables_two_ports_check_both_ends),
-        cmocka_unit_test(iptables_removal),  cmocka_unit_test(no_flows_no_rules),
+        cmocka_unit_test(nftables),
+        cmocka_unit_test(nftables_any_peer),
+        cmocka_unit_test(iptables_one_port),
+        cmocka_unit_test(iptables_two_ports_check_both_ends),
+        cmocka_unit_test(iptables_removal),
+        cmocka_unit_test(nftables_of_sockets),
+        cmocka_unit_test(iptables_of_sockets),
+        cmocka_unit_test(iptables_of_sockets_of_the_other_family),
+        cmocka_unit_test(sockets_of_any_port),
+        cmocka_unit_test(no_flows_no_rules),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

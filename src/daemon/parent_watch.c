@@ -1,0 +1,305 @@
+/*
+ * The ends of programs' sockets (WATCH), and what is kept until then for a new `ao` (KEEP).
+ *
+ * The kernel says of each TCP socket that it destroys. Where it cannot, or where some of that was
+ * lost, the list of all sockets is looked through: one that was in it and is not any more, for
+ * longer than a program takes to connect again, counts as gone. A socket that never listened or
+ * connected is in no list; then only the end of its program tells, which `ao` sees by itself.
+ */
+#include "daemon/parent_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "platform/socket_watch.h"
+#include "wire/wr.h"
+
+enum {
+    SWEEP_MS = 2000,
+    WHOLE_MS = 30000,    /* between two lists while the kernel tells: they show who is in them */
+    LOST_MS = 60000,     /* how long lists are looked through after something was lost */
+    MISSING_SWEEPS = 15, /* in a row */
+    WATCHED_MAX = 65536
+};
+
+struct gh_watched {
+    uint64_t cookie;
+    uint16_t zone;
+    uint8_t missing; /* lists in a row */
+    bool seen;       /* in a list, once */
+    bool there;      /* in the last list */
+};
+
+/* One for each zone with watched sockets. */
+struct gh_watch_post {
+    uv_poll_t poll; /* first; unused where fd < 0 */
+    struct gh_parent *parent;
+    struct gh_watch_post *next;
+    uint16_t zone;
+    int fd;          /* -1: the kernel does not tell */
+    uint64_t lost;   /* monotonic milliseconds: until then, lists are looked through */
+    uint64_t listed; /* when the last list was made */
+};
+
+/* ---- The table ------------------------------------------------------------------------------ */
+
+static size_t place_of(const struct gh_watches *w, uint64_t cookie)
+{
+    size_t low = 0, high = w->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (w->list[middle].cookie < cookie)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct gh_watched *find(const struct gh_watches *w, uint64_t cookie)
+{
+    size_t i = place_of(w, cookie);
+
+    return i < w->count && w->list[i].cookie == cookie ? &w->list[i] : NULL;
+}
+
+static bool add(struct gh_watches *w, uint64_t cookie, uint16_t zone)
+{
+    size_t i = place_of(w, cookie);
+
+    if (w->count == w->room) {
+        size_t room = w->room * 2 + 64;
+        struct gh_watched *more = realloc(w->list, room * sizeof(*more));
+
+        if (more == NULL)
+            return false;
+        w->list = more;
+        w->room = room;
+    }
+    memmove(&w->list[i + 1], &w->list[i], (w->count - i) * sizeof(*w->list));
+    w->list[i] = (struct gh_watched){.cookie = cookie, .zone = zone};
+    w->count++;
+    return true;
+}
+
+/* ---- Ends ----------------------------------------------------------------------------------- */
+
+static void tell_gone(struct gh_parent *p, struct gh_watched *watched)
+{
+    struct gh_zone *zone = gh_zones_find(&p->zones, watched->zone);
+    uint64_t cookie = watched->cookie;
+    size_t i = (size_t)(watched - p->watches.list);
+    uint8_t body[8];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    if (zone != NULL && zone->watched > 0)
+        zone->watched--;
+    p->watches.count--;
+    memmove(watched, watched + 1, (p->watches.count - i) * sizeof(*watched));
+    gh_keep_drop(&p->keep, cookie);
+    gh_wr_u64(&w, cookie);
+    gh_channel_send(p->ao.channel, GH_MESSAGE_SOCKET_GONE, body, w.len, -1);
+}
+
+static void on_gone(void *ctx, uint64_t cookie)
+{
+    struct gh_watch_post *post = ctx;
+    struct gh_watched *watched = find(&post->parent->watches, cookie);
+
+    if (watched != NULL && watched->zone == post->zone)
+        tell_gone(post->parent, watched);
+}
+
+/* ---- Posts ---------------------------------------------------------------------------------- */
+
+static void on_post_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void remove_post(struct gh_watch_post *post)
+{
+    struct gh_watch_post **at = &post->parent->watches.posts;
+
+    while (*at != post)
+        at = &(*at)->next;
+    *at = post->next;
+    if (post->fd < 0) {
+        free(post);
+        return;
+    }
+    uv_poll_stop(&post->poll);
+    uv_close((uv_handle_t *)&post->poll, on_post_closed);
+    close(post->fd);
+}
+
+static void on_heard(uv_poll_t *poll, int status, int events)
+{
+    struct gh_watch_post *post = (struct gh_watch_post *)poll;
+
+    if (!gh_socket_watch_read(post->fd, on_gone, post))
+        post->lost = uv_now(&post->parent->loop) + LOST_MS;
+}
+
+static struct gh_watch_post *post_of(const struct gh_parent *p, uint16_t zone)
+{
+    struct gh_watch_post *post = p->watches.posts;
+
+    while (post != NULL && post->zone != zone)
+        post = post->next;
+    return post;
+}
+
+static bool add_post(struct gh_parent *p, const struct gh_zone *zone)
+{
+    struct gh_watch_post *post = calloc(1, sizeof(*post));
+
+    if (post == NULL)
+        return false;
+    *post = (struct gh_watch_post){.parent = p, .zone = zone->index, .next = p->watches.posts};
+    post->fd = gh_socket_watch_open(zone->netns);
+    if (post->fd >= 0 && uv_poll_init(&p->loop, &post->poll, post->fd) == 0) {
+        uv_poll_start(&post->poll, UV_READABLE, on_heard);
+    } else {
+        gh_info("the kernel does not tell of sockets' ends (%s): they are looked for",
+                strerror(post->fd < 0 ? -post->fd : ENOMEM));
+        if (post->fd >= 0)
+            close(post->fd);
+        post->fd = -1;
+    }
+    p->watches.posts = post;
+    return true;
+}
+
+/* ---- Lists ---------------------------------------------------------------------------------- */
+
+static void on_there(void *ctx, uint64_t cookie)
+{
+    struct gh_watched *watched = find(ctx, cookie);
+
+    if (watched != NULL)
+        watched->there = true;
+}
+
+/* Backwards: who is gone leaves the table. */
+static void judge(struct gh_watch_post *post, bool counts)
+{
+    struct gh_watches *w = &post->parent->watches;
+
+    for (size_t i = w->count; i > 0; i--) {
+        struct gh_watched *watched = &w->list[i - 1];
+
+        if (watched->zone != post->zone)
+            continue;
+        if (watched->there) {
+            watched->seen = true;
+            watched->missing = 0;
+        } else if (counts && watched->seen && ++watched->missing >= MISSING_SWEEPS) {
+            tell_gone(post->parent, watched);
+        }
+    }
+}
+
+static void look_through(struct gh_watch_post *post, const struct gh_zone *zone)
+{
+    struct gh_watches *w = &post->parent->watches;
+    uint64_t now = uv_now(&post->parent->loop);
+    bool counts = post->fd < 0 || now < post->lost;
+
+    if (!counts && now - post->listed < WHOLE_MS)
+        return;
+    post->listed = now;
+    for (size_t i = 0; i < w->count; i++)
+        w->list[i].there = false;
+    if (gh_socket_watch_list(zone->netns, on_there, w) == 0)
+        judge(post, counts);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct gh_parent *p = timer->data;
+    struct gh_watch_post *next;
+
+    for (struct gh_watch_post *post = p->watches.posts; post != NULL; post = next) {
+        const struct gh_zone *zone = gh_zones_find(&p->zones, post->zone);
+
+        next = post->next;
+        if (zone != NULL && zone->watched > 0)
+            look_through(post, zone);
+        else
+            remove_post(post);
+    }
+    if (p->watches.posts == NULL)
+        uv_timer_stop(timer);
+}
+
+/* ---- What `ao` and the zones say ------------------------------------------------------------ */
+
+bool gh_parent_watch(struct gh_parent *p, struct gh_rd *body)
+{
+    struct gh_zone *zone = gh_zones_find(&p->zones, gh_rd_u16(body));
+    uint64_t cookie = gh_rd_u64(body);
+
+    if (zone == NULL || zone->queue < 0 || find(&p->watches, cookie) != NULL)
+        return true;
+    if (p->watches.count >= WATCHED_MAX ||
+        (post_of(p, zone->index) == NULL && !add_post(p, zone)) ||
+        !add(&p->watches, cookie, zone->index)) {
+        gh_error("no room to watch one more socket");
+        return true;
+    }
+    zone->watched++;
+    if (!uv_is_active((uv_handle_t *)&p->watches.sweep))
+        uv_timer_start(&p->watches.sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    return true;
+}
+
+/* Nobody can say of its sockets any more whether they are there. */
+void gh_parent_unwatch_zone(struct gh_parent *p, const struct gh_zone *zone)
+{
+    struct gh_watch_post *post = post_of(p, zone->index);
+
+    for (size_t i = p->watches.count; i > 0; i--)
+        if (p->watches.list[i - 1].zone == zone->index)
+            tell_gone(p, &p->watches.list[i - 1]);
+    if (post != NULL)
+        remove_post(post);
+}
+
+bool gh_parent_keep(struct gh_parent *p, struct gh_rd *body)
+{
+    uint64_t cookie = gh_rd_u64(body);
+    size_t len = gh_rd_left(body);
+
+    if (!gh_keep_put(&p->keep, cookie, gh_rd_bytes(body, len), len))
+        gh_error("no room to keep the keys of one more socket: if the engine ends, it is not known "
+                 "to the next");
+    return true;
+}
+
+bool gh_parent_forget(struct gh_parent *p, struct gh_rd *body)
+{
+    gh_keep_drop(&p->keep, gh_rd_u64(body));
+    return true;
+}
+
+void gh_parent_tell_kept(struct gh_parent *p)
+{
+    for (size_t i = 0; i < p->keep.count; i++) {
+        const struct gh_kept *kept = &p->keep.list[i];
+        uint8_t *body = malloc(8 + kept->len);
+        struct gh_wr w = gh_wr_make(body, body != NULL ? 8 + kept->len : 0);
+
+        gh_wr_u64(&w, kept->cookie);
+        gh_wr_bytes(&w, kept->data, kept->len);
+        if (gh_wr_ok(&w))
+            gh_channel_send(p->ao.channel, GH_MESSAGE_KEPT, body, w.len, -1);
+        if (body != NULL)
+            gh_wipe(body, 8 + kept->len);
+        free(body);
+    }
+}
