@@ -13,6 +13,7 @@
 #include "daemon/ao_shim.h"
 #include "daemon/ao_zones.h"
 #include "daemon/socket_flows.h"
+#include "tcpao/engine.h"
 #include "wire/wr.h"
 
 enum {
