@@ -33,11 +33,11 @@ enum tcpao_limits {
     TCPAO_OPTION_KIND = 29,     /* RFC 5925 2.2 */
     TCPAO_MD5_OPTION_KIND = 19, /* RFC 2385 */
     TCPAO_OPTION_HEADER = 4,    /* kind, length, KeyID, RNextKeyID */
-    TCPAO_MAC_MIN = 4,          /* shortest MAC we agree to use */
+    TCPAO_MAC_MIN = 1,          /* shortest MAC that can be told from none; 12 is what RFCs use */
     TCPAO_MAC_MAX = 32,         /* longest: HMAC-SHA-256 in full */
     TCPAO_TRAFFIC_KEY_MAX = 32,
-    TCPAO_SECRET_MAX = 255,    /* octets of a master key */
-    TCPAO_CHAIN_KEYS_MAX = 64, /* MKTs in one chain */
+    TCPAO_SECRET_MAX = 255,     /* octets of a master key */
+    TCPAO_CHAIN_KEYS_MAX = 256, /* MKTs in one chain: ids are octets */
     TCPAO_TCP_HEADER_MIN = 20,
     TCPAO_TCP_HEADER_MAX = 60,
     TCPAO_DEFAULT_TOLERANCE = 3600, /* seconds, as in Junos */
@@ -59,7 +59,8 @@ TCPAO_API const char *tcpao_alg_name(enum tcpao_alg alg, unsigned mac_len);
  * The reverse: RFC, IOS XE/XR, Junos, SR OS and Linux spellings ("hmac-sha-1", "HMAC-SHA1-96",
  * "aes-128-cmac", "cmac(aes128)", "hmac(sha256)", "hmac-sha-256-96" …), any case. A name without a
  * length gives *mac_len its default (12), so that "hmac-sha-256" alone is 12: say the length when
- * the peer is a Cisco (32). Returns false for an unknown name.
+ * the peer is a Cisco (32). Returns false for an unknown name, and for a MAC of less than 4 octets:
+ * names of such are only printed.
  */
 TCPAO_API bool tcpao_alg_parse(const char *name, enum tcpao_alg *alg, unsigned *mac_len);
 
@@ -360,9 +361,13 @@ TCPAO_API bool tcpao_conn_use_key(struct tcpao_conn *c, uint32_t key_number, int
 
 /*
  * Keys moved by hand and by the peer alone, as with Linux's socket options: lifetimes neither
- * choose nor retire keys. Where nothing was set, current and rnext of an opening connection are the
- * key with the highest number; a SYN sets them as everywhere, or to that key if its ids are
- * unknown.
+ * choose nor retire keys, and any key of the chain is accepted. Where nothing was set, current and
+ * rnext are the key with the highest number. The SYN of a passive open sets current to the key
+ * whose SendID is its RNextKeyID and rnext to the key of its KeyID, or to the highest where there
+ * is none; a SYN that crosses our own leaves both. A good segment with another RNextKeyID moves
+ * current if there is a key with this SendID. Nothing else moves them. tcpao_conn_state does not
+ * say whether a connection is manual: say it again after tcpao_conn_import(). tcpao_verify_syn()
+ * knows no connection and minds accept lifetimes: chains of manual connections have infinite ones.
  */
 TCPAO_API void tcpao_conn_set_manual(struct tcpao_conn *c, bool manual);
 

@@ -114,7 +114,7 @@ static bool take_key_option(struct request *r, int option)
     case OPTION_ALGORITHM:
         return take_algorithm(r, optarg);
     case OPTION_MAC_LENGTH:
-        if (!gh_cmd_number("--mac-length", optarg, TCPAO_MAC_MIN, TCPAO_MAC_MAX, &length))
+        if (!gh_cmd_number("--mac-length", optarg, GH_MAC_MIN, TCPAO_MAC_MAX, &length))
             return false;
         r->mac_len = (unsigned)length;
         return true;
@@ -122,10 +122,9 @@ static bool take_key_option(struct request *r, int option)
         r->covered = false;
         return true;
     case OPTION_KEYS:
-        return gh_cmd_number("--keys", optarg, 1, TCPAO_CHAIN_KEYS_MAX, &r->keys);
+        return gh_cmd_number("--keys", optarg, 1, GH_KEYS_MAX, &r->keys);
     case OPTION_FIRST_KEY:
-        return gh_cmd_number("--first-key", optarg, 0, 2147483647 - TCPAO_CHAIN_KEYS_MAX,
-                             &r->first);
+        return gh_cmd_number("--first-key", optarg, 0, 2147483647 - GH_KEYS_MAX, &r->first);
     case OPTION_SEND_ID:
         return gh_cmd_number("--send-id", optarg, 0, 255, &r->send_id);
     case OPTION_RECV_ID:

@@ -21,6 +21,8 @@
 enum {
     GH_NAME_MAX = 256, /* characters of a chain's or a session's name */
     GH_WARN_TIMES_MAX = 8,
+    GH_MAC_MIN = 4,   /* octets: the shortest MAC that we agree to configure */
+    GH_KEYS_MAX = 64, /* in one chain */
     GH_CONNECTIONS_DEFAULT = 16384
 };
 

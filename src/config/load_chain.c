@@ -107,7 +107,7 @@ static void read_algorithm(struct gh_loader *l, const struct gh_node **got, stru
                         "\"%s\" alone means MACs of 12 octets here and in Linux, of 32 in IOS XE",
                         n->values[0]);
     n = got[KEY_MAC_LENGTH];
-    if (!gh_node_number(l, n, TCPAO_MAC_MIN, tcpao_mac_len_max(mkt->alg), &number))
+    if (!gh_node_number(l, n, GH_MAC_MIN, tcpao_mac_len_max(mkt->alg), &number))
         return;
     if (length_in_name && number != mac_len)
         gh_load_error(l, n->line, "mac-length", "remove one of the two",
@@ -387,11 +387,11 @@ static void read_keys(struct gh_loader *l, const struct gh_node *section,
                       "the key chain \"%s\" has no key", chain->name);
         return;
     }
-    if (count > TCPAO_CHAIN_KEYS_MAX)
-        gh_load_error(l, drafts[TCPAO_CHAIN_KEYS_MAX].key.line, "too-many-keys",
+    if (count > GH_KEYS_MAX)
+        gh_load_error(l, drafts[GH_KEYS_MAX].key.line, "too-many-keys",
                       "remove keys that have expired",
                       "the key chain \"%s\" has %zu keys, %d are possible", chain->name, count,
-                      (int)TCPAO_CHAIN_KEYS_MAX);
+                      (int)GH_KEYS_MAX);
     qsort(drafts, count, sizeof(*drafts), by_number);
     settle_starts(l, drafts, count);
     chain->keys = gh_config_alloc(count, sizeof(*chain->keys));
@@ -402,7 +402,7 @@ static void read_keys(struct gh_loader *l, const struct gh_node *section,
         *key = drafts[i].key;
         key->mkt.secret = key->secret.data;
         key->mkt.secret_len = key->secret.len;
-        for (size_t j = 0; count <= TCPAO_CHAIN_KEYS_MAX && j < i; j++)
+        for (size_t j = 0; count <= GH_KEYS_MAX && j < i; j++)
             check_ids(l, &chain->keys[j], key);
     }
     free(drafts);

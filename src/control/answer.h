@@ -21,7 +21,7 @@ json_t *gh_json_endpoint(const struct tcpao_endpoint *e);
 json_t *gh_json_prefix(const struct gh_prefix *p);
 /* {"name": n, …}; zero ones are left out unless `all`. */
 json_t *gh_json_counters(const uint64_t *counters, bool all);
-json_t *gh_json_key_counters(const struct tcpao_chain *chain, const struct ao_key_counters *keys);
+json_t *gh_json_key_counters(const struct ao_session_view *v);
 /* {"kind":…,"text":…} */
 json_t *gh_json_warning(const char *kind, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -108,7 +108,7 @@ static void add_view(void *ctx, const struct ao_session_view *v)
     json_object_set_new(o, "last_refusal", last_refusal_json(v));
     json_object_set_new(o, "counters", gh_json_counters(v->counters, c->detail));
     if (c->detail)
-        json_object_set_new(o, "keys", gh_json_key_counters(v->policy->chain, v->keys));
+        json_object_set_new(o, "keys", gh_json_key_counters(v));
 }
 
 /* A session is as good as its best connection. */

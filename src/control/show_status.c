@@ -36,12 +36,12 @@ static void add_counters(void *ctx, const struct ao_session_view *v)
     struct counters_ctx *c = ctx;
 
     if (is_target(c, v->policy->name))
-        json_array_append_new(
-            c->sessions,
-            json_pack("{s:o, s:o, s:o, s:I, s:o}", "name", gh_json_text(v->policy->name),
-                      "key_chain", gh_json_text(v->policy->chain_name), "counters",
-                      gh_json_counters(v->counters, true), "dropped", dropped(v->counters), "keys",
-                      gh_json_key_counters(v->policy->chain, v->keys)));
+        json_array_append_new(c->sessions,
+                              json_pack("{s:o, s:o, s:o, s:I, s:o}", "name",
+                                        gh_json_text(v->policy->name), "key_chain",
+                                        gh_json_text(v->policy->chain_name), "counters",
+                                        gh_json_counters(v->counters, true), "dropped",
+                                        dropped(v->counters), "keys", gh_json_key_counters(v)));
 }
 
 json_t *gh_show_counters(const struct gh_control_view *view, struct gh_now now,

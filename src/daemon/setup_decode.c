@@ -89,7 +89,7 @@ static void get_key(struct gh_rd *r, struct gh_key *k)
     k->mkt.recv_id = gh_rd_u8(r);
     k->mkt.alg = gh_rd_u8(r);
     k->mkt.mac_len = gh_rd_u8(r);
-    if (k->mkt.mac_len < TCPAO_MAC_MIN || k->mkt.mac_len > tcpao_mac_len_max(k->mkt.alg))
+    if (k->mkt.mac_len < GH_MAC_MIN || k->mkt.mac_len > tcpao_mac_len_max(k->mkt.alg))
         r->bad = true; /* also for an unknown algorithm, whose longest MAC is 0 */
     k->mkt.options_covered = get_flag(r);
     k->mkt.accept_mismatch = get_flag(r);
@@ -127,7 +127,7 @@ static void get_chain(struct gh_rd *r, struct gh_key_chain *c)
     c->warn_count = get_below(r, gh_rd_u8(r), GH_WARN_TIMES_MAX + 1);
     for (size_t i = 0; i < c->warn_count; i++)
         c->warn_before[i] = (int64_t)gh_rd_u64(r);
-    count = get_below(r, gh_rd_u16(r), TCPAO_CHAIN_KEYS_MAX + 1);
+    count = get_below(r, gh_rd_u16(r), GH_KEYS_MAX + 1);
     c->keys = get_array(r, count, GH_SETUP_KEY_MIN, sizeof(*c->keys));
     while (!r->bad && c->key_count < count)
         get_key(r, &c->keys[c->key_count++]);

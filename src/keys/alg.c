@@ -11,6 +11,9 @@
 
 /* The bits of every MAC length from TCPAO_MAC_MIN to TCPAO_MAC_MAX octets, in order. */
 #define MAC_BITS(X)                                                                                \
+    X(8)                                                                                           \
+    X(16)                                                                                          \
+    X(24)                                                                                          \
     X(32)                                                                                          \
     X(40)                                                                                          \
     X(48)                                                                                          \
@@ -122,7 +125,10 @@ static bool squeeze(const char *name, char *out, size_t size)
     return true;
 }
 
-/* "96" and "128" are bits; below 32 they are octets, as in IOS XR's HMAC-SHA1-12. */
+/* "96" and "128" are bits; below 32 they are octets, as in IOS XR's HMAC-SHA1-12. A shorter MAC
+ * than the shortest number of bits has no name to be read. */
+enum { NAMED_MIN = 4 };
+
 static bool parse_length(const char *digits, enum tcpao_alg alg, unsigned *mac_len)
 {
     unsigned long n;
@@ -135,10 +141,10 @@ static bool parse_length(const char *digits, enum tcpao_alg alg, unsigned *mac_l
     if (!isdigit((unsigned char)*digits) || strlen(digits) > 3)
         return false;
     n = strtoul(digits, &end, 10);
-    if (*end != '\0' || (n >= 8 * TCPAO_MAC_MIN && n % 8 != 0))
+    if (*end != '\0' || (n >= 8 * NAMED_MIN && n % 8 != 0))
         return false;
-    *mac_len = (unsigned)(n >= 8 * TCPAO_MAC_MIN ? n / 8 : n);
-    return *mac_len >= TCPAO_MAC_MIN && *mac_len <= tcpao_mac_len_max(alg);
+    *mac_len = (unsigned)(n >= 8 * NAMED_MIN ? n / 8 : n);
+    return *mac_len >= NAMED_MIN && *mac_len <= tcpao_mac_len_max(alg);
 }
 
 bool tcpao_alg_parse(const char *name, enum tcpao_alg *alg, unsigned *mac_len)

@@ -71,9 +71,9 @@ static struct tcpao_conn_state life_of_syn(const struct tcpao_conn *c, int64_t n
         st.rnext_known = st.last_recv_known = true;
         st.rnext_key = st.last_recv_key = seen->key_number;
         st.last_recv_since = now;
-        conn_follow_rnext(c->chain, &st, seen->option.rnext, now);
+        conn_follow_rnext(c, &st, seen->option.rnext, now);
     }
-    conn_keys_by_time(c->chain, &st, now);
+    conn_keys_by_time(c, &st, now);
     return st;
 }
 
@@ -93,11 +93,17 @@ void tcpao_conn_accept_syn(struct tcpao_conn *c, int64_t now, uint32_t seq,
     life.local_isn_known = c->st.local_isn_known;
     life.local_isn = c->st.local_isn;
     life.snd = c->st.snd;
+    if (c->manual && c->st.local_isn_known) { /* our own SYN said already which keys */
+        life.current_known = c->st.current_known;
+        life.current_key = c->st.current_key;
+        life.rnext_known = c->st.rnext_known;
+        life.rnext_key = c->st.rnext_key;
+    }
     conn_commit(c, &life);
 }
 
 bool tcpao_conn_tick(struct tcpao_conn *c, int64_t now)
 {
     conn_check_generation(c);
-    return conn_keys_by_time(c->chain, &c->st, now);
+    return conn_keys_by_time(c, &c->st, now);
 }

@@ -26,6 +26,7 @@ struct tcpao_conn {
     uint64_t generation; /* of the chain when the traffic keys were derived */
     struct tcpao_endpoint local, remote;
     struct tcpao_conn_state st;
+    bool manual; /* lifetimes neither choose nor retire keys */
     /* A SYN that would begin another life of a connection with both ISNs: what `st` becomes when
      * our SYN-ACK answers it. */
     bool next_life_known;
@@ -49,12 +50,19 @@ void conn_check_generation(struct tcpao_conn *c);
 struct gh_mac_key *conn_send_key(struct tcpao_conn *c, const struct tcpao_mkt *mkt);
 struct gh_mac_key *conn_recv_key(struct tcpao_conn *c, const struct tcpao_mkt *mkt);
 
-/* Moves current and rnext by lifetime. True if one moved. */
-bool conn_keys_by_time(const struct tcpao_chain *chain, struct tcpao_conn_state *st, int64_t now);
+/* These look at the chain and the mode of `c` and at the state `st`, which may be a copy of its own
+ * that is not in force yet. */
+
+/* Moves current and rnext by lifetime; of a manual connection only those whose key is no more. True
+ * if one moved. */
+bool conn_keys_by_time(const struct tcpao_conn *c, struct tcpao_conn_state *st, int64_t now);
 /* RFC 5925 7.5 2e. True if current moved. */
-bool conn_follow_rnext(const struct tcpao_chain *chain, struct tcpao_conn_state *st, uint8_t rnext,
+bool conn_follow_rnext(const struct tcpao_conn *c, struct tcpao_conn_state *st, uint8_t rnext,
                        int64_t now);
+/* The key of a received KeyID. NULL: none that is acceptable now. */
+const struct tcpao_mkt *conn_key_of_keyid(const struct tcpao_conn *c, uint8_t keyid, int64_t now);
 /* Both directions have left this key, its accept lifetime is over and late segments are in. */
-bool conn_key_retired(const struct tcpao_conn_state *st, const struct tcpao_mkt *mkt, int64_t now);
+bool conn_key_retired(const struct tcpao_conn *c, const struct tcpao_conn_state *st,
+                      const struct tcpao_mkt *mkt, int64_t now);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * Three things move keys: lifetimes (conn_keys_by_time), the peer's RNextKeyID (conn_follow_rnext)
  * and the removal of a key. rnext follows our own clock at once: it tells the peer what to use.
- * current waits for the peer to ask, until its own send lifetime is over.
+ * current waits for the peer to ask, until its own send lifetime is over. A manual connection knows
+ * no lifetimes; its owner sets both.
  */
 #include "tcpao/conn.h"
 
@@ -132,6 +133,39 @@ static const struct tcpao_mkt *choose_rnext(const struct tcpao_chain *chain,
     return mkt != NULL ? mkt : preferred;
 }
 
+/* ---- The same by hand ---- */
+
+static const struct tcpao_mkt *named_or_highest(const struct tcpao_chain *chain, bool known,
+                                                uint32_t number)
+{
+    const struct tcpao_mkt *best = named(chain, known, number);
+    size_t n = best == NULL ? tcpao_chain_count(chain) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct tcpao_mkt *mkt = tcpao_chain_at(chain, i);
+
+        if (best == NULL || mkt->number > best->number)
+            best = mkt;
+    }
+    return best;
+}
+
+/* Whatever its lifetimes; of several the highest number. */
+static const struct tcpao_mkt *any_with_id(const struct tcpao_chain *chain, uint8_t id, bool send)
+{
+    const struct tcpao_mkt *best = NULL;
+    size_t n = tcpao_chain_count(chain);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct tcpao_mkt *mkt = tcpao_chain_at(chain, i);
+
+        if ((send ? mkt->send_id : mkt->recv_id) == id &&
+            (best == NULL || mkt->number > best->number))
+            best = mkt;
+    }
+    return best;
+}
+
 static bool set_key(bool *known, uint32_t *number, const struct tcpao_mkt *mkt)
 {
     bool moved = *known != (mkt != NULL) || (mkt != NULL && *number != mkt->number);
@@ -142,33 +176,58 @@ static bool set_key(bool *known, uint32_t *number, const struct tcpao_mkt *mkt)
     return moved;
 }
 
-bool conn_keys_by_time(const struct tcpao_chain *chain, struct tcpao_conn_state *st, int64_t now)
+bool conn_keys_by_time(const struct tcpao_conn *c, struct tcpao_conn_state *st, int64_t now)
 {
-    bool moved = set_key(&st->current_known, &st->current_key, choose_current(chain, st, now));
+    const struct tcpao_mkt *current, *rnext;
+    bool moved;
 
-    return set_key(&st->rnext_known, &st->rnext_key, choose_rnext(chain, st, now)) || moved;
+    if (c->manual) {
+        current = named_or_highest(c->chain, st->current_known, st->current_key);
+        rnext = named_or_highest(c->chain, st->rnext_known, st->rnext_key);
+    } else {
+        current = choose_current(c->chain, st, now);
+        rnext = choose_rnext(c->chain, st, now);
+    }
+    moved = set_key(&st->current_known, &st->current_key, current);
+    return set_key(&st->rnext_known, &st->rnext_key, rnext) || moved;
 }
 
-bool conn_follow_rnext(const struct tcpao_chain *chain, struct tcpao_conn_state *st, uint8_t rnext,
+/* Ahead of our clock within the tolerance, yes; back to a key that is over, no. */
+static const struct tcpao_mkt *key_asked_for(const struct tcpao_conn *c, uint8_t rnext, int64_t now)
+{
+    const struct tcpao_mkt *mkt;
+
+    if (c->manual)
+        return any_with_id(c->chain, rnext, true);
+    mkt = tcpao_chain_by_send_id(c->chain, rnext, now);
+    return mkt != NULL && !send_is_over(mkt, now) ? mkt : NULL;
+}
+
+bool conn_follow_rnext(const struct tcpao_conn *c, struct tcpao_conn_state *st, uint8_t rnext,
                        int64_t now)
 {
-    const struct tcpao_mkt *mkt = named(chain, st->current_known, st->current_key);
+    const struct tcpao_mkt *mkt = named(c->chain, st->current_known, st->current_key);
 
     if (mkt != NULL && mkt->send_id == rnext)
         return false;
-    /* Ahead of our clock within the tolerance, yes; back to a key that is over, no. */
-    mkt = tcpao_chain_by_send_id(chain, rnext, now);
-    if (mkt == NULL || send_is_over(mkt, now))
-        return false;
-    return set_key(&st->current_known, &st->current_key, mkt);
+    mkt = key_asked_for(c, rnext, now);
+    return mkt != NULL && set_key(&st->current_known, &st->current_key, mkt);
 }
 
-bool conn_key_retired(const struct tcpao_conn_state *st, const struct tcpao_mkt *mkt, int64_t now)
+const struct tcpao_mkt *conn_key_of_keyid(const struct tcpao_conn *c, uint8_t keyid, int64_t now)
+{
+    return c->manual ? any_with_id(c->chain, keyid, false)
+                     : tcpao_chain_by_recv_id(c->chain, keyid, now);
+}
+
+bool conn_key_retired(const struct tcpao_conn *c, const struct tcpao_conn_state *st,
+                      const struct tcpao_mkt *mkt, int64_t now)
 {
     bool over = mkt->accept.until != TCPAO_TIME_MAX && now >= mkt->accept.until;
 
-    return over && st->current_known && st->current_key != mkt->number && st->last_recv_known &&
-           st->last_recv_key != mkt->number && now - TCPAO_DRAIN >= st->last_recv_since;
+    return over && !c->manual && st->current_known && st->current_key != mkt->number &&
+           st->last_recv_known && st->last_recv_key != mkt->number &&
+           now - TCPAO_DRAIN >= st->last_recv_since;
 }
 
 bool tcpao_conn_use_key(struct tcpao_conn *c, uint32_t key_number, int64_t now)
@@ -181,11 +240,37 @@ bool tcpao_conn_use_key(struct tcpao_conn *c, uint32_t key_number, int64_t now)
     return true;
 }
 
+void tcpao_conn_set_manual(struct tcpao_conn *c, bool manual)
+{
+    c->manual = manual;
+}
+
+static bool set_by_hand(const struct tcpao_conn *c, bool *known, uint32_t *key, uint32_t number)
+{
+    const struct tcpao_mkt *mkt = tcpao_chain_find(c->chain, number);
+
+    if (!c->manual || mkt == NULL)
+        return false;
+    set_key(known, key, mkt);
+    return true;
+}
+
+bool tcpao_conn_set_current(struct tcpao_conn *c, uint32_t key_number)
+{
+    return set_by_hand(c, &c->st.current_known, &c->st.current_key, key_number);
+}
+
+bool tcpao_conn_set_rnext(struct tcpao_conn *c, uint32_t key_number)
+{
+    return set_by_hand(c, &c->st.rnext_known, &c->st.rnext_key, key_number);
+}
+
 bool tcpao_conn_accepts(const struct tcpao_conn *c, uint32_t key_number, int64_t now)
 {
     const struct tcpao_mkt *mkt = tcpao_chain_find(c->chain, key_number);
 
-    return mkt != NULL &&
-           tcpao_lifetime_includes(mkt->accept, now, tcpao_chain_tolerance(c->chain)) &&
-           !conn_key_retired(&c->st, mkt, now);
+    if (mkt == NULL || c->manual)
+        return mkt != NULL;
+    return tcpao_lifetime_includes(mkt->accept, now, tcpao_chain_tolerance(c->chain)) &&
+           !conn_key_retired(c, &c->st, mkt, now);
 }

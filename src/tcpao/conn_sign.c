@@ -115,7 +115,7 @@ static enum tcpao_result decide(const struct tcpao_conn *c, int64_t now, struct 
             return TCPAO_OLD_SEQUENCE;
         tcpao_sne_commit(&next->snd, s->position);
     }
-    conn_keys_by_time(c->chain, next, now);
+    conn_keys_by_time(c, next, now);
     if (!next->current_known)
         return TCPAO_NO_SEND_KEY;
     s->mkt = tcpao_chain_find(c->chain, next->current_key);

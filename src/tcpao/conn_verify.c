@@ -19,9 +19,10 @@ static bool is_syn_ack(const struct tcp_fields *f)
     return (f->flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == (TCP_FLAG_SYN | TCP_FLAG_ACK);
 }
 
-/* The option, and the MKT that its KeyID and length name. */
-static enum tcpao_result identify(const struct tcpao_chain *chain, int64_t now, const uint8_t *hdr,
-                                  size_t hdr_len, struct tcp_fields *f, struct tcpao_seen *seen,
+/* The option, and the MKT that its KeyID and length name; `c` may be NULL. */
+static enum tcpao_result identify(const struct tcpao_conn *c, const struct tcpao_chain *chain,
+                                  int64_t now, const uint8_t *hdr, size_t hdr_len,
+                                  struct tcp_fields *f, struct tcpao_seen *seen,
                                   const struct tcpao_mkt **mkt)
 {
     enum tcpao_result result;
@@ -36,7 +37,8 @@ static enum tcpao_result identify(const struct tcpao_chain *chain, int64_t now, 
         return TCPAO_MD5_CLASH;
     if (!seen->option.ao)
         return TCPAO_MISSING_AO;
-    *mkt = tcpao_chain_by_recv_id(chain, seen->option.keyid, now);
+    *mkt = c != NULL ? conn_key_of_keyid(c, seen->option.keyid, now)
+                     : tcpao_chain_by_recv_id(chain, seen->option.keyid, now);
     if (*mkt == NULL)
         return tcpao_chain_knows_recv_id(chain, seen->option.keyid) ? TCPAO_KEY_NOT_VALID
                                                                     : TCPAO_UNKNOWN_KEYID;
@@ -90,7 +92,7 @@ enum tcpao_result tcpao_verify_syn(const struct tcpao_chain *chain,
                                     .payload_len = payload_len};
     const struct tcpao_mkt *mkt;
     struct tcp_fields f;
-    enum tcpao_result result = identify(chain, now, hdr, hdr_len, &f, seen, &mkt);
+    enum tcpao_result result = identify(NULL, chain, now, hdr, hdr_len, &f, seen, &mkt);
 
     if (result == TCPAO_OK && !is_syn(&f))
         result = TCPAO_ISN_UNKNOWN;
@@ -142,7 +144,7 @@ static void learn_keys(const struct tcpao_conn *c, struct tcpao_conn_state *st, 
     st->last_recv_known = true;
     st->last_recv_key = seen->key_number;
     if (newest)
-        seen->current_moved = conn_follow_rnext(c->chain, st, seen->option.rnext, now);
+        seen->current_moved = conn_follow_rnext(c, st, seen->option.rnext, now);
 }
 
 static enum tcpao_result verify_established(struct tcpao_conn *c, const struct tcpao_conn_state *st,
@@ -180,13 +182,13 @@ enum tcpao_result tcpao_conn_verify(struct tcpao_conn *c, int64_t now, const uin
     enum tcpao_result result;
 
     conn_check_generation(c);
-    result = identify(c->chain, now, hdr, hdr_len, &f, seen, &mkt);
+    result = identify(c, c->chain, now, hdr, hdr_len, &f, seen, &mkt);
     if (result != TCPAO_OK)
         return result;
-    conn_keys_by_time(c->chain, &next, now);
+    conn_keys_by_time(c, &next, now);
     if (is_syn(&f))
         return check_mac_once(mkt, &s, f.seq, 0, seen); /* accept_syn() decides what it means */
-    if (conn_key_retired(&next, mkt, now))
+    if (conn_key_retired(c, &next, mkt, now))
         return TCPAO_KEY_NOT_VALID;
     if (is_syn_ack(&f)) {
         result = verify_answer(&next, mkt, &f, &s, seen);

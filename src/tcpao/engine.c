@@ -4,76 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void session_clear(struct ao_session *s)
-{
-    free((void *)(uintptr_t)s->policy.name);
-    free((void *)(uintptr_t)s->policy.chain_name);
-    free((void *)(uintptr_t)s->policy.zone_name);
-    free((void *)(uintptr_t)s->policy.warn_before);
-    tcpao_chain_put(s->policy.chain);
-}
-
 static void sessions_free(struct ao_session *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        session_clear(&list[i]);
+        ao_session_clear(&list[i]);
     free(list);
-}
-
-/* accept-mismatch of a session is Cisco's flag on each of its keys. */
-static struct tcpao_chain *chain_accepting_mismatch(const struct tcpao_chain *chain)
-{
-    struct tcpao_chain *copy = tcpao_chain_new(tcpao_chain_tolerance(chain));
-    size_t n = tcpao_chain_count(chain);
-
-    for (size_t i = 0; copy != NULL && i < n; i++) {
-        struct tcpao_mkt mkt = *tcpao_chain_at(chain, i);
-
-        mkt.accept_mismatch = true;
-        if (tcpao_chain_add(copy, &mkt, NULL) != TCPAO_CHAIN_OK) {
-            tcpao_chain_put(copy);
-            copy = NULL;
-        }
-    }
-    return copy;
-}
-
-static uint8_t largest_option(const struct tcpao_chain *chain)
-{
-    size_t n = tcpao_chain_count(chain), space = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        size_t s = tcpao_option_space(tcpao_chain_at(chain, i)->mac_len);
-
-        space = s > space ? s : space;
-    }
-    return (uint8_t)space;
-}
-
-static char *copy_name(const char *name)
-{
-    return strndup(name != NULL ? name : "", AO_NAME - 1);
-}
-
-static bool session_init(struct ao_session *s, const struct ao_policy *p)
-{
-    int64_t *warn = calloc(p->warn_count + 1, sizeof(*warn));
-
-    s->policy = *p;
-    s->policy.name = copy_name(p->name);
-    s->policy.chain_name = copy_name(p->chain_name);
-    s->policy.zone_name = copy_name(p->zone_name);
-    s->policy.chain = p->mode == AO_ACCEPT_MISMATCH ? chain_accepting_mismatch(p->chain)
-                                                    : tcpao_chain_get(p->chain);
-    s->policy.warn_before = warn;
-    s->zone_id = ao_zone_id(p->zone_name);
-    if (warn == NULL || s->policy.name == NULL || s->policy.chain_name == NULL ||
-        s->policy.zone_name == NULL || s->policy.chain == NULL)
-        return false;
-    if (p->warn_count > 0)
-        memcpy(warn, p->warn_before, p->warn_count * sizeof(*warn));
-    s->option_space = largest_option(s->policy.chain);
-    return true;
 }
 
 static struct ao_session *sessions_copy(const struct ao_policy *list, size_t count)
@@ -81,7 +16,7 @@ static struct ao_session *sessions_copy(const struct ao_policy *list, size_t cou
     struct ao_session *copy = calloc(count + 1, sizeof(*copy));
 
     for (size_t i = 0; copy != NULL && i < count; i++) {
-        if (!session_init(&copy[i], &list[i])) {
+        if (!ao_session_init(&copy[i], &list[i])) {
             sessions_free(copy, i + 1);
             return NULL;
         }
@@ -89,43 +24,11 @@ static struct ao_session *sessions_copy(const struct ao_policy *list, size_t cou
     return copy;
 }
 
-/* Counters of a session of the same name go on, key by key. */
-static void carry_counters(struct ao_session *to, struct ao_session *from)
-{
-    size_t n = tcpao_chain_count(from->policy.chain);
-
-    memcpy(to->counters, from->counters, sizeof(to->counters));
-    memcpy(to->refusals, from->refusals, sizeof(to->refusals));
-    memcpy(to->refusal_event_ms, from->refusal_event_ms, sizeof(to->refusal_event_ms));
-    memcpy(to->last_event, from->last_event, sizeof(to->last_event));
-    to->packets_in = from->packets_in;
-    to->packets_out = from->packets_out;
-    to->last_in_wall = from->last_in_wall;
-    to->last_out_wall = from->last_out_wall;
-    to->last_event_wall = from->last_event_wall;
-    for (size_t i = 0; i < n; i++) {
-        struct ao_key_counters *k =
-            ao_key_counters(to, tcpao_chain_at(from->policy.chain, i)->number);
-
-        if (k != NULL)
-            *k = from->keys[i];
-    }
-}
-
 static struct ao_session *session_by_name(struct ao_session *list, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(list[i].policy.name, name) == 0)
             return &list[i];
-    }
-    return NULL;
-}
-
-static const struct ao_session *session_in_zone(const struct ao_engine *e, uint64_t id)
-{
-    for (size_t i = 0; i < e->session_count; i++) {
-        if (e->sessions[i].zone_id == id)
-            return &e->sessions[i];
     }
     return NULL;
 }
@@ -143,8 +46,11 @@ static bool outlived(const struct ao_connection *c, const struct ao_session *s)
 /* A SYN that waits for its answer was verified by the session's chain. */
 static void take_chain(struct ao_connection *c, struct tcpao_chain *chain)
 {
-    if (c->pending != NULL)
+    if (c->pending != NULL && !c->pending_own) {
         tcpao_conn_set_chain(c->pending, chain);
+        tcpao_chain_put(c->pending_chain);
+        c->pending_chain = tcpao_chain_get(chain);
+    }
     if (c->chain == chain)
         return;
     tcpao_conn_set_chain(c->conn, chain);
@@ -153,7 +59,8 @@ static void take_chain(struct ao_connection *c, struct tcpao_chain *chain)
 }
 
 /* Gives each connection its new session; those that none covers any more are forgotten. A
- * connection keeps the chain that it has when the session now names another one. */
+ * connection keeps the chain that it has when the session now names another one. Sockets' flows are
+ * none of this. */
 static void rebind_connections(struct ao_engine *e, struct gh_now now)
 {
     for (size_t i = 0; i <= e->bucket_mask; i++) {
@@ -163,19 +70,19 @@ static void rebind_connections(struct ao_engine *e, struct gh_now now)
             struct ao_session *s;
 
             next = c->next;
-            s = ao_session_find(e, c->zone, &c->local, &c->remote);
+            if (c->session->own_keys)
+                continue;
+            s = ao_policy_find(e, c->zone, &c->local, &c->remote);
             if (s == NULL || outlived(c, s)) {
                 ao_table_remove(e, c);
                 continue;
             }
-            c->session->connections--;
-            s->connections++;
-            c->session = s;
+            ao_table_rehome(e, c, s);
+            c->accept_icmp = s->policy.accept_icmp;
             if (strcmp(c->chain_name, s->policy.chain_name) == 0) {
                 take_chain(c, s->policy.chain);
-            } else {
-                tcpao_conn_free(c->pending);
-                c->pending = NULL;
+            } else if (!c->pending_own) {
+                ao_pending_drop(c);
             }
             tcpao_conn_tick(c->conn, now.wall);
             ao_note_keys(e, now, c);
@@ -191,15 +98,26 @@ static void renumber_zones(struct ao_engine *e)
     for (size_t i = 0; i <= e->bucket_mask; i++) {
         for (struct ao_connection *next, *c = e->buckets[i]; c != NULL; c = next) {
             next = c->next;
-            if (session_in_zone(e, c->session->zone_id) == NULL)
+            if (!c->session->own_keys && ao_policy_in_zone(e, c->session->zone_id) == NULL)
                 ao_table_remove(e, c);
         }
     }
     for (size_t i = 0; i <= e->bucket_mask; i++) {
-        for (struct ao_connection *c = e->buckets[i]; c != NULL; c = c->next)
-            c->zone = session_in_zone(e, c->session->zone_id)->policy.zone;
+        for (struct ao_connection *c = e->buckets[i]; c != NULL; c = c->next) {
+            if (!c->session->own_keys)
+                c->zone = ao_policy_in_zone(e, c->session->zone_id)->policy.zone;
+        }
     }
+    ao_flows_renumber(e);
     ao_table_rehash(e);
+}
+
+static void forget_orphans(struct ao_engine *e)
+{
+    for (size_t i = 0; i < AO_ORPHANS; i++) {
+        if (e->orphans[i].session != NULL && !e->orphans[i].session->own_keys)
+            e->orphans[i].session = NULL;
+    }
 }
 
 static bool watch_chains(struct ao_engine *e)
@@ -246,10 +164,10 @@ bool ao_engine_set_policies(struct ao_engine *e, struct gh_now now, const struct
         struct ao_session *before = session_by_name(old, old_count, fresh[i].policy.name);
 
         if (before != NULL)
-            carry_counters(&fresh[i], before);
+            ao_session_carry(&fresh[i], before);
     }
     renumber_zones(e);
-    memset(e->orphans, 0, sizeof(e->orphans));
+    forget_orphans(e);
     rebind_connections(e, now);
     sessions_free(old, old_count);
     if (!e->restored) {
@@ -294,6 +212,8 @@ void ao_engine_free(struct ao_engine *e)
     e->settings.memory = NULL;
     ao_table_clear(e);
     sessions_free(e->sessions, e->session_count);
+    ao_flows_free(e);
+    ao_zones_free(e);
     free(e->host_index);
     free(e->prefixes);
     free(e->watches);
@@ -331,25 +251,68 @@ static void note_traffic(struct ao_transit *t)
     }
 }
 
+/* The SYN that begins another life of an old socket pair. */
+static bool begins_anew(const struct ao_transit *t)
+{
+    struct tcpao_conn_state state;
+
+    if (t->packet->way != AO_OUT)
+        return false;
+    tcpao_conn_export(t->connection->conn, &state);
+    return t->connection->state != AO_STATE_SYN_SENT || !state.local_isn_known ||
+           state.local_isn != t->tcp.seq;
+}
+
+/* A connection stays with the session that it began under. A SYN belongs to the flow or policy of
+ * today: another socket may stand behind the same ends. Where that changes whose keys they are, our
+ * own SYN ends the old connection at once; a peer's waits for the local stack's answer. */
+static void find_session(struct ao_transit *t)
+{
+    bool syn = (t->tcp.flags & (GH_TCP_SYN | GH_TCP_ACK)) == GH_TCP_SYN;
+    struct ao_connection *c = ao_table_find(t->engine, t->packet->zone, &t->local, &t->remote);
+
+    t->connection = c;
+    if (c != NULL)
+        t->session = c->session;
+    if (c == NULL || syn)
+        t->session = ao_session_find(t->engine, t->packet->zone, &t->local, &t->remote);
+    if (c == NULL)
+        return;
+    if ((c->own_keys || (t->session != NULL && t->session->own_keys)) && syn && begins_anew(t)) {
+        ao_table_remove(t->engine, c);
+        t->connection = NULL;
+    } else if (t->session == NULL || (syn && t->packet->way == AO_OUT)) {
+        t->session = c->session;
+    }
+}
+
+/* The rules were wider than flows and policies. Or they are older and number the queues in another
+ * way: then the segment belongs to a session that cannot be told for sure. */
+static void nobodys_packet(struct ao_transit *t)
+{
+    struct ao_zone *zone = ao_zone_look(t->engine, t->packet->zone);
+
+    t->result->verdict = AO_PASS;
+    if (ao_session_elsewhere(t->engine, &t->local, &t->remote)) {
+        ao_refuse(t, AO_COUNT_NO_CONNECTION);
+    } else if (t->option.ao && t->packet->way == AO_IN &&
+               ao_zone_is_strict(t->engine, t->packet->zone)) {
+        if (zone != NULL)
+            zone->counters[AO_COUNT_UNEXPECTED_AO]++;
+        ao_refuse(t, AO_COUNT_UNEXPECTED_AO);
+    }
+}
+
 static void tcp_packet(struct ao_transit *t)
 {
-    enum tcpao_result r;
+    enum tcpao_result r = tcpao_option_find(t->hdr, t->tcp.header_len, &t->option);
 
-    t->connection = ao_table_find(t->engine, t->packet->zone, &t->local, &t->remote);
-    t->session = t->connection != NULL
-                     ? t->connection->session
-                     : ao_session_find(t->engine, t->packet->zone, &t->local, &t->remote);
+    find_session(t);
     if (t->session == NULL) {
-        /* The rules were wider than the policies. Or they are older and number the queues in
-         * another way: then the segment belongs to a session that cannot be told for sure. */
-        if (ao_session_elsewhere(t->engine, &t->local, &t->remote))
-            ao_refuse(t, AO_COUNT_NO_CONNECTION);
-        else
-            t->result->verdict = AO_PASS;
+        nobodys_packet(t);
         return;
     }
     note_traffic(t);
-    r = tcpao_option_find(t->hdr, t->tcp.header_len, &t->option);
     if (r != TCPAO_OK)
         ao_refuse(t, r);
     else if (t->packet->way == AO_IN)

@@ -229,8 +229,10 @@ struct ao_socket_flow {
     uint32_t current_key, rnext_key;
 };
 
-/* Replaces all flows of an owner; none: takes them away. Connections of a flow that went live on
- * with their own keys. False (nothing changed): no memory. */
+/* Replaces all flows of an owner; none: takes them away. A flow with the same ends as before goes
+ * on with its counters. Connections of a flow that went live on with their own keys. The zone's
+ * number here is what the zone of this name has from now on, also for earlier flows and connections
+ * of sockets. Keys have infinite lifetimes. False (nothing changed): no memory. */
 bool ao_engine_set_socket(struct ao_engine *e, struct gh_now now, uint64_t owner,
                           const struct ao_socket_flow *flows, size_t count);
 
@@ -264,6 +266,8 @@ struct ao_keys_change {
     bool set_accept_icmp, accept_icmp;
     const uint64_t *counters; /* [AO_COUNTERS], or NULL: stay */
 };
+/* All or nothing. False: no such connection, no such key in the chain, no memory; or keys of a
+ * connection whose keys are a policy's. */
 bool ao_engine_change_keys(struct ao_engine *e, struct gh_now now, uint16_t zone,
                            const struct tcpao_endpoint *local, const struct tcpao_endpoint *remote,
                            const struct ao_keys_change *change);
@@ -355,8 +359,10 @@ struct ao_session_view {
     int64_t last_in_wall, last_out_wall;
     int64_t last_event_wall;
     const char *last_event;
-    /* [TCPAO_CHAIN_KEYS_MAX] by position in the chain: tcpao_chain_at(policy->chain, i) */
+    /* By position in the chain: tcpao_chain_at(policy->chain, i) */
     const struct ao_key_counters *keys;
+    size_t key_count;
+    bool own_keys; /* a socket's flow, and no policy of the configuration */
 };
 
 typedef void (*ao_connection_fn)(void *ctx, const struct ao_connection_view *view);

@@ -2,6 +2,8 @@
  * What the files of the engine share; nobody else includes it.
  *
  *   engine.c      life, reload, ticks             policy.c   which policy a packet belongs to
+ *   session.c     a policy with its counters      flows.c    the same of sockets with own keys
+ *   own_keys.c    their connections' keys         zones.c    what is counted for a zone
  *   table.c       the connections                 saved.c    what survives the process
  *   outgoing.c    segments of the local stack     incoming.c segments of the peer
  *   options.c     TCP options that must change    rewrite.c  the packet that leaves
@@ -13,6 +15,9 @@
 
 #include "tcpao/engine.h"
 #include "wire/ip.h"
+
+/* The name of the chain of every socket's flow. */
+#define AO_SOCKET_CHAIN "(socket)"
 
 enum ao_limits {
     AO_NAME = 257,
@@ -28,10 +33,11 @@ enum ao_limits {
     AO_ASK_AGAIN_MS = 30 * 1000,     /* … as long as it stays silent */
     AO_ASK_MAX = 128,                /* … and how many in a sweep, to the end of a bucket */
     AO_SWEEP_MS = 10 * 1000,         /* how often old connections are looked for */
+    AO_RESERVED_OPTION = 20,         /* octets that a key which comes later may need (Linux) */
     AO_ORPHANS = 64                  /* connections older than the engine, remembered for reset */
 };
 
-/* A policy in force, with what was counted for it. */
+/* A policy in force, or a socket's flow, with what was counted for it. */
 struct ao_session {
     struct ao_policy policy; /* strings and lists owned */
     uint64_t zone_id;        /* hash of the zone's name */
@@ -40,13 +46,29 @@ struct ao_session {
     uint64_t counters[AO_COUNTERS];
     uint64_t packets_in, packets_out;
     int64_t last_in_wall, last_out_wall;
-    struct ao_refusal refusals[AO_COUNTERS];
+    struct ao_refusal *refusals;            /* [AO_COUNTERS]; NULL: nothing was refused */
     uint64_t refusal_event_ms[AO_COUNTERS]; /* when the last event of this kind went out */
     uint64_t refusal_held[AO_COUNTERS];     /* how many were not told since */
-    struct ao_key_counters keys[TCPAO_CHAIN_KEYS_MAX];
+    struct ao_key_counters *keys;           /* by position in the chain */
+    size_t key_count;
     int64_t last_event_wall;
     char last_event[AO_STORY];
-    struct ao_session *next_same_hash; /* index of host policies */
+    struct ao_session *next_same_hash; /* index of host policies, or of flows by place */
+    /* Flows of sockets only. */
+    bool own_keys;
+    struct ao_socket_flow flow; /* without its pointers, which are in `policy` */
+    bool kept;                  /* its owner's latest word still has it */
+    bool gone;                  /* taken away, but it has connections */
+    struct ao_session *next_same_owner;
+    struct ao_session *next_flow, *previous_flow;
+};
+
+/* What is counted and asked for per network namespace, where sockets have flows. */
+struct ao_zone {
+    bool named; /* a flow told its name */
+    uint64_t id;
+    bool strict;
+    uint64_t counters[AO_COUNTERS];
 };
 
 struct ao_connection {
@@ -56,7 +78,12 @@ struct ao_connection {
     struct tcpao_endpoint local, remote;
     struct tcpao_conn *conn;
     struct tcpao_conn *pending; /* a verified SYN that the local stack has not answered yet */
-    struct tcpao_chain *chain;  /* the chain of `conn`; a reference */
+    struct tcpao_chain *chain;  /* the chain of `conn`; a reference, or a copy of its own */
+    struct tcpao_chain *pending_chain;
+    bool own_keys, pending_own; /* of a socket's flow: a copy, moved by hand */
+    bool accept_icmp;
+    struct ao_key_counters *keys; /* own_keys: by position in the chain */
+    size_t key_count;
     char chain_name[AO_NAME];
     uint32_t slot; /* in the saved memory */
     enum ao_state state;
@@ -108,6 +135,13 @@ struct ao_engine {
     size_t host_mask;
     struct ao_session **prefixes; /* the others, longest prefix first */
     size_t prefix_count;
+    struct ao_session *flows;   /* of sockets, also those that went but have connections */
+    struct ao_session **places; /* flows by zone, local port and peer */
+    struct ao_session **owners; /* flows by owner */
+    size_t flow_mask, flow_count;
+    struct ao_zone **zones; /* by number; NULL: no socket was there */
+    size_t zone_room;
+    bool strict_everywhere;
     struct ao_connection **buckets;
     size_t bucket_mask;
     size_t connection_count;
@@ -140,11 +174,62 @@ struct ao_transit {
     struct ao_result *result;
 };
 
+/* session.c */
+/* False: no memory; ao_session_clear() all the same. */
+bool ao_session_init(struct ao_session *s, const struct ao_policy *p);
+void ao_session_clear(struct ao_session *s);
+/* What was counted goes on in a session of the same name, key by key. */
+void ao_session_carry(struct ao_session *to, struct ao_session *from);
+void ao_session_carry_keys(struct ao_session *to, const struct ao_session *from);
+struct tcpao_chain *ao_chain_copy(const struct tcpao_chain *chain, bool accept_mismatch);
+/* The largest AO option that a key of the chain makes. */
+uint8_t ao_largest_option(const struct tcpao_chain *chain);
+
+/* flows.c */
+struct ao_session *ao_flow_find(const struct ao_engine *e, uint16_t zone,
+                                const struct tcpao_endpoint *local,
+                                const struct tcpao_endpoint *remote);
+/* After one of its connections went: a flow that was taken away goes with its last one. */
+void ao_flow_released(struct ao_engine *e, struct ao_session *s);
+/* Gives flows and their connections the numbers that the policies' zones have now. The table needs
+ * ao_table_rehash() afterwards. */
+void ao_flows_renumber(struct ao_engine *e);
+/* The number of the zone in which flows with this id are. */
+bool ao_flows_zone(const struct ao_engine *e, uint64_t zone_id, uint16_t *zone);
+void ao_flows_free(struct ao_engine *e);
+
+/* zones.c */
+/* NULL: no memory. */
+struct ao_zone *ao_zone_get(struct ao_engine *e, uint16_t zone);
+struct ao_zone *ao_zone_look(const struct ao_engine *e, uint16_t zone); /* NULL: there is none */
+bool ao_zone_is_strict(const struct ao_engine *e, uint16_t zone);
+void ao_zones_renumber(struct ao_engine *e);
+void ao_zones_free(struct ao_engine *e);
+
+/* own_keys.c */
+/* The connection's beginning under a session: conn, and the chain that it uses: the session's, or a
+ * copy that is the connection's own. NULL: no memory. */
+struct tcpao_conn *ao_keys_begin(const struct ao_session *s, const struct tcpao_endpoint *local,
+                                 const struct tcpao_endpoint *remote, struct tcpao_chain **chain);
+/* Counters for the keys of c->chain; those of keys that stay go on. */
+bool ao_keys_make_counters(struct ao_connection *c, const struct tcpao_chain *before);
+struct ao_key_counters *ao_keys_counters(struct ao_connection *c, uint32_t key_number);
+/* Room that the option takes in segments of this transit, and that to leave for options of keys
+ * that may come. */
+size_t ao_option_space(const struct ao_transit *t);
+size_t ao_option_reserve(const struct ao_transit *t);
+
 /* policy.c */
 bool ao_sessions_index(struct ao_engine *e);
+/* Flows of sockets first, then policies. */
 struct ao_session *ao_session_find(const struct ao_engine *e, uint16_t zone,
                                    const struct tcpao_endpoint *local,
                                    const struct tcpao_endpoint *remote);
+/* A policy of the zone with this id, or NULL. */
+const struct ao_session *ao_policy_in_zone(const struct ao_engine *e, uint64_t zone_id);
+struct ao_session *ao_policy_find(const struct ao_engine *e, uint16_t zone,
+                                  const struct tcpao_endpoint *local,
+                                  const struct tcpao_endpoint *remote);
 /* Does a session of any zone cover it? */
 bool ao_session_elsewhere(const struct ao_engine *e, const struct tcpao_endpoint *local,
                           const struct tcpao_endpoint *remote);
@@ -162,6 +247,10 @@ struct ao_connection *ao_table_add(struct ao_engine *e, struct gh_now now, struc
                                    const struct tcpao_endpoint *local,
                                    const struct tcpao_endpoint *remote);
 void ao_table_remove(struct ao_engine *e, struct ao_connection *c);
+/* Moves the connection to another session. */
+void ao_table_rehome(struct ao_engine *e, struct ao_connection *c, struct ao_session *s);
+/* Forgets a verified SYN that waits for its answer. */
+void ao_pending_drop(struct ao_connection *c);
 void ao_table_sweep(struct ao_engine *e, struct gh_now now);
 void ao_table_clear(struct ao_engine *e);
 /* After zones were numbered anew. */

@@ -44,13 +44,13 @@ static void lower_mtu(struct ao_transit *t, uint32_t mtu)
     size_t icmp = t->ip.header_len, at = icmp + (t->ip.version == 4 ? 6u : 4u);
     size_t copied = icmp + 8;
     struct gh_rd r = gh_rd_make(t->packet->data + icmp, t->ip.l4_len);
-    uint32_t lower = mtu - t->session->option_space;
+    uint32_t lower = mtu - (uint32_t)ao_option_reserve(t);
     uint32_t sum;
     uint16_t old;
 
     gh_rd_skip(&r, 2);
     old = gh_rd_u16(&r);
-    if (mtu <= t->session->option_space || r.bad || copied > t->packet->len) {
+    if (mtu <= ao_option_reserve(t) || r.bad || copied > t->packet->len) {
         ao_refuse(t, AO_COUNT_NOT_TCP);
         return;
     }
@@ -102,7 +102,7 @@ void ao_icmp(struct ao_transit *t)
         return;
     t->connection = c;
     t->session = c->session;
-    if (is_hard_error(t, &error) && !t->session->policy.accept_icmp) {
+    if (is_hard_error(t, &error) && !c->accept_icmp) {
         ao_refuse(t, AO_COUNT_ICMP_IGNORED);
     } else if (is_too_big(t, &error)) {
         if (in_flight(c, error.seq))

@@ -18,7 +18,7 @@ static void pass_unsigned(struct ao_transit *t)
 /* The segment as the local stack may see it: no option, and an MSS that leaves room for ours. */
 static void deliver(struct ao_transit *t)
 {
-    size_t space = t->session->option_space, len;
+    size_t space = ao_option_space(t), len;
     uint8_t bare[TCPAO_TCP_HEADER_MAX], hdr[TCPAO_TCP_HEADER_MAX];
     enum tcpao_result r = tcpao_option_strip(t->hdr, t->tcp.header_len, bare, &len);
 
@@ -31,21 +31,28 @@ static void deliver(struct ao_transit *t)
         return;
     }
     len = ao_options_limit_syn(bare, len, TCPAO_TCP_HEADER_MAX - TCPAO_TCP_HEADER_MIN - space, hdr);
-    ao_options_lower_mss(hdr, len, t->ip.version == 4 ? 20 : 40, t->packet->mtu, space);
+    ao_options_lower_mss(hdr, len, t->ip.version == 4 ? 20 : 40, t->packet->mtu,
+                         ao_option_reserve(t));
     ao_rewrite_header(t, hdr, len);
 }
 
 static void note_key(struct ao_transit *t, const struct tcpao_seen *seen, bool good)
 {
-    struct ao_key_counters *k =
-        seen->key_known ? ao_key_counters(t->session, seen->key_number) : NULL;
+    struct ao_key_counters *k[] = {NULL, NULL};
 
-    if (k == NULL)
+    if (!seen->key_known)
         return;
-    if (good)
-        k->good_in++;
-    else
-        k->bad_in++;
+    k[0] = ao_key_counters(t->session, seen->key_number);
+    if (t->connection != NULL && t->connection->own_keys)
+        k[1] = ao_keys_counters(t->connection, seen->key_number);
+    for (size_t i = 0; i < 2; i++) {
+        if (k[i] == NULL)
+            continue;
+        if (good)
+            k[i]->good_in++;
+        else
+            k[i]->bad_in++;
+    }
 }
 
 /* The peer sent it again, or somebody replays it: the MAC is right in both cases, and TCP drops it.
@@ -79,7 +86,7 @@ static void note_received(struct ao_transit *t, const struct tcpao_seen *seen)
 
 static void refuse(struct ao_transit *t, enum tcpao_result r, const struct tcpao_seen *seen)
 {
-    if (r == TCPAO_BAD_MAC)
+    if (r == TCPAO_BAD_MAC || (r == TCPAO_BAD_LENGTH && t->session->own_keys))
         note_key(t, seen, false);
     ao_refuse(t, r);
 }
@@ -88,14 +95,18 @@ static void refuse(struct ao_transit *t, enum tcpao_result r, const struct tcpao
 static bool hold_as_pending(struct ao_transit *t, const struct tcpao_seen *seen)
 {
     struct ao_connection *c = t->connection;
-    struct tcpao_conn *fresh;
 
-    if (c->pending == NULL || c->pending_isn != t->tcp.seq) {
-        fresh = tcpao_conn_new(t->session->policy.chain, &t->local, &t->remote);
+    if (c->pending == NULL || c->pending_isn != t->tcp.seq ||
+        c->pending_own != t->session->own_keys) {
+        struct tcpao_chain *chain;
+        struct tcpao_conn *fresh = ao_keys_begin(t->session, &t->local, &t->remote, &chain);
+
         if (fresh == NULL)
             return false;
-        tcpao_conn_free(c->pending);
+        ao_pending_drop(c);
         c->pending = fresh;
+        c->pending_chain = chain;
+        c->pending_own = t->session->own_keys;
         c->pending_isn = t->tcp.seq;
     }
     tcpao_conn_accept_syn(c->pending, t->now.wall, t->tcp.seq, seen);
@@ -118,8 +129,9 @@ static bool take_syn(struct ao_transit *t, const struct tcpao_seen *seen)
         return true;
     }
     tcpao_conn_export(c->conn, &state);
-    if (c->state == AO_STATE_SYN_SENT ||
-        (c->state == AO_STATE_SYN_RECEIVED && !state.local_isn_known && !c->without_ao)) {
+    if (c->own_keys == t->session->own_keys &&
+        (c->state == AO_STATE_SYN_SENT ||
+         (c->state == AO_STATE_SYN_RECEIVED && !state.local_isn_known && !c->without_ao))) {
         tcpao_conn_accept_syn(c->conn, t->now.wall, t->tcp.seq, seen);
         return true;
     }

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tcpao/diagnose.h"
@@ -60,16 +61,18 @@ void ao_count(struct ao_engine *e, struct ao_session *s, struct ao_connection *c
     e->counters[counter]++;
     if (s != NULL)
         s->counters[counter]++;
+    if (s != NULL && s->own_keys)
+        ao_zone_look(e, s->policy.zone)->counters[counter]++;
     if (c != NULL)
         c->counters[counter]++;
 }
 
 struct ao_key_counters *ao_key_counters(struct ao_session *s, uint32_t key_number)
 {
-    size_t n = tcpao_chain_count(s->policy.chain);
+    for (size_t i = 0; i < s->key_count; i++) {
+        const struct tcpao_mkt *mkt = tcpao_chain_at(s->policy.chain, i);
 
-    for (size_t i = 0; i < n; i++) {
-        if (tcpao_chain_at(s->policy.chain, i)->number == key_number)
+        if (mkt != NULL && mkt->number == key_number)
             return &s->keys[i];
     }
     return NULL;
@@ -125,6 +128,8 @@ static void diagnose(const struct ao_transit *t, char *text, size_t len)
                                    .payload_len = t->tcp.payload_len};
     const struct ao_suspects none = {0};
 
+    if (t->connection != NULL && t->connection->own_keys)
+        specimen.chain = t->connection->chain;
     if (t->connection != NULL)
         tcpao_conn_export(t->connection->conn, &state);
     if (syn || syn_ack) {
@@ -184,7 +189,7 @@ void ao_refuse(struct ao_transit *t, unsigned counter)
                              .has_endpoints = true,
                              .local = t->local,
                              .remote = t->remote};
-    struct ao_refusal *r;
+    struct ao_refusal *r, unkept;
     char held[48] = "", ids[64] = "";
 
     t->result->verdict = AO_DROP;
@@ -192,7 +197,9 @@ void ao_refuse(struct ao_transit *t, unsigned counter)
     ao_count(e, s, t->connection, counter);
     if (s == NULL)
         return;
-    r = &s->refusals[counter];
+    if (s->refusals == NULL)
+        s->refusals = calloc(AO_COUNTERS, sizeof(*s->refusals));
+    r = s->refusals != NULL ? &s->refusals[counter] : &unkept;
     remember_refusal(t, r);
     if (!may_tell(e, s, counter, t->now.mono_ms)) {
         s->refusal_held[counter]++;

@@ -18,7 +18,7 @@ static void pass_unsigned(struct ao_transit *t)
 /* The local header as it may leave: what does not fit beside the option is left out. */
 static size_t make_room(const struct ao_transit *t, uint8_t out[TCPAO_TCP_HEADER_MAX])
 {
-    size_t room = TCPAO_TCP_HEADER_MAX - TCPAO_TCP_HEADER_MIN - t->session->option_space;
+    size_t room = TCPAO_TCP_HEADER_MAX - TCPAO_TCP_HEADER_MIN - ao_option_space(t);
 
     if (t->tcp.flags & GH_TCP_SYN)
         return ao_options_limit_syn(t->hdr, t->tcp.header_len, room, out);
@@ -37,6 +37,9 @@ static void note_sent(struct ao_transit *t)
     c->octets_out += t->tcp.payload_len;
     tcpao_conn_export(c->conn, &state);
     k = ao_key_counters(t->session, state.current_key);
+    if (k != NULL)
+        k->out++;
+    k = c->own_keys ? ao_keys_counters(c, state.current_key) : NULL;
     if (k != NULL)
         k->out++;
 }
@@ -88,8 +91,7 @@ static bool add_connection(struct ao_transit *t)
 /* A new life on an old socket pair: nothing of the old one counts any more. */
 static void start_over(struct ao_connection *c)
 {
-    tcpao_conn_free(c->pending);
-    c->pending = NULL;
+    ao_pending_drop(c);
     c->without_ao = c->mismatched = c->restored = c->plain_syn = false;
     c->fin_in = c->fin_out = c->reset_wanted = false;
     c->keys_known = c->leaving_known = false;
@@ -131,18 +133,36 @@ static void send_syn(struct ao_transit *t)
     sign(t);
 }
 
-/* The answer to a verified SYN that came while an older connection stood here: it takes over. */
-static void answer_pending(struct ao_transit *t)
+/* The answer to a verified SYN that came while an older connection stood here: it takes over, under
+ * the flow or policy of today. */
+static bool answer_pending(struct ao_transit *t)
 {
     struct ao_connection *c = t->connection;
+    struct ao_session *s = ao_session_find(t->engine, c->zone, &c->local, &c->remote);
 
+    if (s == NULL || s->own_keys != c->pending_own) {
+        ao_pending_drop(c);
+        ao_refuse(t, AO_COUNT_NO_CONNECTION);
+        return false;
+    }
     tcpao_conn_free(c->conn);
+    tcpao_chain_put(c->chain);
     c->conn = c->pending;
+    c->chain = c->pending_chain;
     c->pending = NULL;
+    c->pending_chain = NULL;
+    c->own_keys = c->pending_own;
+    ao_table_rehome(t->engine, c, s);
+    t->session = s;
+    strcpy(c->chain_name, s->policy.chain_name);
+    c->accept_icmp = s->policy.accept_icmp;
+    c->key_count = 0; /* where there is no memory for the counters nothing is counted */
+    if (c->own_keys)
+        ao_keys_make_counters(c, NULL);
     start_over(c);
-    adopt_session_chain(c);
     c->active = false;
     ao_set_state(t->engine, t->now, c, AO_STATE_SYN_RECEIVED);
+    return true;
 }
 
 /* The answer to a SYN without the option, which only allow-without-ao lets in. */
@@ -167,7 +187,8 @@ static void send_syn_ack(struct ao_transit *t)
     uint32_t peer_isn = t->tcp.ack - 1;
 
     if (c != NULL && c->pending != NULL && peer_isn == c->pending_isn) {
-        answer_pending(t);
+        if (!answer_pending(t))
+            return;
     } else if (c == NULL || (c->plain_syn && peer_isn == c->plain_isn)) {
         if (!answer_plain_syn(t))
             return;

@@ -1,4 +1,4 @@
-/* Which session a packet belongs to: the longest peer prefix, then the longest local one. */
+/* Which policy a packet belongs to: the longest peer prefix, then the longest local one. */
 #include "tcpao/engine_priv.h"
 
 #include <stdlib.h>
@@ -18,6 +18,15 @@ uint64_t ao_hash(const void *data, size_t len, uint64_t start)
 uint64_t ao_zone_id(const char *name)
 {
     return name != NULL && name[0] != '\0' ? ao_hash(name, strlen(name), 0) : 0;
+}
+
+const struct ao_session *ao_policy_in_zone(const struct ao_engine *e, uint64_t zone_id)
+{
+    for (size_t i = 0; i < e->session_count; i++) {
+        if (e->sessions[i].zone_id == zone_id)
+            return &e->sessions[i];
+    }
+    return NULL;
 }
 
 static size_t host_slot(const struct ao_engine *e, uint16_t zone, const uint8_t *addr, uint8_t len)
@@ -108,9 +117,9 @@ static struct ao_session *better(struct ao_session *a, struct ao_session *b)
     return b < a ? b : a;
 }
 
-struct ao_session *ao_session_find(const struct ao_engine *e, uint16_t zone,
-                                   const struct tcpao_endpoint *local,
-                                   const struct tcpao_endpoint *remote)
+struct ao_session *ao_policy_find(const struct ao_engine *e, uint16_t zone,
+                                  const struct tcpao_endpoint *local,
+                                  const struct tcpao_endpoint *remote)
 {
     struct gh_addr l = address_of(local), r = address_of(remote);
     struct ao_session *found = NULL;
@@ -134,6 +143,15 @@ struct ao_session *ao_session_find(const struct ao_engine *e, uint16_t zone,
             found = better(found, s);
     }
     return found;
+}
+
+struct ao_session *ao_session_find(const struct ao_engine *e, uint16_t zone,
+                                   const struct tcpao_endpoint *local,
+                                   const struct tcpao_endpoint *remote)
+{
+    struct ao_session *s = ao_flow_find(e, zone, local, remote);
+
+    return s != NULL ? s : ao_policy_find(e, zone, local, remote);
 }
 
 bool ao_session_elsewhere(const struct ao_engine *e, const struct tcpao_endpoint *local,

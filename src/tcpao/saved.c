@@ -76,6 +76,17 @@ bool ao_saved_setup(struct ao_engine *e)
     return true;
 }
 
+/* A name that no chain of the configuration can have: connections of sockets' flows. */
+static uint64_t socket_chain_id(void)
+{
+    return ao_zone_id("\n" AO_SOCKET_CHAIN);
+}
+
+static uint64_t chain_id_of(const struct ao_connection *c)
+{
+    return c->own_keys ? socket_chain_id() : ao_zone_id(c->chain_name);
+}
+
 void ao_saved_write(struct ao_engine *e, const struct ao_connection *c)
 {
     struct saved_slot *slot;
@@ -88,7 +99,7 @@ void ao_saved_write(struct ao_engine *e, const struct ao_connection *c)
     other = atomic_load_explicit(&slot->good, memory_order_relaxed) == 0 ? 1 : 0;
     r = &slot->copy[other];
     r->zone_id = c->session->zone_id;
-    r->chain_id = ao_zone_id(c->chain_name);
+    r->chain_id = chain_id_of(c);
     r->local = c->local;
     r->remote = c->remote;
     tcpao_conn_export(c->conn, &r->conn);
@@ -120,19 +131,27 @@ static bool record_sane(const struct saved_record *r)
            r->remote.addr_len == r->local.addr_len && r->state <= AO_STATE_CLOSED;
 }
 
+/* The flow or policy under which the connection goes on, or NULL. */
+static struct ao_session *session_of(const struct ao_engine *e, const struct saved_record *r)
+{
+    const struct ao_session *zone = ao_policy_in_zone(e, r->zone_id);
+    struct ao_session *s;
+    uint16_t number;
+
+    if (r->chain_id == socket_chain_id())
+        return ao_flows_zone(e, r->zone_id, &number)
+                   ? ao_flow_find(e, number, &r->local, &r->remote)
+                   : NULL;
+    s = zone != NULL ? ao_policy_find(e, zone->policy.zone, &r->local, &r->remote) : NULL;
+    return s != NULL && ao_zone_id(s->policy.chain_name) == r->chain_id ? s : NULL;
+}
+
 static void restore_one(struct ao_engine *e, struct gh_now now, const struct saved_record *r)
 {
-    struct ao_session *s = NULL;
+    struct ao_session *s = session_of(e, r);
     struct ao_connection *c;
 
-    for (size_t i = 0; i < e->session_count; i++) {
-        if (e->sessions[i].zone_id == r->zone_id) {
-            s = ao_session_find(e, e->sessions[i].policy.zone, &r->local, &r->remote);
-            break;
-        }
-    }
-    if (s == NULL || ao_zone_id(s->policy.chain_name) != r->chain_id ||
-        (r->without_ao && s->policy.mode != AO_ALLOW_WITHOUT) ||
+    if (s == NULL || (r->without_ao && s->policy.mode != AO_ALLOW_WITHOUT) ||
         ao_table_find(e, s->policy.zone, &r->local, &r->remote) != NULL)
         return;
     c = ao_table_add(e, now, s, &r->local, &r->remote);

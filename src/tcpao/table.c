@@ -95,23 +95,36 @@ static bool evict_one(struct ao_engine *e, struct gh_now now)
     return true;
 }
 
+static void free_connection(struct ao_connection *c)
+{
+    ao_pending_drop(c);
+    tcpao_conn_free(c->conn);
+    tcpao_chain_put(c->chain);
+    free(c->keys);
+    free(c);
+}
+
 struct ao_connection *ao_table_add(struct ao_engine *e, struct gh_now now, struct ao_session *s,
                                    const struct tcpao_endpoint *local,
                                    const struct tcpao_endpoint *remote)
 {
     struct ao_connection *c;
 
+    /* Slots may hold connections of the instance before until they were restored. */
+    if (e->settings.memory != NULL && !e->restored)
+        return NULL;
     if (e->free_slot_count == 0 && !evict_one(e, now))
         return NULL;
     c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
-    c->conn = tcpao_conn_new(s->policy.chain, local, remote);
-    if (c->conn == NULL) {
-        free(c);
+    c->conn = ao_keys_begin(s, local, remote, &c->chain);
+    c->own_keys = s->own_keys;
+    c->accept_icmp = s->policy.accept_icmp;
+    if (c->conn == NULL || (c->own_keys && !ao_keys_make_counters(c, NULL))) {
+        free_connection(c);
         return NULL;
     }
-    c->chain = tcpao_chain_get(s->policy.chain);
     strcpy(c->chain_name, s->policy.chain_name);
     c->session = s;
     c->zone = s->policy.zone;
@@ -126,6 +139,24 @@ struct ao_connection *ao_table_add(struct ao_engine *e, struct gh_now now, struc
     return c;
 }
 
+void ao_pending_drop(struct ao_connection *c)
+{
+    tcpao_conn_free(c->pending);
+    tcpao_chain_put(c->pending_chain);
+    c->pending = NULL;
+    c->pending_chain = NULL;
+}
+
+void ao_table_rehome(struct ao_engine *e, struct ao_connection *c, struct ao_session *s)
+{
+    struct ao_session *before = c->session;
+
+    s->connections++;
+    c->session = s;
+    before->connections--;
+    ao_flow_released(e, before);
+}
+
 static void unlink_connection(struct ao_engine *e, struct ao_connection *c)
 {
     struct ao_connection **at = &e->buckets[bucket_of(e, c->zone, &c->local, &c->remote)];
@@ -135,6 +166,7 @@ static void unlink_connection(struct ao_engine *e, struct ao_connection *c)
     *at = c->next;
 }
 
+/* Its session may go with it. */
 void ao_table_remove(struct ao_engine *e, struct ao_connection *c)
 {
     unlink_connection(e, c);
@@ -142,10 +174,8 @@ void ao_table_remove(struct ao_engine *e, struct ao_connection *c)
     e->free_slots[e->free_slot_count++] = c->slot;
     e->connection_count--;
     c->session->connections--;
-    tcpao_conn_free(c->conn);
-    tcpao_conn_free(c->pending);
-    tcpao_chain_put(c->chain);
-    free(c);
+    ao_flow_released(e, c->session);
+    free_connection(c);
 }
 
 void ao_table_sweep(struct ao_engine *e, struct gh_now now)

@@ -1,6 +1,7 @@
 /* What the operator sees and asks for: sessions, connections, clear, reset. */
 #include "tcpao/engine_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void view_of(const struct ao_connection *c, struct ao_connection_view *v)
@@ -15,6 +16,7 @@ static void view_of(const struct ao_connection *c, struct ao_connection_view *v)
                                      .without_ao = c->without_ao,
                                      .mismatched = c->mismatched,
                                      .restored = c->restored,
+                                     .own_keys = c->own_keys,
                                      .since = c->since,
                                      .chain = c->chain,
                                      .segments_in = c->segments_in,
@@ -39,24 +41,32 @@ void ao_engine_each_connection(const struct ao_engine *e, ao_connection_fn fn, v
     }
 }
 
+static void view_session(const struct ao_session *s, ao_session_fn fn, void *ctx)
+{
+    static const struct ao_refusal none[AO_COUNTERS];
+    struct ao_session_view v = {.policy = &s->policy,
+                                .connections = s->connections,
+                                .counters = s->counters,
+                                .refusals = s->refusals != NULL ? s->refusals : none,
+                                .packets_in = s->packets_in,
+                                .packets_out = s->packets_out,
+                                .last_in_wall = s->last_in_wall,
+                                .last_out_wall = s->last_out_wall,
+                                .last_event_wall = s->last_event_wall,
+                                .last_event = s->last_event,
+                                .keys = s->keys,
+                                .key_count = s->key_count,
+                                .own_keys = s->own_keys};
+
+    fn(ctx, &v);
+}
+
 void ao_engine_each_session(const struct ao_engine *e, ao_session_fn fn, void *ctx)
 {
-    for (size_t i = 0; i < e->session_count; i++) {
-        const struct ao_session *s = &e->sessions[i];
-        struct ao_session_view v = {.policy = &s->policy,
-                                    .connections = s->connections,
-                                    .counters = s->counters,
-                                    .refusals = s->refusals,
-                                    .packets_in = s->packets_in,
-                                    .packets_out = s->packets_out,
-                                    .last_in_wall = s->last_in_wall,
-                                    .last_out_wall = s->last_out_wall,
-                                    .last_event_wall = s->last_event_wall,
-                                    .last_event = s->last_event,
-                                    .keys = s->keys};
-
-        fn(ctx, &v);
-    }
+    for (size_t i = 0; i < e->session_count; i++)
+        view_session(&e->sessions[i], fn, ctx);
+    for (const struct ao_session *s = e->flows; s != NULL; s = s->next_flow)
+        view_session(s, fn, ctx);
 }
 
 const uint64_t *ao_engine_counters(const struct ao_engine *e)
@@ -112,9 +122,10 @@ size_t ao_engine_reset(struct ao_engine *e, struct gh_now now, const char *sessi
 static void clear_session(struct ao_session *s)
 {
     memset(s->counters, 0, sizeof(s->counters));
-    memset(s->refusals, 0, sizeof(s->refusals));
+    free(s->refusals);
+    s->refusals = NULL;
     memset(s->refusal_held, 0, sizeof(s->refusal_held));
-    memset(s->keys, 0, sizeof(s->keys));
+    memset(s->keys, 0, s->key_count * sizeof(*s->keys));
     s->packets_in = s->packets_out = 0;
 }
 
@@ -125,6 +136,12 @@ bool ao_engine_clear(struct ao_engine *e, const char *session)
     for (size_t i = 0; i < e->session_count; i++) {
         if (session == NULL || strcmp(e->sessions[i].policy.name, session) == 0) {
             clear_session(&e->sessions[i]);
+            found = true;
+        }
+    }
+    for (struct ao_session *s = e->flows; s != NULL; s = s->next_flow) {
+        if (session == NULL || strcmp(s->policy.name, session) == 0) {
+            clear_session(s);
             found = true;
         }
     }
