@@ -48,6 +48,7 @@ struct emu_facts {
     uint32_t snd_una, rcv_nxt;           /* in repair: the ends of the queues, for TCP_AO_REPAIR */
     uint32_t optmem_left; /* octets that net.core.optmem_max allows the socket's keys */
     const char *program;  /* "bird[812]" */
+    bool v6only;          /* IPV6_V6ONLY: matters to a listener with ao_required */
 };
 
 struct emu_settings {
@@ -71,13 +72,22 @@ void emu_free(struct emu *e);                      /* wipes; the engine stays as
 int emu_setsockopt(struct emu *e, struct gh_now now, const struct emu_facts *f, int option,
                    const uint8_t *value, size_t len);
 
-/* getsockopt(): `value` holds what the program gave, room octets, of which *len on return were
- * filled; *reported is what goes to *optlen. 0 or a positive errno. */
+/* getsockopt(): `value` holds what the program gave, room octets, of which *len on return are the
+ * answer; *reported is what goes to *optlen. 0 or a positive errno (then *len is 0).
+ *
+ * TCP_AO_GET_KEYS has an array: *optlen is the size of one element. So *len is on entry what the
+ * program gave as *optlen, and room is for as many elements as it has (fewer if that is too much;
+ * then keys are missing at the end). *len 0 on entry: `room` is *optlen, or for GET_KEYS *optlen
+ * times the elements. */
 int emu_getsockopt(struct emu *e, struct gh_now now, const struct emu_facts *f, int option,
                    uint8_t *value, size_t room, size_t *len, size_t *reported);
 
 /* Does the socket, or the connection that it is, have TCP-AO state here? */
 bool emu_knows(const struct emu *e, const struct emu_facts *f);
+
+/* After accept(): the child gets its own copy of what its listener had for it. Not needed for the
+ * options, but what a successor carries on is only what was told here or by an option. */
+void emu_accepted(struct emu *e, struct gh_now now, const struct emu_facts *f);
 
 /* Before connect(): facts.local.port 0 for an AO socket: *bind_first, and nothing is done. 0 or the
  * errno that connect() fails with (EKEYREJECTED …). A socket that knows nothing of TCP-AO: 0. */
