@@ -177,15 +177,6 @@ static enum tcpao_alg alg_from(const char *name)
     return strncmp(name, "cmac(aes128)", 64) == 0 ? TCPAO_AES_128_CMAC : 0;
 }
 
-const char *gh_kernel_ao_refuses(enum tcpao_alg alg, unsigned mac_len, size_t secret_len)
-{
-    if (mac_len > GH_KERNEL_MAC_MAX)
-        return "has a MAC of more than 16 octets";
-    if (alg != TCPAO_AES_128_CMAC && secret_len > GH_KERNEL_SECRET_MAX)
-        return "has a secret of more than 80 octets";
-    return NULL;
-}
-
 /* What the kernel is given as the master key. False: it cannot be. */
 static bool master_key(const struct tcpao_mkt *mkt, uint8_t key[GH_KERNEL_SECRET_MAX], uint8_t *len)
 {

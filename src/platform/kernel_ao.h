@@ -16,10 +16,7 @@
 #include "base/addr.h"
 #include "tcpao.h"
 
-enum {
-    GH_KERNEL_SECRET_MAX = 80, /* TCP_AO_MAXKEYLEN */
-    GH_KERNEL_MAC_MAX = 16     /* a SYN has no room for more */
-};
+enum { GH_KERNEL_SECRET_MAX = 80 }; /* TCP_AO_MAXKEYLEN */
 
 /* Opens a socket to ask. */
 bool gh_kernel_ao_supported(void);
@@ -32,9 +29,6 @@ struct gh_kernel_socket {
     bool listening;
 };
 struct gh_kernel_socket gh_kernel_socket_look(int fd);
-
-/* Can the kernel do it at all? NULL, or why not, as the end of "key 3 …". */
-const char *gh_kernel_ao_refuses(enum tcpao_alg alg, unsigned mac_len, size_t secret_len);
 
 /* The key for segments from and to these peers. The peer's family must be one that the socket can
  * have. current, rnext: of a socket that does not listen. */
