@@ -144,6 +144,13 @@ void gh_config_check_change(const struct gh_config *current, const struct gh_con
         const struct gh_session *old = &current->sessions[i];
         const struct gh_session *new = find_session(next, old->name);
 
+        if (new != NULL && old->backend != new->backend &&
+            (old->backend == GH_BACKEND_KERNEL || new->backend == GH_BACKEND_KERNEL))
+            gh_problem_add(problems, GH_PROBLEM_WARNING, next->path, new->line, "backend-change",
+                           "let the routing daemon open the session anew",
+                           "the connections of session \"%s\" cannot go from backend = %s to %s",
+                           new->name, gh_config_backend_name(old->backend),
+                           gh_config_backend_name(new->backend));
         if (new != NULL &&
             strcmp(current->chains[old->chain].name, next->chains[new->chain].name) != 0)
             check_session(&x, old, &current->chains[old->chain], new, &next->chains[new->chain]);

@@ -51,6 +51,10 @@ struct gh_key_chain {
 
 enum gh_mode { GH_REQUIRED, GH_ALLOW_WITHOUT_AO, GH_ACCEPT_MISMATCH };
 enum gh_direction { GH_BOTH, GH_ACTIVE, GH_PASSIVE }; /* who opens: either, we, the peer */
+/* Who signs and verifies: our engine, or the kernel's own TCP-AO on the programs' sockets. Auto:
+ * the kernel for sockets that come through the preload library and that it can do, else the engine.
+ */
+enum gh_backend { GH_BACKEND_AUTO, GH_BACKEND_ENGINE, GH_BACKEND_KERNEL };
 
 /* One `tcp-ao NAME { … }`. */
 struct gh_session {
@@ -61,6 +65,7 @@ struct gh_session {
     uint16_t port;          /* the service's port: remote when we open, local when the peer does */
     enum gh_direction direction;
     enum gh_mode mode;
+    enum gh_backend backend;
     bool accept_icmp; /* do not ignore ICMP hard errors (RFC 5925 7.8) */
     char *netns;      /* name of a network namespace, or NULL: the daemon's own */
     char *vrf;        /* name of a VRF device, or NULL */
@@ -127,6 +132,7 @@ void gh_config_free(struct gh_config *c); /* wipes secrets; NULL is fine */
 /* "required", "both" … as the configuration writes them. */
 const char *gh_config_mode_name(enum gh_mode mode);
 const char *gh_config_direction_name(enum gh_direction direction);
+const char *gh_config_backend_name(enum gh_backend backend);
 
 /* Writes it back in canonical form; secrets by source, never by value. parse∘print is the identity
  * but for inline secrets, of which only a comment remains. */

@@ -174,6 +174,8 @@ static struct gh_config *parse(const char *name, const char *text, size_t len, b
     c->max_connections = GH_CONNECTIONS_DEFAULT;
     gh_syntax_parse(name, text, len, &root, problems);
     read_sections(&l, &root);
+    if (problems->errors == errors)
+        gh_load_check_backends(&l);
     gh_syntax_free(&root);
     gh_problems_sort(problems, first);
     if (problems->errors > errors) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config/alloc.h"
+#include "config/backend.h"
 #include "config/schema.h"
 
 enum { DESCRIPTION_MAX = 1024, DEFAULT_PORT = 179, DEVICE_NAME_MAX = 15, NETNS_NAME_MAX = 255 };
@@ -16,6 +17,7 @@ enum {
     SESSION_PORT,
     SESSION_DIRECTION,
     SESSION_MODE,
+    SESSION_BACKEND,
     SESSION_NETNS,
     SESSION_VRF,
     SESSION_ACCEPT_ICMP,
@@ -30,6 +32,7 @@ static const struct gh_item session_items[SESSION_ITEMS] = {
     [SESSION_PORT] = {"port", GH_ITEM_VALUE},
     [SESSION_DIRECTION] = {"direction", GH_ITEM_VALUE},
     [SESSION_MODE] = {"mode", GH_ITEM_VALUE},
+    [SESSION_BACKEND] = {"backend", GH_ITEM_VALUE},
     [SESSION_NETNS] = {"netns", GH_ITEM_VALUE},
     [SESSION_VRF] = {"vrf", GH_ITEM_VALUE},
     [SESSION_ACCEPT_ICMP] = {"accept-icmp", GH_ITEM_VALUE},
@@ -225,9 +228,10 @@ static void check_others(struct gh_loader *l, const struct gh_session *s)
 void gh_load_session(struct gh_loader *l, const struct gh_node *section)
 {
     static const char *const directions[] = {"both", "active", "passive", NULL};
+    static const char *const backends[] = {"auto", "engine", "kernel", NULL};
     const struct gh_node *got[SESSION_ITEMS];
     struct gh_session s = {.port = DEFAULT_PORT, .line = section->line};
-    unsigned direction = GH_BOTH;
+    unsigned direction = GH_BOTH, backend = GH_BACKEND_AUTO;
     uint64_t port = DEFAULT_PORT;
     const char *text;
 
@@ -241,6 +245,8 @@ void gh_load_session(struct gh_loader *l, const struct gh_node *section)
     gh_node_choice(l, got[SESSION_DIRECTION], directions, &direction);
     s.direction = (enum gh_direction)direction;
     read_mode(l, got[SESSION_MODE], &s);
+    gh_node_choice(l, got[SESSION_BACKEND], backends, &backend);
+    s.backend = (enum gh_backend)backend;
     gh_node_bool(l, got[SESSION_ACCEPT_ICMP], &s.accept_icmp);
     read_place(l, got, &s);
     read_chain_reference(l, got[SESSION_KEY_CHAIN], &s);
@@ -248,4 +254,19 @@ void gh_load_session(struct gh_loader *l, const struct gh_node *section)
     l->config->sessions =
         gh_config_grow(l->config->sessions, l->config->session_count, sizeof(*l->config->sessions));
     l->config->sessions[l->config->session_count++] = s;
+}
+
+void gh_load_check_backends(struct gh_loader *l)
+{
+    char why[GH_BACKEND_WHY_MAX];
+
+    for (size_t i = 0; i < l->config->session_count; i++) {
+        const struct gh_session *s = &l->config->sessions[i];
+
+        if (s->backend == GH_BACKEND_KERNEL &&
+            !gh_backend_kernel_can(l->config, s, why, sizeof(why)))
+            gh_load_error(l, s->line, "kernel-backend",
+                          "set backend = engine, or leave it out, or change what it cannot do",
+                          "the kernel cannot carry the session \"%s\": %s", s->name, why);
+    }
 }

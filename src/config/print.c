@@ -91,6 +91,13 @@ const char *gh_config_direction_name(enum gh_direction direction)
     return names[direction];
 }
 
+const char *gh_config_backend_name(enum gh_backend backend)
+{
+    static const char *const names[] = {"auto", "engine", "kernel"};
+
+    return names[backend];
+}
+
 void gh_config_print_session(const struct gh_session *s, const char *chain, FILE *out)
 {
     char text[GH_PREFIX_TEXT];
@@ -105,6 +112,8 @@ void gh_config_print_session(const struct gh_session *s, const char *chain, FILE
     fprintf(out, "    port = %u\n", s->port);
     fprintf(out, "    direction = %s\n", gh_config_direction_name(s->direction));
     fprintf(out, "    mode = %s\n", gh_config_mode_name(s->mode));
+    if (s->backend != GH_BACKEND_AUTO)
+        fprintf(out, "    backend = %s\n", gh_config_backend_name(s->backend));
     if (s->accept_icmp)
         fprintf(out, "    accept-icmp = true\n");
     put_option(out, "    ", "netns", s->netns);

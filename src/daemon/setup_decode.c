@@ -144,6 +144,7 @@ static void get_session(struct gh_rd *r, struct gh_session *s, uint16_t *zone, s
     s->port = gh_rd_u16(r);
     s->direction = get_below(r, gh_rd_u8(r), GH_PASSIVE + 1);
     s->mode = get_below(r, gh_rd_u8(r), GH_ACCEPT_MISMATCH + 1);
+    s->backend = get_below(r, gh_rd_u8(r), GH_BACKEND_KERNEL + 1);
     s->accept_icmp = get_flag(r);
     s->netns = get_text(r, false);
     s->vrf = get_text(r, false);

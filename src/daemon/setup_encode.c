@@ -72,6 +72,7 @@ static void put_session(struct gh_wr *w, const struct gh_session *s, uint16_t zo
     gh_wr_u16(w, s->port);
     gh_wr_u8(w, s->direction);
     gh_wr_u8(w, s->mode);
+    gh_wr_u8(w, s->backend);
     gh_wr_u8(w, s->accept_icmp);
     put_text(w, s->netns);
     put_text(w, s->vrf);

@@ -29,23 +29,41 @@ enum gh_mac_alg tcpao_mac_alg(enum tcpao_alg alg)
     return GH_MAC_NONE;
 }
 
-/* RFC 5926 3.1.1.2 step 1: AES-128 takes 16 octets; any other master key is first condensed by
- * CMAC under the all-zero key. HMAC takes the master key as it is. */
-static bool prf_key(struct gh_mac_key *prf, enum tcpao_alg alg, const uint8_t *secret, size_t len)
+bool tcpao_condense(const uint8_t *secret, size_t len, uint8_t key[GH_MAC_AES_KEY])
 {
     static const uint8_t zero[GH_MAC_AES_KEY];
-    uint8_t condensed[GH_MAC_TAG_MAX];
+    struct gh_mac_key cmac = {0};
+    uint8_t tag[GH_MAC_TAG_MAX];
     struct gh_mac m;
     bool ok;
 
-    if (alg != TCPAO_AES_128_CMAC || len == GH_MAC_AES_KEY)
+    if (len == GH_MAC_AES_KEY) {
+        memcpy(key, secret, len);
+        return true;
+    }
+    ok = gh_mac_key_set(&cmac, GH_MAC_AES_128_CMAC, zero, sizeof(zero));
+    if (ok) {
+        gh_mac_init(&m, &cmac);
+        gh_mac_update(&m, secret, len);
+        ok = gh_mac_final(&m, tag);
+    }
+    if (ok)
+        memcpy(key, tag, GH_MAC_AES_KEY);
+    gh_mac_key_clear(&cmac);
+    gh_wipe(tag, sizeof(tag));
+    return ok;
+}
+
+/* HMAC takes the master key as it is. */
+static bool prf_key(struct gh_mac_key *prf, enum tcpao_alg alg, const uint8_t *secret, size_t len)
+{
+    uint8_t condensed[GH_MAC_AES_KEY];
+    bool ok;
+
+    if (alg != TCPAO_AES_128_CMAC)
         return gh_mac_key_set(prf, tcpao_mac_alg(alg), secret, len);
-    if (!gh_mac_key_set(prf, GH_MAC_AES_128_CMAC, zero, sizeof(zero)))
-        return false;
-    gh_mac_init(&m, prf);
-    gh_mac_update(&m, secret, len);
-    ok = gh_mac_final(&m, condensed) &&
-         gh_mac_key_set(prf, GH_MAC_AES_128_CMAC, condensed, GH_MAC_AES_KEY);
+    ok = tcpao_condense(secret, len, condensed) &&
+         gh_mac_key_set(prf, GH_MAC_AES_128_CMAC, condensed, sizeof(condensed));
     gh_wipe(condensed, sizeof(condensed));
     return ok;
 }

@@ -32,4 +32,8 @@ enum tcpao_result tcpao_traffic_key(struct gh_mac_key *key, const struct tcpao_m
 enum tcpao_result tcpao_mac_over(struct gh_mac_key *key, bool options_covered,
                                  const struct tcpao_segment *s, uint8_t mac[TCPAO_MAC_MAX]);
 
+/* RFC 5926 3.1.1.2 step 1: the AES key of a master key of any length (16 octets are used as they
+ * are). False: the cryptographic library failed. */
+bool tcpao_condense(const uint8_t *secret, size_t len, uint8_t key[GH_MAC_AES_KEY]);
+
 #endif

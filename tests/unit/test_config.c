@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/backend.h"
 #include "config/config.h"
 #include "config/lifetime.h"
 
@@ -74,6 +75,7 @@ static void the_sample_is_read(void **state)
     assert_string_equal(gh_prefix_format(&c->sessions[0].peer, text), "192.0.2.2");
     assert_int_equal(c->sessions[0].port, 179);
     assert_int_equal(c->sessions[0].mode, GH_REQUIRED);
+    assert_int_equal(c->sessions[0].backend, GH_BACKEND_AUTO);
     assert_int_equal(c->sessions[0].line, 7);
     gh_config_free(c);
 }
@@ -86,7 +88,7 @@ static void defaults_and_every_option(void **state)
         "  shim-users = { frr, \"@bgp\", _bgpd } } # a comment\n"
         "// another\n"
         "tcp-ao \"b c\" { description = 'x \"y\"' peer = 2001:db8::/32 local = 2001:db8::1\n"
-        " port = 646 direction = passive mode = required netns = blue vrf = red\n"
+        " port = 646 direction = passive mode = required backend = engine netns = blue vrf = red\n"
         " accept-icmp = yes key-chain = k }\n"
         "/* sessions may\n come first */\n"
         "key-chain k { description = d tolerance = 5m warn-before = { 1d, \"60d\", }\n"
@@ -113,6 +115,7 @@ static void defaults_and_every_option(void **state)
     assert_string_equal(c->sessions[0].netns, "blue");
     assert_string_equal(c->sessions[0].vrf, "red");
     assert_true(c->sessions[0].accept_icmp);
+    assert_int_equal(c->sessions[0].backend, GH_BACKEND_ENGINE);
     assert_int_equal(k->tolerance, 300);
     assert_int_equal(k->warn_count, 2);
     assert_int_equal(k->warn_before[0], 60 * 86400);
@@ -163,6 +166,9 @@ static void junos_start_times_follow_each_other(void **state)
 #define KEY1 "key-chain k { key 1 { send-id = 1 recv-id = 1 secret = s } }\n"
 #define IN_KEY(options)                                                                            \
     "key-chain k { key 1 {\nsend-id = 1 recv-id = 1 secret = s\n" options "\n} }\n"
+/* 81 octets */
+#define HEX_10              "00112233445566778899"
+#define HEX_81              HEX_10 HEX_10 HEX_10 HEX_10 HEX_10 HEX_10 HEX_10 HEX_10 "aa"
 #define IN_SESSION(options) KEY1 "tcp-ao s {\nkey-chain = k peer = 192.0.2.1\n" options "\n}\n"
 
 static const struct {
@@ -284,6 +290,21 @@ static const struct {
     {IN_SESSION("vrf = a-name-that-is-too-long"), 4, "range", "1 to 15"},
     {IN_SESSION("") "tcp-ao t { key-chain = k peer = 192.0.2.1 }\n", 6, "session-overlap",
      "\"s\" (line 2)"},
+    {IN_SESSION("backend = kernal"), 4, "range", "kernel"},
+    {IN_SESSION("backend = kernel mode = allow-without-ao"), 2, "kernel-backend",
+     "mode = allow-without-ao"},
+    {IN_SESSION("backend = kernel") "tcp-ao t { peer = 192.0.2.0/24 key-chain = k backend = kernel "
+                                    "}\n",
+     2, "kernel-backend", "\"t\" has it too"},
+    {"key-chain k { key 1 { send-id = 1 recv-id = 1 secret = s algorithm = hmac-sha-256-256 } }\n"
+     "tcp-ao s { peer = 192.0.2.1 key-chain = k backend = kernel }\n",
+     2, "kernel-backend", "key 1 of chain \"k\" has a MAC of more than 16"},
+    {"key-chain k { key 1 { send-id = 1 recv-id = 1 secret = s accept-ao-mismatch = true } }\n"
+     "tcp-ao s { peer = 192.0.2.1 key-chain = k backend = kernel }\n",
+     2, "kernel-backend", "accept-ao-mismatch"},
+    {"key-chain k { key 1 { send-id = 1 recv-id = 1 secret-hex = " HEX_81 " } }\n"
+     "tcp-ao s { peer = 192.0.2.1 key-chain = k backend = kernel }\n",
+     2, "kernel-backend", "more than 80"},
 };
 
 static void assert_problem(size_t i, const struct gh_problems *p)
@@ -459,6 +480,26 @@ static char *printed(const struct gh_config *c)
     return text;
 }
 
+/* What the kernel can do, with and without another session in its way. */
+static void kernel_can(void **state)
+{
+    static const char text[] =
+        "key-chain k { key 1 { send-id = 1 recv-id = 1 secret-file = /x algorithm = "
+        "aes-128-cmac-96 } }\n"
+        "tcp-ao a { peer = 192.0.2.1 key-chain = k }\n"
+        "tcp-ao b { peer = 192.0.2.0/24 key-chain = k }\n" /* in each other's way */
+        "tcp-ao c { peer = 192.0.2.1 key-chain = k port = 646 backend = kernel }\n"
+        "tcp-ao d { peer = 192.0.2.0/24 key-chain = k port = 646 }\n" /* gives way */
+        "tcp-ao e { peer = 198.51.100.1 key-chain = k mode = accept-mismatch }\n";
+    static const bool can[] = {false, false, true, false, false};
+    struct gh_config *c = must_parse(text, &skip);
+    char why[GH_BACKEND_WHY_MAX];
+
+    for (size_t i = 0; i < c->session_count; i++)
+        assert_int_equal(gh_backend_kernel_can(c, &c->sessions[i], why, sizeof(why)), can[i]);
+    gh_config_free(c);
+}
+
 static void print_then_parse_is_the_identity(void **state)
 {
     static const char full[] =
@@ -471,7 +512,8 @@ static void print_then_parse_is_the_identity(void **state)
         "   send-lifetime = 2026-12-01/30d accept-lifetime = always/2027-01-02 }\n"
         " key 3 { send-id = 4 recv-id = 5 secret-credential = c start-time = 2026-12-01 } }\n"
         "tcp-ao t { peer = 2001:db8::/64 local = 2001:db8:1::1 key-chain = 'a \"b\" \\ {'\n"
-        " direction = active mode = allow-without-ao netns = n vrf = v accept-icmp = true }\n";
+        " direction = active mode = allow-without-ao backend = engine netns = n vrf = v "
+        "accept-icmp = true }\n";
     struct gh_config *c = must_parse(full, &skip), *again;
     char *first = printed(c), *second;
 
@@ -774,6 +816,7 @@ int main(void)
         cmocka_unit_test(ids_may_return_when_lifetimes_do_not_overlap),
         cmocka_unit_test(sessions_are_told_apart),
         cmocka_unit_test(shouting_modes_warn),
+        cmocka_unit_test(kernel_can),
         cmocka_unit_test(print_then_parse_is_the_identity),
         cmocka_unit_test(print_shows_no_secret),
         cmocka_unit_test(errors_show_no_secret),

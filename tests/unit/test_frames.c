@@ -315,7 +315,7 @@ static const char text[] =
     "    key 7 { send-id = 1  recv-id = 1  algorithm = \"hmac-sha-256-128\"\n"
     "            secret = \"a strong secret, three\" }\n"
     "}\n"
-    "tcp-ao upstream { peer = \"192.0.2.2\"  port = 179  key-chain = core }\n"
+    "tcp-ao upstream { peer = \"192.0.2.2\"  port = 179  key-chain = core  backend = kernel }\n"
     "tcp-ao customers { peer = \"2001:db8::/32\"  local = \"2001:db8::1\"  port = 179\n"
     "                   key-chain = edge  direction = passive  vrf = \"red\"  netns = \"blue\" }\n";
 
