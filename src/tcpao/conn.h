@@ -64,5 +64,8 @@ const struct tcpao_mkt *conn_key_of_keyid(const struct tcpao_conn *c, uint8_t ke
 /* Both directions have left this key, its accept lifetime is over and late segments are in. */
 bool conn_key_retired(const struct tcpao_conn *c, const struct tcpao_conn_state *st,
                       const struct tcpao_mkt *mkt, int64_t now);
+/* The same by lifetimes alone, for connections that somebody else carries (kernel_plan.c). */
+bool chain_keys_by_time(const struct tcpao_chain *chain, struct tcpao_conn_state *st, int64_t now);
+bool chain_key_retired(const struct tcpao_conn_state *st, const struct tcpao_mkt *mkt, int64_t now);
 
 #endif

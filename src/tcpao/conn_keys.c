@@ -176,20 +176,27 @@ static bool set_key(bool *known, uint32_t *number, const struct tcpao_mkt *mkt)
     return moved;
 }
 
+static bool set_keys(struct tcpao_conn_state *st, const struct tcpao_mkt *current,
+                     const struct tcpao_mkt *rnext)
+{
+    bool moved = set_key(&st->current_known, &st->current_key, current);
+
+    return set_key(&st->rnext_known, &st->rnext_key, rnext) || moved;
+}
+
+bool chain_keys_by_time(const struct tcpao_chain *chain, struct tcpao_conn_state *st, int64_t now)
+{
+    const struct tcpao_mkt *current = choose_current(chain, st, now);
+
+    return set_keys(st, current, choose_rnext(chain, st, now));
+}
+
 bool conn_keys_by_time(const struct tcpao_conn *c, struct tcpao_conn_state *st, int64_t now)
 {
-    const struct tcpao_mkt *current, *rnext;
-    bool moved;
-
-    if (c->manual) {
-        current = named_or_highest(c->chain, st->current_known, st->current_key);
-        rnext = named_or_highest(c->chain, st->rnext_known, st->rnext_key);
-    } else {
-        current = choose_current(c->chain, st, now);
-        rnext = choose_rnext(c->chain, st, now);
-    }
-    moved = set_key(&st->current_known, &st->current_key, current);
-    return set_key(&st->rnext_known, &st->rnext_key, rnext) || moved;
+    if (!c->manual)
+        return chain_keys_by_time(c->chain, st, now);
+    return set_keys(st, named_or_highest(c->chain, st->current_known, st->current_key),
+                    named_or_highest(c->chain, st->rnext_known, st->rnext_key));
 }
 
 /* Ahead of our clock within the tolerance, yes; back to a key that is over, no. */
@@ -220,14 +227,18 @@ const struct tcpao_mkt *conn_key_of_keyid(const struct tcpao_conn *c, uint8_t ke
                      : tcpao_chain_by_recv_id(c->chain, keyid, now);
 }
 
-bool conn_key_retired(const struct tcpao_conn *c, const struct tcpao_conn_state *st,
-                      const struct tcpao_mkt *mkt, int64_t now)
+bool chain_key_retired(const struct tcpao_conn_state *st, const struct tcpao_mkt *mkt, int64_t now)
 {
     bool over = mkt->accept.until != TCPAO_TIME_MAX && now >= mkt->accept.until;
 
-    return over && !c->manual && st->current_known && st->current_key != mkt->number &&
-           st->last_recv_known && st->last_recv_key != mkt->number &&
-           now - TCPAO_DRAIN >= st->last_recv_since;
+    return over && st->current_known && st->current_key != mkt->number && st->last_recv_known &&
+           st->last_recv_key != mkt->number && now - TCPAO_DRAIN >= st->last_recv_since;
+}
+
+bool conn_key_retired(const struct tcpao_conn *c, const struct tcpao_conn_state *st,
+                      const struct tcpao_mkt *mkt, int64_t now)
+{
+    return !c->manual && chain_key_retired(st, mkt, now);
 }
 
 bool tcpao_conn_use_key(struct tcpao_conn *c, uint32_t key_number, int64_t now)

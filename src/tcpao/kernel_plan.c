@@ -83,7 +83,7 @@ static bool goes_first(const struct work *w, const struct tcpao_mkt *a, const st
 static bool acceptable(const struct work *w, const struct tcpao_mkt *mkt)
 {
     return tcpao_lifetime_includes(mkt->accept, w->now, tcpao_chain_tolerance(w->chain)) &&
-           !conn_key_retired(&w->out->st, mkt, w->now);
+           !chain_key_retired(&w->out->st, mkt, w->now);
 }
 
 static void want(struct work *w)
@@ -274,7 +274,7 @@ void ao_kernel_plan(const struct tcpao_chain *chain, int64_t now, enum ao_kernel
         out->st.current_key = current != NULL ? current->number : 0;
         out->st.rnext_known = rnext != NULL;
         out->st.rnext_key = rnext != NULL ? rnext->number : 0;
-        conn_keys_by_time(chain, &out->st, now);
+        chain_keys_by_time(chain, &out->st, now);
     }
     want(&w);
     add_what_fits(&w);
