@@ -130,6 +130,7 @@ class Mistake:
     cause_r1: str  # None: no Gatehouse there
     cause_r2: str
     keys_r2: list = dataclasses.field(default_factory=lambda: [KEY.swapped()])
+    password_r2: str = None  # ldpd's own TCP-MD5
     says: str = ""  # words of the first finding at the end that refuses
 
 
@@ -140,6 +141,7 @@ MISTAKES = [
             keys_r2=[Key(2, KEY.secret, 40, 41)]),
     Mistake("expired-key", "no-packets", "keys-expired",
             keys_r2=[dataclasses.replace(KEY.swapped(), options=lifetime(-9000, -7200))]),
+    Mistake("md5-there", "no-packets", "md5-clash", password_r2="opensesame"),
     Mistake("r1-without", None, "peer-without-ao"),
     Mistake("r2-without", "peer-without-ao", None),
 ]
@@ -155,6 +157,8 @@ def test_mistakes(net, build_dir, mistake):
                 (b, mistake.keys_r2, R2, R1, mistake.cause_r2))]
     for daemon in (one, two):
         daemon.start()
+    if mistake.password_r2:
+        two.configure("mpls ldp", f"neighbor {R1} password {mistake.password_r2}")
     for daemon, peer in ((one, R2), (two, R1)):
         wait_for(lambda: daemon.adjacent(peer) and daemon.discovered(peer), 30,
                  "OSPF and LDP's hellos come through")
