@@ -55,3 +55,25 @@ def test_next_key(pair):
     segments = assert_verified(pair.routers[0].gatehouse, capture)
     assert {s.ao[0] for s in segments if s.src == R1} == {3, 1}
     assert {s.ao[0] for s in segments if s.src == R2} == {8, 2}
+
+
+@pytest.mark.parametrize("old, new, rule", [
+    ("send-id = 1\n", "send-id = 5\n", "key-in-use"), ("recv-id = 2\n", "recv-id = 5\n", "key-in-use"),
+    ("aes-128-cmac-96", "hmac-sha-256-128", "key-in-use"),
+    ("key 1 {", "key 2 {", "chain-in-use")], ids=["send-id", "recv-id", "algorithm", "chain"])
+def test_chain_in_use(pair, old, new, rule):
+    """What the document's notes forbid is refused, and the session does not notice."""
+    pair.start()
+    wait_established(pair)
+    router = pair.routers[0]
+    text = PAGE.file("r1/gatehouse.conf")
+    assert text.count(old) == 1
+    text = text.replace(old, new)
+    if rule == "chain-in-use":
+        text = text.replace("new_auth_key", "another_key")
+    router.gatehouse.configure(text)
+    done = router.gatectl("reload", check=False)
+    assert done.returncode != 0 and f"[{rule}]" in done.stderr, done
+    assert router.gatehouse.session("r2")["key_chain"] == "new_auth_key"
+    assert router.gatehouse.keys("r2") == (1, 1)
+    assert [n["connectionsDropped"] for n in neighbours(pair)] == [0, 0]
