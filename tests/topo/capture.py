@@ -70,7 +70,15 @@ class Capture:
 
 
 def read_segments(path):
-    """The TCP segments of an Ethernet capture file in libpcap's old format, whole records only."""
+    """The TCP segments of a capture file."""
+    for time, frame in read_frames(path):
+        segment = parse_frame(frame, time)
+        if segment:
+            yield segment
+
+
+def read_frames(path):
+    """(time, frame) from an Ethernet capture file in libpcap's old format, whole records only."""
     with open(path, "rb") as file:
         header = file.read(24)
         if len(header) < 24:
@@ -85,9 +93,7 @@ def read_segments(path):
             frame = file.read(length)
             if len(frame) < length:
                 return
-            segment = parse_frame(frame, seconds + micros / 1e6)
-            if segment:
-                yield segment
+            yield seconds + micros / 1e6, frame
 
 
 def parse_frame(frame, time=0.0):
