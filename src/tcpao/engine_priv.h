@@ -28,6 +28,7 @@ enum ao_limits {
     AO_ASK_AGAIN_MS = 30 * 1000,     /* … as long as it stays silent */
     AO_ASK_MAX = 128,                /* … and how many in a sweep, to the end of a bucket */
     AO_SWEEP_MS = 10 * 1000,         /* how often old connections are looked for */
+    AO_USUAL_MAC = 16,               /* octets; a key with such a MAC may join a live connection */
     AO_ORPHANS = 64                  /* connections older than the engine, remembered for reset */
 };
 

@@ -15,10 +15,13 @@ static void pass_unsigned(struct ao_transit *t)
     ao_count(t->engine, t->session, t->connection, AO_COUNT_RECEIVED_UNSIGNED);
 }
 
-/* The segment as the local stack may see it: no option, and an MSS that leaves room for ours. */
+/* The segment as the local stack may see it: no option, and an MSS that leaves room for ours.
+ *
+ * The MSS cannot be lowered once more when a later reload brings a key with a longer MAC: what 16
+ * octets need is kept free from the start. */
 static void deliver(struct ao_transit *t)
 {
-    size_t space = t->session->option_space, len;
+    size_t space = t->session->option_space, usual = tcpao_option_space(AO_USUAL_MAC), len;
     uint8_t bare[TCPAO_TCP_HEADER_MAX], hdr[TCPAO_TCP_HEADER_MAX];
     enum tcpao_result r = tcpao_option_strip(t->hdr, t->tcp.header_len, bare, &len);
 
@@ -31,7 +34,8 @@ static void deliver(struct ao_transit *t)
         return;
     }
     len = ao_options_limit_syn(bare, len, TCPAO_TCP_HEADER_MAX - TCPAO_TCP_HEADER_MIN - space, hdr);
-    ao_options_lower_mss(hdr, len, t->ip.version == 4 ? 20 : 40, t->packet->mtu, space);
+    ao_options_lower_mss(hdr, len, t->ip.version == 4 ? 20 : 40, t->packet->mtu,
+                         space > usual ? space : usual);
     ao_rewrite_header(t, hdr, len);
 }
 
