@@ -7,8 +7,8 @@ in build/interop.md (or $GATEHOUSE_INTEROP).
 import os
 import re
 
-HEAD = ("| one end | other end | opened by | IP | algorithms | TCP options | also seen |\n"
-        "| --- | --- | --- | --- | --- | --- | --- |\n")
+HEAD = ("| protocol | one end | other end | opened by | IP | algorithms | TCP options | also seen |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 GATEHOUSE, KERNEL = "Gatehouse", "the kernel's TCP-AO"
 _rows = []
 
@@ -20,9 +20,10 @@ def end(daemon, by=GATEHOUSE):
 
 
 def seen(one, other, opened="either", versions="4, 6", algorithms="hmac-sha-1-96",
-         options="covered", also=""):
+         options="covered", also="", protocol="BGP"):
     """one, other: end(); versions: of IP."""
-    row = f"| {one} | {other} | {opened} | {versions} | {algorithms} | {options} | {also} |\n"
+    row = (f"| {protocol} | {one} | {other} | {opened} | {versions} | {algorithms} | {options} "
+           f"| {also} |\n")
     if row not in _rows:
         _rows.append(row)
 

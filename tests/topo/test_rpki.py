@@ -36,7 +36,7 @@ def test_client(net, build_dir, client):
     assert all(one.connected(server) for one in clients for server in one.servers)
     port.finish(connections=2)
     assert server.accepted() == 2
-    seen(end(one), end(server), opened=one.title)
+    seen(end(one), end(server), opened=one.title, protocol="RPKI-RTR")
 
 
 def test_rollover(net, build_dir):
@@ -62,7 +62,8 @@ def test_rollover(net, build_dir):
     assert server.accepted() == len(CLIENTS)
     for client in clients:
         seen(end(client), end(server), opened=client.title, versions="4", algorithms=ALGORITHMS,
-             also="two rollovers by lifetime while VRPs change: nothing refused")
+             also="two rollovers by lifetime while VRPs change: nothing refused",
+             protocol="RPKI-RTR")
 
 
 def test_mistakes(net, build_dir):
