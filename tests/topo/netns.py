@@ -98,6 +98,10 @@ class Host:
             shutil.chown(path, user, user)
         return path
 
+    def run_directory(self, name, user):
+        """A directory for the sockets of a daemon that runs as that user."""
+        return self.directory(name, user)
+
     def add_address(self, interface, address):
         """address: with prefix length, IPv4 or IPv6."""
         options = ["nodad"] if ipaddress.ip_interface(address).version == 6 else []

@@ -142,6 +142,12 @@ class Guest(netns.Host):
                                       f"status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
+    def run_directory(self, name, user):
+        """In the guest's own /run: files shared with the host belong to root for good."""
+        path = f"/run/{self.label}-{name}"
+        self.run(["install", "-d", "-o", user, "-g", user, path])
+        return path
+
     def spawn(self, argv, log, env=None):
         return GuestProcess(self, self.command(argv), log, env)
 

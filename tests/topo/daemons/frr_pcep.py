@@ -23,7 +23,7 @@ class FrrPcep(FrrRouter):
     """The first server is the best one: pathd keeps a session with each, and reports to that."""
 
     def __init__(self, host, address, servers, text=None, name=None):
-        super().__init__(host, ["pathd"], text or configuration(address, servers), name)
+        super().__init__(host, ["pathd -M pathd_pcep"], text or configuration(address, servers), name)
         self.servers = list(servers)
 
     def session(self, server):

@@ -15,7 +15,10 @@ from .daemon import Daemon
 
 
 class FrrRouter(Daemon):
-    """zebra and the given daemons; the configuration is FRR's integrated one (frr.conf)."""
+    """zebra and the given daemons; the configuration is FRR's integrated one (frr.conf).
+
+    A daemon may have options behind its name, as in /etc/frr/daemons: "bgpd -M rpki".
+    """
 
     kind = "frr"
     title = "FRR"
@@ -23,7 +26,9 @@ class FrrRouter(Daemon):
 
     def __init__(self, host, daemons, configuration, name=None):
         super().__init__(host, name)
-        self.daemons = ["zebra", *daemons]
+        self.sockets = host.run_directory(name or self.kind, self.user)
+        self.options = {words[0]: words[1:] for words in map(str.split, ["zebra", *daemons])}
+        self.daemons = list(self.options)
         self.processes = {}
         self.write("vtysh.conf", "")
         self.configuration = self.write("frr.conf", configuration)
@@ -39,13 +44,12 @@ class FrrRouter(Daemon):
         return self
 
     def start_daemon(self, daemon):
-        arguments = [f"/usr/lib/frr/{daemon}", "-f", "/dev/null", "-i", self.path(f"{daemon}.pid"),
-                     "-z", self.path("zserv"), "--vty_socket", self.dir, "-u", "frr", "-g", "frr",
-                     "-P", "0", "--log", f"file:{self.path(daemon + '.log')}", "--log-level", "debug"]
+        arguments = [f"/usr/lib/frr/{daemon}", "-f", "/dev/null", "-i", f"{self.sockets}/{daemon}.pid",
+                     "-z", f"{self.sockets}/zserv", "--vty_socket", self.sockets, "-u", "frr", "-g", "frr",
+                     "-P", "0", "--log", f"file:{self.path(daemon + '.log')}", "--log-level", "debug",
+                     *self.options[daemon]]
         if daemon == "ldpd":
-            arguments += ["--ctl_socket", self.dir]
-        if daemon == "pathd":
-            arguments += ["-M", "pathd_pcep"]
+            arguments += ["--ctl_socket", self.sockets]
         process = self.host.spawn(arguments, self.path(f"{daemon}.out"))
         self.processes[daemon] = process
         wait_for(lambda: self.vtysh("-d", daemon, "-c", "show version", check=False).returncode == 0
@@ -54,7 +58,7 @@ class FrrRouter(Daemon):
 
     def vtysh(self, *words, check=True):
         """vtysh's process: .returncode, .stdout, .stderr."""
-        return self.host.run(["vtysh", "--vty_socket", self.dir, "--config_dir", self.dir, *words],
+        return self.host.run(["vtysh", "--vty_socket", self.sockets, "--config_dir", self.dir, *words],
                              check=check)
 
     def show(self, command):

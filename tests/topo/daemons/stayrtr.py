@@ -14,7 +14,6 @@ class Stayrtr(Daemon):
 
     kind = "stayrtr"
     title = "StayRTR"
-    text = None  # the file of VRPs, where a test has it as a text
 
     def __init__(self, host, vrps=(), address="", port=8282, name=None):
         super().__init__(host, name)
@@ -27,16 +26,16 @@ class Stayrtr(Daemon):
     def serve(self, vrps):
         """Changes what it serves; it looks every second, and tells its clients."""
         self.vrps = set(vrps)
-        self._write_vrps()
+        self._write()
 
-    def _write_vrps(self):
+    def _write(self):
         roas = [{"prefix": prefix, "maxLength": longest, "asn": asn, "ta": "test"}
                 for prefix, longest, asn in sorted(self.vrps)]
-        self.write("new.json", self.text or json.dumps({"metadata": {}, "roas": roas}))
+        self.write("new.json", json.dumps({"metadata": {}, "roas": roas}))
         os.rename(self.path("new.json"), self.path("vrps.json"))
 
     def arguments(self):
-        self._write_vrps()
+        self._write()
         return ["stayrtr", "-bind", self.bind, "-cache", self.path("vrps.json"), "-checktime=false",
                 "-refresh", "1", "-metrics.addr", "127.0.0.1:9847"]
 
