@@ -217,10 +217,10 @@ static void configured_lines(const struct cli_render *r, const json_t *s)
             "Configured:", cli_text(s, "peer"), cli_text(s, "local"), cli_integer(s, "port"),
             cli_has(s, "netns") ? ", network namespace " : "", cli_text(s, "netns"),
             cli_has(s, "vrf") ? ", VRF " : "", cli_text(s, "vrf"));
-    fprintf(r->out, "  %-30s %s, %s opens, ICMP errors %s\n", "Mode:", cli_text(s, "mode"),
-            strcmp(cli_text(s, "direction"), "active") == 0    ? "we"
-            : strcmp(cli_text(s, "direction"), "passive") == 0 ? "the peer"
-                                                               : "either end",
+    fprintf(r->out, "  %-30s %s, %s, ICMP errors %s\n", "Mode:", cli_text(s, "mode"),
+            strcmp(cli_text(s, "direction"), "active") == 0    ? "we open"
+            : strcmp(cli_text(s, "direction"), "passive") == 0 ? "the peer opens"
+                                                               : "either end opens",
             cli_true(s, "accept_icmp") ? "accepted" : "ignored");
     line(r, 2, "Keychain:", cli_text(s, "key_chain"));
 }

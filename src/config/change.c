@@ -11,6 +11,8 @@
 #include "config/config.h"
 #include "config/lifetime.h"
 
+enum { ROOM_FOR_MAC = 16 }; /* octets that every connection has room for: AO_USUAL_MAC */
+
 struct change {
     const struct gh_config *next;
     int64_t now;
@@ -84,6 +86,33 @@ static void check_key(struct change *x, const struct gh_key_chain *chain, const 
                        chain->name, what);
 }
 
+static unsigned longest_mac(const struct gh_key_chain *chain)
+{
+    unsigned longest = 0;
+
+    for (size_t i = 0; i < chain->key_count; i++) {
+        if (chain->keys[i].mkt.mac_len > longest)
+            longest = chain->keys[i].mkt.mac_len;
+    }
+    return longest;
+}
+
+/* What TCP options and which MSS a connection has was settled by its SYNs, for the chain of then.
+ */
+static void check_room(struct change *x, const struct gh_key_chain *old,
+                       const struct gh_key_chain *new)
+{
+    unsigned longest = longest_mac(new);
+
+    if (longest <= ROOM_FOR_MAC || longest <= longest_mac(old))
+        return;
+    gh_problem_add(x->problems, GH_PROBLEM_WARNING, x->next->path, new->line, "longer-mac",
+                   "reset-session before the key begins, or take an algorithm with a shorter MAC",
+                   "\"%s\" gets a key with a MAC of %u octets; connections that are up now have no "
+                   "room for it beside timestamps and end when it comes into use",
+                   new->name, longest);
+}
+
 /* J8: a session keeps its chain while it lives. Another name for the same keys in use is fine. */
 static void check_session(struct change *x, const struct gh_session *old_session,
                           const struct gh_key_chain *old, const struct gh_session *session,
@@ -135,6 +164,7 @@ void gh_config_check_change(const struct gh_config *current, const struct gh_con
         /* a chain that no session uses is not in use */
         if (next_chain == NULL || !has_sessions(current, i))
             continue;
+        check_room(&x, chain, next_chain);
         for (size_t k = 0; k < chain->key_count; k++) {
             if (in_use(chain, &chain->keys[k], now))
                 check_key(&x, chain, &chain->keys[k], next_chain);

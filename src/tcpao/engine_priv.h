@@ -35,7 +35,7 @@ enum ao_limits {
     AO_ASK_AGAIN_MS = 30 * 1000,     /* … as long as it stays silent */
     AO_ASK_MAX = 128,                /* … and how many in a sweep, to the end of a bucket */
     AO_SWEEP_MS = 10 * 1000,         /* how often old connections are looked for */
-    AO_RESERVED_OPTION = 20,         /* octets that a key which comes later may need (Linux) */
+    AO_RESERVED_OPTION = 20,         /* octets that a key which comes later may need: a MAC of 16 */
     AO_ORPHANS = 64                  /* connections older than the engine, remembered for reset */
 };
 

@@ -15,7 +15,10 @@ static void pass_unsigned(struct ao_transit *t)
     ao_count(t->engine, t->session, t->connection, AO_COUNT_RECEIVED_UNSIGNED);
 }
 
-/* The segment as the local stack may see it: no option, and an MSS that leaves room for ours. */
+/* The segment as the local stack may see it: no option, and an MSS that leaves room for ours.
+ *
+ * The MSS cannot be lowered once more when a later reload brings a key with a longer MAC: what a
+ * MAC of 16 octets needs is kept free from the start. */
 static void deliver(struct ao_transit *t)
 {
     size_t space = ao_option_space(t), len;

@@ -77,7 +77,7 @@ size_t ao_option_reserve(const struct ao_transit *t)
 {
     size_t space = ao_option_space(t);
 
-    return t->session->own_keys && space < AO_RESERVED_OPTION ? AO_RESERVED_OPTION : space;
+    return space < AO_RESERVED_OPTION ? AO_RESERVED_OPTION : space;
 }
 
 /* ---- Asked and set by the socket ------------------------------------------------------------ */

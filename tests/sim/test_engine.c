@@ -104,10 +104,10 @@ static void every_segment_is_signed_and_arrives_as_it_was(void **state)
 {
     struct tcpao_mkt mkt = forever("a secret of some length");
 
-    talk_with(false, mkt, 1460 - 16);
-    talk_with(true, mkt, 1440 - 16);
+    talk_with(false, mkt, 1460 - 20);
+    talk_with(true, mkt, 1440 - 20);
     mkt.options_covered = false;
-    talk_with(false, mkt, 1460 - 16);
+    talk_with(false, mkt, 1460 - 20);
     mkt.alg = TCPAO_AES_128_CMAC;
     mkt.mac_len = 16;
     talk_with(true, mkt, 1440 - 20);
@@ -476,6 +476,45 @@ static void reload_with_another_chain_keeps_the_connection(void **state)
     toy_write(&w->side[0].tcp, w->now_ms, 1000);
     world_run(w, w->now_ms + 5000);
     assert_talked(w, 6000, 3000);
+    world_free(w);
+}
+
+static void note_current_key(void *ctx, const struct ao_connection_view *view)
+{
+    *(uint32_t *)ctx = view->conn.current_key;
+}
+
+/* count_options asserts that no segment outgrows the link. */
+static void a_key_with_a_longer_mac_may_come_later(void **state)
+{
+    struct tcpao_mkt old = forever("x"),
+                     new = test_key(2, 4, 9, "y", TCPAO_TIME_MIN + 1, TCPAO_TIME_MAX);
+    struct world *w = protected_world(false, old);
+
+    new.mac_len = 16;
+    w->tap = count_options;
+    open_and_talk(w);
+    for (size_t i = 0; i < 2; i++) {
+        struct tcpao_chain *c = chain_of(i == 0 ? old : test_key_crossed(old));
+        struct tcpao_mkt mkt = i == 0 ? new : test_key_crossed(new);
+
+        assert_int_equal(tcpao_chain_add(c, &mkt, NULL), TCPAO_CHAIN_OK);
+        side_protect(&w->side[i], c, "core", AO_REQUIRED);
+        tcpao_chain_put(c);
+        w->side[i].tcp.segment = w->side[i].tcp.peer_mss - 12u; /* timestamps */
+    }
+    for (size_t i = 0; i < 3; i++) {
+        toy_write(&w->side[0].tcp, w->now_ms, 5000);
+        toy_write(&w->side[1].tcp, w->now_ms, 5000);
+        world_run(w, w->now_ms + 5000);
+    }
+    assert_talked(w, 20000, 18000);
+    for (size_t i = 0; i < 2; i++) {
+        uint32_t current = 0;
+
+        ao_engine_each_connection(w->side[i].engine, note_current_key, &current);
+        assert_int_equal(current, 2);
+    }
     world_free(w);
 }
 
@@ -853,6 +892,7 @@ int main(void)
         cmocka_unit_test(connection_older_than_the_engine_is_named_and_reset),
         cmocka_unit_test(reset_session_resets_a_protected_one),
         cmocka_unit_test(reload_with_another_chain_keeps_the_connection),
+        cmocka_unit_test(a_key_with_a_longer_mac_may_come_later),
         cmocka_unit_test(silent_connections_are_asked_about),
         cmocka_unit_test(own_retransmissions_are_no_sign_of_life),
         cmocka_unit_test(answers_that_nobody_asked_for_do_nothing),

@@ -3,6 +3,7 @@
     talker.py listen ADDRESS PORT           takes connections, echoes what comes
     talker.py connect ADDRESS PORT [--md5]  connects, again and again, and speaks twice a second
     talker.py idle ADDRESS PORT [--device D]  connects, speaks once, and again at each SIGUSR1
+    talker.py multicast GROUP PORT          sends one datagram to a group, and ends
 
 It prints a line for everything that happens to it.
 """
@@ -81,6 +82,12 @@ def idle(options):
             signal.sigwait([signal.SIGUSR1])
 
 
+def multicast(options):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 8)
+        sock.sendto(b"x", (options.address, options.port))
+
+
 def connect(options):
     while True:
         try:
@@ -92,13 +99,14 @@ def connect(options):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("mode", choices=["listen", "connect", "idle"])
+    parser.add_argument("mode", choices=["listen", "connect", "idle", "multicast"])
     parser.add_argument("address")
     parser.add_argument("port", type=int)
     parser.add_argument("--md5", action="store_true")
     parser.add_argument("--device")
     options = parser.parse_args()
-    {"listen": listen, "connect": connect, "idle": idle}[options.mode](options)
+    {"listen": listen, "connect": connect, "idle": idle,
+     "multicast": multicast}[options.mode](options)
 
 
 if __name__ == "__main__":

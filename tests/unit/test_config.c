@@ -772,6 +772,15 @@ static const struct {
     {KEY1 SESSION "k }",
      "key-chain k { key 2 { send-id = 2 recv-id = 2 secret = t } }" SESSION "k }",
      "key-in-use-removed", false},
+    /* a new key whose MAC is longer: live connections have room for 16 octets */
+    {KEY1 SESSION "k }",
+     "key-chain k { key 1 { send-id = 1 recv-id = 1 secret = s } key 2 { send-id = 2 recv-id = 2 "
+     "secret = t algorithm = hmac-sha-256-128 } }" SESSION "k }",
+     NULL, false},
+    {KEY1 SESSION "k }",
+     "key-chain k { key 1 { send-id = 1 recv-id = 1 secret = s } key 2 { send-id = 2 recv-id = 2 "
+     "secret = t algorithm = hmac-sha-256-256 } }" SESSION "k }",
+     "longer-mac", false},
     /* J8: another chain for a living session */
     {KEY1 SESSION "k }",
      "key-chain m { key 1 { send-id = 1 recv-id = 1 secret = t } }" SESSION "m }", "chain-in-use",

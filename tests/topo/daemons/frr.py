@@ -9,6 +9,7 @@ class Frr(BgpDaemon):
     kind = "frr"
     title = "FRR"
     user = "frr"
+    modules = ()  # of bgpd, for subclasses
 
     def version_command(self):
         return ["/usr/lib/frr/bgpd", "--version"]
@@ -55,7 +56,8 @@ class Frr(BgpDaemon):
     def arguments(self):
         self.write("bgpd.conf", self.configuration())
         listen = [a for address in self.listen for a in ("-l", address)]
-        return ["/usr/lib/frr/bgpd", "-Z", "-n", "-f", self.path("bgpd.conf"),
+        modules = [a for name in self.modules for a in ("-M", name)]
+        return ["/usr/lib/frr/bgpd", *modules, "-Z", "-n", "-f", self.path("bgpd.conf"),
                 "-i", self.path("pid"), "--vty_socket", self.dir, "-u", "frr", "-g", "frr",
                 "-P", "0", "--log", f"file:{self.log}", "--log-level", "debug", *listen]
 

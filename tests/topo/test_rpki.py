@@ -1,0 +1,77 @@
+"""RPKI-RTR on port 8282: StayRTR and stock clients, Gatehouse at both ends."""
+
+import pytest
+
+from daemons.bird_rpki import BirdRpki
+from daemons.frr_rpki import FrrRpki
+from daemons.openbgpd_rpki import OpenbgpdRpki
+from daemons.rtrclient import Rtrclient
+from daemons.stayrtr import Stayrtr
+from interop import end, seen
+from netns import A4, A6, B4, B6
+from protocols import ALGORITHMS, Mistakes, Port
+from scenario import assert_none_refused
+
+PORT = 8282
+VRPS = {(f"10.{n}.0.0/16", 24, 65000 + n) for n in range(200)}
+VRPS |= {(f"2001:db8:{n:x}::/48", 64, 65000 + n) for n in range(1, 100)}
+MORE = {("192.0.2.0/24", 24, 65551), ("2001:db8:ffff::/48", 48, 65551)}
+CLIENTS = [FrrRpki, BirdRpki, OpenbgpdRpki, Rtrclient]
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda c: c.kind)
+def test_client(net, build_dir, client):
+    """IPv4 and IPv6, all VRPs and their changes, and nothing on the wire without a right MAC."""
+    port = Port(net, build_dir, PORT, names=("v4", "v6"))
+    server = Stayrtr(port.b, VRPS).start()
+    clients = [client(port.a, servers, name=servers[0]).start()
+               for servers in ([[B4, B6]] if client.at_once else [[B4], [B6]])]
+    for one in clients:
+        one.wait_vrps(VRPS)
+    port.wait_up(connections=2)
+    server.serve(VRPS | MORE)
+    for one in clients:
+        one.wait_vrps(VRPS | MORE)
+    assert_none_refused(*port.ends)
+    assert all(one.connected(server) for one in clients for server in one.servers)
+    port.finish(connections=2)
+    assert server.accepted() == 2
+    seen(end(one), end(server), opened=one.title, protocol="RPKI-RTR")
+
+
+def test_rollover(net, build_dir):
+    """All clients at once, and VRPs that come and go while the keys change twice."""
+    port = Port(net, build_dir, PORT)
+    server = Stayrtr(port.b, VRPS).start()
+    clients = [client(port.a, [B4]).start() for client in CLIENTS]
+    for client in clients:
+        client.wait_vrps(VRPS)
+    port.wait_up(connections=len(CLIENTS))
+    count = 0
+
+    def traffic():
+        nonlocal count
+        count += 1
+        server.serve(VRPS | {("192.0.2.0/24", 24, 65000 + count)})
+    port.roll_over(traffic)
+    server.serve(VRPS | MORE)
+    for client in clients:
+        client.wait_vrps(VRPS | MORE)
+        assert client.connected(B4)
+    port.finish(connections=len(CLIENTS))
+    assert server.accepted() == len(CLIENTS)
+    for client in clients:
+        seen(end(client), end(server), opened=client.title, versions="4", algorithms=ALGORITHMS,
+             also="two rollovers by lifetime while VRPs change: nothing refused",
+             protocol="RPKI-RTR")
+
+
+def test_mistakes(net, build_dir):
+    """A wrong key, a missing key, no TCP-AO at either end: no VRP passes, and it is told why."""
+    mistakes = Mistakes(net, build_dir, PORT)
+    server = Stayrtr(mistakes.b, VRPS).start()
+    client = BirdRpki(mistakes.a, mistakes.addresses).start()
+    mistakes.assert_told()
+    assert not client.vrps()
+    assert not any(client.connected(address) for address in mistakes.addresses)
+    assert server.accepted() == 0
