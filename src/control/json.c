@@ -45,7 +45,7 @@ json_t *gh_json_endpoint(const struct tcpao_endpoint *e)
 {
     char buf[GH_ENDPOINT_TEXT];
 
-    return json_string(gh_endpoint_format(e, buf));
+    return e->addr_len != 0 ? json_string(gh_endpoint_format(e, buf)) : json_null();
 }
 
 json_t *gh_json_prefix(const struct gh_prefix *p)

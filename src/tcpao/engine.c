@@ -24,15 +24,6 @@ static struct ao_session *sessions_copy(const struct ao_policy *list, size_t cou
     return copy;
 }
 
-static struct ao_session *session_by_name(struct ao_session *list, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(list[i].policy.name, name) == 0)
-            return &list[i];
-    }
-    return NULL;
-}
-
 /* What a laxer policy let in does not outlive it: neither a connection without the option, nor an
  * old chain whose keys accept wrong MACs. */
 static bool outlived(const struct ao_connection *c, const struct ao_session *s)
@@ -58,6 +49,14 @@ static void take_chain(struct ao_connection *c, struct tcpao_chain *chain)
     c->chain = tcpao_chain_get(chain);
 }
 
+/* The kernel's connections are those of the session that its backend names. */
+static struct ao_session *successor_of(const struct ao_engine *e, const struct ao_connection *c)
+{
+    if (!c->in_kernel)
+        return ao_policy_find(e, c->zone, &c->local, &c->remote);
+    return ao_session_by_name(e->sessions, e->session_count, c->session->policy.name);
+}
+
 /* Gives each connection its new session; those that none covers any more are forgotten. A
  * connection keeps the chain that it has when the session now names another one. Sockets' flows are
  * none of this. */
@@ -72,7 +71,7 @@ static void rebind_connections(struct ao_engine *e, struct gh_now now)
             next = c->next;
             if (c->session->own_keys)
                 continue;
-            s = ao_policy_find(e, c->zone, &c->local, &c->remote);
+            s = successor_of(e, c);
             if (s == NULL || outlived(c, s)) {
                 ao_table_remove(e, c);
                 continue;
@@ -84,7 +83,8 @@ static void rebind_connections(struct ao_engine *e, struct gh_now now)
             } else if (!c->pending_own) {
                 ao_pending_drop(c);
             }
-            tcpao_conn_tick(c->conn, now.wall);
+            if (!c->in_kernel)
+                tcpao_conn_tick(c->conn, now.wall);
             ao_note_keys(e, now, c);
             ao_saved_write(e, c);
         }
@@ -161,7 +161,7 @@ bool ao_engine_set_policies(struct ao_engine *e, struct gh_now now, const struct
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        struct ao_session *before = session_by_name(old, old_count, fresh[i].policy.name);
+        struct ao_session *before = ao_session_by_name(old, old_count, fresh[i].policy.name);
 
         if (before != NULL)
             ao_session_carry(&fresh[i], before);
@@ -278,7 +278,10 @@ static void find_session(struct ao_transit *t)
         t->session = ao_session_find(t->engine, t->packet->zone, &t->local, &t->remote);
     if (c == NULL)
         return;
-    if ((c->own_keys || (t->session != NULL && t->session->own_keys)) && syn && begins_anew(t)) {
+    if (c->in_kernel) {
+        t->session = c->session;
+    } else if ((c->own_keys || (t->session != NULL && t->session->own_keys)) && syn &&
+               begins_anew(t)) {
         ao_table_remove(t->engine, c);
         t->connection = NULL;
     } else if (t->session == NULL || (syn && t->packet->way == AO_OUT)) {
@@ -313,7 +316,9 @@ static void tcp_packet(struct ao_transit *t)
         return;
     }
     note_traffic(t);
-    if (r != TCPAO_OK)
+    if (t->connection != NULL && t->connection->in_kernel)
+        ao_refuse(t, AO_COUNT_NO_CONNECTION);
+    else if (r != TCPAO_OK)
         ao_refuse(t, r);
     else if (t->packet->way == AO_IN)
         ao_incoming(t);
@@ -351,7 +356,7 @@ void ao_engine_packet(struct ao_engine *e, struct gh_now now, const struct ao_pa
 static void watch_expiry(struct ao_engine *e, struct gh_now now, struct ao_chain_watch *w)
 {
     const struct ao_policy *p = &w->session->policy;
-    struct ao_session *s = session_by_name(e->sessions, e->session_count, p->name);
+    struct ao_session *s = ao_session_by_name(e->sessions, e->session_count, p->name);
     char text[32];
 
     if (w->expiry == TCPAO_TIME_MAX || w->expired_told)
@@ -401,7 +406,7 @@ static void tick_connections(struct ao_engine *e, struct gh_now now)
 {
     for (size_t i = 0; i <= e->bucket_mask; i++) {
         for (struct ao_connection *c = e->buckets[i]; c != NULL; c = c->next) {
-            if (!tcpao_conn_tick(c->conn, now.wall))
+            if (c->in_kernel || !tcpao_conn_tick(c->conn, now.wall))
                 continue;
             ao_note_keys(e, now, c);
             ao_saved_write(e, c);

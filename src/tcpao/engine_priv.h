@@ -9,6 +9,7 @@
  *   options.c     TCP options that must change    rewrite.c  the packet that leaves
  *   icmp.c        RFC 5925 7.8                    notes.c    counters, refusals, events
  *   silence.c     what the local stack gave up    views.c    show, clear, reset
+ *   adopt.c       connections that change hands   foreign.c  those that the kernel carries
  */
 #ifndef GH_TCPAO_ENGINE_PRIV_H
 #define GH_TCPAO_ENGINE_PRIV_H
@@ -27,6 +28,7 @@ enum ao_limits {
     AO_TOLD_MS = 100,                /* and then one in this time: each may need a diagnosis */
     AO_HALF_OPEN_MS = 130 * 1000,    /* Linux gives up a SYN after 127 s */
     AO_CLOSING_MS = 300 * 1000,      /* FIN seen, then silence */
+    AO_FOREIGN_MS = 600 * 1000,      /* nobody spoke of the kernel's connection */
     AO_CLOSED_MS = 120 * 1000,       /* TIME-WAIT and late segments */
     AO_IDLE_MS = 24 * 3600 * 1000,   /* established but silent: gives way when the table is full */
     AO_SILENT_MS = 20 * 1000,        /* nothing from the peer: does the stack still have it? */
@@ -80,6 +82,7 @@ struct ao_connection {
     struct tcpao_conn *pending; /* a verified SYN that the local stack has not answered yet */
     struct tcpao_chain *chain;  /* the chain of `conn`; a reference, or a copy of its own */
     struct tcpao_chain *pending_chain;
+    bool in_kernel;             /* the kernel's own TCP-AO carries it */
     bool own_keys, pending_own; /* of a socket's flow: a copy, moved by hand */
     bool accept_icmp;
     struct ao_key_counters *keys; /* own_keys: by position in the chain */
@@ -181,6 +184,7 @@ void ao_session_clear(struct ao_session *s);
 /* What was counted goes on in a session of the same name, key by key. */
 void ao_session_carry(struct ao_session *to, struct ao_session *from);
 void ao_session_carry_keys(struct ao_session *to, const struct ao_session *from);
+struct ao_session *ao_session_by_name(struct ao_session *list, size_t count, const char *name);
 struct tcpao_chain *ao_chain_copy(const struct tcpao_chain *chain, bool accept_mismatch);
 /* The largest AO option that a key of the chain makes. */
 uint8_t ao_largest_option(const struct tcpao_chain *chain);
@@ -203,7 +207,9 @@ void ao_flows_free(struct ao_engine *e);
 struct ao_zone *ao_zone_get(struct ao_engine *e, uint16_t zone);
 struct ao_zone *ao_zone_look(const struct ao_engine *e, uint16_t zone); /* NULL: there is none */
 bool ao_zone_is_strict(const struct ao_engine *e, uint16_t zone);
-void ao_zones_renumber(struct ao_engine *e);
+/* The zone of this name has this number now; who had it takes the other's place. False: no memory.
+ */
+bool ao_zone_name(struct ao_engine *e, uint16_t zone, uint64_t id);
 void ao_zones_free(struct ao_engine *e);
 
 /* own_keys.c */
@@ -274,6 +280,10 @@ void ao_tell(struct ao_engine *e, struct gh_now now, enum ao_event_kind kind, st
 void ao_refuse(struct ao_transit *t, unsigned counter);
 void ao_set_state(struct ao_engine *e, struct gh_now now, struct ao_connection *c,
                   enum ao_state state);
+/* So many segments that the kernel dropped, counted already: remembered and told as a refusal
+ * without endpoints. */
+void ao_refused_elsewhere(struct ao_engine *e, struct gh_now now, struct ao_session *s,
+                          unsigned counter, uint64_t more);
 /* Tells key moves of a connection since the last look. */
 void ao_note_keys(struct ao_engine *e, struct gh_now now, struct ao_connection *c);
 struct ao_key_counters *ao_key_counters(struct ao_session *s, uint32_t key_number);

@@ -224,7 +224,6 @@ static void follow_zones(struct ao_engine *e)
     }
     if (e->flow_count > 0)
         index_anew(e);
-    ao_zones_renumber(e);
 }
 
 void ao_flows_renumber(struct ao_engine *e)
@@ -236,52 +235,33 @@ void ao_flows_renumber(struct ao_engine *e)
             s->policy.zone = policy->policy.zone;
     }
     follow_zones(e);
-}
-
-static bool is_elsewhere(const struct ao_engine *e, const struct ao_socket_flow *f)
-{
-    const struct ao_zone *z = ao_zone_look(e, f->zone);
-    uint64_t id = ao_zone_id(f->zone_name);
-    uint16_t zone;
-
-    if (z != NULL && z->named && z->id == id)
-        return false;
-    return ao_flows_zone(e, id, &zone) && zone != f->zone;
+    for (const struct ao_session *s = e->flows; s != NULL; s = s->next_flow)
+        ao_zone_name(e, s->policy.zone, s->zone_id); /* else its counters stay behind */
 }
 
 /* The zone of a new flow has a number that its earlier flows do not know. */
-static void move_zone(struct ao_engine *e, const struct ao_socket_flow *f)
+static void move_zone(struct ao_engine *e, uint64_t id, uint16_t zone)
 {
-    uint64_t id = ao_zone_id(f->zone_name);
-
     for (struct ao_session *s = e->flows; s != NULL; s = s->next_flow) {
         if (s->zone_id == id)
-            s->policy.zone = f->zone;
+            s->policy.zone = zone;
     }
     follow_zones(e);
     ao_table_rehash(e);
 }
 
-static bool zones_ready(struct ao_engine *e, const struct ao_socket_flow *flows, size_t count)
+static bool name_zones(struct ao_engine *e, const struct ao_socket_flow *flows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (ao_zone_get(e, flows[i].zone) == NULL)
+        uint64_t id = ao_zone_id(flows[i].zone_name);
+        uint16_t zone;
+
+        if (!ao_zone_name(e, flows[i].zone, id))
             return false;
+        if (ao_flows_zone(e, id, &zone) && zone != flows[i].zone)
+            move_zone(e, id, flows[i].zone);
     }
     return true;
-}
-
-static void name_zones(struct ao_engine *e, const struct ao_socket_flow *flows, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        struct ao_zone *z;
-
-        if (is_elsewhere(e, &flows[i]))
-            move_zone(e, &flows[i]);
-        z = ao_zone_look(e, flows[i].zone);
-        z->named = true;
-        z->id = ao_zone_id(flows[i].zone_name);
-    }
 }
 
 /* ---- An owner's word ------------------------------------------------------------------------ */
@@ -405,10 +385,12 @@ bool ao_engine_set_socket(struct ao_engine *e, struct gh_now now, uint64_t owner
 {
     struct ao_session *fresh;
 
-    if (!reserve(e, count) || !zones_ready(e, flows, count) ||
-        !make_flows(owner, flows, count, &fresh))
+    if (!reserve(e, count) || !make_flows(owner, flows, count, &fresh))
         return false;
-    name_zones(e, flows, count);
+    if (!name_zones(e, flows, count)) {
+        free_list(fresh);
+        return false;
+    }
     mark_unkept(e, owner);
     while (fresh != NULL) {
         struct ao_session *s = fresh, *same = find_same(e, s);

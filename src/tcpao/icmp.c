@@ -98,7 +98,7 @@ void ao_icmp(struct ao_transit *t)
     t->local = ao_endpoint_of(&error.src, error.src_port);
     t->remote = ao_endpoint_of(&error.dst, error.dst_port);
     c = ao_table_find(t->engine, t->packet->zone, &t->local, &t->remote);
-    if (c == NULL || c->without_ao || !synchronized(c))
+    if (c == NULL || c->in_kernel || c->without_ao || !synchronized(c))
         return;
     t->connection = c;
     t->session = c->session;

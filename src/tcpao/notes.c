@@ -58,11 +58,14 @@ const char *ao_state_name(enum ao_state state)
 
 void ao_count(struct ao_engine *e, struct ao_session *s, struct ao_connection *c, unsigned counter)
 {
+    struct ao_zone *zone;
+
     e->counters[counter]++;
     if (s != NULL)
         s->counters[counter]++;
-    if (s != NULL && s->own_keys)
-        ao_zone_look(e, s->policy.zone)->counters[counter]++;
+    zone = s != NULL && s->own_keys ? ao_zone_look(e, s->policy.zone) : NULL;
+    if (zone != NULL)
+        zone->counters[counter]++;
     if (c != NULL)
         c->counters[counter]++;
 }
@@ -219,6 +222,26 @@ void ao_refuse(struct ao_transit *t, unsigned counter)
              t->packet->way == AO_IN ? "incoming" : "outgoing", ao_counter_text(counter), ids, held,
              r->diagnosis[0] != '\0' ? ": " : "", r->diagnosis);
     tell(e, &event, s, t->connection);
+}
+
+void ao_refused_elsewhere(struct ao_engine *e, struct gh_now now, struct ao_session *s,
+                          unsigned counter, uint64_t more)
+{
+    struct ao_event event = {.kind = AO_EVENT_SEGMENT_REFUSED, .now = now, .counter = (int)counter};
+
+    if (s->refusals == NULL)
+        s->refusals = calloc(AO_COUNTERS, sizeof(*s->refusals));
+    if (s->refusals != NULL)
+        s->refusals[counter] = (struct ao_refusal){.seen = true, .wall = now.wall, .way = AO_IN};
+    s->refusal_held[counter] += more;
+    if (!may_tell(e, s, counter, now.mono_ms))
+        return;
+    s->refusal_event_ms[counter] = now.mono_ms;
+    snprintf(event.text, sizeof(event.text), "the kernel dropped %llu incoming segment%s: %s",
+             (unsigned long long)s->refusal_held[counter], s->refusal_held[counter] == 1 ? "" : "s",
+             ao_counter_text(counter));
+    s->refusal_held[counter] = 0;
+    tell(e, &event, s, NULL);
 }
 
 void ao_set_state(struct ao_engine *e, struct gh_now now, struct ao_connection *c,

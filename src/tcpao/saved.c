@@ -93,7 +93,7 @@ void ao_saved_write(struct ao_engine *e, const struct ao_connection *c)
     struct saved_record *r;
     uint32_t other;
 
-    if (e->settings.memory == NULL)
+    if (e->settings.memory == NULL || c->in_kernel)
         return;
     slot = slot_of(e, c->slot);
     other = atomic_load_explicit(&slot->good, memory_order_relaxed) == 0 ? 1 : 0;

@@ -100,3 +100,12 @@ void ao_session_carry(struct ao_session *to, struct ao_session *from)
     to->last_event_wall = from->last_event_wall;
     ao_session_carry_keys(to, from);
 }
+
+struct ao_session *ao_session_by_name(struct ao_session *list, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(list[i].policy.name, name) == 0)
+            return &list[i];
+    }
+    return NULL;
+}

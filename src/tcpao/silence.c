@@ -9,7 +9,8 @@
 
 static bool to_be_asked(const struct ao_connection *c, struct gh_now now)
 {
-    return c->state != AO_STATE_CLOSED && now.mono_ms - c->last_in_ms >= AO_SILENT_MS &&
+    return !c->in_kernel && c->state != AO_STATE_CLOSED &&
+           now.mono_ms - c->last_in_ms >= AO_SILENT_MS &&
            (c->asked_ms == 0 || now.mono_ms - c->asked_ms >= AO_ASK_AGAIN_MS);
 }
 

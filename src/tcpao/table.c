@@ -56,6 +56,8 @@ static void link_connection(struct ao_engine *e, struct ao_connection *c)
 /* An established connection may be silent for ever: the stack alone knows whether it lives. */
 static uint64_t patience_ms(const struct ao_connection *c)
 {
+    if (c->in_kernel)
+        return AO_FOREIGN_MS;
     switch (c->state) {
     case AO_STATE_SYN_SENT:
     case AO_STATE_SYN_RECEIVED:
@@ -72,6 +74,8 @@ static uint64_t patience_ms(const struct ao_connection *c)
 
 static bool may_give_way(const struct ao_connection *c, struct gh_now now)
 {
+    if (c->in_kernel)
+        return false;
     if (c->state == AO_STATE_ESTABLISHED)
         return now.mono_ms - c->last_ms >= AO_IDLE_MS;
     return c->state != AO_STATE_CLOSING;

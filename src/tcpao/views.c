@@ -16,6 +16,7 @@ static void view_of(const struct ao_connection *c, struct ao_connection_view *v)
                                      .without_ao = c->without_ao,
                                      .mismatched = c->mismatched,
                                      .restored = c->restored,
+                                     .in_kernel = c->in_kernel,
                                      .own_keys = c->own_keys,
                                      .since = c->since,
                                      .chain = c->chain,

@@ -62,23 +62,37 @@ bool ao_zone_is_strict(const struct ao_engine *e, uint16_t zone)
     return e->strict_everywhere || (z != NULL && z->strict);
 }
 
-/* Each zone that has a name goes to the number that its flows have now; whoever stands there goes
- * to its own place in turn. */
-void ao_zones_renumber(struct ao_engine *e)
+static struct ao_zone **place_named(struct ao_engine *e, uint64_t id)
 {
-    uint16_t to;
-
     for (size_t i = 0; i < e->zone_room; i++) {
-        for (size_t moves = 0; moves < e->zone_room; moves++) {
-            struct ao_zone *z = e->zones[i];
-
-            if (z == NULL || !z->named || !ao_flows_zone(e, z->id, &to) || to == i ||
-                !make_room(e, to))
-                break;
-            e->zones[i] = e->zones[to];
-            e->zones[to] = z;
-        }
+        if (e->zones[i] != NULL && e->zones[i]->named && e->zones[i]->id == id)
+            return &e->zones[i];
     }
+    return NULL;
+}
+
+bool ao_zone_name(struct ao_engine *e, uint16_t zone, uint64_t id)
+{
+    struct ao_zone **from, *z = ao_zone_look(e, zone);
+
+    if (z != NULL && z->named && z->id == id)
+        return true;
+    if (!make_room(e, zone))
+        return false;
+    from = place_named(e, id);
+    if (from != NULL) {
+        e->zones[zone] = *from;
+        *from = z;
+        return true;
+    }
+    z = ao_zone_get(e, zone);
+    if (z == NULL)
+        return false;
+    if (z->named) /* another namespace had the number: its counters are not this one's */
+        memset(z->counters, 0, sizeof(z->counters));
+    z->named = true;
+    z->id = id;
+    return true;
 }
 
 const uint64_t *ao_engine_zone_counters(const struct ao_engine *e, uint16_t zone)

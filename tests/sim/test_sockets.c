@@ -498,7 +498,153 @@ static void md5_and_ao_never_meet(void **state)
     world_free(w);
 }
 
-/* ---- Many, and numbers of zones ------------------------------------------------------------- */
+/* ---- To itself ------------------------------------------------------------------------------- */
+
+/* A socket that connects to its own address and port: its SYN comes in again and crosses itself. */
+static struct world *self_connected(const struct tcpao_mkt *keys, size_t count)
+{
+    struct world *w = world_new(3, true);
+    struct side *s = &w->side[0];
+
+    no_policies(w);
+    s->looped = true;
+    s->tcp.peer = s->tcp.me;
+    give(s, flow_of(s, s->tcp.me.port), keys, count);
+    toy_connect(&s->tcp, 0);
+    world_run(w, 5000);
+    assert_int_equal(s->tcp.state, TOY_ESTABLISHED);
+    toy_write(&s->tcp, w->now_ms, 3000);
+    world_run(w, w->now_ms + 5000);
+    assert_int_equal(s->tcp.received, 3000);
+    return w;
+}
+
+static void assert_talks_to_itself(struct world *w)
+{
+    struct side *s = &w->side[0];
+    uint64_t before = s->tcp.received;
+
+    toy_write(&s->tcp, w->now_ms, 3000);
+    world_run(w, w->now_ms + 5000);
+    assert_int_equal(s->tcp.received, before + 3000);
+    assert_int_equal(s->tcp.broken + s->tcp.resets, 0);
+    assert_int_equal(side_refused(s), 0);
+}
+
+static void a_socket_may_connect_to_itself(void **state)
+{
+    const struct tcpao_mkt same = key(1, 100, 100), crossed[] = {key(1, 5, 7), key(2, 7, 5)};
+    struct world *w = self_connected(&same, 1);
+    struct tcpao_conn_state st = keys_of(&w->side[0]).conn;
+
+    assert_talks_to_itself(w);
+    assert_true(st.local_isn_known && st.remote_isn_known);
+    assert_int_equal(st.local_isn, w->side[0].tcp.iss);
+    assert_int_equal(st.remote_isn, w->side[0].tcp.iss);
+    assert_keys(&w->side[0], 1, 1);
+    world_free(w);
+
+    /* It asks itself for the key whose RecvID is 5, which is the SendID of the other one. */
+    w = self_connected(crossed, 2);
+    assert_keys(&w->side[0], 1, 2);
+    assert_talks_to_itself(w);
+    assert_true(change(&w->side[0], &(struct ao_keys_change){.set_rnext = true, .rnext_key = 1}));
+    assert_talks_to_itself(w);
+    assert_talks_to_itself(w);
+    assert_keys(&w->side[0], 2, 1);
+    world_free(w);
+}
+
+static void sockets_may_open_at_once(void **state)
+{
+    const struct tcpao_mkt client[] = {key(1, 1, 2), key(2, 3, 4)};
+    const struct tcpao_mkt server[] = {key(1, 2, 1), key(2, 4, 3)};
+    struct world *w = world_new(3, false);
+    struct ao_socket_flow a = flow_of(&w->side[0], 179), b = flow_of(&w->side[1], 40000);
+
+    no_policies(w);
+    a.current_known = a.rnext_known = b.current_known = b.rnext_known = true;
+    a.current_key = a.rnext_key = 2;
+    b.current_key = b.rnext_key = 1;
+    give(&w->side[0], a, client, 2);
+    give(&w->side[1], b, server, 2);
+    toy_connect(&w->side[0].tcp, 0);
+    toy_connect(&w->side[1].tcp, 0);
+    world_run(w, 5000);
+    talk_more(w);
+    talk_more(w);
+    assert_nothing_refused(w);
+    /* Each keeps asking for the key that its socket chose. */
+    assert_keys(&w->side[0], 1, 2);
+    assert_keys(&w->side[1], 2, 1);
+    world_free(w);
+}
+
+/* ---- ICMP ------------------------------------------------------------------------------------ */
+
+/* "Host unreachable: port" about side 0's segments, as from the network. */
+static enum ao_verdict port_unreachable(struct world *w)
+{
+    struct side *s = &w->side[0];
+    uint8_t packet[56] = {0x45, 0, 0, 56, 0, 0, 0, 0, 64, 1};
+    struct ao_packet p = {.way = AO_IN, .mtu = 1500, .data = packet, .len = sizeof(packet)};
+    struct ao_result r;
+
+    memcpy(packet + 12, s->tcp.peer.addr, 4);
+    memcpy(packet + 16, s->tcp.me.addr, 4);
+    packet[20] = 3;
+    packet[21] = 3;
+    memcpy(packet + 28, (uint8_t[]){0x45, 0, 0, 60, 0, 0, 0, 0, 64, 6}, 10);
+    memcpy(packet + 40, s->tcp.me.addr, 4);
+    memcpy(packet + 44, s->tcp.peer.addr, 4);
+    memcpy(packet + 48, (uint8_t[]){0x9c, 0x40, 0, 179, 0, 0, 0, 0}, 8);
+    ao_engine_packet(s->engine, side_now(s), &p, &r);
+    return r.verdict;
+}
+
+static void each_connection_says_what_becomes_of_icmp(void **state)
+{
+    const struct tcpao_mkt keys[] = {key(1, 100, 200), key(2, 101, 201)};
+    struct world *w = world_of_sockets(false);
+    struct side *s = &w->side[0];
+    struct ao_keys_change yes = {.set_accept_icmp = true, .accept_icmp = true};
+    struct ao_socket_flow f = flow_of(s, 179);
+
+    open_and_talk(w);
+    assert_int_equal(port_unreachable(w), AO_DROP);
+    assert_int_equal(keys_of(s).counters[AO_COUNT_ICMP_IGNORED], 1);
+    assert_int_equal(ao_engine_zone_counters(s->engine, 0)[AO_COUNT_ICMP_IGNORED], 1);
+    f.accept_icmp = true;
+    give(s, f, keys, 2); /* for connections to come */
+    assert_int_equal(port_unreachable(w), AO_DROP);
+    assert_true(change(s, &yes));
+    assert_int_equal(port_unreachable(w), AO_PASS);
+    assert_true(keys_of(s).accept_icmp);
+    s->tcp.state = TOY_CLOSED;
+    s->tcp.iss += 1000000;
+    w->side[1].tcp.state = TOY_LISTEN;
+    w->side[1].tcp.iss += 1000000;
+    open_and_talk(w);
+    assert_true(keys_of(s).accept_icmp);
+    world_free(w);
+}
+
+static void counters_are_set(void **state)
+{
+    struct world *w = world_of_sockets(false);
+    uint64_t counters[AO_COUNTERS] = {[TCPAO_BAD_MAC] = 42};
+
+    open_and_talk(w);
+    assert_true(change(&w->side[0], &(struct ao_keys_change){.counters = counters}));
+    assert_int_equal(keys_of(&w->side[0]).counters[TCPAO_BAD_MAC], 42);
+    assert_int_equal(keys_of(&w->side[0]).counters[TCPAO_OK], 0);
+    talk_more(w);
+    assert_true(keys_of(&w->side[0]).counters[TCPAO_OK] > 0);
+    world_free(w);
+}
+
+/* ---- A restart, many, and numbers of zones
+ * ------------------------------------------------------------- */
 
 static void thousands_of_sockets(void **state)
 {
@@ -527,6 +673,89 @@ static void thousands_of_sockets(void **state)
     world_free(w);
 }
 
+static void restarts_reset_nothing(void **state)
+{
+    const struct tcpao_mkt client[] = {key(1, 100, 200), key(2, 101, 201)};
+    const struct tcpao_mkt server[] = {key(1, 201, 101), key(2, 200, 100)};
+    struct world *w = world_of_sockets(false);
+    struct side *a = &w->side[0], *b = &w->side[1];
+    struct tcpao_chain *c = chain_of((struct tcpao_mkt[]){key(1, 9, 9)}, 1);
+
+    open_and_talk(w);
+    assert_true(change(a, &(struct ao_keys_change){.set_rnext = true, .rnext_key = 1}));
+    talk_more(w);
+    assert_keys(a, 2, 1);
+    side_restart(a);
+    side_restart(b);
+    give(a, flow_of(a, 179), client, 2);
+    give(b, flow_of(b, 0), server, 2);
+    side_protect(a, c, "core", AO_REQUIRED); /* a policy that covers them is not theirs */
+    side_protect(b, c, "core", AO_REQUIRED);
+    assert_int_equal(a->events[AO_EVENT_CONNECTION_RESTORED], 1);
+    assert_keys(a, 2, 1);
+    assert_keys(b, 2, 1);
+    talk_more(w);
+    assert_true(change(a, &(struct ao_keys_change){.set_rnext = true, .rnext_key = 2}));
+    talk_more(w);
+    assert_keys(b, 1, 1);
+    assert_nothing_refused(w);
+
+    /* Whose socket has no keys any more is not taken over, by the policy least of all. */
+    side_restart(a);
+    side_protect(a, c, "core", AO_REQUIRED);
+    assert_false(get_keys(a, &(struct ao_connection_keys){.key_count = 0}));
+    tcpao_chain_put(c);
+    world_free(w);
+}
+
+/* The world's packets come in zone 0, whatever its name has become. */
+static void zones_may_be_numbered_anew(void **state)
+{
+    const struct tcpao_mkt mkt = key(1, 1, 1);
+    struct world *w = world_new(3, false);
+    struct side *a = &w->side[0], *b = &w->side[1];
+    struct ao_socket_flow red = flow_of(a, 179), blue = flow_of(a, 0);
+    struct ao_policy p[] = {{.name = "r", .chain_name = "c", .zone_name = "red", .port = 1},
+                            {.name = "b", .chain_name = "c", .zone_name = "blue", .port = 1}};
+    uint64_t signed_before;
+
+    no_policies(w);
+    red.zone_name = "red";
+    blue.zone_name = "blue";
+    blue.owner = 2;
+    blue.zone = 5;
+    give(a, red, &mkt, 1);
+    give(a, blue, (struct tcpao_mkt[]){key(1, 9, 9)}, 1);
+    give(b, flow_of(b, 0), &mkt, 1);
+    open_and_talk(w);
+    signed_before = ao_engine_zone_counters(a->engine, 0)[AO_COUNT_SIGNED];
+    assert_true(signed_before > 0);
+
+    /* The policies exchange the two numbers: connection, flow and counters of "red" go to 5. */
+    p[0].zone = 5;
+    p[0].chain = p[1].chain = chain_of(&mkt, 1);
+    p[0].peer = p[1].peer = (struct gh_prefix){.addr = {.len = 4}};
+    assert_true(ao_engine_set_policies(a->engine, side_now(a), p, 2));
+    assert_false(get_keys(a, &(struct ao_connection_keys){.key_count = 0}));
+    assert_int_equal(ao_engine_zone_counters(a->engine, 5)[AO_COUNT_SIGNED], signed_before);
+    assert_int_equal(ao_engine_zone_counters(a->engine, 0)[AO_COUNT_SIGNED], 0);
+    assert_true(ao_engine_get_keys(a->engine, 5, &a->tcp.me, &a->tcp.peer,
+                                   &(struct ao_connection_keys){.key_count = 0}));
+
+    /* And back again, by a socket's word: the connection talks on. */
+    assert_true(ao_engine_set_policies(a->engine, side_now(a), NULL, 0));
+    give(a, red, &mkt, 1);
+    give(a, blue, (struct tcpao_mkt[]){key(1, 9, 9)}, 1);
+    talk_more(w);
+    seen_sessions = 0;
+    ao_engine_each_session(a->engine, note_session, NULL);
+    assert_int_equal(seen_sessions, 2);
+    assert_true(ao_engine_zone_counters(a->engine, 0)[AO_COUNT_SIGNED] > signed_before);
+    assert_nothing_refused(w);
+    tcpao_chain_put(p[0].chain);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -542,7 +771,13 @@ int main(void)
         cmocka_unit_test(the_better_flow_wins_and_any_flow_before_a_policy),
         cmocka_unit_test(policies_and_sockets_leave_each_other_alone),
         cmocka_unit_test(md5_and_ao_never_meet),
+        cmocka_unit_test(a_socket_may_connect_to_itself),
+        cmocka_unit_test(sockets_may_open_at_once),
+        cmocka_unit_test(each_connection_says_what_becomes_of_icmp),
+        cmocka_unit_test(counters_are_set),
+        cmocka_unit_test(restarts_reset_nothing),
         cmocka_unit_test(thousands_of_sockets),
+        cmocka_unit_test(zones_may_be_numbered_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,6 +82,8 @@ static void onto_the_wire(struct side *from, uint8_t *packet, size_t len)
     struct world *w = from->world;
     struct side *to = from == &w->side[0] ? &w->side[1] : &w->side[0];
 
+    if (from->looped)
+        to = from;
     if (w->tap != NULL && !w->tap(w, from, packet, &len))
         return;
     w->carried++;

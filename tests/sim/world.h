@@ -15,6 +15,7 @@ struct side {
     struct world *world;
     struct ao_engine *engine; /* NULL: a router without one */
     struct toy tcp;
+    bool looped;                      /* what it sends comes back to itself */
     int64_t skew;                     /* seconds that this side's wall clock is ahead */
     uint64_t dropped_out, dropped_in; /* by the engine */
     uint64_t events[AO_EVENT_COUNT];
