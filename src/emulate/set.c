@@ -241,11 +241,12 @@ static int add_checked(struct call *c, const struct emu_add *cmd)
     int error = add_scope(c, cmd, &scope);
     enum tcpao_alg alg;
     struct emu_key *k;
+    int64_t vrf;
 
     if (error != 0)
         return error;
-    if (c->t != NULL &&
-        emu_md5_lookup(c->t, scope.flags & EMU_KEYF_IFINDEX ? scope.ifindex : -1, &scope.addr))
+    vrf = scope.flags & EMU_KEYF_IFINDEX ? (int64_t)scope.ifindex : -1;
+    if (c->t != NULL && emu_md5_lookup(c->t, vrf, &scope.addr))
         return EKEYREJECTED;
     if (exists(c, &scope, cmd))
         return EEXIST;

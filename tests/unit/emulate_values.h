@@ -13,7 +13,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { ADD_SIZE = 288, DEL_SIZE = 144, INFO_SIZE = 48, GET_SIZE = 304, REPAIR_SIZE = 16, MD5_SIZE = 216 };
+enum {
+    ADD_SIZE = 288,
+    DEL_SIZE = 144,
+    INFO_SIZE = 48,
+    GET_SIZE = 304,
+    REPAIR_SIZE = 16,
+    MD5_SIZE = 216
+};
 
 /* struct tcp_ao_add */
 enum {
