@@ -40,10 +40,9 @@ static bool copy_key(struct emu *e, struct emu_table *t, const struct tcpao_mkt 
         return false;
     if (!emu_origin_find(e, mkt->number, &listeners, &scope)) {
         listeners = NULL;
-        scope = (struct emu_scope){
-            .addr = gh_addr_from(t->remote.addr, t->remote.addr_len),
-            .bits = (uint8_t)(8 * t->remote.addr_len),
-            .flags = mkt->options_covered ? 0 : EMU_KEYF_EXCLUDE_OPT};
+        scope = (struct emu_scope){.addr = gh_addr_from(t->remote.addr, t->remote.addr_len),
+                                   .bits = (uint8_t)(8 * t->remote.addr_len),
+                                   .flags = mkt->options_covered ? 0 : EMU_KEYF_EXCLUDE_OPT};
     }
     if (listeners != NULL) {
         *k = *listeners;
@@ -78,8 +77,8 @@ void emu_refresh(struct emu *e, struct emu_table *t, const struct emu_facts *f)
     snprintf(t->program, sizeof(t->program), "%s", f->program != NULL ? f->program : "?");
     t->ipv6 = f->ipv6;
     t->v6only = f->v6only;
-    t->vrf = f->bound_ifindex != 0 &&
-                     e->settings.is_vrf(e->settings.ctx, f->zone, f->bound_ifindex)
+    t->repair_on = f->repair;
+    t->vrf = f->bound_ifindex != 0 && e->settings.is_vrf(e->settings.ctx, f->zone, f->bound_ifindex)
                  ? f->bound_ifindex
                  : 0;
 }
@@ -117,7 +116,7 @@ static struct emu_table *adopt_child(struct emu *e, const struct emu_facts *f, i
     return t;
 }
 
-static void become_listener(struct emu *e, struct gh_now now, struct emu_table *t,
+static bool become_listener(struct emu *e, struct gh_now now, struct emu_table *t,
                             const struct emu_facts *f)
 {
     t->role = EMU_LISTENS;
@@ -125,8 +124,12 @@ static void become_listener(struct emu *e, struct gh_now now, struct emu_table *
     t->local = f->local;
     t->remote = (struct tcpao_endpoint){.addr_len = 0};
     t->current_known = t->rnext_known = false;
-    if (t->has_ao && emu_flows_update(e, now, t))
-        emu_keep(e, t);
+    if (!t->has_ao)
+        return true;
+    if (!emu_flows_update(e, now, t))
+        return false;
+    emu_keep(e, t);
+    return true;
 }
 
 struct emu_table *emu_table_of(struct emu *e, struct gh_now now, const struct emu_facts *f,
@@ -139,7 +142,7 @@ struct emu_table *emu_table_of(struct emu *e, struct gh_now now, const struct em
         return adopt_child(e, f, error);
     emu_refresh(e, t, f);
     if (f->state == EMU_LISTEN && t->role != EMU_LISTENS) {
-        become_listener(e, now, t, f);
+        *error = become_listener(e, now, t, f) ? 0 : ENOMEM;
     } else if (f->state == EMU_CONNECTED) {
         t->role = EMU_CONNECTS;
         t->local = f->local;
@@ -211,8 +214,8 @@ bool emu_keys_changed(struct emu *e, struct gh_now now, struct emu_table *t)
 
     if (emu_connection(e, t, &keys)) {
         c.chain = emu_chain_of(t);
-        ok = c.chain != NULL && ao_engine_change_keys(e->settings.engine, now, t->zone, &t->local,
-                                                      &t->remote, &c);
+        ok = c.chain != NULL &&
+             ao_engine_change_keys(e->settings.engine, now, t->zone, &t->local, &t->remote, &c);
         tcpao_chain_put(c.chain);
     }
     ok = ok && emu_flows_update(e, now, t);
@@ -254,13 +257,13 @@ static void tally_key(struct tally *a, uint32_t number, const struct ao_key_coun
     }
 }
 
-static void tally_flow(void *ctx, const struct ao_session_view *view)
+static void tally_flow(void *ctx, const struct ao_flow_counters *view)
 {
     struct tally *a = ctx;
 
     emu_linux_counters(view->counters, a->counters);
     for (size_t i = 0; i < view->key_count; i++) {
-        uint32_t number = tcpao_chain_at(view->policy->chain, i)->number;
+        uint32_t number = tcpao_chain_at(view->chain, i)->number;
 
         tally_key(a, a->listener ? emu_turned(number) : number, &view->keys[i]);
     }

@@ -69,7 +69,7 @@ bool emu_knows(const struct emu *e, const struct emu_facts *f)
            keys.keys != NULL;
 }
 
-void emu_accepted(struct emu *e, struct gh_now now, const struct emu_facts *f)
+void emu_note(struct emu *e, struct gh_now now, const struct emu_facts *f)
 {
     int error;
 
@@ -208,6 +208,8 @@ void emu_gone(struct emu *e, struct gh_now now, uint64_t cookie)
 
     if (t == NULL)
         return;
+    if (t->repair_on && t->role == EMU_CONNECTS)
+        ao_engine_release(e->settings.engine, t->zone, &t->local, &t->remote);
     if (t->flowing) {
         ao_engine_set_socket(e->settings.engine, now, cookie, NULL, 0);
         e->settings.flows_changed(e->settings.ctx, t->zone);

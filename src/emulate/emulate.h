@@ -85,9 +85,10 @@ int emu_getsockopt(struct emu *e, struct gh_now now, const struct emu_facts *f, 
 /* Does the socket, or the connection that it is, have TCP-AO state here? */
 bool emu_knows(const struct emu *e, const struct emu_facts *f);
 
-/* After accept(): the child gets its own copy of what its listener had for it. Not needed for the
- * options, but what a successor carries on is only what was told here or by an option. */
-void emu_accepted(struct emu *e, struct gh_now now, const struct emu_facts *f);
+/* Takes note of what a socket is now. After accept(): the child gets its own copy of what its
+ * listener had for it, so that a successor carries it on. After TCP_REPAIR was turned off: closing
+ * the socket is a farewell again, and not the end of one side of a move. */
+void emu_note(struct emu *e, struct gh_now now, const struct emu_facts *f);
 
 /* Before connect(): facts.local.port 0 for an AO socket: *bind_first, and nothing is done. 0 or the
  * errno that connect() fails with (EKEYREJECTED …). A socket that knows nothing of TCP-AO: 0. */
@@ -97,7 +98,7 @@ int emu_connect(struct emu *e, struct gh_now now, const struct emu_facts *f,
  * *bind_first. */
 int emu_listen(struct emu *e, struct gh_now now, const struct emu_facts *f, bool *bind_first);
 /* The socket is no more: its table goes, flows go with it. Its connection lives on for late
- * segments. */
+ * segments, unless the socket was under repair: then it vanished, and the engine forgets it. */
 void emu_gone(struct emu *e, struct gh_now now, uint64_t cookie);
 
 /* What keep() was told by an earlier instance: before the engine reads its saved connections.

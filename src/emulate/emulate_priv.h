@@ -4,9 +4,9 @@
  *   emulate.c     life, connect, listen, counters    table.c       the sockets and their keys
  *   set.c         setsockopt()                       match.c       whose peer a key is for
  *   get.c         getsockopt()                       flows.c       tables as the engine's flows
- *   connection.c  the engine's connection of a       md5.c         TCP-MD5 keys that stand in the way
- *                 socket: keys, counters, repair     keep.c        what a successor needs
- *   layout.c      the options' octets
+ *   connection.c  the engine's connection of a       md5.c         TCP-MD5 keys that stand in the
+ * way socket: keys, counters, repair     keep.c        what a successor needs layout.c      the
+ * options' octets
  */
 #ifndef GH_EMULATE_PRIV_H
 #define GH_EMULATE_PRIV_H
@@ -24,9 +24,9 @@ enum emu_limits {
     EMU_SYN_ROOM = 20
 };
 
-/* Numbers of keys in the engine's chains. Without a choice the engine takes the highest number; Linux
- * takes the key added last when it connects, and (children's lists are turned around) the one added
- * first when it accepts. So a listener's chains count downwards. */
+/* Numbers of keys in the engine's chains. Without a choice the engine takes the highest number;
+ * Linux takes the key added last when it connects, and (children's lists are turned around) the one
+ * added first when it accepts. So a listener's chains count downwards. */
 static inline uint32_t emu_turned(uint32_t number)
 {
     return UINT32_MAX - number;
@@ -70,23 +70,24 @@ struct emu_table {
     char zone_name[EMU_TEXT], program[EMU_TEXT];
     bool ipv6, v6only;
     enum emu_role role;
-    bool child;   /* accepted: the flow is its listener's */
-    bool flowing; /* the engine has flows of it */
-    uint32_t vrf; /* the VRF that the socket is bound to, or 0 */
+    bool child;     /* accepted: the flow is its listener's */
+    bool flowing;   /* the engine has flows of it */
+    bool repair_on; /* when last looked: closing it then ends the connection without a segment */
+    uint32_t vrf;   /* the VRF that the socket is bound to, or 0 */
     struct tcpao_endpoint local, remote;
 
     bool has_ao; /* what Linux calls ao_info exists; without: only TCP-MD5 keys are known */
     bool ao_required, accept_icmps;
     struct emu_key *keys; /* added last comes first */
     bool current_known, rnext_known;
-    uint32_t current, rnext; /* numbers of keys; the engine's connection knows better */
-    uint64_t counters[5];    /* beside what the engine counts now */
-    struct emu_repair repair;
+    uint32_t current, rnext;  /* numbers of keys; the engine's connection knows better */
+    uint64_t counters[5];     /* beside what the engine counts now */
+    struct emu_repair repair; /* where the engine has no connection */
     struct emu_md5_key *md5;
-    bool md5_ever;
 };
 
-/* Whose a key was that is on no listener any more, but perhaps on a child that has not spoken yet. */
+/* Whose a key was that is on no listener any more, but perhaps on a child that has not spoken yet.
+ */
 struct emu_origin {
     uint32_t number;
     struct emu_scope scope;
@@ -142,8 +143,8 @@ struct emu_key *emu_lookup(const struct emu_table *t, int64_t vrf, const struct 
 
 /* md5.c */
 /* 0: the kernel may be asked; or EKEYREJECTED. */
-int emu_md5_set(struct emu *e, struct gh_now now, const struct emu_facts *f, int option, const uint8_t *value,
-                size_t len);
+int emu_md5_set(struct emu *e, struct gh_now now, const struct emu_facts *f, int option,
+                const uint8_t *value, size_t len);
 /* Is there a TCP-MD5 key for this peer? vrf -1: of any VRF. */
 bool emu_md5_lookup(const struct emu_table *t, int64_t vrf, const struct gh_addr *addr);
 void emu_md5_clear(struct emu_table *t);
@@ -154,8 +155,6 @@ void emu_md5_clear(struct emu_table *t);
 bool emu_flows_update(struct emu *e, struct gh_now now, struct emu_table *t);
 /* The chain of a connection: all keys of the table. NULL: no memory. */
 struct tcpao_chain *emu_chain_of(const struct emu_table *t);
-/* More keys for one peer than a chain holds, counting one more for this scope? */
-bool emu_chain_full(const struct emu_table *t, const struct emu_key *more);
 /* Each peer (a prefix) of which the table's flows take segments. */
 void emu_each_peer(const struct emu_table *t, void (*fn)(void *ctx, const struct gh_prefix *peer),
                    void *ctx);

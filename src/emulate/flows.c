@@ -48,8 +48,7 @@ static void each_unnamed_family(const struct emu_table *t,
         if (t->local.addr_len != 0 ? t->local.addr_len != len
                                    : (len == 16 ? !t->ipv6 : t->ipv6 && t->v6only))
             continue;
-        while (k != NULL &&
-               !(in_play(t, k) && k->scope.bits == 0 && k->scope.addr.len == len))
+        while (k != NULL && !(in_play(t, k) && k->scope.bits == 0 && k->scope.addr.len == len))
             k = k->next;
         if (k == NULL)
             fn(ctx, &any);
@@ -124,31 +123,6 @@ static struct tcpao_chain *chain_for_peer(const struct emu_table *t, const struc
         }
     }
     return chain;
-}
-
-static size_t count_covering(const struct emu_table *t, const struct emu_scope *s,
-                             const struct emu_key *more)
-{
-    const struct gh_prefix peer = {.addr = s->addr, .bits = s->bits};
-    size_t n = covers(&more->scope, &peer) ? 1 : 0;
-
-    for (const struct emu_key *k = t->keys; k != NULL; k = k->next)
-        n += covers(&k->scope, &peer) ? 1 : 0;
-    return n;
-}
-
-bool emu_chain_full(const struct emu_table *t, const struct emu_key *more)
-{
-    const struct gh_prefix peer = {.addr = more->scope.addr, .bits = more->scope.bits};
-
-    if (count_covering(t, &more->scope, more) > TCPAO_CHAIN_KEYS_MAX)
-        return true;
-    for (const struct emu_key *k = t->keys; k != NULL; k = k->next)
-        if (k->scope.bits > peer.bits &&
-            covers(&more->scope, &(struct gh_prefix){.addr = k->scope.addr, .bits = k->scope.bits}) &&
-            count_covering(t, &k->scope, more) > TCPAO_CHAIN_KEYS_MAX)
-            return true;
-    return false;
 }
 
 /* ---- The engine's flows --------------------------------------------------------------------- */

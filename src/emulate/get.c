@@ -182,7 +182,7 @@ static int get_keys(const struct emu *e, const struct emu_table *t, uint8_t *val
         return error;
     s.addr = s.filter.addr.family == AF_INET ? gh_addr_from(s.filter.addr.v4, 4)
                                              : emu_addr_v6(s.filter.addr.v6);
-    s.vrf = s.filter.flags & EMU_KEYF_IFINDEX ? (uint32_t)s.filter.ifindex : -1;
+    s.vrf = s.filter.flags & EMU_KEYF_IFINDEX ? (int64_t)(uint32_t)s.filter.ifindex : -1;
     s.current = emu_current(e, t);
     s.rnext = emu_rnext(e, t);
     *len = write_keys(&s, value, room, size);

@@ -48,7 +48,8 @@ bool emu_scope_matches(const struct emu_scope *s, int64_t vrf, const struct gh_a
         return false;
     if (emu_addr_is_any(&s->addr) || emu_addr_is_any(addr))
         return true;
-    return emu_bits_equal(s->addr.octets, addr->octets, bits < 8U * addr->len ? bits : 8U * addr->len);
+    return emu_bits_equal(s->addr.octets, addr->octets,
+                          bits < 8U * addr->len ? bits : 8U * addr->len);
 }
 
 struct emu_key *emu_lookup(const struct emu_table *t, int64_t vrf, const struct gh_addr *addr,

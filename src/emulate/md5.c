@@ -1,6 +1,6 @@
 /*
- * TCP-MD5 keys: the kernel has them, but Linux refuses them beside TCP-AO for the same peer, and the
- * reverse. So they are remembered here: peer and VRF, never the key.
+ * TCP-MD5 keys: the kernel has them, but Linux refuses them beside TCP-AO for the same peer, and
+ * the reverse. So they are remembered here: peer and VRF, never the key.
  */
 #include "emulate/emulate_priv.h"
 
@@ -36,8 +36,9 @@ static struct emu_md5_key **find_exact(struct emu_table *t, const struct emu_md5
 {
     struct emu_md5_key **at = &t->md5;
 
-    while (*at != NULL && !(gh_addr_equal(&(*at)->addr, &k->addr) && (*at)->bits == k->bits &&
-                            (*at)->ifindex_meant == k->ifindex_meant && (*at)->ifindex == k->ifindex))
+    while (*at != NULL &&
+           !(gh_addr_equal(&(*at)->addr, &k->addr) && (*at)->bits == k->bits &&
+             (*at)->ifindex_meant == k->ifindex_meant && (*at)->ifindex == k->ifindex))
         at = &(*at)->next;
     return at;
 }
@@ -50,29 +51,34 @@ static void forget(struct emu *e, struct emu_table *t, const struct emu_md5_key 
         return;
     *at = found->next;
     free(found);
+    emu_keep(e, t);
     if (t->md5 == NULL && !t->has_ao)
         emu_table_remove(e, t);
 }
 
-int emu_md5_set(struct emu *e, struct gh_now now, const struct emu_facts *f, int option, const uint8_t *value,
-                size_t len)
+int emu_md5_set(struct emu *e, struct gh_now now, const struct emu_facts *f, int option,
+                const uint8_t *value, size_t len)
 {
-    struct emu_table *t = emu_find(e, f->cookie);
+    struct emu_table *t;
     struct emu_md5_key key = {.next = NULL}, *more;
     struct emu_md5 cmd;
     int64_t vrf;
+    int error;
 
     if (len < EMU_MD5_SIZE)
         return 0;
     emu_read_md5(value, &cmd);
     if (cmd.key_len > EMU_KEY_MAX || !read_peer(e, f, option, &cmd, &key))
         return 0;
+    t = emu_table_of(e, now, f, &error);
+    if (error != 0)
+        return error;
     if (cmd.key_len == 0) {
         if (t != NULL)
             forget(e, t, &key);
         return 0;
     }
-    vrf = key.ifindex_meant ? key.ifindex : -1;
+    vrf = key.ifindex_meant ? (int64_t)key.ifindex : -1;
     if (t != NULL && t->has_ao &&
         (t->ao_required || emu_lookup(t, vrf, &key.addr, UINT8_MAX, -1, -1) != NULL))
         return EKEYREJECTED;
@@ -88,7 +94,8 @@ int emu_md5_set(struct emu *e, struct gh_now now, const struct emu_facts *f, int
     *more = key;
     more->next = t->md5;
     t->md5 = more;
-    t->md5_ever = true;
+    emu_refresh(e, t, f);
+    emu_keep(e, t);
     return 0;
 }
 
@@ -108,5 +115,4 @@ void emu_md5_clear(struct emu_table *t)
         free(k);
     }
     t->md5 = NULL;
-    t->md5_ever = false;
 }

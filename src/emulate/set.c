@@ -215,11 +215,6 @@ static int join(struct call *c, struct emu_key *k, const struct emu_add *cmd)
 
     if (!open_ao(c))
         return ENOMEM;
-    if (emu_chain_full(c->t, k)) {
-        if (first)
-            close_ao(c);
-        return ENOMEM;
-    }
     emu_key_link(c->t, k);
     if (first && c->f->state == EMU_CONNECTED) {
         c->t->current_known = c->t->rnext_known = true;
@@ -246,11 +241,12 @@ static int add_checked(struct call *c, const struct emu_add *cmd)
     int error = add_scope(c, cmd, &scope);
     enum tcpao_alg alg;
     struct emu_key *k;
+    int64_t vrf;
 
     if (error != 0)
         return error;
-    if (c->t != NULL && emu_md5_lookup(c->t, scope.flags & EMU_KEYF_IFINDEX ? scope.ifindex : -1,
-                                       &scope.addr))
+    vrf = scope.flags & EMU_KEYF_IFINDEX ? (int64_t)scope.ifindex : -1;
+    if (c->t != NULL && emu_md5_lookup(c->t, vrf, &scope.addr))
         return EKEYREJECTED;
     if (exists(c, &scope, cmd))
         return EEXIST;
@@ -316,8 +312,7 @@ static bool is_named(const struct emu_key *k, const struct emu_del *cmd, const s
 
 static int delete_named(struct call *c, const struct emu_del *cmd)
 {
-    struct gh_addr addr =
-        c->f->ipv6 ? emu_addr_v6(cmd->addr.v6) : gh_addr_from(cmd->addr.v4, 4);
+    struct gh_addr addr = c->f->ipv6 ? emu_addr_v6(cmd->addr.v6) : gh_addr_from(cmd->addr.v4, 4);
     struct emu_key *current = NULL, *rnext = NULL;
 
     if (cmd->set_current) {
@@ -344,8 +339,7 @@ static int del_key(struct call *c, const uint8_t *octets)
 
     emu_read_del(octets, &cmd);
     if (cmd.reserved || sets_on_listener(c, cmd.set_current, cmd.set_rnext) ||
-        (cmd.flags & ~EMU_KEYF_IFINDEX) ||
-        (cmd.ifindex != 0 && !(cmd.flags & EMU_KEYF_IFINDEX)))
+        (cmd.flags & ~EMU_KEYF_IFINDEX) || (cmd.ifindex != 0 && !(cmd.flags & EMU_KEYF_IFINDEX)))
         return EINVAL;
     return has_ao(c) ? delete_named(c, &cmd) : ENOENT;
 }

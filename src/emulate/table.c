@@ -139,8 +139,8 @@ struct emu_key *emu_key_by_ids(const struct emu_table *t, int send_id, int recv_
 {
     struct emu_key *k = t->keys;
 
-    while (k != NULL && ((send_id >= 0 && k->send_id != send_id) ||
-                         (recv_id >= 0 && k->recv_id != recv_id)))
+    while (k != NULL &&
+           ((send_id >= 0 && k->send_id != send_id) || (recv_id >= 0 && k->recv_id != recv_id)))
         k = k->next;
     return k;
 }

@@ -244,6 +244,17 @@ void ao_engine_set_strict(struct ao_engine *e, uint16_t zone, bool strict);
  * was counted. */
 const uint64_t *ao_engine_zone_counters(const struct ao_engine *e, uint16_t zone);
 
+/* What one flow counted, its connections' segments included. */
+struct ao_flow_counters {
+    const struct tcpao_chain *chain;
+    const uint64_t *counters;           /* [AO_COUNTERS] */
+    const struct ao_key_counters *keys; /* by position in the chain */
+    size_t key_count;
+};
+/* The flows of one owner. */
+void ao_engine_each_flow(const struct ao_engine *e, uint64_t owner,
+                         void (*fn)(void *ctx, const struct ao_flow_counters *flow), void *ctx);
+
 /* What one connection's own socket may ask and set. Works for every connection in the table. */
 struct ao_connection_keys {
     struct tcpao_chain *chain; /* borrowed */

@@ -407,3 +407,19 @@ bool ao_engine_set_socket(struct ao_engine *e, struct gh_now now, uint64_t owner
     retire_unkept(e, owner);
     return true;
 }
+
+void ao_engine_each_flow(const struct ao_engine *e, uint64_t owner,
+                         void (*fn)(void *ctx, const struct ao_flow_counters *flow), void *ctx)
+{
+    const struct ao_session *s = e->owners != NULL ? e->owners[owner_slot(e, owner)] : NULL;
+
+    for (; s != NULL; s = s->next_same_owner) {
+        const struct ao_flow_counters flow = {.chain = s->policy.chain,
+                                              .counters = s->counters,
+                                              .keys = s->keys,
+                                              .key_count = s->key_count};
+
+        if (s->flow.owner == owner)
+            fn(ctx, &flow);
+    }
+}
