@@ -16,8 +16,8 @@
 /* All that the event loop, the allocator and the queues need. Anything else kills the process. */
 static const int allowed[] = {
     /* queues and the parent */
-    SCMP_SYS(recvmmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(read), SCMP_SYS(write),
-    SCMP_SYS(close), SCMP_SYS(fcntl),
+    SCMP_SYS(recvmmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(read),
+    SCMP_SYS(write), SCMP_SYS(close), SCMP_SYS(fcntl),
     /* programs' sockets: what they are, and keys for the kernel's TCP-AO; the end of a connection
      * of the preload library, of which the parent has a copy */
     SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
