@@ -83,6 +83,15 @@ void emu_refresh(struct emu *e, struct emu_table *t, const struct emu_facts *f)
                  : 0;
 }
 
+void emu_place(struct emu_table *t, const struct emu_facts *f)
+{
+    t->local = f->local;
+    t->remote = f->remote;
+    t->flow_local = (struct gh_addr){.len = 0};
+    if (f->local.addr_len != 0)
+        t->flow_local = gh_addr_from(f->local.addr, f->local.addr_len);
+}
+
 static struct emu_table *adopt_child(struct emu *e, const struct emu_facts *f, int *error)
 {
     struct ao_connection_keys keys;
@@ -101,8 +110,7 @@ static struct emu_table *adopt_child(struct emu *e, const struct emu_facts *f, i
     emu_refresh(e, t, f);
     t->role = EMU_CONNECTS;
     t->child = t->has_ao = true;
-    t->local = f->local;
-    t->remote = f->remote;
+    emu_place(t, f);
     t->accept_icmps = keys.accept_icmp;
     emu_each_table(e, inherit, t);
     for (size_t i = 0; ok && i < tcpao_chain_count(keys.chain); i++)
@@ -121,8 +129,7 @@ static bool become_listener(struct emu *e, struct gh_now now, struct emu_table *
 {
     t->role = EMU_LISTENS;
     t->child = false;
-    t->local = f->local;
-    t->remote = (struct tcpao_endpoint){.addr_len = 0};
+    emu_place(t, f);
     t->current_known = t->rnext_known = false;
     if (!t->has_ao)
         return true;

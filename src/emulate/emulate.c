@@ -125,7 +125,7 @@ static int begin(struct emu *e, struct gh_now now, struct emu_table *t, const st
 {
     t->role = EMU_CONNECTS;
     t->child = false;
-    t->local = f->local;
+    emu_place(t, f);
     t->remote = *remote;
     emu_md5_clear(t);
     drop_unmatched(e, t, peer);

@@ -75,6 +75,7 @@ struct emu_table {
     bool repair_on; /* when last looked: closing it then ends the connection without a segment */
     uint32_t vrf;   /* the VRF that the socket is bound to, or 0 */
     struct tcpao_endpoint local, remote;
+    struct gh_addr flow_local; /* as the flow says it: stays when the address becomes known */
 
     bool has_ao; /* what Linux calls ao_info exists; without: only TCP-MD5 keys are known */
     bool ao_required, accept_icmps;
@@ -166,6 +167,8 @@ struct emu_table *emu_table_of(struct emu *e, struct gh_now now, const struct em
                                int *error);
 /* What does not depend on the socket's state. */
 void emu_refresh(struct emu *e, struct emu_table *t, const struct emu_facts *f);
+/* Its ends, from here on also those of its flow. */
+void emu_place(struct emu_table *t, const struct emu_facts *f);
 /* What the engine's connection of this socket has. False: there is none. */
 bool emu_connection(const struct emu *e, const struct emu_table *t, struct ao_connection_keys *out);
 struct emu_key *emu_current(const struct emu *e, const struct emu_table *t);

@@ -14,7 +14,7 @@ static bool in_play(const struct emu_table *t, const struct emu_key *k)
 {
     if ((k->scope.flags & EMU_KEYF_IFINDEX) && k->scope.ifindex != t->vrf)
         return false;
-    return t->local.addr_len == 0 || t->local.addr_len == k->scope.addr.len;
+    return t->flow_local.len == 0 || t->flow_local.len == k->scope.addr.len;
 }
 
 static bool covers(const struct emu_scope *s, const struct gh_prefix *peer)
@@ -45,7 +45,7 @@ static void each_unnamed_family(const struct emu_table *t,
         const struct gh_prefix any = {.addr.len = (uint8_t)len};
         const struct emu_key *k = t->keys;
 
-        if (t->local.addr_len != 0 ? t->local.addr_len != len
+        if (t->flow_local.len != 0 ? t->flow_local.len != len
                                    : (len == 16 ? !t->ipv6 : t->ipv6 && t->v6only))
             continue;
         while (k != NULL && !(in_play(t, k) && k->scope.bits == 0 && k->scope.addr.len == len))
@@ -159,10 +159,9 @@ static void put_flow(void *ctx, const struct gh_prefix *peer)
                                  .zone_name = t->zone_name,
                                  .name = l->name,
                                  .peer = *peer,
+                                 .local = t->flow_local,
                                  .local_port = t->local.port,
                                  .accept_icmp = t->accept_icmps};
-    if (t->local.addr_len != 0)
-        f->local = gh_addr_from(t->local.addr, t->local.addr_len);
     f->chain = connects ? emu_chain_of(t) : chain_for_peer(t, peer);
     if (f->chain == NULL) {
         l->failed = true;
@@ -231,10 +230,8 @@ static void write_rule(void *ctx, const struct gh_prefix *peer)
 {
     struct rule_writer *w = ctx;
     const struct emu_table *t = w->table;
-    struct emu_flow flow = {.peer = *peer, .local_port = t->local.port};
+    struct emu_flow flow = {.peer = *peer, .local = t->flow_local, .local_port = t->local.port};
 
-    if (t->local.addr_len != 0)
-        flow.local = gh_addr_from(t->local.addr, t->local.addr_len);
     if (t->role == EMU_CONNECTS)
         flow.remote_port = t->remote.port;
     w->fn(w->ctx, &flow);
@@ -267,18 +264,14 @@ static void is_covered_by_peer(void *ctx, const struct gh_prefix *peer)
 static void is_covered_by(void *ctx, struct emu_table *t)
 {
     struct cover_search *s = ctx;
+    struct gh_addr local = gh_addr_from(s->view->local.addr, s->view->local.addr_len);
 
     if (s->found || !t->flowing || t->zone != s->view->zone ||
         t->local.port != s->view->local.port ||
         (t->role == EMU_CONNECTS && t->remote.port != s->view->remote.port))
         return;
-    if (t->local.addr_len != 0) {
-        struct gh_addr a = gh_addr_from(t->local.addr, t->local.addr_len);
-        struct gh_addr b = gh_addr_from(s->view->local.addr, s->view->local.addr_len);
-
-        if (!gh_addr_equal(&a, &b))
-            return;
-    }
+    if (t->flow_local.len != 0 && !gh_addr_equal(&t->flow_local, &local))
+        return;
     emu_each_peer(t, is_covered_by_peer, s);
 }
 

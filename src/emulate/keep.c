@@ -305,6 +305,8 @@ bool emu_restore(struct emu *e, struct gh_now now, uint64_t cookie, const uint8_
         return false;
     }
     count_on(e, t);
+    if (t->local.addr_len != 0)
+        t->flow_local = gh_addr_from(t->local.addr, t->local.addr_len);
     /* The engine finds its connection again, also a listener's child, by a flow of its own. */
     return emu_flows_update(e, now, t);
 }

@@ -32,6 +32,8 @@ static bool sets_on_listener(const struct call *c, bool current, bool rnext)
 /* The table, with TCP-AO from now on. False: no memory. */
 static bool open_ao(struct call *c)
 {
+    bool known = has_ao(c);
+
     if (c->t == NULL)
         c->t = emu_table_add(c->e, c->f->cookie);
     if (c->t == NULL)
@@ -42,10 +44,8 @@ static bool open_ao(struct call *c)
         c->t->role = EMU_LISTENS;
     else if (c->f->state == EMU_CONNECTED)
         c->t->role = EMU_CONNECTS;
-    if (c->f->state != EMU_CLOSED) {
-        c->t->local = c->f->local;
-        c->t->remote = c->f->remote;
-    }
+    if (c->f->state != EMU_CLOSED && !known)
+        emu_place(c->t, c->f);
     return true;
 }
 
