@@ -148,6 +148,7 @@ bool gh_facts_read(int fd, struct gh_socket_facts *out)
         return false;
     out->inode = st.st_ino;
     f->ipv6 = domain == AF_INET6;
+    f->v6only = f->ipv6 && number(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
     f->state = state_of(fd);
     f->repair = number(fd, IPPROTO_TCP, TCP_REPAIR) == TCP_REPAIR_ON;
     f->local = endpoint(get_local, fd);

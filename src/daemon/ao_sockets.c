@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "daemon/ao_cookies.h"
 #include "daemon/ao_facts.h"
 #include "daemon/ao_md5.h"
 #include "daemon/ao_shim.h"
@@ -60,6 +61,7 @@ struct gh_ao_sockets {
     struct gh_shim_server *server;
     struct gh_ao_zones zones;
     struct gh_md5_list md5;
+    struct gh_cookies watched;
     struct wait *waits;
     uint32_t next_id;
     struct kept *kept; /* until there is an engine */
@@ -113,6 +115,8 @@ static void watch(void *ctx, uint16_t zone, uint64_t cookie)
     uint8_t body[10];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
+    if (!gh_cookies_add(&s->watched, cookie))
+        return;
     gh_wr_u16(&w, zone);
     gh_wr_u64(&w, cookie);
     gh_channel_send(s->parent, GH_MESSAGE_WATCH, body, w.len, -1);
@@ -291,8 +295,6 @@ static void set_option(struct gh_ao_sockets *s, struct gh_now now, const struct 
     } else if (!s->kernel_has_ao) {
         o->action = GH_SHIM_DONE;
         o->error = emu_setsockopt(s->emu, now, &f->emu, r->option, r->body, r->len);
-        if (o->error == 0 && r->option == EMU_TCP_AO_ADD_KEY)
-            watch(s, f->emu.zone, f->emu.cookie);
     }
 }
 
@@ -312,6 +314,7 @@ static void get_option(struct gh_ao_sockets *s, struct gh_now now, const struct 
         return;
     }
     memcpy(o->body, r->body, r->len);
+    o->len = r->len;
     o->error =
         emu_getsockopt(s->emu, now, &f->emu, r->option, o->body, room, &o->len, &o->reported);
 }
@@ -351,10 +354,10 @@ static void listening(struct gh_ao_sockets *s, struct gh_now now, const struct g
         return;
     }
     o->error = emu_listen(s->emu, now, &f->emu, &bind_first);
-    if (o->error != 0)
-        o->action = GH_SHIM_DONE;
-    else if (bind_first)
+    if (bind_first)
         o->action = GH_SHIM_BIND;
+    else if (o->error != 0 || emu_knows(s->emu, &f->emu))
+        o->action = GH_SHIM_DONE; /* and what it accepts is told */
 }
 
 static void counters(struct gh_ao_sockets *s, struct gh_now now, uint16_t zone, struct outcome *o)
@@ -414,10 +417,17 @@ static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uin
         case GH_SHIM_ACCEPTED:
             if (s->kernel_has_ao)
                 o.action = gh_kernel_accepted(s->kernel, now, r->fd, &f, &o.error);
+            else
+                emu_note(s->emu, now, &f.emu);
+            break;
+        case GH_SHIM_PREPARED:
+            emu_note(s->emu, now, &f.emu);
             break;
         default:
             break;
         }
+        if (!s->kernel_has_ao && emu_knows(s->emu, &f.emu))
+            watch(s, zone, f.emu.cookie);
     }
     answer_after_flows(s, r->id, zone, now.mono_ms, &o);
 }
@@ -555,6 +565,7 @@ static void socket_gone(struct gh_ao_sockets *s, uint64_t cookie)
     struct gh_now now = gh_clock_now();
 
     gh_md5_forget(&s->md5, cookie);
+    gh_cookies_remove(&s->watched, cookie);
     if (s->emu == NULL)
         return;
     emu_gone(s->emu, now, cookie);
