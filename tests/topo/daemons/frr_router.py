@@ -40,9 +40,10 @@ class FrrRouter(Daemon):
         return self
 
     def start_daemon(self, daemon):
-        arguments = [f"/usr/lib/frr/{daemon}", "-f", "/dev/null", "-i", f"{self.sockets}/{daemon}.pid",
-                     "-z", f"{self.sockets}/zserv", "--vty_socket", self.sockets, "-u", "frr", "-g", "frr",
-                     "-P", "0", "--log", f"file:{self.path(daemon + '.log')}", "--log-level", "debug"]
+        arguments = [f"/usr/lib/frr/{daemon}", "-f", "/dev/null", "-u", "frr", "-g", "frr", "-P", "0",
+                     "-i", f"{self.sockets}/{daemon}.pid", "-z", f"{self.sockets}/zserv",
+                     "--vty_socket", self.sockets, "--log", f"file:{self.path(daemon + '.log')}",
+                     "--log-level", "debug"]
         if daemon == "ldpd":
             arguments += ["--ctl_socket", self.sockets]
         process = self.host.spawn(arguments, self.path(f"{daemon}.out"))
