@@ -15,7 +15,10 @@ from .daemon import Daemon
 
 
 class FrrRouter(Daemon):
-    """zebra and the given daemons; the configuration is FRR's integrated one (frr.conf)."""
+    """zebra and the given daemons; the configuration is FRR's integrated one (frr.conf).
+
+    A daemon may have options behind its name, as in /etc/frr/daemons: "bgpd -M rpki".
+    """
 
     kind = "frr"
     title = "FRR"
@@ -24,7 +27,8 @@ class FrrRouter(Daemon):
     def __init__(self, host, daemons, configuration, name=None):
         super().__init__(host, name)
         self.sockets = host.run_directory(name or self.kind, self.user)
-        self.daemons = ["zebra", *daemons]
+        self.options = {words[0]: words[1:] for words in map(str.split, ["zebra", *daemons])}
+        self.daemons = list(self.options)
         self.processes = {}
         self.write("vtysh.conf", "")
         self.configuration = self.write("frr.conf", configuration)
@@ -40,10 +44,10 @@ class FrrRouter(Daemon):
         return self
 
     def start_daemon(self, daemon):
-        arguments = [f"/usr/lib/frr/{daemon}", "-f", "/dev/null", "-u", "frr", "-g", "frr", "-P", "0",
-                     "-i", f"{self.sockets}/{daemon}.pid", "-z", f"{self.sockets}/zserv",
-                     "--vty_socket", self.sockets, "--log", f"file:{self.path(daemon + '.log')}",
-                     "--log-level", "debug"]
+        arguments = [f"/usr/lib/frr/{daemon}", "-f", "/dev/null", "-i", f"{self.sockets}/{daemon}.pid",
+                     "-z", f"{self.sockets}/zserv", "--vty_socket", self.sockets, "-u", "frr", "-g", "frr",
+                     "-P", "0", "--log", f"file:{self.path(daemon + '.log')}", "--log-level", "debug",
+                     *self.options[daemon]]
         if daemon == "ldpd":
             arguments += ["--ctl_socket", self.sockets]
         process = self.host.spawn(arguments, self.path(f"{daemon}.out"))
