@@ -22,10 +22,10 @@ LINK1, LINK2 = "192.0.2.1/30", "192.0.2.2/30"
 KEY = Key(1, "correct horse battery staple", send_id=3, recv_id=8)
 
 
-def policy(keys, local, *peers, **options):
-    """A chain, and a session to each of the peers' loopbacks."""
-    return key_chain("new_auth_key", keys, **options) + "".join(
-        tcp_ao(f"ldp-{peer}", peer, "new_auth_key", local=local, port=646) for peer in peers)
+def policy(keys, local, peer, **options):
+    """A chain, and the session with the peer's loopback."""
+    return key_chain("new_auth_key", keys, **options) + tcp_ao(
+        f"ldp-{peer}", peer, "new_auth_key", local=local, port=646)
 
 
 def both_ends(build_dir, a, b, keys, **options):
@@ -43,7 +43,7 @@ def two_routers(net):
 def wait_both_operational(one, two):
     one.wait_operational(two.router_id)
     two.wait_operational(one.router_id)
-    # Each has the other's label for its own loopback, and its own for the other's.
+    # Each has learned which label the other wants for its loopback: none, "implicit null".
     for daemon, other in ((one, two), (two, one)):
         wait_for(lambda: daemon.bindings().get(f"{other.router_id}/32", {}).get(
             other.router_id, ("-", "-"))[1] == "imp-null", 20, lambda: f"labels {daemon.bindings()}")
@@ -114,7 +114,6 @@ def test_rollover_by_lifetime(net, build_dir):
     segments = assert_verified(ends[0], capture)
     assert {s.ao[0] for s in segments if s.src == R1} == {10, 11, 12}
     assert {s.ao[0] for s in segments if s.src == R2} == {20, 21, 22}
-    assert len([s for s in segments if s.flags & (SYN | ACK) == SYN]) >= 1
     assert not [s for s in segments if s.flags & (FIN | RST)]
     seen(end(one), end(two), opened="the higher address", versions="4", protocol="LDP",
          algorithms=", ".join(algorithms),
