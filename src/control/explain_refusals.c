@@ -66,6 +66,14 @@ static void evidence(struct gh_finding *f, const struct refused *x, unsigned cou
                  r->option.keyid, r->option.rnext, r->option.mac_len);
     else if (r->option.md5)
         snprintf(option, sizeof(option), "TCP-MD5 option");
+    if (r->remote.addr_len == 0) { /* the kernel counts, and keeps no segment */
+        gh_find_evidence(f, "%s %" PRIu64 " time%s, by the kernel; last seen %s (%s ago)",
+                         ao_counter_name(counter), x->e->view->counters[counter],
+                         x->e->view->counters[counter] == 1 ? "" : "s",
+                         gh_time_format(r->wall, when, sizeof(when)),
+                         gh_span_format(x->e->now.wall - r->wall, ago));
+        return;
+    }
     gh_find_evidence(
         f, "%s %" PRIu64 " time%s; last %s (%s ago): %s to %s, %s, %s", ao_counter_name(counter),
         x->e->view->counters[counter], x->e->view->counters[counter] == 1 ? "" : "s",
