@@ -207,14 +207,16 @@ static void refusal_lines(const struct cli_render *r, const json_t *session)
             line(r, 2, "No connection:", "nothing was refused");
         return;
     }
-    fprintf(r->out, "  %-30s %s %s, %s, %s, %s",
+    fprintf(r->out, "  %-30s %s %s, %s, ",
             json_array_size(json_object_get(session, "connections")) == 0
                 ? "No connection; last refusal:"
                 : "Last refusal:",
             cli_text(x, "time"), cli_text(x, "reason"),
-            strcmp(cli_text(x, "way"), "in") == 0 ? "from the peer" : "of our own",
-            cli_has(x, "remote") ? cli_text(x, "remote") : "by the kernel",
-            cli_has(x, "remote") ? cli_text(x, "tcp_flags") : "no connection");
+            strcmp(cli_text(x, "way"), "in") == 0 ? "from the peer" : "of our own");
+    if (cli_has(x, "remote"))
+        fprintf(r->out, "%s, %s", cli_text(x, "remote"), cli_text(x, "tcp_flags"));
+    else
+        fputs("dropped by the kernel", r->out);
     if (cli_has(x, "keyid"))
         fprintf(r->out, ", KeyID %" JSON_INTEGER_FORMAT ", RNextKeyID %" JSON_INTEGER_FORMAT,
                 cli_integer(x, "keyid"), cli_integer(x, "rnextkeyid"));

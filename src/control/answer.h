@@ -33,7 +33,7 @@ bool gh_counter_is_drop(unsigned counter);
 /* All sessions and sockets, those of one name, or those that cover a peer's address. */
 struct gh_target {
     const char *name; /* NULL: any */
-    bool is_socket;   /* it names a socket with keys of its own, no session */
+    bool is_socket;   /* only sockets with keys of their own are meant, no session */
     bool has_peer;
     struct gh_addr peer;
 };

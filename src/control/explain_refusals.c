@@ -132,7 +132,11 @@ static void unknown_keyid(const struct refused *x, struct gh_finding *f)
     char ids[200];
 
     list_ids(x->e->chain, false, ids, sizeof(ids));
-    if (is_send_id(x->e->chain, id)) {
+    if (!x->r->option.ao) {
+        gh_find_summary(f,
+                        "The peer sends with a KeyID that is none of the recv-ids of chain %s: %s.",
+                        x->e->chain_name, ids);
+    } else if (is_send_id(x->e->chain, id)) {
         gh_find_summary(f,
                         "The peer sends with KeyID %u, which is our send-id, not our recv-id (%s): "
                         "the ids are probably not swapped between the ends.",

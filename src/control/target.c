@@ -20,15 +20,13 @@ static bool covers_sockets(const struct gh_control_view *view, const struct gh_t
     return some;
 }
 
-static bool covered(const struct gh_control_view *view, const struct gh_target *t)
+static bool covers_sessions(const struct gh_config *config, const struct gh_target *t)
 {
-    const struct gh_config *config = view->config;
-
     for (size_t i = 0; i < config->session_count; i++) {
         if (gh_target_covers(t, &config->sessions[i]))
             return true;
     }
-    return covers_sockets(view, t);
+    return false;
 }
 
 static bool refuse(json_t **refusal, json_t *why)
@@ -80,7 +78,9 @@ bool gh_target_parse(const struct gh_control_view *view, const json_t *request, 
         return refuse(refusal, gh_control_refusal("give an IPv4 or IPv6 address",
                                                   "\"%.100s\" is not an address", peer));
     out->has_peer = peer != NULL;
-    if (out->has_peer && !covered(view, out))
+    if (out->has_peer && !out->is_socket)
+        out->is_socket = !covers_sessions(view->config, out);
+    if (out->has_peer && out->is_socket && !covers_sockets(view, out))
         return refuse(refusal,
                       gh_control_refusal("protect it by a `tcp-ao` section with this peer in the "
                                          "configuration, then `gatectl reload`",
