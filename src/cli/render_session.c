@@ -16,6 +16,11 @@ static void key_cell(struct cli_table *t, size_t column, const json_t *keys, con
         cli_table_cell(t, column, "%" JSON_INTEGER_FORMAT, cli_integer(k, "key"));
 }
 
+static bool is_kernels(const json_t *connection)
+{
+    return strcmp(cli_text(connection, "backend"), "kernel") == 0;
+}
+
 static void connection_row(struct cli_table *t, const json_t *session, const json_t *c)
 {
     const json_t *keys = json_object_get(c, "keys");
@@ -34,7 +39,8 @@ static void connection_row(struct cli_table *t, const json_t *session, const jso
     if (!cli_true(c, "protected"))
         cli_table_cell(t, 8, "UNPROTECTED");
     else
-        cli_table_cell(t, 8, "%s", cli_text(auth, "algorithm"));
+        cli_table_cell(t, 8, "%s%s", cli_text(auth, "algorithm"),
+                       is_kernels(c) ? ", by the kernel" : "");
 }
 
 static void idle_row(struct cli_table *t, const json_t *session)
@@ -43,7 +49,10 @@ static void idle_row(struct cli_table *t, const json_t *session)
 
     cli_table_row(t);
     cli_table_cell(t, 0, "%s", cli_text(session, "name"));
-    cli_table_cell(t, 1, "%s", cli_text(session, "peer"));
+    if (json_array_size(json_object_get(session, "peers")) > 1)
+        cli_table_cell(t, 1, "%zu peers", json_array_size(json_object_get(session, "peers")));
+    else
+        cli_table_cell(t, 1, "%s", cli_text(session, "peer"));
     cli_table_cell(t, 2, "%s", cli_true(session, "loaded") ? "no connection" : "not in force");
     cli_table_cell(t, 5, "%s", cli_text(session, "key_chain"));
     if (json_is_object(refusal))
@@ -175,6 +184,8 @@ static void connection_block(const struct cli_render *r, const json_t *c)
     fprintf(r->out, "    %-28s %s, for %s (since %s)%s\n", "Session state:", cli_text(c, "state"),
             gh_span_format(cli_integer(c, "uptime"), span), cli_text(c, "since"),
             cli_true(c, "restored") ? ", taken over from an earlier instance" : "");
+    if (is_kernels(c))
+        line(r, 4, "Carried by:", "the kernel's own TCP-AO");
     pair_line(r, 4, "Segments in/out:", c, "segments_in", "segments_out");
     pair_line(r, 4, "Bytes in/out:", c, "bytes_in", "bytes_out");
     authentication_line(r, json_object_get(c, "authentication"));
@@ -196,19 +207,37 @@ static void refusal_lines(const struct cli_render *r, const json_t *session)
             line(r, 2, "No connection:", "nothing was refused");
         return;
     }
-    fprintf(r->out, "  %-30s %s %s, %s, %s, %s",
+    fprintf(r->out, "  %-30s %s %s, %s, ",
             json_array_size(json_object_get(session, "connections")) == 0
                 ? "No connection; last refusal:"
                 : "Last refusal:",
             cli_text(x, "time"), cli_text(x, "reason"),
-            strcmp(cli_text(x, "way"), "in") == 0 ? "from the peer" : "of our own",
-            cli_text(x, "remote"), cli_text(x, "tcp_flags"));
+            strcmp(cli_text(x, "way"), "in") == 0 ? "from the peer" : "of our own");
+    if (cli_has(x, "remote"))
+        fprintf(r->out, "%s, %s", cli_text(x, "remote"), cli_text(x, "tcp_flags"));
+    else
+        fputs("dropped by the kernel", r->out);
     if (cli_has(x, "keyid"))
         fprintf(r->out, ", KeyID %" JSON_INTEGER_FORMAT ", RNextKeyID %" JSON_INTEGER_FORMAT,
                 cli_integer(x, "keyid"), cli_integer(x, "rnextkeyid"));
     fputc('\n', r->out);
     if (cli_has(x, "diagnosis"))
         line(r, 2, "Diagnosis:", cli_text(x, "diagnosis"));
+}
+
+/* A program gave this socket its keys; nothing of it is configured. */
+static void socket_lines(const struct cli_render *r, const json_t *s)
+{
+    const json_t *peer;
+    size_t i;
+
+    line(r, 2, "Keys:", "the socket's own");
+    fprintf(r->out, "  %-30s local %s, port %" JSON_INTEGER_FORMAT ", ICMP errors %s%s%s\n",
+            "Socket:", cli_text(s, "local"), cli_integer(s, "port"),
+            cli_true(s, "accept_icmp") ? "accepted" : "ignored",
+            cli_text(s, "zone")[0] != '\0' ? ", in " : "", cli_text(s, "zone"));
+    json_array_foreach(json_object_get(s, "peers"), i, peer)
+        line(r, 2, i == 0 ? "Peers:" : "", cli_string(peer));
 }
 
 static void configured_lines(const struct cli_render *r, const json_t *s)
@@ -236,7 +265,10 @@ static void session_block(const struct cli_render *r, const json_t *s)
     if (cli_has(s, "description"))
         line(r, 2, "Description:", cli_text(s, "description"));
     cli_render_warnings(r, s, "  WARNING: ");
-    configured_lines(r, s);
+    if (cli_true(s, "own_keys"))
+        socket_lines(r, s);
+    else
+        configured_lines(r, s);
     pair_line(r, 2, "Packets in/out:", s, "packets_in", "packets_out");
     refusal_lines(r, s);
     event_line(r, 2, s);
@@ -251,7 +283,7 @@ void cli_render_session(const struct cli_render *r, const json_t *answer)
     size_t i;
 
     if (json_array_size(sessions) == 0)
-        fputs("No session is configured.\n", r->out);
+        fputs("No session is configured, and no socket has keys of its own.\n", r->out);
     if (!r->detail) {
         summary(r, sessions);
         return;

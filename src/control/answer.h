@@ -30,24 +30,36 @@ bool gh_counter_is_drop(unsigned counter);
 
 /* ---- What a request is about (target.c) ----------------------------------------------------- */
 
-/* All sessions, one by name, or those that cover a peer's address. */
+/* All sessions and sockets, those of one name, or those that cover a peer's address. */
 struct gh_target {
     const char *name; /* NULL: any */
+    bool is_socket;   /* only sockets with keys of their own are meant, no session */
     bool has_peer;
     struct gh_addr peer;
 };
 
-/* From "name" (a session's name or else an address) and "peer" (an address). False: *refusal. */
-bool gh_target_parse(const struct gh_config *config, const json_t *request, bool needed,
+/* From "name" (a session's or a socket's name or else an address) and "peer" (an address). False:
+ * *refusal. */
+bool gh_target_parse(const struct gh_control_view *view, const json_t *request, bool needed,
                      struct gh_target *out, json_t **refusal);
 bool gh_target_covers(const struct gh_target *t, const struct gh_session *s);
+bool gh_target_covers_socket(const struct gh_target *t, const struct ao_policy *flow);
+/* The names of the sockets that it covers: the keys of a new object. */
+json_t *gh_target_sockets(const struct ao_engine *engine, const struct gh_target *t);
 bool gh_target_is_remote(const struct gh_target *t, const struct tcpao_endpoint *remote);
 
 /* ---- Answers: one function an op ------------------------------------------------------------ */
 
-/* Objects by session name; "connections" filled. */
+enum { GH_SOCKET_KEY = 260 };
+
+/* Objects by session name, or by gh_socket_key() of a socket's; "connections" filled. */
 json_t *gh_sessions_collect(const struct gh_control_view *view, struct gh_now now,
                             const struct gh_target *target, bool detail);
+void gh_socket_key(const char *name, char key[GH_SOCKET_KEY]);
+/* One flow's part of what its socket looks like. */
+void gh_socket_add(json_t *sessions, const struct ao_session_view *v, bool detail);
+json_t *gh_last_event_json(int64_t wall, const char *text);
+json_t *gh_last_refusal_json(const struct ao_session_view *v);
 json_t *gh_session_from_config(const struct gh_config *config, const struct gh_session *s);
 json_t *gh_connection_json(const struct ao_connection_view *c, struct gh_now now, bool detail);
 /* A chain that answers questions about time only: it needs no secret and holds none. NULL: no

@@ -76,6 +76,7 @@ json_t *gh_connection_json(const struct ao_connection_view *c, struct gh_now now
     json_object_set_new(o, "protected", json_boolean(!c->without_ao && !c->mismatched));
     json_object_set_new(o, "mismatched", json_boolean(c->mismatched));
     json_object_set_new(o, "restored", json_boolean(c->restored));
+    json_object_set_new(o, "backend", json_string(c->in_kernel ? "kernel" : "engine"));
     json_object_set_new(o, "counters", gh_json_counters(c->counters, detail));
     if (c->last_event_wall != 0 && c->last_event != NULL)
         json_object_set_new(o, "last_event",

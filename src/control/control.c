@@ -69,10 +69,11 @@ static json_t *reset_session(const struct gh_control_view *view, struct gh_now n
                              const json_t *request)
 {
     struct gh_target target;
-    json_t *refusal;
+    json_t *refusal, *sockets, *ignored;
+    const char *name;
     size_t count = 0;
 
-    if (!gh_target_parse(view->config, request, true, &target, &refusal))
+    if (!gh_target_parse(view, request, true, &target, &refusal))
         return refusal;
     for (size_t i = 0; i < view->config->session_count; i++) {
         const struct gh_session *s = &view->config->sessions[i];
@@ -81,15 +82,20 @@ static json_t *reset_session(const struct gh_control_view *view, struct gh_now n
             count +=
                 ao_engine_reset(view->engine, now, s->name, target.has_peer ? &target.peer : NULL);
     }
+    sockets = gh_target_sockets(view->engine, &target);
+    json_object_foreach(sockets, name, ignored) count +=
+        ao_engine_reset(view->engine, now, name, target.has_peer ? &target.peer : NULL);
+    json_decref(sockets);
     return json_pack("{s:b, s:I}", "ok", 1, "reset", (json_int_t)count);
 }
 
 static json_t *clear(const struct gh_control_view *view, struct gh_now now, const json_t *request)
 {
     struct gh_target target;
-    json_t *refusal;
+    json_t *refusal, *sockets, *ignored;
+    const char *name;
 
-    if (!gh_target_parse(view->config, request, false, &target, &refusal))
+    if (!gh_target_parse(view, request, false, &target, &refusal))
         return refusal;
     if (target.name == NULL && !target.has_peer)
         ao_engine_clear(view->engine, NULL);
@@ -99,6 +105,9 @@ static json_t *clear(const struct gh_control_view *view, struct gh_now now, cons
         if ((target.name != NULL || target.has_peer) && gh_target_covers(&target, s))
             ao_engine_clear(view->engine, s->name);
     }
+    sockets = gh_target_sockets(view->engine, &target);
+    json_object_foreach(sockets, name, ignored) ao_engine_clear(view->engine, name);
+    json_decref(sockets);
     return json_pack("{s:b}", "ok", 1);
 }
 

@@ -66,6 +66,14 @@ static void evidence(struct gh_finding *f, const struct refused *x, unsigned cou
                  r->option.keyid, r->option.rnext, r->option.mac_len);
     else if (r->option.md5)
         snprintf(option, sizeof(option), "TCP-MD5 option");
+    if (r->remote.addr_len == 0) { /* the kernel counts, and keeps no segment */
+        gh_find_evidence(f, "%s %" PRIu64 " time%s, by the kernel; last seen %s (%s ago)",
+                         ao_counter_name(counter), x->e->view->counters[counter],
+                         x->e->view->counters[counter] == 1 ? "" : "s",
+                         gh_time_format(r->wall, when, sizeof(when)),
+                         gh_span_format(x->e->now.wall - r->wall, ago));
+        return;
+    }
     gh_find_evidence(
         f, "%s %" PRIu64 " time%s; last %s (%s ago): %s to %s, %s, %s", ao_counter_name(counter),
         x->e->view->counters[counter], x->e->view->counters[counter] == 1 ? "" : "s",
@@ -124,7 +132,11 @@ static void unknown_keyid(const struct refused *x, struct gh_finding *f)
     char ids[200];
 
     list_ids(x->e->chain, false, ids, sizeof(ids));
-    if (is_send_id(x->e->chain, id)) {
+    if (!x->r->option.ao) {
+        gh_find_summary(f,
+                        "The peer sends with a KeyID that is none of the recv-ids of chain %s: %s.",
+                        x->e->chain_name, ids);
+    } else if (is_send_id(x->e->chain, id)) {
         gh_find_summary(f,
                         "The peer sends with KeyID %u, which is our send-id, not our recv-id (%s): "
                         "the ids are probably not swapped between the ends.",

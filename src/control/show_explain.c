@@ -124,8 +124,13 @@ json_t *gh_show_explanation(const struct gh_control_view *view, struct gh_now no
     json_t *refusal, *explanations;
     bool ok = true;
 
-    if (!gh_target_parse(view->config, request, true, &target, &refusal))
+    if (!gh_target_parse(view, request, true, &target, &refusal))
         return refusal;
+    if (target.is_socket)
+        return gh_control_refusal(
+            "ask for a session of the configuration; `gatectl show tcp-ao "
+            "session NAME detail` shows what is known of a socket",
+            "only a socket with keys of its own is called so, or has this peer");
     explanations = json_array();
     for (size_t i = 0; ok && i < view->config->session_count; i++) {
         const struct gh_session *s = &view->config->sessions[i];

@@ -37,13 +37,14 @@ json_t *gh_session_from_config(const struct gh_config *config, const struct gh_s
     json_object_set_new(o, "netns", gh_json_text(s->netns));
     json_object_set_new(o, "vrf", gh_json_text(s->vrf));
     json_object_set_new(o, "key_chain", gh_json_text(config->chains[s->chain].name));
+    json_object_set_new(o, "own_keys", json_false());
     mode_warning(s, warnings);
     json_object_set_new(o, "warnings", warnings);
     json_object_set_new(o, "connections", json_array());
     return o;
 }
 
-static json_t *last_event_json(int64_t wall, const char *text)
+json_t *gh_last_event_json(int64_t wall, const char *text)
 {
     if (wall == 0 || text == NULL)
         return json_null();
@@ -69,7 +70,7 @@ static json_t *refusal_json(unsigned reason, const struct ao_refusal *r)
     return o;
 }
 
-static json_t *last_refusal_json(const struct ao_session_view *v)
+json_t *gh_last_refusal_json(const struct ao_session_view *v)
 {
     const struct ao_refusal *latest = NULL;
     unsigned reason = 0;
@@ -97,15 +98,17 @@ static void add_view(void *ctx, const struct ao_session_view *v)
     const struct collection *c = ctx;
     json_t *o = json_object_get(c->sessions, v->policy->name);
 
-    if (o == NULL)
+    if (v->own_keys && gh_target_covers_socket(c->target, v->policy))
+        gh_socket_add(c->sessions, v, c->detail);
+    if (v->own_keys || o == NULL)
         return;
     json_object_set_new(o, "loaded", json_true());
     json_object_set_new(o, "packets_in", json_integer((json_int_t)v->packets_in));
     json_object_set_new(o, "packets_out", json_integer((json_int_t)v->packets_out));
     json_object_set_new(o, "last_in", gh_json_past(v->last_in_wall));
     json_object_set_new(o, "last_out", gh_json_past(v->last_out_wall));
-    json_object_set_new(o, "last_event", last_event_json(v->last_event_wall, v->last_event));
-    json_object_set_new(o, "last_refusal", last_refusal_json(v));
+    json_object_set_new(o, "last_event", gh_last_event_json(v->last_event_wall, v->last_event));
+    json_object_set_new(o, "last_refusal", gh_last_refusal_json(v));
     json_object_set_new(o, "counters", gh_json_counters(v->counters, c->detail));
     if (c->detail)
         json_object_set_new(o, "keys", gh_json_key_counters(v));
@@ -145,8 +148,12 @@ static void connection_warnings(const struct ao_connection_view *c, json_t *warn
 static void add_connection(void *ctx, const struct ao_connection_view *c)
 {
     const struct collection *all = ctx;
-    json_t *o = json_object_get(all->sessions, c->session);
+    char key[GH_SOCKET_KEY];
+    json_t *o;
 
+    if (c->own_keys)
+        gh_socket_key(c->session, key);
+    o = json_object_get(all->sessions, c->own_keys ? key : c->session);
     if (o == NULL || !gh_target_is_remote(all->target, &c->remote))
         return;
     raise_state(o, c->state);
@@ -180,7 +187,7 @@ json_t *gh_show_session(const struct gh_control_view *view, struct gh_now now,
     json_t *refusal, *sessions, *array, *session;
     const char *name;
 
-    if (!gh_target_parse(view->config, request, false, &target, &refusal))
+    if (!gh_target_parse(view, request, false, &target, &refusal))
         return refusal;
     sessions =
         gh_sessions_collect(view, now, &target, json_is_true(json_object_get(request, "detail")));

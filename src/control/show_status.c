@@ -13,8 +13,12 @@ struct counters_ctx {
     json_t *sessions;
 };
 
-static bool is_target(const struct counters_ctx *c, const char *name)
+static bool is_target(const struct counters_ctx *c, const struct ao_session_view *v)
 {
+    const char *name = v->policy->name;
+
+    if (v->own_keys)
+        return gh_target_covers_socket(c->target, v->policy);
     for (size_t i = 0; i < c->config->session_count; i++) {
         if (strcmp(c->config->sessions[i].name, name) == 0)
             return gh_target_covers(c->target, &c->config->sessions[i]);
@@ -35,12 +39,12 @@ static void add_counters(void *ctx, const struct ao_session_view *v)
 {
     struct counters_ctx *c = ctx;
 
-    if (is_target(c, v->policy->name))
+    if (is_target(c, v))
         json_array_append_new(c->sessions,
-                              json_pack("{s:o, s:o, s:o, s:I, s:o}", "name",
-                                        gh_json_text(v->policy->name), "key_chain",
-                                        gh_json_text(v->policy->chain_name), "counters",
-                                        gh_json_counters(v->counters, true), "dropped",
+                              json_pack("{s:o, s:b, s:o, s:o, s:I, s:o}", "name",
+                                        gh_json_text(v->policy->name), "own_keys", v->own_keys,
+                                        "key_chain", gh_json_text(v->policy->chain_name),
+                                        "counters", gh_json_counters(v->counters, true), "dropped",
                                         dropped(v->counters), "keys", gh_json_key_counters(v)));
 }
 
@@ -53,7 +57,7 @@ json_t *gh_show_counters(const struct gh_control_view *view, struct gh_now now,
     json_t *refusal, *meanings;
 
     (void)now;
-    if (!gh_target_parse(view->config, request, false, &target, &refusal))
+    if (!gh_target_parse(view, request, false, &target, &refusal))
         return refusal;
     ctx.sessions = json_array();
     ao_engine_each_session(view->engine, add_counters, &ctx);
@@ -67,7 +71,7 @@ json_t *gh_show_counters(const struct gh_control_view *view, struct gh_now now,
 /* ---- Status --------------------------------------------------------------------------------- */
 
 struct tally {
-    json_int_t up, opening, down;
+    json_int_t up, opening, down, sockets;
     json_int_t connections, established, unprotected, mismatched, restored;
 };
 
@@ -92,9 +96,13 @@ static void tally_session(struct tally *t, json_t *session, json_t *warnings)
     json_t *item;
     size_t i;
 
-    t->up += strcmp(state, "up") == 0;
-    t->opening += strcmp(state, "opening") == 0;
-    t->down += strcmp(state, "down") == 0;
+    if (json_is_true(json_object_get(session, "own_keys"))) {
+        t->sockets++;
+    } else {
+        t->up += strcmp(state, "up") == 0;
+        t->opening += strcmp(state, "opening") == 0;
+        t->down += strcmp(state, "down") == 0;
+    }
     json_array_foreach(json_object_get(session, "connections"), i, item) tally_connection(t, item);
     json_array_foreach(json_object_get(session, "warnings"), i, item)
     {
@@ -126,9 +134,9 @@ json_t *gh_show_status(const struct gh_control_view *view, struct gh_now now, co
                        (json_int_t)((now.mono_ms - view->started.mono_ms) / 1000), "configuration",
                        gh_json_text(config->path), "key_chains", (json_int_t)config->chain_count);
     json_object_set_new(answer, "sessions",
-                        json_pack("{s:I, s:I, s:I, s:I}", "configured",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "configured",
                                   (json_int_t)config->session_count, "up", t.up, "opening",
-                                  t.opening, "down", t.down));
+                                  t.opening, "down", t.down, "sockets", t.sockets));
     json_object_set_new(answer, "connections",
                         json_pack("{s:I, s:I, s:I, s:I, s:I}", "total", t.connections,
                                   "established", t.established, "unprotected", t.unprotected,

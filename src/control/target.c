@@ -11,7 +11,16 @@ static bool has_session(const struct gh_config *config, const char *name)
     return false;
 }
 
-static bool covered(const struct gh_config *config, const struct gh_target *t)
+static bool covers_sockets(const struct gh_control_view *view, const struct gh_target *t)
+{
+    json_t *names = gh_target_sockets(view->engine, t);
+    bool some = json_object_size(names) > 0;
+
+    json_decref(names);
+    return some;
+}
+
+static bool covers_sessions(const struct gh_config *config, const struct gh_target *t)
 {
     for (size_t i = 0; i < config->session_count; i++) {
         if (gh_target_covers(t, &config->sessions[i]))
@@ -38,7 +47,18 @@ static bool string_field(const json_t *request, const char *field, const char **
     return refuse(refusal, gh_control_refusal(NULL, "\"%s\" must be a string", field));
 }
 
-bool gh_target_parse(const struct gh_config *config, const json_t *request, bool needed,
+static bool names_something(const struct gh_control_view *view, const char *name,
+                            struct gh_target *out)
+{
+    const struct gh_target socket = {.name = name};
+
+    if (has_session(view->config, name))
+        return true;
+    out->is_socket = covers_sockets(view, &socket);
+    return out->is_socket;
+}
+
+bool gh_target_parse(const struct gh_control_view *view, const json_t *request, bool needed,
                      struct gh_target *out, json_t **refusal)
 {
     const char *name, *peer;
@@ -47,7 +67,7 @@ bool gh_target_parse(const struct gh_config *config, const json_t *request, bool
     if (!string_field(request, "name", &name, refusal) ||
         !string_field(request, "peer", &peer, refusal))
         return false;
-    if (name != NULL && has_session(config, name))
+    if (name != NULL && names_something(view, name, out))
         out->name = name;
     else if (name != NULL && peer == NULL && gh_addr_parse(name, &out->peer))
         peer = name;
@@ -58,7 +78,9 @@ bool gh_target_parse(const struct gh_config *config, const json_t *request, bool
         return refuse(refusal, gh_control_refusal("give an IPv4 or IPv6 address",
                                                   "\"%.100s\" is not an address", peer));
     out->has_peer = peer != NULL;
-    if (out->has_peer && !covered(config, out))
+    if (out->has_peer && !out->is_socket)
+        out->is_socket = !covers_sessions(view->config, out);
+    if (out->has_peer && out->is_socket && !covers_sockets(view, out))
         return refuse(refusal,
                       gh_control_refusal("protect it by a `tcp-ao` section with this peer in the "
                                          "configuration, then `gatectl reload`",

@@ -304,12 +304,12 @@ static void free_list(struct ao_session *list)
     }
 }
 
-/* In the order of the array; NULL also when there is none to make. */
+/* The last one first: link_flow() turns them round again. */
 static bool make_flows(uint64_t owner, const struct ao_socket_flow *flows, size_t count,
                        struct ao_session **list)
 {
     *list = NULL;
-    for (size_t i = count; i-- > 0;) {
+    for (size_t i = 0; i < count; i++) {
         struct ao_session *s = make_flow(owner, &flows[i]);
 
         if (s == NULL) {

@@ -1,8 +1,10 @@
 /*
  * The packet path: a live protected connection, then packets that the fuzzer makes of real ones.
  *
- * Input: records of [way, which packet, edits…]; see apply(). Beyond not crashing: whatever of this
- * connection comes through from the network must be, octet for octet, something that the peer sent.
+ * Input: whose keys protect it (a policy's or a socket's own), then records of [way, which packet,
+ * edits…], see apply(), or of what programs and the daemon ask of the engine meanwhile, see ask().
+ * Beyond not crashing: whatever of this connection comes through from the network must be, octet
+ * for octet, something that the peer sent.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,112 @@ static bool keep(struct world *w, struct side *from, uint8_t *packet, size_t *le
     return true;
 }
 
-static struct world *talking(bool v6)
+/* A flow that covers this connection and others (which & 2), or this connection only. */
+static struct ao_socket_flow flow_of(const struct side *s, uint8_t which)
+{
+    struct ao_socket_flow f = {.zone_name = "",
+                               .name = "socket",
+                               .local_port = s->tcp.me.port,
+                               .remote_port = which & 2 ? 0 : s->tcp.peer.port,
+                               .accept_icmp = which & 1};
+
+    f.peer.addr = gh_addr_from(s->tcp.peer.addr, s->tcp.peer.addr_len);
+    f.peer.bits = which & 4 ? 0 : (uint8_t)(s->tcp.peer.addr_len * 8);
+    if (f.peer.bits == 0)
+        memset(f.peer.addr.octets, 0, sizeof(f.peer.addr.octets));
+    return f;
+}
+
+static struct tcpao_chain *own_chain(const struct side *s)
+{
+    struct tcpao_chain *c = tcpao_chain_new(0);
+
+    for (uint32_t i = 1; i <= 2; i++) {
+        struct tcpao_mkt mkt =
+            test_key(i, (uint8_t)(2 + i), (uint8_t)(7 + i), "own", TCPAO_TIME_MIN, TCPAO_TIME_MAX);
+
+        mkt = s == &s->world->side[0] ? mkt : test_key_crossed(mkt);
+        if (tcpao_chain_add(c, &mkt, NULL) != TCPAO_CHAIN_OK)
+            abort();
+    }
+    return c;
+}
+
+static void give_socket(struct side *s, uint8_t which, size_t count)
+{
+    struct ao_socket_flow f = flow_of(s, which);
+
+    f.chain = own_chain(s);
+    if (!ao_engine_set_socket(s->engine, side_now(s), which & 3, &f, count))
+        abort();
+    tcpao_chain_put(f.chain);
+}
+
+/* Hands the connection to itself, as far as it is known. */
+static void adopt(struct side *s, bool manual)
+{
+    struct ao_adoption a = {
+        .local = s->tcp.me, .remote = s->tcp.peer, .state = AO_STATE_ESTABLISHED, .manual = manual};
+    struct ao_connection_keys k;
+
+    if (!ao_engine_get_keys(s->engine, 0, &a.local, &a.remote, &k))
+        return;
+    a.conn = k.conn;
+    if (ao_engine_adopt(s->engine, side_now(s), &a) == AO_ADOPTED &&
+        !ao_engine_get_keys(s->engine, 0, &a.local, &a.remote, &k))
+        abort();
+}
+
+static void speak_for_the_kernel(struct side *s, uint8_t state)
+{
+    static const uint64_t counters[AO_COUNTERS];
+    struct ao_foreign f = {.session = "peer",
+                           .local = s->tcp.me,
+                           .remote = s->tcp.peer,
+                           .state = state % 5,
+                           .counters = counters};
+
+    ao_engine_foreign(s->engine, side_now(s), &f);
+}
+
+static void ask(struct side *s, uint8_t what, uint8_t arg)
+{
+    struct ao_keys_change change = {.set_current = arg & 1,
+                                    .set_rnext = arg & 2,
+                                    .set_accept_icmp = arg & 4,
+                                    .current_key = arg >> 4 & 3,
+                                    .rnext_key = arg >> 6 & 3};
+
+    switch (what % 8) {
+    case 0:
+        give_socket(s, arg, 1);
+        break;
+    case 1:
+        give_socket(s, arg, 0);
+        break;
+    case 2:
+        change.chain = arg & 8 ? own_chain(s) : NULL;
+        ao_engine_change_keys(s->engine, side_now(s), 0, &s->tcp.me, &s->tcp.peer, &change);
+        tcpao_chain_put(change.chain);
+        break;
+    case 3:
+        adopt(s, arg & 1);
+        break;
+    case 4:
+        ao_engine_set_strict(s->engine, 0, arg & 1);
+        break;
+    case 5:
+        ao_engine_set_policies(s->engine, side_now(s), NULL, 0);
+        break;
+    case 6:
+        speak_for_the_kernel(s, arg);
+        break;
+    default:
+        ao_engine_reset(s->engine, side_now(s), "socket", NULL);
+    }
+}
+
+static struct world *talking(bool v6, bool sockets)
 {
     struct world *w = world_new(11, v6);
 
@@ -43,6 +150,8 @@ static struct world *talking(bool v6)
             abort();
         side_protect(&w->side[i], c, "core", AO_REQUIRED);
         tcpao_chain_put(c);
+        if (sockets)
+            give_socket(&w->side[i], i == 0 ? 0 : 2, 1);
     }
     toy_connect(&w->side[0].tcp, 0);
     world_run(w, 1000);
@@ -99,7 +208,8 @@ static size_t apply(struct gh_rd *r, uint8_t packet[KEPT_LEN])
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct gh_rd r = gh_rd_make(data, len);
-    struct world *w = talking(gh_rd_u8(&r) & 1);
+    uint8_t kind = gh_rd_u8(&r);
+    struct world *w = talking(kind & 1, kind & 2);
 
     while (gh_rd_left(&r) > 0) {
         uint8_t packet[KEPT_LEN];
@@ -108,6 +218,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         struct ao_result result;
         struct ao_packet p = {.way = flags & 2 ? AO_OUT : AO_IN, .mtu = 1500, .data = packet};
 
+        if (flags & 0x80) {
+            uint8_t what = gh_rd_u8(&r);
+
+            ask(s, what, gh_rd_u8(&r));
+            continue;
+        }
         p.len = apply(&r, packet);
         ao_engine_packet(s->engine, side_now(s), &p, &result);
         if (result.verdict == AO_REPLACE && p.way == AO_IN && result.counter == TCPAO_OK)

@@ -170,6 +170,110 @@ static void golden(const struct scene *s, const char *name, const char *line, bo
     json_decref(answer);
 }
 
+/* ---- Sockets, and what the kernel carries ---------------------------------------------------- */
+
+/* A listener for two peers, the world's and another one, in place of the configured session. */
+static void give_socket(struct scene *s)
+{
+    struct side *side = &s->world->side[0];
+    struct tcpao_mkt key = test_key(5, 3, 8, "sesame-open", TCPAO_TIME_MIN, TCPAO_TIME_MAX);
+    struct ao_socket_flow f[2] = {{.zone_name = "",
+                                   .name = "bird[812] *:40000",
+                                   .local_port = side->tcp.me.port,
+                                   .chain = tcpao_chain_new(0)}};
+
+    assert_int_equal(tcpao_chain_add(f[0].chain, &key, NULL), TCPAO_CHAIN_OK);
+    f[0].peer.addr = gh_addr_from(side->tcp.peer.addr, 4);
+    f[0].peer.bits = 32;
+    f[1] = f[0];
+    f[1].peer.addr.octets[3] = 77;
+    assert_true(ao_engine_set_socket(side->engine, side_now(side), 1, f, 2));
+    tcpao_chain_put(f[0].chain);
+}
+
+static void tell_of_the_kernel(struct scene *s)
+{
+    struct side *side = &s->world->side[0];
+    uint64_t counters[AO_COUNTERS] = {[TCPAO_OK] = 12, [AO_COUNT_SIGNED] = 11};
+    struct ao_foreign f = {
+        .session = "fabric",
+        .local = side->tcp.me,
+        .remote = side->tcp.peer,
+        .state = AO_STATE_ESTABLISHED,
+        .conn = {.current_known = true, .current_key = 7, .rnext_known = true, .rnext_key = 7},
+        .segments_in = 12,
+        .segments_out = 11,
+        .octets_in = 1200,
+        .octets_out = 1100,
+        .counters = counters};
+
+    memcpy(f.remote.addr, (uint8_t[]){198, 51, 100, 9}, 4);
+    f.local.port = 179;
+    assert_true(ao_engine_foreign(side->engine, side_now(side), &f));
+    ao_engine_foreign_refusals(side->engine, side_now(side), "fabric", TCPAO_UNKNOWN_KEYID, 3);
+}
+
+static void sockets_and_the_kernel_s_connections_are_shown(void **state)
+{
+    struct scene s;
+    json_t *answer, *session;
+    const char *backend;
+
+    scene_open(&s, "sesame-open");
+    give_socket(&s);
+    s.world->side[0].tcp.state = TOY_CLOSED; /* the next life is the socket's */
+    s.world->side[0].tcp.iss += 1000000;
+    s.world->side[1].tcp.state = TOY_LISTEN;
+    toy_connect(&s.world->side[0].tcp, s.world->now_ms);
+    world_run(s.world, s.world->now_ms + 5000);
+    assert_int_equal(s.world->side[0].tcp.state, TOY_ESTABLISHED);
+    tell_of_the_kernel(&s);
+    golden(&s, "session-sockets", "{\"op\":\"show-session\"}", false);
+    golden(&s, "session-socket-detail",
+           "{\"op\":\"show-session\",\"name\":\"bird[812] *:40000\",\"detail\":true}", true);
+    golden(&s, "session-kernel-detail",
+           "{\"op\":\"show-session\",\"name\":\"fabric\",\"detail\":true}", true);
+    golden(&s, "explain-kernel", "{\"op\":\"explain\",\"name\":\"fabric\"}", false);
+
+    answer = ask_well(&s, "{\"op\":\"show-session\",\"peer\":\"192.0.2.77\"}");
+    assert_int_equal(json_array_size(json_object_get(answer, "sessions")), 1);
+    session = json_array_get(json_object_get(answer, "sessions"), 0);
+    assert_true(json_is_true(json_object_get(session, "own_keys")));
+    assert_string_equal(json_string_value(json_object_get(session, "peer")), "192.0.2.77");
+    json_decref(answer);
+    answer = ask_well(&s, "{\"op\":\"show-session\",\"name\":\"fabric\"}");
+    assert_int_equal(json_unpack(answer, "{s:[{s:b, s:[{s:s}]}]}", "sessions", "own_keys",
+                                 &(int){1}, "connections", "backend", &backend),
+                     0);
+    assert_string_equal(backend, "kernel");
+    json_decref(answer);
+    answer = ask_well(&s, "{\"op\":\"show-status\"}");
+    session = json_object_get(answer, "sessions");
+    assert_int_equal(json_integer_value(json_object_get(session, "sockets")), 1);
+    assert_int_equal(json_integer_value(json_object_get(session, "configured")), 2);
+    json_decref(answer);
+
+    /* To be explained there must be a configuration; to be reset there need not. */
+    answer = ask(&s, "{\"op\":\"explain\",\"name\":\"bird[812] *:40000\"}");
+    assert_true(json_is_false(json_object_get(answer, "ok")));
+    json_decref(answer);
+    answer = ask(&s, "{\"op\":\"explain\",\"peer\":\"192.0.2.77\"}");
+    assert_true(json_is_false(json_object_get(answer, "ok")));
+    json_decref(answer);
+    answer = ask(&s, "{\"op\":\"show-session\",\"peer\":\"192.0.2.78\"}");
+    assert_true(json_is_false(json_object_get(answer, "ok")));
+    json_decref(answer);
+    answer = ask_well(&s, "{\"op\":\"reset-session\",\"name\":\"bird[812] *:40000\"}");
+    assert_int_equal(json_integer_value(json_object_get(answer, "reset")), 1);
+    json_decref(answer);
+    json_decref(ask_well(&s, "{\"op\":\"clear\",\"name\":\"bird[812] *:40000\"}"));
+    answer = ask_well(&s, "{\"op\":\"show-session\",\"name\":\"bird[812] *:40000\"}");
+    session = json_array_get(json_object_get(answer, "sessions"), 0);
+    assert_int_equal(json_object_size(json_object_get(session, "counters")), 0);
+    json_decref(answer);
+    scene_close(&s);
+}
+
 /* ---- A session that is up ------------------------------------------------------------------- */
 
 static void shows_of_a_session_that_is_up(void **state)
@@ -437,6 +541,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shows_of_a_session_that_is_up),
         cmocka_unit_test(the_json_of_a_session_that_is_up),
+        cmocka_unit_test(sockets_and_the_kernel_s_connections_are_shown),
         cmocka_unit_test(a_wrong_key_is_explained),
         cmocka_unit_test(counters_are_cleared),
         cmocka_unit_test(a_session_is_reset),
