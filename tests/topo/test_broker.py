@@ -186,15 +186,17 @@ def test_zones_of_sockets(net, build_dir):
 
 
 def test_interfaces_are_told(net, build_dir):
-    """Of a zone that was made, too. VRF devices: tests/unit/test_netlink.c."""
+    """All of a zone that was made, before it is told itself. VRFs: tests/unit/test_netlink.c."""
     _, b, one = broker(net, build_dir)
     zone = one.zone(tcp_socket(b))
     index = int(b.run(["cat", "/sys/class/net/eth0/ifindex"]).stdout)
+    assert struct.pack("!HIIB", zone, index, 1500, 0) in [body for _, body, _ in one.heard]
+    b.run(["ip", "link", "set", "eth0", "mtu", 1400])
 
     def told():
         body, _ = one.expect("LINK")
-        return struct.unpack("!HIIB", body) == (zone, index, 1500, 0)
-    wait_for(told, 10, "the interface")
+        return struct.unpack("!HIIB", body) == (zone, index, 1400, 0)
+    wait_for(told, 10, "the new MTU")
 
 
 def test_a_zone_goes_after_its_last_socket(net, build_dir):
