@@ -381,8 +381,8 @@ static bool start_loop(struct gh_parent *p)
     uv_timer_init(&p->loop, &p->tend);
     uv_timer_init(&p->loop, &p->watchdog);
     uv_timer_init(&p->loop, &p->flows_due);
-    uv_timer_init(&p->loop, &p->watches.sweep);
-    p->tend.data = p->watchdog.data = p->flows_due.data = p->watches.sweep.data = p;
+    uv_timer_init(&p->loop, &p->watch_sweep);
+    p->tend.data = p->watchdog.data = p->flows_due.data = p->watch_sweep.data = p;
     p->guard = gh_rules_guard_new(&p->loop, gh_parent_restore_rules, p);
     return p->guard != NULL;
 }

@@ -433,6 +433,25 @@ def test_the_end_of_a_socket(net, build_dir, family):
     one.silent("SOCKET_GONE", 0.5)
 
 
+def test_the_list_of_sockets(net, build_dir):
+    """For kernels that do not tell: it has all but those that are neither bound nor connected."""
+    a, b = net.two_routers()
+    server = listen(a)
+    fresh = tcp_socket(a)
+    with inside(a):
+        connected = socket.create_connection((A4, PORT))
+    accepted, _ = server.accept()
+
+    def listed():
+        done = a.run([os.path.join(build_dir, "tests", "topo", "broker"), "--sockets"])
+        return set(map(int, done.stdout.split()))
+    there = {cookie(s) for s in (server, connected, accepted)}
+    assert there <= listed() and cookie(fresh) not in listed()
+    for sock in (server, fresh, connected, accepted):
+        sock.close()
+    wait_for(lambda: not there & listed(), 5, "they are gone")  # also what is in TIME-WAIT
+
+
 def test_what_is_kept(net, build_dir):
     """A new `ao` has it before its configuration; not what was forgotten or whose socket is gone."""
     a, _, one = broker(net, build_dir)
