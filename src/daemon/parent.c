@@ -83,6 +83,8 @@ static void on_zone_closed(void *ctx, const struct gh_zone *zone)
     gh_wr_u16(&w, zone->index);
     gh_channel_send(p->ao.channel, GH_MESSAGE_QUEUE_CLOSE, body, w.len, -1);
     gh_parent_unwatch_zone(p, zone);
+    if (!zone->dynamic)
+        p->rules_due = true; /* those of its sockets go, where nothing else keeps it */
 }
 
 static void on_zone_leaving(void *ctx, const struct gh_zone *zone)

@@ -220,6 +220,7 @@ static void close_zone(struct gh_zones *z, struct gh_zone *zone)
     free(zone->rules); /* where the sockets still are, the installed ones stay */
     zone->rules = NULL;
     zone->rule_count = 0;
+    zone->rules_due = zone->has_rules = false;
 }
 
 static int take_stored(struct gh_zones *z, const char *name)

@@ -243,6 +243,20 @@ def test_a_configuration_names_the_namespace_of_a_zone(net, build_dir):
     assert one.zone(sock, make=False) == zone
 
 
+def test_no_flows_where_there_were_others(net, build_dir):
+    """Rules that nobody wants any more are gone, whatever else has to be installed then."""
+    _, b, one = broker(net, build_dir)
+    sock = tcp_socket(b)
+    zone = one.zone(sock)
+    assert one.flows(zone)
+    assert one.flows(zone, flow(QUEUE, A4, None, PORT))
+    one.configure(config(B4, more=tcp_ao("c", "10.77.0.9", "core")))
+    one.send("FLOWS", struct.pack("!IH", 99, zone))  # while a reload makes all rules due
+    one.reload()
+    assert one.expect("FLOWED")[0] == struct.pack("!IB", 99, 1)
+    assert "--queue-num" not in mangle(b)
+
+
 def test_rules_of_a_zone_come_back(net, build_dir):
     """When somebody flushes them, as those of a configured namespace."""
     _, b, one = broker(net, build_dir)
