@@ -12,9 +12,9 @@ import sys
 import pytest
 
 from broker import GUARD, QUEUE, STRICT, Broker, cookie, flow
-from gatehouse import tcp_ao
+from gatehouse import key_chain, tcp_ao
 from netns import A4, B4
-from pair import config
+from pair import KEY, config
 from wait import stays, wait_for
 
 PORT = 5000
@@ -183,6 +183,19 @@ def test_zones_of_sockets(net, build_dir):
     assert f"--dport {PORT}" not in mangle(a)
     with open(os.path.join(one.run_dir, "rules"), encoding="utf-8") as file:
         assert "/proc" not in file.read()
+
+
+def test_a_zone_of_the_own_namespace(net, build_dir):
+    """Without a session in it; its rules can be taken away as others, for it has a name."""
+    a, b, one = broker(net, build_dir, key_chain("core", [KEY])
+                       + tcp_ao("elsewhere", A4, "core", netns=f"{net.prefix}-b"))
+    zone = one.zone(tcp_socket(a))
+    assert zone != one.zone(tcp_socket(b), make=False)
+    assert one.flows(zone, flow(GUARD, B4, None, PORT))
+    one.stop()
+    assert "DROP" in mangle(a)
+    a.run([os.path.join(build_dir, "gatehoused"), "-r", one.run_dir, "--remove-rules"])
+    assert "GATEHOUSE" not in mangle(a) and "GATEHOUSE" not in mangle(b)
 
 
 def test_interfaces_are_told(net, build_dir):
