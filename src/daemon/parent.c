@@ -83,6 +83,8 @@ static void on_zone_closed(void *ctx, const struct gh_zone *zone)
     gh_wr_u16(&w, zone->index);
     gh_channel_send(p->ao.channel, GH_MESSAGE_QUEUE_CLOSE, body, w.len, -1);
     gh_parent_unwatch_zone(p, zone);
+    if (!zone->dynamic)
+        p->rules_due = true; /* those of its sockets go, where nothing else keeps it */
 }
 
 static void on_zone_leaving(void *ctx, const struct gh_zone *zone)
@@ -381,8 +383,8 @@ static bool start_loop(struct gh_parent *p)
     uv_timer_init(&p->loop, &p->tend);
     uv_timer_init(&p->loop, &p->watchdog);
     uv_timer_init(&p->loop, &p->flows_due);
-    uv_timer_init(&p->loop, &p->watches.sweep);
-    p->tend.data = p->watchdog.data = p->flows_due.data = p->watches.sweep.data = p;
+    uv_timer_init(&p->loop, &p->watch_sweep);
+    p->tend.data = p->watchdog.data = p->flows_due.data = p->watch_sweep.data = p;
     p->guard = gh_rules_guard_new(&p->loop, gh_parent_restore_rules, p);
     return p->guard != NULL;
 }

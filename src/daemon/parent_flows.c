@@ -161,6 +161,6 @@ bool gh_parent_flows(struct gh_parent *p, struct gh_rd *body)
     free(zone->rules);
     zone->rules = rules;
     zone->rule_count = count;
-    zone->rules_due = true;
+    zone->rules_due = zone->has_rules = true;
     return true;
 }

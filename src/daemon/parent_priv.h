@@ -14,6 +14,7 @@
 #include "daemon/parent.h"
 #include "daemon/rules_guard.h"
 #include "daemon/rundir.h"
+#include "daemon/watches.h"
 #include "daemon/zones.h"
 #include "platform/borrow.h"
 
@@ -30,14 +31,6 @@ struct gh_shim_door {
     size_t id_count;
     struct gh_shim_connection *connections;
     uint64_t refused; /* monotonic milliseconds: when that was last logged; 0: never */
-};
-
-/* Sockets whose end is waited for. */
-struct gh_watches {
-    struct gh_watched *list; /* by cookie */
-    size_t count, room;
-    struct gh_watch_post *posts;
-    uv_timer_t sweep;
 };
 
 struct gh_parent {
@@ -72,6 +65,8 @@ struct gh_parent {
     size_t asked_count;
     uv_timer_t flows_due;
     struct gh_watches watches;
+    struct gh_watch_post *watch_posts;
+    uv_timer_t watch_sweep;
     struct gh_keep keep;
     struct gh_borrower borrower;
 

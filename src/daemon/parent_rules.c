@@ -132,7 +132,7 @@ static bool note_zones(const struct gh_parent *p, struct gh_rules_note *n, bool 
         const struct gh_zone *zone = p->zones.list[i];
         struct gh_netns_id id;
 
-        if (zone->dynamic == dynamic && (zone->used || zone->rule_count > 0) &&
+        if (zone->dynamic == dynamic && (zone->used || zone->has_rules) &&
             gh_netns_identify(zone->netns, &id) == 0 && !gh_rules_note_has_id(n, &id) &&
             !gh_rules_note_add(n, zone->netns))
             return false;
@@ -181,7 +181,7 @@ bool gh_parent_has_other_rules(const struct gh_parent *p, const struct gh_zone *
     for (size_t i = 0; i < p->zones.count; i++) {
         const struct gh_zone *other = p->zones.list[i];
 
-        if (other != zone && (other->used || other->rule_count > 0) && other->queue >= 0 &&
+        if (other != zone && (other->used || other->has_rules) && other->queue >= 0 &&
             gh_netns_same(&other->id, &zone->id))
             return true;
     }

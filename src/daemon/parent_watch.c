@@ -18,18 +18,8 @@
 
 enum {
     SWEEP_MS = 2000,
-    WHOLE_MS = 30000,    /* between two lists while the kernel tells: they show who is in them */
-    LOST_MS = 60000,     /* how long lists are looked through after something was lost */
-    MISSING_SWEEPS = 15, /* in a row */
-    WATCHED_MAX = 65536
-};
-
-struct gh_watched {
-    uint64_t cookie;
-    uint16_t zone;
-    uint8_t missing; /* lists in a row */
-    bool seen;       /* in a list, once */
-    bool there;      /* in the last list */
+    WHOLE_MS = 30000, /* between two lists while the kernel tells: they show who is in them */
+    LOST_MS = 60000   /* how long lists are looked through after something was lost */
 };
 
 /* One for each zone with watched sockets. */
@@ -43,63 +33,18 @@ struct gh_watch_post {
     uint64_t listed; /* when the last list was made */
 };
 
-/* ---- The table ------------------------------------------------------------------------------ */
-
-static size_t place_of(const struct gh_watches *w, uint64_t cookie)
-{
-    size_t low = 0, high = w->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (w->list[middle].cookie < cookie)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct gh_watched *find(const struct gh_watches *w, uint64_t cookie)
-{
-    size_t i = place_of(w, cookie);
-
-    return i < w->count && w->list[i].cookie == cookie ? &w->list[i] : NULL;
-}
-
-static bool add(struct gh_watches *w, uint64_t cookie, uint16_t zone)
-{
-    size_t i = place_of(w, cookie);
-
-    if (w->count == w->room) {
-        size_t room = w->room * 2 + 64;
-        struct gh_watched *more = realloc(w->list, room * sizeof(*more));
-
-        if (more == NULL)
-            return false;
-        w->list = more;
-        w->room = room;
-    }
-    memmove(&w->list[i + 1], &w->list[i], (w->count - i) * sizeof(*w->list));
-    w->list[i] = (struct gh_watched){.cookie = cookie, .zone = zone};
-    w->count++;
-    return true;
-}
-
 /* ---- Ends ----------------------------------------------------------------------------------- */
 
 static void tell_gone(struct gh_parent *p, struct gh_watched *watched)
 {
     struct gh_zone *zone = gh_zones_find(&p->zones, watched->zone);
     uint64_t cookie = watched->cookie;
-    size_t i = (size_t)(watched - p->watches.list);
     uint8_t body[8];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
     if (zone != NULL && zone->watched > 0)
         zone->watched--;
-    p->watches.count--;
-    memmove(watched, watched + 1, (p->watches.count - i) * sizeof(*watched));
+    gh_watches_remove(&p->watches, watched);
     gh_keep_drop(&p->keep, cookie);
     gh_wr_u64(&w, cookie);
     gh_channel_send(p->ao.channel, GH_MESSAGE_SOCKET_GONE, body, w.len, -1);
@@ -108,7 +53,7 @@ static void tell_gone(struct gh_parent *p, struct gh_watched *watched)
 static void on_gone(void *ctx, uint64_t cookie)
 {
     struct gh_watch_post *post = ctx;
-    struct gh_watched *watched = find(&post->parent->watches, cookie);
+    struct gh_watched *watched = gh_watches_find(&post->parent->watches, cookie);
 
     if (watched != NULL && watched->zone == post->zone)
         tell_gone(post->parent, watched);
@@ -123,7 +68,7 @@ static void on_post_closed(uv_handle_t *handle)
 
 static void remove_post(struct gh_watch_post *post)
 {
-    struct gh_watch_post **at = &post->parent->watches.posts;
+    struct gh_watch_post **at = &post->parent->watch_posts;
 
     while (*at != post)
         at = &(*at)->next;
@@ -147,7 +92,7 @@ static void on_heard(uv_poll_t *poll, int status, int events)
 
 static struct gh_watch_post *post_of(const struct gh_parent *p, uint16_t zone)
 {
-    struct gh_watch_post *post = p->watches.posts;
+    struct gh_watch_post *post = p->watch_posts;
 
     while (post != NULL && post->zone != zone)
         post = post->next;
@@ -160,7 +105,7 @@ static bool add_post(struct gh_parent *p, const struct gh_zone *zone)
 
     if (post == NULL)
         return false;
-    *post = (struct gh_watch_post){.parent = p, .zone = zone->index, .next = p->watches.posts};
+    *post = (struct gh_watch_post){.parent = p, .zone = zone->index, .next = p->watch_posts};
     post->fd = gh_socket_watch_open(zone->netns);
     if (post->fd >= 0 && uv_poll_init(&p->loop, &post->poll, post->fd) == 0) {
         uv_poll_start(&post->poll, UV_READABLE, on_heard);
@@ -171,7 +116,7 @@ static bool add_post(struct gh_parent *p, const struct gh_zone *zone)
             close(post->fd);
         post->fd = -1;
     }
-    p->watches.posts = post;
+    p->watch_posts = post;
     return true;
 }
 
@@ -179,29 +124,12 @@ static bool add_post(struct gh_parent *p, const struct gh_zone *zone)
 
 static void on_there(void *ctx, uint64_t cookie)
 {
-    struct gh_watched *watched = find(ctx, cookie);
-
-    if (watched != NULL)
-        watched->there = true;
+    gh_watches_there(ctx, cookie);
 }
 
-/* Backwards: who is gone leaves the table. */
-static void judge(struct gh_watch_post *post, bool counts)
+static void on_missing(void *ctx, struct gh_watched *watched)
 {
-    struct gh_watches *w = &post->parent->watches;
-
-    for (size_t i = w->count; i > 0; i--) {
-        struct gh_watched *watched = &w->list[i - 1];
-
-        if (watched->zone != post->zone)
-            continue;
-        if (watched->there) {
-            watched->seen = true;
-            watched->missing = 0;
-        } else if (counts && watched->seen && ++watched->missing >= MISSING_SWEEPS) {
-            tell_gone(post->parent, watched);
-        }
-    }
+    tell_gone(ctx, watched);
 }
 
 static void look_through(struct gh_watch_post *post, const struct gh_zone *zone)
@@ -213,10 +141,9 @@ static void look_through(struct gh_watch_post *post, const struct gh_zone *zone)
     if (!counts && now - post->listed < WHOLE_MS)
         return;
     post->listed = now;
-    for (size_t i = 0; i < w->count; i++)
-        w->list[i].there = false;
+    gh_watches_begin(w);
     if (gh_socket_watch_list(zone->netns, on_there, w) == 0)
-        judge(post, counts);
+        gh_watches_judge(w, post->zone, counts, on_missing, post->parent);
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -224,7 +151,7 @@ static void on_sweep(uv_timer_t *timer)
     struct gh_parent *p = timer->data;
     struct gh_watch_post *next;
 
-    for (struct gh_watch_post *post = p->watches.posts; post != NULL; post = next) {
+    for (struct gh_watch_post *post = p->watch_posts; post != NULL; post = next) {
         const struct gh_zone *zone = gh_zones_find(&p->zones, post->zone);
 
         next = post->next;
@@ -233,7 +160,7 @@ static void on_sweep(uv_timer_t *timer)
         else
             remove_post(post);
     }
-    if (p->watches.posts == NULL)
+    if (p->watch_posts == NULL)
         uv_timer_stop(timer);
 }
 
@@ -244,17 +171,16 @@ bool gh_parent_watch(struct gh_parent *p, struct gh_rd *body)
     struct gh_zone *zone = gh_zones_find(&p->zones, gh_rd_u16(body));
     uint64_t cookie = gh_rd_u64(body);
 
-    if (zone == NULL || zone->queue < 0 || find(&p->watches, cookie) != NULL)
+    if (zone == NULL || zone->queue < 0 || gh_watches_find(&p->watches, cookie) != NULL)
         return true;
-    if (p->watches.count >= WATCHED_MAX ||
-        (post_of(p, zone->index) == NULL && !add_post(p, zone)) ||
-        !add(&p->watches, cookie, zone->index)) {
+    if ((post_of(p, zone->index) == NULL && !add_post(p, zone)) ||
+        !gh_watches_add(&p->watches, cookie, zone->index)) {
         gh_error("no room to watch one more socket");
         return true;
     }
     zone->watched++;
-    if (!uv_is_active((uv_handle_t *)&p->watches.sweep))
-        uv_timer_start(&p->watches.sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    if (!uv_is_active((uv_handle_t *)&p->watch_sweep))
+        uv_timer_start(&p->watch_sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     return true;
 }
 

@@ -155,6 +155,17 @@ static void on_links(uv_poll_t *poll, int status, int events)
         gh_links_ask(t->zone->links);
 }
 
+/* All of them, now: the kernel answers while it is asked, and whoever hears of a zone after this
+ * knows its VRFs. */
+static void tell_all(struct gh_zones *z, struct gh_zone *zone)
+{
+    struct teller t = {.zones = z, .zone = zone};
+
+    gh_links_ask(zone->links);
+    if (!gh_links_read(zone->links, tell, &t))
+        gh_links_ask(zone->links);
+}
+
 static void on_links_closed(uv_handle_t *handle)
 {
     free(handle->data);
@@ -178,14 +189,14 @@ static void watch_links(struct gh_zones *z, struct gh_zone *zone)
     uv_poll_init(z->loop, zone->links_poll, zone->links);
     zone->links_poll->data = t;
     uv_poll_start(zone->links_poll, UV_READABLE, on_links);
-    gh_links_ask(zone->links);
+    tell_all(z, zone);
 }
 
 void gh_zones_tell_links(struct gh_zones *z)
 {
     for (size_t i = 0; i < z->count; i++)
         if (z->list[i]->links >= 0)
-            gh_links_ask(z->list[i]->links);
+            tell_all(z, z->list[i]);
 }
 
 /* ---- Sockets -------------------------------------------------------------------------------- */
@@ -209,6 +220,7 @@ static void close_zone(struct gh_zones *z, struct gh_zone *zone)
     free(zone->rules); /* where the sockets still are, the installed ones stay */
     zone->rules = NULL;
     zone->rule_count = 0;
+    zone->rules_due = zone->has_rules = false;
 }
 
 static int take_stored(struct gh_zones *z, const char *name)
@@ -302,6 +314,7 @@ static void leave(struct gh_zones *z, struct gh_zone *zone)
 /* A slot for one more: a vacant one that everybody has forgotten, or a new one. */
 static struct gh_zone *slot(struct gh_zones *z)
 {
+    struct gh_zone *fresh = NULL;
     size_t dynamic = 0;
 
     for (size_t i = 0; i < z->count; i++) {
@@ -312,11 +325,11 @@ static struct gh_zone *slot(struct gh_zones *z)
         dynamic += zone->dynamic;
     }
     if (dynamic < DYNAMIC_MAX)
-        return add(z, NULL, NULL);
-    if (!z->complained)
-        gh_error("programs bring sockets of more than %d network namespaces", (int)DYNAMIC_MAX);
-    z->complained = true;
-    return NULL;
+        fresh = add(z, NULL, NULL);
+    if (fresh == NULL && !z->complained)
+        gh_error("programs bring sockets of too many network namespaces, %zu", dynamic);
+    z->complained = fresh == NULL;
+    return fresh;
 }
 
 /* The own namespace goes by its name, which the note of rules on the disk can hold. */

@@ -37,6 +37,7 @@ struct gh_zone {
     struct gh_socket_rule *rules; /* of its sockets; owned */
     size_t rule_count;
     bool rules_due;  /* they are not installed as they are */
+    bool has_rules;  /* some have been installed for its sockets, perhaps none by now */
     size_t watched;  /* its sockets whose end is waited for */
     bool complained; /* that it could not be opened */
     bool taken;      /* its queue belongs to another process */

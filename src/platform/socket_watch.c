@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,10 +51,12 @@ enum gh_watch_end gh_socket_watch_parse(const uint8_t *data, size_t len, gh_cook
 
 /* ---- The list ------------------------------------------------------------------------------- */
 
+/* TIME-WAIT is what the kernel leaves of a socket, under the same cookie, after it destroyed it. */
 static int ask_for_all(int fd, uint8_t family)
 {
-    const struct inet_diag_req_v2 request = {
-        .sdiag_family = family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = UINT32_MAX};
+    const struct inet_diag_req_v2 request = {.sdiag_family = family,
+                                             .sdiag_protocol = IPPROTO_TCP,
+                                             .idiag_states = ~(1u << TCP_TIME_WAIT)};
     uint8_t mem[GH_NL_HEADER + sizeof(request)];
     struct gh_wr w = gh_wr_make(mem, sizeof(mem));
     size_t start = gh_nl_begin(&w, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 1);

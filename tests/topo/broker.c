@@ -3,6 +3,7 @@
  *
  *   broker -f -c FILE -r DIRECTORY   the real parent; it starts this program again as `ao`, which
  *                                    connects to the SOCK_SEQPACKET socket at $BROKER_SOCKET
+ *   broker --sockets                 prints the cookies of all TCP sockets that the kernel lists
  *   broker --nft KIND PEER LOCAL-PORT REMOTE-PORT   prints the rules of one socket for nft
  *
  * A datagram either way is the name of a message, an octet 0, the body, and a descriptor if the
@@ -20,6 +21,7 @@
 #include "daemon/channel.h"
 #include "daemon/parent.h"
 #include "platform/rules_text.h"
+#include "platform/socket_watch.h"
 #include "wire/wr.h"
 
 enum { DATAGRAM_MAX = 131072, NAME_MAX_OCTETS = 32 };
@@ -172,6 +174,11 @@ static int print_rules(char **argv)
     return 0;
 }
 
+static void print_cookie(void *ctx, uint64_t cookie)
+{
+    printf("%llu\n", (unsigned long long)cookie);
+}
+
 int main(int argc, char **argv)
 {
     struct gh_parent_options options = {.log_level = GH_LOG_INFO};
@@ -181,6 +188,8 @@ int main(int argc, char **argv)
             return relay();
     if (argc == 6 && strcmp(argv[1], "--nft") == 0)
         return print_rules(argv + 2);
+    if (argc == 2 && strcmp(argv[1], "--sockets") == 0)
+        return gh_socket_watch_list(NULL, print_cookie, NULL) == 0 ? 0 : 1;
     if (argc != 6)
         return 2;
     options.config = argv[3];

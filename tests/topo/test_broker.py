@@ -12,9 +12,9 @@ import sys
 import pytest
 
 from broker import GUARD, QUEUE, STRICT, Broker, cookie, flow
-from gatehouse import tcp_ao
+from gatehouse import key_chain, tcp_ao
 from netns import A4, B4
-from pair import config
+from pair import KEY, config
 from wait import stays, wait_for
 
 PORT = 5000
@@ -185,16 +185,31 @@ def test_zones_of_sockets(net, build_dir):
         assert "/proc" not in file.read()
 
 
+def test_a_zone_of_the_own_namespace(net, build_dir):
+    """Without a session in it; its rules can be taken away as others, for it has a name."""
+    a, b, one = broker(net, build_dir, key_chain("core", [KEY])
+                       + tcp_ao("elsewhere", A4, "core", netns=f"{net.prefix}-b"))
+    zone = one.zone(tcp_socket(a))
+    assert zone != one.zone(tcp_socket(b), make=False)
+    assert one.flows(zone, flow(GUARD, B4, None, PORT))
+    one.stop()
+    assert "DROP" in mangle(a)
+    a.run([os.path.join(build_dir, "gatehoused"), "-r", one.run_dir, "--remove-rules"])
+    assert "GATEHOUSE" not in mangle(a) and "GATEHOUSE" not in mangle(b)
+
+
 def test_interfaces_are_told(net, build_dir):
-    """Of a zone that was made, too. VRF devices: tests/unit/test_netlink.c."""
+    """All of a zone that was made, before it is told itself. VRFs: tests/unit/test_netlink.c."""
     _, b, one = broker(net, build_dir)
     zone = one.zone(tcp_socket(b))
     index = int(b.run(["cat", "/sys/class/net/eth0/ifindex"]).stdout)
+    assert struct.pack("!HIIB", zone, index, 1500, 0) in [body for _, body, _ in one.heard]
+    b.run(["ip", "link", "set", "eth0", "mtu", 1400])
 
     def told():
         body, _ = one.expect("LINK")
-        return struct.unpack("!HIIB", body) == (zone, index, 1500, 0)
-    wait_for(told, 10, "the interface")
+        return struct.unpack("!HIIB", body) == (zone, index, 1400, 0)
+    wait_for(told, 10, "the new MTU")
 
 
 def test_a_zone_goes_after_its_last_socket(net, build_dir):
@@ -239,6 +254,20 @@ def test_a_configuration_names_the_namespace_of_a_zone(net, build_dir):
     wait_for(lambda: "GATEHOUSE-IN-TCP -s" not in mangle(b), 5, "the session's rules are gone")
     assert f"--dport {PORT} -j NFQUEUE" in mangle(b)
     assert one.zone(sock, make=False) == zone
+
+
+def test_no_flows_where_there_were_others(net, build_dir):
+    """Rules that nobody wants any more are gone, whatever else has to be installed then."""
+    _, b, one = broker(net, build_dir)
+    sock = tcp_socket(b)
+    zone = one.zone(sock)
+    assert one.flows(zone)
+    assert one.flows(zone, flow(QUEUE, A4, None, PORT))
+    one.configure(config(B4, more=tcp_ao("c", "10.77.0.9", "core")))
+    one.send("FLOWS", struct.pack("!IH", 99, zone))  # while a reload makes all rules due
+    one.reload()
+    assert one.expect("FLOWED")[0] == struct.pack("!IB", 99, 1)
+    assert "--queue-num" not in mangle(b)
 
 
 def test_rules_of_a_zone_come_back(net, build_dir):
@@ -429,6 +458,25 @@ def test_the_end_of_a_socket(net, build_dir, family):
             sock.close()
             assert one.expect("SOCKET_GONE")[0] == struct.pack("!Q", number)
     one.silent("SOCKET_GONE", 0.5)
+
+
+def test_the_list_of_sockets(net, build_dir):
+    """For kernels that do not tell: it has all but those that are neither bound nor connected."""
+    a, b = net.two_routers()
+    server = listen(a)
+    fresh = tcp_socket(a)
+    with inside(a):
+        connected = socket.create_connection((A4, PORT))
+    accepted, _ = server.accept()
+
+    def listed():
+        done = a.run([os.path.join(build_dir, "tests", "topo", "broker"), "--sockets"])
+        return set(map(int, done.stdout.split()))
+    there = {cookie(s) for s in (server, connected, accepted)}
+    assert there <= listed() and cookie(fresh) not in listed()
+    for sock in (server, fresh, connected, accepted):
+        sock.close()
+    wait_for(lambda: not there & listed(), 5, "they are gone")  # also what is in TIME-WAIT
 
 
 def test_what_is_kept(net, build_dir):
