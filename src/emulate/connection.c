@@ -92,12 +92,47 @@ void emu_place(struct emu_table *t, const struct emu_facts *f)
         t->flow_local = gh_addr_from(f->local.addr, f->local.addr_len);
 }
 
-static struct emu_table *adopt_child(struct emu *e, const struct emu_facts *f, int *error)
+struct end_search {
+    const struct emu_facts *facts;
+    uint64_t cookie; /* 0: none */
+};
+
+static bool same_end(const struct tcpao_endpoint *a, const struct tcpao_endpoint *b)
+{
+    return a->addr_len == b->addr_len && a->port == b->port &&
+           memcmp(a->addr, b->addr, a->addr_len) == 0;
+}
+
+static void find_ends(void *ctx, struct emu_table *t)
+{
+    struct end_search *s = ctx;
+
+    if (t->role == EMU_CONNECTS && t->zone == s->facts->zone &&
+        same_end(&t->local, &s->facts->local) && same_end(&t->remote, &s->facts->remote))
+        s->cookie = t->cookie;
+}
+
+/* Another socket had this connection: it can only be gone, though the shell has not said so yet. */
+static void end_predecessor(struct emu *e, struct gh_now now, const struct emu_facts *f)
+{
+    struct end_search s = {.facts = f};
+
+    emu_each_table(e, find_ends, &s);
+    if (s.cookie != 0)
+        emu_gone(e, now, s.cookie);
+    if (f->repair && s.cookie != 0) /* this one begins with a state of its own */
+        ao_engine_release(e->settings.engine, f->zone, &f->local, &f->remote);
+}
+
+static struct emu_table *adopt_child(struct emu *e, struct gh_now now, const struct emu_facts *f,
+                                     int *error)
 {
     struct ao_connection_keys keys;
     struct emu_table *t;
     bool ok = true;
 
+    if (f->state == EMU_CONNECTED && f->local.addr_len != 0 && f->remote.addr_len != 0)
+        end_predecessor(e, now, f);
     if (f->state != EMU_CONNECTED || f->local.addr_len == 0 || f->remote.addr_len == 0 ||
         !ao_engine_get_keys(e->settings.engine, f->zone, &f->local, &f->remote, &keys) ||
         keys.keys == NULL)
@@ -146,7 +181,7 @@ struct emu_table *emu_table_of(struct emu *e, struct gh_now now, const struct em
 
     *error = 0;
     if (t == NULL)
-        return adopt_child(e, f, error);
+        return adopt_child(e, now, f, error);
     emu_refresh(e, t, f);
     if (f->state == EMU_LISTEN && t->role != EMU_LISTENS) {
         *error = become_listener(e, now, t, f) ? 0 : ENOMEM;

@@ -76,6 +76,14 @@ void emu_each_peer(const struct emu_table *t, void (*fn)(void *ctx, const struct
         each_unnamed_family(t, fn, ctx);
 }
 
+/* Whom the listener has no key for: what comes with the option is counted at the socket. */
+static void each_other_family(const struct emu_table *t,
+                              void (*fn)(void *ctx, const struct gh_prefix *peer), void *ctx)
+{
+    if (t->role == EMU_LISTENS && !t->ao_required)
+        each_unnamed_family(t, fn, ctx);
+}
+
 /* ---- Chains --------------------------------------------------------------------------------- */
 
 /* False: no memory. A key whose ids another one has is left out: Linux finds the first in the list.
@@ -132,7 +140,7 @@ struct flow_list {
     struct ao_socket_flow *flows;
     size_t count, room;
     char name[EMU_TEXT + GH_ADDR_TEXT + 16];
-    bool failed;
+    bool others, failed;
 };
 
 static void put_flow(void *ctx, const struct gh_prefix *peer)
@@ -161,6 +169,7 @@ static void put_flow(void *ctx, const struct gh_prefix *peer)
                                  .peer = *peer,
                                  .local = t->flow_local,
                                  .local_port = t->local.port,
+                                 .others = l->others,
                                  .accept_icmp = t->accept_icmps};
     f->chain = connects ? emu_chain_of(t) : chain_for_peer(t, peer);
     if (f->chain == NULL) {
@@ -201,6 +210,8 @@ bool emu_flows_update(struct emu *e, struct gh_now now, struct emu_table *t)
     if (t->has_ao && !t->child && t->local.port != 0) {
         name_flow(&l);
         emu_each_peer(t, put_flow, &l);
+        l.others = true;
+        each_other_family(t, put_flow, &l);
     }
     emu_fold_counters(e, t);
     ok = !l.failed && ((l.count == 0 && !t->flowing) ||

@@ -125,6 +125,9 @@ struct ao_engine_settings {
     ao_abort_fn abort;   /* may be NULL */
     ao_lookup_fn lookup; /* may be NULL */
     void *event_ctx;     /* of all three */
+    /* The kernel knows TCP-MD5: it refuses such segments where no key for them is, so those of
+     * sockets with keys of their own are left to it, and counted there as Linux does. */
+    bool kernel_has_md5;
     /* Memory that outlives the process (a mapped file), or NULL: ISNs, SNEs and key numbers of each
      * connection are kept there, never a secret. ao_engine_memory_size() octets, 8-aligned. */
     void *memory;
@@ -218,12 +221,15 @@ struct ao_socket_flow {
     uint64_t owner; /* the socket, as its owner names it */
     uint16_t zone;  /* with the name below as in struct ao_policy */
     const char *zone_name;
-    const char *name;                /* for show and events: "bird[812] *:179". Copied. */
-    struct gh_prefix peer;           /* bits 0: any of this family */
-    struct gh_addr local;            /* len 0: any */
-    uint16_t local_port;             /* never 0 */
-    uint16_t remote_port;            /* 0: any (a listener) */
-    bool accept_icmp;                /* of connections that begin here */
+    const char *name;      /* for show and events: "bird[812] *:179". Copied. */
+    struct gh_prefix peer; /* bits 0: any of this family */
+    struct gh_addr local;  /* len 0: any */
+    uint16_t local_port;   /* never 0 */
+    uint16_t remote_port;  /* 0: any (a listener) */
+    bool accept_icmp;      /* of connections that begin here */
+    /* The rest of a listener's peers, for whom it has no key: segments without the option are not
+     * ours and pass, those with it are refused here. Such a flow stands behind all policies. */
+    bool others;
     struct tcpao_chain *chain;       /* a reference is taken. Empty: all is refused (ao_required) */
     bool current_known, rnext_known; /* keys to open with */
     uint32_t current_key, rnext_key;

@@ -71,6 +71,37 @@ static void lower_mtu(struct ao_transit *t, uint32_t mtu)
     t->result->tail = copied;
 }
 
+/* Linux counts an error before TCP ignores it, so a socket's own peer must not stop it on its way:
+ * it arrives, but names no connection. */
+static void blind(struct ao_transit *t)
+{
+    struct gh_wr w = gh_wr_make(t->result->head, sizeof(t->result->head));
+    size_t icmp = t->ip.header_len, quoted = icmp + 8;
+    size_t ports = quoted + (t->ip.version == 4 ? 4u * (t->packet->data[quoted] & 15u) : 40u);
+    struct gh_rd r = gh_rd_make(t->packet->data, t->packet->len);
+    uint16_t source, sum;
+
+    gh_rd_skip(&r, icmp + 2);
+    sum = gh_rd_u16(&r);
+    gh_rd_skip(&r, ports - icmp - 4);
+    source = gh_rd_u16(&r);
+    if (r.bad || ports + 2 > sizeof(t->result->head))
+        return;
+    gh_wr_bytes(&w, t->packet->data, ports);
+    gh_wr_u16(&w, 0);
+    gh_wr_put_u16(&w, icmp + 2, gh_sum_fold((uint32_t)(uint16_t)~sum + (uint16_t)~source));
+    t->result->verdict = AO_REPLACE;
+    t->result->head_len = w.len;
+    t->result->tail = w.len;
+}
+
+static void ignore(struct ao_transit *t)
+{
+    ao_refuse(t, AO_COUNT_ICMP_IGNORED);
+    if (t->connection->own_keys)
+        blind(t);
+}
+
 static bool synchronized(const struct ao_connection *c)
 {
     return c->state == AO_STATE_ESTABLISHED || c->state == AO_STATE_CLOSING ||
@@ -103,11 +134,11 @@ void ao_icmp(struct ao_transit *t)
     t->connection = c;
     t->session = c->session;
     if (is_hard_error(t, &error) && !c->accept_icmp) {
-        ao_refuse(t, AO_COUNT_ICMP_IGNORED);
+        ignore(t);
     } else if (is_too_big(t, &error)) {
         if (in_flight(c, error.seq))
             lower_mtu(t, error.mtu);
-        else
-            ao_refuse(t, AO_COUNT_ICMP_IGNORED);
+        else if (!c->own_keys || !c->accept_icmp) /* else the stack compares it with its window */
+            ignore(t);
     }
 }

@@ -292,10 +292,28 @@ static void follow_state(struct ao_transit *t)
         ao_set_state(t->engine, t->now, c, AO_STATE_CLOSING);
 }
 
+/* Is it for the local stack to judge? */
+static bool is_not_ours(const struct ao_transit *t)
+{
+    if (!t->session->own_keys || t->option.ao)
+        return false;
+    if (t->option.md5)
+        return t->engine->settings.kernel_has_md5;
+    return t->session->flow.others && t->connection == NULL;
+}
+
 void ao_incoming(struct ao_transit *t)
 {
     bool syn = is(t, GH_TCP_SYN);
 
+    if (is_not_ours(t)) {
+        t->result->verdict = AO_PASS;
+        return;
+    }
+    if (t->session->flow.others && t->connection == NULL) {
+        ao_refuse(t, TCPAO_UNKNOWN_KEYID);
+        return;
+    }
     if (syn)
         receive_syn(t);
     else if (t->connection == NULL)

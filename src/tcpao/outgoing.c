@@ -244,6 +244,10 @@ static void send_unknown(struct ao_transit *t)
 
 void ao_outgoing(struct ao_transit *t)
 {
+    if (t->session->flow.others && t->connection == NULL && !t->option.ao) {
+        t->result->verdict = AO_PASS;
+        return;
+    }
     if (t->option.ao || t->option.md5) {
         /* The daemon or the kernel authenticates by itself: never two on one connection. */
         ao_refuse(t, t->option.md5 ? TCPAO_MD5_CLASH : TCPAO_DUPLICATE_OPTION);

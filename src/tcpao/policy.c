@@ -149,9 +149,12 @@ struct ao_session *ao_session_find(const struct ao_engine *e, uint16_t zone,
                                    const struct tcpao_endpoint *local,
                                    const struct tcpao_endpoint *remote)
 {
-    struct ao_session *s = ao_flow_find(e, zone, local, remote);
+    struct ao_session *flow = ao_flow_find(e, zone, local, remote), *policy;
 
-    return s != NULL ? s : ao_policy_find(e, zone, local, remote);
+    if (flow != NULL && !flow->flow.others)
+        return flow;
+    policy = ao_policy_find(e, zone, local, remote);
+    return policy != NULL ? policy : flow;
 }
 
 bool ao_session_elsewhere(const struct ao_engine *e, const struct tcpao_endpoint *local,
