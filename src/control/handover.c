@@ -72,7 +72,7 @@ json_t *gh_export_connections(const struct gh_control_view *view, struct gh_now 
     struct exported e = {.view = view, .target = &target};
     json_t *refusal;
 
-    if (!gh_target_parse(view->config, request, false, &target, &refusal))
+    if (!gh_target_parse(view, request, false, &target, &refusal))
         return refusal;
     e.list = json_array();
     ao_engine_each_connection(view->engine, add, &e);

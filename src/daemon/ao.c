@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "control/control.h"
+#include "daemon/ao_facts.h"
 #include "daemon/ao_sockets.h"
 #include "daemon/channel.h"
 #include "daemon/ends.h"
@@ -50,6 +51,7 @@ struct ao {
     struct ao_engine *engine;
     struct gh_setup setup;
     struct gh_ao_sockets *sockets;
+    bool kernel_has_md5;
     struct queue *queues;
     struct gh_nfqueue_batch *batch;
 };
@@ -232,6 +234,7 @@ static bool make_engine(struct ao *ao, struct gh_now now, uint32_t max_connectio
                                           .abort = on_abort,
                                           .lookup = on_lookup,
                                           .event_ctx = ao,
+                                          .kernel_has_md5 = ao->kernel_has_md5,
                                           .memory = ao->memory,
                                           .memory_len = ao->memory_len};
 
@@ -442,6 +445,7 @@ int gh_ao_main(uid_t uid, gid_t gid)
     ao.timer.data = &ao;
     run_in_batches();
     kernel_has_ao = gh_kernel_has_ao();
+    ao.kernel_has_md5 = gh_facts_kernel_has_md5();
     if (!warm_up() || !gh_sandbox_enter(uid, gid))
         return 1;
     ao.parent = gh_channel_new(&ao.loop, GH_AO_CHANNEL_FD, GH_TO_AO, &ops, &ao);

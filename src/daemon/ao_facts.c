@@ -1,11 +1,13 @@
 #include "daemon/ao_facts.h"
 
+#include <errno.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/addr.h"
 #include "daemon/ao_sockets.h"
@@ -78,6 +80,19 @@ uint64_t gh_facts_netns(int fd)
 
     option(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, sizeof(cookie));
     return cookie;
+}
+
+bool gh_facts_kernel_has_md5(void)
+{
+    static const uint8_t nothing[1];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+    bool unknown =
+        fd < 0 || (setsockopt(fd, IPPROTO_TCP, EMU_TCP_MD5SIG, nothing, sizeof(nothing)) != 0 &&
+                   errno == ENOPROTOOPT);
+
+    if (fd >= 0)
+        close(fd);
+    return !unknown; /* too short a value: EINVAL */
 }
 
 static struct tcpao_endpoint endpoint(int (*get)(int, struct sockaddr *, socklen_t *), int fd)

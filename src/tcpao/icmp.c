@@ -76,14 +76,15 @@ static void lower_mtu(struct ao_transit *t, uint32_t mtu)
 static void blind(struct ao_transit *t)
 {
     struct gh_wr w = gh_wr_make(t->result->head, sizeof(t->result->head));
-    size_t icmp = t->ip.header_len, quoted = icmp + 8;
-    size_t ports = quoted + (t->ip.version == 4 ? 4u * (t->packet->data[quoted] & 15u) : 40u);
+    size_t icmp = t->ip.header_len, quoted = icmp + 8, ports;
     struct gh_rd r = gh_rd_make(t->packet->data, t->packet->len);
     uint16_t source, sum;
 
     gh_rd_skip(&r, icmp + 2);
     sum = gh_rd_u16(&r);
-    gh_rd_skip(&r, ports - icmp - 4);
+    gh_rd_skip(&r, 4);
+    ports = quoted + (t->ip.version == 4 ? 4u * (gh_rd_u8(&r) & 15u) : 40u);
+    gh_rd_skip(&r, ports - quoted - (t->ip.version == 4 ? 1 : 0));
     source = gh_rd_u16(&r);
     if (r.bad || ports + 2 > sizeof(t->result->head))
         return;
