@@ -112,7 +112,8 @@ static void find_ends(void *ctx, struct emu_table *t)
         s->cookie = t->cookie;
 }
 
-/* Another socket had this connection: it can only be gone, though the shell has not said so yet. */
+/* Another socket had this connection: it can only be gone, though the shell may not have said so
+ * yet. One under repair begins with a state of its own: an accepted child would be known. */
 static void end_predecessor(struct emu *e, struct gh_now now, const struct emu_facts *f)
 {
     struct end_search s = {.facts = f};
@@ -120,7 +121,7 @@ static void end_predecessor(struct emu *e, struct gh_now now, const struct emu_f
     emu_each_table(e, find_ends, &s);
     if (s.cookie != 0)
         emu_gone(e, now, s.cookie);
-    if (f->repair && s.cookie != 0) /* this one begins with a state of its own */
+    if (f->repair)
         ao_engine_release(e->settings.engine, f->zone, &f->local, &f->remote);
 }
 
