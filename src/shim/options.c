@@ -102,14 +102,15 @@ GH_SHIM_EXPORT int setsockopt(int fd, int level, int option, const void *value, 
         (is_md5(option) && len > GH_SHIM_BODY_MAX) || !gh_shim_is_tcp(fd))
         return GH_REAL(setsockopt)(fd, level, option, value, len);
     q.len = len;
-    q.emulation = !is_md5(option);
+    q.emulation = q.patient = !is_md5(option);
     answer = gh_shim_ask(&q);
     if (answer.action != GH_SHIM_DONE)
         return GH_REAL(setsockopt)(fd, level, option, value, len);
     if (answer.error == 0 && !is_md5(option)) {
         __atomic_store_n(&ao_was_set, true, __ATOMIC_RELAXED);
+        gh_shim_remember(GH_SHIM_KEYED, fd);
         if (gh_shim_is_listening(fd)) /* keys may come after listen() */
-            gh_shim_watch_listener(fd);
+            gh_shim_remember(GH_SHIM_LISTENERS, fd);
     }
     return finish(answer.error);
 }
@@ -136,7 +137,8 @@ GH_SHIM_EXPORT int getsockopt(int fd, int level, int option, void *restrict valu
                                  .fd = fd,
                                  .body = value,
                                  .room = value,
-                                 .emulation = true};
+                                 .emulation = true,
+                                 .patient = true};
     struct gh_shim_answer answer;
     socklen_t given;
     int error;

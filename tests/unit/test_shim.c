@@ -625,6 +625,54 @@ static void finds_a_restarted_server(void **state)
     close(listener);
 }
 
+/* Keys that the program gave are not forgotten when nobody is there to sign with them. */
+static void keyed_sockets_stay_closed(void **state)
+{
+    struct end where;
+    uint8_t key[288] = {1};
+    int listener = quiet_listener(AF_INET, &where), fd = tcp(AF_INET), other = tcp(AF_INET);
+
+    server_say(GH_SHIM_SETOPT, done);
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, AO_ADD_KEY, key, sizeof key), 0);
+    server_stop();
+    assert_int_equal(connect(fd, &where.any, where.len), -1);
+    assert_int_equal(errno, EKEYREJECTED);
+    assert_int_equal(listen(fd, 1), -1);
+    assert_int_equal(errno, EKEYREJECTED);
+    assert_int_equal(connect(other, &where.any, where.len), 0);
+    server_start();
+    assert_int_equal(connect(fd, &where.any, where.len), 0);
+    close(fd);
+    close(other);
+    close(listener);
+}
+
+static void *start_later(void *ctx)
+{
+    const struct timespec pause = {.tv_nsec = 300000000};
+
+    nanosleep(&pause, NULL);
+    server_start();
+    return ctx;
+}
+
+/* While gatehoused is being restarted, TCP-AO is not taken for unknown. */
+static void options_wait_for_a_restart(void **state)
+{
+    uint8_t key[288] = {1};
+    int fd = tcp(AF_INET);
+    pthread_t later;
+
+    server_say(GH_SHIM_SETOPT, done);
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, AO_ADD_KEY, key, sizeof key), 0);
+    server_stop();
+    assert_int_equal(pthread_create(&later, NULL, start_later, NULL), 0);
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, AO_ADD_KEY, key, sizeof key), 0);
+    assert_int_equal(pthread_join(later, NULL), 0);
+    assert_int_equal(server_asked(GH_SHIM_SETOPT), 2);
+    close(fd);
+}
+
 static pid_t raw_fork(void)
 {
     return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
@@ -980,6 +1028,8 @@ int main(void)
         TEST(tells_when_repair_ends),
         TEST(does_without_a_server),
         TEST(finds_a_restarted_server),
+        TEST(keyed_sockets_stay_closed),
+        TEST(options_wait_for_a_restart),
         TEST(children),
         TEST(threads_get_their_own_answers),
         TEST(fork_among_threads),
