@@ -194,7 +194,7 @@ static int send_question(const struct gh_shim_question *q)
     gh_wr_u8(&w, GH_SHIM_VERSION);
     gh_wr_u8(&w, q->op);
     gh_wr_u16(&w, (unsigned)q->option);
-    gh_wr_u32(&w, q->room_len);
+    gh_wr_u32(&w, q->op == GH_SHIM_SETOPT ? q->optmem : q->room_len);
     if (q->fd >= 0) {
         struct cmsghdr *rights;
 

@@ -6,8 +6,9 @@
  * wrote; all knowledge of TCP-AO is in the `ao` process, which looks at the socket itself and
  * closes its copy before it answers. So a program cannot speak for sockets that it does not have.
  *
- * Request: u8 version, u8 op, u16 option (a TCP socket option's number, or 0), u32 room (how large
- * the program's buffer for the result is), then the body: for HELLO the program's name, for CONNECT
+ * Request: u8 version, u8 op, u16 option (a TCP socket option's number, or 0), u32 room (GETOPT:
+ * how large the program's buffer for the result is; SETOPT: net.core.optmem_max as the program's
+ * namespace has it, 0: not known), then the body: for HELLO the program's name, for CONNECT
  * the sockaddr as the program gave it, for SETOPT and GETOPT the option's value as it gave it.
  * Answer: u8 version, u8 action, u16 zero, u32 error (an errno, 0: none), u32 length (what
  * getsockopt() reports in *optlen), then the body: the option's value.
