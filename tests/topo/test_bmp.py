@@ -17,7 +17,7 @@ ROUTES = {f"100.64.{n}.0/24" for n in range(200)}
 
 def test_session(net, build_dir):
     """Routes and statistics arrive, also while the keys change twice."""
-    port = Port(net, build_dir, PORT)
+    port = Port(net, build_dir, PORT, directed=True)
     collector = Pmbmpd(port.b, B4, PORT).start()
     bird = Bird(port.b, 65002, [Peer(A4, 65001)], ROUTES).start()
     frr = FrrBmp(port.a, 65001, [Peer(B4, 65002)], [B4], PORT).start()

@@ -14,7 +14,7 @@ TALKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "talker.py")
 
 def test_session(net, build_dir):
     """Sources of one side become known at the other, also while the keys change twice."""
-    port = Port(net, build_dir, PORT)
+    port = Port(net, build_dir, PORT, directed=True)
     lan = net.namespace("lan")
     net.link(port.a, lan, ("10.88.0.1/24", f"{SOURCE}/24"), name_a="lan")
     lan.route("default", "10.88.0.1")
