@@ -9,7 +9,6 @@ from daemons.pmbmpd import Pmbmpd
 from interop import end, seen
 from netns import A4, B4
 from protocols import ALGORITHMS, Mistakes, Port
-from wait import wait_for
 
 PORT = 5000
 ROUTES = {f"100.64.{n}.0/24" for n in range(200)}

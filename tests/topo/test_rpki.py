@@ -8,7 +8,7 @@ from daemons.openbgpd_rpki import OpenbgpdRpki
 from daemons.rtrclient import Rtrclient
 from daemons.stayrtr import Stayrtr
 from interop import end, seen
-from netns import A4, A6, B4, B6
+from netns import B4, B6
 from protocols import ALGORITHMS, Mistakes, Port
 from scenario import assert_none_refused
 from wait import wait_for
