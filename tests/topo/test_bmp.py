@@ -41,6 +41,7 @@ def test_session(net, build_dir):
 
 
 def test_mistakes(net, build_dir):
+    """No session, no message; the end that is called names the cause."""
     mistakes = Mistakes(net, build_dir, PORT)
     collector = Pmbmpd(mistakes.b, "0.0.0.0", PORT).start()
     frr = FrrBmp(mistakes.a, 65001, [], mistakes.addresses, PORT).start()

@@ -37,6 +37,7 @@ def test_session(net, build_dir):
 
 
 def test_mistakes(net, build_dir):
+    """No session, no sources; the end that is called names the cause."""
     mistakes = Mistakes(net, build_dir, PORT)
     one = FrrMsdp(mistakes.a, A4, mistakes.addresses, ["eth0"]).start()
     two = FrrMsdp(mistakes.b, mistakes.addresses[0], [A4], ["eth0"]).start()

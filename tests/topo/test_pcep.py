@@ -41,6 +41,7 @@ def test_session(net, build_dir):
 
 
 def test_mistakes(net, build_dir):
+    """No session, no report; the end that is called names the cause."""
     mistakes = Mistakes(net, build_dir, PORT)
     pce = Pce(mistakes.b).start()
     pcc = FrrPcep(mistakes.a, A4, mistakes.addresses).start()
