@@ -48,6 +48,23 @@ static void note_ends(const struct gh_key_chain *c, FILE *out)
                 "# though this end stops using it\n");
 }
 
+/* RPKI-RTR: the router opens, so the end that only opens is the router and the other one the cache.
+ */
+static void write_validation(const struct gh_far_end *e, const char *where, FILE *out)
+{
+    const struct gh_session *s = e->session;
+    char local[GH_PREFIX_TEXT];
+
+    if (s->direction != GH_ACTIVE) {
+        fprintf(out, "%s port %u\n", where, s->port);
+        return;
+    }
+    fprintf(out, "set routing-options validation local-cache listen-port %u\n", s->port);
+    fprintf(out, "%s local-cache\n", where);
+    if (gh_prefix_is_host(&s->peer))
+        fprintf(out, "%s local-address %s\n", where, gh_prefix_format(&s->peer, local));
+}
+
 void gh_write_junos(const struct gh_far_end *e, FILE *out)
 {
     const struct gh_key_chain *c = e->chain;
@@ -66,10 +83,10 @@ void gh_write_junos(const struct gh_far_end *e, FILE *out)
     } else if (e->session->port == GH_PORT_BGP) {
         snprintf(where, sizeof(where), "set protocols bgp group gatehouse neighbor %s", address);
         fprintf(out, "%s peer-as %s\n", where, gh_far_as(e->as, "<this-as>", as));
-    } else { /* RPKI-RTR, with this end as the cache */
+    } else {
         snprintf(where, sizeof(where), "set routing-options validation group gatehouse session %s",
                  address);
-        fprintf(out, "%s port %u\n", where, e->session->port);
+        write_validation(e, where, out);
     }
     fprintf(out, "%s authentication-algorithm ao\n", where);
     fprintf(out, "%s authentication-key-chain %s\n", where, c->name);

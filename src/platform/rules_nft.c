@@ -157,6 +157,7 @@ static void put_set(FILE *out, const struct field *fields, size_t n,
     fputs(" } ", out);
 }
 
+/* A port makes a rule one of TCP; a missing option does not, and would be missing in ICMP. */
 static void put_socket_match(FILE *out, const struct way *way, const struct gh_socket_rule *rules,
                              size_t count)
 {

@@ -12,21 +12,25 @@
 #include "shim/socket.h"
 
 /* Asks, and gives the socket a port where gatehoused wants it to have one. */
-static struct gh_shim_answer ask_with_port(const struct gh_shim_question *q)
+static struct gh_shim_answer ask_with_port(struct gh_shim_question q)
 {
-    struct gh_shim_answer answer = gh_shim_ask(q);
-    int error;
+    struct gh_shim_answer answer = {.action = GH_SHIM_BIND, .heard = true};
+    int error = 0;
 
-    if (answer.action != GH_SHIM_BIND)
-        return answer;
-    error = gh_shim_take_port(q->fd);
-    if (error == 0) {
-        answer = gh_shim_ask(q);
-        if (answer.action != GH_SHIM_BIND)
-            return answer;
-        error = EADDRNOTAVAIL; /* what it needs was not to be had */
+    q.patient = gh_shim_remembers(GH_SHIM_KEYED, q.fd);
+    for (int tries = 0; tries < 2 && answer.action == GH_SHIM_BIND && error == 0; tries++) {
+        if (tries > 0)
+            error = gh_shim_take_port(q.fd);
+        if (error == 0)
+            answer = gh_shim_ask(&q);
     }
-    return (struct gh_shim_answer){.action = GH_SHIM_DONE, .error = error};
+    if (!answer.heard && q.patient) /* the program wants it signed, and nobody would sign */
+        error = EKEYREJECTED;
+    else if (answer.action == GH_SHIM_BIND && error == 0)
+        error = EADDRNOTAVAIL; /* the port that it needs was not to be had */
+    if (error != 0)
+        return (struct gh_shim_answer){.action = GH_SHIM_DONE, .error = error};
+    return answer;
 }
 
 static int fail(int error)
@@ -44,7 +48,7 @@ GH_SHIM_EXPORT int connect(int fd, __CONST_SOCKADDR_ARG addr, socklen_t len)
     /* The kernel itself refuses what cannot be an address. */
     if (len > sizeof(struct sockaddr_storage) || !gh_shim_is_tcp(fd))
         return GH_REAL(connect)(fd, addr, len);
-    answer = ask_with_port(&q);
+    answer = ask_with_port(q);
     if (answer.action == GH_SHIM_DONE && answer.error != 0)
         return fail(answer.error);
     return GH_REAL(connect)(fd, addr, len);
@@ -57,11 +61,11 @@ GH_SHIM_EXPORT int listen(int fd, int backlog)
 
     if (!gh_shim_is_tcp(fd))
         return GH_REAL(listen)(fd, backlog);
-    answer = ask_with_port(&q);
+    answer = ask_with_port(q);
     if (answer.action == GH_SHIM_DONE) {
         if (answer.error != 0)
             return fail(answer.error);
-        gh_shim_watch_listener(fd);
+        gh_shim_remember(GH_SHIM_LISTENERS, fd);
     }
     return GH_REAL(listen)(fd, backlog);
 }
@@ -72,7 +76,7 @@ static int accepted(int listener, int fd)
     struct gh_shim_question q = {.op = GH_SHIM_ACCEPTED, .fd = fd};
     struct gh_shim_answer answer;
 
-    if (fd < 0 || !gh_shim_watches_listener(listener))
+    if (fd < 0 || !gh_shim_remembers(GH_SHIM_LISTENERS, listener))
         return fd;
     answer = gh_shim_ask(&q);
     if (answer.action != GH_SHIM_DONE || answer.error == 0)

@@ -21,6 +21,8 @@ enum {
     HIGH_DESCRIPTOR = 1000, /* out of the way of programs that expect low numbers */
     CONNECT_WAIT = 5,       /* seconds, while gatehoused's backlog is full */
     ANSWER_WAIT = 10,       /* seconds: gatehoused may have to install rules first */
+    RESTART_WAIT = 2,       /* seconds: while there is none, after one has been there */
+    RESTART_LOOKS = 20,     /* a second */
     SILENCE_PAUSE = 10,     /* seconds without a question after one that was not answered */
     NAME_MAX_SENT = 63
 };
@@ -35,6 +37,7 @@ static struct {
     pid_t pid;    /* whose connection it is */
     bool greeted; /* HELLO was answered on it */
     bool kernel_has_ao;
+    bool was_there;      /* it has answered since we last waited for it in vain */
     time_t silent_until; /* CLOCK_MONOTONIC */
 } client = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
@@ -191,7 +194,7 @@ static int send_question(const struct gh_shim_question *q)
     gh_wr_u8(&w, GH_SHIM_VERSION);
     gh_wr_u8(&w, q->op);
     gh_wr_u16(&w, (unsigned)q->option);
-    gh_wr_u32(&w, q->room_len);
+    gh_wr_u32(&w, q->op == GH_SHIM_SETOPT ? q->optmem : q->room_len);
     if (q->fd >= 0) {
         struct cmsghdr *rights;
 
@@ -269,7 +272,7 @@ static int greet(void)
     error = exchange(&hello, &answer);
     if (error != 0)
         return error;
-    client.greeted = true;
+    client.greeted = client.was_there = true;
     client.kernel_has_ao = kernel_has_ao == 1;
     return 0;
 }
@@ -302,6 +305,23 @@ static int ask_once(const struct gh_shim_question *q, struct gh_shim_answer *a)
     return exchange(q, a);
 }
 
+/* A program that uses TCP-AO must not take a restart for a kernel without it: BIRD, for one, gives
+ * up the session for good. */
+static int ask_patiently(const struct gh_shim_question *q, struct gh_shim_answer *a)
+{
+    const struct timespec pause = {.tv_nsec = 1000000000 / RESTART_LOOKS};
+    int error = ENOTCONN;
+
+    for (int i = 0; client.was_there && i < RESTART_WAIT * RESTART_LOOKS; i++) {
+        nanosleep(&pause, NULL);
+        error = ask_once(q, a);
+        if (error == 0 || error == EFAULT)
+            return error;
+    }
+    client.was_there = false;
+    return error;
+}
+
 struct gh_shim_answer gh_shim_ask(const struct gh_shim_question *q)
 {
     struct gh_shim_answer answer = {.action = GH_SHIM_PASS};
@@ -310,11 +330,14 @@ struct gh_shim_answer gh_shim_ask(const struct gh_shim_question *q)
 
     if (error == ECONNRESET) /* gatehoused was restarted: the new one is asked */
         error = ask_once(q, &answer);
+    if (q->patient && error != 0 && error != EFAULT)
+        error = ask_patiently(q, &answer);
     release(&held);
     if (error == EFAULT)
-        return (struct gh_shim_answer){.action = GH_SHIM_DONE, .error = EFAULT};
+        return (struct gh_shim_answer){.action = GH_SHIM_DONE, .heard = true, .error = EFAULT};
     if (error != 0)
         return (struct gh_shim_answer){.action = GH_SHIM_PASS};
+    answer.heard = true;
     return answer;
 }
 

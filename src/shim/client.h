@@ -22,11 +22,14 @@ struct gh_shim_question {
     size_t len;
     void *room; /* where the answer's body goes, as much as fits: likewise the program's memory */
     size_t room_len;
-    bool emulation; /* only where the kernel has no TCP-AO: elsewhere GH_SHIM_PASS at once */
+    uint32_t optmem; /* with GH_SHIM_SETOPT: net.core.optmem_max, 0: not known */
+    bool patient;    /* waits a moment for a gatehoused that is just being restarted */
+    bool emulation;  /* only where the kernel has no TCP-AO: elsewhere GH_SHIM_PASS at once */
 };
 
 struct gh_shim_answer {
     enum gh_shim_action action;
+    bool heard;      /* gatehoused, or what it said of the kernel */
     int error;       /* an errno, 0: none */
     uint32_t length; /* for *optlen */
     size_t got;      /* octets in the room */

@@ -3,8 +3,10 @@
  * TCP-AO on a kernel that has none, and TCP-MD5 keys, which may stand in the way of TCP-AO.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -72,6 +74,24 @@ static bool is_ao_get(int option)
     return option == AO_INFO || option == AO_GET_KEYS || option == AO_REPAIR;
 }
 
+/* What the kernel allows a socket's keys in the calling thread's namespace; 0: not known, as below
+ * another root directory. */
+static uint32_t optmem_max(void)
+{
+    char text[16] = {0};
+    int saved = errno;
+    int fd = GH_REAL(open)("/proc/sys/net/core/optmem_max", O_RDONLY | O_CLOEXEC);
+    unsigned long value = 0;
+
+    if (fd >= 0) {
+        if (read(fd, text, sizeof text - 1) > 0)
+            value = strtoul(text, NULL, 10);
+        close(fd);
+    }
+    errno = saved;
+    return value <= UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
 /* The kernel has left repair mode: from here on the connection's segments are on the wire. */
 static void repair_changed(int fd, const void *value, socklen_t len)
 {
@@ -102,14 +122,17 @@ GH_SHIM_EXPORT int setsockopt(int fd, int level, int option, const void *value, 
         (is_md5(option) && len > GH_SHIM_BODY_MAX) || !gh_shim_is_tcp(fd))
         return GH_REAL(setsockopt)(fd, level, option, value, len);
     q.len = len;
-    q.emulation = !is_md5(option);
+    if (option == AO_ADD_KEY)
+        q.optmem = optmem_max();
+    q.emulation = q.patient = !is_md5(option);
     answer = gh_shim_ask(&q);
     if (answer.action != GH_SHIM_DONE)
         return GH_REAL(setsockopt)(fd, level, option, value, len);
     if (answer.error == 0 && !is_md5(option)) {
         __atomic_store_n(&ao_was_set, true, __ATOMIC_RELAXED);
+        gh_shim_remember(GH_SHIM_KEYED, fd);
         if (gh_shim_is_listening(fd)) /* keys may come after listen() */
-            gh_shim_watch_listener(fd);
+            gh_shim_remember(GH_SHIM_LISTENERS, fd);
     }
     return finish(answer.error);
 }
@@ -136,7 +159,8 @@ GH_SHIM_EXPORT int getsockopt(int fd, int level, int option, void *restrict valu
                                  .fd = fd,
                                  .body = value,
                                  .room = value,
-                                 .emulation = true};
+                                 .emulation = true,
+                                 .patient = true};
     struct gh_shim_answer answer;
     socklen_t given;
     int error;

@@ -9,7 +9,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { INTERPRETERS_MAX = 5, HEAD = 4096, SEGMENTS_MAX = 128, NOTE_MAX = 256 };
+enum { INTERPRETERS_MAX = 5, HEAD = 4096, SEGMENTS_MAX = 128, NOTES_MAX = 1024 };
 
 struct judgement {
     char *why;
@@ -36,10 +36,28 @@ static bool read_at(int fd, void *to, size_t len, uint64_t offset)
     return pread(fd, to, len, (off_t)offset) == (ssize_t)len;
 }
 
+/* Is the note that Go's linker writes among these? */
+static bool has_go_note(const char *notes, size_t size)
+{
+    uint32_t head[3]; /* sizes of name and content, type: in the order of this machine's octets */
+
+    for (size_t at = 0; size - at >= sizeof head + 4; at += sizeof head) {
+        memcpy(head, notes + at, sizeof head);
+        if (head[0] == 4 && memcmp(notes + at + sizeof head, "Go\0", 4) == 0)
+            return true;
+        if (head[0] > size || head[1] > size)
+            return false;
+        at += ((size_t)head[0] + 3) / 4 * 4 + ((size_t)head[1] + 3) / 4 * 4;
+        if (at + sizeof head > size)
+            return false;
+    }
+    return false;
+}
+
 static void look_at_segment(int fd, struct image *image, uint32_t type, uint64_t offset,
                             uint64_t size)
 {
-    char text[NOTE_MAX] = {0};
+    char text[NOTES_MAX] = {0};
 
     if (size >= sizeof text)
         size = sizeof text - 1;
@@ -49,8 +67,7 @@ static void look_at_segment(int fd, struct image *image, uint32_t type, uint64_t
         image->interpreted = true;
         image->musl = strstr(text, "ld-musl") != NULL;
     } else {
-        /* The note that Go's linker writes: name size 4, then content size and type, "Go". */
-        image->go |= size >= 16 && memcmp(text + 12, "Go\0", 4) == 0;
+        image->go |= has_go_note(text, size);
     }
 }
 

@@ -7,11 +7,13 @@
 
 #include "shim/real.h"
 
-enum { LISTENERS_MAX = 256 };
+enum { REMEMBERED_MAX = 1024 };
 
 /* Names of sockets (SO_COOKIE), which the kernel never gives twice; 0: free. */
-static uint64_t listeners[LISTENERS_MAX];
-static unsigned listeners_added;
+static struct {
+    uint64_t names[REMEMBERED_MAX];
+    unsigned added;
+} sets[GH_SHIM_SETS];
 
 static int number(int fd, int level, int option, int otherwise)
 {
@@ -78,31 +80,31 @@ static uint64_t cookie(int fd)
     return value;
 }
 
-static bool watched(uint64_t name)
+static bool contains(enum gh_shim_set set, uint64_t name)
 {
-    for (size_t i = 0; i < LISTENERS_MAX; i++)
-        if (__atomic_load_n(&listeners[i], __ATOMIC_RELAXED) == name)
+    for (size_t i = 0; i < REMEMBERED_MAX; i++)
+        if (__atomic_load_n(&sets[set].names[i], __ATOMIC_RELAXED) == name)
             return true;
     return false;
 }
 
-void gh_shim_watch_listener(int fd)
+void gh_shim_remember(enum gh_shim_set set, int fd)
 {
     uint64_t name = cookie(fd);
     unsigned place;
 
-    if (name == 0 || watched(name))
+    if (name == 0 || contains(set, name))
         return;
-    place = __atomic_fetch_add(&listeners_added, 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&listeners[place % LISTENERS_MAX], name, __ATOMIC_RELAXED);
+    place = __atomic_fetch_add(&sets[set].added, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&sets[set].names[place % REMEMBERED_MAX], name, __ATOMIC_RELAXED);
 }
 
-bool gh_shim_watches_listener(int fd)
+bool gh_shim_remembers(enum gh_shim_set set, int fd)
 {
     uint64_t name;
 
-    if (__atomic_load_n(&listeners_added, __ATOMIC_RELAXED) == 0)
+    if (__atomic_load_n(&sets[set].added, __ATOMIC_RELAXED) == 0)
         return false;
     name = cookie(fd);
-    return name != 0 && watched(name);
+    return name != 0 && contains(set, name);
 }

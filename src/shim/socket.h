@@ -14,9 +14,13 @@ bool gh_shim_is_listening(int fd);
  * when done. */
 int gh_shim_take_port(int fd);
 
-/* Listening sockets that gatehoused has an interest in: whose accepted sockets it is asked about.
- * The table is bounded; the oldest goes first. */
-void gh_shim_watch_listener(int fd);
-bool gh_shim_watches_listener(int fd);
+/* Sockets to be remembered. Tables are bounded; the oldest goes first. */
+enum gh_shim_set {
+    GH_SHIM_LISTENERS, /* gatehoused wants to hear of what they accept */
+    GH_SHIM_KEYED,     /* the program gave them TCP-AO keys, which gatehoused has */
+    GH_SHIM_SETS
+};
+void gh_shim_remember(enum gh_shim_set set, int fd);
+bool gh_shim_remembers(enum gh_shim_set set, int fd);
 
 #endif

@@ -263,6 +263,23 @@ static bool begins_anew(const struct ao_transit *t)
            state.local_isn != t->tcp.seq;
 }
 
+/* The connection is over and its socket's flow is gone, so the ends are anybody's: a program
+ * without TCP-AO may use them now. */
+static bool is_anybodys(const struct ao_transit *t)
+{
+    const struct ao_connection *c = t->connection;
+    uint8_t handshake = t->tcp.flags & (GH_TCP_SYN | GH_TCP_ACK);
+    struct tcpao_conn_state state;
+
+    if (!c->own_keys || !c->session->gone || c->state != AO_STATE_CLOSED || c->pending != NULL ||
+        ao_session_find(t->engine, t->packet->zone, &t->local, &t->remote) != NULL)
+        return false;
+    tcpao_conn_export(c->conn, &state);
+    if (t->packet->way == AO_IN)
+        return handshake == GH_TCP_SYN && state.remote_isn != t->tcp.seq;
+    return handshake == (GH_TCP_SYN | GH_TCP_ACK) && state.remote_isn != t->tcp.ack - 1;
+}
+
 /* A connection stays with the session that it began under. A SYN belongs to the flow or policy of
  * today: another socket may stand behind the same ends. Where that changes whose keys they are, our
  * own SYN ends the old connection at once; a peer's waits for the local stack's answer. */
@@ -278,7 +295,12 @@ static void find_session(struct ao_transit *t)
         t->session = ao_session_find(t->engine, t->packet->zone, &t->local, &t->remote);
     if (c == NULL)
         return;
-    if (c->in_kernel) {
+    if (is_anybodys(t)) {
+        t->session = NULL;
+        t->connection = NULL;
+        if (t->packet->way == AO_OUT) /* its stack took the SYN */
+            ao_table_remove(t->engine, c);
+    } else if (c->in_kernel) {
         t->session = c->session;
     } else if ((c->own_keys || (t->session != NULL && t->session->own_keys)) && syn &&
                begins_anew(t)) {

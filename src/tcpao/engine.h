@@ -238,7 +238,8 @@ struct ao_socket_flow {
 /* Replaces all flows of an owner; none: takes them away. A flow with the same ends as before goes
  * on with its counters. Connections of a flow that went live on with their own keys. The zone's
  * number here is what the zone of this name has from now on, also for earlier flows and connections
- * of sockets. Keys have infinite lifetimes. False (nothing changed): no memory. */
+ * of sockets. Keys have infinite lifetimes. Flows that are as they were, with the same chain, cost
+ * little. False (nothing changed): no memory. */
 bool ao_engine_set_socket(struct ao_engine *e, struct gh_now now, uint64_t owner,
                           const struct ao_socket_flow *flows, size_t count);
 
@@ -379,7 +380,8 @@ struct ao_session_view {
     /* By position in the chain: tcpao_chain_at(policy->chain, i) */
     const struct ao_key_counters *keys;
     size_t key_count;
-    bool own_keys; /* a socket's flow, and no policy of the configuration */
+    bool own_keys;  /* a socket's flow, and no policy of the configuration */
+    uint64_t owner; /* then: whose */
 };
 
 typedef void (*ao_connection_fn)(void *ctx, const struct ao_connection_view *view);

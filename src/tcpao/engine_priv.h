@@ -58,7 +58,8 @@ struct ao_session {
     struct ao_session *next_same_hash; /* index of host policies, or of flows by place */
     /* Flows of sockets only. */
     bool own_keys;
-    struct ao_socket_flow flow; /* without its pointers, which are in `policy` */
+    struct ao_socket_flow flow; /* name and chain are in `policy` */
+    uint64_t generation;        /* of the chain, when the flow was set */
     bool kept;                  /* its owner's latest word still has it */
     bool gone;                  /* taken away, but it has connections */
     struct ao_session *next_same_owner;

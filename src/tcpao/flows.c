@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "keys/chain.h"
+
 static size_t place_of(const struct ao_engine *e, uint16_t zone, uint16_t port,
                        const struct gh_addr *host)
 {
@@ -20,12 +22,14 @@ static size_t place_of(const struct ao_engine *e, uint16_t zone, uint16_t port,
     return (h ^ h >> 32) & e->flow_mask;
 }
 
+static size_t flow_place(const struct ao_engine *e, uint16_t zone, const struct ao_socket_flow *f)
+{
+    return place_of(e, zone, f->local_port, gh_prefix_is_host(&f->peer) ? &f->peer.addr : NULL);
+}
+
 static size_t own_place(const struct ao_engine *e, const struct ao_session *s)
 {
-    const struct gh_prefix *peer = &s->policy.peer;
-
-    return place_of(e, s->policy.zone, s->flow.local_port,
-                    gh_prefix_is_host(peer) ? &peer->addr : NULL);
+    return flow_place(e, s->policy.zone, &s->flow);
 }
 
 static size_t owner_slot(const struct ao_engine *e, uint64_t owner)
@@ -285,12 +289,14 @@ static struct ao_session *make_flow(uint64_t owner, const struct ao_socket_flow 
     s->own_keys = true;
     s->flow = *f;
     s->flow.owner = owner;
-    s->flow.name = s->flow.zone_name = NULL;
+    s->flow.name = NULL;
     s->flow.chain = NULL;
+    s->generation = tcpao_chain_generation(f->chain);
     if (!ao_session_init(s, &p)) {
         free_flow(s);
         return NULL;
     }
+    s->flow.zone_name = s->policy.zone_name;
     return s;
 }
 
@@ -304,14 +310,49 @@ static void free_list(struct ao_session *list)
     }
 }
 
-/* The last one first: link_flow() turns them round again. */
-static bool make_flows(uint64_t owner, const struct ao_socket_flow *flows, size_t count,
-                       struct ao_session **list)
+static bool same_ends(const struct ao_session *s, uint64_t owner, const struct ao_socket_flow *f)
+{
+    const struct ao_socket_flow *x = &s->flow;
+
+    return x->owner == owner && x->local_port == f->local_port &&
+           x->remote_port == f->remote_port && x->peer.bits == f->peer.bits &&
+           gh_addr_equal(&x->peer.addr, &f->peer.addr) && gh_addr_equal(&x->local, &f->local) &&
+           s->zone_id == ao_zone_id(f->zone_name);
+}
+
+/* The owner's flow with these ends that nobody has claimed yet. */
+static struct ao_session *find_same(const struct ao_engine *e, uint64_t owner,
+                                    const struct ao_socket_flow *f)
+{
+    struct ao_session *s = e->places[flow_place(e, f->zone, f)];
+
+    while (s != NULL && (s->kept || !same_ends(s, owner, f)))
+        s = s->next_same_hash;
+    return s;
+}
+
+static bool unchanged(const struct ao_session *s, const struct ao_socket_flow *f)
+{
+    return s->policy.chain == f->chain && s->generation == tcpao_chain_generation(f->chain) &&
+           s->policy.accept_icmp == f->accept_icmp && strcmp(s->policy.name, f->name) == 0 &&
+           s->flow.current_known == f->current_known && s->flow.rnext_known == f->rnext_known &&
+           s->flow.current_key == f->current_key && s->flow.rnext_key == f->rnext_key;
+}
+
+/* Those that are not in force as they are, the last one first: link_flow() turns them round again.
+ * The others are kept. */
+static bool make_flows(struct ao_engine *e, uint64_t owner, const struct ao_socket_flow *flows,
+                       size_t count, struct ao_session **list)
 {
     *list = NULL;
     for (size_t i = 0; i < count; i++) {
-        struct ao_session *s = make_flow(owner, &flows[i]);
+        struct ao_session *s = find_same(e, owner, &flows[i]);
 
+        if (s != NULL && unchanged(s, &flows[i])) {
+            s->kept = true;
+            continue;
+        }
+        s = make_flow(owner, &flows[i]);
         if (s == NULL) {
             free_list(*list);
             return false;
@@ -320,24 +361,6 @@ static bool make_flows(uint64_t owner, const struct ao_socket_flow *flows, size_
         *list = s;
     }
     return true;
-}
-
-static bool same_ends(const struct ao_session *a, const struct ao_session *b)
-{
-    const struct ao_socket_flow *x = &a->flow, *y = &b->flow;
-
-    return x->owner == y->owner && a->zone_id == b->zone_id && x->local_port == y->local_port &&
-           x->remote_port == y->remote_port && x->peer.bits == y->peer.bits &&
-           gh_addr_equal(&x->peer.addr, &y->peer.addr) && gh_addr_equal(&x->local, &y->local);
-}
-
-static struct ao_session *find_same(const struct ao_engine *e, const struct ao_session *like)
-{
-    struct ao_session *s = e->places[own_place(e, like)];
-
-    while (s != NULL && (s->kept || !same_ends(s, like)))
-        s = s->next_same_hash;
-    return s;
 }
 
 /* The flow stays where it is, with its connections and counters, and is what `fresh` says. */
@@ -353,6 +376,7 @@ static void take_over(struct ao_session *s, struct ao_session *fresh)
     s->keys = fresh->keys;
     s->key_count = fresh->key_count;
     s->option_space = fresh->option_space;
+    s->generation = fresh->generation;
     fresh->policy = policy;
     fresh->keys = keys;
     fresh->key_count = key_count;
@@ -385,15 +409,13 @@ bool ao_engine_set_socket(struct ao_engine *e, struct gh_now now, uint64_t owner
 {
     struct ao_session *fresh;
 
-    if (!reserve(e, count) || !make_flows(owner, flows, count, &fresh))
+    if (!reserve(e, count) || !name_zones(e, flows, count))
         return false;
-    if (!name_zones(e, flows, count)) {
-        free_list(fresh);
-        return false;
-    }
     mark_unkept(e, owner);
+    if (!make_flows(e, owner, flows, count, &fresh))
+        return false;
     while (fresh != NULL) {
-        struct ao_session *s = fresh, *same = find_same(e, s);
+        struct ao_session *s = fresh, *same = find_same(e, owner, &s->flow);
 
         fresh = s->next_flow;
         if (same != NULL) {

@@ -57,7 +57,8 @@ static void view_session(const struct ao_session *s, ao_session_fn fn, void *ctx
                                 .last_event = s->last_event,
                                 .keys = s->keys,
                                 .key_count = s->key_count,
-                                .own_keys = s->own_keys};
+                                .own_keys = s->own_keys,
+                                .owner = s->flow.owner};
 
     fn(ctx, &v);
 }

@@ -484,16 +484,10 @@ static void note_current_key(void *ctx, const struct ao_connection_view *view)
     *(uint32_t *)ctx = view->conn.current_key;
 }
 
-/* count_options asserts that no segment outgrows the link. */
-static void a_key_with_a_longer_mac_may_come_later(void **state)
+/* What a reload does to keys that are in use with `old`: both ends get `new` besides, and prefer
+ * it. */
+static void add_key(struct world *w, struct tcpao_mkt old, struct tcpao_mkt new)
 {
-    struct tcpao_mkt old = forever("x"),
-                     new = test_key(2, 4, 9, "y", TCPAO_TIME_MIN + 1, TCPAO_TIME_MAX);
-    struct world *w = protected_world(false, old);
-
-    new.mac_len = 16;
-    w->tap = count_options;
-    open_and_talk(w);
     for (size_t i = 0; i < 2; i++) {
         struct tcpao_chain *c = chain_of(i == 0 ? old : test_key_crossed(old));
         struct tcpao_mkt mkt = i == 0 ? new : test_key_crossed(new);
@@ -508,6 +502,19 @@ static void a_key_with_a_longer_mac_may_come_later(void **state)
         toy_write(&w->side[1].tcp, w->now_ms, 5000);
         world_run(w, w->now_ms + 5000);
     }
+}
+
+/* count_options asserts that no segment outgrows the link. */
+static void a_key_with_a_longer_mac_may_come_later(void **state)
+{
+    struct tcpao_mkt old = forever("x"),
+                     new = test_key(2, 4, 9, "y", TCPAO_TIME_MIN + 1, TCPAO_TIME_MAX);
+    struct world *w = protected_world(false, old);
+
+    new.mac_len = 16;
+    w->tap = count_options;
+    open_and_talk(w);
+    add_key(w, old, new);
     assert_talked(w, 20000, 18000);
     for (size_t i = 0; i < 2; i++) {
         uint32_t current = 0;
@@ -515,6 +522,23 @@ static void a_key_with_a_longer_mac_may_come_later(void **state)
         ao_engine_each_connection(w->side[i].engine, note_current_key, &current);
         assert_int_equal(current, 2);
     }
+    world_free(w);
+}
+
+/* Which the reload warns of: `longer-mac`. */
+static void a_mac_of_32_octets_has_no_room_beside_timestamps(void **state)
+{
+    struct tcpao_mkt old = forever("x"),
+                     new = test_key(2, 4, 9, "y", TCPAO_TIME_MIN + 1, TCPAO_TIME_MAX);
+    struct world *w = protected_world(false, old);
+
+    new.alg = TCPAO_HMAC_SHA_256;
+    new.mac_len = 32;
+    open_and_talk(w);
+    add_key(w, old, new);
+    assert_true(side_count(&w->side[0], TCPAO_NO_SPACE) > 0);
+    assert_true(w->side[1].tcp.received < 20000);
+    assert_int_equal(w->side[1].tcp.broken, 0);
     world_free(w);
 }
 
@@ -893,6 +917,7 @@ int main(void)
         cmocka_unit_test(reset_session_resets_a_protected_one),
         cmocka_unit_test(reload_with_another_chain_keeps_the_connection),
         cmocka_unit_test(a_key_with_a_longer_mac_may_come_later),
+        cmocka_unit_test(a_mac_of_32_octets_has_no_room_beside_timestamps),
         cmocka_unit_test(silent_connections_are_asked_about),
         cmocka_unit_test(own_retransmissions_are_no_sign_of_life),
         cmocka_unit_test(answers_that_nobody_asked_for_do_nothing),

@@ -249,6 +249,71 @@ static void a_connection_outlives_its_flow(void **state)
     world_free(w);
 }
 
+static void ends_of_what_is_over_are_anybodys(void **state)
+{
+    struct world *w = world_of_sockets(false);
+    struct side *a = &w->side[0], *b = &w->side[1];
+
+    open_and_talk(w);
+    toy_emit(&a->tcp, GH_TCP_RST, a->tcp.snd_nxt, 0);
+    world_run(w, w->now_ms + 100);
+    assert_int_equal(b->tcp.resets, 1);
+    take_away(a);
+    b->tcp.state = TOY_LISTEN;
+    a->tcp.state = TOY_CLOSED;
+    a->tcp.iss += 1000000;
+    toy_connect(&a->tcp, w->now_ms);
+    world_run(w, w->now_ms + 1000);
+    assert_int_equal(b->tcp.state, TOY_LISTEN); /* there is still a listener with keys */
+    take_away(b);
+    b->tcp.iss += 1000000;
+    a->tcp.received = b->tcp.received = 0;
+    world_run(w, w->now_ms + 5000);
+    assert_int_equal(a->tcp.state, TOY_ESTABLISHED);
+    talk_more(w);
+    assert_false(get_keys(a, &(struct ao_connection_keys){.key_count = 0}));
+    assert_false(get_keys(b, &(struct ao_connection_keys){.key_count = 0}));
+    world_free(w);
+}
+
+/* A listener gets one key after another, each for another peer. */
+static void a_listener_with_many_peers(void **state)
+{
+    enum { PEERS = 3000 };
+    static struct ao_socket_flow f[PEERS];
+    const struct tcpao_mkt mkt = key(1, 201, 101), second = key(2, 200, 100);
+    struct world *w = world_of_sockets(false);
+    struct side *b = &w->side[1];
+
+    for (uint32_t i = 0; i < PEERS; i++) {
+        f[i] = flow_of(b, 0);
+        f[i].chain = chain_of(&mkt, 1);
+        f[i].peer.addr.octets[1] = (uint8_t)(i >> 8);
+        f[i].peer.addr.octets[2] = (uint8_t)i;
+        if (i % 10 == 0)
+            assert_true(ao_engine_set_socket(b->engine, side_now(b), OWNER, f, i + 1));
+    }
+    f[5].peer = host(&b->tcp.peer);
+    assert_true(ao_engine_set_socket(b->engine, side_now(b), OWNER, f, PEERS));
+    open_and_talk(w);
+    /* A key that is added to a flow's own chain comes into force with the next word. */
+    assert_int_equal(tcpao_chain_add(f[5].chain, &second, NULL), TCPAO_CHAIN_OK);
+    assert_true(ao_engine_set_socket(b->engine, side_now(b), OWNER, f, PEERS));
+    assert_int_equal(keys_of(b).key_count, 1);
+    w->side[0].tcp.state = TOY_CLOSED;
+    w->side[0].tcp.iss += 1000000;
+    b->tcp.state = TOY_LISTEN;
+    b->tcp.iss += 1000000;
+    w->side[0].tcp.received = b->tcp.received = 0;
+    open_and_talk(w);
+    assert_int_equal(keys_of(b).key_count, 2);
+    assert_true(keys_of(b).keys[0].out > 0);
+    for (uint32_t i = 0; i < PEERS; i++)
+        tcpao_chain_put(f[i].chain);
+    assert_nothing_refused(w);
+    world_free(w);
+}
+
 static unsigned seen_sessions, seen_connections;
 static char seen_name[64];
 
@@ -256,6 +321,7 @@ static void note_session(void *ctx, const struct ao_session_view *v)
 {
     seen_sessions++;
     assert_true(v->own_keys);
+    assert_true(v->owner != 0);
     assert_string_equal(v->policy->chain_name, "(socket)");
     snprintf(seen_name, sizeof(seen_name), "%s %zu", v->policy->name, v->connections);
 }
@@ -763,6 +829,8 @@ int main(void)
         cmocka_unit_test(keys_move_by_hand_and_by_the_peer),
         cmocka_unit_test(a_chain_is_changed_with_its_counters),
         cmocka_unit_test(a_connection_outlives_its_flow),
+        cmocka_unit_test(ends_of_what_is_over_are_anybodys),
+        cmocka_unit_test(a_listener_with_many_peers),
         cmocka_unit_test(flows_are_shown_cleared_and_reset),
         cmocka_unit_test(an_unsigned_caller_is_refused),
         cmocka_unit_test(unknown_keys_and_lengths_are_refused),

@@ -92,7 +92,7 @@ class Gatehouse:
 
     def gaterun(self):
         """The words that start a program with the preload library; `launcher` of the daemons."""
-        return [os.path.join(os.path.dirname(self.daemon), "src", "shim", "gaterun"), "--socket",
+        return [os.path.join(os.path.dirname(self.daemon), "gaterun"), "--socket",
                 os.path.join(self.run_dir, "shim.sock"), "--require", "--"]
 
     def gatectl(self, *words, check=True):

@@ -5,11 +5,10 @@ Gatehouse stands on both, for that port only; the chain is called core, the sess
 
 import dataclasses
 
-from capture import FIN, RST, SYN, ACK, Capture
+from capture import ACK, FIN, RST, SYN, Capture
 from gatehouse import Gatehouse, Key, key_chain, tcp_ao
 from netns import A4, A6, B4, B6
-from scenario import (assert_none_refused, assert_verified, both_ends, config, lifetime, swapped,
-                      wait_cause)
+from scenario import assert_none_refused, assert_verified, config, lifetime, swapped, wait_cause
 from wait import stays, wait_for
 
 KEYS = [Key(1, "the first of three secrets", 3, 8, "hmac-sha-1-96"),
@@ -22,13 +21,22 @@ STEP = 3  # seconds between two keys
 class Port:
     """The two routers, a capture of the port's segments, and Gatehouse at either end."""
 
-    def __init__(self, net, build_dir, number, names=("v4",)):
-        """names: the sessions that the daemons will open."""
+    def __init__(self, net, build_dir, number, names=("v4",), directed=False):
+        """names: the sessions that daemons will open; directed: the policies say that a opens."""
         self.number = number
         self.names = names
+        self.directions = ("active", "passive") if directed else (None, None)
         self.a, self.b = net.two_routers()
         self.capture = Capture(self.a, expression=f"tcp port {number}")
-        self.ends = both_ends(self.a, self.b, build_dir, KEYS[:1], port=number)
+        self.ends = [Gatehouse(router, build_dir, text).start()
+                     for router, text in zip((self.a, self.b), self._configs(KEYS[:1]))]
+
+    def _configs(self, keys, tolerance=10):
+        """Of both ends."""
+        return [config(mine, peers, tolerance=tolerance, port=self.number, direction=direction)
+                for mine, peers, direction in zip(
+                    (keys, swapped(keys)), ({"v4": B4, "v6": B6}, {"v4": A4, "v6": A6}),
+                    self.directions)]
 
     def connections(self, gatehouse):
         """The established connections of its sessions."""
@@ -37,22 +45,23 @@ class Port:
                 if connection["state"] == "established"]
 
     def wait_up(self, connections=1):
-        """So many connections, all protected, and nothing refused on the way there."""
+        """So many connections, all protected."""
         for gatehouse in self.ends:
             wait_for(lambda: len(self.connections(gatehouse)) == connections, 30,
                      lambda: f"{connections} connections; there are {self.connections(gatehouse)}")
             assert all(c["protected"] for c in self.connections(gatehouse))
             assert all(gatehouse.session(name)["state"] == "up" for name in self.names)
 
+    def schedule(self, times, **options):
+        """Reloads both ends with a key for each (start, end), in seconds from now."""
+        keys = [dataclasses.replace(key, options=lifetime(*when)) for key, when in zip(KEYS, times)]
+        for gatehouse, text in zip(self.ends, self._configs(keys, **options)):
+            gatehouse.configure(text)
+            gatehouse.reload()
+
     def roll_over(self, traffic):
         """Two rollovers by lifetime while traffic() is made: not one segment is refused."""
-        times = [(-600, STEP), (STEP, 2 * STEP), (2 * STEP, None)]
-        keys = [dataclasses.replace(key, options=lifetime(*when))
-                for key, when in zip(KEYS, times)]
-        for gatehouse, mine, peers in zip(self.ends, (keys, swapped(keys)),
-                                          ({"v4": B4, "v6": B6}, {"v4": A4, "v6": A6})):
-            gatehouse.configure(config(mine, peers, tolerance=10, port=self.number))
-            gatehouse.reload()
+        self.schedule([(-600, STEP), (STEP, 2 * STEP), (2 * STEP, None)])
         used = set()
 
         def moved():

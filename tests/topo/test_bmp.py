@@ -9,7 +9,6 @@ from daemons.pmbmpd import Pmbmpd
 from interop import end, seen
 from netns import A4, B4
 from protocols import ALGORITHMS, Mistakes, Port
-from wait import wait_for
 
 PORT = 5000
 ROUTES = {f"100.64.{n}.0/24" for n in range(200)}
@@ -17,7 +16,7 @@ ROUTES = {f"100.64.{n}.0/24" for n in range(200)}
 
 def test_session(net, build_dir):
     """Routes and statistics arrive, also while the keys change twice."""
-    port = Port(net, build_dir, PORT)
+    port = Port(net, build_dir, PORT, directed=True)
     collector = Pmbmpd(port.b, B4, PORT).start()
     bird = Bird(port.b, 65002, [Peer(A4, 65001)], ROUTES).start()
     frr = FrrBmp(port.a, 65001, [Peer(B4, 65002)], [B4], PORT).start()
@@ -42,6 +41,7 @@ def test_session(net, build_dir):
 
 
 def test_mistakes(net, build_dir):
+    """No session, no message; the end that is called names the cause."""
     mistakes = Mistakes(net, build_dir, PORT)
     collector = Pmbmpd(mistakes.b, "0.0.0.0", PORT).start()
     frr = FrrBmp(mistakes.a, 65001, [], mistakes.addresses, PORT).start()

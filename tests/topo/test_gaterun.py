@@ -1,136 +1,158 @@
-"""Programs under gaterun: Linux's TCP-AO socket options on a kernel without them, and TCP-MD5 that
-becomes TCP-AO."""
+"""gaterun: what it starts, and what it refuses to start because it would do nothing."""
+
+import os
+import shutil
+import subprocess
 
 import pytest
 
-from capture import Capture
-from daemons import Bird, Frr, Peer
-from daemons.bird import AoKey
-from gatehouse import Gatehouse, Key
-from interop import KERNEL, end, seen
-from netns import A4, A6, B4, B6
-from scenario import (ROUTES_A, ROUTES_B, assert_none_refused, assert_signed, both_ends,
-                      peers_of_a, peers_of_b, wait_both_up)
-from test_labkernel import (FAILURES, GUEST4, GUEST6, HOST4, HOST6, lab)  # noqa: F401
-from wait import wait_for
+from netns import run
+from shim_server import HELLO, LISTEN, ShimServer
 
-NOTHING = "gatehouse {\n}\n"  # all keys are the programs' own
-KEYS = [AoKey(1, 1, "the first key of BIRD's own"),
-        AoKey(2, 2, "the second key of BIRD's own", algorithm="cmac aes128")]
+LISTENER = "import socket; s = socket.create_server(('127.0.0.1', 0)); print('listening')"
 
 
-def with_keys(peers, keys):
-    for peer in peers:
-        peer.ao_keys = keys
-    return peers
+@pytest.fixture
+def gaterun(net, build_dir):
+    """Runs gaterun with these arguments, asking a server of the test's."""
+    def call(*argv, check=True, **options):
+        return run([os.path.join(build_dir, "gaterun"), *argv], check=check, **options)
+    return call
 
 
-def prefer(number):
-    """BIRD's keys with one preferred."""
-    return [AoKey(k.send_id, k.recv_id, k.secret, k.algorithm, preferred=k.send_id == number)
-            for k in KEYS]
+@pytest.fixture
+def server(net):
+    made = ShimServer(os.path.join(net.dir, "shim.sock"))
+    net.at_end(made.close)
+    return made
 
 
-def roll(birds, peers, number):
-    """Each BIRD is told to prefer a key; then both directions use it."""
-    for bird, addresses in zip(birds, peers):
-        for peer in bird.peers:
-            peer.ao_keys = prefer(number)
-        bird.reconfigure()
-    for bird, addresses in zip(birds, peers):
-        for address in addresses:
-            wait_for(lambda: bird.ao_keys(address) == (number, number), 60,
-                     lambda: f"key {number} in use\n{bird.details(address)}")
+def write(net, name, text, mode=0o755):
+    path = os.path.join(net.dir, name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, mode)
+    return path
 
 
-def test_bird_as_it_is_at_both_ends(net, build_dir, newer_bird):
-    """`authentication ao` in BIRD's own configuration, on a kernel that has no TCP-AO."""
-    a, b = net.two_routers()
-    one, two = (Gatehouse(host, build_dir, NOTHING).start() for host in (a, b))
-    capture = Capture(b, b.link, "tcp port 179")
-    left = Bird(a, 65001, with_keys(peers_of_a(), prefer(1)), ROUTES_A, programs=newer_bird,
-                launcher=one.gaterun()).start()
-    right = Bird(b, 65002, with_keys(peers_of_b(), prefer(1)), ROUTES_B, programs=newer_bird,
-                 launcher=two.gaterun()).start()
-    wait_both_up(left, right)
-    left.wait_routes(ROUTES_B)
-    right.wait_routes(ROUTES_A)
-    roll((left, right), ((B4, B6), (A4, A6)), 2)
-    assert left.flaps(B4) == left.flaps(B6) == right.flaps(A4) == right.flaps(A6) == 0
-    assert_signed(capture.stop())
-    seen(end(left, "gaterun"), end(right, "gaterun"), algorithms="hmac-sha-1-96, aes-128-cmac-96",
-         also="BIRD's own `authentication ao`, rolled over by its preferred keys")
+def compiled(net, name, *flags):
+    source = write(net, f"{name}.c", "int main(void) { return 0; }\n")
+    program = os.path.join(net.dir, name)
+    run(["gcc", *flags, "-o", program, source])
+    return program
 
 
-@pytest.mark.parametrize("opener", ["gaterun", "kernel"])
-def test_bird_against_the_kernel(lab, build_dir, newer_bird, opener):  # noqa: F811
-    """The same BIRD at both ends: here the options are emulated, there they are the kernel's."""
-    gatehouse = Gatehouse(lab.host, build_dir, NOTHING).start()
-    capture = Capture(lab.host, "tap0", "tcp port 179")
-    guest = Bird(lab.guest, 65002,
-                 [Peer(a, 65001, local=g, ao_keys=prefer(1), passive=opener == "gaterun")
-                  for a, g in ((HOST4, GUEST4), (HOST6, GUEST6))],
-                 ["198.51.100.0/24"], programs=newer_bird)
-    host = Bird(lab.host, 65001,
-                [Peer(g, 65002, local=a, ao_keys=prefer(1), passive=opener == "kernel")
-                 for a, g in ((HOST4, GUEST4), (HOST6, GUEST6))],
-                ["192.0.2.0/24"], programs=newer_bird, launcher=gatehouse.gaterun())
-    guest.start()
-    host.start()
-    for peer in (GUEST4, GUEST6):
-        host.wait_established(peer)
-    guest.wait_routes(["192.0.2.0/24"])
-    host.wait_routes(["198.51.100.0/24"])
-    roll((host, guest), ((GUEST4, GUEST6), (HOST4, HOST6)), 2)
-    assert host.flaps(GUEST4) == host.flaps(GUEST6) == 0
-    assert lab.failures() == dict.fromkeys(FAILURES, 0)
-    assert_signed(capture.stop())
-    seen(end(host, "gaterun"), end(guest, KERNEL), opened="BIRD under gaterun" if opener == "gaterun"
-         else "the kernel's BIRD", algorithms="hmac-sha-1-96, aes-128-cmac-96",
-         also="BIRD's own `authentication ao`, rolled over by its preferred keys")
+def refused(done, words, status=126):
+    assert done.returncode == status
+    assert words in done.stderr, done.stderr
+    assert not done.stdout
+    if status == 126:
+        assert "tcp-ao section" in done.stderr  # and what to do instead
 
 
-def test_engine_killed_under_bird(net, build_dir, newer_bird):
-    """Keys that programs brought outlive the engine's process."""
-    a, b = net.two_routers()
-    one, two = (Gatehouse(host, build_dir, NOTHING).start() for host in (a, b))
-    left = Bird(a, 65001, with_keys(peers_of_a(), prefer(1)), ROUTES_A, programs=newer_bird,
-                launcher=one.gaterun(), hold_time=9).start()
-    right = Bird(b, 65002, with_keys(peers_of_b(), prefer(1)), ROUTES_B, programs=newer_bird,
-                 launcher=two.gaterun(), hold_time=9).start()
-    wait_both_up(left, right)
-    for gatehouse in (one, two):
-        pid = gatehouse.processes()["ao"]
-        gatehouse.kill("ao")
-        wait_for(lambda: gatehouse.processes().get("ao") not in (None, pid), 10, "a new engine")
-    roll((left, right), ((B4, B6), (A4, A6)), 2)
-    assert left.flaps(B4) == left.flaps(B6) == right.flaps(A4) == right.flaps(A6) == 0
+def test_starts_a_program(gaterun, server):
+    done = gaterun("--socket", server.path, "--", "/usr/bin/python3", "-c", LISTENER)
+    assert done.stdout == "listening\n"
+    assert [op for op, _ in server.asked] == [HELLO, LISTEN]
+    assert server.asked[0][1] == "python3"
 
 
-def test_md5_becomes_ao(net, build_dir):
-    """FRR stays configured for TCP-MD5; its peer has a key chain, so TCP-AO goes over the wire."""
-    a, b = net.two_routers()
-    one, two = both_ends(a, b, build_dir)
-    capture = Capture(b, b.link, "tcp port 179")
-    left = Frr(a, 65001, peers_of_a(password="md5 of old"), ROUTES_A, launcher=one.gaterun()).start()
-    right = Bird(b, 65002, peers_of_b(password="another one"), ROUTES_B,
-                 launcher=two.gaterun()).start()
-    wait_both_up(left, right)
-    left.wait_routes(ROUTES_B)
-    assert_none_refused(one, two)
-    segments = capture.stop()
-    assert_signed(segments)
-    seen(end(left, "gaterun"), end(right, "gaterun"), algorithms="hmac-sha-1-96",
-         also="both daemons configured for TCP-MD5")
+def test_environment(gaterun, server):
+    both = gaterun("--socket", server.path, "sh", "-c", "echo $LD_PRELOAD; echo $GATEHOUSE_SHIM_SOCKET",
+                   env={"LD_PRELOAD": "libpthread.so.0"})
+    library, socket = both.stdout.splitlines()
+    first, second = library.split(":")
+    assert first == "libpthread.so.0" and second.endswith("/gatehouse-shim.so")
+    assert socket == server.path
+    nested = gaterun("sh", "-c", "echo $LD_PRELOAD", env={"LD_PRELOAD": second})
+    assert nested.stdout.strip() == second
 
 
-def test_md5_stays_where_no_key_chain_is(net, build_dir):
-    """Of the two peers only the one with a key chain changes over."""
-    a, b = net.two_routers()
-    one = Gatehouse(a, build_dir, NOTHING).start()
-    left = Frr(a, 65001, peers_of_a(password="md5 of old"), ROUTES_A, launcher=one.gaterun()).start()
-    capture = Capture(b, b.link, "tcp port 179")
-    right = Bird(b, 65002, peers_of_b(password="md5 of old"), ROUTES_B).start()
-    wait_both_up(left, right)
-    segments = capture.stop()
-    assert segments and all(s.md5 for s in segments if not s.flags & 4)
+def test_status_and_arguments_are_the_programs(gaterun):
+    done = gaterun("sh", "-c", "echo \"$@\"; exit 7", "sh", "--require", "a b", check=False)
+    assert (done.returncode, done.stdout) == (7, "--require a b\n")
+
+
+def test_scripts_are_their_interpreters(gaterun, net, server):
+    direct = write(net, "direct", f"#!/usr/bin/python3\n{LISTENER}\n")
+    through_env = write(net, "through-env", f"#! /usr/bin/env -S /usr/bin/python3 -u\n{LISTENER}\n")
+    for script in direct, through_env:
+        assert gaterun("--socket", server.path, script).stdout == "listening\n"
+    assert [op for op, _ in server.asked] == [HELLO, LISTEN] * 2
+    static = compiled(net, "static", "-static")
+    refused(gaterun(write(net, "of-static", f"#!{static}\n"), check=False), "statically linked")
+    refused(gaterun(write(net, "of-nobody", "#!/nonexistent\n"), check=False), "cannot be read")
+
+
+def test_refuses_static_programs(gaterun, net):
+    refused(gaterun(compiled(net, "static", "-static"), check=False), "is statically linked")
+    refused(gaterun(compiled(net, "static-pie", "-static-pie", "-fPIE"), check=False),
+            "is statically linked")
+
+
+def test_refuses_go(gaterun):
+    refused(gaterun(shutil.which("gobgpd") or "gobgpd", check=False), "is a Go program")
+
+
+def test_refuses_other_architectures(gaterun, net, build_dir):
+    program = compiled(net, "other")
+    with open(program, "r+b") as file:
+        file.seek(18)  # e_machine
+        file.write((20).to_bytes(2, "little"))
+    refused(gaterun(program, check=False), "another architecture")
+
+
+def test_refuses_what_gains_rights(gaterun, net):
+    program = compiled(net, "rights")
+    os.chown(program, 65534, 65534)
+    for mode in 0o4755, 0o2755:
+        os.chmod(program, mode)
+        refused(gaterun(program, check=False), "is setuid, setgid or has file capabilities")
+    os.chown(program, 0, 0)
+    os.chmod(program, 0o4755)
+    assert gaterun(program).returncode == 0  # root's own: it gains nothing, the loader preloads
+    os.chmod(program, 0o755)
+    run(["setcap", "cap_net_raw+ep", program])
+    assert gaterun(program).returncode == 0
+
+
+def test_refuses_file_capabilities_of_users(gaterun, net):
+    program = compiled(net, "capable")
+    run(["setcap", "cap_net_bind_service+ep", program])
+    # Another user must be able to reach gaterun and the library.
+    copies = [shutil.copy(os.path.join(os.path.dirname(gaterun("sh", "-c", "echo $LD_PRELOAD").stdout),
+                                       name), net.dir) for name in ("gaterun", "gatehouse-shim.so")]
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", copies[0]]
+    done = subprocess.run([*as_nobody, program], capture_output=True, text=True, check=False)
+    refused(done, "is setuid, setgid or has file capabilities")
+    assert run([*as_nobody, "sh", "-c", "echo $LD_PRELOAD"]).stdout.strip() == copies[1]
+
+
+def test_programs_that_are_not_there(gaterun, net):
+    refused(gaterun("gh-no-such-program", check=False), "not found", 127)
+    refused(gaterun("/nonexistent/program", check=False), "not found", 127)
+    refused_file = gaterun(write(net, "data", "x", mode=0o644), check=False)
+    assert refused_file.returncode == 126 and "cannot be executed" in refused_file.stderr
+
+
+def test_require(gaterun, net, server):
+    nobody = os.path.join(net.dir, "nobody.sock")
+    for options, env in (["--require"], None), ([], {"GATEHOUSE_SHIM_REQUIRE": "1"}):
+        refused(gaterun("--socket", nobody, *options, "true", check=False, env=env),
+                "gatehoused does not answer", 125)
+        assert gaterun("--socket", server.path, *options, "true", env=env).returncode == 0
+    assert gaterun("--socket", nobody, "true").returncode == 0
+
+
+def test_its_own_options(gaterun, net):
+    assert gaterun("--help").stdout.startswith("usage: gaterun")
+    assert gaterun("--version").stdout.startswith("gaterun ")
+    for wrong in [], ["--nonsense", "true"], ["--socket", "/" + "x" * 200, "true"]:
+        assert gaterun(*wrong, check=False).returncode == 125
+    refused(gaterun("true", env={"GATEHOUSE_SHIM_LIBRARY": "/nonexistent"}, check=False),
+            "gatehouse-shim.so not found", 125)
+    spaced = os.path.join(net.dir, "a b")
+    os.mkdir(spaced)
+    library = shutil.copy(gaterun("sh", "-c", "echo $LD_PRELOAD").stdout.strip(), spaced)
+    refused(gaterun("true", env={"GATEHOUSE_SHIM_LIBRARY": library}, check=False),
+            "no name with blanks", 125)

@@ -14,7 +14,7 @@ TALKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "talker.py")
 
 def test_session(net, build_dir):
     """Sources of one side become known at the other, also while the keys change twice."""
-    port = Port(net, build_dir, PORT)
+    port = Port(net, build_dir, PORT, directed=True)
     lan = net.namespace("lan")
     net.link(port.a, lan, ("10.88.0.1/24", f"{SOURCE}/24"), name_a="lan")
     lan.route("default", "10.88.0.1")
@@ -37,6 +37,7 @@ def test_session(net, build_dir):
 
 
 def test_mistakes(net, build_dir):
+    """No session, no sources; the end that is called names the cause."""
     mistakes = Mistakes(net, build_dir, PORT)
     one = FrrMsdp(mistakes.a, A4, mistakes.addresses, ["eth0"]).start()
     two = FrrMsdp(mistakes.b, mistakes.addresses[0], [A4], ["eth0"]).start()

@@ -16,7 +16,7 @@ PORT = 4189
 
 def test_session(net, build_dir):
     """Paths are reported, also while the keys change twice; both ends' ports are the same."""
-    port = Port(net, build_dir, PORT)
+    port = Port(net, build_dir, PORT, directed=True)
     pce = Pce(port.b).start()
     pcc = FrrPcep(port.a, A4, [B4]).start()
     pcc.wait_established(B4)
@@ -41,6 +41,7 @@ def test_session(net, build_dir):
 
 
 def test_mistakes(net, build_dir):
+    """No session, no report; the end that is called names the cause."""
     mistakes = Mistakes(net, build_dir, PORT)
     pce = Pce(mistakes.b).start()
     pcc = FrrPcep(mistakes.a, A4, mistakes.addresses).start()

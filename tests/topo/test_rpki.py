@@ -8,9 +8,10 @@ from daemons.openbgpd_rpki import OpenbgpdRpki
 from daemons.rtrclient import Rtrclient
 from daemons.stayrtr import Stayrtr
 from interop import end, seen
-from netns import A4, A6, B4, B6
+from netns import B4, B6
 from protocols import ALGORITHMS, Mistakes, Port
 from scenario import assert_none_refused
+from wait import wait_for
 
 PORT = 8282
 VRPS = {(f"10.{n}.0.0/16", 24, 65000 + n) for n in range(200)}
@@ -64,6 +65,25 @@ def test_rollover(net, build_dir):
         seen(end(client), end(server), opened=client.title, versions="4", algorithms=ALGORITHMS,
              also="two rollovers by lifetime while VRPs change: nothing refused",
              protocol="RPKI-RTR")
+
+
+def test_rollover_of_an_idle_session(net, build_dir):
+    """RTR is silent for an hour at a time: a key may begin and the one before it end meanwhile."""
+    port = Port(net, build_dir, PORT)
+    server = Stayrtr(port.b, VRPS).start()
+    client = BirdRpki(port.a, [B4]).start()
+    client.wait_vrps(VRPS)
+    port.wait_up()
+    port.schedule([(-600, 2), (2, None)], tolerance=0)
+    for gatehouse in port.ends:
+        wait_for(lambda: gatehouse.keys("v4") == (2, 2), 10, "key 1 has ended")
+        assert gatehouse.causes("v4") == ["peer-on-old-key"]
+    assert {s.ao[0] for s in port.capture.segments()} == {3, 8}
+    server.serve(VRPS | MORE)
+    client.wait_vrps(VRPS | MORE)
+    assert_none_refused(*port.ends, names=["v4"])
+    assert {s.ao[0] for s in port.finish()} == {3, 8, 4, 9}
+    assert server.accepted() == 1
 
 
 def test_mistakes(net, build_dir):

@@ -163,6 +163,41 @@ static void excluded_options_are_said(void **state)
     gh_config_free(c);
 }
 
+/* Of an RPKI-RTR session the end that opens is the router. */
+static void junos_is_the_cache_or_the_router(void **state)
+{
+    static const char *const cache[] = {
+        "set routing-options validation local-cache listen-port 8282\n",
+        "set routing-options validation group gatehouse session 192.0.2.1 local-cache\n",
+        "session 192.0.2.1 local-address 192.0.2.2\n",
+        "session 192.0.2.1 authentication-algorithm ao\n",
+        "session 192.0.2.1 authentication-key-chain k\n",
+        NULL};
+    static const char *const router[] = {
+        "set routing-options validation group gatehouse session 192.0.2.1 port 8282\n",
+        "session 192.0.2.1 authentication-algorithm ao\n", NULL};
+    static const struct {
+        const char *direction;
+        const char *const *lines;
+    } cases[] = {{"active", cache}, {"passive", router}, {"both", router}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[512];
+        struct gh_config *c;
+        struct gh_far_end e;
+
+        snprintf(text, sizeof(text),
+                 "key-chain k { key 1 { send-id = 3 recv-id = 8 secret = Qm4vT8zKx2WcR7nLp9Yd } }\n"
+                 "tcp-ao s { peer = 192.0.2.2 local = 192.0.2.1 port = 8282 key-chain = k\n"
+                 "direction = %s }\n",
+                 cases[i].direction);
+        c = parse(text);
+        e = far_end(c, true);
+        assert_lines(GH_VENDOR_JUNOS, &e, cases[i].lines);
+        gh_config_free(c);
+    }
+}
+
 static void secrets_show_only_when_asked(void **state)
 {
     struct gh_config *c = parse(pair_of_keys);
@@ -448,6 +483,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_are_crossed_for_every_vendor),
         cmocka_unit_test(excluded_options_are_said),
+        cmocka_unit_test(junos_is_the_cache_or_the_router),
         cmocka_unit_test(secrets_show_only_when_asked),
         cmocka_unit_test(the_gatehouse_at_the_other_end_fits),
         cmocka_unit_test(what_a_vendor_cannot_do_is_refused),
