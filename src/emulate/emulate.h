@@ -72,13 +72,12 @@ void emu_free(struct emu *e);                      /* wipes; the engine stays as
 int emu_setsockopt(struct emu *e, struct gh_now now, const struct emu_facts *f, int option,
                    const uint8_t *value, size_t len);
 
-/* getsockopt(): `value` holds what the program gave, room octets, of which *len on return are the
- * answer; *reported is what goes to *optlen. 0 or a positive errno (then *len is 0).
+/* getsockopt(): `value` holds what the program gave and has room octets; *len is on entry what it
+ * gave as *optlen, on return how many octets are the answer; *reported is what goes to *optlen. 0
+ * or a positive errno (then *len is 0).
  *
- * TCP_AO_GET_KEYS has an array: *optlen is the size of one element. So *len is on entry what the
- * program gave as *optlen, and room is for as many elements as it has (fewer if that is too much;
- * then keys are missing at the end). *len 0 on entry: `room` is *optlen, or for GET_KEYS *optlen
- * times the elements. */
+ * TCP_AO_GET_KEYS has an array, and *optlen is the size of one element: `room` is for all of them.
+ * Where that is less than the program has, keys are missing at the end of the answer. */
 int emu_getsockopt(struct emu *e, struct gh_now now, const struct emu_facts *f, int option,
                    uint8_t *value, size_t room, size_t *len, size_t *reported);
 

@@ -148,20 +148,6 @@ static size_t write_keys(const struct search *s, uint8_t *value, size_t room, si
     return end;
 }
 
-/* The size of one element, where the caller has told but the whole array's. */
-static size_t element_size(const uint8_t *value, size_t room)
-{
-    struct emu_filter f = {.nkeys = 0};
-    uint8_t octets[EMU_GET_SIZE];
-
-    if (room < EMU_GET_NKEYS + 4)
-        return room;
-    emu_copy_struct(value, room, EMU_GET_SIZE, octets);
-    emu_read_filter(octets, &f);
-    gh_wipe(octets, sizeof(octets));
-    return f.nkeys > 1 && room / f.nkeys >= EMU_GET_NKEYS + 4 ? room / f.nkeys : room;
-}
-
 static int get_keys(const struct emu *e, const struct emu_table *t, uint8_t *value, size_t room,
                     size_t size, size_t *len)
 {
@@ -169,8 +155,6 @@ static int get_keys(const struct emu *e, const struct emu_table *t, uint8_t *val
     uint8_t octets[EMU_GET_SIZE];
     int error;
 
-    if (size == 0)
-        size = element_size(value, room);
     if (size == 0 || size > INT_MAX)
         return EINVAL;
     if (!emu_copy_struct(value, size < room ? size : room, EMU_GET_SIZE, octets))
@@ -262,7 +246,7 @@ static int check_early(const struct emu_facts *f, int option, const uint8_t *val
 int emu_get_ao(struct emu *e, struct gh_now now, const struct emu_facts *f, int option,
                uint8_t *value, size_t room, size_t *len, size_t *reported)
 {
-    size_t size = *len, given = size != 0 && size < room ? size : room;
+    size_t size = *len, given = size < room ? size : room;
     struct emu_table *t;
     int error = check_early(f, option, value, given);
 
