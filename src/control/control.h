@@ -19,10 +19,19 @@
 struct ao_engine;
 struct ao_event;
 struct gh_config;
+struct gh_session;
 
 #define GH_CONTROL_SOCKET "/run/gatehouse/control.sock"
 
 enum { GH_CONTROL_LINE_MAX = 4096 }; /* octets of a request, without its newline */
+
+/* Who carries a session's connections now (backend, and what the host and its programs allow). */
+enum gh_carrier {
+    GH_CARRIER_ENGINE,
+    GH_CARRIER_KERNEL,    /* the kernel's TCP-AO, on sockets of programs */
+    GH_CARRIER_NO_AO,     /* nobody: backend = kernel, but this kernel has no TCP-AO */
+    GH_CARRIER_NO_SOCKET, /* nobody: backend = kernel, but no program has brought a socket */
+};
 
 /* What the answering process knows; all borrowed. */
 struct gh_control_view {
@@ -30,6 +39,9 @@ struct gh_control_view {
     struct ao_engine *engine;
     const char *version;
     struct gh_now started; /* when this process began */
+    /* NULL: the engine carries all. */
+    enum gh_carrier (*carrier)(void *ctx, const struct gh_session *session);
+    void *carrier_ctx;
 };
 
 /* Parses one line (len octets, newline or not). NULL: not a request; then *refusal is the answer

@@ -16,6 +16,7 @@
 
 #include <uv.h>
 
+#include "control/control.h"
 #include "daemon/channel.h"
 #include "daemon/setup.h"
 #include "emulate/emulate.h"
@@ -48,11 +49,14 @@ struct gh_kernel_ops {
 
 /* Does the running kernel have TCP-AO? Before the sandbox: it opens a socket. */
 bool gh_kernel_has_ao(void);
-struct gh_kernel *gh_kernel_new(struct ao_engine *engine, const struct gh_kernel_ops *ops);
-/* The configuration in force; borrowed until the next call. Chains' secrets are in it. */
+/* has_ao: as gh_kernel_has_ao() said. Without, sessions with backend = kernel are guarded. */
+struct gh_kernel *gh_kernel_new(struct ao_engine *engine, bool has_ao,
+                                const struct gh_kernel_ops *ops);
+/* The configuration in force; borrowed. When the next call comes, the one before may be gone. */
 void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh_setup *setup);
-/* Each: PASS when no session of the kernel's covers the socket; else keys were put on it, or
- * *error says why the call must fail. The descriptor stays the caller's. */
+/* Each: PASS when no session of the kernel's covers the socket. DONE with *error 0: keys were put
+ * on it, and the program's call goes on in the kernel; else *error says why it must fail. The
+ * descriptor stays the caller's. */
 enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, int fd,
                                       const struct gh_socket_facts *f,
                                       const struct tcpao_endpoint *peer, int *error);
@@ -66,6 +70,8 @@ void gh_kernel_gone(struct gh_kernel *k, struct gh_now now, uint64_t cookie);
 void gh_kernel_restore(struct gh_kernel *k, uint64_t cookie, const uint8_t *data, size_t len);
 void gh_kernel_tick(struct gh_kernel *k, struct gh_now now);
 uint64_t gh_kernel_next_deadline(const struct gh_kernel *k, struct gh_now now); /* mono ms */
+/* For show and explain: gh_control_view.carrier. */
+enum gh_carrier gh_kernel_carrier(const struct gh_kernel *k, const struct gh_session *session);
 struct gh_socket_flow;
 void gh_kernel_each_flow(const struct gh_kernel *k, uint16_t zone,
                          void (*fn)(void *ctx, const struct gh_socket_flow *flow), void *ctx);
