@@ -43,6 +43,9 @@ bool gh_target_parse(const struct gh_config *config, const json_t *request, bool
 bool gh_target_covers(const struct gh_target *t, const struct gh_session *s);
 bool gh_target_is_remote(const struct gh_target *t, const struct tcpao_endpoint *remote);
 
+/* Who carries it, by the view's word. */
+enum gh_carrier gh_carrier_of(const struct gh_control_view *view, const struct gh_session *s);
+
 /* ---- Answers: one function an op ------------------------------------------------------------ */
 
 /* Objects by session name; "connections" filled. */

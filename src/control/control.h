@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "control/carrier.h"
 
 struct ao_engine;
 struct ao_event;
@@ -24,14 +25,6 @@ struct gh_session;
 #define GH_CONTROL_SOCKET "/run/gatehouse/control.sock"
 
 enum { GH_CONTROL_LINE_MAX = 4096 }; /* octets of a request, without its newline */
-
-/* Who carries a session's connections now (backend, and what the host and its programs allow). */
-enum gh_carrier {
-    GH_CARRIER_ENGINE,
-    GH_CARRIER_KERNEL,    /* the kernel's TCP-AO, on sockets of programs */
-    GH_CARRIER_NO_AO,     /* nobody: backend = kernel, but this kernel has no TCP-AO */
-    GH_CARRIER_NO_SOCKET, /* nobody: backend = kernel, but no program has brought a socket */
-};
 
 /* What the answering process knows; all borrowed. */
 struct gh_control_view {

@@ -124,7 +124,12 @@ static void unknown_keyid(const struct refused *x, struct gh_finding *f)
     char ids[200];
 
     list_ids(x->e->chain, false, ids, sizeof(ids));
-    if (is_send_id(x->e->chain, id)) {
+    if (!x->r->option.ao) {
+        gh_find_summary(f,
+                        "The peer signs with a KeyID that is none of the recv-ids of chain %s that "
+                        "are valid now (all: %s).",
+                        x->e->chain_name, ids);
+    } else if (is_send_id(x->e->chain, id)) {
         gh_find_summary(f,
                         "The peer sends with KeyID %u, which is our send-id, not our recv-id (%s): "
                         "the ids are probably not swapped between the ends.",
@@ -202,7 +207,7 @@ static void missing_ao(const struct refused *x, struct gh_finding *f)
     gh_find_summary(f, "The peer sends no TCP-AO option: it is not configured for TCP-AO with us, "
                        "or something on the path strips it.");
     gh_find_check(f, "Is TCP-AO configured at the peer for exactly our address (%s)?",
-                  gh_addr_format(&local, text));
+                  local.len != 0 ? gh_addr_format(&local, text) : "the one that the peer sees");
     gh_find_check(f, "Firewalls and load balancers that normalise TCP remove option 29; compare "
                      "captures at both ends.");
     gh_find_check(f, "To migrate a peer that has no TCP-AO yet: mode = \"allow-without-ao\" lets "

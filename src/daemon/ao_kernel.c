@@ -175,10 +175,6 @@ static void judge(const struct gh_kernel *k, size_t i)
 
     k->sessions[i].can = k->has_ao && s->backend != GH_BACKEND_ENGINE &&
                          gh_backend_kernel_can(k->setup->config, s, why, sizeof(why));
-    if (s->backend == GH_BACKEND_KERNEL && !k->has_ao)
-        gh_error("%s: backend = kernel, but this kernel has no TCP-AO: nothing of the session "
-                 "passes; set backend = engine or auto",
-                 s->name);
 }
 
 /* The zones of guarded sessions: their flows may look different after a change. */
