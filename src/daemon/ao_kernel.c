@@ -273,6 +273,11 @@ static enum gh_shim_action no_key(const struct gh_session *x, struct gh_now now,
     return refuse(error, EKEYREJECTED);
 }
 
+static const char *why_not(int error)
+{
+    return error == EKEYREJECTED ? "it has a TCP-MD5 key for the same peer" : strerror(error);
+}
+
 enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, int fd,
                                       const struct gh_socket_facts *f,
                                       const struct tcpao_endpoint *peer, int *error)
@@ -281,6 +286,7 @@ enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, in
     long session = session_for(k, f, peer, true, error, &action);
     struct kernel_socket *s = kernel_find(k, f->emu.cookie);
     struct gh_kernel_socket sock;
+    struct gh_kernel_info info;
     const struct gh_session *x;
     bool locked = false;
     int failed;
@@ -307,9 +313,13 @@ enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, in
         update_guards(k, now);
         if (failed == 0 && locked)
             return no_key(x, now, error);
-        gh_error("%s: the kernel does not take its keys: %s", x->name,
-                 strerror(failed != 0 ? failed : ENOMEM));
-        return refuse(error, failed != 0 ? failed : ENOMEM);
+        failed = failed != 0 ? failed : ENOMEM;
+        gh_error("%s: the kernel does not take its keys: %s", x->name, why_not(failed));
+        /* Without a single key on the socket the engine can still carry it. */
+        if (x->backend == GH_BACKEND_AUTO && failed != EKEYREJECTED &&
+            gh_kernel_ao_info(&sock, &info) != 0)
+            return GH_SHIM_PASS;
+        return refuse(error, failed);
     }
     kernel_keep(k, s);
     update_guards(k, now);
@@ -338,6 +348,17 @@ enum gh_shim_action gh_kernel_listen(struct gh_kernel *k, struct gh_now now, int
     return s->name_count > 0 ? GH_SHIM_DONE : GH_SHIM_PASS;
 }
 
+/* A listener that has given the connection our keys. */
+static bool from_our_listener(const struct gh_kernel *k, const struct gh_socket_facts *f,
+                              const char *session)
+{
+    for (const struct kernel_socket *s = k->sockets; s != NULL; s = s->next)
+        if (s->listening && s->zone == f->emu.zone && s->local.port == f->emu.local.port &&
+            kernel_carries(s, session))
+            return true;
+    return false;
+}
+
 enum gh_shim_action gh_kernel_accepted(struct gh_kernel *k, struct gh_now now, int fd,
                                        const struct gh_socket_facts *f, int *error)
 {
@@ -359,6 +380,9 @@ enum gh_shim_action gh_kernel_accepted(struct gh_kernel *k, struct gh_now now, i
         gh_error("%s: a connection came up without TCP-AO; it is refused", x->name);
         return refuse(error, ECONNABORTED);
     }
+    if (x->backend == GH_BACKEND_AUTO && !from_our_listener(k, f, x->name) &&
+        kernel_has_other_keys(k, &sock, (size_t)session))
+        return GH_SHIM_PASS; /* the program's own keys */
     s = kernel_track(k, now, f);
     if (s == NULL)
         return refuse(error, ENOMEM);

@@ -207,6 +207,43 @@ static int keys_of_session(struct gh_kernel *k, struct gh_now now,
     return carry_out_all(&w, &plan, &flags);
 }
 
+static bool was_present(const struct gh_kernel_key *key, const struct gh_kernel_key *present,
+                        size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (present[i].send_id == key->send_id && present[i].recv_id == key->recv_id &&
+            same_prefix(&present[i].peer, &key->peer))
+            return true;
+    return false;
+}
+
+/* With some of its keys the listener would want them of a peer that the engine carries. */
+static void take_back(const struct gh_kernel_socket *sock, const struct gh_prefix *peer,
+                      const struct gh_kernel_key *present, size_t present_count)
+{
+    struct gh_kernel_key *keys;
+    size_t count;
+
+    if (gh_kernel_ao_keys(sock, &keys, &count) != 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (same_prefix(&keys[i].peer, peer) && !was_present(&keys[i], present, present_count))
+            gh_kernel_ao_delete(sock, peer, keys[i].send_id, keys[i].recv_id);
+    gh_kernel_ao_keys_free(keys, count);
+}
+
+/* The program's own keys for this peer, which are not ours to take away. */
+static bool has_own_keys(const struct gh_kernel *k, const struct gh_session *x,
+                         const struct gh_kernel_key *present, size_t count)
+{
+    bool own = false;
+
+    for (size_t i = 0; i < count; i++)
+        own |= gh_prefix_overlaps(&present[i].peer, &x->peer) &&
+               recognise(k->chains[x->chain], &present[i], 0) == NULL && !is_lock(k, &present[i]);
+    return own;
+}
+
 /* Keys for peers of sessions that are no longer the listener's. A program's own stay. */
 static void drop_others(const struct gh_kernel *k, const struct kernel_socket *s,
                         const struct gh_kernel_socket *sock, const struct gh_kernel_key *present,
@@ -222,13 +259,14 @@ static void drop_others(const struct gh_kernel *k, const struct kernel_socket *s
 
 /* A session that the engine has begun to carry stays there until its connection ends. */
 static bool to_carry(const struct gh_kernel *k, const struct kernel_socket *s,
-                     const struct gh_kernel_socket *sock, size_t session)
+                     const struct gh_kernel_socket *sock, size_t session,
+                     const struct gh_kernel_key *present, size_t count)
 {
     const struct gh_session *x = kernel_session(k, session);
 
     return kernel_serves(k, s, sock, session) &&
            (x->backend == GH_BACKEND_KERNEL || kernel_carries(s, x->name) ||
-            !kernel_engine_carries(k, x->name));
+            (!kernel_engine_carries(k, x->name) && !has_own_keys(k, x, present, count)));
 }
 
 bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
@@ -241,7 +279,7 @@ bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kern
 
     for (size_t i = 0; error == 0 && i < k->session_count; i++) {
         const char *name = kernel_session(k, i)->name;
-        bool carries = to_carry(k, s, sock, i);
+        bool carries = to_carry(k, s, sock, i, present, count);
         int failed = carries ? keys_of_session(k, now, sock, i, present, count) : 0;
 
         if (failed != 0 && !s->warned) {
@@ -249,8 +287,10 @@ bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kern
                      strerror(failed));
             s->warned = true;
         }
-        if (failed != 0 && !kernel_carries(s, name))
+        if (failed != 0 && !kernel_carries(s, name)) {
+            take_back(sock, &kernel_session(k, i)->peer, present, count);
             carries = false;
+        }
         changed |= carries != kernel_carries(s, name);
         kernel_set_carries(s, name, carries);
     }
