@@ -168,6 +168,19 @@ static void drop_setup(struct gh_kernel *k)
     free(k->by_name);
 }
 
+void gh_kernel_free(struct gh_kernel *k)
+{
+    struct kernel_socket *next;
+
+    for (struct kernel_socket *s = k->sockets; s != NULL; s = next) {
+        next = s->next;
+        kernel_free_socket(s);
+    }
+    drop_setup(k);
+    gh_wipe(k->lock_secret, sizeof(k->lock_secret));
+    free(k);
+}
+
 static void judge(const struct gh_kernel *k, size_t i)
 {
     const struct gh_session *s = kernel_session(k, i);

@@ -52,6 +52,7 @@ bool gh_kernel_has_ao(void);
 /* has_ao: as gh_kernel_has_ao() said. Without, sessions with backend = kernel are guarded. */
 struct gh_kernel *gh_kernel_new(struct ao_engine *engine, bool has_ao,
                                 const struct gh_kernel_ops *ops);
+void gh_kernel_free(struct gh_kernel *k); /* sockets stay as they are, and what was kept */
 /* The configuration in force; borrowed. When the next call comes, the one before may be gone. */
 void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh_setup *setup);
 /* Each: PASS when no session of the kernel's covers the socket. DONE with *error 0: keys were put

@@ -5,7 +5,8 @@
  *
  *   kernel_ends FAMILY SECONDS A.conf B.conf [restart=SECOND] [reload=SECOND:A.conf:B.conf]
  *
- * FAMILY: v4, v6 or mapped (IPv4 on IPv6 sockets). A connects to B's listener; both write a line
+ * FAMILY: v4, v6, mapped (IPv4 on IPv6 sockets) or dual (an IPv4 socket to one that listens on ::,
+ * as the daemons do that have one socket for both). A connects to B's listener; both write a line
  * every 50 ms. One object of JSON at the end says what became of it.
  */
 #include <arpa/inet.h>
@@ -198,6 +199,7 @@ static void load(struct end *e, const char *path)
 /* Another process takes over; nothing but what was kept is known to it. */
 static void restart(struct end *e, const char *path)
 {
+    gh_kernel_free(e->kernel);
     start_kernel(e);
     for (size_t i = 0; i < e->count; i++)
         if (e->sockets[i].kept_len > 0)
@@ -210,30 +212,37 @@ static void restart(struct end *e, const char *path)
 
 struct family {
     const char *name;
-    int domain;
-    const char *addresses[2]; /* as the sockets have them */
-    const char *peers[2];     /* as the configuration has them */
+    int domains[2];
+    const char *addresses[2]; /* that the sockets are bound to */
+    const char *peers[2];     /* as the configuration has them, and as A connects to */
 };
 
 static const struct family families[] = {
-    {"v4", AF_INET, {"127.0.0.1", "127.0.0.2"}, {"127.0.0.1", "127.0.0.2"}},
-    {"v6", AF_INET6, {"fd99::1", "fd99::2"}, {"fd99::1", "fd99::2"}},
-    {"mapped", AF_INET6, {"::ffff:127.0.0.1", "::ffff:127.0.0.2"}, {"127.0.0.1", "127.0.0.2"}},
+    {"v4", {AF_INET, AF_INET}, {"127.0.0.1", "127.0.0.2"}, {"127.0.0.1", "127.0.0.2"}},
+    {"v6", {AF_INET6, AF_INET6}, {"fd99::1", "fd99::2"}, {"fd99::1", "fd99::2"}},
+    {"mapped",
+     {AF_INET6, AF_INET6},
+     {"::ffff:127.0.0.1", "::ffff:127.0.0.2"},
+     {"127.0.0.1", "127.0.0.2"}},
+    {"dual", {AF_INET, AF_INET6}, {"127.0.0.1", "::"}, {"127.0.0.1", "127.0.0.2"}},
 };
 
-static socklen_t address(const struct family *f, int which, uint16_t port,
-                         struct sockaddr_storage *out)
+/* Of a socket of this domain; IPv4 is mapped into IPv6. */
+static socklen_t address(int domain, const char *text, uint16_t port, struct sockaddr_storage *out)
 {
+    char mapped[64];
+
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 
     memset(out, 0, sizeof(*out));
-    if (f->domain == AF_INET) {
-        check(inet_pton(AF_INET, f->addresses[which], &v4.sin_addr) == 1, "address");
+    if (domain == AF_INET) {
+        check(inet_pton(AF_INET, text, &v4.sin_addr) == 1, "address");
         memcpy(out, &v4, sizeof(v4));
         return sizeof(v4);
     }
-    check(inet_pton(AF_INET6, f->addresses[which], &v6.sin6_addr) == 1, "address");
+    snprintf(mapped, sizeof(mapped), "%s%s", strchr(text, ':') == NULL ? "::ffff:" : "", text);
+    check(inet_pton(AF_INET6, mapped, &v6.sin6_addr) == 1, "address");
     memcpy(out, &v6, sizeof(v6));
     return sizeof(v6);
 }
@@ -252,8 +261,8 @@ static struct tcpao_endpoint endpoint(const struct family *f, int which, uint16_
 static int new_socket(const struct family *f, int which, uint16_t port)
 {
     struct sockaddr_storage name;
-    socklen_t len = address(f, which, port, &name);
-    int fd = socket(f->domain, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
+    socklen_t len = address(f->domains[which], f->addresses[which], port, &name);
+    int fd = socket(f->domains[which], SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
 
     check(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0, "socket");
     check(bind(fd, (struct sockaddr *)&name, len) == 0, "bind");
@@ -281,7 +290,7 @@ static void connect_a(const struct family *f, json_t *report)
     struct gh_socket_facts facts = facts_of(&ends[0], fd, EMU_CLOSED, NULL);
     struct tcpao_endpoint peer = endpoint(f, 1, PORT);
     struct sockaddr_storage name;
-    socklen_t len = address(f, 1, PORT, &name);
+    socklen_t len = address(f->domains[0], f->peers[1], PORT, &name);
     enum gh_shim_action action =
         gh_kernel_connect(ends[0].kernel, gh_clock_now(), fd, &facts, &peer, &error);
 

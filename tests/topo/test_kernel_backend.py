@@ -14,7 +14,7 @@ from scenario import lifetime, swapped
 from uml import Guest
 
 PEERS = {"v4": ("127.0.0.1", "127.0.0.2"), "v6": ("fd99::1", "fd99::2"),
-         "mapped": ("127.0.0.1", "127.0.0.2")}
+         "mapped": ("127.0.0.1", "127.0.0.2"), "dual": ("127.0.0.1", "127.0.0.2")}
 FAILURES = ("TCPAOBad", "TCPAOKeyNotFound", "TCPAORequired")
 
 

@@ -194,6 +194,7 @@ static void backend_kernel_is_guarded_from_the_start(void **state)
     assert_int_equal(f.list[0].local.len, 4);
     assert_int_equal(gh_kernel_carrier(k, &s.config->sessions[0]), GH_CARRIER_NO_SOCKET);
     assert_int_equal(gh_kernel_carrier(k, &s.config->sessions[1]), GH_CARRIER_ENGINE);
+    gh_kernel_free(k);
     gh_setup_clear(&s);
 }
 
@@ -215,6 +216,7 @@ static void without_tcp_ao_in_the_kernel(void **state)
     assert_int_equal(connect_to(k, "192.0.2.9", &error), GH_SHIM_PASS);
     assert_int_equal(gh_kernel_listen(k, start, 0, &f, &error), GH_SHIM_PASS);
     assert_int_equal(seen.watched + seen.kept, 0);
+    gh_kernel_free(k);
     gh_setup_clear(&s);
 }
 
@@ -250,6 +252,7 @@ static void the_session_of_a_socket(void **state)
     assert_int_equal(kernel_match(k, ZONE, &any, &peer, true), 4);
     assert_int_equal(kernel_find_session(k, "six"), 4);
     assert_int_equal(kernel_find_session(k, "seven"), KERNEL_NO_SESSION);
+    gh_kernel_free(k);
     gh_setup_clear(&s);
 }
 
@@ -278,6 +281,7 @@ static void a_restored_connection(void **state)
         next = backend(true);
         gh_kernel_restore(next, COOKIE, kept, cut);
         assert_null(kernel_find(next, COOKIE));
+        gh_kernel_free(next);
     }
     next = backend(true);
     gh_kernel_restore(next, COOKIE, kept, len);
@@ -299,6 +303,8 @@ static void a_restored_connection(void **state)
     gh_kernel_tick(next, now);
     assert_int_equal(flows_of(next, ZONE).count, 0);
     assert_int_equal(gh_kernel_carrier(next, &again.config->sessions[0]), GH_CARRIER_ENGINE);
+    gh_kernel_free(next);
+    gh_kernel_free(k);
     gh_setup_clear(&s);
     gh_setup_clear(&again);
 }
@@ -323,6 +329,7 @@ static void a_session_that_goes(void **state)
     assert_int_equal(seen.flow_changes, 1);
     assert_int_equal(flows_of(k, ZONE).count, 0);
     assert_null(kernel_find(k, COOKIE));
+    gh_kernel_free(k);
     gh_setup_clear(&without);
 }
 
@@ -337,6 +344,7 @@ static void the_engine_keeps_what_it_carries(void **state)
     seen.engine_carries = "a";
     assert_int_equal(connect_to(k, "192.0.2.2", &error), GH_SHIM_PASS);
     assert_int_equal(flows_of(k, ZONE).count, 0);
+    gh_kernel_free(k);
     gh_setup_clear(&s);
 }
 
@@ -359,6 +367,7 @@ static void a_kernel_that_refuses(void **state)
     assert_int_not_equal(error, 0);
     assert_null(kernel_find(k, COOKIE));
     assert_int_equal(flows_of(k, ZONE).count, 2);
+    gh_kernel_free(k);
     gh_setup_clear(&s);
 }
 
