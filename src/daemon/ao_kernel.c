@@ -198,6 +198,15 @@ static void mark_guarded(const struct gh_kernel *k, struct zones *z)
             mark(z, k->sessions[i].zone);
 }
 
+static bool still_covered(const struct gh_kernel *k, const struct kernel_socket *s)
+{
+    long i = s->name_count > 0 ? kernel_find_session(k, s->names[0]) : KERNEL_NO_SESSION;
+    struct gh_addr remote = gh_addr_from(s->remote.addr, s->remote.addr_len);
+
+    return i >= 0 && k->sessions[i].zone == s->zone &&
+           gh_prefix_contains(&kernel_session(k, (size_t)i)->peer, &remote);
+}
+
 /* A connection whose session is gone keeps its keys, which the kernel does not give back. */
 static void forget_strays(struct gh_kernel *k)
 {
@@ -206,9 +215,9 @@ static void forget_strays(struct gh_kernel *k)
     for (struct kernel_socket *s = k->sockets; s != NULL; s = next) {
         next = s->next;
         s->due_ms = 0;
-        if (!s->listening && s->name_count > 0 && kernel_find_session(k, s->names[0]) < 0) {
-            gh_notice("%s: its session is gone; its connection goes on with the keys that it has",
-                      s->names[0]);
+        if (!s->listening && !still_covered(k, s)) {
+            gh_notice("%s: the session is gone; its connection goes on with the keys that it has",
+                      s->name_count > 0 ? s->names[0] : "?");
             kernel_forget(k, s);
         }
     }
@@ -254,6 +263,24 @@ void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh
 
 /* ---- Sockets that programs bring ----------------------------------------------------------------
  */
+
+/* The next look: soon, and at once when a lifetime begins or ends. */
+static void plan_next_look(const struct gh_kernel *k, struct gh_now now, struct kernel_socket *s)
+{
+    s->due_ms = now.mono_ms + KERNEL_POLL;
+    for (size_t i = 0; i < s->name_count; i++) {
+        long session = kernel_find_session(k, s->names[i]);
+        int64_t change;
+
+        if (session < 0)
+            continue;
+        change = ao_kernel_next_change(k->chains[kernel_session(k, (size_t)session)->chain],
+                                       now.wall, &s->st);
+        if (change != TCPAO_TIME_MAX && change - now.wall < KERNEL_POLL / 1000 &&
+            now.mono_ms + (uint64_t)(change - now.wall) * 1000 < s->due_ms)
+            s->due_ms = now.mono_ms + (uint64_t)(change - now.wall) * 1000;
+    }
+}
 
 static enum gh_shim_action refuse(int *error, int with)
 {
@@ -320,6 +347,8 @@ enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, in
     s->remote = *peer;
     s->active = true;
     s->st = (struct tcpao_conn_state){.current_known = false};
+    while (s->name_count > 0) /* of an earlier attempt with another peer */
+        kernel_set_carries(s, s->names[0], false);
     failed = kernel_keys_of_connection(k, now, s, &sock, (size_t)session, &locked);
     if (failed != 0 || locked || !kernel_set_carries(s, x->name, true)) {
         kernel_forget(k, s);
@@ -334,6 +363,7 @@ enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, in
             return GH_SHIM_PASS;
         return refuse(error, failed);
     }
+    plan_next_look(k, now, s);
     kernel_keep(k, s);
     update_guards(k, now);
     return refuse(error, 0);
@@ -356,6 +386,7 @@ enum gh_shim_action gh_kernel_listen(struct gh_kernel *k, struct gh_now now, int
     sock.listening = true; /* in a moment: it cannot have current and rnext keys */
     kernel_keys_of_listener(k, now, s, &sock);
     kernel_look(k, now, s, &sock);
+    plan_next_look(k, now, s);
     kernel_keep(k, s);
     update_guards(k, now);
     return s->name_count > 0 ? GH_SHIM_DONE : GH_SHIM_PASS;
@@ -408,6 +439,7 @@ enum gh_shim_action gh_kernel_accepted(struct gh_kernel *k, struct gh_now now, i
         kernel_forget(k, s);
         return refuse(error, ECONNABORTED);
     }
+    plan_next_look(k, now, s);
     kernel_keep(k, s);
     update_guards(k, now);
     kernel_report(k, now, s);
@@ -427,24 +459,6 @@ void gh_kernel_gone(struct gh_kernel *k, struct gh_now now, uint64_t cookie)
 
 /* ---- With time ----------------------------------------------------------------------------------
  */
-
-/* The next look: soon, and at once when a lifetime begins or ends. */
-static void plan_next_look(const struct gh_kernel *k, struct gh_now now, struct kernel_socket *s)
-{
-    s->due_ms = now.mono_ms + KERNEL_POLL;
-    for (size_t i = 0; i < s->name_count; i++) {
-        long session = kernel_find_session(k, s->names[i]);
-        int64_t change;
-
-        if (session < 0)
-            continue;
-        change = ao_kernel_next_change(k->chains[kernel_session(k, (size_t)session)->chain],
-                                       now.wall, &s->st);
-        if (change != TCPAO_TIME_MAX && change - now.wall < KERNEL_POLL / 1000 &&
-            now.mono_ms + (uint64_t)(change - now.wall) * 1000 < s->due_ms)
-            s->due_ms = now.mono_ms + (uint64_t)(change - now.wall) * 1000;
-    }
-}
 
 static void follow_connection(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
                               const struct gh_kernel_socket *sock)

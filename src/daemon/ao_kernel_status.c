@@ -40,6 +40,15 @@ static uint64_t grown(uint64_t was, uint64_t is)
     return is >= was ? is - was : is;
 }
 
+/* Also of a session that has just gone. */
+static bool is_ours(const struct gh_kernel *k, const struct kernel_socket *s,
+                    const struct gh_kernel_key *key)
+{
+    const struct kernel_seen *was = kernel_seen_before(s, key);
+
+    return (was != NULL && was->ours) || kernel_owner(k, s, &key->peer) != NULL;
+}
+
 static void remember(const struct gh_kernel *k, struct kernel_socket *s,
                      const struct gh_kernel_key *keys, size_t count)
 {
@@ -51,7 +60,7 @@ static void remember(const struct gh_kernel *k, struct kernel_socket *s,
         seen[i] = (struct kernel_seen){.peer = keys[i].peer,
                                        .send_id = keys[i].send_id,
                                        .recv_id = keys[i].recv_id,
-                                       .ours = kernel_owner(k, s, &keys[i].peer) != NULL,
+                                       .ours = is_ours(k, s, &keys[i]),
                                        .good = keys[i].good,
                                        .bad = keys[i].bad};
     free(s->seen);

@@ -103,9 +103,12 @@ void __wrap_ao_engine_foreign_refusals(struct ao_engine *e, struct gh_now now, c
 {
     struct end *end = (struct end *)e;
     const char *name = ao_counter_name(counter);
-    json_int_t was = json_integer_value(json_object_get(end->refusals, name));
+    json_t *mine = json_object_get(end->refusals, session);
+    json_int_t was = json_integer_value(json_object_get(mine, name));
 
-    json_object_set_new(end->refusals, name, json_integer(was + (json_int_t)more));
+    if (mine == NULL)
+        json_object_set_new(end->refusals, session, mine = json_object());
+    json_object_set_new(mine, name, json_integer(was + (json_int_t)more));
 }
 
 void __wrap_ao_engine_each_connection(const struct ao_engine *e, ao_connection_fn fn, void *ctx)

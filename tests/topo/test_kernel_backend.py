@@ -35,15 +35,18 @@ class Ends:
         self.program = os.path.join(build_dir, "tests", "topo", "kernel_ends")
         self.dir = guest.directory("ends")
 
-    def write(self, name, keys, other_keys=None, tolerance=5, peers=None, **options):
-        """Files of A and B: their paths. other_keys: B's, if they are not A's with ids crossed."""
+    def write(self, name, keys, other_keys=None, tolerance=5, peers=None, more="",
+              session="s", **options):
+        """Files of A and B: their paths. other_keys: B's, if they are not A's with ids crossed; more:
+        of B's configuration."""
         paths = []
         a, b = PEERS[self.family]
         for end, peer, chain in (("a", b, keys), ("b", a, other_keys or swapped(keys))):
             path = os.path.join(self.dir, f"{name}-{end}.conf")
             with open(path, "w", encoding="utf-8") as file:
                 file.write(key_chain("k", chain, tolerance=tolerance) +
-                           tcp_ao("s", (peers or {}).get(end, peer), "k", port=1790, **options))
+                           tcp_ao(session, (peers or {}).get(end, peer), "k", port=1790, **options) +
+                           (more if end == "b" else ""))
             os.chmod(path, 0o600)
             paths.append(path)
         return paths
@@ -144,10 +147,13 @@ def test_wrong_keys_are_told(guest, build_dir):
     """What the listener refuses is counted for the session whose peer it was."""
     ends = Ends(guest, build_dir)
     ours = [Key(1, "ours", 3, 8)]
-    cases = {"secret": ([Key(1, "theirs", 8, 3)], "bad-mac"), "ids": (ours, "unknown-keyid")}
-    for name, (theirs, refusal) in cases.items():
-        report = ends.run(5, ends.write(name, ours, theirs))
-        assert report["b"]["refusals"].get(refusal, 0) > 0, report
+    other = tcp_ao("other", "127.0.0.9", "k", port=1790)
+    wrong = [Key(1, "theirs", 8, 3)]
+    for theirs, more, refused in ((wrong, "", {"s": ["bad-mac"]}), (ours, "", {"s": ["unknown-keyid"]}),
+                                  (wrong, other, {"s": ["bad-mac"]}), (ours, other, {})):
+        report = ends.run(5, ends.write("wrong", ours, theirs, more=more))
+        assert {s: list(r) for s, r in report["b"]["refusals"].items()} == refused, report
+        assert report["failures"]["TCPAOBad"] + report["failures"]["TCPAOKeyNotFound"] > 0
         assert report["b"]["connection"] is None
         assert report["a"]["connection"]["state"] == "syn-sent"
 
@@ -158,5 +164,21 @@ def test_without_a_key_of_ours_the_listener_lets_nobody_in(guest, build_dir):
     keys = [Key(1, "ours", 3, 8)]
     report = ends.run(5, ends.write("plain", keys, peers={"a": "192.0.2.1"}))
     assert report["connect_carried"] is False
-    assert report["b"]["refusals"].get("missing-ao", 0) > 0, report
+    assert report["b"]["refusals"]["s"]["missing-ao"] > 0, report
     assert report["b"]["connection"] is None
+
+
+@pytest.mark.parametrize("name", ["s", "t"])
+def test_a_session_that_a_reload_takes_away(guest, build_dir, name):
+    """Its connection goes on with the keys that it has; the listener has them no more."""
+    ends = Ends(guest, build_dir)
+    keys = [Key(1, "ours", 3, 8)]
+    before = ends.write("before", keys)
+    after = ends.write("after", keys, session=name,
+                       peers={"a": "192.0.2.1", "b": "192.0.2.1"})
+    report = ends.run(7, before, f"reload=3:{':'.join(after)}")
+    for end, ids in (("a", [3, 8]), ("b", [8, 3])):
+        assert report[end]["silent_for"] < 1, report
+        assert report[end]["socket"]["ids"] == [ids]
+    assert report["listener"]["ids"] == [[8, 3]]  # for another peer
+    assert report["failures"] == dict.fromkeys(FAILURES, 0)

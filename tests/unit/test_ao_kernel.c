@@ -320,6 +320,7 @@ static void a_session_that_goes(void **state)
 
     gh_kernel_configure(k, start, &s);
     made = kernel_track(k, start, &f);
+    made->remote = endpoint("192.0.2.2", 179);
     assert_true(kernel_set_carries(made, "a", true));
     gh_kernel_tick(k, start);
     assert_int_equal(flows_of(k, ZONE).count, 2);
