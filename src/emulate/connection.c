@@ -169,8 +169,10 @@ static bool become_listener(struct emu *e, struct gh_now now, struct emu_table *
     t->current_known = t->rnext_known = false;
     if (!t->has_ao)
         return true;
-    if (!emu_flows_update(e, now, t))
+    if (!emu_flows_update(e, now, t)) {
+        t->role = EMU_IDLE; /* tried again with the next call */
         return false;
+    }
     emu_keep(e, t);
     return true;
 }

@@ -115,6 +115,7 @@ struct emu_key *emu_key_new(struct emu *e); /* with a number; NULL: no memory */
 void emu_key_free(struct emu_key *k);       /* wipes */
 /* Takes it from the list and frees it; remembers whose it was if children may have copies. */
 void emu_key_drop(struct emu *e, struct emu_table *t, struct emu_key *k);
+void emu_key_retire(struct emu *e, struct emu_table *t, struct emu_key *k); /* already unlinked */
 void emu_key_unlink(struct emu_table *t, struct emu_key *k);
 void emu_key_link(struct emu_table *t, struct emu_key *k); /* as the first */
 struct emu_key *emu_key_by_number(const struct emu_table *t, uint32_t number);

@@ -281,6 +281,22 @@ static int add_key(struct call *c, const uint8_t *octets)
 
 /* ---- TCP_AO_DEL_KEY ------------------------------------------------------------------------- */
 
+/* It goes from the engine first: a key that is no more must not be accepted. */
+static int leave(struct call *c, struct emu_key *k)
+{
+    struct emu_key **at = &c->t->keys;
+
+    while (*at != k)
+        at = &(*at)->next;
+    *at = k->next;
+    if (!emu_keys_changed(c->e, c->now, c->t)) {
+        *at = k;
+        return ENOMEM;
+    }
+    emu_key_retire(c->e, c->t, k);
+    return 0;
+}
+
 static int delete_key(struct call *c, struct emu_key *k, bool async, struct emu_key *current,
                       struct emu_key *rnext)
 {
@@ -296,8 +312,7 @@ static int delete_key(struct call *c, struct emu_key *k, bool async, struct emu_
         emu_keep(c->e, t);
         return EBUSY;
     }
-    emu_key_drop(c->e, t, k);
-    return emu_keys_changed(c->e, c->now, t) ? 0 : ENOMEM;
+    return leave(c, k);
 }
 
 static bool is_named(const struct emu_key *k, const struct emu_del *cmd, const struct gh_addr *addr)

@@ -210,6 +210,11 @@ static void remember_origin(struct emu *e, const struct emu_key *k)
 void emu_key_drop(struct emu *e, struct emu_table *t, struct emu_key *k)
 {
     emu_key_unlink(t, k);
+    emu_key_retire(e, t, k);
+}
+
+void emu_key_retire(struct emu *e, struct emu_table *t, struct emu_key *k)
+{
     if (t->current_known && t->current == k->number)
         t->current_known = false;
     if (t->rnext_known && t->rnext == k->number)

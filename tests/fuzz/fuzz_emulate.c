@@ -165,9 +165,10 @@ static void set_option(struct shell *s, const struct emu_facts *f, int option, s
 }
 
 static void get_option(struct shell *s, const struct emu_facts *f, int option, struct gh_rd *value,
-                       uint8_t size)
+                       uint8_t more, bool told)
 {
-    size_t given = gh_rd_left(value), room = given + size, len = size, reported = 0;
+    size_t given = gh_rd_left(value), room = given + 8 * more, len = told ? given : 0;
+    size_t reported = 0;
     uint8_t *octets = malloc(room + 1);
 
     require(octets != NULL);
@@ -194,7 +195,7 @@ static void do_record(struct shell *s, uint8_t what, uint8_t which, struct gh_rd
         set_option(s, &f, option_of(what), value, what & 128);
         break;
     case 3:
-        get_option(s, &f, option_of(what), value, what);
+        get_option(s, &f, option_of(what), value, which, what & 128);
         break;
     case 4:
         gh_rd_copy(value, peer.addr, gh_rd_left(value) < 4 ? gh_rd_left(value) : 4);

@@ -465,6 +465,26 @@ static void a_listeners_key_for_others_leaves_this_peer_alone(void **state)
     stage_free(s);
 }
 
+static void a_listener_without_a_key_for_a_signing_peer_counts_it(void **state)
+{
+    struct stage *s = stage_new(false);
+    struct emu_facts c = facts(&s->client, CLIENT, EMU_CLOSED);
+    struct emu_facts l = facts(&s->server, LISTENER, EMU_CLOSED);
+    uint64_t zone[5];
+
+    assert_int_equal(add(&s->client, &c, 1, 101), 0);
+    assert_int_equal(add_for(&s->server, &l, "198.51.100.9", 32, 101, 1, 0), 0);
+    listen_on(s);
+    assert_int_equal(try_connect(s), 0);
+    assert_int_equal(s->client.side->tcp.state, TOY_SYN_SENT);
+    l = facts(&s->server, LISTENER, EMU_LISTEN);
+    assert_true(info_of(&s->server, &l).not_found > 0);
+    emu_counters(s->server.emu, 0, zone);
+    assert_int_equal(zone[2], info_of(&s->server, &l).not_found);
+    assert_int_equal(zone[0] + zone[1] + zone[3], 0);
+    stage_free(s);
+}
+
 static void counters_go_on_when_keys_change(void **state)
 {
     struct stage *s = connected(false);
@@ -631,7 +651,7 @@ static void image_of(struct host *h, const struct emu_facts *f, uint8_t image[RE
     assert_int_equal(len, REPAIR_SIZE);
 }
 
-static void move_client(struct stage *s, int spoiled)
+static void move_client(struct stage *s, int spoiled, bool late)
 {
     struct emu_facts f = repaired(&s->client, CLIENT);
     uint8_t image[REPAIR_SIZE];
@@ -639,8 +659,10 @@ static void move_client(struct stage *s, int spoiled)
 
     image_of(&s->client, &f, image);
     assert_int_equal(image[3], (uint8_t)s->client.side->tcp.iss); /* network order */
-    emu_gone(s->client.emu, side_now(s->client.side), CLIENT);
-    assert_false(emu_knows(s->client.emu, &f)); /* closed under repair: it vanished */
+    if (!late) {
+        emu_gone(s->client.emu, side_now(s->client.side), CLIENT);
+        assert_false(emu_knows(s->client.emu, &f)); /* closed under repair: it vanished */
+    }
     if (spoiled >= 0)
         image[spoiled]++;
     f = repaired(&s->client, CLIENT + 1);
@@ -650,16 +672,17 @@ static void move_client(struct stage *s, int spoiled)
     assert_int_equal(set(&s->client, &f, EMU_TCP_AO_REPAIR, image, sizeof(image)), 0);
     f.repair = false;
     emu_note(s->client.emu, side_now(s->client.side), &f);
+    if (late) /* its end is told when another socket has its place */
+        emu_gone(s->client.emu, side_now(s->client.side), CLIENT);
 }
 
 static void a_connection_can_be_moved_to_another_socket(void **state)
 {
-    EACH_FAMILY(v6)
-    {
-        struct stage *s = connected(v6);
+    for (int i = 0; i < 4; i++) {
+        struct stage *s = connected(i & 1);
         struct emu_facts f = facts(&s->client, CLIENT + 1, EMU_CONNECTED);
 
-        move_client(s, -1);
+        move_client(s, -1, i & 2);
         assert_int_equal(info_of(&s->client, &f).good, 0);
         talk(s);
         assert_true(info_of(&s->client, &f).good > 0);
@@ -692,7 +715,7 @@ static void a_wrong_image_breaks_the_connection(void **state)
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
         octet += octet >= 8 ? 3 : 0;
 #endif
-        move_client(s, (int)octet);
+        move_client(s, (int)octet, false);
         toy_write(&s->client.side->tcp, s->w->now_ms, 1000);
         toy_write(&s->server.side->tcp, s->w->now_ms, 1000);
         world_run(s->w, s->w->now_ms + 20000);
@@ -773,6 +796,7 @@ int main(void)
         cmocka_unit_test(refused_syns_are_counted_on_the_listener),
         cmocka_unit_test(unsigned_syns_are_counted_as_required),
         cmocka_unit_test(a_listeners_key_for_others_leaves_this_peer_alone),
+        cmocka_unit_test(a_listener_without_a_key_for_a_signing_peer_counts_it),
         cmocka_unit_test(counters_go_on_when_keys_change),
         cmocka_unit_test(the_peer_follows_rnext),
         cmocka_unit_test(keys_come_and_go_on_a_connection),
