@@ -1,4 +1,4 @@
-/* `adopt-connections FILE`: tells the daemon each connection of what export-connections printed. */
+/* `connections adopt FILE`: tells the daemon each of what `connections export` printed. */
 #include "cli/command.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ static json_t *read_connections(const struct cli *cli, const char *path, json_t 
     else if (!json_is_array(list))
         fprintf(cli->err,
                 "gatectl: %s: no list of connections\n"
-                "  Give what `gatectl export-connections` wrote.\n",
+                "  Give what `gatectl connections export` wrote.\n",
                 path);
     return list;
 }

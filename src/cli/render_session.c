@@ -252,6 +252,11 @@ static void configured_lines(const struct cli_render *r, const json_t *s)
                                                                : "either end opens",
             cli_true(s, "accept_icmp") ? "accepted" : "ignored");
     line(r, 2, "Keychain:", cli_text(s, "key_chain"));
+    /* The usual case needs no line. */
+    if (strcmp(cli_text(s, "backend"), "auto") != 0 ||
+        strcmp(cli_text(s, "backend_in_use"), "engine") != 0)
+        fprintf(r->out, "  %-30s %s, in use: %s\n", "Backend:", cli_text(s, "backend"),
+                cli_text(s, "backend_in_use"));
 }
 
 static void session_block(const struct cli_render *r, const json_t *s)

@@ -30,11 +30,13 @@ static bool key_fits(const struct gh_key_chain *chain, const struct gh_key *key,
 }
 
 /* The kernel's keys are for addresses alone: two sessions with one peer cannot be told apart. Where
- * one of two must be the kernel's, the other gives way. */
+ * one of two must be the kernel's, the other gives way. And the guard of a kernel's session comes
+ * before the engine's rules: no engine's session may lie inside its prefix, only around it. */
 static bool in_the_way(const struct gh_session *s, const struct gh_session *other)
 {
     bool claims = other->backend == GH_BACKEND_KERNEL ||
-                  (other->backend == GH_BACKEND_AUTO && s->backend == GH_BACKEND_AUTO);
+                  (other->backend == GH_BACKEND_AUTO && s->backend == GH_BACKEND_AUTO) ||
+                  other->peer.bits >= s->peer.bits;
 
     return claims && other->port == s->port && same_text(other->netns, s->netns) &&
            same_text(other->vrf, s->vrf) && other->peer.addr.len == s->peer.addr.len &&

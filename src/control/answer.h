@@ -48,6 +48,9 @@ bool gh_target_covers_socket(const struct gh_target *t, const struct ao_policy *
 json_t *gh_target_sockets(const struct ao_engine *engine, const struct gh_target *t);
 bool gh_target_is_remote(const struct gh_target *t, const struct tcpao_endpoint *remote);
 
+/* Who carries it, by the view's word. */
+enum gh_carrier gh_carrier_of(const struct gh_control_view *view, const struct gh_session *s);
+
 /* ---- Answers: one function an op ------------------------------------------------------------ */
 
 enum { GH_SOCKET_KEY = 260 };

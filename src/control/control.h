@@ -15,10 +15,12 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "control/carrier.h"
 
 struct ao_engine;
 struct ao_event;
 struct gh_config;
+struct gh_session;
 
 #define GH_CONTROL_SOCKET "/run/gatehouse/control.sock"
 
@@ -30,6 +32,9 @@ struct gh_control_view {
     struct ao_engine *engine;
     const char *version;
     struct gh_now started; /* when this process began */
+    /* NULL: the engine carries all. */
+    enum gh_carrier (*carrier)(void *ctx, const struct gh_session *session);
+    void *carrier_ctx;
 };
 
 /* Parses one line (len octets, newline or not). NULL: not a request; then *refusal is the answer

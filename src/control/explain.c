@@ -137,9 +137,12 @@ void gh_explain(const struct gh_evidence *e, struct gh_explanation *out)
     } else {
         headline_down(e, out);
         gh_explain_local(e, out);
-        if (e->view != NULL) {
+        if (!gh_explain_no_carrier(e, out) && e->view != NULL) {
             gh_explain_refusals(e, 0, out);
-            gh_explain_silence(e, out);
+            if (e->carrier == GH_CARRIER_KERNEL)
+                gh_explain_kernel_silence(e, out);
+            else
+                gh_explain_silence(e, out);
         }
     }
     sort_findings(out);

@@ -13,6 +13,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "config/config.h"
+#include "control/carrier.h"
 #include "tcpao/engine.h"
 
 /* What is known about one session. */
@@ -24,6 +25,7 @@ struct gh_evidence {
     const struct ao_connection_view *connections;
     size_t connection_count;
     struct gh_addr peer; /* of a prefix of dynamic neighbours the one that is meant; len 0: all */
+    enum gh_carrier carrier;
     int64_t warn_before; /* seconds before the chain's expiry in which to warn */
     struct gh_now now;
 };
@@ -34,6 +36,8 @@ const char *gh_verdict_name(enum gh_verdict v); /* "up", "unprotected", "opening
 /* The causes, in one list: stable names of the control protocol. */
 #define GH_CAUSES(X)                                                                               \
     X(NOT_LOADED, "not-loaded")                                                                    \
+    X(KERNEL_WITHOUT_AO, "kernel-without-ao")                                                      \
+    X(NO_SOCKET, "no-socket")                                                                      \
     X(NO_KEYS, "no-keys")                                                                          \
     X(KEYS_EXPIRED, "keys-expired")                                                                \
     X(KEYS_NOT_YET, "keys-not-yet-valid")                                                          \

@@ -27,6 +27,10 @@ void gh_explain_local(const struct gh_evidence *e, struct gh_explanation *x);
 void gh_explain_refusals(const struct gh_evidence *e, int64_t since, struct gh_explanation *x);
 /* What is missing: packets of one direction, or of both. */
 void gh_explain_silence(const struct gh_evidence *e, struct gh_explanation *x);
+/* backend = kernel where that cannot be: true, and nothing else matters. */
+bool gh_explain_no_carrier(const struct gh_evidence *e, struct gh_explanation *x);
+/* Silence where the kernel carries the session: the engine sees no packet of it. */
+void gh_explain_kernel_silence(const struct gh_evidence *e, struct gh_explanation *x);
 /* An established connection. */
 void gh_explain_up(const struct gh_evidence *e, const struct ao_connection_view *c,
                    struct gh_explanation *x);

@@ -134,7 +134,8 @@ static void unknown_keyid(const struct refused *x, struct gh_finding *f)
     list_ids(x->e->chain, false, ids, sizeof(ids));
     if (!x->r->option.ao) {
         gh_find_summary(f,
-                        "The peer sends with a KeyID that is none of the recv-ids of chain %s: %s.",
+                        "The peer signs with a KeyID that is none of the recv-ids of chain %s that "
+                        "are valid now (all: %s).",
                         x->e->chain_name, ids);
     } else if (is_send_id(x->e->chain, id)) {
         gh_find_summary(f,
@@ -214,7 +215,7 @@ static void missing_ao(const struct refused *x, struct gh_finding *f)
     gh_find_summary(f, "The peer sends no TCP-AO option: it is not configured for TCP-AO with us, "
                        "or something on the path strips it.");
     gh_find_check(f, "Is TCP-AO configured at the peer for exactly our address (%s)?",
-                  gh_addr_format(&local, text));
+                  local.len != 0 ? gh_addr_format(&local, text) : "the one that the peer sees");
     gh_find_check(f, "Firewalls and load balancers that normalise TCP remove option 29; compare "
                      "captures at both ends.");
     gh_find_check(f, "To migrate a peer that has no TCP-AO yet: mode = \"allow-without-ao\" lets "

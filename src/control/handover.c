@@ -192,7 +192,7 @@ json_t *gh_adopt_connection(const struct gh_control_view *view, struct gh_now no
     struct ao_adoption a = connection_in(&f);
 
     if (f.wrong != NULL)
-        return gh_control_refusal("pass on what export-connections wrote",
+        return gh_control_refusal("pass on what `gatectl connections export` wrote",
                                   "the connection's \"%s\" is missing or wrong", f.wrong);
     if (zone.session != NULL)
         ao_engine_each_session(view->engine, find_zone, &zone);

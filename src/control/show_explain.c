@@ -96,6 +96,7 @@ static bool explain_session(const struct gh_control_view *view, struct gh_now no
                                    .chain_name = c->name,
                                    .warn_before = c->warn_count > 0 ? c->warn_before[0] : 0,
                                    .peer = target->peer,
+                                   .carrier = gh_carrier_of(view, s),
                                    .now = now};
     struct gathering g = {.evidence = &evidence, .target = target, .explanations = explanations};
 

@@ -172,8 +172,14 @@ json_t *gh_sessions_collect(const struct gh_control_view *view, struct gh_now no
     for (size_t i = 0; i < config->session_count; i++) {
         const struct gh_session *s = &config->sessions[i];
 
-        if (gh_target_covers(target, s))
-            json_object_set_new(c.sessions, s->name, gh_session_from_config(config, s));
+        if (gh_target_covers(target, s)) {
+            json_t *o = gh_session_from_config(config, s);
+
+            json_object_set_new(o, "backend", json_string(gh_config_backend_name(s->backend)));
+            json_object_set_new(o, "backend_in_use",
+                                json_string(gh_carrier_name(gh_carrier_of(view, s))));
+            json_object_set_new(c.sessions, s->name, o);
+        }
     }
     ao_engine_each_session(view->engine, add_view, &c);
     ao_engine_each_connection(view->engine, add_connection, &c);

@@ -109,3 +109,8 @@ bool gh_target_is_remote(const struct gh_target *t, const struct tcpao_endpoint 
     a = gh_addr_from(remote->addr, remote->addr_len);
     return gh_addr_equal(&a, &t->peer);
 }
+
+enum gh_carrier gh_carrier_of(const struct gh_control_view *view, const struct gh_session *s)
+{
+    return view->carrier != NULL ? view->carrier(view->carrier_ctx, s) : GH_CARRIER_ENGINE;
+}

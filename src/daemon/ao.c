@@ -292,6 +292,7 @@ static bool add_queue(struct ao *ao, struct gh_rd *body, int fd)
     queue->q = gh_nfqueue_make(fd, number);
     queue->next = ao->queues;
     ao->queues = queue;
+    gh_ao_sockets_zone_opened(ao->sockets, zone);
     read_queues(ao);
     return true;
 }
@@ -325,7 +326,9 @@ static json_t *answer_request(struct ao *ao, const char *line, size_t len)
     struct gh_control_view view = {.config = ao->setup.config,
                                    .engine = ao->engine,
                                    .version = GH_VERSION,
-                                   .started = ao->started};
+                                   .started = ao->started,
+                                   .carrier = gh_ao_sockets_carrier,
+                                   .carrier_ctx = ao->sockets};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL)

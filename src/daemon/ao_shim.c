@@ -65,6 +65,7 @@ static void on_closed(uv_handle_t *handle)
 {
     struct client *c = (struct client *)handle;
 
+    shutdown(c->fd, SHUT_RDWR); /* the parent has a copy */
     close(c->fd);
     free(c);
 }

@@ -603,6 +603,13 @@ bool gh_ao_sockets_message(struct gh_ao_sockets *s, struct gh_frame *frame, int 
     }
 }
 
+/* The parent has kept the flows that an earlier instance told: it hears of ours, if none as well.
+ */
+void gh_ao_sockets_zone_opened(struct gh_ao_sockets *s, uint16_t zone)
+{
+    flows_changed(s, zone);
+}
+
 void gh_ao_sockets_zone_closed(struct gh_ao_sockets *s, uint16_t zone)
 {
     gh_ao_zone_forget(&s->zones, zone);
@@ -631,6 +638,13 @@ static void tell_flows(struct gh_ao_sockets *s, uint64_t mono)
             send_flows(s, z, 0, mono);
         }
     }
+}
+
+enum gh_carrier gh_ao_sockets_carrier(void *sockets, const struct gh_session *session)
+{
+    const struct gh_ao_sockets *s = sockets;
+
+    return gh_kernel_carrier(s->kernel, session);
 }
 
 void gh_ao_sockets_tick(struct gh_ao_sockets *s, struct gh_now now)
@@ -678,7 +692,7 @@ bool gh_ao_sockets_start(struct gh_ao_sockets *s, struct gh_now now, struct ao_e
     struct kept *next;
 
     s->emu = emu_new(&emulation);
-    s->kernel = gh_kernel_new(engine, &kernel);
+    s->kernel = gh_kernel_new(engine, s->kernel_has_ao, &kernel);
     if (s->emu == NULL || s->kernel == NULL)
         return false;
     s->engine = engine;

@@ -16,6 +16,7 @@
 
 #include <uv.h>
 
+#include "control/control.h"
 #include "daemon/channel.h"
 #include "daemon/setup.h"
 #include "emulate/emulate.h"
@@ -50,11 +51,15 @@ struct gh_kernel_ops {
 
 /* Does the running kernel have TCP-AO? Before the sandbox: it opens a socket. */
 bool gh_kernel_has_ao(void);
-struct gh_kernel *gh_kernel_new(struct ao_engine *engine, const struct gh_kernel_ops *ops);
-/* The configuration in force; borrowed until the next call. Chains' secrets are in it. */
+/* has_ao: as gh_kernel_has_ao() said. Without, sessions with backend = kernel are guarded. */
+struct gh_kernel *gh_kernel_new(struct ao_engine *engine, bool has_ao,
+                                const struct gh_kernel_ops *ops);
+void gh_kernel_free(struct gh_kernel *k); /* sockets stay as they are, and what was kept */
+/* The configuration in force; borrowed. When the next call comes, the one before may be gone. */
 void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh_setup *setup);
-/* Each: PASS when no session of the kernel's covers the socket; else keys were put on it, or
- * *error says why the call must fail. The descriptor stays the caller's. */
+/* Each: PASS when no session of the kernel's covers the socket. DONE with *error 0: keys were put
+ * on it, and the program's call goes on in the kernel; else *error says why it must fail. The
+ * descriptor stays the caller's. */
 enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, int fd,
                                       const struct gh_socket_facts *f,
                                       const struct tcpao_endpoint *peer, int *error);
@@ -68,6 +73,8 @@ void gh_kernel_gone(struct gh_kernel *k, struct gh_now now, uint64_t cookie);
 void gh_kernel_restore(struct gh_kernel *k, uint64_t cookie, const uint8_t *data, size_t len);
 void gh_kernel_tick(struct gh_kernel *k, struct gh_now now);
 uint64_t gh_kernel_next_deadline(const struct gh_kernel *k, struct gh_now now); /* mono ms */
+/* For show and explain: gh_control_view.carrier. */
+enum gh_carrier gh_kernel_carrier(const struct gh_kernel *k, const struct gh_session *session);
 void gh_kernel_each_flow(const struct gh_kernel *k, uint16_t zone,
                          void (*fn)(void *ctx, const struct gh_socket_flow *flow), void *ctx);
 
@@ -86,11 +93,15 @@ void gh_ao_sockets_configure(struct gh_ao_sockets *s, struct gh_now now,
                              const struct gh_setup *setup);
 /* The messages SHIM, ZONED, FLOWED, FETCHED, FETCH_FAILED, KEPT, SOCKET_GONE. False: a bad body. */
 bool gh_ao_sockets_message(struct gh_ao_sockets *s, struct gh_frame *frame, int fd);
+/* The parent opened a zone's queue. */
+void gh_ao_sockets_zone_opened(struct gh_ao_sockets *s, uint16_t zone);
 /* The parent closed a zone: its index may name another one from here on. */
 void gh_ao_sockets_zone_closed(struct gh_ao_sockets *s, uint16_t zone);
 /* An interface of a zone came, changed or (mtu 0) went. */
 void gh_ao_sockets_link(struct gh_ao_sockets *s, uint16_t zone, uint32_t ifindex, uint32_t mtu,
                         bool vrf);
+/* For show and explain (gh_control_view.carrier); `sockets` is a struct gh_ao_sockets. */
+enum gh_carrier gh_ao_sockets_carrier(void *sockets, const struct gh_session *session);
 void gh_ao_sockets_tick(struct gh_ao_sockets *s, struct gh_now now);
 uint64_t gh_ao_sockets_next_deadline(const struct gh_ao_sockets *s, struct gh_now now);
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/setup.h"
+#include "platform/kernel_ao.h"
 
 void gh_parent_log_problems(const struct gh_problems *problems)
 {
@@ -59,6 +60,21 @@ static void check_change(const struct gh_parent *p, const struct gh_config *next
                        "queue-base, queue-length, max-connections and firewall take effect at the "
                        "next start");
     gh_setup_clear(&current);
+}
+
+/* Not refused: other sessions shall run. This one is guarded (ao_kernel.c). */
+static void warn_of_backends(const struct gh_config *config, struct gh_problems *problems)
+{
+    for (size_t i = 0; i < config->session_count; i++) {
+        const struct gh_session *s = &config->sessions[i];
+
+        if (s->backend == GH_BACKEND_KERNEL && !gh_kernel_ao_supported())
+            gh_problem_add(problems, GH_PROBLEM_WARNING, config->path, s->line, "kernel-without-ao",
+                           "set backend = engine, or leave it out",
+                           "the session \"%s\" is for the kernel's TCP-AO, which this kernel does "
+                           "not have: NOTHING OF IT PASSES",
+                           s->name);
+    }
 }
 
 static void wipe_secrets(struct gh_config *config)
@@ -113,6 +129,7 @@ bool gh_parent_load(struct gh_parent *p, struct gh_problems *problems)
     } else {
         p->zones.base = next.config->queue_base;
     }
+    warn_of_backends(next.config, problems);
     next.zones = calloc(next.config->session_count + 1, sizeof(*next.zones));
     if (problems->errors == 0 && next.zones != NULL &&
         gh_zones_assign(&p->zones, next.config, next.zones))

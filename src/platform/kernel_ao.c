@@ -107,6 +107,14 @@ struct gh_kernel_socket gh_kernel_socket_look(int fd)
     return s;
 }
 
+uint64_t gh_kernel_cookie(const struct gh_kernel_socket *s)
+{
+    uint64_t cookie = 0;
+    socklen_t len = sizeof(cookie);
+
+    return getsockopt(s->fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
+}
+
 /* ---- Addresses and algorithms -----------------------------------------------------------------
  */
 
@@ -149,6 +157,30 @@ static struct gh_addr take_addr(const struct sockaddr_storage *from)
     if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
         return gh_addr_from(v6.sin6_addr.s6_addr + 12, 4);
     return gh_addr_from(v6.sin6_addr.s6_addr, 16);
+}
+
+struct tcpao_endpoint gh_kernel_local(const struct gh_kernel_socket *s)
+{
+    static const struct gh_addr any4 = {.len = 4}, any6 = {.len = 16};
+    union {
+        struct sockaddr any;
+        struct sockaddr_storage room;
+    } name = {.room = {0}};
+    socklen_t len = sizeof(name);
+    struct tcpao_endpoint e = {.addr_len = 0};
+    struct sockaddr_in v4;
+    struct gh_addr a;
+
+    if (getsockname(s->fd, &name.any, &len) != 0)
+        return e;
+    a = take_addr(&name.room);
+    memcpy(&v4, &name.room, sizeof(v4)); /* the port is at the same place in both families */
+    e.port = ntohs(v4.sin_port);
+    if (gh_addr_equal(&a, &any4) || gh_addr_equal(&a, &any6))
+        return e;
+    e.addr_len = a.len;
+    memcpy(e.addr, a.octets, sizeof(e.addr));
+    return e;
 }
 
 /* The AES key is condensed by us, so that it reads back as it was written. */

@@ -67,6 +67,10 @@ void gh_kernel_ao_keys_free(struct gh_kernel_key *keys, size_t count); /* wipes 
 /* Is this what gh_kernel_ao_add() made of the MKT? */
 bool gh_kernel_ao_is(const struct gh_kernel_key *key, const struct tcpao_mkt *mkt);
 
+/* Where it is bound (addr_len 0: any address). IPv4 on an IPv6 socket is told as IPv4. */
+struct tcpao_endpoint gh_kernel_local(const struct gh_kernel_socket *s);
+uint64_t gh_kernel_cookie(const struct gh_kernel_socket *s); /* SO_COOKIE */
+
 /* Of TCP_INFO. */
 struct gh_kernel_traffic {
     uint8_t state; /* TCP_ESTABLISHED … of <netinet/tcp.h> */

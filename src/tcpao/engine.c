@@ -318,13 +318,12 @@ static void nobodys_packet(struct ao_transit *t)
     struct ao_zone *zone = ao_zone_look(t->engine, t->packet->zone);
 
     t->result->verdict = AO_PASS;
-    if (ao_session_elsewhere(t->engine, &t->local, &t->remote)) {
-        ao_refuse(t, AO_COUNT_NO_CONNECTION);
-    } else if (t->option.ao && t->packet->way == AO_IN &&
-               ao_zone_is_strict(t->engine, t->packet->zone)) {
+    if (t->option.ao && t->packet->way == AO_IN && ao_zone_is_strict(t->engine, t->packet->zone)) {
         if (zone != NULL)
             zone->counters[AO_COUNT_UNEXPECTED_AO]++;
         ao_refuse(t, AO_COUNT_UNEXPECTED_AO);
+    } else if (ao_session_elsewhere(t->engine, &t->local, &t->remote)) {
+        ao_refuse(t, AO_COUNT_NO_CONNECTION);
     }
 }
 

@@ -328,7 +328,8 @@ struct ao_foreign {
     uint64_t segments_in, segments_out, octets_in, octets_out;
     const uint64_t *counters; /* [AO_COUNTERS], since the connection began */
 };
-/* Adds or updates; counters of the session grow by what the connection's grew. False: no such
+/* Adds or updates, in place of a connection of the engine's own with the same ends; counters of the
+ * session grow by what the connection's grew. False: no such
  * session, or the table is full. */
 bool ao_engine_foreign(struct ao_engine *e, struct gh_now now, const struct ao_foreign *f);
 /* What a listener of the kernel's refused, for a session: added to its counters, as its latest

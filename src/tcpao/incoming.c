@@ -138,6 +138,10 @@ static bool take_syn(struct ao_transit *t, const struct tcpao_seen *seen)
         tcpao_conn_accept_syn(c->conn, t->now.wall, t->tcp.seq, seen);
         return true;
     }
+    /* Once more the SYN that it began with: its keys may have been moved by hand since. */
+    if (c->own_keys && t->session->own_keys && c->state != AO_STATE_CLOSED &&
+        state.remote_isn_known && state.remote_isn == t->tcp.seq)
+        return true;
     return hold_as_pending(t, seen);
 }
 

@@ -7,7 +7,8 @@
  *   bulk connect ADDRESS PORT COUNT [PASSWORD]    one after the other, all held open
  *
  * ADDRESS is the peer's; listeners listen on every address and say "listening". With a PASSWORD the
- * kernel's TCP-MD5 signs and checks the peer's segments. One line of JSON tells the result.
+ * kernel's TCP-MD5 signs and checks the peer's segments, with ao:ALGORITHM its TCP-AO, where it has
+ * that, under a key as the kernel backend gives it. One line of JSON tells the result.
  * Congestion control is cubic where the kernel has it: the default may be one that measures itself.
  */
 #include <arpa/inet.h>
@@ -23,6 +24,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "platform/kernel_ao.h"
 
 enum { WRITE = 128 * 1024, READ = 256 * 1024, PASSWORD_MAX = TCP_MD5SIG_MAXKEYLEN };
 
@@ -50,6 +53,23 @@ static double seconds_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static void set_ao_key(int fd, const struct arguments *a, const char *algorithm)
+{
+    struct gh_kernel_socket sock = gh_kernel_socket_look(fd);
+    struct gh_prefix peer = {.addr = gh_addr_from((const uint8_t *)&a->peer.sin_addr, 4),
+                             .bits = 32};
+    struct tcpao_mkt key = {.send_id = 1,
+                            .recv_id = 1,
+                            .options_covered = true,
+                            .secret = (const uint8_t *)"benchmark",
+                            .secret_len = 9};
+    unsigned mac_len = 0;
+
+    check(tcpao_alg_parse(algorithm, &key.alg, &mac_len), algorithm);
+    key.mac_len = (uint8_t)mac_len;
+    check(gh_kernel_ao_add(&sock, &peer, &key, false, false) == 0, "TCP_AO_ADD_KEY");
+}
+
 static int new_socket(const struct arguments *a)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
@@ -57,7 +77,9 @@ static int new_socket(const struct arguments *a)
     check(fd >= 0, "socket");
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "cubic", 5);
-    if (a->password != NULL) {
+    if (a->password != NULL && strncmp(a->password, "ao:", 3) == 0) {
+        set_ao_key(fd, a, a->password + 3);
+    } else if (a->password != NULL) {
         struct tcp_md5sig key = {.tcpm_keylen = (uint16_t)strlen(a->password)};
 
         memcpy(&key.tcpm_addr, &a->peer, sizeof(a->peer));

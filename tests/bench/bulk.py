@@ -29,7 +29,8 @@ class Bulk:
 
     def _start(self, host, command, peer, number, case):
         log = os.path.join(host.directory("bulk"), f"{command}-{time.monotonic_ns()}")
-        password = ["benchmark"] if case == "TCP-MD5" else []
+        kind, _, algorithm = case.partition(" ")
+        password = {"TCP-MD5": ["benchmark"], "kernel": [f"ao:{algorithm}"]}.get(kind, [])
         process = host.spawn([self.program, command, peer, str(PORT), str(number), *password], log)
         return process, log
 

@@ -18,6 +18,19 @@ static const char config_text[] =
 
 static struct gh_control_view view = {.version = "0"};
 
+/* A socket with keys of its own for two peers; no name that the program chose is text for sure. */
+static void give_socket(struct tcpao_chain *chain)
+{
+    struct ao_socket_flow f[2] = {
+        {.name = "bird\xff[812] *:179", .local_port = 179, .chain = chain}};
+
+    f[0].peer = (struct gh_prefix){.addr = {{192, 0, 2, 9}, 4}, .bits = 32};
+    f[1] = f[0];
+    f[1].peer.addr.octets[3] = 10;
+    if (!ao_engine_set_socket(view.engine, (struct gh_now){.wall = 1}, 5, f, 2))
+        abort();
+}
+
 static void set_up(void)
 {
     struct gh_problems problems = {0};
@@ -41,6 +54,7 @@ static void set_up(void)
     if (view.engine == NULL ||
         !ao_engine_set_policies(view.engine, (struct gh_now){.wall = 1}, list, 2))
         abort();
+    give_socket(chain);
     tcpao_chain_put(chain);
 }
 

@@ -816,7 +816,7 @@ static void icmp_is_accepted_where_the_policy_says_so(void **state)
     len = icmp_error(w, 3, 4, 1400, w->side[0].tcp.snd_una - 100, icmp);
     r = give(w, icmp, len);
     assert_int_equal(r.verdict, AO_REPLACE);
-    assert_int_equal(r.head[26] << 8 | r.head[27], 1400 - 16);
+    assert_int_equal(r.head[26] << 8 | r.head[27], 1400 - 20);
     assert_int_equal(side_count(&w->side[0], AO_COUNT_ICMP_IGNORED), 0);
     world_free(w);
 }
@@ -834,7 +834,7 @@ static void too_big_leaves_room_for_the_option(void **state)
     r = give(w, icmp, len);
     assert_int_equal(r.verdict, AO_REPLACE);
     memcpy(icmp, r.head, r.head_len);
-    assert_int_equal(icmp[46] << 8 | icmp[47], 1400 - 16);
+    assert_int_equal(icmp[46] << 8 | icmp[47], 1400 - 20);
     assert_true(gh_addr_parse("2001:db8::1", &dst));
     assert_true(gh_addr_parse("2001:db8::2", &src));
     assert_int_equal(

@@ -355,6 +355,35 @@ static void flows_are_shown_cleared_and_reset(void **state)
     world_free(w);
 }
 
+static unsigned to_lose;
+
+static bool lose_syn_acks(struct world *w, struct side *from, uint8_t *packet, size_t *len)
+{
+    return from == &w->side[0] || to_lose == 0 || to_lose-- == 0;
+}
+
+static void a_syn_that_comes_again_moves_no_key(void **state)
+{
+    struct world *w = world_of_sockets(false);
+    struct side *b = &w->side[1];
+
+    to_lose = 2;
+    w->tap = lose_syn_acks;
+    toy_connect(&w->side[0].tcp, 0);
+    world_run(w, 500);
+    assert_keys(b, 1, 1);
+    assert_true(change(b, &(struct ao_keys_change){.set_rnext = true, .rnext_key = 2}));
+    world_run(w, 10000);
+    assert_int_equal(to_lose, 0);
+    assert_int_equal(w->side[0].tcp.state, TOY_ESTABLISHED);
+    assert_int_equal(b->events[AO_EVENT_CONNECTION_OPENING], 1);
+    talk_more(w);
+    assert_keys(b, 1, 2);
+    assert_keys(&w->side[0], 1, 2);
+    assert_nothing_refused(w);
+    world_free(w);
+}
+
 /* ---- Who is covered ------------------------------------------------------------------------- */
 
 static void an_unsigned_caller_is_refused(void **state)
@@ -677,12 +706,12 @@ static void each_connection_says_what_becomes_of_icmp(void **state)
     struct ao_socket_flow f = flow_of(s, 179);
 
     open_and_talk(w);
-    assert_int_equal(port_unreachable(w), AO_DROP);
+    assert_int_equal(port_unreachable(w), AO_REPLACE); /* it names no connection */
     assert_int_equal(keys_of(s).counters[AO_COUNT_ICMP_IGNORED], 1);
     assert_int_equal(ao_engine_zone_counters(s->engine, 0)[AO_COUNT_ICMP_IGNORED], 1);
     f.accept_icmp = true;
     give(s, f, keys, 2); /* for connections to come */
-    assert_int_equal(port_unreachable(w), AO_DROP);
+    assert_int_equal(port_unreachable(w), AO_REPLACE);
     assert_true(change(s, &yes));
     assert_int_equal(port_unreachable(w), AO_PASS);
     assert_true(keys_of(s).accept_icmp);
@@ -832,6 +861,7 @@ int main(void)
         cmocka_unit_test(ends_of_what_is_over_are_anybodys),
         cmocka_unit_test(a_listener_with_many_peers),
         cmocka_unit_test(flows_are_shown_cleared_and_reset),
+        cmocka_unit_test(a_syn_that_comes_again_moves_no_key),
         cmocka_unit_test(an_unsigned_caller_is_refused),
         cmocka_unit_test(unknown_keys_and_lengths_are_refused),
         cmocka_unit_test(every_mac_length_that_fits_a_syn),

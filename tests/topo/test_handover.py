@@ -1,4 +1,4 @@
-"""Another engine carries a connection on: gatectl export-connections and adopt-connections."""
+"""Another engine carries a connection on: gatectl connections export and adopt."""
 
 import os
 
@@ -18,7 +18,7 @@ def successor(gatehouse, build_dir):
 def export(gatehouse, directory):
     path = os.path.join(directory, "connections.json")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(gatehouse.gatectl("export-connections").stdout)
+        file.write(gatehouse.gatectl("connections", "export").stdout)
     return path
 
 
@@ -30,7 +30,7 @@ def test_adopted_under_traffic(net, build_dir, address):
     one.stop()
     heir = successor(one, build_dir).start()
     assert heir.session("upstream")["state"] == "down"
-    assert heir.gatectl("adopt-connections", path).stdout == "1 of 1 connections adopted\n"
+    assert heir.gatectl("connections", "adopt", path).stdout == "1 of 1 connections adopted\n"
     stream.wait_more(200)
     stream.finish()
     connection = heir.session("upstream")["connections"][0]
@@ -48,6 +48,6 @@ def test_refused_with_the_reason(net, build_dir):
     with open(one.config_file, encoding="utf-8") as file:
         text = file.read().replace("key 1 {", "key 77 {")
     heir = Gatehouse(a, build_dir, text, name="successor").start()
-    done = heir.gatectl("adopt-connections", path, check=False)
+    done = heir.gatectl("connections", "adopt", path, check=False)
     assert done.returncode == 1
     assert "lacks a key" in done.stderr and done.stdout == "0 of 1 connections adopted\n"

@@ -490,8 +490,12 @@ static void kernel_can(void **state)
         "tcp-ao b { peer = 192.0.2.0/24 key-chain = k }\n" /* in each other's way */
         "tcp-ao c { peer = 192.0.2.1 key-chain = k port = 646 backend = kernel }\n"
         "tcp-ao d { peer = 192.0.2.0/24 key-chain = k port = 646 }\n" /* gives way */
-        "tcp-ao e { peer = 198.51.100.1 key-chain = k mode = accept-mismatch }\n";
-    static const bool can[] = {false, false, true, false, false};
+        "tcp-ao e { peer = 198.51.100.1 key-chain = k mode = accept-mismatch }\n"
+        "tcp-ao f { peer = 203.0.113.0/24 key-chain = k }\n" /* its guard would cover g */
+        "tcp-ao g { peer = 203.0.113.1 key-chain = k backend = engine }\n"
+        "tcp-ao h { peer = 100.64.0.1 key-chain = k }\n"
+        "tcp-ao i { peer = 100.64.0.0/24 key-chain = k backend = engine }\n";
+    static const bool can[] = {false, false, true, false, false, false, true, true, false};
     struct gh_config *c = must_parse(text, &skip);
     char why[GH_BACKEND_WHY_MAX];
 

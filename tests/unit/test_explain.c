@@ -535,6 +535,49 @@ static void everything_at_once_fits(void **state)
     facts_free(f);
 }
 
+/* ---- The kernel's sessions ---- */
+
+static void backend_kernel_that_cannot_be(void **state)
+{
+    struct facts *f = facts_new(true);
+
+    traffic(f, 0, 0, 5, 1);
+    f->evidence.carrier = GH_CARRIER_NO_AO;
+    assert_says(first(f, GH_CAUSE_KERNEL_WITHOUT_AO)->summary, "the running kernel has no TCP-AO");
+    assert_int_equal(f->x.count, 1);
+    f->evidence.carrier = GH_CARRIER_NO_SOCKET;
+    assert_says(first(f, GH_CAUSE_NO_SOCKET)->summary, "no program has brought a socket");
+    assert_int_equal(f->x.count, 1);
+    facts_free(f);
+}
+
+/* The kernel counts, but keeps no segment: nothing of it may be made up. */
+static void refused_by_the_kernel(void **state)
+{
+    struct facts *f = facts_new(true);
+
+    f->evidence.carrier = GH_CARRIER_KERNEL;
+    assert_says(first(f, GH_CAUSE_NOBODY_OPENS)->summary, "nobody opens");
+    f->connection.state = AO_STATE_SYN_SENT;
+    f->connection.segments_out = 3;
+    f->evidence.connection_count = 1;
+    assert_says(first(f, GH_CAUSE_SILENT_PEER)->evidence, "3 segments sent");
+    f->evidence.connection_count = 0;
+    *refuse(f, TCPAO_UNKNOWN_KEYID, 5, AO_IN, 0) =
+        (struct ao_refusal){.seen = true, .wall = NOW - 5, .way = AO_IN};
+    assert_says(first(f, GH_CAUSE_UNKNOWN_KEYID)->summary, "none of the recv-ids of chain core");
+    assert_int_equal(f->x.count, 1);
+    f->refusals[TCPAO_UNKNOWN_KEYID].seen = false;
+    *refuse(f, TCPAO_BAD_MAC, 5, AO_IN, 0) =
+        (struct ao_refusal){.seen = true, .wall = NOW - 5, .way = AO_IN};
+    assert_says(first(f, GH_CAUSE_WRONG_KEY)->summary, "MACs do not match");
+    f->refusals[TCPAO_BAD_MAC].seen = false;
+    *refuse(f, TCPAO_MISSING_AO, 5, AO_IN, 0) =
+        (struct ao_refusal){.seen = true, .wall = NOW - 5, .way = AO_IN};
+    assert_says(first(f, GH_CAUSE_PEER_WITHOUT_AO)->summary, "no TCP-AO option");
+    facts_free(f);
+}
+
 static void causes_have_names_of_their_own(void **state)
 {
     for (unsigned i = 0; i < GH_CAUSE_COUNT; i++) {
@@ -664,6 +707,8 @@ int main(void)
         cmocka_unit_test(up_with_a_chain_that_ends),
         cmocka_unit_test(up_under_fire),
         cmocka_unit_test(everything_at_once_fits),
+        cmocka_unit_test(backend_kernel_that_cannot_be),
+        cmocka_unit_test(refused_by_the_kernel),
         cmocka_unit_test(causes_have_names_of_their_own),
         cmocka_unit_test(the_operators_page_explains_every_cause),
         cmocka_unit_test(the_outlook_of_a_chain),

@@ -1,0 +1,562 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "config/backend.h"
+#include "daemon/ao_kernel_priv.h"
+#include "daemon/socket_flows.h"
+
+bool gh_kernel_has_ao(void)
+{
+    return gh_kernel_ao_supported();
+}
+
+struct gh_kernel *gh_kernel_new(struct ao_engine *engine, bool has_ao,
+                                const struct gh_kernel_ops *ops)
+{
+    struct gh_kernel *k = calloc(1, sizeof(*k));
+
+    if (k == NULL)
+        return NULL;
+    k->engine = engine;
+    k->has_ao = has_ao;
+    k->ops = *ops;
+    if (getrandom(k->lock_secret, sizeof(k->lock_secret), 0) != sizeof(k->lock_secret)) {
+        free(k);
+        return NULL;
+    }
+    k->lock = (struct tcpao_mkt){.alg = TCPAO_HMAC_SHA_1,
+                                 .mac_len = 12,
+                                 .options_covered = true,
+                                 .secret = k->lock_secret,
+                                 .secret_len = sizeof(k->lock_secret)};
+    return k;
+}
+
+/* ---- Which sessions are guarded ----------------------------------------------------------------
+ */
+
+struct zones {
+    uint8_t marked[65536 / 8];
+};
+
+static void mark(struct zones *z, uint16_t zone)
+{
+    z->marked[zone / 8] |= (uint8_t)(1 << zone % 8);
+}
+
+static void tell(const struct gh_kernel *k, const struct zones *z)
+{
+    for (unsigned zone = 0; zone < 65536; zone++)
+        if ((z->marked[zone / 8] & 1 << zone % 8) != 0)
+            k->ops.flows_changed(k->ops.ctx, (uint16_t)zone);
+}
+
+static void count_sockets(struct gh_kernel *k)
+{
+    for (size_t i = 0; i < k->session_count; i++)
+        k->sessions[i].sockets = 0;
+    for (const struct kernel_socket *s = k->sockets; s != NULL; s = s->next) {
+        for (size_t n = 0; n < s->name_count; n++) {
+            long session = kernel_find_session(k, s->names[n]);
+
+            if (session >= 0)
+                k->sessions[session].sockets++;
+        }
+    }
+}
+
+static bool to_guard(const struct gh_kernel *k, size_t session)
+{
+    const struct kernel_session *x = &k->sessions[session];
+
+    return kernel_session(k, session)->backend == GH_BACKEND_KERNEL || x->sockets > 0 ||
+           x->linger_ms != 0;
+}
+
+/* After every change of sockets, and with time. */
+static void update_guards(struct gh_kernel *k, struct gh_now now)
+{
+    struct zones z = {.marked = {0}};
+
+    count_sockets(k);
+    for (size_t i = 0; i < k->session_count; i++) {
+        struct kernel_session *x = &k->sessions[i];
+
+        if (x->sockets > 0)
+            x->linger_ms = now.mono_ms + KERNEL_LINGER;
+        else if (now.mono_ms >= x->linger_ms)
+            x->linger_ms = 0;
+        if (x->guarded != to_guard(k, i)) {
+            x->guarded = !x->guarded;
+            mark(&z, x->zone);
+        }
+    }
+    tell(k, &z);
+}
+
+static void put_flow(const struct gh_session *s, bool local_port,
+                     void (*fn)(void *, const struct gh_socket_flow *), void *ctx)
+{
+    /* Rules know no local prefix: where it is one, they hold for every local address. */
+    struct gh_socket_flow flow = {.kind = GH_FLOW_GUARD, .peer = s->peer};
+
+    if (s->local.addr.len != 0 && gh_prefix_is_host(&s->local))
+        flow.local = s->local.addr;
+    if (local_port)
+        flow.local_port = s->port;
+    else
+        flow.remote_port = s->port;
+    fn(ctx, &flow);
+}
+
+void gh_kernel_each_flow(const struct gh_kernel *k, uint16_t zone,
+                         void (*fn)(void *ctx, const struct gh_socket_flow *flow), void *ctx)
+{
+    for (size_t i = 0; i < k->session_count; i++) {
+        if (k->sessions[i].zone != zone || !k->sessions[i].guarded)
+            continue;
+        put_flow(kernel_session(k, i), true, fn, ctx);
+        put_flow(kernel_session(k, i), false, fn, ctx);
+    }
+}
+
+enum gh_carrier gh_kernel_carrier(const struct gh_kernel *k, const struct gh_session *session)
+{
+    long i = kernel_find_session(k, session->name);
+
+    if (i < 0)
+        return GH_CARRIER_ENGINE;
+    if (k->sessions[i].sockets > 0)
+        return GH_CARRIER_KERNEL;
+    if (kernel_session(k, (size_t)i)->backend == GH_BACKEND_KERNEL)
+        return k->has_ao ? GH_CARRIER_NO_SOCKET : GH_CARRIER_NO_AO;
+    return GH_CARRIER_ENGINE;
+}
+
+/* ---- Configuration ------------------------------------------------------------------------------
+ */
+
+/* Without memory nothing here could be kept closed: a successor goes on from what was kept. */
+static void *need(void *p)
+{
+    if (p == NULL) {
+        gh_error("no memory for the kernel backend");
+        abort();
+    }
+    return p;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct kernel_name *)a)->name, ((const struct kernel_name *)b)->name);
+}
+
+static void drop_setup(struct gh_kernel *k)
+{
+    for (size_t i = 0; i < k->chain_count; i++)
+        tcpao_chain_put(k->chains[i]);
+    for (size_t i = 0; i < k->session_count; i++)
+        free(k->sessions[i].name);
+    free(k->chains);
+    free(k->sessions);
+    free(k->by_name);
+}
+
+void gh_kernel_free(struct gh_kernel *k)
+{
+    struct kernel_socket *next;
+
+    for (struct kernel_socket *s = k->sockets; s != NULL; s = next) {
+        next = s->next;
+        kernel_free_socket(s);
+    }
+    drop_setup(k);
+    gh_wipe(k->lock_secret, sizeof(k->lock_secret));
+    free(k);
+}
+
+static void judge(const struct gh_kernel *k, size_t i)
+{
+    const struct gh_session *s = kernel_session(k, i);
+    char why[GH_BACKEND_WHY_MAX];
+
+    k->sessions[i].can = k->has_ao && s->backend != GH_BACKEND_ENGINE &&
+                         gh_backend_kernel_can(k->setup->config, s, why, sizeof(why));
+}
+
+/* The zones of guarded sessions: their flows may look different after a change. */
+static void mark_guarded(const struct gh_kernel *k, struct zones *z)
+{
+    for (size_t i = 0; i < k->session_count; i++)
+        if (k->sessions[i].guarded)
+            mark(z, k->sessions[i].zone);
+}
+
+static bool still_covered(const struct gh_kernel *k, const struct kernel_socket *s)
+{
+    long i = s->name_count > 0 ? kernel_find_session(k, s->names[0]) : KERNEL_NO_SESSION;
+    struct gh_addr remote = gh_addr_from(s->remote.addr, s->remote.addr_len);
+
+    return i >= 0 && k->sessions[i].zone == s->zone &&
+           gh_prefix_contains(&kernel_session(k, (size_t)i)->peer, &remote);
+}
+
+/* A connection whose session is gone keeps its keys, which the kernel does not give back. */
+static void forget_strays(struct gh_kernel *k)
+{
+    struct kernel_socket *next;
+
+    for (struct kernel_socket *s = k->sockets; s != NULL; s = next) {
+        next = s->next;
+        s->due_ms = 0;
+        if (!s->listening && !still_covered(k, s)) {
+            gh_notice("%s: the session is gone; its connection goes on with the keys that it has",
+                      s->name_count > 0 ? s->names[0] : "?");
+            kernel_forget(k, s);
+        }
+    }
+}
+
+void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh_setup *setup)
+{
+    const struct gh_config *c = setup->config;
+    struct kernel_session *sessions = need(calloc(c->session_count + 1, sizeof(*sessions)));
+    struct tcpao_chain **chains = need(calloc(c->chain_count + 1, sizeof(*chains)));
+    struct kernel_name *names = need(calloc(c->session_count + 1, sizeof(*names)));
+    struct zones z = {.marked = {0}};
+
+    mark_guarded(k, &z);
+    for (size_t i = 0; i < c->chain_count; i++)
+        chains[i] = need(gh_key_chain_build(&c->chains[i]));
+    for (size_t i = 0; i < c->session_count; i++) {
+        long old = kernel_find_session(k, c->sessions[i].name);
+
+        sessions[i].name = need(strdup(c->sessions[i].name));
+        sessions[i].zone = setup->zones[i];
+        sessions[i].linger_ms = old >= 0 ? k->sessions[old].linger_ms : 0;
+        names[i] = (struct kernel_name){.name = sessions[i].name, .session = i};
+    }
+    qsort(names, c->session_count, sizeof(*names), by_name);
+    drop_setup(k);
+    k->setup = setup;
+    k->sessions = sessions;
+    k->session_count = c->session_count;
+    k->chains = chains;
+    k->chain_count = c->chain_count;
+    k->by_name = names;
+    for (size_t i = 0; i < k->session_count; i++)
+        judge(k, i);
+    forget_strays(k);
+    count_sockets(k);
+    for (size_t i = 0; i < c->session_count; i++)
+        sessions[i].guarded = to_guard(k, i);
+    mark_guarded(k, &z);
+    tell(k, &z);
+    update_guards(k, now);
+}
+
+/* ---- Sockets that programs bring ----------------------------------------------------------------
+ */
+
+/* The next look: soon, and at once when a lifetime begins or ends. */
+static void plan_next_look(const struct gh_kernel *k, struct gh_now now, struct kernel_socket *s)
+{
+    s->due_ms = now.mono_ms + KERNEL_POLL;
+    for (size_t i = 0; i < s->name_count; i++) {
+        long session = kernel_find_session(k, s->names[i]);
+        int64_t change;
+
+        if (session < 0)
+            continue;
+        change = ao_kernel_next_change(k->chains[kernel_session(k, (size_t)session)->chain],
+                                       now.wall, &s->st);
+        if (change != TCPAO_TIME_MAX && change - now.wall < KERNEL_POLL / 1000 &&
+            now.mono_ms + (uint64_t)(change - now.wall) * 1000 < s->due_ms)
+            s->due_ms = now.mono_ms + (uint64_t)(change - now.wall) * 1000;
+    }
+}
+
+static enum gh_shim_action refuse(int *error, int with)
+{
+    *error = with;
+    return GH_SHIM_DONE;
+}
+
+/* The session of a connection, if it is the kernel's. *action: what to answer where it is not. */
+static long session_for(const struct gh_kernel *k, const struct gh_socket_facts *f,
+                        const struct tcpao_endpoint *peer, bool active, int *error,
+                        enum gh_shim_action *action)
+{
+    long i = kernel_match(k, f->emu.zone, &f->emu.local, peer, active);
+
+    *error = 0;
+    *action = GH_SHIM_PASS;
+    if (i < 0 || k->sessions[i].can)
+        return i;
+    if (kernel_session(k, (size_t)i)->backend == GH_BACKEND_KERNEL)
+        *action = refuse(error, EKEYREJECTED); /* said at the start: the kernel cannot */
+    return KERNEL_NO_SESSION;
+}
+
+static enum gh_shim_action no_key(const struct gh_session *x, struct gh_now now, int *error)
+{
+    char when[32];
+
+    gh_error("%s: no key of its chain may be sent with at %s, so nothing connects", x->name,
+             gh_time_format(now.wall, when, sizeof(when)));
+    return refuse(error, EKEYREJECTED);
+}
+
+static const char *why_not(int error)
+{
+    return error == EKEYREJECTED ? "it has a TCP-MD5 key for the same peer" : strerror(error);
+}
+
+enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, int fd,
+                                      const struct gh_socket_facts *f,
+                                      const struct tcpao_endpoint *peer, int *error)
+{
+    enum gh_shim_action action;
+    long session = session_for(k, f, peer, true, error, &action);
+    struct kernel_socket *s = kernel_find(k, f->emu.cookie);
+    struct gh_kernel_socket sock;
+    struct gh_kernel_info info;
+    const struct gh_session *x;
+    bool locked = false;
+    int failed;
+
+    if (s != NULL && f->emu.state != EMU_CLOSED)
+        return refuse(error, 0); /* connect() once more: it has its keys */
+    if (session < 0 || f->emu.state != EMU_CLOSED)
+        return action;
+    x = kernel_session(k, (size_t)session);
+    sock = gh_kernel_socket_look(fd);
+    if (x->backend == GH_BACKEND_AUTO &&
+        ((s == NULL && kernel_has_other_keys(k, &sock, (size_t)session)) ||
+         kernel_engine_carries(k, x->name)))
+        return GH_SHIM_PASS;
+    s = kernel_track(k, now, f);
+    if (s == NULL)
+        return refuse(error, ENOMEM);
+    s->remote = *peer;
+    s->active = true;
+    s->st = (struct tcpao_conn_state){.current_known = false};
+    while (s->name_count > 0) /* of an earlier attempt with another peer */
+        kernel_set_carries(s, s->names[0], false);
+    failed = kernel_keys_of_connection(k, now, s, &sock, (size_t)session, &locked);
+    if (failed != 0 || locked || !kernel_set_carries(s, x->name, true)) {
+        kernel_forget(k, s);
+        update_guards(k, now);
+        if (failed == 0 && locked)
+            return no_key(x, now, error);
+        failed = failed != 0 ? failed : ENOMEM;
+        gh_error("%s: the kernel does not take its keys: %s", x->name, why_not(failed));
+        /* Without a single key on the socket the engine can still carry it. */
+        if (x->backend == GH_BACKEND_AUTO && failed != EKEYREJECTED &&
+            gh_kernel_ao_info(&sock, &info) != 0)
+            return GH_SHIM_PASS;
+        return refuse(error, failed);
+    }
+    plan_next_look(k, now, s);
+    kernel_keep(k, s);
+    update_guards(k, now);
+    return refuse(error, 0);
+}
+
+enum gh_shim_action gh_kernel_listen(struct gh_kernel *k, struct gh_now now, int fd,
+                                     const struct gh_socket_facts *f, int *error)
+{
+    struct gh_kernel_socket sock = gh_kernel_socket_look(fd);
+    struct kernel_socket *s;
+
+    *error = 0;
+    if (!k->has_ao || k->setup == NULL)
+        return GH_SHIM_PASS;
+    /* Also one that no session is for: a reload may bring it some. */
+    s = kernel_track(k, now, f);
+    if (s == NULL)
+        return refuse(error, ENOMEM);
+    s->listening = true;
+    sock.listening = true; /* in a moment: it cannot have current and rnext keys */
+    kernel_keys_of_listener(k, now, s, &sock);
+    kernel_look(k, now, s, &sock);
+    plan_next_look(k, now, s);
+    kernel_keep(k, s);
+    update_guards(k, now);
+    return s->name_count > 0 ? GH_SHIM_DONE : GH_SHIM_PASS;
+}
+
+/* A listener that has given the connection our keys. */
+static bool from_our_listener(const struct gh_kernel *k, const struct gh_socket_facts *f,
+                              const char *session)
+{
+    for (const struct kernel_socket *s = k->sockets; s != NULL; s = s->next)
+        if (s->listening && s->zone == f->emu.zone && s->local.port == f->emu.local.port &&
+            kernel_carries(s, session))
+            return true;
+    return false;
+}
+
+enum gh_shim_action gh_kernel_accepted(struct gh_kernel *k, struct gh_now now, int fd,
+                                       const struct gh_socket_facts *f, int *error)
+{
+    enum gh_shim_action action;
+    long session = session_for(k, f, &f->emu.remote, false, error, &action);
+    struct gh_kernel_socket sock = gh_kernel_socket_look(fd);
+    const struct gh_session *x;
+    struct kernel_socket *s;
+    struct gh_kernel_info info;
+    bool locked = false;
+    int failed;
+
+    if (session < 0)
+        return action;
+    x = kernel_session(k, (size_t)session);
+    if (gh_kernel_ao_info(&sock, &info) != 0) { /* the listener had no keys for this peer */
+        if (x->backend == GH_BACKEND_AUTO)
+            return GH_SHIM_PASS;
+        gh_error("%s: a connection came up without TCP-AO; it is refused", x->name);
+        return refuse(error, ECONNABORTED);
+    }
+    if (x->backend == GH_BACKEND_AUTO && !from_our_listener(k, f, x->name) &&
+        kernel_has_other_keys(k, &sock, (size_t)session))
+        return GH_SHIM_PASS; /* the program's own keys */
+    s = kernel_track(k, now, f);
+    if (s == NULL)
+        return refuse(error, ENOMEM);
+    kernel_look(k, now, s, &sock);
+    failed = kernel_keys_of_connection(k, now, s, &sock, (size_t)session, &locked);
+    if (failed != 0)
+        gh_error("%s: the kernel does not take its keys for an accepted connection: %s", x->name,
+                 strerror(failed));
+    if (failed != 0 || !kernel_set_carries(s, x->name, true)) {
+        kernel_forget(k, s);
+        return refuse(error, ECONNABORTED);
+    }
+    plan_next_look(k, now, s);
+    kernel_keep(k, s);
+    update_guards(k, now);
+    kernel_report(k, now, s);
+    return refuse(error, 0);
+}
+
+void gh_kernel_gone(struct gh_kernel *k, struct gh_now now, uint64_t cookie)
+{
+    struct kernel_socket *s = kernel_find(k, cookie);
+
+    if (s == NULL)
+        return;
+    kernel_report_end(k, now, s);
+    kernel_forget(k, s);
+    update_guards(k, now);
+}
+
+/* ---- With time ----------------------------------------------------------------------------------
+ */
+
+static void follow_connection(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
+                              const struct gh_kernel_socket *sock)
+{
+    long session = s->name_count > 0 ? kernel_find_session(k, s->names[0]) : KERNEL_NO_SESSION;
+    bool open = kernel_look(k, now, s, sock), locked = false;
+    int failed = open && session >= 0
+                     ? kernel_keys_of_connection(k, now, s, sock, (size_t)session, &locked)
+                     : 0;
+
+    if (!s->warned && (failed != 0 || locked))
+        gh_error("%s: %s%s", s->names[0],
+                 locked ? "no key of its chain may be sent with: its connection stands still"
+                        : "the kernel does not take its keys: ",
+                 locked ? "" : strerror(failed));
+    s->warned = failed != 0 || locked;
+    kernel_report(k, now, s);
+}
+
+static void follow_listener(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
+                            const struct gh_kernel_socket *sock)
+{
+    kernel_look(k, now, s, sock);
+    if (kernel_keys_of_listener(k, now, s, sock)) {
+        kernel_keep(k, s);
+        update_guards(k, now);
+    }
+}
+
+void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int fd, int error)
+{
+    struct kernel_socket *s = k->sockets;
+    struct gh_kernel_socket sock;
+
+    while (s != NULL && s->fetch != id)
+        s = s->next;
+    if (s != NULL) {
+        s->fetch = 0;
+        k->fetching--;
+    }
+    if (fd < 0) {
+        if (s != NULL && !s->warned)
+            gh_warning("a socket of process %" PRIu32 " with keys in the kernel cannot be had: %s",
+                       s->pid, strerror(error));
+        if (s != NULL)
+            s->warned = true;
+    } else {
+        sock = gh_kernel_socket_look(fd);
+        if (s != NULL && k->setup != NULL && gh_kernel_cookie(&sock) == s->cookie)
+            s->listening ? follow_listener(k, now, s, &sock) : follow_connection(k, now, s, &sock);
+        close(fd);
+    }
+    if (s != NULL)
+        plan_next_look(k, now, s);
+}
+
+static void ask(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s)
+{
+    if (++k->last_fetch == 0)
+        k->last_fetch = 1;
+    s->fetch = k->last_fetch;
+    s->asked_ms = now.mono_ms;
+    k->fetching++;
+    k->ops.fetch(k->ops.ctx, s->fetch, s->pid, s->cookie, s->inode);
+}
+
+void gh_kernel_tick(struct gh_kernel *k, struct gh_now now)
+{
+    struct kernel_socket *next;
+
+    if (k->setup == NULL)
+        return;
+    for (struct kernel_socket *s = k->sockets; s != NULL; s = next) {
+        next = s->next; /* the answer may come at once, and never takes a socket away */
+        if (s->fetch != 0 && now.mono_ms - s->asked_ms > KERNEL_ANSWER) {
+            s->fetch = 0;
+            k->fetching--;
+        }
+        if (s->fetch == 0 && s->due_ms <= now.mono_ms && k->fetching < KERNEL_FETCHES)
+            ask(k, now, s);
+    }
+    update_guards(k, now);
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return b < a ? b : a;
+}
+
+uint64_t gh_kernel_next_deadline(const struct gh_kernel *k, struct gh_now now)
+{
+    uint64_t next = now.mono_ms + KERNEL_POLL;
+
+    for (const struct kernel_socket *s = k->sockets; s != NULL; s = s->next) {
+        if (s->fetch != 0)
+            next = sooner(next, s->asked_ms + KERNEL_ANSWER + 1);
+        else if (k->fetching < KERNEL_FETCHES)
+            next = sooner(next, s->due_ms);
+    }
+    return next;
+}
