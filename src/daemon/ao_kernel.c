@@ -376,7 +376,7 @@ enum gh_shim_action gh_kernel_listen(struct gh_kernel *k, struct gh_now now, int
     struct kernel_socket *s;
 
     *error = 0;
-    if (!k->has_ao || k->setup == NULL)
+    if (!k->has_ao || k->setup == NULL || f->emu.zone == KERNEL_NO_ZONE)
         return GH_SHIM_PASS;
     /* Also one that no session is for: a reload may bring it some. */
     s = kernel_track(k, now, f);
@@ -454,6 +454,18 @@ void gh_kernel_gone(struct gh_kernel *k, struct gh_now now, uint64_t cookie)
         return;
     kernel_report_end(k, now, s);
     kernel_forget(k, s);
+    update_guards(k, now);
+}
+
+void gh_kernel_zone_closed(struct gh_kernel *k, struct gh_now now, uint16_t zone)
+{
+    struct kernel_socket *next;
+
+    for (struct kernel_socket *s = k->sockets; s != NULL; s = next) {
+        next = s->next;
+        if (s->zone == zone)
+            kernel_forget(k, s);
+    }
     update_guards(k, now);
 }
 

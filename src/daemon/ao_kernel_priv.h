@@ -16,9 +16,10 @@
 #include "tcpao/kernel_plan.h"
 
 enum {
-    KERNEL_POLL = 2000,    /* milliseconds between two looks at a socket */
-    KERNEL_FETCHES = 16,   /* questions to the parent at a time */
-    KERNEL_ANSWER = 10000, /* milliseconds until an answer is no longer expected */
+    KERNEL_NO_ZONE = 65535, /* a namespace that no session is in */
+    KERNEL_POLL = 2000,     /* milliseconds between two looks at a socket */
+    KERNEL_FETCHES = 16,    /* questions to the parent at a time */
+    KERNEL_ANSWER = 10000,  /* milliseconds until an answer is no longer expected */
     KERNEL_LINGER =
         20000 /* guarded on after the last socket went: its FIN may still be sent again */
 };
@@ -47,8 +48,8 @@ struct kernel_socket {
     struct tcpao_conn_state st;
     struct kernel_seen *seen;
     size_t seen_count;
-    uint64_t key_not_found, missing; /* of a listener, as counted so far */
-    bool reported;                   /* the engine knows the connection */
+    uint64_t bad, key_not_found, missing; /* refusals told so far */
+    bool reported;                        /* the engine knows the connection */
     enum ao_state state;
     struct gh_kernel_traffic traffic;
     uint64_t counters[AO_COUNTERS];

@@ -6,7 +6,8 @@
 #include "wire/rd.h"
 #include "wire/wr.h"
 
-enum { KEEP_VERSION = 1, LISTENING = 1, ACTIVE = 2 };
+/* What the emulation keeps begins with another octet. */
+enum { KEEP_VERSION = 0, LISTENING = 1, ACTIVE = 2 };
 
 struct kernel_socket *kernel_find(const struct gh_kernel *k, uint64_t cookie)
 {
