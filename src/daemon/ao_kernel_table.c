@@ -48,6 +48,7 @@ struct kernel_socket *kernel_track(struct gh_kernel *k, struct gh_now now,
     s->local = f->emu.local;
     s->remote = f->emu.remote;
     s->due_ms = now.mono_ms + KERNEL_POLL;
+    s->tracked_ms = now.mono_ms;
     return s;
 }
 
