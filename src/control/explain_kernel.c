@@ -42,7 +42,7 @@ static void no_socket(const struct gh_evidence *e, struct gh_explanation *x)
                     "nothing of the session is let through.",
                     e->session->name);
     gh_find_check(f,
-                  "Does the routing daemon run with Gatehouse's library (gatehouse-run), and was "
+                  "Does the routing daemon run with Gatehouse's library (gaterun), and was "
                   "it started after Gatehouse?");
     gh_find_check(f,
                   "Does it listen on port %u, or connect to the peer's, in the session's network "

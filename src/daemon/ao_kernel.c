@@ -267,7 +267,10 @@ void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh
 /* The next look: soon, and at once when a lifetime begins or ends. */
 static void plan_next_look(const struct gh_kernel *k, struct gh_now now, struct kernel_socket *s)
 {
-    s->due_ms = now.mono_ms + KERNEL_POLL;
+    bool opening = !s->listening && s->state != AO_STATE_ESTABLISHED &&
+                   now.mono_ms - s->tracked_ms < KERNEL_YOUNG;
+
+    s->due_ms = now.mono_ms + (opening ? KERNEL_POLL_OPENING : KERNEL_POLL);
     for (size_t i = 0; i < s->name_count; i++) {
         long session = kernel_find_session(k, s->names[i]);
         int64_t change;
@@ -376,7 +379,7 @@ enum gh_shim_action gh_kernel_listen(struct gh_kernel *k, struct gh_now now, int
     struct kernel_socket *s;
 
     *error = 0;
-    if (!k->has_ao || k->setup == NULL)
+    if (!k->has_ao || k->setup == NULL || f->emu.zone == KERNEL_NO_ZONE)
         return GH_SHIM_PASS;
     /* Also one that no session is for: a reload may bring it some. */
     s = kernel_track(k, now, f);
@@ -428,14 +431,16 @@ enum gh_shim_action gh_kernel_accepted(struct gh_kernel *k, struct gh_now now, i
         kernel_has_other_keys(k, &sock, (size_t)session))
         return GH_SHIM_PASS; /* the program's own keys */
     s = kernel_track(k, now, f);
-    if (s == NULL)
+    if (s == NULL || !kernel_set_carries(s, x->name, true)) {
+        if (s != NULL)
+            kernel_forget(k, s);
         return refuse(error, ENOMEM);
+    }
     kernel_look(k, now, s, &sock);
     failed = kernel_keys_of_connection(k, now, s, &sock, (size_t)session, &locked);
-    if (failed != 0)
+    if (failed != 0) {
         gh_error("%s: the kernel does not take its keys for an accepted connection: %s", x->name,
                  strerror(failed));
-    if (failed != 0 || !kernel_set_carries(s, x->name, true)) {
         kernel_forget(k, s);
         return refuse(error, ECONNABORTED);
     }
@@ -454,6 +459,18 @@ void gh_kernel_gone(struct gh_kernel *k, struct gh_now now, uint64_t cookie)
         return;
     kernel_report_end(k, now, s);
     kernel_forget(k, s);
+    update_guards(k, now);
+}
+
+void gh_kernel_zone_closed(struct gh_kernel *k, struct gh_now now, uint16_t zone)
+{
+    struct kernel_socket *next;
+
+    for (struct kernel_socket *s = k->sockets; s != NULL; s = next) {
+        next = s->next;
+        if (s->zone == zone)
+            kernel_forget(k, s);
+    }
     update_guards(k, now);
 }
 

@@ -16,7 +16,10 @@
 #include "tcpao/kernel_plan.h"
 
 enum {
-    KERNEL_POLL = 2000,    /* milliseconds between two looks at a socket */
+    KERNEL_NO_ZONE = 65535,    /* a namespace that no session is in */
+    KERNEL_POLL = 2000,        /* milliseconds between two looks at a socket */
+    KERNEL_POLL_OPENING = 250, /* the same while a connection is young and opening */
+    KERNEL_YOUNG = 5000,
     KERNEL_FETCHES = 16,   /* questions to the parent at a time */
     KERNEL_ANSWER = 10000, /* milliseconds until an answer is no longer expected */
     KERNEL_LINGER =
@@ -41,14 +44,14 @@ struct kernel_socket {
     char **names; /* sessions that it carries: a connection's one, a listener's all */
     size_t name_count;
     uint32_t fetch; /* the question in flight, or 0 */
-    uint64_t asked_ms, due_ms;
+    uint64_t asked_ms, due_ms, tracked_ms;
     bool restored; /* since then not looked at: counters so far were told by an earlier process */
     bool warned;   /* something went wrong, and was said */
     struct tcpao_conn_state st;
     struct kernel_seen *seen;
     size_t seen_count;
-    uint64_t key_not_found, missing; /* of a listener, as counted so far */
-    bool reported;                   /* the engine knows the connection */
+    uint64_t bad, key_not_found, missing; /* refusals told so far */
+    bool reported;                        /* the engine knows the connection */
     enum ao_state state;
     struct gh_kernel_traffic traffic;
     uint64_t counters[AO_COUNTERS];

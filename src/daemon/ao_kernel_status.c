@@ -102,12 +102,29 @@ static void follow_peer(struct kernel_socket *s, const struct tcpao_chain *chain
     }
 }
 
+static void refuse(struct gh_kernel *k, struct gh_now now, const char *session, unsigned counter,
+                   uint64_t more)
+{
+    if (session != NULL && more > 0)
+        ao_engine_foreign_refusals(k->engine, now, session, counter, more);
+}
+
+/* Refusals that the kernel tells of a socket as a whole, since the last look. */
+static void refuse_unmatched(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
+                             const char *session, const struct gh_kernel_info *info)
+{
+    if (!s->restored) {
+        refuse(k, now, session, TCPAO_UNKNOWN_KEYID, grown(s->key_not_found, info->key_not_found));
+        refuse(k, now, session, TCPAO_MISSING_AO, grown(s->missing, info->missing));
+    }
+    s->key_not_found = info->key_not_found;
+    s->missing = info->missing;
+}
+
+/* Refusals are not among them: those are told with their time, which explain wants to know. */
 static void count_connection(struct kernel_socket *s, const struct gh_kernel_info *info)
 {
     s->counters[TCPAO_OK] = info->good;
-    s->counters[TCPAO_BAD_MAC] = info->bad;
-    s->counters[TCPAO_UNKNOWN_KEYID] = info->key_not_found;
-    s->counters[TCPAO_MISSING_AO] = info->missing;
     s->counters[AO_COUNT_ICMP_IGNORED] = info->dropped_icmps;
     s->counters[AO_COUNT_SIGNED] = s->traffic.segments_out;
 }
@@ -126,6 +143,11 @@ static void look_at_connection(struct gh_kernel *k, struct gh_now now, struct ke
     follow_peer(s, k->chains[kernel_session(k, (size_t)session)->chain], keys, count, &info,
                 now.wall);
     count_connection(s, &info);
+    if (!s->restored)
+        refuse(k, now, s->names[0], TCPAO_BAD_MAC, grown(s->bad, info.bad));
+    s->bad = info.bad;
+    refuse_unmatched(k, now, s, s->names[0], &info);
+    s->restored = false;
     remember(k, s, keys, count);
     gh_kernel_ao_keys_free(keys, count);
 }
@@ -188,13 +210,6 @@ static const char *whose(const struct gh_kernel *k, const struct kernel_socket *
     return count == 1 ? down : NULL;
 }
 
-static void refuse(struct gh_kernel *k, struct gh_now now, const char *session, unsigned counter,
-                   uint64_t more)
-{
-    if (session != NULL && more > 0)
-        ao_engine_foreign_refusals(k->engine, now, session, counter, more);
-}
-
 static void look_at_listener(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
                              const struct gh_kernel_socket *sock)
 {
@@ -212,14 +227,8 @@ static void look_at_listener(struct gh_kernel *k, struct gh_now now, struct kern
             refuse(k, now, kernel_owner(k, s, &keys[i].peer), TCPAO_BAD_MAC,
                    grown(was != NULL ? was->bad : 0, keys[i].bad));
     }
-    if (!s->restored) {
-        refuse(k, now, whose(k, s), TCPAO_UNKNOWN_KEYID,
-               grown(s->key_not_found, info.key_not_found));
-        refuse(k, now, whose(k, s), TCPAO_MISSING_AO, grown(s->missing, info.missing));
-    }
+    refuse_unmatched(k, now, s, whose(k, s), &info);
     s->restored = false;
-    s->key_not_found = info.key_not_found;
-    s->missing = info.missing;
     remember(k, s, keys, count);
     gh_kernel_ao_keys_free(keys, count);
 }

@@ -6,7 +6,8 @@
 #include "wire/rd.h"
 #include "wire/wr.h"
 
-enum { KEEP_VERSION = 1, LISTENING = 1, ACTIVE = 2 };
+/* What the emulation keeps begins with another octet. */
+enum { KEEP_VERSION = 0, LISTENING = 1, ACTIVE = 2 };
 
 struct kernel_socket *kernel_find(const struct gh_kernel *k, uint64_t cookie)
 {
@@ -47,6 +48,7 @@ struct kernel_socket *kernel_track(struct gh_kernel *k, struct gh_now now,
     s->local = f->emu.local;
     s->remote = f->emu.remote;
     s->due_ms = now.mono_ms + KERNEL_POLL;
+    s->tracked_ms = now.mono_ms;
     return s;
 }
 

@@ -70,6 +70,8 @@ enum gh_shim_action gh_kernel_accepted(struct gh_kernel *k, struct gh_now now, i
 /* fd: the socket, now the callee's; or -1 and an errno. */
 void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int fd, int error);
 void gh_kernel_gone(struct gh_kernel *k, struct gh_now now, uint64_t cookie);
+/* The zone's number may be another one's from here on: its sockets are forgotten. */
+void gh_kernel_zone_closed(struct gh_kernel *k, struct gh_now now, uint16_t zone);
 void gh_kernel_restore(struct gh_kernel *k, uint64_t cookie, const uint8_t *data, size_t len);
 void gh_kernel_tick(struct gh_kernel *k, struct gh_now now);
 uint64_t gh_kernel_next_deadline(const struct gh_kernel *k, struct gh_now now); /* mono ms */

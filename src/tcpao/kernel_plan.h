@@ -45,7 +45,10 @@ struct ao_kernel_step {
 };
 
 /* Each key comes and goes at most once; the rest is room for locks and moves. */
-enum { AO_KERNEL_KEYS_MAX = 256, AO_KERNEL_STEPS_MAX = AO_KERNEL_KEYS_MAX + 72 };
+enum {
+    AO_KERNEL_KEYS_MAX = 256, /* there are no more ids */
+    AO_KERNEL_STEPS_MAX = AO_KERNEL_KEYS_MAX + TCPAO_CHAIN_KEYS_MAX + 8
+};
 
 struct ao_kernel_plan {
     struct ao_kernel_step steps[AO_KERNEL_STEPS_MAX]; /* to be done in this order */

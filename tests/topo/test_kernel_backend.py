@@ -71,6 +71,7 @@ def assert_talking(report, least):
         assert report[end]["received"] >= least, report
         assert report[end]["silent_for"] < 1, report
         assert set(report[end]["connection"]["counters"]) == {"ok", "signed"}, report
+        assert report[end]["refusals"] == {}, report
     assert report["failures"] == dict.fromkeys(FAILURES, 0), report
 
 
@@ -153,6 +154,7 @@ def test_wrong_keys_are_told(guest, build_dir):
                                   (wrong, other, {"s": ["bad-mac"]}), (ours, other, {})):
         report = ends.run(5, ends.write("wrong", ours, theirs, more=more))
         assert {s: list(r) for s, r in report["b"]["refusals"].items()} == refused, report
+        assert report["a"]["refusals"] == {}
         assert report["failures"]["TCPAOBad"] + report["failures"]["TCPAOKeyNotFound"] > 0
         assert report["b"]["connection"] is None
         assert report["a"]["connection"]["state"] == "syn-sent"

@@ -334,6 +334,23 @@ static void a_session_that_goes(void **state)
     gh_setup_clear(&without);
 }
 
+static void a_zone_that_closes(void **state)
+{
+    struct gh_setup s = setup_of(CHAIN "tcp-ao a { peer = 192.0.2.2 key-chain = k }\n");
+    struct gh_kernel *k = backend(true);
+    struct gh_socket_facts f = facts();
+
+    gh_kernel_configure(k, start, &s);
+    kernel_track(k, start, &f);
+    gh_kernel_zone_closed(k, start, OTHER_ZONE);
+    assert_non_null(kernel_find(k, COOKIE));
+    gh_kernel_zone_closed(k, start, ZONE);
+    assert_null(kernel_find(k, COOKIE));
+    assert_int_equal(seen.forgotten, 1);
+    gh_kernel_free(k);
+    gh_setup_clear(&s);
+}
+
 /* No switch under a running connection of the engine's. */
 static void the_engine_keeps_what_it_carries(void **state)
 {
@@ -380,6 +397,7 @@ int main(void)
         cmocka_unit_test(the_session_of_a_socket),
         cmocka_unit_test(a_restored_connection),
         cmocka_unit_test(a_session_that_goes),
+        cmocka_unit_test(a_zone_that_closes),
         cmocka_unit_test(the_engine_keeps_what_it_carries),
         cmocka_unit_test(a_kernel_that_refuses),
     };
