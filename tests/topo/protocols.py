@@ -15,7 +15,6 @@ KEYS = [Key(1, "the first of three secrets", 3, 8, "hmac-sha-1-96"),
         Key(2, "the second of three secrets", 4, 9, "aes-128-cmac-96"),
         Key(3, "the third of three secrets", 5, 10, "hmac-sha-256-128")]
 ALGORITHMS = ", ".join(key.algorithm for key in KEYS)
-STEP = 3  # seconds between two keys
 
 
 class Port:
@@ -25,6 +24,7 @@ class Port:
         """names: the sessions that daemons will open; directed: the policies say that a opens."""
         self.number = number
         self.names = names
+        self.rolled = False
         self.directions = ("active", "passive") if directed else (None, None)
         self.a, self.b = net.two_routers()
         self.capture = Capture(self.a, expression=f"tcp port {number}")
@@ -59,9 +59,13 @@ class Port:
             gatehouse.configure(text)
             gatehouse.reload()
 
-    def roll_over(self, traffic):
-        """Two rollovers by lifetime while traffic() is made: not one segment is refused."""
-        self.schedule([(-600, STEP), (STEP, 2 * STEP), (2 * STEP, None)])
+    def roll_over(self, traffic, step=3):
+        """Two rollovers by lifetime while traffic() is made: not one segment is refused.
+
+        step: seconds between two keys.
+        """
+        self.schedule([(-600, step), (step, 2 * step), (2 * step, None)])
+        self.rolled = True
         used = set()
 
         def moved():
@@ -76,12 +80,20 @@ class Port:
         assert_none_refused(*self.ends, names=self.names)
 
     def finish(self, connections=1):
-        """What was on the wire all this time: right MACs, and no connection opened or ended."""
+        """What was on the wire all this time: right MACs, and no connection opened or ended.
+
+        After roll_over() also that each connection was signed with each key in each direction.
+        """
         segments = assert_verified(self.ends[0], self.capture)
         opened = [s for s in segments if s.flags & (SYN | ACK) == SYN]
         assert len({(s.src, s.sport, s.dst) for s in opened}) == connections, opened
         ended = [s for s in segments if s.flags & (FIN | RST)]
         assert not ended, ended[0]
+        if self.rolled:
+            ids = {A4: {key.send_id for key in KEYS}, B4: {key.recv_id for key in KEYS}}
+            for way in {(s.src, s.sport, s.dport) for s in segments}:
+                assert {s.ao[0] for s in segments if (s.src, s.sport, s.dport) == way} == ids[
+                    way[0]], way
         return segments
 
 

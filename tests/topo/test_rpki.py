@@ -1,5 +1,7 @@
 """RPKI-RTR on port 8282: StayRTR and stock clients, Gatehouse at both ends."""
 
+import time
+
 import pytest
 
 from daemons.bird_rpki import BirdRpki
@@ -48,13 +50,17 @@ def test_rollover(net, build_dir):
     for client in clients:
         client.wait_vrps(VRPS)
     port.wait_up(connections=len(CLIENTS))
-    count = 0
+    start, step = time.monotonic(), 4
 
     def traffic():
-        nonlocal count
-        count += 1
-        server.serve(VRPS | {("192.0.2.0/24", 24, 65000 + count)})
-    port.roll_over(traffic)
+        """More VRPs in the midst of each key's time.
+
+        Not more often: after each notification OpenBGPD waits for up to nine seconds anew, and when
+        it has fallen behind what StayRTR remembers they may not find together again.
+        """
+        changes = int((time.monotonic() - start + step - 1) / step)
+        server.serve(VRPS | {(f"192.0.{n}.0/24", 24, 65551) for n in range(changes)})
+    port.roll_over(traffic, step)
     server.serve(VRPS | MORE)
     for client in clients:
         client.wait_vrps(VRPS | MORE)
