@@ -78,14 +78,15 @@ bool gh_md5_keep(struct gh_md5_list *l, uint64_t cookie, int option, const uint8
     return true;
 }
 
-int gh_md5_give(struct gh_md5_list *l, uint64_t cookie, int fd)
+int gh_md5_give(struct gh_md5_list *l, uint64_t cookie, int fd,
+                bool (*stays)(void *ctx, const struct tcpao_endpoint *peer), void *ctx)
 {
     int error = 0;
 
     for (size_t i = l->count; i-- > 0;) {
         const struct gh_md5_kept *k = &l->list[i];
 
-        if (k->cookie != cookie)
+        if (k->cookie != cookie || stays(ctx, &k->request.peer))
             continue;
         if (setsockopt(fd, IPPROTO_TCP, k->option, k->value, GH_MD5_VALUE) != 0)
             error = errno;

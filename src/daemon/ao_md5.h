@@ -42,8 +42,10 @@ struct gh_md5_list {
  */
 bool gh_md5_keep(struct gh_md5_list *l, uint64_t cookie, int option, const uint8_t *value,
                  const struct gh_md5_request *r);
-/* Gives a socket the keys that were kept for it and forgets them. 0 or an errno. */
-int gh_md5_give(struct gh_md5_list *l, uint64_t cookie, int fd);
+/* Gives a socket the keys that were kept for it, but for those that stay replaced, and forgets
+ * them. 0 or an errno. */
+int gh_md5_give(struct gh_md5_list *l, uint64_t cookie, int fd,
+                bool (*stays)(void *ctx, const struct tcpao_endpoint *peer), void *ctx);
 void gh_md5_forget(struct gh_md5_list *l, uint64_t cookie);
 
 #endif

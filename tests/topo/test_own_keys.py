@@ -47,7 +47,7 @@ def test_bird_as_it_is_at_both_ends(net, build_dir, newer_bird):
     """`authentication ao` in BIRD's own configuration, on a kernel that has no TCP-AO."""
     a, b = net.two_routers()
     one, two = (Gatehouse(host, build_dir, NOTHING).start() for host in (a, b))
-    capture = Capture(b, b.link, "tcp port 179")
+    capture = Capture(b)
     left = Bird(a, 65001, with_keys(peers_of_a(), prefer(1)), ROUTES_A, programs=newer_bird,
                 launcher=one.gaterun()).start()
     right = Bird(b, 65002, with_keys(peers_of_b(), prefer(1)), ROUTES_B, programs=newer_bird,
@@ -111,9 +111,9 @@ def test_md5_becomes_ao(net, build_dir):
     """FRR stays configured for TCP-MD5; its peer has a key chain, so TCP-AO goes over the wire."""
     a, b = net.two_routers()
     one, two = both_ends(a, b, build_dir)
-    capture = Capture(b, b.link, "tcp port 179")
-    left = Frr(a, 65001, peers_of_a(password="md5 of old"), ROUTES_A, launcher=one.gaterun()).start()
-    right = Bird(b, 65002, peers_of_b(password="another one"), ROUTES_B,
+    capture = Capture(b)
+    left = Frr(a, 65001, peers_of_a(password="opensesame"), ROUTES_A, launcher=one.gaterun()).start()
+    right = Bird(b, 65002, peers_of_b(password="another-word"), ROUTES_B,
                  launcher=two.gaterun()).start()
     wait_both_up(left, right)
     left.wait_routes(ROUTES_B)
@@ -128,9 +128,9 @@ def test_md5_stays_where_no_key_chain_is(net, build_dir):
     """Of the two peers only the one with a key chain changes over."""
     a, b = net.two_routers()
     one = Gatehouse(a, build_dir, NOTHING).start()
-    left = Frr(a, 65001, peers_of_a(password="md5 of old"), ROUTES_A, launcher=one.gaterun()).start()
-    capture = Capture(b, b.link, "tcp port 179")
-    right = Bird(b, 65002, peers_of_b(password="md5 of old"), ROUTES_B).start()
+    left = Frr(a, 65001, peers_of_a(password="opensesame"), ROUTES_A, launcher=one.gaterun()).start()
+    capture = Capture(b)
+    right = Bird(b, 65002, peers_of_b(password="opensesame"), ROUTES_B).start()
     wait_both_up(left, right)
     segments = capture.stop()
-    assert segments and all(s.md5 for s in segments if not s.flags & 4)
+    assert segments and all(s.option(19) is not None for s in segments if not s.flags & 4)
