@@ -259,21 +259,43 @@ static const struct gh_session *session_for(const struct gh_ao_sockets *s, uint1
 }
 
 /* A daemon asks for TCP-MD5 with a peer that has a key chain: TCP-AO takes its place. Of a socket
- * that is not bound to a port yet, connect() or listen() will tell whether it is for that session.
- */
+ * that does not listen yet, connect() or listen() will tell whether it is for that session. */
 static void replace_md5(struct gh_ao_sockets *s, const struct gh_shim_request *r,
                         const struct gh_socket_facts *f, struct outcome *o)
 {
     struct gh_md5_request md5;
 
     if (!gh_md5_parse(r->option, r->body, r->len, &md5) ||
-        session_for(s, f->emu.zone, &md5.peer, f->emu.local.port) == NULL)
+        session_for(s, f->emu.zone, &md5.peer,
+                    f->emu.state == EMU_LISTEN ? f->emu.local.port : 0) == NULL)
         return;
     o->action = GH_SHIM_DONE;
     if (!gh_md5_keep(&s->md5, f->emu.cookie, r->option, r->body, &md5))
         o->error = ENOMEM;
     else
         watch(s, f->emu.zone, f->emu.cookie);
+}
+
+struct service {
+    const struct gh_ao_sockets *sockets;
+    uint16_t zone, port;
+};
+
+static bool stays_replaced(void *ctx, const struct tcpao_endpoint *peer)
+{
+    const struct service *v = ctx;
+
+    return session_for(v->sockets, v->zone, peer, v->port) != NULL;
+}
+
+/* The socket turns out to be for this service's port: keys of other services' peers are TCP-MD5's
+ * after all. 0 or an errno. */
+static int give_back_md5(struct gh_ao_sockets *s, const struct gh_socket_facts *f, int fd,
+                         uint16_t port)
+{
+    struct service v = {.sockets = s, .zone = f->emu.zone, .port = port};
+
+    return gh_md5_give(&s->md5, f->emu.cookie, fd, stays_replaced, &v);
 }
 
 /* ---- Requests ------------------------------------------------------------------------------- */
@@ -328,11 +350,9 @@ static void connecting(struct gh_ao_sockets *s, struct gh_now now, const struct 
     if (!gh_facts_endpoint(r->body, r->len, &peer))
         return;
     ours = session_for(s, f->emu.zone, &peer, peer.port) != NULL;
-    if (!ours) {
-        o->error = gh_md5_give(&s->md5, f->emu.cookie, r->fd);
-        if (o->error != 0)
-            o->action = GH_SHIM_DONE;
-    }
+    o->error = give_back_md5(s, f, r->fd, peer.port);
+    if (o->error != 0)
+        o->action = GH_SHIM_DONE;
     if (o->error == 0 && s->kernel_has_ao) {
         o->action = gh_kernel_connect(s->kernel, now, r->fd, f, &peer, &o->error);
     } else if (o->error == 0) {
@@ -349,6 +369,11 @@ static void listening(struct gh_ao_sockets *s, struct gh_now now, const struct g
 {
     bool bind_first = false;
 
+    o->error = give_back_md5(s, f, r->fd, f->emu.local.port);
+    if (o->error != 0) {
+        o->action = GH_SHIM_DONE;
+        return;
+    }
     if (s->kernel_has_ao) {
         o->action = gh_kernel_listen(s->kernel, now, r->fd, f, &o->error);
         return;
