@@ -20,8 +20,7 @@ static bool same_prefix(const struct gh_prefix *a, const struct gh_prefix *b)
     return a->bits == b->bits && gh_addr_equal(&a->addr, &b->addr);
 }
 
-/* ---- What is there ----------------------------------------------------------------------------
- */
+/* ---- What is there -------------------------------------------------------------------------- */
 
 static bool is_lock(const struct gh_kernel *k, const struct gh_kernel_key *key)
 {
@@ -88,8 +87,7 @@ bool kernel_has_other_keys(const struct gh_kernel *k, const struct gh_kernel_soc
     return other;
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------
- */
+/* ---- Steps ---------------------------------------------------------------------------------- */
 
 /* The address under which a key is on the socket. */
 static const struct gh_prefix *peer_of(const struct work *w, const struct ao_kernel_step *step)
@@ -183,8 +181,7 @@ int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct ker
     return error;
 }
 
-/* ---- Listeners --------------------------------------------------------------------------------
- */
+/* ---- Listeners ------------------------------------------------------------------------------ */
 
 static int keys_of_session(struct gh_kernel *k, struct gh_now now,
                            const struct gh_kernel_socket *sock, size_t session,

@@ -1,11 +1,12 @@
 /*
  * The kernel backend's insides, shared by its files. Private to them.
  *
- *   ao_kernel.c         what the dispatcher calls; which sessions are the kernel's, and the flows
- *   ao_kernel_match.c   which session a socket belongs to
- *   ao_kernel_table.c   the sockets that are tracked, and what outlives the process
- *   ao_kernel_keys.c    keys brought in line with the chains, on one socket
- *   ao_kernel_status.c  counters read back: for show, explain and for when a key may go
+ *   ao_kernel.c           what the dispatcher calls about sockets and time
+ *   ao_kernel_sessions.c  the configuration: which sessions are the kernel's and guarded; the flows
+ *   ao_kernel_match.c     which session a socket belongs to
+ *   ao_kernel_table.c     the sockets that are tracked, and what outlives the process
+ *   ao_kernel_keys.c      keys brought in line with the chains, on one socket
+ *   ao_kernel_status.c    counters read back: for show, explain and for when a key may go
  */
 #ifndef GH_DAEMON_AO_KERNEL_PRIV_H
 #define GH_DAEMON_AO_KERNEL_PRIV_H
@@ -94,8 +95,13 @@ static inline const struct gh_session *kernel_session(const struct gh_kernel *k,
     return &k->setup->config->sessions[i];
 }
 
-/* ---- ao_kernel_match.c ------------------------------------------------------------------------
- */
+/* ---- ao_kernel_sessions.c ------------------------------------------------------------------- */
+
+/* After every change of sockets, and with time: tells the zones whose flows are others now. */
+void kernel_update_guards(struct gh_kernel *k, struct gh_now now);
+void kernel_drop_setup(struct gh_kernel *k);
+
+/* ---- ao_kernel_match.c ---------------------------------------------------------------------- */
 
 enum { KERNEL_NO_SESSION = -1 };
 
@@ -113,8 +119,7 @@ const char *kernel_owner(const struct gh_kernel *k, const struct kernel_socket *
 /* The engine has an established connection of this session: it keeps the session until its end. */
 bool kernel_engine_carries(const struct gh_kernel *k, const char *session);
 
-/* ---- ao_kernel_table.c ------------------------------------------------------------------------
- */
+/* ---- ao_kernel_table.c ---------------------------------------------------------------------- */
 
 struct kernel_socket *kernel_find(const struct gh_kernel *k, uint64_t cookie);
 /* Tracked from now on: watched and kept. NULL: no memory. */
@@ -127,8 +132,7 @@ bool kernel_set_carries(struct kernel_socket *s, const char *session, bool carri
 void kernel_keep(struct gh_kernel *k, const struct kernel_socket *s);
 void kernel_free_socket(struct kernel_socket *s);
 
-/* ---- ao_kernel_keys.c -------------------------------------------------------------------------
- */
+/* ---- ao_kernel_keys.c ----------------------------------------------------------------------- */
 
 /* Brings the keys of a connection (one that is to be: before connect()) in line. 0, or the errno of
  * the first step that failed; *locked: its chain has no key to send with. */
@@ -142,8 +146,7 @@ bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kern
 bool kernel_has_other_keys(const struct gh_kernel *k, const struct gh_kernel_socket *sock,
                            size_t session);
 
-/* ---- ao_kernel_status.c -----------------------------------------------------------------------
- */
+/* ---- ao_kernel_status.c --------------------------------------------------------------------- */
 
 /* The key at the last look, or NULL. */
 const struct kernel_seen *kernel_seen_before(const struct kernel_socket *s,

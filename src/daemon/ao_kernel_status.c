@@ -68,8 +68,7 @@ static void remember(const struct gh_kernel *k, struct kernel_socket *s,
     s->seen_count = count;
 }
 
-/* ---- Connections ------------------------------------------------------------------------------
- */
+/* ---- Connections ---------------------------------------------------------------------------- */
 
 static const struct tcpao_mkt *key_of(const struct tcpao_chain *chain,
                                       const struct gh_kernel_key *key)
@@ -180,8 +179,7 @@ void kernel_report_end(struct gh_kernel *k, struct gh_now now, struct kernel_soc
     kernel_report(k, now, s);
 }
 
-/* ---- Listeners --------------------------------------------------------------------------------
- */
+/* ---- Listeners ------------------------------------------------------------------------------ */
 
 static bool has_connection(const struct gh_kernel *k, const char *session)
 {

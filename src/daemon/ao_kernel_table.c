@@ -75,7 +75,7 @@ void kernel_forget(struct gh_kernel *k, struct kernel_socket *s)
     kernel_free_socket(s);
 }
 
-/* ---- Sessions of a socket ---- */
+/* ---- Sessions of a socket ------------------------------------------------------------------- */
 
 bool kernel_carries(const struct kernel_socket *s, const char *session)
 {
@@ -112,7 +112,7 @@ bool kernel_set_carries(struct kernel_socket *s, const char *session, bool carri
     return true;
 }
 
-/* ---- What outlives the process: no secret is in it ---- */
+/* ---- What outlives the process: no secret is in it ------------------------------------------ */
 
 static void put_end(struct gh_wr *w, const struct tcpao_endpoint *e)
 {

@@ -11,8 +11,7 @@
 #include "base/secret.h"
 #include "tcpao/segment.h"
 
-/* ---- <linux/tcp.h> of Linux 6.7 ---------------------------------------------------------------
- */
+/* ---- <linux/tcp.h> of Linux 6.7 ------------------------------------------------------------- */
 
 enum { AO_ADD_KEY = 38, AO_DEL_KEY = 39, AO_INFO = 40, AO_GET_KEYS = 41 };
 enum { KEYF_EXCLUDE_OPT = 2 };
@@ -68,8 +67,7 @@ static int set_option(int fd, int name, const void *value, socklen_t len)
     return setsockopt(fd, IPPROTO_TCP, name, value, len) == 0 ? 0 : -errno;
 }
 
-/* ---- Sockets ----------------------------------------------------------------------------------
- */
+/* ---- Sockets -------------------------------------------------------------------------------- */
 
 bool gh_kernel_ao_supported(void)
 {
@@ -115,8 +113,7 @@ uint64_t gh_kernel_cookie(const struct gh_kernel_socket *s)
     return getsockopt(s->fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) == 0 ? cookie : 0;
 }
 
-/* ---- Addresses and algorithms -----------------------------------------------------------------
- */
+/* ---- Addresses and algorithms --------------------------------------------------------------- */
 
 /* IPv4 on an IPv6 socket is written as a mapped address; the prefix stays IPv4's. */
 static bool put_peer(const struct gh_kernel_socket *s, const struct gh_prefix *peer,
@@ -223,8 +220,7 @@ static bool master_key(const struct tcpao_mkt *mkt, uint8_t key[GH_KERNEL_SECRET
     return true;
 }
 
-/* ---- Keys -------------------------------------------------------------------------------------
- */
+/* ---- Keys ----------------------------------------------------------------------------------- */
 
 int gh_kernel_ao_add(const struct gh_kernel_socket *s, const struct gh_prefix *peer,
                      const struct tcpao_mkt *mkt, bool current, bool rnext)
@@ -370,8 +366,7 @@ bool gh_kernel_ao_is(const struct gh_kernel_key *key, const struct tcpao_mkt *mk
     return same;
 }
 
-/* ---- Traffic ----------------------------------------------------------------------------------
- */
+/* ---- Traffic -------------------------------------------------------------------------------- */
 
 int gh_kernel_traffic(const struct gh_kernel_socket *s, struct gh_kernel_traffic *out)
 {

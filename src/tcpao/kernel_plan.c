@@ -24,8 +24,7 @@ struct work {
     struct slot *current, *rnext; /* as they are after the steps so far; NULL: none */
 };
 
-/* ---- What should be there ---------------------------------------------------------------------
- */
+/* ---- What should be there ------------------------------------------------------------------- */
 
 static void take_keys(struct work *w, const struct ao_kernel_key *keys, size_t count)
 {
@@ -108,8 +107,7 @@ static void want(struct work *w)
     }
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------
- */
+/* ---- Steps ---------------------------------------------------------------------------------- */
 
 static struct ao_kernel_step *step(struct work *w, enum ao_kernel_step_kind kind,
                                    const struct slot *s)
