@@ -57,6 +57,7 @@ bool gh_keep_put(struct gh_keep *k, uint64_t cookie, const void *data, size_t le
     }
     k->list[i] = (struct gh_kept){.cookie = cookie, .data = copy, .len = len};
     k->octets += len;
+    k->changed = true;
     return true;
 }
 
@@ -67,6 +68,7 @@ void gh_keep_drop(struct gh_keep *k, uint64_t cookie)
     if (!is_at(k, i, cookie))
         return;
     let_go(k, &k->list[i]);
+    k->changed = true;
     k->count--;
     memmove(&k->list[i], &k->list[i + 1], (k->count - i) * sizeof(*k->list));
 }

@@ -21,6 +21,7 @@ struct gh_kept {
 struct gh_keep {
     struct gh_kept *list; /* by cookie */
     size_t count, octets;
+    bool changed; /* since its owner last looked */
 };
 
 /* Replaces what there was under the cookie. False: no room or no memory (then that stays). */

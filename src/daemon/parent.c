@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "config/problems_json.h"
 #include "control/control.h"
+#include "daemon/keep_file.h"
 #include "daemon/notify.h"
 #include "daemon/state.h"
 #include "tcpao/engine.h"
@@ -314,6 +315,12 @@ static void on_request(void *ctx, uint32_t client, const json_t *request, const 
 
 /* ---- Time and signals ----------------------------------------------------------------------- */
 
+static void save_kept(struct gh_parent *p)
+{
+    if (p->keep.changed && gh_keep_save(&p->keep, p->options->run_directory))
+        p->keep.changed = false;
+}
+
 static void on_tend(uv_timer_t *timer)
 {
     struct gh_parent *p = timer->data;
@@ -321,6 +328,7 @@ static void on_tend(uv_timer_t *timer)
     gh_zones_open(&p->zones, 0);
     if (p->ready)
         gh_parent_install_rules(p);
+    save_kept(p);
 }
 
 static void on_watchdog(uv_timer_t *timer)
@@ -469,6 +477,8 @@ int gh_parent_main(const struct gh_parent_options *options)
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_DUMPABLE, 0);
     p.lock = gh_rundir_lock(options->run_directory);
+    if (p.lock >= 0)
+        gh_keep_load(&p.keep, options->run_directory);
     if (p.lock < 0 || !start_loop(&p) || !load_first(&p) || !gh_parent_choose_rules(&p) ||
         !open_state(&p) || !open_control(&p) || !gh_parent_shim_open(&p) || !open_zones(&p) ||
         !start_ao(&p))
@@ -478,6 +488,7 @@ int gh_parent_main(const struct gh_parent_options *options)
     if (watchdog > 0)
         uv_timer_start(&p.watchdog, on_watchdog, watchdog, watchdog);
     uv_run(&p.loop, UV_RUN_DEFAULT);
+    save_kept(&p);
     gh_keep_clear(&p.keep);
     return p.status;
 }

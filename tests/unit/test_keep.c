@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/keep.h"
+#include <stdio.h>
+#include <unistd.h>
+
+#include "daemon/keep_file.h"
 
 static void expect(const struct gh_keep *k, size_t i, uint64_t cookie, const char *text)
 {
@@ -68,10 +71,43 @@ static void no_more_octets_than_so_many(void **state)
     free(data);
 }
 
+static void only_what_is_no_secret_is_written(void **state)
+{
+    char directory[] = "/tmp/gh-keep-XXXXXX", path[64];
+    struct gh_keep k = {.list = NULL}, next = {.list = NULL};
+    FILE *f;
+
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/sockets", directory);
+    gh_keep_load(&next, directory); /* there is none */
+    assert_int_equal(next.count, 0);
+    assert_true(gh_keep_put(&k, 7, "\0kernel's", 9));
+    assert_true(gh_keep_put(&k, 8, "\1 a program's key", 17));
+    assert_true(k.changed);
+    assert_true(gh_keep_save(&k, directory));
+    gh_keep_load(&next, directory);
+    assert_int_equal(next.count, 1);
+    assert_true(next.list[0].cookie == 7);
+    assert_memory_equal(next.list[0].data, "\0kernel's", 9);
+    gh_keep_clear(&next);
+    assert_int_equal(truncate(path, 20), 0); /* damaged */
+    gh_keep_load(&next, directory);
+    assert_int_equal(next.count, 0);
+    f = fopen(path, "w");
+    fputs("something else altogether", f);
+    fclose(f);
+    gh_keep_load(&next, directory);
+    assert_int_equal(next.count, 0);
+    unlink(path);
+    rmdir(directory);
+    gh_keep_clear(&k);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_cookie),
+        cmocka_unit_test(only_what_is_no_secret_is_written),
         cmocka_unit_test(no_more_than_so_many),
         cmocka_unit_test(no_more_octets_than_so_many),
     };
