@@ -329,6 +329,8 @@ static void on_tend(uv_timer_t *timer)
     if (p->ready)
         gh_parent_install_rules(p);
     save_kept(p);
+    gh_parent_look_after_orphans(p);
+    gh_parent_save_orphans(p);
 }
 
 static void on_watchdog(uv_timer_t *timer)
@@ -477,8 +479,10 @@ int gh_parent_main(const struct gh_parent_options *options)
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_DUMPABLE, 0);
     p.lock = gh_rundir_lock(options->run_directory);
-    if (p.lock >= 0)
+    if (p.lock >= 0) {
         gh_keep_load(&p.keep, options->run_directory);
+        gh_parent_load_orphans(&p);
+    }
     if (p.lock < 0 || !start_loop(&p) || !load_first(&p) || !gh_parent_choose_rules(&p) ||
         !open_state(&p) || !open_control(&p) || !gh_parent_shim_open(&p) || !open_zones(&p) ||
         !start_ao(&p))
@@ -489,6 +493,8 @@ int gh_parent_main(const struct gh_parent_options *options)
         uv_timer_start(&p.watchdog, on_watchdog, watchdog, watchdog);
     uv_run(&p.loop, UV_RUN_DEFAULT);
     save_kept(&p);
+    gh_parent_save_orphans(&p);
+    gh_orphans_clear(&p.orphans);
     gh_keep_clear(&p.keep);
     return p.status;
 }

@@ -162,5 +162,6 @@ bool gh_parent_flows(struct gh_parent *p, struct gh_rd *body)
     zone->rules = rules;
     zone->rule_count = count;
     zone->rules_due = zone->has_rules = true;
+    p->orphans_changed = true;
     return true;
 }

@@ -13,6 +13,7 @@
 #include "daemon/keep.h"
 #include "daemon/parent.h"
 #include "daemon/rules_guard.h"
+#include "daemon/orphans.h"
 #include "daemon/rundir.h"
 #include "daemon/watches.h"
 #include "daemon/zones.h"
@@ -69,6 +70,8 @@ struct gh_parent {
     uv_timer_t watch_sweep;
     struct gh_keep keep;
     struct gh_borrower borrower;
+    struct gh_orphan_list orphans; /* of an earlier instance */
+    bool orphans_changed;          /* what the file has of them and of our sockets is old */
 
     bool ready;             /* all was up once */
     uint32_t reload_client; /* who waits for the end of a reload; 0: none */
@@ -124,5 +127,10 @@ bool gh_parent_keep(struct gh_parent *p, struct gh_rd *body);
 bool gh_parent_forget(struct gh_parent *p, struct gh_rd *body);
 void gh_parent_tell_kept(struct gh_parent *p);                                /* to a new `ao` */
 void gh_parent_unwatch_zone(struct gh_parent *p, const struct gh_zone *zone); /* it is closed */
+
+/* parent_orphans.c */
+void gh_parent_load_orphans(struct gh_parent *p);
+void gh_parent_save_orphans(struct gh_parent *p); /* if something changed */
+void gh_parent_look_after_orphans(struct gh_parent *p);
 
 #endif

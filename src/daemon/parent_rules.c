@@ -65,8 +65,9 @@ static struct gh_flow *flows_of(const struct gh_parent *p, const char *netns,
 static struct gh_socket_rule *sockets_of(const struct gh_parent *p, const char *netns,
                                          const struct gh_netns_id *id, size_t *count)
 {
+    const struct gh_orphans *orphans = gh_orphans_of(&p->orphans, id);
+    size_t room = orphans != NULL ? orphans->rule_count : 0;
     struct gh_socket_rule *list;
-    size_t room = 0;
 
     for (size_t i = 0; i < p->zones.count; i++)
         room += p->zones.list[i]->rule_count;
@@ -79,6 +80,10 @@ static struct gh_socket_rule *sockets_of(const struct gh_parent *p, const char *
             continue;
         memcpy(list + *count, zone->rules, zone->rule_count * sizeof(*list));
         *count += zone->rule_count;
+    }
+    if (list != NULL && orphans != NULL && orphans->rule_count > 0) {
+        memcpy(list + *count, orphans->rules, orphans->rule_count * sizeof(*list));
+        *count += orphans->rule_count;
     }
     return list;
 }
@@ -145,7 +150,15 @@ static bool note_zones(const struct gh_parent *p, struct gh_rules_note *n, bool 
 static bool note_current(const struct gh_parent *p, struct gh_rules_note *n)
 {
     *n = (struct gh_rules_note){.known = true, .backend = p->backend};
-    return note_zones(p, n, false) && note_zones(p, n, true);
+    if (!note_zones(p, n, false) || !note_zones(p, n, true))
+        return false;
+    for (size_t i = 0; i < p->orphans.count; i++) {
+        const struct gh_orphans *o = &p->orphans.list[i];
+
+        if (o->netns != NULL && !gh_rules_note_has_id(n, &o->id) && !gh_rules_note_add(n, o->netns))
+            return false;
+    }
+    return true;
 }
 
 bool gh_parent_install_rules(struct gh_parent *p)

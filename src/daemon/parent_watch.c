@@ -45,6 +45,7 @@ static void tell_gone(struct gh_parent *p, struct gh_watched *watched)
     if (zone != NULL && zone->watched > 0)
         zone->watched--;
     gh_watches_remove(&p->watches, watched);
+    p->orphans_changed = true;
     gh_keep_drop(&p->keep, cookie);
     gh_wr_u64(&w, cookie);
     gh_channel_send(p->ao.channel, GH_MESSAGE_SOCKET_GONE, body, w.len, -1);
@@ -179,6 +180,7 @@ bool gh_parent_watch(struct gh_parent *p, struct gh_rd *body)
         return true;
     }
     zone->watched++;
+    p->orphans_changed = true;
     if (!uv_is_active((uv_handle_t *)&p->watch_sweep))
         uv_timer_start(&p->watch_sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     return true;

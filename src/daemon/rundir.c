@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 
-enum { PATIENCE_MS = 3000, RETRY_MS = 20 };
+enum { PATIENCE_MS = 3000, RETRY_MS = 20, FILE_MAX = 64 * 1048576 };
 
 bool gh_rundir_path(const char *directory, const char *name, char path[GH_PATH])
 {
@@ -104,6 +104,57 @@ void gh_rules_note_clear(struct gh_rules_note *n)
     free(n->netns);
     *n = (struct gh_rules_note){.known = false};
 }
+
+/* ---- Whole files ---- */
+
+static bool write_all(int fd, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+
+        if (n <= 0)
+            return false;
+        data += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+bool gh_rundir_write(const char *directory, const char *name, const void *data, size_t len)
+{
+    char path[GH_PATH], fresh[GH_PATH], temporary[64];
+    bool good;
+    int fd;
+
+    snprintf(temporary, sizeof(temporary), "%s.new", name);
+    if (!gh_rundir_path(directory, name, path) || !gh_rundir_path(directory, temporary, fresh))
+        return false;
+    fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    good = fd >= 0 && write_all(fd, data, len);
+    if (fd >= 0)
+        good = close(fd) == 0 && good;
+    return good && rename(fresh, path) == 0;
+}
+
+uint8_t *gh_rundir_read(const char *directory, const char *name, size_t *len)
+{
+    char path[GH_PATH];
+    int fd = gh_rundir_path(directory, name, path) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    uint8_t *data = NULL;
+    struct stat st;
+    ssize_t n = 0;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= FILE_MAX)
+        data = malloc((size_t)st.st_size);
+    if (data != NULL)
+        n = read(fd, data, (size_t)st.st_size);
+    if (fd >= 0)
+        close(fd);
+    *len = n > 0 ? (size_t)n : 0;
+    return data;
+}
+
+/* ---- Where rules are ---- */
 
 bool gh_rules_note_save(const struct gh_rules_note *n, const char *directory)
 {

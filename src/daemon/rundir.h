@@ -1,5 +1,6 @@
 /*
- * The run directory: the lock of the only instance, and the note of where rules were installed.
+ * The run directory: the lock of the only instance, the note of where rules were installed, and
+ * files for the next instance.
  */
 #ifndef GH_DAEMON_RUNDIR_H
 #define GH_DAEMON_RUNDIR_H
@@ -15,6 +16,11 @@ enum { GH_PATH = 4096 };
 
 /* "DIR/NAME"; false if it is too long. */
 bool gh_rundir_path(const char *directory, const char *name, char path[GH_PATH]);
+
+/* Replaces a file of the directory (mode 0600) in one step. False: it is as before. */
+bool gh_rundir_write(const char *directory, const char *name, const void *data, size_t len);
+/* The whole of a file, up to 64 MiB, to be freed. NULL: there is none, or no memory. */
+uint8_t *gh_rundir_read(const char *directory, const char *name, size_t *len);
 
 /* Makes the directory where it is missing and takes its lock, waiting a moment for an instance that
  * is just ending. The descriptor that holds it, or -1; the log says why. */

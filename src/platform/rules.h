@@ -29,6 +29,7 @@ struct gh_flow {
 enum gh_rule_kind {
     GH_RULE_QUEUE,  /* both directions to the queue */
     GH_RULE_GUARD,  /* without option 29 dropped, with it let through: the kernel's TCP-AO */
+    GH_RULE_DROP,   /* both directions dropped: nobody has the keys any more */
     GH_RULE_STRICT, /* what comes in with option 29 and matched nothing else goes to the queue */
 };
 

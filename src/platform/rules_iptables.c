@@ -165,6 +165,10 @@ static bool put_sockets(FILE *out, const struct way *way, const struct gh_socket
             fputs(" -j RETURN\n", out);
             continue;
         }
+        if (rules[i].kind == GH_RULE_DROP) {
+            fputs(" -j DROP\n", out);
+            continue;
+        }
         if (!way->in) {
             fputs(" --tcp-option 29 -j RETURN\n", out);
             put_socket(out, way, &rules[i]);

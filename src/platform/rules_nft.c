@@ -211,6 +211,10 @@ static void put_sockets(FILE *out, const struct way *way, const struct gh_socket
             fputs("return\n", out);
             continue;
         }
+        if (r->kind == GH_RULE_DROP) {
+            fputs("drop\n", out);
+            continue;
+        }
         if (!way->in) {
             fputs("tcp option 29 exists return\n", out);
             put_socket_match(out, way, r, n);

@@ -6,7 +6,10 @@
 /* The order in the chains. */
 static int rank(enum gh_rule_kind kind)
 {
-    return kind == GH_RULE_GUARD ? 0 : kind == GH_RULE_QUEUE ? 1 : 2;
+    static const int ranks[] = {
+        [GH_RULE_GUARD] = 0, [GH_RULE_QUEUE] = 1, [GH_RULE_DROP] = 2, [GH_RULE_STRICT] = 3};
+
+    return ranks[kind];
 }
 
 static unsigned shape(const struct gh_socket_rule *r)

@@ -1,6 +1,8 @@
 """Programs under gaterun: Linux's TCP-AO socket options on a kernel without them, and TCP-MD5 that
 becomes TCP-AO."""
 
+import os
+
 import pytest
 
 from capture import Capture
@@ -105,6 +107,40 @@ def test_engine_killed_under_bird(net, build_dir, newer_bird):
         wait_for(lambda: gatehouse.processes().get("ao") not in (None, pid), 10, "a new engine")
     roll((left, right), ((B4, B6), (A4, A6)), 2)
     assert left.flaps(B4) == left.flaps(B6) == right.flaps(A4) == right.flaps(A6) == 0
+
+
+def connects(host, address):
+    """Whether a plain TCP connection to the BGP port comes about."""
+    program = f"import socket; socket.create_connection(('{address}', 179), 3)"
+    return host.run(["python3", "-c", program], check=False).returncode == 0
+
+
+def test_daemon_restarted_under_bird(net, build_dir, newer_bird):
+    """The programs' keys end with gatehoused, their sockets do not: they must not be open without.
+    New sockets bring their keys again."""
+    a, b = net.two_routers()
+    one, two = (Gatehouse(host, build_dir, NOTHING).start() for host in (a, b))
+    capture = Capture(b)
+    left = Bird(a, 65001, with_keys(peers_of_a(), prefer(1)), ROUTES_A, programs=newer_bird,
+                launcher=one.gaterun(), hold_time=9).start()
+    right = Bird(b, 65002, with_keys(peers_of_b(passive=True), prefer(1)), ROUTES_B,
+                 programs=newer_bird, launcher=two.gaterun(), hold_time=9).start()
+    wait_both_up(left, right)
+    wait_for(lambda: os.path.exists(os.path.join(one.run_dir, "flows")), 5, "the flows are noted")
+    one.stop()
+    assert not connects(b, A4)
+    one.start()
+    assert not connects(b, A4)
+    for address in (B4, B6):
+        wait_for(lambda: left.flaps(address) == 1, 30, "BIRD notices")
+        left.wait_established(address, 40)
+    assert not connects(b, A4), "the listener of before has no keys any more"
+    left.stop()
+    left.start()
+    wait_both_up(left, right)
+    wait_for(lambda: "are gone" in one.tail(200), 15, "the sockets of before are gone")
+    bare = [s for s in capture.stop() if s.ao is None and s.src != B4 and s.sport == 179]
+    assert not bare, f"answered without TCP-AO: {bare[0]}"
 
 
 def test_md5_becomes_ao(net, build_dir):
