@@ -12,6 +12,7 @@
 #include "daemon/ao_facts.h"
 #include "daemon/ao_md5.h"
 #include "daemon/ao_shim.h"
+#include "daemon/ao_steer.h"
 #include "daemon/ao_zones.h"
 #include "daemon/socket_flows.h"
 #include "tcpao/engine.h"
@@ -158,54 +159,41 @@ static bool is_vrf(void *ctx, uint16_t zone, uint32_t ifindex)
     return z != NULL && gh_ao_zone_is_vrf(z, ifindex);
 }
 
-struct flow_writer {
-    struct gh_wr w;
-    bool any_emulated;
-};
-
 static void put_kernel_flow(void *ctx, const struct gh_socket_flow *flow)
 {
-    struct flow_writer *f = ctx;
-
-    gh_socket_flow_put(&f->w, flow);
+    gh_socket_flow_put(ctx, flow);
 }
 
-static void put_emulated_flow(void *ctx, const struct emu_flow *flow)
+static void steer(void *ctx, const struct emu_flow *flow)
 {
-    struct flow_writer *f = ctx;
-    const struct gh_socket_flow out = {.kind = GH_FLOW_QUEUE,
-                                       .peer = flow->peer,
-                                       .local = flow->local,
-                                       .local_port = flow->local_port,
-                                       .remote_port = flow->remote_port};
-
-    f->any_emulated = true;
-    gh_socket_flow_put(&f->w, &out);
+    gh_steer_add(ctx, flow);
 }
 
 /* Tells the parent a zone's flows. id 0: nobody waits. False: it could not be told. */
 static bool send_flows(struct gh_ao_sockets *s, struct gh_ao_zone *z, uint32_t id, uint64_t mono)
 {
-    struct flow_writer f = {.w = gh_wr_make(s->flows, FLOWS_ROOM)};
+    static const struct gh_socket_flow strict = {.kind = GH_FLOW_STRICT, .peer.addr.len = 4};
+    struct gh_wr w = gh_wr_make(s->flows, FLOWS_ROOM);
+    struct gh_steer steered = {.list = NULL};
+    bool good;
 
-    gh_wr_u32(&f.w, id);
-    gh_wr_u16(&f.w, z->index);
-    gh_kernel_each_flow(s->kernel, z->index, put_kernel_flow, &f);
-    emu_each_flow(s->emu, z->index, put_emulated_flow, &f);
-    z->strict = f.any_emulated || mono < z->strict_until;
+    gh_wr_u32(&w, id);
+    gh_wr_u16(&w, z->index);
+    gh_kernel_each_flow(s->kernel, z->index, put_kernel_flow, &w);
+    emu_each_flow(s->emu, z->index, steer, &steered);
+    good = gh_steer_finish(&steered);
+    for (size_t i = 0; i < steered.count; i++)
+        gh_socket_flow_put(&w, &steered.list[i]);
+    z->strict = steered.count > 0 || mono < z->strict_until;
     ao_engine_set_strict(s->engine, z->index, z->strict);
-    if (z->strict) {
-        for (int family = 0; family < 2; family++) {
-            const struct gh_socket_flow strict = {.kind = GH_FLOW_STRICT,
-                                                  .peer.addr.len = family == 0 ? 4 : 16};
-
-            gh_socket_flow_put(&f.w, &strict);
-        }
-    }
+    if (z->strict)
+        gh_socket_flow_put(&w, &strict);
+    gh_steer_clear(&steered);
     z->flows_changed = false;
-    if (!gh_wr_ok(&f.w))
+    if (!good || !gh_wr_ok(&w))
         gh_error("%s: too many sockets with keys of their own", z->name);
-    return gh_wr_ok(&f.w) && gh_channel_send(s->parent, GH_MESSAGE_FLOWS, s->flows, f.w.len, -1);
+    return good && gh_wr_ok(&w) &&
+           gh_channel_send(s->parent, GH_MESSAGE_FLOWS, s->flows, w.len, -1);
 }
 
 /* ---- Answers -------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 
 #include <linux/sockios.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -108,18 +109,22 @@ void gh_parent_forget_asked(struct gh_parent *p)
     p->asked_count = 0;
 }
 
-static struct gh_socket_rule rule_of(const struct gh_socket_flow *f, uint16_t queue)
+/* Into zeroed memory, padding included: lists of rules are compared. */
+static void fill_rule(struct gh_socket_rule *r, const struct gh_socket_flow *f, uint16_t queue)
 {
     static const enum gh_rule_kind kinds[] = {[GH_FLOW_QUEUE] = GH_RULE_QUEUE,
                                               [GH_FLOW_GUARD] = GH_RULE_GUARD,
                                               [GH_FLOW_STRICT] = GH_RULE_STRICT};
 
-    return (struct gh_socket_rule){.kind = kinds[f->kind],
-                                   .queue = queue,
-                                   .peer = f->peer,
-                                   .local = f->local,
-                                   .local_port = f->local_port,
-                                   .remote_port = f->remote_port};
+    r->kind = kinds[f->kind];
+    r->queue = queue;
+    memcpy(r->peer.addr.octets, f->peer.addr.octets, sizeof(r->peer.addr.octets));
+    r->peer.addr.len = f->peer.addr.len;
+    r->peer.bits = f->peer.bits;
+    memcpy(r->local.octets, f->local.octets, sizeof(r->local.octets));
+    r->local.len = f->local.len;
+    r->local_port = f->local_port;
+    r->remote_port = f->remote_port;
 }
 
 /* False: malformed. *rules NULL: no memory, or no flows. */
@@ -139,7 +144,7 @@ static bool take_rules(struct gh_rd *body, uint16_t queue, struct gh_socket_rule
     if (*count > 0)
         *rules = calloc(*count, sizeof(**rules));
     for (size_t i = 0; *rules != NULL && i < *count && gh_socket_flow_take(body, &flow); i++)
-        (*rules)[i] = rule_of(&flow, queue);
+        fill_rule(&(*rules)[i], &flow, queue);
     return true;
 }
 
@@ -156,6 +161,11 @@ bool gh_parent_flows(struct gh_parent *p, struct gh_rd *body)
     if (zone == NULL || zone->queue < 0 || (count > 0 && rules == NULL) || !ask(p, id, index)) {
         free(rules);
         answer_flows(p, id, false);
+        return true;
+    }
+    if (zone->has_rules && count == zone->rule_count &&
+        (count == 0 || memcmp(rules, zone->rules, count * sizeof(*rules)) == 0)) {
+        free(rules); /* as they are */
         return true;
     }
     free(zone->rules);

@@ -258,45 +258,13 @@ static void write_rules_of(void *ctx, struct emu_table *t)
     emu_each_peer(t, write_rule, w);
 }
 
-struct cover_search {
-    const struct ao_connection_view *view;
-    const struct emu_table *table;
-    bool found;
-};
-
-static void is_covered_by_peer(void *ctx, const struct gh_prefix *peer)
-{
-    struct cover_search *s = ctx;
-    struct gh_addr a = gh_addr_from(s->view->remote.addr, s->view->remote.addr_len);
-
-    s->found |= gh_prefix_contains(peer, &a);
-}
-
-static void is_covered_by(void *ctx, struct emu_table *t)
-{
-    struct cover_search *s = ctx;
-    struct gh_addr local = gh_addr_from(s->view->local.addr, s->view->local.addr_len);
-
-    if (s->found || !t->flowing || t->zone != s->view->zone ||
-        t->local.port != s->view->local.port ||
-        (t->role == EMU_CONNECTS && t->remote.port != s->view->remote.port))
-        return;
-    if (t->flow_local.len != 0 && !gh_addr_equal(&t->flow_local, &local))
-        return;
-    emu_each_peer(t, is_covered_by_peer, s);
-}
-
 /* Connections outlive the flow under which they began: a listener that is closed, late segments. */
 static void write_connection(void *ctx, const struct ao_connection_view *view)
 {
     struct rule_writer *w = ctx;
-    struct cover_search s = {.view = view};
     struct emu_flow flow;
 
-    if (!view->own_keys || view->zone != w->zone)
-        return;
-    emu_each_table(w->emu, is_covered_by, &s);
-    if (s.found)
+    if (!view->flow_gone || view->zone != w->zone)
         return;
     flow = (struct emu_flow){.peer.addr = gh_addr_from(view->remote.addr, view->remote.addr_len),
                              .peer.bits = (uint8_t)(8 * view->remote.addr_len),

@@ -350,6 +350,7 @@ struct ao_connection_view {
     bool restored;   /* taken over from an earlier instance, or adopted */
     bool in_kernel;  /* the kernel's own TCP-AO carries it */
     bool own_keys;   /* of a socket's flow: `session` is the flow's name */
+    bool flow_gone;  /* … which was taken away since: the connection outlives its socket */
     int64_t since;   /* wall time of the state */
     struct tcpao_conn_state conn;
     struct tcpao_chain *chain; /* borrowed: valid during the callback */

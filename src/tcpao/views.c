@@ -18,6 +18,7 @@ static void view_of(const struct ao_connection *c, struct ao_connection_view *v)
                                      .restored = c->restored,
                                      .in_kernel = c->in_kernel,
                                      .own_keys = c->own_keys,
+                                     .flow_gone = c->own_keys && c->session->gone,
                                      .since = c->since,
                                      .chain = c->chain,
                                      .segments_in = c->segments_in,
