@@ -422,6 +422,17 @@ sys.stdin.read()
 """
 
 
+def open_files(pid):
+    """What the descriptors of a process are."""
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return found
+
+
 def test_fetch(net, build_dir):
     _, _, one = broker(net, build_dir)
     holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE,
@@ -433,9 +444,8 @@ def test_fetch(net, build_dir):
         assert body == struct.pack("!I", 7)
         with socket.socket(fileno=fd) as sock:
             assert cookie(sock) == number
-    links = os.listdir(f"/proc/{one.process.pid}/fd")
-    assert f"socket:[{inode}]" not in [os.readlink(f"/proc/{one.process.pid}/fd/{fd}")
-                                       for fd in links]
+    wait_for(lambda: f"socket:[{inode}]" not in open_files(one.process.pid), 2,
+             "the parent has let go of it")
     holder.communicate("", timeout=10)
     one.send("FETCH", struct.pack("!IIQQ", 8, holder.pid, number, inode))
     assert one.expect("FETCH_FAILED")[0] == struct.pack("!II", 8, errno.ENOENT)
