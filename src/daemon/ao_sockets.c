@@ -14,12 +14,14 @@
 #include "daemon/ao_shim.h"
 #include "daemon/ao_steer.h"
 #include "daemon/ao_zones.h"
+#include "daemon/keep.h"
 #include "daemon/socket_flows.h"
 #include "tcpao/engine.h"
 #include "wire/wr.h"
 
 enum {
-    OPTMEM_DEFAULT = 131072,  /* net.core.optmem_max where the library could not read it */
+    OPTMEM_DEFAULT = 131072, /* net.core.optmem_max where the library could not read it */
+    PENDING_MS = 20,
     STRICT_MS = 60 * 1000,    /* after somebody read a namespace's counters */
     FLOWS_ROOM = 1024 * 1024, /* octets of one FLOWS */
     OUTCOME_MAX = GH_SHIM_BODY_MAX
@@ -65,8 +67,10 @@ struct gh_ao_sockets {
     struct gh_cookies watched;
     struct wait *waits;
     uint32_t next_id;
-    struct kept *kept; /* until there is an engine */
-    uint8_t *flows;    /* [FLOWS_ROOM] */
+    struct kept *kept;      /* until there is an engine */
+    struct gh_keep pending; /* to be told to the parent */
+    uv_timer_t pending_timer;
+    uint8_t *flows; /* [FLOWS_ROOM] */
 };
 
 /* ---- What the parent is asked for ----------------------------------------------------------- */
@@ -123,23 +127,54 @@ static void watch(void *ctx, uint16_t zone, uint64_t cookie)
     gh_channel_send(s->parent, GH_MESSAGE_WATCH, body, w.len, -1);
 }
 
-/* What a successor of this process goes on from. Secrets pass through: each copy is wiped. */
-static void keep(void *ctx, uint64_t cookie, const uint8_t *data, size_t len)
+/* Secrets pass through: each copy is wiped. */
+static void send_kept(struct gh_ao_sockets *s, enum gh_message message, const struct gh_kept *k)
 {
-    struct gh_ao_sockets *s = ctx;
-    size_t size = sizeof(cookie) + len;
-    uint8_t *body = len <= GH_KEEP_MAX - sizeof(cookie) ? malloc(size) : NULL;
+    size_t size = sizeof(k->cookie) + k->len;
+    uint8_t *body = size <= GH_KEEP_MAX ? malloc(size) : NULL;
     struct gh_wr w = gh_wr_make(body, size);
 
     if (body == NULL) {
         gh_warning("a socket's keys are too many to be kept over a restart");
         return;
     }
-    gh_wr_u64(&w, cookie);
-    gh_wr_bytes(&w, data, len);
-    gh_channel_send(s->parent, len > 0 ? GH_MESSAGE_KEEP : GH_MESSAGE_FORGET, body, w.len, -1);
+    gh_wr_u64(&w, k->cookie);
+    gh_wr_bytes(&w, k->data, k->len);
+    gh_channel_send(s->parent, message, body, w.len, -1);
     gh_wipe(body, size);
     free(body);
+}
+
+static void send_pending(struct gh_ao_sockets *s)
+{
+    for (size_t i = 0; i < s->pending.count; i++)
+        send_kept(s, GH_MESSAGE_KEEP, &s->pending.list[i]);
+    gh_keep_clear(&s->pending);
+}
+
+static void on_pending(uv_timer_t *timer)
+{
+    send_pending(timer->data);
+}
+
+/* What a successor of this process goes on from. A program that sets many keys changes the same
+ * record with each: the last state is told, a moment later. */
+static void keep(void *ctx, uint64_t cookie, const uint8_t *data, size_t len)
+{
+    struct gh_ao_sockets *s = ctx;
+    const struct gh_kept gone = {.cookie = cookie};
+
+    if (len == 0) {
+        gh_keep_drop(&s->pending, cookie);
+        send_kept(s, GH_MESSAGE_FORGET, &gone);
+        return;
+    }
+    if (!gh_keep_put(&s->pending, cookie, data, len)) {
+        send_pending(s);
+        gh_keep_put(&s->pending, cookie, data, len);
+    }
+    if (!uv_is_active((uv_handle_t *)&s->pending_timer))
+        uv_timer_start(&s->pending_timer, on_pending, PENDING_MS, 0);
 }
 
 static void flows_changed(void *ctx, uint16_t zone)
@@ -730,6 +765,8 @@ struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct gh_channel *pare
                                 .parent = parent,
                                 .kernel_has_ao = kernel_has_ao,
                                 .flows = malloc(FLOWS_ROOM)};
+    uv_timer_init(loop, &s->pending_timer);
+    s->pending_timer.data = s;
     s->server = s->flows != NULL ? gh_shim_server_new(loop, on_request, s) : NULL;
     if (s->server == NULL) {
         free(s->flows);

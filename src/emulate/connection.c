@@ -25,8 +25,7 @@ static void put_in_order(struct emu_table *t, struct emu_key *k)
 
     while (*at != NULL && (*at)->number > k->number)
         at = &(*at)->next;
-    k->next = *at;
-    *at = k;
+    emu_key_insert(t, at, k);
 }
 
 /* Its listener's keys were copied with numbers that tell whose they were. */

@@ -49,6 +49,15 @@ struct emu_key {
     uint8_t key_len;
     uint8_t key[EMU_KEY_MAX];
     uint64_t good, bad; /* beside what the engine counts now */
+    bool newest;        /* none before it in the list is for the same peer */
+};
+
+/* The chain of one peer of a listener, as the engine was told it: the same as long as no key that
+ * covers the peer comes or goes, so that the engine finds its flow unchanged. */
+struct emu_chain {
+    struct emu_chain *next;
+    struct gh_prefix peer;
+    struct tcpao_chain *chain;
 };
 
 /* A TCP-MD5 key that the kernel has. */
@@ -79,7 +88,12 @@ struct emu_table {
 
     bool has_ao; /* what Linux calls ao_info exists; without: only TCP-MD5 keys are known */
     bool ao_required, accept_icmps;
-    struct emu_key *keys; /* added last comes first */
+    struct emu_key *keys;      /* added last comes first */
+    struct emu_chain **chains; /* by peer; NULL before the first */
+    size_t chain_mask, chain_count;
+    size_t vrf_keys;      /* that name a VRF */
+    uint32_t chain_vrf;   /* for which they were made, … */
+    uint8_t chain_family; /* and for a local address of this length */
     bool current_known, rnext_known;
     uint32_t current, rnext;  /* numbers of keys; the engine's connection knows better */
     uint64_t counters[5];     /* beside what the engine counts now */
@@ -118,6 +132,8 @@ void emu_key_drop(struct emu *e, struct emu_table *t, struct emu_key *k);
 void emu_key_retire(struct emu *e, struct emu_table *t, struct emu_key *k); /* already unlinked */
 void emu_key_unlink(struct emu_table *t, struct emu_key *k);
 void emu_key_link(struct emu_table *t, struct emu_key *k); /* as the first */
+/* At any place: `at` is &t->keys or the `next` of a key in the list. */
+void emu_key_insert(struct emu_table *t, struct emu_key **at, struct emu_key *k);
 struct emu_key *emu_key_by_number(const struct emu_table *t, uint32_t number);
 /* The first with this SendID and RecvID; -1: whatever. NULL: none. */
 struct emu_key *emu_key_by_ids(const struct emu_table *t, int send_id, int recv_id);
@@ -152,6 +168,9 @@ bool emu_md5_lookup(const struct emu_table *t, int64_t vrf, const struct gh_addr
 void emu_md5_clear(struct emu_table *t);
 
 /* flows.c */
+/* Before a key for these peers comes or goes: chains that it is or would be in are made anew. */
+void emu_chains_forget(struct emu_table *t, const struct emu_scope *scope);
+void emu_chains_clear(struct emu_table *t);
 /* Tells the engine the table's flows and the shell that they changed. False: no memory; the engine
  * has the earlier ones. */
 bool emu_flows_update(struct emu *e, struct gh_now now, struct emu_table *t);

@@ -28,9 +28,16 @@ static bool same_peer(const struct emu_scope *a, const struct emu_scope *b)
     return a->bits == b->bits && gh_addr_equal(&a->addr, &b->addr);
 }
 
+/* `newest` knows peers with their VRFs: keys of one peer for several VRFs are compared one by one.
+ */
 static bool said_before(const struct emu_table *t, const struct emu_key *k)
 {
     const struct emu_key *other = t->keys;
+
+    if (!k->newest)
+        return true;
+    if (t->vrf_keys == 0)
+        return false;
 
     while (other != k && !(in_play(t, other) && same_peer(&other->scope, &k->scope)))
         other = other->next;
@@ -120,7 +127,7 @@ struct tcpao_chain *emu_chain_of(const struct emu_table *t)
     return chain;
 }
 
-static struct tcpao_chain *chain_for_peer(const struct emu_table *t, const struct gh_prefix *peer)
+static struct tcpao_chain *make_chain(const struct emu_table *t, const struct gh_prefix *peer)
 {
     struct tcpao_chain *chain = tcpao_chain_new(0);
 
@@ -133,10 +140,118 @@ static struct tcpao_chain *chain_for_peer(const struct emu_table *t, const struc
     return chain;
 }
 
+/* ---- Chains that stay the same ---- */
+
+static size_t chain_slot(const struct emu_table *t, const struct gh_prefix *peer)
+{
+    uint64_t h = peer->bits;
+
+    for (size_t i = 0; i < peer->addr.len; i++)
+        h = (h ^ peer->addr.octets[i]) * 0x100000001b3u;
+    return (h ^ h >> 32) & t->chain_mask;
+}
+
+void emu_chains_clear(struct emu_table *t)
+{
+    for (size_t i = 0; t->chains != NULL && i <= t->chain_mask; i++) {
+        for (struct emu_chain *c = t->chains[i], *next; c != NULL; c = next) {
+            next = c->next;
+            tcpao_chain_put(c->chain);
+            free(c);
+        }
+    }
+    free(t->chains);
+    t->chains = NULL;
+    t->chain_mask = t->chain_count = 0;
+}
+
+static void forget_slot(struct emu_table *t, size_t slot, const struct emu_scope *scope)
+{
+    for (struct emu_chain **at = &t->chains[slot], *c; (c = *at) != NULL;) {
+        if (!covers(scope, &c->peer)) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        tcpao_chain_put(c->chain);
+        free(c);
+        t->chain_count--;
+    }
+}
+
+void emu_chains_forget(struct emu_table *t, const struct emu_scope *scope)
+{
+    const struct gh_prefix peer = {.addr = scope->addr, .bits = scope->bits};
+
+    if (t->chains == NULL)
+        return;
+    if (gh_prefix_is_host(&peer)) {
+        forget_slot(t, chain_slot(t, &peer), scope);
+        return;
+    }
+    for (size_t i = 0; i <= t->chain_mask; i++)
+        forget_slot(t, i, scope);
+}
+
+/* Room for one more. False: no memory. */
+static bool reserve_chain(struct emu_table *t)
+{
+    size_t mask = t->chains == NULL ? 15 : 2 * t->chain_mask + 1, was = t->chain_mask;
+    struct emu_chain **old = t->chains, **slots;
+
+    if (old != NULL && t->chain_count <= t->chain_mask)
+        return true;
+    slots = calloc(mask + 1, sizeof(struct emu_chain *));
+    if (slots == NULL)
+        return false;
+    t->chains = slots;
+    t->chain_mask = mask;
+    for (size_t i = 0; old != NULL && i <= was; i++) {
+        for (struct emu_chain *c = old[i], *next; c != NULL; c = next) {
+            struct emu_chain **at = &slots[chain_slot(t, &c->peer)];
+
+            next = c->next;
+            c->next = *at;
+            *at = c;
+        }
+    }
+    free(old);
+    return true;
+}
+
+/* A reference for the caller. NULL: no memory. */
+static struct tcpao_chain *chain_for_peer(struct emu_table *t, const struct gh_prefix *peer)
+{
+    struct emu_chain *c;
+
+    if (t->chain_vrf != t->vrf || t->chain_family != t->local.addr_len)
+        emu_chains_clear(t);
+    t->chain_vrf = t->vrf;
+    t->chain_family = t->local.addr_len;
+    if (!reserve_chain(t))
+        return NULL;
+    for (c = t->chains[chain_slot(t, peer)]; c != NULL; c = c->next)
+        if (c->peer.bits == peer->bits && gh_addr_equal(&c->peer.addr, &peer->addr))
+            return tcpao_chain_get(c->chain);
+    c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return NULL;
+    c->peer = *peer;
+    c->chain = make_chain(t, peer);
+    if (c->chain == NULL) {
+        free(c);
+        return NULL;
+    }
+    c->next = t->chains[chain_slot(t, peer)];
+    t->chains[chain_slot(t, peer)] = c;
+    t->chain_count++;
+    return tcpao_chain_get(c->chain);
+}
+
 /* ---- The engine's flows --------------------------------------------------------------------- */
 
 struct flow_list {
-    const struct emu_table *table;
+    struct emu_table *table;
     struct ao_socket_flow *flows;
     size_t count, room;
     char name[EMU_TEXT + GH_ADDR_TEXT + 16];
@@ -146,7 +261,7 @@ struct flow_list {
 static void put_flow(void *ctx, const struct gh_prefix *peer)
 {
     struct flow_list *l = ctx;
-    const struct emu_table *t = l->table;
+    struct emu_table *t = l->table;
     bool connects = t->role == EMU_CONNECTS;
     struct ao_socket_flow *more, *f;
 

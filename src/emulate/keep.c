@@ -203,7 +203,7 @@ static bool take_key(struct gh_rd *r, struct emu_table *t, struct emu_key **at)
         emu_key_free(k);
         return false;
     }
-    *at = k;
+    emu_key_insert(t, at, k);
     return true;
 }
 

@@ -288,9 +288,9 @@ static int leave(struct call *c, struct emu_key *k)
 
     while (*at != k)
         at = &(*at)->next;
-    *at = k->next;
+    emu_key_unlink(c->t, k);
     if (!emu_keys_changed(c->e, c->now, c->t)) {
-        *at = k;
+        emu_key_insert(c->t, at, k);
         return ENOMEM;
     }
     emu_key_retire(c->e, c->t, k);

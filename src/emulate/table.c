@@ -64,6 +64,7 @@ struct emu_table *emu_table_add(struct emu *e, uint64_t cookie)
 
 void emu_table_clear_ao(struct emu *e, struct emu_table *t)
 {
+    emu_chains_clear(t);
     while (t->keys != NULL)
         emu_key_drop(e, t, t->keys);
     t->has_ao = t->ao_required = t->accept_icmps = false;
@@ -111,19 +112,50 @@ void emu_key_free(struct emu_key *k)
     free(k);
 }
 
+static bool same_peer(const struct emu_scope *a, const struct emu_scope *b)
+{
+    return a->bits == b->bits && ((a->flags ^ b->flags) & EMU_KEYF_IFINDEX) == 0 &&
+           a->ifindex == b->ifindex && gh_addr_equal(&a->addr, &b->addr);
+}
+
+/* The first from here on that is for this peer. */
+static struct emu_key *next_of_peer(struct emu_key *from, const struct emu_scope *scope)
+{
+    while (from != NULL && !same_peer(&from->scope, scope))
+        from = from->next;
+    return from;
+}
+
 void emu_key_unlink(struct emu_table *t, struct emu_key *k)
 {
-    struct emu_key **at = &t->keys;
+    struct emu_key **at = &t->keys, *heir = k->newest ? next_of_peer(k->next, &k->scope) : NULL;
 
+    emu_chains_forget(t, &k->scope);
+    t->vrf_keys -= (k->scope.flags & EMU_KEYF_IFINDEX) != 0;
     while (*at != k)
         at = &(*at)->next;
     *at = k->next;
+    if (heir != NULL)
+        heir->newest = true;
+}
+
+void emu_key_insert(struct emu_table *t, struct emu_key **at, struct emu_key *k)
+{
+    struct emu_key *newest = next_of_peer(t->keys, &k->scope), *later = *at;
+
+    emu_chains_forget(t, &k->scope);
+    t->vrf_keys += (k->scope.flags & EMU_KEYF_IFINDEX) != 0;
+    later = next_of_peer(later, &k->scope);
+    k->newest = newest == later; /* none before it: also where there is none at all */
+    if (k->newest && later != NULL)
+        later->newest = false;
+    k->next = *at;
+    *at = k;
 }
 
 void emu_key_link(struct emu_table *t, struct emu_key *k)
 {
-    k->next = t->keys;
-    t->keys = k;
+    emu_key_insert(t, &t->keys, k);
 }
 
 struct emu_key *emu_key_by_number(const struct emu_table *t, uint32_t number)
