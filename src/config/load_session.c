@@ -185,11 +185,6 @@ static void read_place(struct gh_loader *l, const struct gh_node **got, struct g
 
 /* ---- Sessions among each other ---- */
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 /* The longest peer prefix wins, then the longest local one; equal ones are ambiguous. */
 static bool ambiguous(const struct gh_session *a, const struct gh_session *b)
 {
@@ -199,7 +194,7 @@ static bool ambiguous(const struct gh_session *a, const struct gh_session *b)
     return !apart && a->port == b->port && gh_prefix_equal(&a->peer, &b->peer) &&
            (gh_prefix_equal(&a->local, &b->local) ||
             (a->local.addr.len == 0 && b->local.addr.len == 0)) &&
-           same_text(a->netns, b->netns) && same_text(a->vrf, b->vrf);
+           gh_config_text_equal(a->netns, b->netns) && gh_config_text_equal(a->vrf, b->vrf);
 }
 
 static void check_others(struct gh_loader *l, const struct gh_session *s)
