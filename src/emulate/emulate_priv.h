@@ -1,18 +1,22 @@
 /*
  * What the files of the emulation share; nobody else includes it.
  *
- *   emulate.c     life, connect, listen, counters    table.c       the sockets and their keys
- *   set.c         setsockopt()                       match.c       whose peer a key is for
- *   get.c         getsockopt()                       flows.c       tables as the engine's flows
- *   connection.c  the engine's connection of a       md5.c         TCP-MD5 keys that stand in the
- * way socket: keys, counters, repair     keep.c        what a successor needs layout.c      the
- * options' octets
+ *   emulate.c     life, connect, listen, counters
+ *   table.c       the sockets and their keys
+ *   set.c         setsockopt()
+ *   get.c         getsockopt()
+ *   layout.c      the options' octets
+ *   match.c       whose peer a key is for
+ *   flows.c       tables as the engine's flows
+ *   connection.c  the engine's connection of a socket: keys, counters, repair
+ *   md5.c         TCP-MD5 keys that stand in the way
+ *   keep.c        what a successor needs
  */
 #ifndef GH_EMULATE_PRIV_H
 #define GH_EMULATE_PRIV_H
 
-#include "emulate/emulate.h"
 #include "crypto/mac.h"
+#include "emulate/emulate.h"
 #include "emulate/layout.h"
 #include "tcpao/endpoint.h"
 #include "tcpao/engine.h"
