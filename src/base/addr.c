@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
 bool gh_addr_parse(const char *text, struct gh_addr *out)
 {
     struct gh_addr a = {.len = 0};
@@ -41,7 +43,22 @@ struct gh_addr gh_addr_from(const uint8_t *octets, uint8_t len)
     return a;
 }
 
-static bool bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
+struct gh_addr gh_addr_from_v6(const uint8_t v6[16])
+{
+    return gh_addr_is_mapped(v6) ? gh_addr_from(v6 + sizeof(mapped), 4) : gh_addr_from(v6, 16);
+}
+
+bool gh_addr_is_mapped(const uint8_t v6[16])
+{
+    return memcmp(v6, mapped, sizeof(mapped)) == 0;
+}
+
+bool gh_addr_is_any(const struct gh_addr *a)
+{
+    return gh_host_bits_clear(a->octets, a->len, 0);
+}
+
+bool gh_bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
     unsigned whole = bits / 8, rest = bits % 8;
 
@@ -50,10 +67,10 @@ static bool bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
     return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
 }
 
-static bool host_bits_zero(const struct gh_prefix *p)
+bool gh_host_bits_clear(const uint8_t *addr, size_t len, unsigned bits)
 {
-    for (unsigned bit = p->bits; bit < p->addr.len * 8u; bit++) {
-        if (p->addr.octets[bit / 8] & (0x80u >> (bit % 8)))
+    for (unsigned bit = bits; bit < len * 8; bit++) {
+        if (addr[bit / 8] & (0x80u >> (bit % 8)))
             return false;
     }
     return true;
@@ -85,7 +102,7 @@ bool gh_prefix_parse(const char *text, struct gh_prefix *out)
             return false;
         p.bits = (uint8_t)bits;
     }
-    if (!host_bits_zero(&p))
+    if (!gh_host_bits_clear(p.addr.octets, p.addr.len, p.bits))
         return false;
     *out = p;
     return true;
@@ -103,16 +120,21 @@ const char *gh_prefix_format(const struct gh_prefix *p, char buf[GH_PREFIX_TEXT]
     return buf;
 }
 
+bool gh_prefix_equal(const struct gh_prefix *a, const struct gh_prefix *b)
+{
+    return a->bits == b->bits && gh_addr_equal(&a->addr, &b->addr);
+}
+
 bool gh_prefix_contains(const struct gh_prefix *p, const struct gh_addr *a)
 {
-    return p->addr.len == a->len && bits_equal(p->addr.octets, a->octets, p->bits);
+    return p->addr.len == a->len && gh_bits_equal(p->addr.octets, a->octets, p->bits);
 }
 
 bool gh_prefix_overlaps(const struct gh_prefix *a, const struct gh_prefix *b)
 {
     unsigned bits = a->bits < b->bits ? a->bits : b->bits;
 
-    return a->addr.len == b->addr.len && bits_equal(a->addr.octets, b->addr.octets, bits);
+    return a->addr.len == b->addr.len && gh_bits_equal(a->addr.octets, b->addr.octets, bits);
 }
 
 bool gh_prefix_is_host(const struct gh_prefix *p)

@@ -1,7 +1,8 @@
 #include "capture/flow.h"
 
 #include <stdlib.h>
-#include <string.h>
+
+#include "tcpao/endpoint.h"
 
 enum { BUCKETS = 4096 };
 
@@ -31,12 +32,6 @@ void cap_flows_free(struct cap_flows *f)
     free(f);
 }
 
-static bool same_end(const struct tcpao_endpoint *a, const struct tcpao_endpoint *b)
-{
-    return a->port == b->port && a->addr_len == b->addr_len &&
-           memcmp(a->addr, b->addr, a->addr_len) == 0;
-}
-
 /* Both directions of a connection fall into one bucket. */
 static unsigned bucket(const struct tcpao_endpoint *a, const struct tcpao_endpoint *b)
 {
@@ -53,8 +48,8 @@ struct cap_connection *cap_flows_find(const struct cap_flows *f, const struct tc
     struct cap_connection *c = f->buckets[bucket(src, dst)];
 
     for (; c != NULL; c = c->next_in_bucket)
-        if ((same_end(&c->end[0], src) && same_end(&c->end[1], dst)) ||
-            (same_end(&c->end[0], dst) && same_end(&c->end[1], src)))
+        if ((ao_endpoint_equal(&c->end[0], src) && ao_endpoint_equal(&c->end[1], dst)) ||
+            (ao_endpoint_equal(&c->end[0], dst) && ao_endpoint_equal(&c->end[1], src)))
             break;
     return c;
 }
@@ -84,7 +79,7 @@ const struct cap_connection *cap_flows_first(const struct cap_flows *f)
 
 int cap_side_of(const struct cap_connection *c, const struct tcpao_endpoint *e)
 {
-    return same_end(&c->end[0], e) ? 0 : 1;
+    return ao_endpoint_equal(&c->end[0], e) ? 0 : 1;
 }
 
 bool cap_handshake_fits(const struct cap_connection *c, int from, const struct gh_tcp_segment *tcp)

@@ -3,11 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tcpao/endpoint.h"
+
 void cap_suspects_add(struct cap_suspects *s, const struct tcpao_endpoint *e)
 {
     for (size_t i = 0; i < s->count; i++)
-        if (s->list[i].port == e->port && s->list[i].addr_len == e->addr_len &&
-            memcmp(s->list[i].addr, e->addr, e->addr_len) == 0)
+        if (ao_endpoint_equal(&s->list[i], e))
             return;
     if (s->count < CAP_SUSPECTS_MAX)
         s->list[s->count++] = *e;

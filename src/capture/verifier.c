@@ -6,6 +6,7 @@
 #include "capture/mac.h"
 #include "capture/suspect.h"
 #include "wire/rd.h"
+#include "tcpao/endpoint.h"
 
 struct cap_verifier {
     const struct gh_config *config;
@@ -287,13 +288,6 @@ static enum cap_outcome judge_segment(struct cap_verifier *v, struct cap_segment
     return CAP_JUDGED;
 }
 
-static void set_end(struct tcpao_endpoint *e, const struct gh_addr *a, uint16_t port)
-{
-    memcpy(e->addr, a->octets, sizeof(e->addr));
-    e->addr_len = a->len;
-    e->port = port;
-}
-
 /* A TCP header that is cut or broken still has ports, perhaps those of a session. */
 static enum cap_outcome judge_without_header(struct cap_verifier *v, struct cap_segment *seg,
                                              const struct gh_ip_packet *ip, bool cut,
@@ -360,8 +354,8 @@ enum cap_outcome cap_verifier_packet(struct cap_verifier *v, const struct cap_pa
     out->frame = p->frame;
     out->seconds = p->seconds;
     out->microseconds = p->microseconds;
-    set_end(&out->src, &ip.src, 0);
-    set_end(&out->dst, &ip.dst, 0);
+    out->src = ao_endpoint_of(&ip.src, 0);
+    out->dst = ao_endpoint_of(&ip.dst, 0);
     if (gh_tcp_parse(l4, ip.l4_len, &out->tcp) != GH_IP_OK)
         return judge_without_header(v, out, &ip, cut, l4);
     out->src.port = out->tcp.src_port;

@@ -4,14 +4,8 @@
 #include "config/backend.h"
 
 #include <stdio.h>
-#include <string.h>
 
 enum { KERNEL_MAC_MAX = 16, KERNEL_SECRET_MAX = 80 };
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
 
 static bool key_fits(const struct gh_key_chain *chain, const struct gh_key *key, char *why,
                      size_t size)
@@ -38,8 +32,8 @@ static bool in_the_way(const struct gh_session *s, const struct gh_session *othe
                   (other->backend == GH_BACKEND_AUTO && s->backend == GH_BACKEND_AUTO) ||
                   other->peer.bits >= s->peer.bits;
 
-    return claims && other->port == s->port && same_text(other->netns, s->netns) &&
-           same_text(other->vrf, s->vrf) && other->peer.addr.len == s->peer.addr.len &&
+    return claims && other->port == s->port && gh_config_text_equal(other->netns, s->netns) &&
+           gh_config_text_equal(other->vrf, s->vrf) && other->peer.addr.len == s->peer.addr.len &&
            gh_prefix_overlaps(&other->peer, &s->peer);
 }
 

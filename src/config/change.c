@@ -134,24 +134,6 @@ static void check_session(struct change *x, const struct gh_session *old_session
     }
 }
 
-static const struct gh_session *find_session(const struct gh_config *c, const char *name)
-{
-    for (size_t i = 0; i < c->session_count; i++) {
-        if (strcmp(c->sessions[i].name, name) == 0)
-            return &c->sessions[i];
-    }
-    return NULL;
-}
-
-static bool has_sessions(const struct gh_config *c, size_t chain)
-{
-    for (size_t i = 0; i < c->session_count; i++) {
-        if (c->sessions[i].chain == chain)
-            return true;
-    }
-    return false;
-}
-
 void gh_config_check_change(const struct gh_config *current, const struct gh_config *next,
                             int64_t now, struct gh_problems *problems)
 {
@@ -162,7 +144,7 @@ void gh_config_check_change(const struct gh_config *current, const struct gh_con
         const struct gh_key_chain *next_chain = find_chain(next, chain->name);
 
         /* a chain that no session uses is not in use */
-        if (next_chain == NULL || !has_sessions(current, i))
+        if (next_chain == NULL || !gh_config_chain_used(current, i))
             continue;
         check_room(&x, chain, next_chain);
         for (size_t k = 0; k < chain->key_count; k++) {
@@ -172,7 +154,7 @@ void gh_config_check_change(const struct gh_config *current, const struct gh_con
     }
     for (size_t i = 0; i < current->session_count; i++) {
         const struct gh_session *old = &current->sessions[i];
-        const struct gh_session *new = find_session(next, old->name);
+        const struct gh_session *new = gh_config_session(next, old->name);
 
         if (new != NULL && old->backend != new->backend &&
             (old->backend == GH_BACKEND_KERNEL || new->backend == GH_BACKEND_KERNEL))

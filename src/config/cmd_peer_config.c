@@ -95,18 +95,9 @@ static int parse_request(int argc, char **argv, struct request *r)
     return status;
 }
 
-static const struct gh_session *find_session(const struct gh_config *c, const char *name)
-{
-    for (size_t i = 0; i < c->session_count; i++) {
-        if (strcmp(c->sessions[i].name, name) == 0)
-            return &c->sessions[i];
-    }
-    return NULL;
-}
-
 static int write_config(const struct request *r, const struct gh_config *config)
 {
-    const struct gh_session *found = find_session(config, r->session);
+    const struct gh_session *found = gh_config_session(config, r->session);
     struct gh_session session;
     struct gh_far_end e = {.session = &session,
                            .as = r->as,

@@ -129,6 +129,13 @@ struct gh_config *gh_config_parse(const char *name, const char *text, size_t len
                                   struct gh_problems *problems);
 void gh_config_free(struct gh_config *c); /* wipes secrets; NULL is fine */
 
+const struct gh_session *gh_config_session(const struct gh_config *c,
+                                           const char *name); /* or NULL */
+/* Has the chain with this index a session? */
+bool gh_config_chain_used(const struct gh_config *c, size_t chain);
+/* Of optional texts (netns, vrf): NULL equals NULL alone. */
+bool gh_config_text_equal(const char *a, const char *b);
+
 /* "required", "both" … as the configuration writes them. */
 const char *gh_config_mode_name(enum gh_mode mode);
 const char *gh_config_direction_name(enum gh_direction direction);

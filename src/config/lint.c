@@ -2,15 +2,6 @@
 
 #include "config/problems.h"
 
-static bool used(const struct gh_config *c, size_t chain)
-{
-    for (size_t i = 0; i < c->session_count; i++) {
-        if (c->sessions[i].chain == chain)
-            return true;
-    }
-    return false;
-}
-
 static void lint_session(struct gh_lint *l, const struct gh_session *s)
 {
     char text[GH_PREFIX_TEXT];
@@ -39,7 +30,7 @@ int gh_lint(const struct gh_config *config, const struct gh_config *peer, int64_
     for (size_t i = 0; i < config->chain_count; i++) {
         const struct gh_key_chain *k = &config->chains[i];
 
-        if (!used(config, i))
+        if (!gh_config_chain_used(config, i))
             gh_lint_warn(&l, k->line, "unused-chain", "remove it, or name it in a tcp-ao section",
                          "no session uses the key chain \"%s\"", k->name);
         gh_lint_chain(&l, k);

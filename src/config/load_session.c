@@ -69,14 +69,13 @@ static char *prefix_remedy(const char *text)
 /* Addresses that no TCP session can have. */
 static const char *impossible(const struct gh_prefix *p)
 {
-    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     const uint8_t *o = p->addr.octets;
     bool v4 = p->addr.len == 4;
     struct gh_prefix zero = {.addr = {.len = p->addr.len}, .bits = (uint8_t)(p->addr.len * 8)};
 
     if ((v4 && o[0] >= 224 && p->bits >= 4) || (!v4 && o[0] == 0xff && p->bits >= 8))
         return "a multicast or reserved address has no TCP sessions";
-    if (!v4 && p->bits >= 96 && memcmp(o, mapped, sizeof(mapped)) == 0)
+    if (!v4 && p->bits >= 96 && gh_addr_is_mapped(o))
         return "an IPv4 address mapped into IPv6 does not appear on the wire; write it as IPv4";
     if (gh_prefix_is_host(p) && gh_addr_equal(&p->addr, &zero.addr))
         return "this is not the address of a host";
@@ -186,26 +185,16 @@ static void read_place(struct gh_loader *l, const struct gh_node **got, struct g
 
 /* ---- Sessions among each other ---- */
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-static bool same_prefix(const struct gh_prefix *a, const struct gh_prefix *b)
-{
-    return a->addr.len == b->addr.len && a->bits == b->bits && gh_prefix_overlaps(a, b);
-}
-
 /* The longest peer prefix wins, then the longest local one; equal ones are ambiguous. */
 static bool ambiguous(const struct gh_session *a, const struct gh_session *b)
 {
     bool apart = (a->direction == GH_ACTIVE && b->direction == GH_PASSIVE) ||
                  (a->direction == GH_PASSIVE && b->direction == GH_ACTIVE);
 
-    return !apart && a->port == b->port && same_prefix(&a->peer, &b->peer) &&
-           (same_prefix(&a->local, &b->local) ||
+    return !apart && a->port == b->port && gh_prefix_equal(&a->peer, &b->peer) &&
+           (gh_prefix_equal(&a->local, &b->local) ||
             (a->local.addr.len == 0 && b->local.addr.len == 0)) &&
-           same_text(a->netns, b->netns) && same_text(a->vrf, b->vrf);
+           gh_config_text_equal(a->netns, b->netns) && gh_config_text_equal(a->vrf, b->vrf);
 }
 
 static void check_others(struct gh_loader *l, const struct gh_session *s)

@@ -11,6 +11,7 @@
 
 #include "base/addr.h"
 #include "daemon/ao_sockets.h"
+#include "tcpao/endpoint.h"
 #include "wire/rd.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -20,42 +21,27 @@
 /* Octets of the sockaddrs of IPv4 and IPv6 that are read. */
 enum { SIN_LEN = 8, SIN6_LEN = 24 };
 
-static bool all_zero(const uint8_t *p, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (p[i] != 0)
-            return false;
-    return true;
-}
-
 bool gh_facts_endpoint(const uint8_t *sockaddr, size_t len, struct tcpao_endpoint *out)
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     struct gh_rd r = gh_rd_make(sockaddr, len);
-    const uint8_t *addr;
     sa_family_t family = 0; /* in host order */
+    const uint8_t *octets;
+    struct gh_addr addr;
+    uint16_t port;
 
     *out = (struct tcpao_endpoint){.addr_len = 0};
     gh_rd_copy(&r, &family, sizeof(family));
-    out->port = gh_rd_u16(&r);
-    if (family == AF_INET && len >= SIN_LEN) {
-        out->addr_len = 4;
-    } else if (family == AF_INET6 && len >= SIN6_LEN) {
+    port = gh_rd_u16(&r);
+    if (family == AF_INET6)
         gh_rd_skip(&r, 4); /* flow label */
-        out->addr_len = 16;
-    } else {
+    if ((family != AF_INET || len < SIN_LEN) && (family != AF_INET6 || len < SIN6_LEN))
         return false;
-    }
-    addr = gh_rd_bytes(&r, out->addr_len);
-    if (addr == NULL)
+    octets = gh_rd_bytes(&r, family == AF_INET ? 4 : 16);
+    if (octets == NULL)
         return false;
-    if (out->addr_len == 16 && memcmp(addr, mapped, sizeof(mapped)) == 0) {
-        addr += sizeof(mapped);
-        out->addr_len = 4;
-    }
-    memcpy(out->addr, addr, out->addr_len);
-    if (all_zero(out->addr, out->addr_len))
-        out->addr_len = 0;
+    addr = family == AF_INET ? gh_addr_from(octets, 4) : gh_addr_from_v6(octets);
+    *out =
+        gh_addr_is_any(&addr) ? (struct tcpao_endpoint){.port = port} : ao_endpoint_of(&addr, port);
     return true;
 }
 

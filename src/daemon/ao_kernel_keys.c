@@ -15,11 +15,6 @@ struct work {
     size_t present_count;
 };
 
-static bool same_prefix(const struct gh_prefix *a, const struct gh_prefix *b)
-{
-    return a->bits == b->bits && gh_addr_equal(&a->addr, &b->addr);
-}
-
 /* ---- What is there -------------------------------------------------------------------------- */
 
 static bool is_lock(const struct gh_kernel *k, const struct gh_kernel_key *key)
@@ -57,7 +52,7 @@ static size_t describe(const struct work *w, int64_t now, struct ao_kernel_key *
         const struct tcpao_mkt *mkt;
 
         /* A connection has its one peer's keys only, perhaps of a listener's wider prefix. */
-        if (w->sock->listening && !same_prefix(&key->peer, &w->peer))
+        if (w->sock->listening && !gh_prefix_equal(&key->peer, &w->peer))
             continue;
         mkt = recognise(w->chain, key, now);
         out[count++] = (struct ao_kernel_key){.send_id = key->send_id,
@@ -96,7 +91,7 @@ static const struct gh_prefix *peer_of(const struct work *w, const struct ao_ker
         const struct gh_kernel_key *key = &w->present[i];
 
         if (key->send_id == step->send_id && key->recv_id == step->recv_id &&
-            (!w->sock->listening || same_prefix(&key->peer, &w->peer)))
+            (!w->sock->listening || gh_prefix_equal(&key->peer, &w->peer)))
             return &key->peer;
     }
     return &w->peer;
@@ -209,7 +204,7 @@ static bool was_present(const struct gh_kernel_key *key, const struct gh_kernel_
 {
     for (size_t i = 0; i < count; i++)
         if (present[i].send_id == key->send_id && present[i].recv_id == key->recv_id &&
-            same_prefix(&present[i].peer, &key->peer))
+            gh_prefix_equal(&present[i].peer, &key->peer))
             return true;
     return false;
 }
@@ -224,7 +219,7 @@ static void take_back(const struct gh_kernel_socket *sock, const struct gh_prefi
     if (gh_kernel_ao_keys(sock, &keys, &count) != 0)
         return;
     for (size_t i = 0; i < count; i++)
-        if (same_prefix(&keys[i].peer, peer) && !was_present(&keys[i], present, present_count))
+        if (gh_prefix_equal(&keys[i].peer, peer) && !was_present(&keys[i], present, present_count))
             gh_kernel_ao_delete(sock, peer, keys[i].send_id, keys[i].recv_id);
     gh_kernel_ao_keys_free(keys, count);
 }

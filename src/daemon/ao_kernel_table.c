@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "daemon/ao_kernel_priv.h"
+#include "tcpao/endpoint.h"
 #include "wire/rd.h"
 #include "wire/wr.h"
 
@@ -114,23 +115,6 @@ bool kernel_set_carries(struct kernel_socket *s, const char *session, bool carri
 
 /* ---- What outlives the process: no secret is in it ------------------------------------------ */
 
-static void put_end(struct gh_wr *w, const struct tcpao_endpoint *e)
-{
-    gh_wr_u8(w, e->addr_len);
-    gh_wr_bytes(w, e->addr, e->addr_len);
-    gh_wr_u16(w, e->port);
-}
-
-static bool take_end(struct gh_rd *r, struct tcpao_endpoint *e)
-{
-    e->addr_len = gh_rd_u8(r);
-    if (e->addr_len != 0 && e->addr_len != 4 && e->addr_len != 16)
-        return false;
-    gh_rd_copy(r, e->addr, e->addr_len);
-    e->port = gh_rd_u16(r);
-    return !r->bad;
-}
-
 void kernel_keep(struct gh_kernel *k, const struct kernel_socket *s)
 {
     size_t room = 128;
@@ -148,8 +132,8 @@ void kernel_keep(struct gh_kernel *k, const struct kernel_socket *s)
     gh_wr_u16(&w, s->zone);
     gh_wr_u32(&w, s->pid);
     gh_wr_u64(&w, s->inode);
-    put_end(&w, &s->local);
-    put_end(&w, &s->remote);
+    ao_endpoint_put(&w, &s->local);
+    ao_endpoint_put(&w, &s->remote);
     gh_wr_u32(&w, s->name_count);
     for (size_t i = 0; i < s->name_count; i++) {
         gh_wr_u16(&w, strlen(s->names[i]));
@@ -183,8 +167,10 @@ static bool take(struct gh_rd *r, struct kernel_socket *s)
     s->zone = gh_rd_u16(r);
     s->pid = gh_rd_u32(r);
     s->inode = gh_rd_u64(r);
-    return version == KEEP_VERSION && flags <= (LISTENING | ACTIVE) && take_end(r, &s->local) &&
-           take_end(r, &s->remote) && take_names(r, s) && gh_rd_done(r);
+    s->local = ao_endpoint_take(r);
+    s->remote = ao_endpoint_take(r);
+    return version == KEEP_VERSION && flags <= (LISTENING | ACTIVE) && take_names(r, s) &&
+           gh_rd_done(r);
 }
 
 void gh_kernel_restore(struct gh_kernel *k, uint64_t cookie, const uint8_t *data, size_t len)

@@ -47,7 +47,7 @@ enum {
     X(ABORT, GH_TO_PARENT, 16, 40, 0)     /* u16 zone; two ends: u8 octets, address, u16 port */   \
     X(LOOKUP, GH_TO_PARENT, 16, 40, 0)    /* as ABORT: is it there? */                             \
     X(ZONE, GH_TO_PARENT, 5, 5, 1)        /* u32 id, u8 open a queue there; a socket of it */      \
-    X(FLOWS, GH_TO_PARENT, 6, 1048576, 0) /* u32 id, u16 zone, its sockets' flows: flows.h */      \
+    X(FLOWS, GH_TO_PARENT, 6, 1048576, 0) /* u32 id, u16 zone, flows: socket_flows.h */            \
     X(FETCH, GH_TO_PARENT, 24, 24, 0)     /* u32 id, u32 pid, u64 cookie, u64 inode of a socket */ \
     X(WATCH, GH_TO_PARENT, 10, 10, 0)     /* u16 zone, u64 cookie: tell when it is gone */         \
     X(KEEP, GH_TO_PARENT, 9, GH_KEEP_MAX,                                                          \

@@ -96,18 +96,13 @@ struct end_search {
     uint64_t cookie; /* 0: none */
 };
 
-static bool same_end(const struct tcpao_endpoint *a, const struct tcpao_endpoint *b)
-{
-    return a->addr_len == b->addr_len && a->port == b->port &&
-           memcmp(a->addr, b->addr, a->addr_len) == 0;
-}
-
 static void find_ends(void *ctx, struct emu_table *t)
 {
     struct end_search *s = ctx;
 
     if (t->role == EMU_CONNECTS && t->zone == s->facts->zone &&
-        same_end(&t->local, &s->facts->local) && same_end(&t->remote, &s->facts->remote))
+        ao_endpoint_equal(&t->local, &s->facts->local) &&
+        ao_endpoint_equal(&t->remote, &s->facts->remote))
         s->cookie = t->cookie;
 }
 

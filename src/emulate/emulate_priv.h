@@ -1,19 +1,24 @@
 /*
  * What the files of the emulation share; nobody else includes it.
  *
- *   emulate.c     life, connect, listen, counters    table.c       the sockets and their keys
- *   set.c         setsockopt()                       match.c       whose peer a key is for
- *   get.c         getsockopt()                       flows.c       tables as the engine's flows
- *   connection.c  the engine's connection of a       md5.c         TCP-MD5 keys that stand in the
- * way socket: keys, counters, repair     keep.c        what a successor needs layout.c      the
- * options' octets
+ *   emulate.c     life, connect, listen, counters
+ *   table.c       the sockets and their keys
+ *   set.c         setsockopt()
+ *   get.c         getsockopt()
+ *   layout.c      the options' octets
+ *   match.c       whose peer a key is for
+ *   flows.c       tables as the engine's flows
+ *   connection.c  the engine's connection of a socket: keys, counters, repair
+ *   md5.c         TCP-MD5 keys that stand in the way
+ *   keep.c        what a successor needs
  */
 #ifndef GH_EMULATE_PRIV_H
 #define GH_EMULATE_PRIV_H
 
-#include "emulate/emulate.h"
 #include "crypto/mac.h"
+#include "emulate/emulate.h"
 #include "emulate/layout.h"
+#include "tcpao/endpoint.h"
 #include "tcpao/engine.h"
 
 enum emu_limits {
@@ -145,13 +150,6 @@ size_t emu_key_charge(const struct emu_key *k);
 size_t emu_table_charge(const struct emu_table *t);
 
 /* match.c */
-bool emu_addr_is_any(const struct gh_addr *a);
-bool emu_addr_is_mapped(const uint8_t v6[16]);
-/* An IPv6 socket's address: IPv4-mapped ones are IPv4. */
-struct gh_addr emu_addr_v6(const uint8_t v6[16]);
-bool emu_bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits);
-/* Nothing is set beyond the prefix. */
-bool emu_host_bits_clear(const uint8_t *addr, size_t len, unsigned bits);
 /* Linux's comparison: vrf -1: any VRF; an "any" address on either side equals all of its family. */
 bool emu_scope_matches(const struct emu_scope *s, int64_t vrf, const struct gh_addr *addr,
                        unsigned bits);

@@ -20,7 +20,7 @@ static bool in_play(const struct emu_table *t, const struct emu_key *k)
 static bool covers(const struct emu_scope *s, const struct gh_prefix *peer)
 {
     return s->addr.len == peer->addr.len && s->bits <= peer->bits &&
-           emu_bits_equal(s->addr.octets, peer->addr.octets, s->bits);
+           gh_bits_equal(s->addr.octets, peer->addr.octets, s->bits);
 }
 
 static bool same_peer(const struct emu_scope *a, const struct emu_scope *b)

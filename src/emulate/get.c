@@ -10,30 +10,22 @@
 
 /* ---- TCP_AO_GET_KEYS: what is asked --------------------------------------------------------- */
 
-static bool is_zero(const uint8_t *p, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (p[i] != 0)
-            return false;
-    return true;
-}
-
 static int filter_ipv4(const uint8_t addr[4], unsigned prefix)
 {
-    if (prefix > 32 || (prefix != 0 && is_zero(addr, 4)))
+    if (prefix > 32 || (prefix != 0 && gh_host_bits_clear(addr, 4, 0)))
         return EINVAL;
-    return emu_host_bits_clear(addr, 4, prefix) ? 0 : EINVAL;
+    return gh_host_bits_clear(addr, 4, prefix) ? 0 : EINVAL;
 }
 
 static int filter_ipv6(const uint8_t addr[16], unsigned prefix)
 {
     if (prefix == 0)
-        return is_zero(addr, 16) ? 0 : EINVAL;
-    if (emu_addr_is_mapped(addr))
+        return gh_host_bits_clear(addr, 16, 0) ? 0 : EINVAL;
+    if (gh_addr_is_mapped(addr))
         return filter_ipv4(addr + 12, prefix);
-    if (is_zero(addr, 16) || prefix > 128)
+    if (gh_host_bits_clear(addr, 16, 0) || prefix > 128)
         return EINVAL;
-    return emu_host_bits_clear(addr, 16, prefix) ? 0 : EINVAL;
+    return gh_host_bits_clear(addr, 16, prefix) ? 0 : EINVAL;
 }
 
 static int check_address(const struct emu_filter *f, bool by_address)
@@ -165,7 +157,7 @@ static int get_keys(const struct emu *e, const struct emu_table *t, uint8_t *val
     if (error != 0)
         return error;
     s.addr = s.filter.addr.family == AF_INET ? gh_addr_from(s.filter.addr.v4, 4)
-                                             : emu_addr_v6(s.filter.addr.v6);
+                                             : gh_addr_from_v6(s.filter.addr.v6);
     s.vrf = s.filter.flags & EMU_KEYF_IFINDEX ? (int64_t)(uint32_t)s.filter.ifindex : -1;
     s.current = emu_current(e, t);
     s.rnext = emu_rnext(e, t);

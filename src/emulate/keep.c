@@ -37,13 +37,6 @@ static void put_addr(struct gh_wr *w, const struct gh_addr *a)
     gh_wr_bytes(w, a->octets, a->len);
 }
 
-static void put_endpoint(struct gh_wr *w, const struct tcpao_endpoint *p)
-{
-    gh_wr_u8(w, p->addr_len);
-    gh_wr_bytes(w, p->addr, p->addr_len);
-    gh_wr_u16(w, p->port);
-}
-
 static void put_text(struct gh_wr *w, const char *text)
 {
     size_t len = strlen(text);
@@ -87,8 +80,8 @@ static void put_table(struct gh_wr *w, const struct emu_table *t, size_t keys, s
                     (t->rnext_known ? RNEXT_KNOWN : 0));
     gh_wr_u8(w, (uint64_t)t->role);
     gh_wr_u32(w, t->vrf);
-    put_endpoint(w, &t->local);
-    put_endpoint(w, &t->remote);
+    ao_endpoint_put(w, &t->local);
+    ao_endpoint_put(w, &t->remote);
     gh_wr_u32(w, t->current);
     gh_wr_u32(w, t->rnext);
     gh_wr_u32(w, t->repair.snt_isn);
@@ -142,17 +135,6 @@ static void take_addr(struct gh_rd *r, struct gh_addr *out)
         r->bad = true;
 }
 
-static void take_endpoint(struct gh_rd *r, struct tcpao_endpoint *out)
-{
-    out->addr_len = gh_rd_u8(r);
-    if (out->addr_len != 0 && out->addr_len != 4 && out->addr_len != 16) {
-        out->addr_len = 0;
-        r->bad = true;
-    }
-    gh_rd_copy(r, out->addr, out->addr_len);
-    out->port = gh_rd_u16(r);
-}
-
 static void take_text(struct gh_rd *r, char out[EMU_TEXT])
 {
     size_t len = gh_rd_u8(r);
@@ -168,7 +150,7 @@ static void take_text(struct gh_rd *r, char out[EMU_TEXT])
 
 static bool scope_sane(const struct emu_scope *s)
 {
-    return s->bits <= 8 * s->addr.len && emu_host_bits_clear(s->addr.octets, s->addr.len, s->bits);
+    return s->bits <= 8 * s->addr.len && gh_host_bits_clear(s->addr.octets, s->addr.len, s->bits);
 }
 
 static bool key_sane(const struct emu_key *k)
@@ -177,7 +159,7 @@ static bool key_sane(const struct emu_key *k)
 
     return longest != 0 && k->mac_len >= TCPAO_MAC_MIN && k->mac_len <= longest &&
            tcpao_option_space(k->mac_len) <= EMU_SYN_ROOM && scope_sane(&k->scope) &&
-           (k->scope.bits == 0) == emu_addr_is_any(&k->scope.addr);
+           (k->scope.bits == 0) == gh_addr_is_any(&k->scope.addr);
 }
 
 static bool take_key(struct gh_rd *r, struct emu_table *t, struct emu_key **at)
@@ -263,8 +245,8 @@ static bool take_table(struct gh_rd *r, struct emu_table *t)
         return false;
     t->role = (enum emu_role)role;
     t->vrf = gh_rd_u32(r);
-    take_endpoint(r, &t->local);
-    take_endpoint(r, &t->remote);
+    t->local = ao_endpoint_take(r);
+    t->remote = ao_endpoint_take(r);
     t->current = gh_rd_u32(r);
     t->rnext = gh_rd_u32(r);
     t->repair.snt_isn = gh_rd_u32(r);

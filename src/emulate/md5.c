@@ -17,7 +17,7 @@ static bool read_peer(const struct emu *e, const struct emu_facts *f, int option
 
     if (cmd->addr.family != family)
         return false;
-    out->addr = f->ipv6 ? emu_addr_v6(cmd->addr.v6) : gh_addr_from(cmd->addr.v4, 4);
+    out->addr = f->ipv6 ? gh_addr_from_v6(cmd->addr.v6) : gh_addr_from(cmd->addr.v4, 4);
     out->bits = 8 * out->addr.len;
     out->ifindex_meant = (cmd->flags & EMU_MD5F_IFINDEX) != 0;
     if (ext && (cmd->flags & EMU_MD5F_PREFIX)) {
@@ -103,7 +103,7 @@ bool emu_md5_lookup(const struct emu_table *t, int64_t vrf, const struct gh_addr
 {
     for (const struct emu_md5_key *k = t->md5; k != NULL; k = k->next)
         if (k->addr.len == addr->len && (vrf < 0 || !k->ifindex_meant || k->ifindex == vrf) &&
-            emu_bits_equal(k->addr.octets, addr->octets, k->bits))
+            gh_bits_equal(k->addr.octets, addr->octets, k->bits))
             return true;
     return false;
 }

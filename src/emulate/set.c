@@ -62,56 +62,51 @@ static void close_ao(struct call *c)
 
 static bool good_ipv4(const uint8_t addr[4], unsigned prefix)
 {
-    static const uint8_t any[4];
-
-    return memcmp(addr, any, 4) != 0 && prefix <= 32 && emu_host_bits_clear(addr, 4, prefix);
+    return !gh_host_bits_clear(addr, 4, 0) && prefix <= 32 && gh_host_bits_clear(addr, 4, prefix);
 }
 
 /* The key must cover the peer of a connected socket. */
 static bool covers_peer(const struct emu_facts *f, const struct gh_addr *addr, unsigned prefix)
 {
-    static const uint8_t zero[16];
     uint8_t remote[16] = {0};
 
-    if (f->remote.addr_len == 0 || memcmp(f->remote.addr, zero, f->remote.addr_len) == 0)
+    if (gh_host_bits_clear(f->remote.addr, f->remote.addr_len, 0)) /* any, or none */
         return true;
     if (f->remote.addr_len == addr->len)
-        return emu_bits_equal(f->remote.addr, addr->octets, prefix);
+        return gh_bits_equal(f->remote.addr, addr->octets, prefix);
     if (addr->len == 4)
         return false;
     remote[10] = remote[11] = 0xff; /* an IPv6 socket connected over IPv4 */
     memcpy(remote + 12, f->remote.addr, 4);
-    return emu_bits_equal(remote, addr->octets, prefix);
+    return gh_bits_equal(remote, addr->octets, prefix);
 }
 
 static int add_ipv4(const struct emu_facts *f, const struct emu_add *cmd, struct emu_scope *out)
 {
-    static const uint8_t any[4];
-
     if (cmd->addr.family != AF_INET || cmd->addr.port != 0)
         return EINVAL;
     out->addr = gh_addr_from(cmd->addr.v4, 4);
     if (cmd->prefix == 0)
-        return memcmp(cmd->addr.v4, any, 4) == 0 ? 0 : EINVAL;
+        return gh_addr_is_any(&out->addr) ? 0 : EINVAL;
     return good_ipv4(cmd->addr.v4, cmd->prefix) && covers_peer(f, &out->addr, cmd->prefix) ? 0
                                                                                            : EINVAL;
 }
 
 static int add_ipv6(const struct emu_facts *f, const struct emu_add *cmd, struct emu_scope *out)
 {
-    bool mapped = emu_addr_is_mapped(cmd->addr.v6);
+    bool mapped = gh_addr_is_mapped(cmd->addr.v6);
 
     if (cmd->addr.family != AF_INET6 || cmd->addr.port != 0)
         return EINVAL;
     out->addr = gh_addr_from(cmd->addr.v6, 16);
     if (cmd->prefix == 0)
-        return emu_addr_is_any(&out->addr) ? 0 : EINVAL;
+        return gh_addr_is_any(&out->addr) ? 0 : EINVAL;
     if (mapped) {
-        out->addr = emu_addr_v6(cmd->addr.v6);
+        out->addr = gh_addr_from_v6(cmd->addr.v6);
         if (!good_ipv4(out->addr.octets, cmd->prefix))
             return EINVAL;
-    } else if (emu_addr_is_any(&out->addr) || cmd->prefix > 128 ||
-               !emu_host_bits_clear(cmd->addr.v6, 16, cmd->prefix)) {
+    } else if (gh_addr_is_any(&out->addr) || cmd->prefix > 128 ||
+               !gh_host_bits_clear(cmd->addr.v6, 16, cmd->prefix)) {
         return EINVAL;
     }
     return covers_peer(f, &out->addr, cmd->prefix) ? 0 : EINVAL;
@@ -327,7 +322,8 @@ static bool is_named(const struct emu_key *k, const struct emu_del *cmd, const s
 
 static int delete_named(struct call *c, const struct emu_del *cmd)
 {
-    struct gh_addr addr = c->f->ipv6 ? emu_addr_v6(cmd->addr.v6) : gh_addr_from(cmd->addr.v4, 4);
+    struct gh_addr addr =
+        c->f->ipv6 ? gh_addr_from_v6(cmd->addr.v6) : gh_addr_from(cmd->addr.v4, 4);
     struct emu_key *current = NULL, *rnext = NULL;
 
     if (cmd->set_current) {

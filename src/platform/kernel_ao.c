@@ -151,14 +151,11 @@ static struct gh_addr take_addr(const struct sockaddr_storage *from)
         return gh_addr_from((const uint8_t *)&v4.sin_addr, 4);
     }
     memcpy(&v6, from, sizeof(v6));
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-        return gh_addr_from(v6.sin6_addr.s6_addr + 12, 4);
-    return gh_addr_from(v6.sin6_addr.s6_addr, 16);
+    return gh_addr_from_v6(v6.sin6_addr.s6_addr);
 }
 
 struct tcpao_endpoint gh_kernel_local(const struct gh_kernel_socket *s)
 {
-    static const struct gh_addr any4 = {.len = 4}, any6 = {.len = 16};
     union {
         struct sockaddr any;
         struct sockaddr_storage room;
@@ -173,7 +170,7 @@ struct tcpao_endpoint gh_kernel_local(const struct gh_kernel_socket *s)
     a = take_addr(&name.room);
     memcpy(&v4, &name.room, sizeof(v4)); /* the port is at the same place in both families */
     e.port = ntohs(v4.sin_port);
-    if (gh_addr_equal(&a, &any4) || gh_addr_equal(&a, &any6))
+    if (gh_addr_is_any(&a))
         return e;
     e.addr_len = a.len;
     memcpy(e.addr, a.octets, sizeof(e.addr));

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/addr.h"
 #include "platform/netlink.h"
 #include "platform/netns.h"
 
@@ -75,19 +76,12 @@ int gh_socket_abort(const char *netns, const char *vrf, const struct tcpao_endpo
 static bool is_end(const uint8_t addr[16], uint8_t family, uint16_t port,
                    const struct tcpao_endpoint *end)
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    const uint8_t *at = addr;
+    struct gh_addr here, there = gh_addr_from(end->addr, end->addr_len);
 
     if (port != end->port || (family != AF_INET && family != AF_INET6))
         return false;
-    if (family == AF_INET6 && end->addr_len == 4) {
-        if (memcmp(addr, mapped, sizeof(mapped)) != 0)
-            return false;
-        at = addr + sizeof(mapped);
-    } else if ((family == AF_INET6) != (end->addr_len == 16)) {
-        return false;
-    }
-    return memcmp(at, end->addr, end->addr_len) == 0;
+    here = family == AF_INET6 ? gh_addr_from_v6(addr) : gh_addr_from(addr, 4);
+    return gh_addr_equal(&here, &there);
 }
 
 static enum gh_socket_use use_of(uint8_t state)

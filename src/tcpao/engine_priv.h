@@ -14,6 +14,7 @@
 #ifndef GH_TCPAO_ENGINE_PRIV_H
 #define GH_TCPAO_ENGINE_PRIV_H
 
+#include "tcpao/endpoint.h"
 #include "tcpao/engine.h"
 #include "wire/ip.h"
 
@@ -244,8 +245,6 @@ uint64_t ao_hash(const void *data, size_t len, uint64_t start);
 uint64_t ao_zone_id(const char *name);
 
 /* table.c */
-struct tcpao_endpoint ao_endpoint_of(const struct gh_addr *addr, uint16_t port);
-bool ao_endpoint_equal(const struct tcpao_endpoint *a, const struct tcpao_endpoint *b);
 struct ao_connection *ao_table_find(const struct ao_engine *e, uint16_t zone,
                                     const struct tcpao_endpoint *local,
                                     const struct tcpao_endpoint *remote);

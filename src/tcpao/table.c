@@ -17,22 +17,6 @@ static size_t bucket_of(const struct ao_engine *e, uint16_t zone,
     return (h ^ h >> 32) & e->bucket_mask;
 }
 
-struct tcpao_endpoint ao_endpoint_of(const struct gh_addr *addr, uint16_t port)
-{
-    struct tcpao_endpoint end = {.addr_len = addr->len, .port = port};
-
-    memcpy(end.addr, addr->octets, addr->len);
-    return end;
-}
-
-bool ao_endpoint_equal(const struct tcpao_endpoint *a, const struct tcpao_endpoint *b)
-{
-    struct gh_addr x = gh_addr_from(a->addr, a->addr_len);
-    struct gh_addr y = gh_addr_from(b->addr, b->addr_len);
-
-    return a->port == b->port && gh_addr_equal(&x, &y);
-}
-
 struct ao_connection *ao_table_find(const struct ao_engine *e, uint16_t zone,
                                     const struct tcpao_endpoint *local,
                                     const struct tcpao_endpoint *remote)
