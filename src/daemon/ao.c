@@ -26,6 +26,7 @@
 
 enum {
     BATCHES_A_TURN = 16,         /* of one queue, before others and the parent get theirs */
+    FLUSH_MS = 5,                /* of a flood a program does not await the end */
     TICK_MAX = 1000,             /* milliseconds: the wall clock may be set at any time */
     EVENTS_WAITING = 4 * 1048576 /* octets: beyond, a parent that does not read loses events */
 };
@@ -70,18 +71,41 @@ static void on_packet(void *ctx, const struct gh_nfqueue_packet *packet, struct 
     ao_engine_packet(queue->ao->engine, queue->ao->now, &p, result);
 }
 
-static void on_queue(uv_poll_t *poll, int status, int events)
+/* False: there was nothing in it. */
+static bool run_queue(struct queue *queue)
 {
-    struct queue *queue = (struct queue *)poll;
     struct ao *ao = queue->ao;
+    size_t i = 0;
     int n = 1;
 
-    for (size_t i = 0; n > 0 && i < BATCHES_A_TURN; i++) {
+    for (; n > 0 && i < BATCHES_A_TURN; i++) {
         ao->now = gh_clock_now();
         n = gh_nfqueue_run(&queue->q, ao->batch, on_packet, queue);
     }
     if (n < 0)
         gh_error("queue %u: %s", queue->q.number, strerror(-n));
+    return n > 0 || i > 1;
+}
+
+static void on_queue(uv_poll_t *poll, int status, int events)
+{
+    run_queue((struct queue *)poll);
+}
+
+/* A segment that leaves one queue may come to another: of the same namespace over loopback, or of
+ * its peer's. All must be empty in the same round. */
+static void flush_queues(void *ctx)
+{
+    struct ao *ao = ctx;
+    uint64_t end = gh_clock_now().mono_ms + FLUSH_MS;
+    bool any = true;
+
+    while (any && gh_clock_now().mono_ms < end) {
+        any = false;
+        for (struct queue *q = ao->queues; q != NULL; q = q->next)
+            if (uv_is_active((uv_handle_t *)&q->poll) && run_queue(q))
+                any = true;
+    }
 }
 
 static struct queue *queue_of(struct ao *ao, uint16_t zone)
@@ -452,7 +476,7 @@ int gh_ao_main(uid_t uid, gid_t gid)
     if (!warm_up() || !gh_sandbox_enter(uid, gid))
         return 1;
     ao.parent = gh_channel_new(&ao.loop, GH_AO_CHANNEL_FD, GH_TO_AO, &ops, &ao);
-    ao.sockets = gh_ao_sockets_new(&ao.loop, ao.parent, kernel_has_ao);
+    ao.sockets = gh_ao_sockets_new(&ao.loop, ao.parent, kernel_has_ao, flush_queues, &ao);
     if (ao.parent == NULL || ao.sockets == NULL ||
         !gh_channel_send(ao.parent, GH_MESSAGE_READY, NULL, 0, -1))
         return 1;

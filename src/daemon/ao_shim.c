@@ -138,7 +138,7 @@ static bool parse(struct client *c, size_t len, int fd)
         return false;
     if (r->op == GH_SHIM_HELLO)
         take_name(c, r);
-    return r->op == GH_SHIM_HELLO || fd >= 0;
+    return r->op == GH_SHIM_HELLO || r->op == GH_SHIM_FLUSH || fd >= 0;
 }
 
 static void on_client(uv_poll_t *poll, int status, int events)

@@ -57,6 +57,8 @@ struct gh_ao_sockets {
     uv_loop_t *loop;
     struct gh_channel *parent;
     bool kernel_has_ao;
+    gh_ao_flush_fn flush;
+    void *flush_ctx;
     struct ao_engine *engine;
     struct emu *emu;
     struct gh_kernel *kernel;
@@ -408,28 +410,31 @@ static void listening(struct gh_ao_sockets *s, struct gh_now now, const struct g
         o->action = GH_SHIM_DONE; /* and what it accepts is told */
 }
 
-static void counters(struct gh_ao_sockets *s, struct gh_now now, uint16_t zone, struct outcome *o)
+/* True: from now on segments of sockets without keys are counted too, which takes rules. */
+static bool counters(struct gh_ao_sockets *s, struct gh_now now, uint16_t zone, struct outcome *o)
 {
     struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
     uint64_t values[5] = {0};
     struct gh_wr w;
 
     if (s->kernel_has_ao)
-        return;
+        return false;
     emu_counters(s->emu, zone, values);
     o->body = malloc(sizeof(values));
     if (o->body == NULL)
-        return;
+        return false;
     w = gh_wr_make(o->body, sizeof(values));
     for (size_t i = 0; i < 5; i++)
         gh_wr_u64(&w, values[i]);
     o->len = o->reported = w.len;
     o->action = GH_SHIM_DONE;
     if (z == NULL)
-        return;
+        return false;
     z->strict_until = now.mono_ms + STRICT_MS;
-    if (!z->strict)
-        z->flows_changed = true;
+    if (z->strict)
+        return false;
+    z->flows_changed = true;
+    return true;
 }
 
 /* The zone is known. */
@@ -440,9 +445,10 @@ static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uin
     struct outcome o = {.action = GH_SHIM_PASS};
     struct gh_socket_facts f;
     uint32_t optmem = r->room > 0 ? r->room : OPTMEM_DEFAULT;
+    bool changes = true; /* the rules matter to what the program does next */
 
     if (r->op == GH_SHIM_COUNTERS) {
-        counters(s, now, zone, &o);
+        changes = counters(s, now, zone, &o);
     } else if (gh_facts_read(r->fd, &f)) {
         f.pid = r->pid;
         f.emu.program = r->program;
@@ -455,6 +461,7 @@ static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uin
             break;
         case GH_SHIM_GETOPT:
             get_option(s, now, r, &f, &o);
+            changes = false;
             break;
         case GH_SHIM_CONNECT:
             connecting(s, now, r, &f, &o);
@@ -477,7 +484,10 @@ static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uin
         if (!s->kernel_has_ao && emu_knows(s->emu, &f.emu))
             watch(s, zone, f.emu.cookie);
     }
-    answer_after_flows(s, r->id, zone, now.mono_ms, &o);
+    if (changes)
+        answer_after_flows(s, r->id, zone, now.mono_ms, &o);
+    else
+        answer(s, r->id, &o);
 }
 
 /* A namespace without a zone gets one only for what cannot be done without. */
@@ -493,7 +503,7 @@ static bool needs_zone(const struct gh_ao_sockets *s, const struct gh_shim_reque
 static void on_request(void *ctx, const struct gh_shim_request *r)
 {
     struct gh_ao_sockets *s = ctx;
-    struct outcome hello = {.action = GH_SHIM_DONE, .len = 1};
+    struct outcome hello = {.action = GH_SHIM_DONE, .len = 1}, flushed = {.action = GH_SHIM_DONE};
     uint8_t body[5];
     struct gh_wr out = gh_wr_make(body, sizeof(body));
     uint64_t netns;
@@ -507,6 +517,11 @@ static void on_request(void *ctx, const struct gh_shim_request *r)
         else
             hello.len = 0;
         answer(s, r->id, &hello);
+        return;
+    }
+    if (r->op == GH_SHIM_FLUSH) {
+        s->flush(s->flush_ctx);
+        answer(s, r->id, &flushed);
         return;
     }
     netns = gh_facts_netns(r->fd);
@@ -755,7 +770,7 @@ bool gh_ao_sockets_start(struct gh_ao_sockets *s, struct gh_now now, struct ao_e
 }
 
 struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct gh_channel *parent,
-                                        bool kernel_has_ao)
+                                        bool kernel_has_ao, gh_ao_flush_fn flush, void *flush_ctx)
 {
     struct gh_ao_sockets *s = calloc(1, sizeof(*s));
 
@@ -764,6 +779,8 @@ struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct gh_channel *pare
     *s = (struct gh_ao_sockets){.loop = loop,
                                 .parent = parent,
                                 .kernel_has_ao = kernel_has_ao,
+                                .flush = flush,
+                                .flush_ctx = flush_ctx,
                                 .flows = malloc(FLOWS_ROOM)};
     uv_timer_init(loop, &s->pending_timer);
     s->pending_timer.data = s;

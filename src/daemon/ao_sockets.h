@@ -84,9 +84,12 @@ void gh_kernel_each_flow(const struct gh_kernel *k, uint16_t zone,
 
 struct gh_ao_sockets;
 
+/* Reads the queues until they are empty, within reason. */
+typedef void (*gh_ao_flush_fn)(void *ctx);
+
 /* The loop and the channel are borrowed. NULL: no memory. */
 struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct gh_channel *parent,
-                                        bool kernel_has_ao);
+                                        bool kernel_has_ao, gh_ao_flush_fn flush, void *flush_ctx);
 /* Once, when there is an engine: restores what KEPT brought. Before the engine's first policies, so
  * that the connections in its memory find their sockets' flows. False: no memory. */
 bool gh_ao_sockets_start(struct gh_ao_sockets *s, struct gh_now now, struct ao_engine *engine);

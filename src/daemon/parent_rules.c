@@ -161,20 +161,31 @@ static bool note_current(const struct gh_parent *p, struct gh_rules_note *n)
     return true;
 }
 
+/* Notes where rules belong now, before any are there; *before is the caller's. False: no memory. */
+static bool note_anew(struct gh_parent *p, struct gh_rules_note *before)
+{
+    struct gh_rules_note next;
+
+    if (!note_current(p, &next)) {
+        gh_rules_note_clear(&next);
+        return false;
+    }
+    *before = p->note;
+    p->note = next;
+    if (!gh_rules_note_save(&p->note, p->options->run_directory))
+        gh_warning("cannot note in %s where rules are", p->options->run_directory);
+    return true;
+}
+
 bool gh_parent_install_rules(struct gh_parent *p)
 {
-    struct gh_rules_note before = p->note;
+    struct gh_rules_note before;
     bool good = true;
 
     if (!p->rules_due)
         return true;
-    if (!note_current(p, &p->note)) {
-        gh_rules_note_clear(&p->note);
-        p->note = before;
+    if (!note_anew(p, &before))
         return false;
-    }
-    if (!gh_rules_note_save(&p->note, p->options->run_directory))
-        gh_warning("cannot note in %s where rules are", p->options->run_directory);
     for (size_t i = 0; i < p->note.count; i++) {
         const char *netns = p->note.netns[i];
 
@@ -213,16 +224,29 @@ static const char *noted(const struct gh_parent *p, const struct gh_netns_id *id
     return NULL;
 }
 
+/* The first rules of a namespace's sockets: those of others stay as they are. */
+static const char *note_one_more(struct gh_parent *p, const struct gh_netns_id *id)
+{
+    struct gh_rules_note before;
+
+    if (!note_anew(p, &before))
+        return NULL;
+    gh_rules_note_clear(&before);
+    return noted(p, id);
+}
+
 bool gh_parent_install_zone(struct gh_parent *p, struct gh_zone *zone)
 {
-    const char *name = noted(p, &zone->id);
+    const char *name;
 
-    if (p->rules_due || name == NULL) { /* it must be noted and watched over, too */
-        p->rules_due = true;
+    if (p->rules_due) {
         gh_parent_install_rules(p);
         return !zone->rules_due;
     }
-    if (!install(p, name[0] != '\0' ? name : NULL)) {
+    name = noted(p, &zone->id);
+    if (name == NULL)
+        name = note_one_more(p, &zone->id);
+    if (name == NULL || !install(p, name[0] != '\0' ? name : NULL)) {
         p->rules_due = p->rules_failed = true;
         return false;
     }

@@ -113,16 +113,17 @@ void gh_rules_guard_set(struct gh_rules_guard *g, const struct gh_rules_note *no
     }
 }
 
+void gh_rules_guard_replaced(struct gh_rules_guard *g, const char *netns)
+{
+    struct gh_netns_id id;
+
+    if (gh_netns_identify(netns, &id) == 0 && !keep(g, netns, &id))
+        add_post(g, netns, &id);
+}
+
 static bool is_named(const struct post *post, const char *netns)
 {
     return strcmp(post->netns, netns != NULL ? netns : "") == 0;
-}
-
-void gh_rules_guard_replaced(struct gh_rules_guard *g, const char *netns)
-{
-    for (struct post *post = g->posts; post != NULL; post = post->next)
-        if (is_named(post, netns))
-            gh_rules_watch_read(post->fd);
 }
 
 void gh_rules_guard_drop(struct gh_rules_guard *g, const char *netns)

@@ -1,6 +1,7 @@
 /*
- * connect(), listen(), accept(), accept4() of programs that run with the preload library:
- * gatehoused hears of TCP sockets before they are used; everything else is libc's.
+ * connect(), listen(), accept(), accept4(), close() of programs that run with the preload library:
+ * gatehoused hears of TCP sockets before they are used, and after some were closed; everything else
+ * is libc's.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -81,7 +82,7 @@ static int accepted(int listener, int fd)
     answer = gh_shim_ask(&q);
     if (answer.action != GH_SHIM_DONE || answer.error == 0)
         return fd;
-    close(fd);
+    GH_REAL(close)(fd);
     return fail(ECONNABORTED);
 }
 
@@ -93,6 +94,18 @@ GH_SHIM_EXPORT int accept(int listener, __SOCKADDR_ARG addr, socklen_t *restrict
 GH_SHIM_EXPORT int accept4(int listener, __SOCKADDR_ARG addr, socklen_t *restrict len, int flags)
 {
     return accepted(listener, GH_REAL(accept4)(listener, addr, len, flags));
+}
+
+/* A program with TCP-AO sockets of its own may rely on what its FIN or RST has done when close()
+ * returns. */
+GH_SHIM_EXPORT int close(int fd)
+{
+    bool flushes = gh_shim_signs() && gh_shim_is_tcp(fd);
+    int result = GH_REAL(close)(fd);
+
+    if (flushes && result == 0)
+        gh_shim_flush();
+    return result;
 }
 
 __attribute__((constructor)) static void preloaded(void)

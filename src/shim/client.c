@@ -60,7 +60,7 @@ static bool still_ours(void)
 static void drop(void)
 {
     if (still_ours())
-        close(client.fd);
+        GH_REAL(close)(client.fd);
     client.fd = -1;
     client.greeted = false;
 }
@@ -85,7 +85,7 @@ static int move_high(int fd)
     moved = fcntl(fd, F_DUPFD_CLOEXEC, low);
     if (moved < 0)
         return fd;
-    close(fd);
+    GH_REAL(close)(fd);
     return moved;
 }
 
@@ -100,14 +100,14 @@ static bool connect_server(int wait)
         return false;
     GH_REAL(setsockopt)(fd, SOL_SOCKET, SO_SNDTIMEO, &connecting, sizeof connecting);
     if (GH_REAL(connect)(fd, (struct sockaddr *)&client.address, sizeof client.address) != 0) {
-        close(fd);
+        GH_REAL(close)(fd);
         return false;
     }
     GH_REAL(setsockopt)(fd, SOL_SOCKET, SO_SNDTIMEO, &sending, sizeof sending);
     GH_REAL(setsockopt)(fd, SOL_SOCKET, SO_RCVTIMEO, &answering, sizeof answering);
     fd = move_high(fd);
     if (fstat(fd, &st) != 0) {
-        close(fd);
+        GH_REAL(close)(fd);
         return false;
     }
     client.fd = fd;
@@ -339,6 +339,14 @@ struct gh_shim_answer gh_shim_ask(const struct gh_shim_question *q)
         return (struct gh_shim_answer){.action = GH_SHIM_PASS};
     answer.heard = true;
     return answer;
+}
+
+void gh_shim_flush(void)
+{
+    const struct gh_shim_question q = {.op = GH_SHIM_FLUSH, .fd = -1, .emulation = true};
+
+    if (client.started && client.pid == getpid())
+        gh_shim_ask(&q);
 }
 
 bool gh_shim_reachable(void)

@@ -40,6 +40,9 @@ void gh_shim_start(void);
 /* GH_SHIM_PASS also where gatehoused cannot be reached; GH_SHIM_DONE with EFAULT where the
  * program's memory is not there. */
 struct gh_shim_answer gh_shim_ask(const struct gh_shim_question *q);
+/* GH_SHIM_FLUSH. Nothing in a child that fork() did not make: it may have our memory, and closes
+ * what it does not need. */
+void gh_shim_flush(void);
 /* Does gatehoused answer? */
 bool gh_shim_reachable(void);
 

@@ -31,8 +31,6 @@ enum {
 
 enum { NKEYS_OFFSET = 272 }; /* of struct tcp_ao_getsockopt */
 
-static bool ao_was_set; /* this process has given TCP-AO options that gatehoused took */
-
 /* Between the program's memory, which may not be there, and ours. 0 or EFAULT. */
 static int copy_memory(void *to, const void *from, size_t len, bool to_program)
 {
@@ -99,7 +97,7 @@ static void repair_changed(int fd, const void *value, socklen_t len)
         .op = GH_SHIM_PREPARED, .option = REPAIR, .fd = fd, .emulation = true};
     int on;
 
-    if (len < sizeof on || !__atomic_load_n(&ao_was_set, __ATOMIC_RELAXED) || !gh_shim_is_tcp(fd))
+    if (len < sizeof on || !gh_shim_signs() || !gh_shim_is_tcp(fd))
         return;
     memcpy(&on, value, sizeof on);
     if (on != 1)
@@ -129,7 +127,6 @@ GH_SHIM_EXPORT int setsockopt(int fd, int level, int option, const void *value, 
     if (answer.action != GH_SHIM_DONE)
         return GH_REAL(setsockopt)(fd, level, option, value, len);
     if (answer.error == 0 && !is_md5(option)) {
-        __atomic_store_n(&ao_was_set, true, __ATOMIC_RELAXED);
         gh_shim_remember(GH_SHIM_KEYED, fd);
         if (gh_shim_is_listening(fd)) /* keys may come after listen() */
             gh_shim_remember(GH_SHIM_LISTENERS, fd);

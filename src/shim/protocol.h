@@ -37,8 +37,11 @@ enum gh_shim_op {
     GH_SHIM_COUNTERS = 7, /* descriptor: any socket of the network namespace; the answer's body:
                              five u64: TCPAOGood, TCPAOBad, TCPAOKeyNotFound, TCPAORequired,
                              TCPAODroppedIcmps, to be added to /proc/net/netstat */
-    GH_SHIM_PREPARED = 8  /* a socket option other than these, after the kernel accepted it, that
+    GH_SHIM_PREPARED = 8, /* a socket option other than these, after the kernel accepted it, that
                              matters to what we emulate: TCP_REPAIR (turned off) */
+    GH_SHIM_FLUSH = 9     /* after close(), no descriptor: answered when the segments that wait for
+                             us are on their way, so that a peer on this machine has the RST, as on
+                             a kernel that signs it itself */
 };
 
 /* What the library does with the call. */

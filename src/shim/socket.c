@@ -99,6 +99,11 @@ void gh_shim_remember(enum gh_shim_set set, int fd)
     __atomic_store_n(&sets[set].names[place % REMEMBERED_MAX], name, __ATOMIC_RELAXED);
 }
 
+bool gh_shim_signs(void)
+{
+    return __atomic_load_n(&sets[GH_SHIM_KEYED].added, __ATOMIC_RELAXED) != 0;
+}
+
 bool gh_shim_remembers(enum gh_shim_set set, int fd)
 {
     uint64_t name;

@@ -22,5 +22,7 @@ enum gh_shim_set {
 };
 void gh_shim_remember(enum gh_shim_set set, int fd);
 bool gh_shim_remembers(enum gh_shim_set set, int fd);
+/* Has this process ever given a socket TCP-AO keys? */
+bool gh_shim_signs(void);
 
 #endif

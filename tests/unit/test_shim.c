@@ -584,6 +584,49 @@ static void tells_when_repair_ends(void **state)
     close(fd);
 }
 
+static pid_t vfork_closes(int fd)
+{
+    pid_t pid = vfork();
+
+    if (pid == 0)
+        _exit(close(fd) == 0 ? 0 : 1);
+    return pid;
+}
+
+/* Whoever has TCP-AO sockets waits for what close() sends; other descriptors and who has none do
+ * not. */
+static void close_waits_for_segments(void **state)
+{
+    int fd = tcp(AF_INET), copy = dup(fd), other = open("/dev/null", O_RDONLY);
+    uint8_t key[288] = {0};
+    pid_t child;
+
+    server_say(GH_SHIM_SETOPT, done);
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, AO_ADD_KEY, key, sizeof key), 0);
+    assert_int_equal(close(other), 0);
+    assert_int_equal(server_asked(GH_SHIM_FLUSH), 0);
+    child = vfork_closes(copy);
+    assert_int_equal(status_of(child), 0);
+    assert_int_equal(server_asked(GH_SHIM_FLUSH), 0);
+    errno = 4711;
+    assert_int_equal(close(copy), 0);
+    assert_int_equal(server_asked(GH_SHIM_FLUSH), 1);
+    assert_int_equal(server_last().cookie, 0);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(server_asked(GH_SHIM_FLUSH), 2);
+    assert_int_equal(errno, 4711);
+    assert_int_equal(close(fd), -1);
+    assert_int_equal(errno, EBADF);
+}
+
+static void close_asks_nothing_without_keys(void **state)
+{
+    int fd = tcp(AF_INET);
+
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(server_asked(GH_SHIM_FLUSH), 0);
+}
+
 /* ---- The connection to gatehoused ------------------------------------------------------------ */
 
 static void does_without_a_server(void **state)
@@ -895,6 +938,7 @@ static void gives_up_on_silence(void **state)
     }
     assert_int_equal(status_of(pid), 0);
     assert_int_equal(server.count, 1);
+    SERVER_SET(silent, false); /* close() asks too */
     close(listener);
 }
 
@@ -1017,6 +1061,7 @@ static void keeps_the_file_without_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(close_asks_nothing_without_keys), /* before any has */
         TEST(says_hello_once),
         TEST(leaves_other_sockets_alone),
         TEST(connect_fails_as_told),
@@ -1036,6 +1081,7 @@ int main(void)
         TEST(a_kernel_with_tcp_ao_answers_itself),
         TEST(md5_passes_to_the_kernel),
         TEST(tells_when_repair_ends),
+        TEST(close_waits_for_segments),
         TEST(does_without_a_server),
         TEST(finds_a_restarted_server),
         TEST(keyed_sockets_stay_closed),
