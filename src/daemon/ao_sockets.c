@@ -40,6 +40,7 @@ struct wait {
     uint32_t id;
     uint32_t client;
     uint64_t netns; /* WAIT_ZONE: of the socket */
+    uint16_t zone;  /* WAIT_FLOWS: whose */
     struct outcome outcome;
 };
 
@@ -77,7 +78,9 @@ static struct wait *add_wait(struct gh_ao_sockets *s, enum wait_kind kind, uint3
     if (w == NULL)
         return NULL;
     w->kind = kind;
-    w->id = ++s->next_id;
+    if (++s->next_id == 0)
+        s->next_id = 1; /* 0: nobody waits */
+    w->id = s->next_id;
     w->client = client;
     w->next = s->waits;
     s->waits = w;
@@ -205,7 +208,9 @@ static bool send_flows(struct gh_ao_sockets *s, struct gh_ao_zone *z, uint32_t i
     z->flows_changed = false;
     if (!gh_wr_ok(&f.w))
         gh_error("%s: too many sockets with keys of their own", z->name);
-    return gh_wr_ok(&f.w) && gh_channel_send(s->parent, GH_MESSAGE_FLOWS, s->flows, f.w.len, -1);
+    z->flows_failed =
+        !gh_wr_ok(&f.w) || !gh_channel_send(s->parent, GH_MESSAGE_FLOWS, s->flows, f.w.len, -1);
+    return !z->flows_failed;
 }
 
 /* ---- Answers -------------------------------------------------------------------------------- */
@@ -219,22 +224,27 @@ static void answer(struct gh_ao_sockets *s, uint32_t client, struct outcome *o)
     o->body = NULL;
 }
 
-/* The program goes on when the rules of its sockets' flows are in force, not before. */
+/* The program goes on when the rules of its sockets' flows are in force, not before: a socket with
+ * keys also not when they could not be installed for somebody earlier. */
 static void answer_after_flows(struct gh_ao_sockets *s, uint32_t client, uint16_t zone,
-                               uint64_t mono, struct outcome *o)
+                               bool has_keys, uint64_t mono, struct outcome *o)
 {
     struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
-    struct wait *w = z != NULL && z->flows_changed ? add_wait(s, WAIT_FLOWS, client) : NULL;
+    struct wait *w;
 
-    if (w == NULL) {
+    if (z == NULL || !(z->flows_changed || (has_keys && z->flows_failed))) {
         answer(s, client, o);
         return;
     }
-    w->outcome = *o;
-    if (send_flows(s, z, w->id, mono))
-        return;
-    take_wait(s, WAIT_FLOWS, w->id);
-    free(w);
+    w = add_wait(s, WAIT_FLOWS, client);
+    if (w != NULL) {
+        w->zone = zone;
+        w->outcome = *o;
+        if (send_flows(s, z, w->id, mono))
+            return;
+        take_wait(s, WAIT_FLOWS, w->id);
+        free(w);
+    }
     o->action = GH_SHIM_DONE;
     o->error = ENOBUFS;
     answer(s, client, o);
@@ -409,6 +419,57 @@ static void counters(struct gh_ao_sockets *s, struct gh_now now, uint16_t zone, 
         z->flows_changed = true;
 }
 
+/* A namespace without a zone gets one only for what cannot be done without. */
+static bool needs_zone(const struct gh_ao_sockets *s, const struct gh_shim_request *r)
+{
+    if (s->kernel_has_ao)
+        return false;
+    return r->op == GH_SHIM_COUNTERS ||
+           (r->op == GH_SHIM_SETOPT &&
+            (r->option == EMU_TCP_AO_ADD_KEY || r->option == EMU_TCP_AO_INFO));
+}
+
+/* Without a zone there are no rules: what the program would take for protected would not be. */
+static bool lacks_zone(const struct gh_ao_sockets *s, const struct gh_shim_request *r,
+                       const struct gh_socket_facts *f)
+{
+    bool opens = r->op == GH_SHIM_CONNECT || r->op == GH_SHIM_LISTEN;
+
+    return f->emu.zone == GH_NO_ZONE &&
+           (needs_zone(s, r) || (opens && !s->kernel_has_ao && emu_knows(s->emu, &f->emu)));
+}
+
+static void handle_socket(struct gh_ao_sockets *s, struct gh_now now,
+                          const struct gh_shim_request *r, const struct gh_socket_facts *f,
+                          struct outcome *o)
+{
+    switch (r->op) {
+    case GH_SHIM_SETOPT:
+        set_option(s, now, r, f, o);
+        break;
+    case GH_SHIM_GETOPT:
+        get_option(s, now, r, f, o);
+        break;
+    case GH_SHIM_CONNECT:
+        connecting(s, now, r, f, o);
+        break;
+    case GH_SHIM_LISTEN:
+        listening(s, now, r, f, o);
+        break;
+    case GH_SHIM_ACCEPTED:
+        if (s->kernel_has_ao)
+            o->action = gh_kernel_accepted(s->kernel, now, r->fd, f, &o->error);
+        else
+            emu_note(s->emu, now, &f->emu);
+        break;
+    case GH_SHIM_PREPARED:
+        emu_note(s->emu, now, &f->emu);
+        break;
+    default:
+        break;
+    }
+}
+
 /* The zone is known. */
 static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uint16_t zone)
 {
@@ -417,6 +478,7 @@ static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uin
     struct outcome o = {.action = GH_SHIM_PASS};
     struct gh_socket_facts f;
     uint32_t optmem = r->room > 0 ? r->room : OPTMEM_DEFAULT;
+    bool has_keys = false;
 
     if (r->op == GH_SHIM_COUNTERS) {
         counters(s, now, zone, &o);
@@ -426,45 +488,17 @@ static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uin
         f.emu.zone = zone;
         f.emu.zone_name = z != NULL ? z->name : "";
         f.emu.optmem_left = optmem > f.optmem_used ? optmem - f.optmem_used : 0;
-        switch (r->op) {
-        case GH_SHIM_SETOPT:
-            set_option(s, now, r, &f, &o);
-            break;
-        case GH_SHIM_GETOPT:
-            get_option(s, now, r, &f, &o);
-            break;
-        case GH_SHIM_CONNECT:
-            connecting(s, now, r, &f, &o);
-            break;
-        case GH_SHIM_LISTEN:
-            listening(s, now, r, &f, &o);
-            break;
-        case GH_SHIM_ACCEPTED:
-            if (s->kernel_has_ao)
-                o.action = gh_kernel_accepted(s->kernel, now, r->fd, &f, &o.error);
-            else
-                emu_note(s->emu, now, &f.emu);
-            break;
-        case GH_SHIM_PREPARED:
-            emu_note(s->emu, now, &f.emu);
-            break;
-        default:
-            break;
+        if (lacks_zone(s, r, &f)) {
+            o.action = GH_SHIM_DONE;
+            o.error = ENOBUFS;
+        } else {
+            handle_socket(s, now, r, &f, &o);
         }
-        if (!s->kernel_has_ao && emu_knows(s->emu, &f.emu))
+        has_keys = s->kernel_has_ao ? o.action == GH_SHIM_DONE : emu_knows(s->emu, &f.emu);
+        if (!s->kernel_has_ao && has_keys)
             watch(s, zone, f.emu.cookie);
     }
-    answer_after_flows(s, r->id, zone, now.mono_ms, &o);
-}
-
-/* A namespace without a zone gets one only for what cannot be done without. */
-static bool needs_zone(const struct gh_ao_sockets *s, const struct gh_shim_request *r)
-{
-    if (s->kernel_has_ao)
-        return false;
-    return r->op == GH_SHIM_COUNTERS ||
-           (r->op == GH_SHIM_SETOPT &&
-            (r->option == EMU_TCP_AO_ADD_KEY || r->option == EMU_TCP_AO_INFO));
+    answer_after_flows(s, r->id, zone, has_keys, now.mono_ms, &o);
 }
 
 static void on_request(void *ctx, const struct gh_shim_request *r)
@@ -539,6 +573,14 @@ static bool take_zoned(struct gh_ao_sockets *s, struct gh_rd *body)
     return true;
 }
 
+/* zone GH_NO_ZONE: any of them. */
+static void note_failed_flows(struct gh_ao_sockets *s, uint16_t zone)
+{
+    for (size_t i = 0; i < s->zones.count; i++)
+        if (zone == GH_NO_ZONE || s->zones.list[i]->index == zone)
+            s->zones.list[i]->flows_failed = true;
+}
+
 static bool take_flowed(struct gh_ao_sockets *s, struct gh_rd *body)
 {
     uint32_t id = gh_rd_u32(body);
@@ -547,6 +589,8 @@ static bool take_flowed(struct gh_ao_sockets *s, struct gh_rd *body)
 
     if (id != 0 && w == NULL)
         return false;
+    if (!good)
+        note_failed_flows(s, w != NULL ? w->zone : GH_NO_ZONE);
     if (w == NULL)
         return true;
     if (!good) {

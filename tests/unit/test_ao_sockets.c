@@ -1,0 +1,295 @@
+/*
+ * The `ao` process's server for programs' sockets, with the test as its parent and as the programs:
+ * what they are told while the parent cannot do its part. And the small tables that it is made of.
+ */
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/ao_cookies.h"
+#include "daemon/ao_facts.h"
+#include "daemon/ao_md5.h"
+#include "daemon/ao_sockets.h"
+#include "daemon/ao_zones.h"
+#include "tcpao/engine.h"
+#include "wire/wr.h"
+#include "emulate_values.h"
+
+enum { ZONE = 3 };
+
+/* ---- The parent and the program ---- */
+
+static struct {
+    uv_loop_t loop;
+    struct gh_channel *ao, *parent;
+    struct gh_ao_sockets *sockets;
+    struct ao_engine *engine;
+    struct gh_config config;
+    struct gh_session sessions[1];
+    uint16_t zones[1];
+    struct gh_setup setup;
+    /* what the parent does */
+    uint16_t zone;
+    bool rules_fail;
+    /* what it heard */
+    unsigned zones_asked, flows, watched, forgotten;
+    uint64_t last_watched;
+} w;
+
+static bool on_ao_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    return gh_ao_sockets_message(w.sockets, frame, fd);
+}
+
+static void on_broken(void *ctx, const char *why)
+{
+    fail_msg("the channel broke: %s", why);
+}
+
+static void tell(enum gh_message type, struct gh_wr *out)
+{
+    assert_true(gh_wr_ok(out));
+    assert_true(gh_channel_send(w.parent, type, out->base, out->len, -1));
+}
+
+static bool on_parent_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    uint8_t body[16];
+    struct gh_wr out = gh_wr_make(body, sizeof(body));
+    uint32_t id;
+
+    switch (frame->type) {
+    case GH_MESSAGE_ZONE:
+        id = gh_rd_u32(&frame->body);
+        close(fd);
+        w.zones_asked++;
+        gh_wr_u32(&out, id);
+        gh_wr_u16(&out, w.zone);
+        tell(GH_MESSAGE_ZONED, &out);
+        return true;
+    case GH_MESSAGE_FLOWS:
+        id = gh_rd_u32(&frame->body);
+        w.flows++;
+        gh_wr_u32(&out, id);
+        gh_wr_u8(&out, !w.rules_fail);
+        tell(GH_MESSAGE_FLOWED, &out);
+        return true;
+    case GH_MESSAGE_WATCH:
+        gh_rd_skip(&frame->body, 2);
+        w.last_watched = gh_rd_u64(&frame->body);
+        w.watched++;
+        return true;
+    case GH_MESSAGE_FORGET:
+        w.forgotten++;
+        return true;
+    default:
+        return true;
+    }
+}
+
+static void pump(void)
+{
+    for (int i = 0; i < 50; i++)
+        uv_run(&w.loop, UV_RUN_NOWAIT);
+}
+
+static struct gh_prefix prefix(const char *text)
+{
+    struct gh_prefix p;
+
+    assert_true(gh_prefix_parse(text, &p));
+    return p;
+}
+
+static int start(void **state)
+{
+    static const struct gh_channel_ops ao = {.message = on_ao_message, .broken = on_broken};
+    static const struct gh_channel_ops parent = {.message = on_parent_message, .broken = on_broken};
+    static char name[] = "alpha";
+    const struct ao_engine_settings settings = {.max_connections = 64};
+    int pair[2];
+
+    memset(&w, 0, sizeof(w));
+    gh_log_setup("test", GH_LOG_ERROR);
+    assert_int_equal(uv_loop_init(&w.loop), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    w.ao = gh_channel_new(&w.loop, pair[0], GH_TO_AO, &ao, NULL);
+    w.parent = gh_channel_new(&w.loop, pair[1], GH_TO_PARENT, &parent, NULL);
+    w.sockets = gh_ao_sockets_new(&w.loop, w.ao, false);
+    w.engine = ao_engine_new(&settings);
+    w.sessions[0] = (struct gh_session){
+        .name = name, .peer = prefix("10.0.0.0/24"), .port = 179, .backend = GH_BACKEND_ENGINE};
+    w.zones[0] = w.zone = ZONE;
+    w.config = (struct gh_config){.sessions = w.sessions, .session_count = 1};
+    w.setup = (struct gh_setup){.config = &w.config, .zones = w.zones};
+    assert_true(gh_ao_sockets_start(w.sockets, gh_clock_now(), w.engine));
+    w.config.session_count = 0; /* its chain is of no interest here */
+    gh_ao_sockets_configure(w.sockets, gh_clock_now(), &w.setup);
+    w.config.session_count = 1;
+    pump();
+    return 0;
+}
+
+static int join(void)
+{
+    uint8_t body[8] = {[3] = 7};
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    assert_true(gh_channel_send(w.parent, GH_MESSAGE_SHIM, body, sizeof(body), pair[1]));
+    close(pair[1]);
+    pump();
+    return pair[0];
+}
+
+static void request(int program, enum gh_shim_op op, int option, const void *value, size_t len,
+                    int fd)
+{
+    uint8_t header[GH_SHIM_REQUEST_HEADER];
+    struct gh_wr out = gh_wr_make(header, sizeof(header));
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.room = {0}};
+    struct iovec parts[2] = {{.iov_base = header, .iov_len = sizeof(header)},
+                             {.iov_base = (void *)(uintptr_t)value, .iov_len = len}};
+    struct msghdr msg = {.msg_iov = parts,
+                         .msg_iovlen = 2,
+                         .msg_control = control.room,
+                         .msg_controllen = sizeof(control.room)};
+    struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+
+    gh_wr_u8(&out, GH_SHIM_VERSION);
+    gh_wr_u8(&out, op);
+    gh_wr_u16(&out, (uint64_t)option);
+    gh_wr_u32(&out, op == GH_SHIM_GETOPT ? len : 0);
+    h->cmsg_level = SOL_SOCKET;
+    h->cmsg_type = SCM_RIGHTS;
+    h->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(h), &fd, sizeof(int));
+    assert_int_equal(sendmsg(program, &msg, 0), (ssize_t)(sizeof(header) + len));
+}
+
+struct said {
+    unsigned action;
+    int error;
+};
+
+static struct said ask(int program, enum gh_shim_op op, int option, const void *value, size_t len,
+                       int fd)
+{
+    uint8_t answer[4096];
+    struct gh_rd r;
+    struct said said;
+    ssize_t n;
+
+    request(program, op, option, value, len, fd);
+    pump();
+    n = recv(program, answer, sizeof(answer), MSG_DONTWAIT);
+    assert_true(n >= GH_SHIM_ANSWER_HEADER);
+    r = gh_rd_make(answer, (size_t)n);
+    gh_rd_skip(&r, 1);
+    said.action = gh_rd_u8(&r);
+    gh_rd_skip(&r, 2);
+    said.error = (int)gh_rd_u32(&r);
+    return said;
+}
+
+static struct sockaddr_in ipv4(const char *addr, uint16_t port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+    assert_int_equal(inet_pton(AF_INET, addr, &a.sin_addr), 1);
+    return a;
+}
+
+static int tcp_socket(bool bound)
+{
+    struct sockaddr_in any = ipv4("127.0.0.1", 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_true(fd >= 0);
+    if (bound)
+        assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+    return fd;
+}
+
+static struct said add_key(int program, int fd, const char *peer)
+{
+    uint8_t value[ADD_SIZE];
+
+    value_add(value, peer, 32, 1, 2);
+    return ask(program, GH_SHIM_SETOPT, EMU_TCP_AO_ADD_KEY, value, sizeof(value), fd);
+}
+
+static void assert_said(struct said s, enum gh_shim_action action, int error)
+{
+    assert_int_equal(s.error, error);
+    assert_int_equal(s.action, action);
+}
+
+/* ---- While the parent cannot ---- */
+
+static void keys_need_a_zone(void **state)
+{
+    int program = join(), fd = tcp_socket(true);
+
+    w.zone = GH_NO_ZONE;
+    assert_said(add_key(program, fd, "127.0.0.1"), GH_SHIM_DONE, ENOBUFS);
+    w.zone = ZONE;
+    assert_said(add_key(program, fd, "127.0.0.1"), GH_SHIM_DONE, 0);
+    close(fd);
+    close(program);
+}
+
+static void socket_stays_closed_when_its_zone_is_gone(void **state)
+{
+    int program = join(), fd = tcp_socket(true), other = tcp_socket(true);
+    struct sockaddr_in peer = ipv4("127.0.0.1", 4000);
+
+    assert_said(add_key(program, fd, "127.0.0.1"), GH_SHIM_DONE, 0);
+    gh_ao_sockets_zone_closed(w.sockets, ZONE);
+    w.zone = GH_NO_ZONE;
+    assert_said(ask(program, GH_SHIM_CONNECT, 0, &peer, sizeof(peer), fd), GH_SHIM_DONE, ENOBUFS);
+    assert_said(ask(program, GH_SHIM_LISTEN, 0, NULL, 0, fd), GH_SHIM_DONE, ENOBUFS);
+    assert_said(ask(program, GH_SHIM_CONNECT, 0, &peer, sizeof(peer), other), GH_SHIM_PASS, 0);
+    close(fd);
+    close(other);
+    close(program);
+}
+
+static void listener_without_rules_does_not_open(void **state)
+{
+    int program = join(), fd = tcp_socket(true), other = tcp_socket(true);
+
+    assert_said(add_key(program, fd, "127.0.0.1"), GH_SHIM_DONE, 0);
+    w.rules_fail = true;
+    assert_said(ask(program, GH_SHIM_LISTEN, 0, NULL, 0, fd), GH_SHIM_DONE, ENOBUFS);
+    assert_said(ask(program, GH_SHIM_LISTEN, 0, NULL, 0, fd), GH_SHIM_DONE, ENOBUFS);
+    /* whoever has no keys has nothing to wait for */
+    assert_said(ask(program, GH_SHIM_LISTEN, 0, NULL, 0, other), GH_SHIM_PASS, 0);
+    w.rules_fail = false;
+    assert_said(ask(program, GH_SHIM_LISTEN, 0, NULL, 0, fd), GH_SHIM_DONE, 0);
+    assert_said(ask(program, GH_SHIM_LISTEN, 0, NULL, 0, fd), GH_SHIM_DONE, 0);
+    close(fd);
+    close(other);
+    close(program);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(keys_need_a_zone, start),
+        cmocka_unit_test_setup(socket_stays_closed_when_its_zone_is_gone, start),
+        cmocka_unit_test_setup(listener_without_rules_does_not_open, start),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
