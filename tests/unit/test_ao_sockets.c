@@ -18,6 +18,8 @@
 #include "daemon/ao_md5.h"
 #include "daemon/ao_sockets.h"
 #include "daemon/ao_zones.h"
+#include "daemon/ends.h"
+#include "daemon/parent_priv.h"
 #include "tcpao/engine.h"
 #include "wire/wr.h"
 #include "emulate_values.h"
@@ -283,12 +285,37 @@ static void listener_without_rules_does_not_open(void **state)
     close(program);
 }
 
+/* ---- The parent, asked for a socket in a zone that has just ended ---- */
+
+static void zone_that_ended_is_no_reason_to_end_ao(void **state)
+{
+    struct gh_zone zone = {.vacant = true, .dynamic = true, .queue = -1};
+    struct gh_zone *zones[] = {&zone};
+    struct gh_parent parent = {.zones = {.list = zones, .count = 1}};
+    const struct tcpao_endpoint end = {.addr_len = 4, .port = 179};
+
+    for (uint16_t index = 0; index < 2; index++) {
+        uint8_t body[GH_ENDS_MAX];
+        struct gh_wr out = gh_wr_make(body, sizeof(body));
+        struct gh_rd r;
+
+        gh_ends_put(&out, index, &end, &end);
+        r = gh_rd_make(body, out.len);
+        assert_true(gh_parent_lookup(&parent, &r));
+        r = gh_rd_make(body, out.len);
+        assert_true(gh_parent_abort(&parent, &r));
+        r = gh_rd_make(body, out.len - 1);
+        assert_false(gh_parent_lookup(&parent, &r));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(keys_need_a_zone, start),
         cmocka_unit_test_setup(socket_stays_closed_when_its_zone_is_gone, start),
         cmocka_unit_test_setup(listener_without_rules_does_not_open, start),
+        cmocka_unit_test(zone_that_ended_is_no_reason_to_end_ao),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
