@@ -64,7 +64,8 @@ bool emu_knows(const struct emu *e, const struct emu_facts *f)
 
     if (t != NULL)
         return t->has_ao;
-    return f->state == EMU_CONNECTED && f->local.addr_len != 0 && f->remote.addr_len != 0 &&
+    return f->state == EMU_CONNECTED && !f->opening && f->local.addr_len != 0 &&
+           f->remote.addr_len != 0 &&
            ao_engine_get_keys(e->settings.engine, f->zone, &f->local, &f->remote, &keys) &&
            keys.keys != NULL;
 }

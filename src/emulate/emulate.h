@@ -42,6 +42,7 @@ struct emu_facts {
     const char *zone_name;
     bool ipv6; /* an AF_INET6 socket; local and remote of IPv4 connections on it are 4 octets */
     enum emu_tcp_state state;            /* EMU_CONNECTED: SYN-SENT to CLOSING */
+    bool opening;                        /* SYN-SENT: nobody has accepted it */
     bool repair;                         /* TCP_REPAIR is on */
     struct tcpao_endpoint local, remote; /* addr_len 0: any address, or none */
     uint32_t bound_ifindex;              /* SO_BINDTOIFINDEX, 0: none */
