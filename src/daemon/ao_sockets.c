@@ -320,7 +320,8 @@ static void set_option(struct gh_ao_sockets *s, struct gh_now now, const struct 
 {
     if (!is_ao(r->option)) {
         replace_md5(s, r, f, o);
-        if (o->action == GH_SHIM_DONE || s->kernel_has_ao)
+        /* Where no zone is, nobody tells of the socket's end, and it cannot have TCP-AO either. */
+        if (o->action == GH_SHIM_DONE || s->kernel_has_ao || f->emu.zone == GH_NO_ZONE)
             return;
         o->error = emu_setsockopt(s->emu, now, &f->emu, r->option, r->body, r->len);
         o->action = o->error != 0 ? GH_SHIM_DONE : GH_SHIM_PASS;
@@ -495,7 +496,7 @@ static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uin
             handle_socket(s, now, r, &f, &o);
         }
         has_keys = s->kernel_has_ao ? o.action == GH_SHIM_DONE : emu_knows(s->emu, &f.emu);
-        if (!s->kernel_has_ao && has_keys)
+        if (!s->kernel_has_ao && emu_remembers(s->emu, f.emu.cookie))
             watch(s, zone, f.emu.cookie);
     }
     answer_after_flows(s, r->id, zone, has_keys, now.mono_ms, &o);

@@ -70,6 +70,11 @@ bool emu_knows(const struct emu *e, const struct emu_facts *f)
            keys.keys != NULL;
 }
 
+bool emu_remembers(const struct emu *e, uint64_t cookie)
+{
+    return emu_find(e, cookie) != NULL;
+}
+
 void emu_note(struct emu *e, struct gh_now now, const struct emu_facts *f)
 {
     int error;

@@ -85,6 +85,10 @@ int emu_getsockopt(struct emu *e, struct gh_now now, const struct emu_facts *f, 
 /* Does the socket, or the connection that it is, have TCP-AO state here? */
 bool emu_knows(const struct emu *e, const struct emu_facts *f);
 
+/* Is anything of the socket remembered, if only that it has TCP-MD5 keys? Then emu_gone() is to be
+ * called at its end. */
+bool emu_remembers(const struct emu *e, uint64_t cookie);
+
 /* Takes note of what a socket is now. After accept(): the child gets its own copy of what its
  * listener had for it, so that a successor carries it on. After TCP_REPAIR was turned off: closing
  * the socket is a farewell again, and not the end of one side of a move. */

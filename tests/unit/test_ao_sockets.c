@@ -41,7 +41,7 @@ static struct {
     uint16_t zone;
     bool rules_fail;
     /* what it heard */
-    unsigned zones_asked, flows, watched, forgotten;
+    unsigned zones_asked, flows, watched, kept, forgotten;
     uint64_t last_watched;
 } w;
 
@@ -87,6 +87,9 @@ static bool on_parent_message(void *ctx, struct gh_frame *frame, int fd)
         gh_rd_skip(&frame->body, 2);
         w.last_watched = gh_rd_u64(&frame->body);
         w.watched++;
+        return true;
+    case GH_MESSAGE_KEEP:
+        w.kept++;
         return true;
     case GH_MESSAGE_FORGET:
         w.forgotten++;
@@ -285,6 +288,40 @@ static void listener_without_rules_does_not_open(void **state)
     close(program);
 }
 
+/* ---- TCP-MD5 ---- */
+
+static struct said set_md5(int program, int fd, const char *peer, int bits, int ifindex)
+{
+    uint8_t value[MD5_SIZE];
+
+    value_md5(value, peer, bits, ifindex);
+    return ask(program, GH_SHIM_SETOPT, bits < 0 ? EMU_TCP_MD5SIG : EMU_TCP_MD5SIG_EXT, value,
+               sizeof(value), fd);
+}
+
+/* A routing daemon makes a socket with such a key every few seconds. */
+static void sockets_with_tcp_md5_alone_are_forgotten(void **state)
+{
+    int program = join(), fd = tcp_socket(false);
+    uint8_t body[8];
+    struct gh_wr out = gh_wr_make(body, sizeof(body));
+
+    w.zone = GH_NO_ZONE;
+    assert_said(set_md5(program, fd, "192.0.2.1", -1, -1), GH_SHIM_PASS, 0);
+    assert_int_equal(w.kept, 0); /* nobody would say when it ends */
+    gh_ao_sockets_configure(w.sockets, gh_clock_now(), &w.setup);
+    w.zone = ZONE;
+    assert_said(set_md5(program, fd, "192.0.2.1", -1, -1), GH_SHIM_PASS, 0);
+    assert_int_equal(w.kept, 1);
+    assert_int_equal(w.watched, 1);
+    gh_wr_u64(&out, w.last_watched);
+    tell(GH_MESSAGE_SOCKET_GONE, &out);
+    pump();
+    assert_true(w.forgotten > 0);
+    close(fd);
+    close(program);
+}
+
 /* ---- The parent, asked for a socket in a zone that has just ended ---- */
 
 static void zone_that_ended_is_no_reason_to_end_ao(void **state)
@@ -315,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup(keys_need_a_zone, start),
         cmocka_unit_test_setup(socket_stays_closed_when_its_zone_is_gone, start),
         cmocka_unit_test_setup(listener_without_rules_does_not_open, start),
+        cmocka_unit_test_setup(sockets_with_tcp_md5_alone_are_forgotten, start),
         cmocka_unit_test(zone_that_ended_is_no_reason_to_end_ao),
     };
 
