@@ -252,8 +252,21 @@ static void answer_after_flows(struct gh_ao_sockets *s, uint32_t client, uint16_
 
 /* ---- Which session a socket is for ---------------------------------------------------------- */
 
+/* Sessions of a namespace are not for its sockets in VRFs: those are zones of their own, which
+ * programs' sockets are not told apart by. */
+static uint16_t session_zone(const struct gh_ao_sockets *s, const struct gh_socket_facts *f)
+{
+    const struct gh_ao_zone *z = gh_ao_zone(&s->zones, f->emu.zone);
+
+    return z != NULL && f->emu.bound_ifindex != 0 && gh_ao_zone_is_vrf(z, f->emu.bound_ifindex)
+               ? GH_NO_ZONE
+               : f->emu.zone;
+}
+
+/* bits: of the peer if it is a prefix, which must all be the session's. */
 static const struct gh_session *session_for(const struct gh_ao_sockets *s, uint16_t zone,
-                                            const struct tcpao_endpoint *peer, uint16_t port)
+                                            const struct tcpao_endpoint *peer, uint8_t bits,
+                                            uint16_t port)
 {
     const struct gh_config *c = s->setup->config;
     struct gh_addr addr = gh_addr_from(peer->addr, peer->addr_len);
@@ -262,10 +275,17 @@ static const struct gh_session *session_for(const struct gh_ao_sockets *s, uint1
         const struct gh_session *session = &c->sessions[i];
 
         if (s->setup->zones[i] == zone && gh_prefix_contains(&session->peer, &addr) &&
-            (port == 0 || session->port == port))
+            session->peer.bits <= bits && (port == 0 || session->port == port))
             return session;
     }
     return NULL;
+}
+
+static bool md5_is_replaced(const struct gh_ao_sockets *s, uint16_t zone,
+                            const struct gh_md5_request *r, uint16_t port)
+{
+    return r->vrf == 0 &&
+           session_for(s, zone, &r->peer, r->has_prefix ? r->prefix : UINT8_MAX, port) != NULL;
 }
 
 /* A daemon asks for TCP-MD5 with a peer that has a key chain: TCP-AO takes its place. Of a socket
@@ -276,8 +296,8 @@ static void replace_md5(struct gh_ao_sockets *s, const struct gh_shim_request *r
     struct gh_md5_request md5;
 
     if (!gh_md5_parse(r->option, r->body, r->len, &md5) ||
-        session_for(s, f->emu.zone, &md5.peer,
-                    f->emu.state == EMU_LISTEN ? f->emu.local.port : 0) == NULL)
+        !md5_is_replaced(s, session_zone(s, f), &md5,
+                         f->emu.state == EMU_LISTEN ? f->emu.local.port : 0))
         return;
     o->action = GH_SHIM_DONE;
     if (!gh_md5_keep(&s->md5, f->emu.cookie, r->option, r->body, &md5))
@@ -291,11 +311,11 @@ struct service {
     uint16_t zone, port;
 };
 
-static bool stays_replaced(void *ctx, const struct tcpao_endpoint *peer)
+static bool stays_replaced(void *ctx, const struct gh_md5_request *r)
 {
     const struct service *v = ctx;
 
-    return session_for(v->sockets, v->zone, peer, v->port) != NULL;
+    return md5_is_replaced(v->sockets, v->zone, r, v->port);
 }
 
 /* The socket turns out to be for this service's port: keys of other services' peers are TCP-MD5's
@@ -303,7 +323,7 @@ static bool stays_replaced(void *ctx, const struct tcpao_endpoint *peer)
 static int give_back_md5(struct gh_ao_sockets *s, const struct gh_socket_facts *f, int fd,
                          uint16_t port)
 {
-    struct service v = {.sockets = s, .zone = f->emu.zone, .port = port};
+    struct service v = {.sockets = s, .zone = session_zone(s, f), .port = port};
 
     return gh_md5_give(&s->md5, f->emu.cookie, fd, stays_replaced, &v);
 }
@@ -360,7 +380,7 @@ static void connecting(struct gh_ao_sockets *s, struct gh_now now, const struct 
 
     if (!gh_facts_endpoint(r->body, r->len, &peer))
         return;
-    ours = session_for(s, f->emu.zone, &peer, peer.port) != NULL;
+    ours = session_for(s, session_zone(s, f), &peer, UINT8_MAX, peer.port) != NULL;
     o->error = give_back_md5(s, f, r->fd, peer.port);
     if (o->error != 0)
         o->action = GH_SHIM_DONE;
@@ -489,6 +509,8 @@ static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uin
         f.emu.zone = zone;
         f.emu.zone_name = z != NULL ? z->name : "";
         f.emu.optmem_left = optmem > f.optmem_used ? optmem - f.optmem_used : 0;
+        if (s->kernel_has_ao)
+            f.emu.zone = session_zone(s, &f);
         if (lacks_zone(s, r, &f)) {
             o.action = GH_SHIM_DONE;
             o.error = ENOBUFS;

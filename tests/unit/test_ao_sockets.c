@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@
 #include "wire/wr.h"
 #include "emulate_values.h"
 
-enum { ZONE = 3 };
+enum { ZONE = 3, VRF = 12 };
 
 /* ---- The parent and the program ---- */
 
@@ -322,6 +323,37 @@ static void sockets_with_tcp_md5_alone_are_forgotten(void **state)
     close(program);
 }
 
+/* Only where all that the key is for is the session's, it is replaced. */
+static void tcp_md5_is_replaced_for_a_sessions_peers_alone(void **state)
+{
+    static const struct {
+        const char *peer;
+        int bits, ifindex;
+        enum gh_shim_action action;
+    } keys[] = {{"10.0.0.1", -1, -1, GH_SHIM_DONE}, {"10.0.0.0", 24, -1, GH_SHIM_DONE},
+                {"10.0.0.0", 23, -1, GH_SHIM_PASS}, {"10.0.0.0", 8, -1, GH_SHIM_PASS},
+                {"10.0.1.1", -1, -1, GH_SHIM_PASS}, {"10.0.0.1", 32, VRF, GH_SHIM_PASS},
+                {"10.0.0.1", 32, 0, GH_SHIM_DONE},  {"any", 0, -1, GH_SHIM_PASS}};
+    int program = join(), bound;
+
+    w.config.session_count = 1;
+    gh_ao_sockets_configure(w.sockets, gh_clock_now(), &w.setup);
+    gh_ao_sockets_link(w.sockets, ZONE, VRF, 1500, true);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        int fd = tcp_socket(false);
+
+        assert_said(set_md5(program, fd, keys[i].peer, keys[i].bits, keys[i].ifindex),
+                    keys[i].action, 0);
+        close(fd);
+    }
+    bound = tcp_socket(false);
+    gh_ao_sockets_link(w.sockets, ZONE, if_nametoindex("lo"), 65536, true); /* for once a VRF */
+    assert_int_equal(setsockopt(bound, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3), 0);
+    assert_said(set_md5(program, bound, "10.0.0.1", -1, -1), GH_SHIM_PASS, 0);
+    close(bound);
+    close(program);
+}
+
 /* ---- The parent, asked for a socket in a zone that has just ended ---- */
 
 static void zone_that_ended_is_no_reason_to_end_ao(void **state)
@@ -353,6 +385,7 @@ int main(void)
         cmocka_unit_test_setup(socket_stays_closed_when_its_zone_is_gone, start),
         cmocka_unit_test_setup(listener_without_rules_does_not_open, start),
         cmocka_unit_test_setup(sockets_with_tcp_md5_alone_are_forgotten, start),
+        cmocka_unit_test_setup(tcp_md5_is_replaced_for_a_sessions_peers_alone, start),
         cmocka_unit_test(zone_that_ended_is_no_reason_to_end_ao),
     };
 
