@@ -672,7 +672,8 @@ bool gh_ao_sockets_message(struct gh_ao_sockets *s, struct gh_frame *frame, int 
 
     switch (frame->type) {
     case GH_MESSAGE_SHIM:
-        gh_shim_server_add(s->server, fd, gh_rd_u32(body));
+        id = gh_rd_u32(body);
+        gh_shim_server_add(s->server, fd, id, gh_rd_u32(body));
         return true;
     case GH_MESSAGE_ZONED:
         return take_zoned(s, body);

@@ -95,7 +95,7 @@ bool gh_parent_fetch(struct gh_parent *p, struct gh_rd *body)
     gh_wr_u32(&w, id);
     if (fd >= 0) {
         gh_channel_send(p->ao.channel, GH_MESSAGE_FETCHED, answer, w.len, fd);
-        close(fd);
+        gh_borrow_return(fd);
         return true;
     }
     gh_wr_u32(&w, (uint64_t)-fd);

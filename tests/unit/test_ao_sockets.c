@@ -143,16 +143,25 @@ static int start(void **state)
     return 0;
 }
 
-static int join(void)
+static int join_as(uint32_t uid)
 {
-    uint8_t body[8] = {[3] = 7};
+    uint8_t body[8];
+    struct gh_wr out = gh_wr_make(body, sizeof(body));
     int pair[2];
+
+    gh_wr_u32(&out, 7);
+    gh_wr_u32(&out, uid);
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
     assert_true(gh_channel_send(w.parent, GH_MESSAGE_SHIM, body, sizeof(body), pair[1]));
     close(pair[1]);
     pump();
     return pair[0];
+}
+
+static int join(void)
+{
+    return join_as(0);
 }
 
 static void request(int program, enum gh_shim_op op, int option, const void *value, size_t len,
@@ -289,6 +298,71 @@ static void listener_without_rules_does_not_open(void **state)
     close(program);
 }
 
+/* ---- What programs pass ---- */
+
+/* Its close() waits: for 20 s, because nobody reads what it has sent. */
+static int lingering_socket(int *listener)
+{
+    static const uint8_t data[1 << 20];
+    const struct linger linger = {.l_onoff = 1, .l_linger = 20};
+    struct sockaddr_in end;
+    socklen_t len = sizeof(end);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    *listener = tcp_socket(true);
+    assert_int_equal(listen(*listener, 1), 0);
+    assert_int_equal(getsockname(*listener, (struct sockaddr *)&end, &len), 0);
+    connect(fd, (struct sockaddr *)&end, len);
+    while (write(fd, data, sizeof(data)) > 0)
+        ;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+    return fd;
+}
+
+static void socket_that_lingers_does_not_stop_ao(void **state)
+{
+    int program = join(), listener, fd = lingering_socket(&listener);
+    uint64_t before = gh_clock_now().mono_ms;
+
+    request(program, GH_SHIM_ACCEPTED, 0, NULL, 0, fd);
+    close(fd); /* from here on it is in ao's hands alone */
+    pump();
+    assert_int_equal(w.zones_asked, 1);
+    assert_true(gh_clock_now().mono_ms - before < 5000);
+    close(listener);
+    close(program);
+}
+
+static void what_is_no_socket_goes_no_further(void **state)
+{
+    int pipes[2], good, fd = tcp_socket(true);
+
+    assert_int_equal(pipe(pipes), 0);
+    for (int i = 0; i < 12; i++) {
+        int program = join_as(1000);
+        char octet;
+        ssize_t n;
+
+        request(program, GH_SHIM_ACCEPTED, 0, NULL, 0, pipes[0]);
+        pump();
+        n = recv(program, &octet, 1, MSG_DONTWAIT);
+        assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
+        close(program);
+    }
+    assert_int_equal(w.zones_asked, 0);
+    good = join_as(1000); /* not heard any more; everybody else is */
+    request(good, GH_SHIM_ACCEPTED, 0, NULL, 0, fd);
+    pump();
+    assert_int_equal(w.zones_asked, 0);
+    close(good);
+    good = join_as(1001);
+    assert_said(ask(good, GH_SHIM_ACCEPTED, 0, NULL, 0, fd), GH_SHIM_PASS, 0);
+    close(good);
+    close(fd);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 /* ---- TCP-MD5 ---- */
 
 static struct said set_md5(int program, int fd, const char *peer, int bits, int ifindex)
@@ -384,6 +458,8 @@ int main(void)
         cmocka_unit_test_setup(keys_need_a_zone, start),
         cmocka_unit_test_setup(socket_stays_closed_when_its_zone_is_gone, start),
         cmocka_unit_test_setup(listener_without_rules_does_not_open, start),
+        cmocka_unit_test_setup(socket_that_lingers_does_not_stop_ao, start),
+        cmocka_unit_test_setup(what_is_no_socket_goes_no_further, start),
         cmocka_unit_test_setup(sockets_with_tcp_md5_alone_are_forgotten, start),
         cmocka_unit_test_setup(tcp_md5_is_replaced_for_a_sessions_peers_alone, start),
         cmocka_unit_test(zone_that_ended_is_no_reason_to_end_ao),
