@@ -32,7 +32,7 @@ struct outcome {
     size_t len, reported;
 };
 
-enum wait_kind { WAIT_ZONE, WAIT_FLOWS };
+enum wait_kind { WAIT_ZONE, WAIT_FLOWS, WAIT_WATCH };
 
 struct wait {
     struct wait *next;
@@ -65,6 +65,7 @@ struct gh_ao_sockets {
     struct gh_cookies watched;
     struct wait *waits;
     uint32_t next_id;
+    bool watching;     /* the request under way has made the parent watch its socket */
     struct kept *kept; /* until there is an engine */
     uint8_t *flows;    /* [FLOWS_ROOM] */
 };
@@ -123,6 +124,7 @@ static void watch(void *ctx, uint16_t zone, uint64_t cookie)
     gh_wr_u16(&w, zone);
     gh_wr_u64(&w, cookie);
     gh_channel_send(s->parent, GH_MESSAGE_WATCH, body, w.len, -1);
+    s->watching = true;
 }
 
 /* What a successor of this process goes on from. Secrets pass through: each copy is wiped. */
@@ -224,6 +226,28 @@ static void answer(struct gh_ao_sockets *s, uint32_t client, struct outcome *o)
     o->body = NULL;
 }
 
+/* The socket is held until the parent watches it: a program that ends at once would take it along,
+ * unheard. The answer to a question that asks for nothing tells when it does. */
+static bool wait_for_watch(struct gh_ao_sockets *s, uint32_t client, const struct outcome *o)
+{
+    const struct gh_shim_request *r = gh_shim_waiting(s->server, client);
+    struct wait *w = s->watching && r != NULL ? add_wait(s, WAIT_WATCH, client) : NULL;
+    uint8_t body[5];
+    struct gh_wr out = gh_wr_make(body, sizeof(body));
+
+    s->watching = false;
+    if (w == NULL)
+        return false;
+    w->outcome = *o;
+    gh_wr_u32(&out, w->id);
+    gh_wr_u8(&out, 0);
+    if (gh_channel_send(s->parent, GH_MESSAGE_ZONE, body, out.len, r->fd))
+        return true;
+    take_wait(s, WAIT_WATCH, w->id);
+    free(w);
+    return false;
+}
+
 /* The program goes on when the rules of its sockets' flows are in force, not before: a socket with
  * keys also not when they could not be installed for somebody earlier. */
 static void answer_after_flows(struct gh_ao_sockets *s, uint32_t client, uint16_t zone,
@@ -233,7 +257,8 @@ static void answer_after_flows(struct gh_ao_sockets *s, uint32_t client, uint16_
     struct wait *w;
 
     if (z == NULL || !(z->flows_changed || (has_keys && z->flows_failed))) {
-        answer(s, client, o);
+        if (!wait_for_watch(s, client, o))
+            answer(s, client, o);
         return;
     }
     w = add_wait(s, WAIT_FLOWS, client);
@@ -501,6 +526,7 @@ static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uin
     uint32_t optmem = r->room > 0 ? r->room : OPTMEM_DEFAULT;
     bool has_keys = false;
 
+    s->watching = false;
     if (r->op == GH_SHIM_COUNTERS) {
         counters(s, now, zone, &o);
     } else if (gh_facts_read(r->fd, &f)) {
@@ -578,13 +604,20 @@ static void name_zone(struct gh_ao_sockets *s, struct gh_ao_zone *z, uint64_t ne
 
 static bool take_zoned(struct gh_ao_sockets *s, struct gh_rd *body)
 {
-    struct wait *w = take_wait(s, WAIT_ZONE, gh_rd_u32(body));
+    uint32_t id = gh_rd_u32(body);
     uint16_t zone = gh_rd_u16(body);
+    struct wait *w = take_wait(s, WAIT_ZONE, id);
     const struct gh_shim_request *r;
     struct gh_ao_zone *z;
 
-    if (w == NULL)
-        return false;
+    if (w == NULL) {
+        w = take_wait(s, WAIT_WATCH, id);
+        if (w == NULL)
+            return false;
+        answer(s, w->client, &w->outcome);
+        free(w);
+        return true;
+    }
     gh_ao_netns_set(&s->zones, w->netns, zone);
     z = zone != GH_NO_ZONE ? gh_ao_zone_get(&s->zones, zone) : NULL;
     if (z != NULL && z->name[0] == '\0')

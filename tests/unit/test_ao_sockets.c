@@ -42,6 +42,7 @@ static struct {
     uint16_t zone;
     bool rules_fail;
     /* what it heard */
+    bool watch_confirmed; /* asked for something after WATCH */
     unsigned zones_asked, flows, watched, kept, forgotten;
     uint64_t last_watched;
 } w;
@@ -73,6 +74,7 @@ static bool on_parent_message(void *ctx, struct gh_frame *frame, int fd)
         id = gh_rd_u32(&frame->body);
         close(fd);
         w.zones_asked++;
+        w.watch_confirmed = w.watched > 0;
         gh_wr_u32(&out, id);
         gh_wr_u16(&out, w.zone);
         tell(GH_MESSAGE_ZONED, &out);
@@ -80,6 +82,7 @@ static bool on_parent_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_FLOWS:
         id = gh_rd_u32(&frame->body);
         w.flows++;
+        w.watch_confirmed = w.watched > 0;
         gh_wr_u32(&out, id);
         gh_wr_u8(&out, !w.rules_fail);
         tell(GH_MESSAGE_FLOWED, &out);
@@ -298,6 +301,20 @@ static void listener_without_rules_does_not_open(void **state)
     close(program);
 }
 
+/* Its program may be gone with the socket before the parent watches it, else nobody hears. */
+static void socket_is_held_until_it_is_watched(void **state)
+{
+    int program = join(), fd = tcp_socket(true);
+
+    assert_said(add_key(program, fd, "127.0.0.1"), GH_SHIM_DONE, 0);
+    assert_int_equal(w.watched, 1);
+    assert_true(w.watch_confirmed);
+    assert_said(add_key(program, fd, "127.0.0.1"), GH_SHIM_DONE, EEXIST);
+    assert_int_equal(w.zones_asked, 2); /* where it is, and that it is watched */
+    close(fd);
+    close(program);
+}
+
 /* ---- What programs pass ---- */
 
 /* Its close() waits: for 20 s, because nobody reads what it has sent. */
@@ -458,6 +475,7 @@ int main(void)
         cmocka_unit_test_setup(keys_need_a_zone, start),
         cmocka_unit_test_setup(socket_stays_closed_when_its_zone_is_gone, start),
         cmocka_unit_test_setup(listener_without_rules_does_not_open, start),
+        cmocka_unit_test_setup(socket_is_held_until_it_is_watched, start),
         cmocka_unit_test_setup(socket_that_lingers_does_not_stop_ao, start),
         cmocka_unit_test_setup(what_is_no_socket_goes_no_further, start),
         cmocka_unit_test_setup(sockets_with_tcp_md5_alone_are_forgotten, start),
