@@ -107,14 +107,16 @@ static int get_remote(int fd, struct sockaddr *name, socklen_t *len)
     return getpeername(fd, name, len);
 }
 
-static enum emu_tcp_state state_of(int fd)
+static enum emu_tcp_state state_of(int fd, bool *opening)
 {
     uint8_t state = 0; /* the first octet of struct tcp_info */
 
+    *opening = false;
     if (number(fd, SOL_SOCKET, SO_ACCEPTCONN) != 0)
         return EMU_LISTEN;
     if (!option(fd, IPPROTO_TCP, TCP_INFO, &state, sizeof(state)) || state == TCP_CLOSE)
         return EMU_CLOSED;
+    *opening = state == TCP_SYN_SENT;
     return EMU_CONNECTED;
 }
 
@@ -150,7 +152,7 @@ bool gh_facts_read(int fd, struct gh_socket_facts *out)
     out->inode = st.st_ino;
     f->ipv6 = domain == AF_INET6;
     f->v6only = f->ipv6 && number(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
-    f->state = state_of(fd);
+    f->state = state_of(fd, &f->opening);
     f->repair = number(fd, IPPROTO_TCP, TCP_REPAIR) == TCP_REPAIR_ON;
     f->local = endpoint(get_local, fd);
     f->remote = endpoint(get_remote, fd);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "daemon/ao_kernel_priv.h"
+#include "platform/borrow.h"
 
 bool gh_kernel_has_ao(void)
 {
@@ -312,7 +313,7 @@ void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int 
         sock = gh_kernel_socket_look(fd);
         if (s != NULL && k->setup != NULL && gh_kernel_cookie(&sock) == s->cookie)
             s->listening ? follow_listener(k, now, s, &sock) : follow_connection(k, now, s, &sock);
-        close(fd);
+        gh_borrow_return(fd);
     }
     if (s != NULL)
         plan_next_look(k, now, s);

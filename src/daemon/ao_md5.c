@@ -11,7 +11,7 @@
 #include "emulate/emulate.h"
 #include "wire/rd.h"
 
-enum { SOCKADDR = 128, FLAG_PREFIX = 1, KEPT_MAX = 65536 };
+enum { SOCKADDR = 128, FLAG_PREFIX = 1, FLAG_IFINDEX = 2, KEPT_MAX = 65536 };
 
 bool gh_md5_parse(int option, const uint8_t *value, size_t len, struct gh_md5_request *out)
 {
@@ -22,6 +22,8 @@ bool gh_md5_parse(int option, const uint8_t *value, size_t len, struct gh_md5_re
 
     *out = (struct gh_md5_request){.prefix = gh_rd_u8(&r)};
     gh_rd_copy(&r, &keylen, sizeof(keylen));
+    if (option == EMU_TCP_MD5SIG_EXT && (flags & FLAG_IFINDEX) != 0)
+        gh_rd_copy(&r, &out->vrf, sizeof(out->vrf));
     out->has_prefix = option == EMU_TCP_MD5SIG_EXT && (flags & FLAG_PREFIX) != 0;
     out->removes = keylen == 0;
     return !r.bad && len >= GH_MD5_VALUE && gh_facts_endpoint(addr, SOCKADDR, &out->peer);
@@ -37,7 +39,8 @@ static bool same_peer(const struct gh_md5_request *a, const struct gh_md5_reques
 {
     return a->peer.addr_len == b->peer.addr_len &&
            memcmp(a->peer.addr, b->peer.addr, sizeof(a->peer.addr)) == 0 &&
-           a->has_prefix == b->has_prefix && (!a->has_prefix || a->prefix == b->prefix);
+           a->has_prefix == b->has_prefix && (!a->has_prefix || a->prefix == b->prefix) &&
+           a->vrf == b->vrf;
 }
 
 static bool grow(struct gh_md5_list *l)
@@ -79,14 +82,14 @@ bool gh_md5_keep(struct gh_md5_list *l, uint64_t cookie, int option, const uint8
 }
 
 int gh_md5_give(struct gh_md5_list *l, uint64_t cookie, int fd,
-                bool (*stays)(void *ctx, const struct tcpao_endpoint *peer), void *ctx)
+                bool (*stays)(void *ctx, const struct gh_md5_request *r), void *ctx)
 {
     int error = 0;
 
     for (size_t i = l->count; i-- > 0;) {
         const struct gh_md5_kept *k = &l->list[i];
 
-        if (k->cookie != cookie || stays(ctx, &k->request.peer))
+        if (k->cookie != cookie || stays(ctx, &k->request))
             continue;
         if (setsockopt(fd, IPPROTO_TCP, k->option, k->value, GH_MD5_VALUE) != 0)
             error = errno;

@@ -20,6 +20,7 @@ struct gh_md5_request {
     struct tcpao_endpoint peer; /* addr_len 0: any */
     bool has_prefix;
     uint8_t prefix;
+    int32_t vrf;  /* of this VRF alone; 0: of none, or not said */
     bool removes; /* an empty key */
 };
 
@@ -45,7 +46,7 @@ bool gh_md5_keep(struct gh_md5_list *l, uint64_t cookie, int option, const uint8
 /* Gives a socket the keys that were kept for it, but for those that stay replaced, and forgets
  * them. 0 or an errno. */
 int gh_md5_give(struct gh_md5_list *l, uint64_t cookie, int fd,
-                bool (*stays)(void *ctx, const struct tcpao_endpoint *peer), void *ctx);
+                bool (*stays)(void *ctx, const struct gh_md5_request *r), void *ctx);
 void gh_md5_forget(struct gh_md5_list *l, uint64_t cookie);
 
 #endif

@@ -10,16 +10,31 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "platform/borrow.h"
 #include "wire/rd.h"
 #include "wire/wr.h"
 
-enum { DATAGRAM_MAX = GH_SHIM_REQUEST_HEADER + GH_SHIM_BODY_MAX, COMM = 16 };
+enum {
+    DATAGRAM_MAX = GH_SHIM_REQUEST_HEADER + GH_SHIM_BODY_MAX,
+    COMM = 16,
+    RIGHTS_MAX = 253, /* descriptors beside one datagram: what has no room the kernel closes */
+    USERS = 64,
+    STRAYS_MAX = 8 /* of one user */
+};
+
+/* A user who passed what is no socket. It stays open (gh_borrow_return()): who passes many is not
+ * heard any more. */
+struct suspect {
+    uint32_t uid;
+    unsigned strays;
+};
 
 struct client {
     uv_poll_t poll; /* first: closing frees the client */
     struct gh_shim_server *server;
     struct client *next;
     int fd;
+    uint32_t uid;
     char name[COMM];
     char program[GH_SHIM_NAME];
     bool waiting; /* a request is under way */
@@ -34,6 +49,8 @@ struct gh_shim_server {
     uint32_t next_id;
     bool started;
     uint8_t *datagram; /* [DATAGRAM_MAX], for requests and answers */
+    struct suspect suspects[USERS];
+    size_t suspect_count;
 };
 
 /* ---- Connections ---------------------------------------------------------------------------- */
@@ -47,12 +64,49 @@ static struct client *client_of(struct gh_shim_server *s, uint32_t id)
     return c;
 }
 
+/* Where there are too many, the last ones share one entry. */
+static struct suspect *suspect_of(struct gh_shim_server *s, uint32_t uid)
+{
+    for (size_t i = 0; i < s->suspect_count; i++)
+        if (s->suspects[i].uid == uid)
+            return &s->suspects[i];
+    return s->suspect_count == USERS ? &s->suspects[USERS - 1] : NULL;
+}
+
+static bool is_heard(const struct client *c)
+{
+    const struct suspect *x = suspect_of(c->server, c->uid);
+
+    return x == NULL || x->strays < STRAYS_MAX;
+}
+
+static void return_descriptor(struct client *c, int fd)
+{
+    struct gh_shim_server *s = c->server;
+    struct suspect *x;
+
+    if (gh_borrow_return(fd))
+        return;
+    if (c->uid == 0) { /* trusted: a program's slip */
+        close(fd);
+        return;
+    }
+    x = suspect_of(s, c->uid);
+    if (x == NULL) {
+        x = &s->suspects[s->suspect_count++];
+        *x = (struct suspect){.uid = c->uid};
+    }
+    if (++x->strays == STRAYS_MAX)
+        gh_error("%s passes descriptors that are no sockets: user %u is not heard any more",
+                 c->program, (unsigned)c->uid);
+}
+
 static void end_request(struct client *c)
 {
     struct gh_shim_request *r = &c->request;
 
     if (r->fd >= 0)
-        close(r->fd);
+        return_descriptor(c, r->fd);
     gh_wipe(r->body, r->len);
     free(r->body);
     r->fd = -1;
@@ -84,7 +138,7 @@ static void drop(struct client *c)
 
 /* ---- Requests ------------------------------------------------------------------------------- */
 
-static int take_fd(struct msghdr *msg)
+static int take_fd(struct client *c, struct msghdr *msg)
 {
     int fd = -1;
 
@@ -95,7 +149,7 @@ static int take_fd(struct msghdr *msg)
             continue;
         for (size_t i = 0; i < count; i++) {
             if (fd >= 0)
-                close(fd); /* one at a time */
+                return_descriptor(c, fd); /* one at a time */
             memcpy(&fd, CMSG_DATA(h) + i * sizeof(int), sizeof(int));
         }
     }
@@ -124,6 +178,14 @@ static void take_name(struct client *c, const struct gh_shim_request *r)
     snprintf(c->program, sizeof(c->program), "%s[%u]", c->name, r->pid);
 }
 
+static bool is_socket(int fd)
+{
+    int type;
+    socklen_t len = sizeof(type);
+
+    return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+}
+
 static bool parse(struct client *c, size_t len, int fd)
 {
     struct gh_rd rd = gh_rd_make(c->server->datagram, len);
@@ -138,7 +200,7 @@ static bool parse(struct client *c, size_t len, int fd)
         return false;
     if (r->op == GH_SHIM_HELLO)
         take_name(c, r);
-    return r->op == GH_SHIM_HELLO || r->op == GH_SHIM_FLUSH || fd >= 0;
+    return r->op == GH_SHIM_HELLO || r->op == GH_SHIM_FLUSH || is_socket(fd);
 }
 
 static void on_client(uv_poll_t *poll, int status, int events)
@@ -148,28 +210,29 @@ static void on_client(uv_poll_t *poll, int status, int events)
     struct iovec io = {.iov_base = s->datagram, .iov_len = DATAGRAM_MAX};
     union {
         struct cmsghdr align;
-        char room[CMSG_SPACE(4 * sizeof(int))];
+        char room[CMSG_SPACE(RIGHTS_MAX * sizeof(int))];
     } control;
     struct msghdr msg = {.msg_iov = &io,
                          .msg_iovlen = 1,
                          .msg_control = control.room,
                          .msg_controllen = sizeof(control.room)};
-    ssize_t n = status < 0 ? 0 : recvmsg(c->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     bool good;
+    ssize_t n;
     int fd;
 
+    n = status < 0 || !is_heard(c) ? 0 : recvmsg(c->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
         drop(c);
         return;
     }
-    fd = take_fd(&msg);
+    fd = take_fd(c, &msg);
     good = (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 && parse(c, (size_t)n, fd);
     gh_wipe(s->datagram, (size_t)n);
     if (!good) {
         if (c->request.fd != fd && fd >= 0)
-            close(fd);
+            return_descriptor(c, fd);
         gh_warning("%s: a request that makes no sense; its connection is closed", c->program);
         drop(c);
         return;
@@ -215,7 +278,7 @@ void gh_shim_answer(struct gh_shim_server *s, uint32_t id, enum gh_shim_action a
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
-void gh_shim_server_add(struct gh_shim_server *s, int fd, uint32_t pid)
+void gh_shim_server_add(struct gh_shim_server *s, int fd, uint32_t pid, uint32_t uid)
 {
     struct client *c = calloc(1, sizeof(*c));
 
@@ -226,6 +289,7 @@ void gh_shim_server_add(struct gh_shim_server *s, int fd, uint32_t pid)
     }
     c->server = s;
     c->fd = fd;
+    c->uid = uid;
     c->request =
         (struct gh_shim_request){.fd = -1, .pid = pid, .id = ++s->next_id, .program = c->program};
     snprintf(c->program, sizeof(c->program), "[%u]", pid);

@@ -38,7 +38,7 @@ struct gh_shim_server *gh_shim_server_new(uv_loop_t *loop, gh_shim_request_fn fn
 /* From now on requests are read. */
 void gh_shim_server_start(struct gh_shim_server *s);
 /* Takes the socket of a new connection. */
-void gh_shim_server_add(struct gh_shim_server *s, int fd, uint32_t pid);
+void gh_shim_server_add(struct gh_shim_server *s, int fd, uint32_t pid, uint32_t uid);
 /* The request that waits on a connection; NULL: its program is gone. */
 const struct gh_shim_request *gh_shim_waiting(struct gh_shim_server *s, uint32_t id);
 /* Ends the request: closes its socket, wipes it, and sends the answer. `reported` is what

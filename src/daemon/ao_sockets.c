@@ -35,7 +35,7 @@ struct outcome {
     size_t len, reported;
 };
 
-enum wait_kind { WAIT_ZONE, WAIT_FLOWS };
+enum wait_kind { WAIT_ZONE, WAIT_FLOWS, WAIT_WATCH };
 
 struct wait {
     struct wait *next;
@@ -43,6 +43,7 @@ struct wait {
     uint32_t id;
     uint32_t client;
     uint64_t netns; /* WAIT_ZONE: of the socket */
+    uint16_t zone;  /* WAIT_FLOWS: whose */
     struct outcome outcome;
 };
 
@@ -69,6 +70,7 @@ struct gh_ao_sockets {
     struct gh_cookies watched;
     struct wait *waits;
     uint32_t next_id;
+    bool watching;          /* the request under way has made the parent watch its socket */
     struct kept *kept;      /* until there is an engine */
     struct gh_keep pending; /* to be told to the parent */
     uv_timer_t pending_timer;
@@ -84,7 +86,9 @@ static struct wait *add_wait(struct gh_ao_sockets *s, enum wait_kind kind, uint3
     if (w == NULL)
         return NULL;
     w->kind = kind;
-    w->id = ++s->next_id;
+    if (++s->next_id == 0)
+        s->next_id = 1; /* 0: nobody waits */
+    w->id = s->next_id;
     w->client = client;
     w->next = s->waits;
     s->waits = w;
@@ -127,6 +131,7 @@ static void watch(void *ctx, uint16_t zone, uint64_t cookie)
     gh_wr_u16(&w, zone);
     gh_wr_u64(&w, cookie);
     gh_channel_send(s->parent, GH_MESSAGE_WATCH, body, w.len, -1);
+    s->watching = true;
 }
 
 /* Secrets pass through: each copy is wiped. */
@@ -229,8 +234,9 @@ static bool send_flows(struct gh_ao_sockets *s, struct gh_ao_zone *z, uint32_t i
     z->flows_changed = false;
     if (!good || !gh_wr_ok(&w))
         gh_error("%s: too many sockets with keys of their own", z->name);
-    return good && gh_wr_ok(&w) &&
-           gh_channel_send(s->parent, GH_MESSAGE_FLOWS, s->flows, w.len, -1);
+    z->flows_failed = !good || !gh_wr_ok(&w) ||
+                      !gh_channel_send(s->parent, GH_MESSAGE_FLOWS, s->flows, w.len, -1);
+    return !z->flows_failed;
 }
 
 /* ---- Answers -------------------------------------------------------------------------------- */
@@ -244,22 +250,50 @@ static void answer(struct gh_ao_sockets *s, uint32_t client, struct outcome *o)
     o->body = NULL;
 }
 
-/* The program goes on when the rules of its sockets' flows are in force, not before. */
+/* The socket is held until the parent watches it: a program that ends at once would take it along,
+ * unheard. The answer to a question that asks for nothing tells when it does. */
+static bool wait_for_watch(struct gh_ao_sockets *s, uint32_t client, const struct outcome *o)
+{
+    const struct gh_shim_request *r = gh_shim_waiting(s->server, client);
+    struct wait *w = s->watching && r != NULL ? add_wait(s, WAIT_WATCH, client) : NULL;
+    uint8_t body[5];
+    struct gh_wr out = gh_wr_make(body, sizeof(body));
+
+    s->watching = false;
+    if (w == NULL)
+        return false;
+    w->outcome = *o;
+    gh_wr_u32(&out, w->id);
+    gh_wr_u8(&out, 0);
+    if (gh_channel_send(s->parent, GH_MESSAGE_ZONE, body, out.len, r->fd))
+        return true;
+    take_wait(s, WAIT_WATCH, w->id);
+    free(w);
+    return false;
+}
+
+/* The program goes on when the rules of its sockets' flows are in force, not before: a socket with
+ * keys also not when they could not be installed for somebody earlier. */
 static void answer_after_flows(struct gh_ao_sockets *s, uint32_t client, uint16_t zone,
-                               uint64_t mono, struct outcome *o)
+                               bool has_keys, uint64_t mono, struct outcome *o)
 {
     struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
-    struct wait *w = z != NULL && z->flows_changed ? add_wait(s, WAIT_FLOWS, client) : NULL;
+    struct wait *w;
 
-    if (w == NULL) {
-        answer(s, client, o);
+    if (z == NULL || !(z->flows_changed || (has_keys && z->flows_failed))) {
+        if (!wait_for_watch(s, client, o))
+            answer(s, client, o);
         return;
     }
-    w->outcome = *o;
-    if (send_flows(s, z, w->id, mono))
-        return;
-    take_wait(s, WAIT_FLOWS, w->id);
-    free(w);
+    w = add_wait(s, WAIT_FLOWS, client);
+    if (w != NULL) {
+        w->zone = zone;
+        w->outcome = *o;
+        if (send_flows(s, z, w->id, mono))
+            return;
+        take_wait(s, WAIT_FLOWS, w->id);
+        free(w);
+    }
     o->action = GH_SHIM_DONE;
     o->error = ENOBUFS;
     answer(s, client, o);
@@ -267,8 +301,21 @@ static void answer_after_flows(struct gh_ao_sockets *s, uint32_t client, uint16_
 
 /* ---- Which session a socket is for ---------------------------------------------------------- */
 
+/* Sessions of a namespace are not for its sockets in VRFs: those are zones of their own, which
+ * programs' sockets are not told apart by. */
+static uint16_t session_zone(const struct gh_ao_sockets *s, const struct gh_socket_facts *f)
+{
+    const struct gh_ao_zone *z = gh_ao_zone(&s->zones, f->emu.zone);
+
+    return z != NULL && f->emu.bound_ifindex != 0 && gh_ao_zone_is_vrf(z, f->emu.bound_ifindex)
+               ? GH_NO_ZONE
+               : f->emu.zone;
+}
+
+/* bits: of the peer if it is a prefix, which must all be the session's. */
 static const struct gh_session *session_for(const struct gh_ao_sockets *s, uint16_t zone,
-                                            const struct tcpao_endpoint *peer, uint16_t port)
+                                            const struct tcpao_endpoint *peer, uint8_t bits,
+                                            uint16_t port)
 {
     const struct gh_config *c = s->setup->config;
     struct gh_addr addr = gh_addr_from(peer->addr, peer->addr_len);
@@ -277,10 +324,17 @@ static const struct gh_session *session_for(const struct gh_ao_sockets *s, uint1
         const struct gh_session *session = &c->sessions[i];
 
         if (s->setup->zones[i] == zone && gh_prefix_contains(&session->peer, &addr) &&
-            (port == 0 || session->port == port))
+            session->peer.bits <= bits && (port == 0 || session->port == port))
             return session;
     }
     return NULL;
+}
+
+static bool md5_is_replaced(const struct gh_ao_sockets *s, uint16_t zone,
+                            const struct gh_md5_request *r, uint16_t port)
+{
+    return r->vrf == 0 &&
+           session_for(s, zone, &r->peer, r->has_prefix ? r->prefix : UINT8_MAX, port) != NULL;
 }
 
 /* A daemon asks for TCP-MD5 with a peer that has a key chain: TCP-AO takes its place. Of a socket
@@ -291,8 +345,8 @@ static void replace_md5(struct gh_ao_sockets *s, const struct gh_shim_request *r
     struct gh_md5_request md5;
 
     if (!gh_md5_parse(r->option, r->body, r->len, &md5) ||
-        session_for(s, f->emu.zone, &md5.peer,
-                    f->emu.state == EMU_LISTEN ? f->emu.local.port : 0) == NULL)
+        !md5_is_replaced(s, session_zone(s, f), &md5,
+                         f->emu.state == EMU_LISTEN ? f->emu.local.port : 0))
         return;
     o->action = GH_SHIM_DONE;
     if (!gh_md5_keep(&s->md5, f->emu.cookie, r->option, r->body, &md5))
@@ -306,11 +360,11 @@ struct service {
     uint16_t zone, port;
 };
 
-static bool stays_replaced(void *ctx, const struct tcpao_endpoint *peer)
+static bool stays_replaced(void *ctx, const struct gh_md5_request *r)
 {
     const struct service *v = ctx;
 
-    return session_for(v->sockets, v->zone, peer, v->port) != NULL;
+    return md5_is_replaced(v->sockets, v->zone, r, v->port);
 }
 
 /* The socket turns out to be for this service's port: keys of other services' peers are TCP-MD5's
@@ -318,7 +372,7 @@ static bool stays_replaced(void *ctx, const struct tcpao_endpoint *peer)
 static int give_back_md5(struct gh_ao_sockets *s, const struct gh_socket_facts *f, int fd,
                          uint16_t port)
 {
-    struct service v = {.sockets = s, .zone = f->emu.zone, .port = port};
+    struct service v = {.sockets = s, .zone = session_zone(s, f), .port = port};
 
     return gh_md5_give(&s->md5, f->emu.cookie, fd, stays_replaced, &v);
 }
@@ -335,7 +389,8 @@ static void set_option(struct gh_ao_sockets *s, struct gh_now now, const struct 
 {
     if (!is_ao(r->option)) {
         replace_md5(s, r, f, o);
-        if (o->action == GH_SHIM_DONE || s->kernel_has_ao)
+        /* Where no zone is, nobody tells of the socket's end, and it cannot have TCP-AO either. */
+        if (o->action == GH_SHIM_DONE || s->kernel_has_ao || f->emu.zone == GH_NO_ZONE)
             return;
         o->error = emu_setsockopt(s->emu, now, &f->emu, r->option, r->body, r->len);
         o->action = o->error != 0 ? GH_SHIM_DONE : GH_SHIM_PASS;
@@ -374,7 +429,7 @@ static void connecting(struct gh_ao_sockets *s, struct gh_now now, const struct 
 
     if (!gh_facts_endpoint(r->body, r->len, &peer))
         return;
-    ours = session_for(s, f->emu.zone, &peer, peer.port) != NULL;
+    ours = session_for(s, session_zone(s, f), &peer, UINT8_MAX, peer.port) != NULL;
     o->error = give_back_md5(s, f, r->fd, peer.port);
     if (o->error != 0)
         o->action = GH_SHIM_DONE;
@@ -437,59 +492,6 @@ static bool counters(struct gh_ao_sockets *s, struct gh_now now, uint16_t zone, 
     return true;
 }
 
-/* The zone is known. */
-static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uint16_t zone)
-{
-    const struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
-    struct gh_now now = gh_clock_now();
-    struct outcome o = {.action = GH_SHIM_PASS};
-    struct gh_socket_facts f;
-    uint32_t optmem = r->room > 0 ? r->room : OPTMEM_DEFAULT;
-    bool changes = true; /* the rules matter to what the program does next */
-
-    if (r->op == GH_SHIM_COUNTERS) {
-        changes = counters(s, now, zone, &o);
-    } else if (gh_facts_read(r->fd, &f)) {
-        f.pid = r->pid;
-        f.emu.program = r->program;
-        f.emu.zone = zone;
-        f.emu.zone_name = z != NULL ? z->name : "";
-        f.emu.optmem_left = optmem > f.optmem_used ? optmem - f.optmem_used : 0;
-        switch (r->op) {
-        case GH_SHIM_SETOPT:
-            set_option(s, now, r, &f, &o);
-            break;
-        case GH_SHIM_GETOPT:
-            get_option(s, now, r, &f, &o);
-            changes = false;
-            break;
-        case GH_SHIM_CONNECT:
-            connecting(s, now, r, &f, &o);
-            break;
-        case GH_SHIM_LISTEN:
-            listening(s, now, r, &f, &o);
-            break;
-        case GH_SHIM_ACCEPTED:
-            if (s->kernel_has_ao)
-                o.action = gh_kernel_accepted(s->kernel, now, r->fd, &f, &o.error);
-            else
-                emu_note(s->emu, now, &f.emu);
-            break;
-        case GH_SHIM_PREPARED:
-            emu_note(s->emu, now, &f.emu);
-            break;
-        default:
-            break;
-        }
-        if (!s->kernel_has_ao && emu_knows(s->emu, &f.emu))
-            watch(s, zone, f.emu.cookie);
-    }
-    if (changes)
-        answer_after_flows(s, r->id, zone, now.mono_ms, &o);
-    else
-        answer(s, r->id, &o);
-}
-
 /* A namespace without a zone gets one only for what cannot be done without. */
 static bool needs_zone(const struct gh_ao_sockets *s, const struct gh_shim_request *r)
 {
@@ -498,6 +500,85 @@ static bool needs_zone(const struct gh_ao_sockets *s, const struct gh_shim_reque
     return r->op == GH_SHIM_COUNTERS ||
            (r->op == GH_SHIM_SETOPT &&
             (r->option == EMU_TCP_AO_ADD_KEY || r->option == EMU_TCP_AO_INFO));
+}
+
+/* Without a zone there are no rules: what the program would take for protected would not be. */
+static bool lacks_zone(const struct gh_ao_sockets *s, const struct gh_shim_request *r,
+                       const struct gh_socket_facts *f)
+{
+    bool opens = r->op == GH_SHIM_CONNECT || r->op == GH_SHIM_LISTEN;
+
+    return f->emu.zone == GH_NO_ZONE &&
+           (needs_zone(s, r) || (opens && !s->kernel_has_ao && emu_knows(s->emu, &f->emu)));
+}
+
+static void handle_socket(struct gh_ao_sockets *s, struct gh_now now,
+                          const struct gh_shim_request *r, const struct gh_socket_facts *f,
+                          struct outcome *o)
+{
+    switch (r->op) {
+    case GH_SHIM_SETOPT:
+        set_option(s, now, r, f, o);
+        break;
+    case GH_SHIM_GETOPT:
+        get_option(s, now, r, f, o);
+        break;
+    case GH_SHIM_CONNECT:
+        connecting(s, now, r, f, o);
+        break;
+    case GH_SHIM_LISTEN:
+        listening(s, now, r, f, o);
+        break;
+    case GH_SHIM_ACCEPTED:
+        if (s->kernel_has_ao)
+            o->action = gh_kernel_accepted(s->kernel, now, r->fd, f, &o->error);
+        else
+            emu_note(s->emu, now, &f->emu);
+        break;
+    case GH_SHIM_PREPARED:
+        emu_note(s->emu, now, &f->emu);
+        break;
+    default:
+        break;
+    }
+}
+
+/* The zone is known. */
+static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uint16_t zone)
+{
+    const struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
+    struct gh_now now = gh_clock_now();
+    struct outcome o = {.action = GH_SHIM_PASS};
+    struct gh_socket_facts f;
+    uint32_t optmem = r->room > 0 ? r->room : OPTMEM_DEFAULT;
+    bool changes = r->op != GH_SHIM_GETOPT; /* the rules matter to what the program does next */
+    bool has_keys = false;
+
+    s->watching = false;
+    if (r->op == GH_SHIM_COUNTERS) {
+        changes = counters(s, now, zone, &o);
+    } else if (gh_facts_read(r->fd, &f)) {
+        f.pid = r->pid;
+        f.emu.program = r->program;
+        f.emu.zone = zone;
+        f.emu.zone_name = z != NULL ? z->name : "";
+        f.emu.optmem_left = optmem > f.optmem_used ? optmem - f.optmem_used : 0;
+        if (s->kernel_has_ao)
+            f.emu.zone = session_zone(s, &f);
+        if (lacks_zone(s, r, &f)) {
+            o.action = GH_SHIM_DONE;
+            o.error = ENOBUFS;
+        } else {
+            handle_socket(s, now, r, &f, &o);
+        }
+        has_keys = s->kernel_has_ao ? o.action == GH_SHIM_DONE : emu_knows(s->emu, &f.emu);
+        if (!s->kernel_has_ao && emu_remembers(s->emu, f.emu.cookie))
+            watch(s, zone, f.emu.cookie);
+    }
+    if (changes)
+        answer_after_flows(s, r->id, zone, has_keys, now.mono_ms, &o);
+    else if (!wait_for_watch(s, r->id, &o))
+        answer(s, r->id, &o);
 }
 
 static void on_request(void *ctx, const struct gh_shim_request *r)
@@ -559,13 +640,20 @@ static void name_zone(struct gh_ao_sockets *s, struct gh_ao_zone *z, uint64_t ne
 
 static bool take_zoned(struct gh_ao_sockets *s, struct gh_rd *body)
 {
-    struct wait *w = take_wait(s, WAIT_ZONE, gh_rd_u32(body));
+    uint32_t id = gh_rd_u32(body);
     uint16_t zone = gh_rd_u16(body);
+    struct wait *w = take_wait(s, WAIT_ZONE, id);
     const struct gh_shim_request *r;
     struct gh_ao_zone *z;
 
-    if (w == NULL)
-        return false;
+    if (w == NULL) {
+        w = take_wait(s, WAIT_WATCH, id);
+        if (w == NULL)
+            return false;
+        answer(s, w->client, &w->outcome);
+        free(w);
+        return true;
+    }
     gh_ao_netns_set(&s->zones, w->netns, zone);
     z = zone != GH_NO_ZONE ? gh_ao_zone_get(&s->zones, zone) : NULL;
     if (z != NULL && z->name[0] == '\0')
@@ -577,6 +665,14 @@ static bool take_zoned(struct gh_ao_sockets *s, struct gh_rd *body)
     return true;
 }
 
+/* zone GH_NO_ZONE: any of them. */
+static void note_failed_flows(struct gh_ao_sockets *s, uint16_t zone)
+{
+    for (size_t i = 0; i < s->zones.count; i++)
+        if (zone == GH_NO_ZONE || s->zones.list[i]->index == zone)
+            s->zones.list[i]->flows_failed = true;
+}
+
 static bool take_flowed(struct gh_ao_sockets *s, struct gh_rd *body)
 {
     uint32_t id = gh_rd_u32(body);
@@ -585,6 +681,8 @@ static bool take_flowed(struct gh_ao_sockets *s, struct gh_rd *body)
 
     if (id != 0 && w == NULL)
         return false;
+    if (!good)
+        note_failed_flows(s, w != NULL ? w->zone : GH_NO_ZONE);
     if (w == NULL)
         return true;
     if (!good) {
@@ -643,7 +741,8 @@ bool gh_ao_sockets_message(struct gh_ao_sockets *s, struct gh_frame *frame, int 
 
     switch (frame->type) {
     case GH_MESSAGE_SHIM:
-        gh_shim_server_add(s->server, fd, gh_rd_u32(body));
+        id = gh_rd_u32(body);
+        gh_shim_server_add(s->server, fd, id, gh_rd_u32(body));
         return true;
     case GH_MESSAGE_ZONED:
         return take_zoned(s, body);

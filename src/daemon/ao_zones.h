@@ -17,6 +17,7 @@ struct gh_ao_zone {
     uint32_t vrfs[GH_ZONE_VRFS];
     size_t vrf_count;
     bool flows_changed;    /* the parent is to be told */
+    bool flows_failed;     /* it could not be told, or could not install their rules */
     uint64_t strict_until; /* monotonic ms: somebody reads the counters of the namespace */
     bool strict;           /* as the parent was told */
 };

@@ -40,7 +40,7 @@ bool gh_parent_zone(struct gh_parent *p, struct gh_rd *body, int fd)
     uint8_t answer[6];
     struct gh_wr w = gh_wr_make(answer, sizeof(answer));
 
-    close(fd);
+    gh_borrow_return(fd);
     gh_wr_u32(&w, id);
     gh_wr_u16(&w, zone != NULL ? zone->index : NO_ZONE);
     gh_channel_send(p->ao.channel, GH_MESSAGE_ZONED, answer, w.len, -1);

@@ -1,5 +1,6 @@
 /* What `ao` wants of the daemons' sockets: to end one (reset-session) and to know whether one is
- * still there, of its own sessions alone; and to have one that a program brought once more. */
+ * still there, of its own sessions and of sockets with keys of their own alone; and to have one
+ * that a program brought once more. */
 #include "daemon/parent_priv.h"
 
 #include <errno.h>
@@ -25,13 +26,20 @@ static bool is_protected(const struct gh_parent *p, const struct gh_ends *ends)
     return false;
 }
 
-static bool take_ends(const struct gh_parent *p, struct gh_rd *body, struct gh_ends *ends,
-                      const struct gh_zone **zone)
+/* One of a program's, as `ao` told its flow. */
+static bool is_of_socket(const struct gh_zone *zone, const struct gh_ends *ends)
 {
-    if (!gh_ends_take(body, ends))
-        return false;
-    *zone = gh_zones_find(&p->zones, ends->zone);
-    return *zone != NULL;
+    struct gh_addr peer = gh_addr_from(ends->remote.addr, ends->remote.addr_len);
+
+    for (size_t i = 0; i < zone->rule_count; i++) {
+        const struct gh_socket_rule *r = &zone->rules[i];
+
+        if (r->kind == GH_RULE_QUEUE && gh_prefix_contains(&r->peer, &peer) &&
+            r->local_port == ends->local.port &&
+            (r->remote_port == 0 || r->remote_port == ends->remote.port))
+            return true;
+    }
+    return false;
 }
 
 bool gh_parent_abort(struct gh_parent *p, struct gh_rd *body)
@@ -40,10 +48,11 @@ bool gh_parent_abort(struct gh_parent *p, struct gh_rd *body)
     struct gh_ends ends;
     int result;
 
-    if (!take_ends(p, body, &ends, &zone))
+    if (!gh_ends_take(body, &ends))
         return false;
-    if (!is_protected(p, &ends))
-        return true; /* a reload came between */
+    zone = gh_zones_find(&p->zones, ends.zone);
+    if (zone == NULL || !is_protected(p, &ends))
+        return true; /* a reload came between, or the zone's end */
     result = gh_socket_abort(zone->netns, zone->vrf, &ends.local, &ends.remote);
     if (result != 0 && result != -ENOENT)
         gh_warning("the kernel does not abort a connection on demand (%s): the reset follows its "
@@ -60,11 +69,13 @@ bool gh_parent_lookup(struct gh_parent *p, struct gh_rd *body)
     struct gh_ends ends;
     enum gh_socket_use use;
 
-    if (!take_ends(p, body, &ends, &zone))
+    if (!gh_ends_take(body, &ends))
         return false;
-    if (!is_protected(p, &ends))
+    zone = gh_zones_find(&p->zones, ends.zone);
+    if (zone != NULL && !is_protected(p, &ends) && !is_of_socket(zone, &ends))
         return true;
-    use = gh_socket_find(zone->netns, zone->vrf, &ends.local, &ends.remote);
+    use = zone != NULL ? gh_socket_find(zone->netns, zone->vrf, &ends.local, &ends.remote)
+                       : GH_SOCKET_GONE; /* with its namespace */
     if (use != GH_SOCKET_GONE && use != GH_SOCKET_CLOSING)
         return true;
     gh_wr_u8(&w, use == GH_SOCKET_CLOSING);
@@ -84,7 +95,7 @@ bool gh_parent_fetch(struct gh_parent *p, struct gh_rd *body)
     gh_wr_u32(&w, id);
     if (fd >= 0) {
         gh_channel_send(p->ao.channel, GH_MESSAGE_FETCHED, answer, w.len, fd);
-        close(fd);
+        gh_borrow_return(fd);
         return true;
     }
     gh_wr_u32(&w, (uint64_t)-fd);

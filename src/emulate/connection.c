@@ -106,6 +106,14 @@ static void find_ends(void *ctx, struct emu_table *t)
         s->cookie = t->cookie;
 }
 
+/* One that nobody accepted has its keys from its own program or none: what the engine has between
+ * these ends is what is left of another socket, and its keys are that one's. */
+static bool may_be_child(const struct emu_facts *f)
+{
+    return f->state == EMU_CONNECTED && !f->opening && f->local.addr_len != 0 &&
+           f->remote.addr_len != 0;
+}
+
 /* Another socket had this connection: it can only be gone, though the shell may not have said so
  * yet. One under repair begins with a state of its own: an accepted child would be known. */
 static void end_predecessor(struct emu *e, struct gh_now now, const struct emu_facts *f)
@@ -126,10 +134,10 @@ static struct emu_table *adopt_child(struct emu *e, struct gh_now now, const str
     struct emu_table *t;
     bool ok = true;
 
-    if (f->state == EMU_CONNECTED && f->local.addr_len != 0 && f->remote.addr_len != 0)
-        end_predecessor(e, now, f);
-    if (f->state != EMU_CONNECTED || f->local.addr_len == 0 || f->remote.addr_len == 0 ||
-        !ao_engine_get_keys(e->settings.engine, f->zone, &f->local, &f->remote, &keys) ||
+    if (!may_be_child(f))
+        return NULL;
+    end_predecessor(e, now, f);
+    if (!ao_engine_get_keys(e->settings.engine, f->zone, &f->local, &f->remote, &keys) ||
         keys.keys == NULL)
         return NULL;
     t = emu_table_add(e, f->cookie);

@@ -64,9 +64,15 @@ bool emu_knows(const struct emu *e, const struct emu_facts *f)
 
     if (t != NULL)
         return t->has_ao;
-    return f->state == EMU_CONNECTED && f->local.addr_len != 0 && f->remote.addr_len != 0 &&
+    return f->state == EMU_CONNECTED && !f->opening && f->local.addr_len != 0 &&
+           f->remote.addr_len != 0 &&
            ao_engine_get_keys(e->settings.engine, f->zone, &f->local, &f->remote, &keys) &&
            keys.keys != NULL;
+}
+
+bool emu_remembers(const struct emu *e, uint64_t cookie)
+{
+    return emu_find(e, cookie) != NULL;
 }
 
 void emu_note(struct emu *e, struct gh_now now, const struct emu_facts *f)

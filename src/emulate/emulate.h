@@ -42,6 +42,7 @@ struct emu_facts {
     const char *zone_name;
     bool ipv6; /* an AF_INET6 socket; local and remote of IPv4 connections on it are 4 octets */
     enum emu_tcp_state state;            /* EMU_CONNECTED: SYN-SENT to CLOSING */
+    bool opening;                        /* SYN-SENT: nobody has accepted it */
     bool repair;                         /* TCP_REPAIR is on */
     struct tcpao_endpoint local, remote; /* addr_len 0: any address, or none */
     uint32_t bound_ifindex;              /* SO_BINDTOIFINDEX, 0: none */
@@ -83,6 +84,10 @@ int emu_getsockopt(struct emu *e, struct gh_now now, const struct emu_facts *f, 
 
 /* Does the socket, or the connection that it is, have TCP-AO state here? */
 bool emu_knows(const struct emu *e, const struct emu_facts *f);
+
+/* Is anything of the socket remembered, if only that it has TCP-MD5 keys? Then emu_gone() is to be
+ * called at its end. */
+bool emu_remembers(const struct emu *e, uint64_t cookie);
 
 /* Takes note of what a socket is now. After accept(): the child gets its own copy of what its
  * listener had for it, so that a successor carries it on. After TCP_REPAIR was turned off: closing

@@ -175,3 +175,18 @@ int gh_borrow_socket(struct gh_borrower *b, uint32_t pid, uint64_t cookie, uint6
         return s.error;
     return s.left == 0 ? -E2BIG : -ENOENT;
 }
+
+bool gh_borrow_return(int fd)
+{
+    struct linger linger = {.l_onoff = 0};
+    socklen_t len = sizeof(linger);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &len) != 0)
+        return false;
+    if (linger.l_onoff != 0 && linger.l_linger != 0) {
+        linger = (struct linger){.l_onoff = 0};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    }
+    close(fd);
+    return true;
+}

@@ -32,4 +32,9 @@ int gh_borrow_socket(struct gh_borrower *b, uint32_t pid, uint64_t cookie, uint6
 /* The inode in the target of a link in /proc/PID/fd, "socket:[123]"; 0: it is no socket. Pure. */
 uint64_t gh_borrow_inode(const char *link);
 
+/* Closes a descriptor that a program passed. It may be the last one of its file, and must not wait
+ * then: a socket that would (SO_LINGER) forgets that. False: it is no socket and stays open, for
+ * its end could wait for a file system that is the program's own. */
+bool gh_borrow_return(int fd);
+
 #endif

@@ -1048,6 +1048,38 @@ static void a_filter_by_vrf_finds_its_keys_and_those_of_any(void **state)
 
 /* ---- TCP-MD5 -------------------------------------------------------------------------------- */
 
+/* A socket that has sent its SYN between the ends of another one's connection: the program's own
+ * connect() says nothing of keys, and so the keys stay whose they are. */
+static void what_is_left_of_a_connection_is_not_the_next_sockets(void **state)
+{
+    struct host *h = host_new(false);
+    const struct tcpao_endpoint peer = {.addr = {10, 0, 0, 1}, .addr_len = 4, .port = 179};
+    struct ao_adoption a = {.state = AO_STATE_ESTABLISHED, .manual = true, .remote = peer};
+    uint8_t value[GET_SIZE] = {0};
+    bool bind_first;
+
+    assert_int_equal(add(h, "10.0.0.1", 32, 1, 2), 0);
+    h->f.local = a.local =
+        (struct tcpao_endpoint){.addr = {10, 0, 0, 9}, .addr_len = 4, .port = 4000};
+    assert_int_equal(emu_connect(h->emu, now, &h->f, &peer, &bind_first), 0);
+    assert_int_equal(ao_engine_adopt(h->engine, now, &a), AO_ADOPTED);
+    h->f.state = EMU_CONNECTED;
+    h->f.remote = peer;
+    assert_int_equal(count_keys(h), 1);
+
+    h->f.cookie = COOKIE + 1;
+    h->f.opening = true;
+    value_u16(value, GET_BITS, GET_ALL);
+    assert_int_equal(get_keys(h, value, 1), ENOENT);
+    assert_false(emu_knows(h->emu, &h->f));
+    emu_note(h->emu, now, &h->f);
+
+    h->f.cookie = COOKIE; /* and the first one's are still there */
+    h->f.opening = false;
+    assert_int_equal(count_keys(h), 1);
+    host_free(h);
+}
+
 static void ao_and_md5_for_one_peer_exclude_each_other(void **state)
 {
     EACH_FAMILY(fa)
@@ -1495,6 +1527,7 @@ int main(void)
         cmocka_unit_test(too_small_an_array_still_tells_how_many_there_are),
         cmocka_unit_test(a_key_is_answered_as_it_was_given),
         cmocka_unit_test(a_filter_by_vrf_finds_its_keys_and_those_of_any),
+        cmocka_unit_test(what_is_left_of_a_connection_is_not_the_next_sockets),
         cmocka_unit_test(ao_and_md5_for_one_peer_exclude_each_other),
         cmocka_unit_test(an_md5_key_that_is_taken_away_is_no_obstacle),
         cmocka_unit_test(what_the_kernel_refuses_is_left_to_it),
