@@ -41,9 +41,8 @@ static void no_socket(const struct gh_evidence *e, struct gh_explanation *x)
                     "Session %s has backend = kernel, but no program has brought a socket for it: "
                     "nothing of the session is let through.",
                     e->session->name);
-    gh_find_check(f,
-                  "Does the routing daemon run with Gatehouse's library (gaterun), and was "
-                  "it started after Gatehouse?");
+    gh_find_check(f, "Does the routing daemon run with Gatehouse's library (gaterun), and was "
+                     "it started after Gatehouse?");
     gh_find_check(f,
                   "Does it listen on port %u, or connect to the peer's, in the session's network "
                   "namespace and VRF?",
