@@ -160,7 +160,11 @@ static bool put_sockets(FILE *out, const struct way *way, const struct gh_socket
     for (size_t i = 0; i < count; i++) {
         put_socket(out, way, &rules[i]);
         if (rules[i].kind == GH_RULE_GUARD) {
-            fputs(" ! --tcp-option 29 -j DROP\n", out);
+            fputs(" ! --tcp-option 29", out);
+            if (way->in)
+                put_queue(out, rules[i].queue, "");
+            else
+                fputs(" -j DROP\n", out);
             put_socket(out, way, &rules[i]);
             fputs(" -j RETURN\n", out);
             continue;

@@ -206,7 +206,10 @@ static void put_sockets(FILE *out, const struct way *way, const struct gh_socket
             put_headless_sockets(out, r, n);
         put_socket_match(out, way, r, n);
         if (r->kind == GH_RULE_GUARD) {
-            fputs("tcp option 29 missing drop\n", out);
+            if (way->in)
+                fprintf(out, "tcp option 29 missing queue num %u\n", r->queue);
+            else
+                fputs("tcp option 29 missing drop\n", out);
             put_socket_match(out, way, r, n);
             fputs("return\n", out);
             continue;

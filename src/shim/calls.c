@@ -71,13 +71,14 @@ GH_SHIM_EXPORT int listen(int fd, int backlog)
     return GH_REAL(listen)(fd, backlog);
 }
 
-/* The accepted socket, or -1 if gatehoused has it closed. */
+/* The accepted socket, or -1 if gatehoused has it closed. Keys tell of a listener that another
+ * process made (FRR's ldpd), or that got them when it was listening already. */
 static int accepted(int listener, int fd)
 {
     struct gh_shim_question q = {.op = GH_SHIM_ACCEPTED, .fd = fd};
     struct gh_shim_answer answer;
 
-    if (fd < 0 || !gh_shim_remembers(GH_SHIM_LISTENERS, listener))
+    if (fd < 0 || (!gh_shim_remembers(GH_SHIM_LISTENERS, listener) && !gh_shim_has_kernel_keys(fd)))
         return fd;
     answer = gh_shim_ask(&q);
     if (answer.action != GH_SHIM_DONE || answer.error == 0)

@@ -7,7 +7,11 @@
 
 #include "shim/real.h"
 
-enum { REMEMBERED_MAX = 1024 };
+enum {
+    REMEMBERED_MAX = 1024,
+    AO_INFO = 40,     /* TCP_AO_INFO, newer than Debian 12's headers */
+    AO_INFO_LEN = 48, /* sizeof(struct tcp_ao_info_opt) of the first kernel that had it */
+};
 
 /* Names of sockets (SO_COOKIE), which the kernel never gives twice; 0: free. */
 static struct {
@@ -40,6 +44,17 @@ bool gh_shim_is_tcp(int fd)
 bool gh_shim_is_listening(int fd)
 {
     return number(fd, SOL_SOCKET, SO_ACCEPTCONN, 0) == 1;
+}
+
+bool gh_shim_has_kernel_keys(int fd)
+{
+    uint64_t info[AO_INFO_LEN / sizeof(uint64_t)] = {0};
+    socklen_t len = sizeof info;
+    int saved = errno;
+    bool has = GH_REAL(getsockopt)(fd, IPPROTO_TCP, AO_INFO, info, &len) == 0;
+
+    errno = saved;
+    return has;
 }
 
 int gh_shim_take_port(int fd)

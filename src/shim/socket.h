@@ -10,6 +10,8 @@
 /* A TCP socket over IPv4 or IPv6; not MPTCP, nothing raw, nothing else. */
 bool gh_shim_is_tcp(int fd);
 bool gh_shim_is_listening(int fd);
+/* The kernel's own TCP-AO: it has keys for this socket, perhaps from its listener. */
+bool gh_shim_has_kernel_keys(int fd);
 /* Gives the socket a local port if it has none; its address stays. An errno that fits connect(), 0
  * when done. */
 int gh_shim_take_port(int fd);

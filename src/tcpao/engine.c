@@ -327,6 +327,14 @@ static void nobodys_packet(struct ao_transit *t)
     }
 }
 
+/* Of a connection that the kernel carries only what has no option comes here: the rules send it. */
+static unsigned why_not_the_kernels(const struct ao_transit *t)
+{
+    if (t->option.ao)
+        return AO_COUNT_NO_CONNECTION;
+    return t->option.md5 ? TCPAO_MD5_CLASH : TCPAO_MISSING_AO;
+}
+
 static void tcp_packet(struct ao_transit *t)
 {
     enum tcpao_result r = tcpao_option_find(t->hdr, t->tcp.header_len, &t->option);
@@ -338,7 +346,7 @@ static void tcp_packet(struct ao_transit *t)
     }
     note_traffic(t);
     if (t->connection != NULL && t->connection->in_kernel)
-        ao_refuse(t, AO_COUNT_NO_CONNECTION);
+        ao_refuse(t, why_not_the_kernels(t));
     else if (r != TCPAO_OK)
         ao_refuse(t, r);
     else if (t->packet->way == AO_IN)

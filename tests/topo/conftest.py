@@ -90,13 +90,24 @@ def newer_bird():
     return os.path.dirname(_tool("bird-newer"))
 
 
+def _preload(tmp_path_factory, name):
+    """A library for LD_PRELOAD, built from one C file here."""
+    library = tmp_path_factory.mktemp("preload") / f"{name}.so"
+    source = os.path.join(os.path.dirname(__file__), f"{name}.c")
+    netns.run(["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-o", library, source])
+    return str(library)
+
+
 @pytest.fixture(scope="session")
 def ao_preload(tmp_path_factory):
     """ao_preload.c built: for the environment of a BIRD inside a guest (LD_PRELOAD)."""
-    library = tmp_path_factory.mktemp("preload") / "ao_preload.so"
-    source = os.path.join(os.path.dirname(__file__), "ao_preload.c")
-    netns.run(["gcc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wall", "-o", library, source])
-    return str(library)
+    return _preload(tmp_path_factory, "ao_preload")
+
+
+@pytest.fixture(scope="session")
+def connect_witness(tmp_path_factory):
+    """connect_witness.c built: for the environment of a program under gaterun inside a guest."""
+    return _preload(tmp_path_factory, "connect_witness")
 
 
 @pytest.fixture(scope="session")

@@ -226,9 +226,9 @@ static void nftables_of_sockets(void **state)
            "\tchain input {\n"
            "\t\ttype filter hook input priority mangle; policy accept;\n"
            "\t\tmeta l4proto != { tcp, icmp, ipv6-icmp } return\n"
-           "\t\tip saddr 203.0.113.1 tcp dport 179 tcp option 29 missing drop\n"
+           "\t\tip saddr 203.0.113.1 tcp dport 179 tcp option 29 missing queue num 17905\n"
            "\t\tip saddr 203.0.113.1 tcp dport 179 return\n"
-           "\t\tip saddr 203.0.113.1 tcp sport 179 tcp option 29 missing drop\n"
+           "\t\tip saddr 203.0.113.1 tcp sport 179 tcp option 29 missing queue num 17905\n"
            "\t\tip saddr 203.0.113.1 tcp sport 179 return\n"
            "\t\tip saddr . ip daddr . tcp dport . tcp sport { 192.0.2.2 . 192.0.2.1 . 40000 . 179, "
            "192.0.2.3 . 192.0.2.1 . 40001 . 179 } queue num 17905\n"
@@ -290,9 +290,11 @@ static void iptables_of_sockets(void **state)
         ":GATEHOUSE-OUT-TCP - [0:0]\n"
         "-A GATEHOUSE-IN -p tcp --dport 179 -g GATEHOUSE-IN-SOCK\n"
         "-A GATEHOUSE-IN -p tcp --sport 179 -g GATEHOUSE-IN-SOCK\n"
-        "-A GATEHOUSE-IN-SOCK -s 203.0.113.1 -p tcp --dport 179 ! --tcp-option 29 -j DROP\n"
+        "-A GATEHOUSE-IN-SOCK -s 203.0.113.1 -p tcp --dport 179 ! --tcp-option 29 -j "
+        "NFQUEUE --queue-num 17905\n"
         "-A GATEHOUSE-IN-SOCK -s 203.0.113.1 -p tcp --dport 179 -j RETURN\n"
-        "-A GATEHOUSE-IN-SOCK -s 203.0.113.1 -p tcp --sport 179 ! --tcp-option 29 -j DROP\n"
+        "-A GATEHOUSE-IN-SOCK -s 203.0.113.1 -p tcp --sport 179 ! --tcp-option 29 -j "
+        "NFQUEUE --queue-num 17905\n"
         "-A GATEHOUSE-IN-SOCK -s 203.0.113.1 -p tcp --sport 179 -j RETURN\n"
         "-A GATEHOUSE-IN-SOCK -s 192.0.2.2 -d 192.0.2.1 -p tcp --dport 40000 --sport 179 -j "
         "NFQUEUE --queue-num 17905\n"
@@ -381,7 +383,7 @@ static void sockets_of_any_port(void **state)
     char *text = gh_rules_nft_text(NULL, 0, list, 2);
 
     assert_non_null(strstr(text, "\t\tip saddr { 192.0.2.2, 192.0.2.3 } meta l4proto tcp "
-                                 "tcp option 29 missing drop\n"
+                                 "tcp option 29 missing queue num 17905\n"
                                  "\t\tip saddr { 192.0.2.2, 192.0.2.3 } meta l4proto tcp "
                                  "return\n"));
     assert_null(strstr(text, "icmp type"));

@@ -39,7 +39,7 @@ class Openbgpd(BgpDaemon):
     def arguments(self):
         self.write("bgpd.conf", self.configuration(), 0o600)
         # Its unprivileged processes change root to their user's home, which the service makes.
-        os.makedirs(pwd.getpwnam("_openbgpd").pw_dir, exist_ok=True)
+        self.host.run(["mkdir", "-p", pwd.getpwnam("_openbgpd").pw_dir])
         return ["/usr/sbin/bgpd", "-d", "-v", "-f", self.path("bgpd.conf")]
 
     def bgpctl(self, *arguments, check=True):
