@@ -738,6 +738,8 @@ void gh_ao_sockets_zone_opened(struct gh_ao_sockets *s, uint16_t zone)
 
 void gh_ao_sockets_zone_closed(struct gh_ao_sockets *s, uint16_t zone)
 {
+    if (s->kernel != NULL)
+        gh_kernel_zone_closed(s->kernel, gh_clock_now(), zone);
     gh_ao_zone_forget(&s->zones, zone);
 }
 
