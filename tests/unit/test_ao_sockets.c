@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -167,6 +168,8 @@ static int join(void)
     return join_as(0);
 }
 
+static uint32_t room; /* of requests that are not answered with octets */
+
 static void request(int program, enum gh_shim_op op, int option, const void *value, size_t len,
                     int fd)
 {
@@ -187,7 +190,7 @@ static void request(int program, enum gh_shim_op op, int option, const void *val
     gh_wr_u8(&out, GH_SHIM_VERSION);
     gh_wr_u8(&out, op);
     gh_wr_u16(&out, (uint64_t)option);
-    gh_wr_u32(&out, op == GH_SHIM_GETOPT ? len : 0);
+    gh_wr_u32(&out, op == GH_SHIM_GETOPT ? len : room);
     h->cmsg_level = SOL_SOCKET;
     h->cmsg_type = SCM_RIGHTS;
     h->cmsg_len = CMSG_LEN(sizeof(int));
@@ -311,6 +314,26 @@ static void socket_is_held_until_it_is_watched(void **state)
     assert_true(w.watch_confirmed);
     assert_said(add_key(program, fd, "127.0.0.1"), GH_SHIM_DONE, EEXIST);
     assert_int_equal(w.zones_asked, 2); /* where it is, and that it is watched */
+    close(fd);
+    close(program);
+}
+
+/* What the library says of net.core.optmem_max is the program's word alone. */
+static void memory_for_keys_has_an_end(void **state)
+{
+    int program = join(), fd = tcp_socket(true);
+    struct said said = {.error = 0};
+    char peer[16];
+    unsigned keys = 0;
+
+    room = UINT32_MAX;
+    for (; said.error == 0 && keys < 6000; keys++) {
+        snprintf(peer, sizeof(peer), "10.1.%u.%u", keys / 200, 1 + keys % 200);
+        said = add_key(program, fd, peer);
+    }
+    room = 0;
+    assert_int_equal(said.error, ENOMEM);
+    assert_true(keys > 4000);
     close(fd);
     close(program);
 }
@@ -633,6 +656,7 @@ int main(void)
         cmocka_unit_test_setup(socket_stays_closed_when_its_zone_is_gone, start),
         cmocka_unit_test_setup(listener_without_rules_does_not_open, start),
         cmocka_unit_test_setup(socket_is_held_until_it_is_watched, start),
+        cmocka_unit_test_setup(memory_for_keys_has_an_end, start),
         cmocka_unit_test_setup(socket_that_lingers_does_not_stop_ao, start),
         cmocka_unit_test_setup(what_is_no_socket_goes_no_further, start),
         cmocka_unit_test_setup(sockets_with_tcp_md5_alone_are_forgotten, start),
