@@ -21,6 +21,7 @@
 
 enum {
     OPTMEM_DEFAULT = 131072, /* net.core.optmem_max where the library could not read it */
+    OPTMEM_MOST = 1048576,   /* whatever a program says that it has read: some 5000 keys */
     PENDING_MS = 20,
     STRICT_MS = 60 * 1000,    /* after somebody read a namespace's counters */
     FLOWS_ROOM = 1024 * 1024, /* octets of one FLOWS */
@@ -554,6 +555,9 @@ static void handle(struct gh_ao_sockets *s, const struct gh_shim_request *r, uin
     bool changes = r->op != GH_SHIM_GETOPT; /* the rules matter to what the program does next */
     bool has_keys = false;
 
+    if (optmem > OPTMEM_MOST)
+        optmem = OPTMEM_MOST;
+
     s->watching = false;
     if (r->op == GH_SHIM_COUNTERS) {
         changes = counters(s, now, zone, &o);
@@ -633,8 +637,10 @@ static void name_zone(struct gh_ao_sockets *s, struct gh_ao_zone *z, uint64_t ne
     for (size_t i = 0; i < setup->config->session_count; i++) {
         const struct gh_session *session = &setup->config->sessions[i];
 
-        if (setup->zones[i] == z->index)
+        if (setup->zones[i] == z->index) { /* all of a zone's name it alike */
             gh_zone_name(session->netns, session->vrf, z->name, sizeof(z->name));
+            return;
+        }
     }
 }
 

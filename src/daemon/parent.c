@@ -82,8 +82,8 @@ static void on_zone_closed(void *ctx, const struct gh_zone *zone)
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
     gh_wr_u16(&w, zone->index);
+    gh_parent_unwatch_zone(p, zone); /* first: the number may be another zone's after the close */
     gh_channel_send(p->ao.channel, GH_MESSAGE_QUEUE_CLOSE, body, w.len, -1);
-    gh_parent_unwatch_zone(p, zone);
     if (!zone->dynamic)
         p->rules_due = true; /* those of its sockets go, where nothing else keeps it */
 }

@@ -25,6 +25,8 @@ enum emu_limits {
     EMU_TEXT = 64,
     /* net.core.optmem_max is charged with Linux's struct tcp_ao_key and its two traffic keys. */
     EMU_KEY_CHARGE = 168,
+    /* TCP-MD5 keys of one socket: Linux has room for some 1000 with its default optmem_max. */
+    EMU_MD5_MAX = 8192,
     /* TCP options of a SYN beside ours: MSS, timestamps, window scaling. */
     EMU_SYN_ROOM = 20
 };

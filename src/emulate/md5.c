@@ -43,6 +43,15 @@ static struct emu_md5_key **find_exact(struct emu_table *t, const struct emu_md5
     return at;
 }
 
+static size_t count(const struct emu_table *t)
+{
+    size_t n = 0;
+
+    for (const struct emu_md5_key *k = t != NULL ? t->md5 : NULL; k != NULL; k = k->next)
+        n++;
+    return n;
+}
+
 static void forget(struct emu *e, struct emu_table *t, const struct emu_md5_key *k)
 {
     struct emu_md5_key **at = find_exact(t, k), *found = *at;
@@ -84,6 +93,8 @@ int emu_md5_set(struct emu *e, struct gh_now now, const struct emu_facts *f, int
         return EKEYREJECTED;
     if (t != NULL && *find_exact(t, &key) != NULL)
         return 0;
+    if (count(t) >= EMU_MD5_MAX)
+        return ENOMEM;
     more = malloc(sizeof(*more));
     if (t == NULL && more != NULL)
         t = emu_table_add(e, f->cookie);

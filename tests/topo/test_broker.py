@@ -84,7 +84,9 @@ def said(process):
 def shim(one):
     """Who has come, and its connection."""
     body, fd = one.expect("SHIM")
-    return (*struct.unpack("!II", body), socket.socket(fileno=fd))
+    line = socket.socket(fileno=fd)
+    line.settimeout(10)  # the parent's loop has made it non-blocking
+    return (*struct.unpack("!II", body), line)
 
 
 def test_programs_of_root_come_in(net, build_dir):

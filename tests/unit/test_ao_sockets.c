@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -176,6 +177,8 @@ static int join(void)
     return join_as(0);
 }
 
+static uint32_t room; /* of requests that are not answered with octets */
+
 static void request(int program, enum gh_shim_op op, int option, const void *value, size_t len,
                     int fd)
 {
@@ -196,7 +199,7 @@ static void request(int program, enum gh_shim_op op, int option, const void *val
     gh_wr_u8(&out, GH_SHIM_VERSION);
     gh_wr_u8(&out, op);
     gh_wr_u16(&out, (uint64_t)option);
-    gh_wr_u32(&out, op == GH_SHIM_GETOPT ? len : 0);
+    gh_wr_u32(&out, op == GH_SHIM_GETOPT ? len : room);
     h->cmsg_level = SOL_SOCKET;
     h->cmsg_type = SCM_RIGHTS;
     h->cmsg_len = CMSG_LEN(sizeof(int));
@@ -320,6 +323,26 @@ static void socket_is_held_until_it_is_watched(void **state)
     assert_true(w.watch_confirmed);
     assert_said(add_key(program, fd, "127.0.0.1"), GH_SHIM_DONE, EEXIST);
     assert_int_equal(w.zones_asked, 2); /* where it is, and that it is watched */
+    close(fd);
+    close(program);
+}
+
+/* What the library says of net.core.optmem_max is the program's word alone. */
+static void memory_for_keys_has_an_end(void **state)
+{
+    int program = join(), fd = tcp_socket(true);
+    struct said said = {.error = 0};
+    char peer[16];
+    unsigned keys = 0;
+
+    room = UINT32_MAX;
+    for (; said.error == 0 && keys < 6000; keys++) {
+        snprintf(peer, sizeof(peer), "10.1.%u.%u", keys / 200, 1 + keys % 200);
+        said = add_key(program, fd, peer);
+    }
+    room = 0;
+    assert_int_equal(said.error, ENOMEM);
+    assert_true(keys > 4000);
     close(fd);
     close(program);
 }
@@ -480,6 +503,163 @@ static void zone_that_ended_is_no_reason_to_end_ao(void **state)
     }
 }
 
+/* ---- The tables ---- */
+
+static void cookies_are_a_set(void **state)
+{
+    enum { MANY = 5000 };
+    struct gh_cookies set = {.slots = NULL};
+
+    gh_cookies_remove(&set, 1);
+    for (uint64_t c = 1; c <= MANY; c++)
+        assert_true(gh_cookies_add(&set, c * 64));
+    for (uint64_t c = 1; c <= MANY; c++)
+        assert_false(gh_cookies_add(&set, c * 64));
+    assert_int_equal(set.count, MANY);
+    for (uint64_t c = 1; c <= MANY; c += 2)
+        gh_cookies_remove(&set, c * 64);
+    gh_cookies_remove(&set, 7);
+    assert_int_equal(set.count, MANY / 2);
+    for (uint64_t c = 1; c <= MANY; c++)
+        assert_int_equal(gh_cookies_add(&set, c * 64), c % 2);
+    free(set.slots);
+}
+
+static void zones_and_namespaces(void **state)
+{
+    struct gh_ao_zones z = {.list = NULL};
+    struct gh_ao_zone *three = gh_ao_zone_get(&z, 3), *four = gh_ao_zone_get(&z, 4);
+    uint16_t zone = 9;
+
+    assert_ptr_equal(gh_ao_zone_get(&z, 3), three);
+    gh_ao_netns_set(&z, 0, 3); /* a kernel that does not tell */
+    assert_false(gh_ao_netns_find(&z, 0, &zone));
+    gh_ao_netns_set(&z, 70, 3);
+    gh_ao_netns_set(&z, 71, 4);
+    gh_ao_netns_set(&z, 72, GH_NO_ZONE);
+    assert_true(gh_ao_netns_find(&z, 72, &zone));
+    assert_int_equal(zone, GH_NO_ZONE);
+    gh_ao_netns_forget_missing(&z);
+    assert_false(gh_ao_netns_find(&z, 72, &zone));
+
+    for (uint32_t i = 1; i <= GH_ZONE_VRFS + 5; i++)
+        gh_ao_zone_set_vrf(four, i, true);
+    gh_ao_zone_set_vrf(four, 2, true);
+    assert_int_equal(four->vrf_count, GH_ZONE_VRFS);
+    gh_ao_zone_set_vrf(four, 2, false);
+    gh_ao_zone_set_vrf(four, 2, false);
+    assert_false(gh_ao_zone_is_vrf(four, 2));
+    assert_true(gh_ao_zone_is_vrf(four, GH_ZONE_VRFS));
+
+    gh_ao_zone_forget(&z, 3);
+    gh_ao_zone_forget(&z, 3);
+    assert_null(gh_ao_zone(&z, 3));
+    assert_false(gh_ao_netns_find(&z, 70, &zone));
+    assert_true(gh_ao_netns_find(&z, 71, &zone));
+    assert_int_equal(zone, 4);
+    gh_ao_zone_forget(&z, 4);
+    free(z.list);
+    free(z.netns);
+}
+
+static bool stays_for_the_first(void *ctx, const struct gh_md5_request *r)
+{
+    (*(unsigned *)ctx)++;
+    return r->peer.addr[3] == 1;
+}
+
+static void tcp_md5_keys_are_given_once(void **state)
+{
+    struct gh_md5_list l = {.list = NULL};
+    uint8_t value[MD5_SIZE];
+    struct gh_md5_request r;
+    unsigned asked = 0;
+    int fd = tcp_socket(false);
+
+    value_md5(value, "10.0.0.1", -1, -1);
+    assert_false(gh_md5_parse(EMU_TCP_MD5SIG, value, MD5_SIZE - 1, &r));
+    assert_true(gh_md5_parse(EMU_TCP_MD5SIG, value, MD5_SIZE, &r));
+    assert_true(gh_md5_keep(&l, 1, EMU_TCP_MD5SIG, value, &r));
+    assert_true(gh_md5_keep(&l, 1, EMU_TCP_MD5SIG, value, &r)); /* in its place */
+    assert_true(gh_md5_keep(&l, 2, EMU_TCP_MD5SIG, value, &r));
+    value_md5(value, "10.0.0.2", -1, -1);
+    assert_true(gh_md5_parse(EMU_TCP_MD5SIG, value, MD5_SIZE, &r));
+    assert_true(gh_md5_keep(&l, 1, EMU_TCP_MD5SIG, value, &r));
+    assert_int_equal(l.count, 3);
+    assert_int_equal(gh_md5_give(&l, 1, fd, stays_for_the_first, &asked), 0);
+    assert_int_equal(asked, 2);
+    assert_int_equal(l.count, 2);
+    value_u16(value, MD5_KEYLEN, 0);
+    value_addr(value, "10.0.0.1");
+    assert_true(gh_md5_parse(EMU_TCP_MD5SIG, value, MD5_SIZE, &r));
+    assert_true(r.removes);
+    assert_true(gh_md5_keep(&l, 1, EMU_TCP_MD5SIG, value, &r));
+    assert_int_equal(l.count, 1);
+    gh_md5_forget(&l, 2);
+    assert_int_equal(l.count, 0);
+    for (uint64_t c = 1; c <= 100; c++)
+        assert_true(
+            gh_md5_keep(&l, c, EMU_TCP_MD5SIG, value, &(struct gh_md5_request){.prefix = 1}));
+    assert_int_equal(l.count, 100);
+    free(l.list);
+    close(fd);
+}
+
+static void endpoints_as_programs_write_them(void **state)
+{
+    struct sockaddr_in in = ipv4("192.0.2.7", 179);
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(179)};
+    uint8_t octets[28];
+    struct tcpao_endpoint e;
+
+    memcpy(octets, &in, sizeof(in));
+    assert_true(gh_facts_endpoint(octets, 8, &e));
+    assert_int_equal(e.addr_len, 4);
+    assert_int_equal(e.port, 179);
+    assert_int_equal(e.addr[3], 7);
+    for (size_t len = 0; len < 8; len++)
+        assert_false(gh_facts_endpoint(octets, len, &e));
+    memset(octets + 4, 0, 4);
+    assert_true(gh_facts_endpoint(octets, 16, &e));
+    assert_int_equal(e.addr_len, 0);
+
+    assert_int_equal(inet_pton(AF_INET6, "::ffff:192.0.2.7", &in6.sin6_addr), 1);
+    memcpy(octets, &in6, sizeof(in6));
+    assert_true(gh_facts_endpoint(octets, 24, &e));
+    assert_int_equal(e.addr_len, 4);
+    assert_int_equal(e.addr[0], 192);
+    assert_false(gh_facts_endpoint(octets, 23, &e));
+    assert_int_equal(inet_pton(AF_INET6, "2001:db8::7", &in6.sin6_addr), 1);
+    memcpy(octets, &in6, sizeof(in6));
+    assert_true(gh_facts_endpoint(octets, sizeof(octets), &e));
+    assert_int_equal(e.addr_len, 16);
+    assert_int_equal(e.addr[15], 7);
+    octets[0] = octets[1] = 0xee;
+    assert_false(gh_facts_endpoint(octets, sizeof(octets), &e));
+}
+
+static void facts_are_asked_of_the_socket(void **state)
+{
+    struct gh_socket_facts f;
+    int pair[2], fd = tcp_socket(true), udp = socket(AF_INET, SOCK_DGRAM, 0);
+
+    assert_true(gh_facts_read(fd, &f));
+    assert_int_equal(f.emu.state, EMU_CLOSED);
+    assert_int_equal(f.emu.local.addr_len, 4);
+    assert_true(f.emu.local.port != 0 && f.emu.cookie != 0 && f.inode != 0);
+    assert_false(f.emu.ipv6);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_true(gh_facts_read(fd, &f));
+    assert_int_equal(f.emu.state, EMU_LISTEN);
+    assert_false(gh_facts_read(udp, &f));
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_false(gh_facts_read(pair[0], &f));
+    close(pair[0]);
+    close(pair[1]);
+    close(udp);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -487,10 +667,16 @@ int main(void)
         cmocka_unit_test_setup(socket_stays_closed_when_its_zone_is_gone, start),
         cmocka_unit_test_setup(listener_without_rules_does_not_open, start),
         cmocka_unit_test_setup(socket_is_held_until_it_is_watched, start),
+        cmocka_unit_test_setup(memory_for_keys_has_an_end, start),
         cmocka_unit_test_setup(socket_that_lingers_does_not_stop_ao, start),
         cmocka_unit_test_setup(what_is_no_socket_goes_no_further, start),
         cmocka_unit_test_setup(sockets_with_tcp_md5_alone_are_forgotten, start),
         cmocka_unit_test_setup(tcp_md5_is_replaced_for_a_sessions_peers_alone, start),
+        cmocka_unit_test(cookies_are_a_set),
+        cmocka_unit_test(zones_and_namespaces),
+        cmocka_unit_test(tcp_md5_keys_are_given_once),
+        cmocka_unit_test(endpoints_as_programs_write_them),
+        cmocka_unit_test(facts_are_asked_of_the_socket),
         cmocka_unit_test(zone_that_ended_is_no_reason_to_end_ao),
     };
 

@@ -24,7 +24,7 @@ struct host {
     struct ao_engine *engine;
     struct emu *emu;
     struct emu_facts f;
-    uint8_t kept[65536];
+    uint8_t kept[1 << 19];
     size_t kept_len;
     unsigned keeps, flow_changes;
 };
@@ -1140,6 +1140,22 @@ static void what_the_kernel_refuses_is_left_to_it(void **state)
 }
 
 /* Linux: an AO key without a VRF refuses every TCP-MD5 key; those of different VRFs go together. */
+static void md5_keys_of_a_socket_have_an_end(void **state)
+{
+    struct host *h = host_new(false);
+    char peer[16];
+    unsigned n = 0;
+    int error = 0;
+
+    for (; error == 0 && n < 9000; n++) {
+        snprintf(peer, sizeof(peer), "10.1.%u.%u", n / 200, 1 + n % 200);
+        error = set_md5(h, peer, -1, -1);
+    }
+    assert_int_equal(error, ENOMEM);
+    assert_true(n > 8000);
+    host_free(h);
+}
+
 static void md5_and_ao_of_different_vrfs_go_together(void **state)
 {
     static const struct {
@@ -1531,6 +1547,7 @@ int main(void)
         cmocka_unit_test(ao_and_md5_for_one_peer_exclude_each_other),
         cmocka_unit_test(an_md5_key_that_is_taken_away_is_no_obstacle),
         cmocka_unit_test(what_the_kernel_refuses_is_left_to_it),
+        cmocka_unit_test(md5_keys_of_a_socket_have_an_end),
         cmocka_unit_test(md5_and_ao_of_different_vrfs_go_together),
         cmocka_unit_test(a_connection_that_began_without_ao_stays_so),
         cmocka_unit_test(repair_is_not_for_listeners),
