@@ -10,13 +10,18 @@ import pytest
 
 from capture import ACK, SYN, TCP_MD5, Capture
 from daemons import Bird, Frr, Openbgpd, Peer
-from gatehouse import Gatehouse, Key
+from daemons.bird_rpki import BirdRpki
+from daemons.frr_ldp import FrrLdp
+from daemons.stayrtr import Stayrtr
+from gatehouse import Gatehouse, Key, key_chain, tcp_ao
 from interop import KERNEL, end, seen
 from netns import A4, A6, B4, B6
 from scenario import (ROUTES_A, ROUTES_B, assert_none_refused, assert_signed, assert_verified,
                       both_ends, config, lifetime, peers_of_a, peers_of_b, swapped, wait_both_up,
                       wait_cause)
 from test_labkernel import FAILURES, GUEST4, GUEST6, HOST4, HOST6, lab  # noqa: F401
+from test_ldp import LINK1, LINK2, R1, R2, wait_both_operational
+from uml import Guest
 from wait import stays, wait_for
 
 KEY = Key(1, "correct horse battery staple", send_id=3, recv_id=8)
@@ -31,8 +36,8 @@ USERS = 'gatehouse {\n    shim-users = { "frr" }\n}\n'
 class Site:
     """Gatehouse in the guest, with the kernel backend, and on the host, with the engine."""
 
-    def __init__(self, lab, build_dir, keys=(KEY,), guest_keys=None, tolerance=60, backend="kernel",  # noqa: F811
-                 host_keys=True, **session):
+    def __init__(self, lab, build_dir, keys=(KEY,), guest_keys=None,  # noqa: F811
+                 tolerance=60, backend="kernel", host_keys=True, **session):
         self.lab = lab
         self.session = {"backend": backend, **session}
         self.tolerance = tolerance
@@ -123,7 +128,7 @@ def test_session(lab, build_dir, guest, host, backend, opener):  # noqa: F811
 ALGORITHMS = ["hmac-sha-1-96", "aes-128-cmac-96", "hmac-sha-256-128"]
 
 
-def three_keys(first=10, step=5):
+def three_keys(first=8, step=4):
     """One after the other, each with an algorithm of its own."""
     times = [(-600, first), (first, first + step), (first + step, None)]
     return [Key(n + 1, f"secret number {n}", 10 + n, 20 + n, ALGORITHMS[n], options=lifetime(*times[n]))
@@ -136,7 +141,6 @@ class Rollover:
     def __init__(self, site):
         self.site = site
         self.count = 0
-        self.used = set()
 
     def churn(self):
         """host: BIRD."""
@@ -151,9 +155,7 @@ class Rollover:
     def wait(self, number, timeout=40):
         def moved():
             self.churn()
-            keys = self.keys()
-            self.used |= keys
-            return keys == {(number, number)}
+            return self.keys() == {(number, number)}
         wait_for(moved, timeout, lambda: f"key {number} everywhere; it is {self.keys()}")
 
     def settle(self):
@@ -182,20 +184,16 @@ def wait_new(gatehouse, role, pid):
     wait_for(gatehouse.answers, 10, "it answers")
 
 
-@pytest.mark.parametrize("guest, disturbance", [(Frr, None), (Bird, "ao")],
-                         ids=["undisturbed", "kill-ao"])
-def test_rollover_by_lifetime(lab, build_dir, guest, disturbance):  # noqa: F811
-    """Three keys of three algorithms under route churn: nothing is refused at either end, no session
-    ends, and the kernel's sockets have the last key only."""
-    keys = three_keys()
-    site = Site(lab, build_dir, keys, tolerance=5).daemons(guest, Bird).wait_up()
+def test_rollover_by_lifetime(lab, build_dir):  # noqa: F811
+    """Three keys of three algorithms under route churn, and kill -9 of the guest's `ao` in between:
+    nothing is refused at either end, no session ends, and the sockets keep the last key only."""
+    site = Site(lab, build_dir, three_keys(), tolerance=5).daemons(Frr, Bird).wait_up()
     roll = Rollover(site)
     assert roll.keys() == {(1, 1)}, "the test came up too late to see the first key"
     roll.wait(2)
-    if disturbance:
-        pid = site.inside.processes()["ao"]
-        site.inside.kill("ao")
-        wait_new(site.inside, "ao", pid)
+    pid = site.inside.processes()["ao"]
+    site.inside.kill("ao")
+    wait_new(site.inside, "ao", pid)
     roll.wait(3)
     roll.settle()
     wait_ids(site, {(22, 12)})
@@ -205,8 +203,8 @@ def test_rollover_by_lifetime(lab, build_dir, guest, disturbance):  # noqa: F811
         for address in side.values():
             assert {s.ao[0] for s in segments if s.src == address} == ids
     seen(end(site.guest, THERE), end(site.host), algorithms=", ".join(ALGORITHMS),
-         also="two rollovers by lifetime under route churn" +
-         (", kill -9 of the `ao` process" if disturbance else "") + ": nothing refused at either end")
+         also="two rollovers by lifetime under route churn, kill -9 of the `ao` process: nothing "
+              "refused at either end")
 
 
 def test_a_key_by_reload(lab, build_dir):  # noqa: F811
@@ -226,33 +224,28 @@ def test_a_key_by_reload(lab, build_dir):  # noqa: F811
     site.assert_unnoticed()
 
 
-def test_gatehoused_is_killed(lab, build_dir):  # noqa: F811
-    """The sessions go on with the keys that they have; from the daemon's next connections on keys
-    move again."""
-    site = Site(lab, build_dir, tolerance=2).daemons(Frr, Bird).wait_up()
-    site.inside.kill("parent")
-    site.inside.start()
+@pytest.mark.parametrize("backend, way", [("kernel", "kill"), ("auto", "stop")])
+def test_gatehoused_ends(lab, build_dir, backend, way):  # noqa: F811
+    """The sessions go on, and the next gatehoused moves their keys."""
+    site = Site(lab, build_dir, three_keys(), tolerance=5, backend=backend)
+    site.daemons(Frr, Bird).wait_up()
     roll = Rollover(site)
-    for _ in range(4):
-        roll.churn()
-        site.guest.wait_routes(ROUTES_A if roll.count % 2 == 0 else [])
-    site.host.birdc("disable static4")
-    wait_for(lambda: "192.0.2.0/24" not in site.guest.routes(), 20, "the withdrawal arrives")
-    site.host.birdc("enable static4")
-    site.guest.wait_routes(ROUTES_A)
-    assert site.host.flaps(GUEST4) == site.guest.flaps(HOST4) == 0
-    for name in GUESTS:
-        site.guest.vtysh(f"clear bgp {HOSTS[name]}")
-    site.wait_up()
-    site.assert_kernels()
-    later = [dataclasses.replace(KEY, options=lifetime(-600, 6)),
-             Key(2, "another", 4, 9, "aes-128-cmac-96", options=lifetime(3))]
-    site.outside.configure(config(later, GUESTS, 2))
-    site.inside.configure(site.guest_config(swapped(later)))
-    for gatehouse in (site.outside, site.inside):
-        gatehouse.reload()
+    assert roll.keys() == {(1, 1)}, "the test came up too late to see the first key"
+    getattr(site.inside, way)()
+    site.inside.start()
     roll.wait(2)
+    for name in GUESTS:
+        assert site.inside.session(name)["backend_in_use"] == "kernel"
+        assert site.host.flaps(GUESTS[name]) == site.guest.flaps(HOSTS[name]) == 0
+    assert lab.failures() == dict.fromkeys(FAILURES, 0)
     assert_signed(site.capture.stop())
+    # Sockets that end while nobody watches are not taken for living ones.
+    site.inside.kill()
+    site.guest.kill()
+    site.inside.start()
+    for name in GUESTS:
+        assert site.inside.session(name)["backend_in_use"] == ("none" if backend == "kernel" else
+                                                               "engine")
 
 
 # ---- What must not come up -----------------------------------------------------------------------
@@ -270,7 +263,7 @@ def test_mistakes(lab, build_dir, cause):  # noqa: F811
     site.daemons(Frr, Bird)
     for name in GUESTS:
         wait_cause(site.inside, name, cause)
-    stays(lambda: [c[:1] for c in map(site.inside.causes, GUESTS)] == [[cause]] * 2, 4,
+    stays(lambda: [c[:1] for c in map(site.inside.causes, GUESTS)] == [[cause]] * 2, 2,
           lambda: f"the cause is stable: {[site.inside.causes(n) for n in GUESTS]}")
     assert not any(site.guest.established(a) or site.host.established(b)
                    for a, b in zip(HOSTS.values(), GUESTS.values()))
@@ -365,7 +358,7 @@ def test_both_ends_by_the_kernel(lab, build_dir):  # noqa: F811
         host.run(["ip", "link", "set", "eth0", "up"])
         for address in addresses:
             host.add_address("eth0", f"{address}/{64 if ':' in address else 24}")
-    keys = three_keys(first=12, step=4)
+    keys = three_keys(first=10)
     one, two = both_ends(a, b, build_dir, keys, tolerance=5, backend="kernel")
     capture = Capture(a)
     frr = Frr(a, 65001, peers_of_a(), ROUTES_A, launcher=one.gaterun(), hold_time=9).start()
@@ -422,3 +415,52 @@ def test_port_and_keys_before_the_first_syn(lab, build_dir, connect_witness):  #
         wait_for(lambda: [s for s in capture.segments() if s.dst == host], 10, "a SYN")
         syn = next(s for s in capture.segments() if s.dst == host)
         assert syn.sport == port and syn.ao[:2] == (KEY.send_id, KEY.recv_id)
+
+
+# ---- Other protocols -----------------------------------------------------------------------------
+
+
+VRPS = {(f"10.{n}.0.0/16", 24, 65000 + n) for n in range(50)}
+
+
+@pytest.mark.parametrize("opener", ["guest", "host"])
+def test_ldp(net, lab_kernel, build_dir, opener):
+    """FRR's ldpd in the guest; of the loopbacks' addresses the higher one opens."""
+    host = net.namespace("host")
+    host.tap("tap0")
+    guest = Guest(host, lab_kernel, taps=["tap0"])
+    ours, theirs = (R2, R1) if opener == "guest" else (R1, R2)
+    inside = Gatehouse(guest, build_dir, USERS + key_chain("ldp", [KEY]) +
+                       tcp_ao("ldp", theirs, "ldp", local=ours, port=646, backend="kernel")).start()
+    outside = Gatehouse(host, build_dir, key_chain("ldp", [KEY.swapped()]) +
+                        tcp_ao("ldp", ours, "ldp", local=theirs, port=646)).start()
+    capture = Capture(host, "tap0", "tcp port 646")
+    one = FrrLdp(guest, ours, {"vec0": LINK2}, launcher=inside.gaterun()).start()
+    two = FrrLdp(host, theirs, {"tap0": LINK1}).start()
+    wait_both_operational(one, two)
+    inside.wait_up("ldp")
+    assert inside.session("ldp")["backend_in_use"] == "kernel"
+    assert inside.connection("ldp")["type"] == ("active" if opener == "guest" else "passive")
+    counters = guest.counters()
+    assert counters["TCPAOGood"] > 2 and [counters[n] for n in FAILURES] == [0, 0, 0]
+    assert_none_refused(inside, outside, names=["ldp"])
+    assert_verified(outside, capture)
+    seen(end(one, THERE), end(two), opened="the higher address", versions="4", protocol="LDP")
+
+
+def test_rpki(lab, build_dir):  # noqa: F811
+    """BIRD in the guest has its VRPs of StayRTR on the host, which gaterun cannot start."""
+    inside = Gatehouse(lab.guest, build_dir,
+                       config([KEY], HOSTS, port=8282, backend="kernel")).start()
+    outside = Gatehouse(lab.host, build_dir, config([KEY.swapped()], GUESTS, port=8282)).start()
+    capture = Capture(lab.host, "tap0", "tcp port 8282")
+    server = Stayrtr(lab.host, VRPS).start()
+    client = BirdRpki(lab.guest, list(HOSTS.values()), launcher=inside.gaterun()).start()
+    client.wait_vrps(VRPS)
+    for name, address in HOSTS.items():
+        inside.wait_up(name)
+        assert inside.session(name)["backend_in_use"] == "kernel" and client.connected(address)
+    assert lab.failures() == dict.fromkeys(FAILURES, 0)
+    assert_none_refused(inside, outside)
+    assert_verified(outside, capture)
+    seen(end(client, THERE), end(server), opened=client.title, protocol="RPKI-RTR")

@@ -33,8 +33,9 @@ def configuration(router_id, links):
 class FrrLdp(FrrRouter):
     """zebra, ospfd and ldpd; a configuration of the caller's own replaces the one made here."""
 
-    def __init__(self, host, router_id, links=None, text=None, name=None):
-        super().__init__(host, ["ospfd", "ldpd"], text or configuration(router_id, links), name)
+    def __init__(self, host, router_id, links=None, text=None, name=None, launcher=()):
+        super().__init__(host, ["ospfd", "ldpd"], text or configuration(router_id, links), name,
+                         launcher)
         self.router_id = router_id
 
     def neighbour(self, peer):

@@ -24,8 +24,8 @@ class FrrRouter(Daemon):
     title = "FRR"
     user = "frr"
 
-    def __init__(self, host, daemons, configuration, name=None):
-        super().__init__(host, name)
+    def __init__(self, host, daemons, configuration, name=None, launcher=()):
+        super().__init__(host, name, launcher)
         self.sockets = host.run_directory(name or self.kind, self.user)
         self.options = {words[0]: words[1:] for words in map(str.split, ["zebra", *daemons])}
         self.daemons = list(self.options)
@@ -50,7 +50,7 @@ class FrrRouter(Daemon):
                      *self.options[daemon]]
         if daemon == "ldpd":
             arguments += ["--ctl_socket", self.sockets]
-        process = self.host.spawn(arguments, self.path(f"{daemon}.out"))
+        process = self.host.spawn([*self.launcher, *arguments], self.path(f"{daemon}.out"))
         self.processes[daemon] = process
         wait_for(lambda: self.vtysh("-d", daemon, "-c", "show version", check=False).returncode == 0
                  or not process.alive(), 20, lambda: f"{daemon} answers\n{self.tail()}")
