@@ -455,7 +455,7 @@ static void run_in_batches(void)
         gh_warning("cannot schedule as a batch process: %s", strerror(errno));
 }
 
-int gh_ao_main(uid_t uid, gid_t gid)
+int gh_ao_main(uid_t uid, gid_t gid, bool emulate)
 {
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
     struct ao ao = {.started = gh_clock_now(), .batch = gh_nfqueue_batch_new()};
@@ -471,7 +471,7 @@ int gh_ao_main(uid_t uid, gid_t gid)
         return 1;
     ao.timer.data = &ao;
     run_in_batches();
-    kernel_has_ao = gh_kernel_has_ao();
+    kernel_has_ao = !emulate && gh_kernel_has_ao();
     ao.kernel_has_md5 = gh_facts_kernel_has_md5();
     if (!warm_up() || !gh_sandbox_enter(uid, gid))
         return 1;

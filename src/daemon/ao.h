@@ -7,11 +7,14 @@
 #ifndef GH_DAEMON_AO_H
 #define GH_DAEMON_AO_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 enum { GH_AO_CHANNEL_FD = 3 };
 
-/* Does not return before its end; the process's exit status. */
-int gh_ao_main(uid_t uid, gid_t gid);
+/* emulate: as if the kernel had no TCP-AO. Does not return before its end; the process's exit
+ * status.
+ */
+int gh_ao_main(uid_t uid, gid_t gid, bool emulate);
 
 #endif

@@ -102,7 +102,8 @@ static void on_watch(uv_timer_t *timer)
 static int spawn(struct gh_child *c, int fd)
 {
     char self[] = "/proc/self/exe", name[] = "gatehoused", flag[] = "--role", role[16], user[64];
-    char log[16], *args[] = {name, log, user, flag, role, NULL};
+    char emulate[] = "--emulate-ao";
+    char log[16], *args[] = {name, log, user, flag, role, c->emulate_ao ? emulate : NULL, NULL};
     uv_stdio_container_t stdio[] = {{.flags = UV_IGNORE},
                                     {.flags = UV_IGNORE},
                                     {.flags = UV_INHERIT_FD, .data.fd = 2},

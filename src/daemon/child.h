@@ -27,6 +27,7 @@ struct gh_child {
     uv_loop_t *loop;
     const char *role; /* --role … */
     enum gh_log_level log_level;
+    bool emulate_ao; /* --emulate-ao */
     uid_t uid;
     gid_t gid;
     int lock; /* inherited: held as long as any process of this instance lives */

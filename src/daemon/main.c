@@ -19,10 +19,10 @@
 struct options {
     const char *config, *run_directory, *role, *ids;
     enum gh_log_level log_level;
-    bool check, foreground, remove_rules;
+    bool check, foreground, remove_rules, emulate_ao;
 };
 
-enum { OPT_CHECK = 256, OPT_REMOVE_RULES, OPT_VERSION, OPT_ROLE, OPT_IDS, OPT_LOG };
+enum { OPT_CHECK = 256, OPT_REMOVE_RULES, OPT_VERSION, OPT_ROLE, OPT_IDS, OPT_LOG, OPT_EMULATE };
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
                                              {"foreground", no_argument, NULL, 'f'},
@@ -36,6 +36,8 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
                                              {"role", required_argument, NULL, OPT_ROLE},
                                              {"ids", required_argument, NULL, OPT_IDS},
                                              {"log", required_argument, NULL, OPT_LOG},
+                                             /* for tests (HACKING.md) */
+                                             {"emulate-ao", no_argument, NULL, OPT_EMULATE},
                                              {NULL, 0, NULL, 0}};
 
 static void usage(FILE *out)
@@ -90,6 +92,9 @@ static bool parse(int argc, char **argv, struct options *o)
         case OPT_IDS:
             o->ids = optarg;
             break;
+        case OPT_EMULATE:
+            o->emulate_ao = true;
+            break;
         case 'h':
             usage(stdout);
             exit(0);
@@ -121,7 +126,7 @@ static int run_role(const struct options *o)
     if (strcmp(o->role, "ao") != 0 || o->ids == NULL || sscanf(o->ids, "%u:%u", &uid, &gid) != 2)
         return 2;
     gh_log_setup("gatehoused[ao]", o->log_level);
-    return gh_ao_main(uid, gid);
+    return gh_ao_main(uid, gid, o->emulate_ao);
 }
 
 /* ---- A daemon of its own (without -f) ------------------------------------------------------- */
@@ -211,6 +216,7 @@ int main(int argc, char **argv)
     parent.config = o.config;
     parent.run_directory = o.run_directory;
     parent.log_level = o.log_level;
+    parent.emulate_ao = o.emulate_ao;
     if (!o.foreground) {
         parent.ready = on_ready;
         if (!detach())

@@ -465,6 +465,7 @@ static bool start_ao(struct gh_parent *p)
     p->ao.loop = &p->loop;
     p->ao.role = "ao";
     p->ao.log_level = p->options->log_level;
+    p->ao.emulate_ao = p->options->emulate_ao;
     p->ao.lock = p->lock;
     p->ao.ops = &ops;
     p->ao.ctx = p;

@@ -7,6 +7,8 @@
 #ifndef GH_DAEMON_PARENT_H
 #define GH_DAEMON_PARENT_H
 
+#include <stdbool.h>
+
 #include "base/log.h"
 
 #define GH_RUN_DIRECTORY "/run/gatehouse"
@@ -15,6 +17,7 @@ struct gh_parent_options {
     const char *config;          /* path of the configuration */
     const char *run_directory;   /* sockets, the lock and the state */
     enum gh_log_level log_level; /* of the children */
+    bool emulate_ao;             /* TCP-AO of the kernel counts as absent; for tests */
     void (*ready)(void);         /* called once, when all is up; may be NULL */
 };
 

@@ -61,8 +61,9 @@ def tcp_ao(name, peer, chain, **options):
 class Gatehouse:
     """gatehoused with a run directory of its own, and gatectl asking it."""
 
-    def __init__(self, host, build_dir, config, name="gatehouse"):
+    def __init__(self, host, build_dir, config, name="gatehouse", options=()):
         self.host = host
+        self.options = options
         self.daemon = os.path.join(build_dir, "gatehoused")
         self.ctl = os.path.join(build_dir, "gatectl")
         self.dir = host.directory(name)
@@ -80,7 +81,7 @@ class Gatehouse:
 
     def start(self, wait=True):
         self.process = self.host.spawn(
-            [self.daemon, "-f", "-c", self.config_file, "-r", self.run_dir], self.log)
+            [self.daemon, "-f", "-c", self.config_file, "-r", self.run_dir, *self.options], self.log)
         if wait:
             self.wait_ready()
         return self
