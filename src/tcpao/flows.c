@@ -334,9 +334,10 @@ static struct ao_session *find_same(const struct ao_engine *e, uint64_t owner,
 static bool unchanged(const struct ao_session *s, const struct ao_socket_flow *f)
 {
     return s->policy.chain == f->chain && s->generation == tcpao_chain_generation(f->chain) &&
-           s->policy.accept_icmp == f->accept_icmp && strcmp(s->policy.name, f->name) == 0 &&
-           s->flow.current_known == f->current_known && s->flow.rnext_known == f->rnext_known &&
-           s->flow.current_key == f->current_key && s->flow.rnext_key == f->rnext_key;
+           s->policy.accept_icmp == f->accept_icmp && s->flow.others == f->others &&
+           strcmp(s->policy.name, f->name) == 0 && s->flow.current_known == f->current_known &&
+           s->flow.rnext_known == f->rnext_known && s->flow.current_key == f->current_key &&
+           s->flow.rnext_key == f->rnext_key;
 }
 
 /* Those that are not in force as they are, the last one first: link_flow() turns them round again.

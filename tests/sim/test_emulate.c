@@ -429,19 +429,24 @@ static void refused_syns_are_counted_on_the_listener(void **state)
 
 static void unsigned_syns_are_counted_as_required(void **state)
 {
-    for (int required = 0; required < 2; required++) {
+    enum { KEY_FOR_PEER, REQUIRED, REQUIRED_WHILE_IT_LISTENS, END };
+
+    for (int how = KEY_FOR_PEER; how < END; how++) {
         struct stage *s = stage_new(false);
         struct emu_facts l = facts(&s->server, LISTENER, EMU_CLOSED);
         struct info info;
 
         /* A key for the peer; or one for another, and ao_required. */
-        if (required) {
-            assert_int_equal(add_for(&s->server, &l, "198.51.100.9", 32, 1, 1, 0), 0);
-            assert_int_equal(set_info(&s->server, &l, INFO_AO_REQUIRED, 0, 0), 0);
-        } else {
+        if (how == KEY_FOR_PEER)
             assert_int_equal(add(&s->server, &l, 101, 1), 0);
-        }
+        else
+            assert_int_equal(add_for(&s->server, &l, "198.51.100.9", 32, 1, 1, 0), 0);
+        if (how == REQUIRED)
+            assert_int_equal(set_info(&s->server, &l, INFO_AO_REQUIRED, 0, 0), 0);
         listen_on(s);
+        l = facts(&s->server, LISTENER, EMU_LISTEN);
+        if (how == REQUIRED_WHILE_IT_LISTENS)
+            assert_int_equal(set_info(&s->server, &l, INFO_AO_REQUIRED, 0, 0), 0);
         assert_int_equal(try_connect(s), 0);
         assert_int_equal(s->client.side->tcp.state, TOY_SYN_SENT);
         l = facts(&s->server, LISTENER, EMU_LISTEN);
