@@ -81,6 +81,8 @@ static bool run_queue(struct queue *queue)
     for (; n > 0 && i < BATCHES_A_TURN; i++) {
         ao->now = gh_clock_now();
         n = gh_nfqueue_run(&queue->q, ao->batch, on_packet, queue);
+        if (n > 0)
+            gh_ao_sockets_counted(ao->sockets, queue->zone, ao->now);
     }
     if (n < 0)
         gh_error("queue %u: %s", queue->q.number, strerror(-n));

@@ -114,3 +114,17 @@ void gh_ao_netns_forget_missing(struct gh_ao_zones *z)
 {
     keep_netns(z, GH_NO_ZONE);
 }
+
+void gh_ao_zone_count(struct gh_ao_zone *z, const uint64_t values[GH_ZONE_COUNTERS], uint64_t ns)
+{
+    if (memcmp(z->counted.now, values, sizeof(z->counted.now)) == 0)
+        return;
+    memcpy(z->counted.before, z->counted.now, sizeof(z->counted.before));
+    memcpy(z->counted.now, values, sizeof(z->counted.now));
+    z->counted.changed_ns = ns;
+}
+
+const uint64_t *gh_ao_zone_counted(const struct gh_ao_zone *z, uint64_t ns)
+{
+    return ns < z->counted.changed_ns ? z->counted.before : z->counted.now;
+}

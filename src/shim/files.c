@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shim/client.h"
@@ -21,17 +22,34 @@
 #include "shim/netstat.h"
 #include "shim/real.h"
 #include "wire/rd.h"
+#include "wire/wr.h"
 
 enum { TEXT_MAX = 65536 };
 
-static bool fetch_counters(uint64_t values[GH_NETSTAT_COUNTERS])
+/* Nanoseconds of CLOCK_MONOTONIC. */
+static uint64_t clock_now(void)
 {
-    uint8_t octets[8 * GH_NETSTAT_COUNTERS];
-    struct gh_shim_question q = {
-        .op = GH_SHIM_COUNTERS, .room = octets, .room_len = sizeof octets, .emulation = true};
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* As they were when the program called. */
+static bool fetch_counters(uint64_t called_at, uint64_t values[GH_NETSTAT_COUNTERS])
+{
+    uint8_t octets[8 * GH_NETSTAT_COUNTERS], called[8];
+    struct gh_shim_question q = {.op = GH_SHIM_COUNTERS,
+                                 .body = called,
+                                 .len = sizeof called,
+                                 .room = octets,
+                                 .room_len = sizeof octets,
+                                 .emulation = true};
+    struct gh_wr w = gh_wr_make(called, sizeof called);
     struct gh_shim_answer answer;
     struct gh_rd r;
 
+    gh_wr_u64(&w, called_at);
     q.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* names the network namespace */
     if (q.fd < 0)
         return false;
@@ -68,14 +86,14 @@ static bool replace(int fd, const char *text, size_t len)
     return done;
 }
 
-static void with_counters(int fd)
+static void with_counters(int fd, uint64_t called_at)
 {
     uint64_t values[GH_NETSTAT_COUNTERS];
     /* Threads' stacks may be small, and the allocator is the program's. */
     size_t size = 2 * TEXT_MAX, len;
     char *text;
 
-    if (!fetch_counters(values))
+    if (!fetch_counters(called_at, values))
         return;
     text = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (text == MAP_FAILED)
@@ -92,23 +110,23 @@ static bool is_netstat(const char *path)
     return strncmp(path, "/proc/", 6) == 0 && gh_netstat_path(path, getpid());
 }
 
-static int opened(int fd, const char *path, int flags)
+static int opened(uint64_t called_at, int fd, const char *path, int flags)
 {
     int saved = errno;
 
     if (fd >= 0 && (flags & (O_ACCMODE | O_PATH)) == O_RDONLY && is_netstat(path)) {
-        with_counters(fd);
+        with_counters(fd, called_at);
         errno = saved;
     }
     return fd;
 }
 
-static FILE *opened_file(FILE *file, const char *path, const char *mode)
+static FILE *opened_file(uint64_t called_at, FILE *file, const char *path, const char *mode)
 {
     int saved = errno;
 
     if (file != NULL && mode[0] == 'r' && strchr(mode, '+') == NULL && is_netstat(path)) {
-        with_counters(fileno(file)); /* nothing has been read through it yet */
+        with_counters(fileno(file), called_at); /* nothing has been read through it yet */
         errno = saved;
     }
     return file;
@@ -134,30 +152,44 @@ static bool has_mode(int flags)
 
 GH_SHIM_EXPORT int open(const char *path, int flags, ...)
 {
-    return opened(GH_REAL(open)(path, flags, MODE_ARGUMENT(flags)), path, flags);
+    uint64_t called_at = clock_now();
+
+    return opened(called_at, GH_REAL(open)(path, flags, MODE_ARGUMENT(flags)), path, flags);
 }
 
 GH_SHIM_EXPORT int open64(const char *path, int flags, ...)
 {
-    return opened(GH_REAL(open64)(path, flags, MODE_ARGUMENT(flags)), path, flags);
+    uint64_t called_at = clock_now();
+
+    return opened(called_at, GH_REAL(open64)(path, flags, MODE_ARGUMENT(flags)), path, flags);
 }
 
 GH_SHIM_EXPORT int openat(int directory, const char *path, int flags, ...)
 {
-    return opened(GH_REAL(openat)(directory, path, flags, MODE_ARGUMENT(flags)), path, flags);
+    uint64_t called_at = clock_now();
+
+    return opened(called_at, GH_REAL(openat)(directory, path, flags, MODE_ARGUMENT(flags)), path,
+                  flags);
 }
 
 GH_SHIM_EXPORT int openat64(int directory, const char *path, int flags, ...)
 {
-    return opened(GH_REAL(openat64)(directory, path, flags, MODE_ARGUMENT(flags)), path, flags);
+    uint64_t called_at = clock_now();
+
+    return opened(called_at, GH_REAL(openat64)(directory, path, flags, MODE_ARGUMENT(flags)), path,
+                  flags);
 }
 
 GH_SHIM_EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
 {
-    return opened_file(GH_REAL(fopen)(path, mode), path, mode);
+    uint64_t called_at = clock_now();
+
+    return opened_file(called_at, GH_REAL(fopen)(path, mode), path, mode);
 }
 
 GH_SHIM_EXPORT FILE *fopen64(const char *restrict path, const char *restrict mode)
 {
-    return opened_file(GH_REAL(fopen64)(path, mode), path, mode);
+    uint64_t called_at = clock_now();
+
+    return opened_file(called_at, GH_REAL(fopen64)(path, mode), path, mode);
 }

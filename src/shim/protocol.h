@@ -9,10 +9,10 @@
  * Request: u8 version, u8 op, u16 option (a TCP socket option's number, or 0), u32 room (GETOPT:
  * how large the program's buffer for the result is; SETOPT: net.core.optmem_max as the program's
  * namespace has it, 0: not known), then the body: for HELLO the program's name, for CONNECT
- * the sockaddr as the program gave it, for SETOPT and GETOPT the option's value as it gave it.
- * Answer: u8 version, u8 action, u16 zero, u32 error (an errno, 0: none), u32 length (what
- * getsockopt() reports in *optlen), then the body: the option's value.
- * All integers in network byte order; values of socket options are the host's own layout.
+ * the sockaddr as the program gave it, for COUNTERS as below, for SETOPT and GETOPT the option's
+ * value as it gave it. Answer: u8 version, u8 action, u16 zero, u32 error (an errno, 0: none), u32
+ * length (what getsockopt() reports in *optlen), then the body: the option's value. All integers in
+ * network byte order; values of socket options are the host's own layout.
  */
 #ifndef GH_SHIM_PROTOCOL_H
 #define GH_SHIM_PROTOCOL_H
@@ -34,9 +34,12 @@ enum gh_shim_op {
     GH_SHIM_ACCEPTED = 4, /* after accept(), before the program has the socket */
     GH_SHIM_SETOPT = 5,   /* TCP_AO_*, TCP_MD5SIG, TCP_MD5SIG_EXT */
     GH_SHIM_GETOPT = 6,   /* TCP_AO_* */
-    GH_SHIM_COUNTERS = 7, /* descriptor: any socket of the network namespace; the answer's body:
-                             five u64: TCPAOGood, TCPAOBad, TCPAOKeyNotFound, TCPAORequired,
-                             TCPAODroppedIcmps, to be added to /proc/net/netstat */
+    GH_SHIM_COUNTERS = 7, /* descriptor: any socket of the network namespace; body: u64 nanoseconds
+                             of CLOCK_MONOTONIC when the program called, or none: what was counted
+                             later is no part of the answer, as it would not be of the kernel's,
+                             which takes no time to ask; the answer's body: five u64: TCPAOGood,
+                             TCPAOBad, TCPAOKeyNotFound, TCPAORequired, TCPAODroppedIcmps, to be
+                             added to /proc/net/netstat */
     GH_SHIM_PREPARED = 8, /* a socket option other than these, after the kernel accepted it, that
                              matters to what we emulate: TCP_REPAIR (turned off) */
     GH_SHIM_FLUSH = 9     /* after close(), no descriptor: answered when the segments that wait for

@@ -4,7 +4,6 @@
  *   broker -f -c FILE -r DIRECTORY   the real parent; it starts this program again as `ao`, which
  *                                    connects to the SOCK_SEQPACKET socket at $BROKER_SOCKET
  *   broker --sockets                 prints the cookies of all TCP sockets that the kernel lists
- *   broker --nft KIND PEER LOCAL-PORT REMOTE-PORT   prints the rules of one socket for nft
  *
  * A datagram either way is the name of a message, an octet 0, the body, and a descriptor if the
  * message has one. Configurations and pings the relay answers by itself (and passes them on).
@@ -20,7 +19,6 @@
 #include "daemon/ao.h"
 #include "daemon/channel.h"
 #include "daemon/parent.h"
-#include "platform/rules_text.h"
 #include "platform/socket_watch.h"
 #include "wire/wr.h"
 
@@ -155,25 +153,6 @@ static int relay(void)
     return uv_run(&loop, UV_RUN_DEFAULT);
 }
 
-static int print_rules(char **argv)
-{
-    struct gh_socket_rule rule = {.kind =
-                                      strcmp(argv[0], "guard") == 0 ? GH_RULE_GUARD : GH_RULE_QUEUE,
-                                  .queue = 17999,
-                                  .local_port = (uint16_t)strtoul(argv[2], NULL, 10),
-                                  .remote_port = (uint16_t)strtoul(argv[3], NULL, 10)};
-    char *text;
-
-    if (!gh_prefix_parse(argv[1], &rule.peer))
-        return 2;
-    text = gh_rules_nft_text(NULL, 0, &rule, 1);
-    if (text == NULL)
-        return 1;
-    fputs(text, stdout);
-    free(text);
-    return 0;
-}
-
 static void print_cookie(void *ctx, uint64_t cookie)
 {
     printf("%llu\n", (unsigned long long)cookie);
@@ -186,8 +165,6 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], "--role") == 0)
             return relay();
-    if (argc == 6 && strcmp(argv[1], "--nft") == 0)
-        return print_rules(argv + 2);
     if (argc == 2 && strcmp(argv[1], "--sockets") == 0)
         return gh_socket_watch_list(NULL, print_cookie, NULL) == 0 ? 0 : 1;
     if (argc != 6)

@@ -378,18 +378,6 @@ def test_guard(net, build_dir):
     server.close()
 
 
-def test_guard_by_nftables(net, build_dir):
-    """The texts for nft, where the daemon here may have to use iptables."""
-    a, b = net.two_routers()
-    rules = net.namespaces[0].run([os.path.join(build_dir, "tests", "topo", "broker"), "--nft",
-                                   "guard", B4, PORT, 0]).stdout
-    server = listen(a)
-    assert reaches(b)
-    a.run(["nft", "-f", "-"], input=rules)
-    expect_guarded(a, b)
-    server.close()
-
-
 def test_queued_segments_wait_for_who_reads_them(net, build_dir):
     """Nobody does: nothing passes, also not after the daemon has ended."""
     a, b, one = broker(net, build_dir)

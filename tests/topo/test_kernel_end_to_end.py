@@ -243,9 +243,10 @@ def test_gatehoused_ends(lab, build_dir, backend, way):  # noqa: F811
     site.inside.kill()
     site.guest.kill()
     site.inside.start()
+    left = "none" if backend == "kernel" else "engine"
     for name in GUESTS:
-        assert site.inside.session(name)["backend_in_use"] == ("none" if backend == "kernel" else
-                                                               "engine")
+        wait_for(lambda: site.inside.session(name)["backend_in_use"] == left, 10,
+                 "the sockets of before are looked for")
 
 
 # ---- What must not come up -----------------------------------------------------------------------

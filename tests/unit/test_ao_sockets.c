@@ -562,6 +562,20 @@ static void zones_and_namespaces(void **state)
     free(z.netns);
 }
 
+static void counters_are_as_they_were_when_the_program_asked(void **state)
+{
+    const uint64_t first[GH_ZONE_COUNTERS] = {3, 1}, second[GH_ZONE_COUNTERS] = {4, 1};
+    struct gh_ao_zone z = {.index = 0};
+
+    gh_ao_zone_count(&z, first, 0); /* when, nobody knows */
+    assert_int_equal(gh_ao_zone_counted(&z, 1)[0], 3);
+    gh_ao_zone_count(&z, second, 100);
+    assert_int_equal(gh_ao_zone_counted(&z, 99)[0], 3);
+    assert_int_equal(gh_ao_zone_counted(&z, 100)[0], 4);
+    gh_ao_zone_count(&z, second, 200); /* nothing changed */
+    assert_int_equal(gh_ao_zone_counted(&z, 150)[0], 4);
+}
+
 static bool stays_for_the_first(void *ctx, const struct gh_md5_request *r)
 {
     (*(unsigned *)ctx)++;
@@ -674,6 +688,7 @@ int main(void)
         cmocka_unit_test_setup(tcp_md5_is_replaced_for_a_sessions_peers_alone, start),
         cmocka_unit_test(cookies_are_a_set),
         cmocka_unit_test(zones_and_namespaces),
+        cmocka_unit_test(counters_are_as_they_were_when_the_program_asked),
         cmocka_unit_test(tcp_md5_keys_are_given_once),
         cmocka_unit_test(endpoints_as_programs_write_them),
         cmocka_unit_test(facts_are_asked_of_the_socket),

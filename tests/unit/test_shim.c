@@ -998,6 +998,7 @@ static void shows_counters(void **state)
     assert_true(counter(text, "TCPMD5NotFound") >= 0);
     assert_non_null(strstr(text, "IpExt:"));
     assert_int_equal(server_last().op, GH_SHIM_COUNTERS);
+    assert_int_equal(server_last().len, 8); /* the time of the call */
     assert_true(server_last().cookie != 0);
     slurp(open64("/proc/self/net/netstat", O_RDONLY), text, sizeof text);
     assert_int_equal(counter(text, "TCPAOGood"), 101);
