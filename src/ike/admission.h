@@ -56,6 +56,7 @@ struct ike_admission {
     ike_payload_set may;      /* beside those needed; Notify and Vendor ID stand in each row */
     ike_payload_set many;     /* those that may stand there more than once */
     ike_payload_set together; /* all of these or none */
+    ike_payload_set beside;   /* in clear beside the envelope, once */
     uint16_t need_notify;     /* 0: none in particular */
     bool error_instead;       /* an error notification may stand there instead of what is needed */
     uint16_t instead[IKE_INSTEAD_MAX]; /* and these, although no errors */
