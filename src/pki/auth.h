@@ -17,6 +17,7 @@
 #include "pki/error.h"
 #include "pki/privkey.h"
 #include "pki/pubkey.h"
+#include "wire/wr.h"
 
 /* IANA's "IKEv2 Authentication Method". */
 enum gh_auth_method {

@@ -15,7 +15,7 @@
 /* ---- What it says --------------------------------------------------------------------------- */
 
 /* Names come from peers too: what is not printable ASCII is escaped (\HH). */
-static char *name_text(const X509_NAME *name)
+char *gh_dn_text(const X509_NAME *name)
 {
     BIO *out = BIO_new(BIO_s_mem());
     char *text = NULL, *data;
@@ -24,7 +24,7 @@ static char *name_text(const X509_NAME *name)
     if (out == NULL)
         return NULL;
     if (X509_NAME_print_ex(out, name, 0,
-                           (XN_FLAG_RFC2253 & ~(unsigned long)XN_FLAG_SEP_MASK) |
+                           (XN_FLAG_RFC2253 & ~XN_FLAG_DN_REV & ~XN_FLAG_SEP_MASK) |
                                XN_FLAG_SEP_CPLUS_SPC) >= 0) {
         len = BIO_get_mem_data(out, &data);
         text = OPENSSL_strndup(len > 0 ? data : "", len > 0 ? (size_t)len : 0);
@@ -80,8 +80,8 @@ static bool fill(struct gh_cert *c)
     if (len <= 0)
         return false;
     c->subject_len = (size_t)len;
-    c->subject = name_text(subject);
-    c->issuer = name_text(X509_get_issuer_name(c->x509));
+    c->subject = gh_dn_text(subject);
+    c->issuer = gh_dn_text(X509_get_issuer_name(c->x509));
     c->serial = serial_text(c->x509);
     /* Parses the extensions. A certificate with a malformed one is refused here and not later. */
     return (X509_get_extension_flags(c->x509) & EXFLAG_INVALID) == 0 && c->subject != NULL &&

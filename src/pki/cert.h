@@ -33,7 +33,7 @@ size_t gh_certs_parse_file(struct gh_view file, struct gh_cert **out, size_t max
 
 struct gh_view gh_cert_der(const struct gh_cert *c);
 struct gh_view gh_cert_subject_der(const struct gh_cert *c); /* as an ID_DER_ASN1_DN */
-/* "CN=gw, O=Net, C=CH" (RFC 2253's order and escapes): what messages call it. */
+/* "C=CH, O=Net, CN=gw": what messages call it. */
 const char *gh_cert_subject(const struct gh_cert *c);
 const char *gh_cert_issuer(const struct gh_cert *c);
 const char *gh_cert_serial(const struct gh_cert *c); /* hexadecimal */

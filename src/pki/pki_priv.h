@@ -41,6 +41,11 @@ struct gh_pubkey *gh_pubkey_of(EVP_PKEY *pkey, struct gh_pki_error *e);
 struct gh_privkey *gh_privkey_of(EVP_PKEY *pkey, struct gh_pki_error *e);
 struct gh_cert *gh_cert_of(X509 *x509, struct gh_pki_error *e);
 
+/* "C=CH, O=Net, CN=gw": as it is encoded, with RFC 2253's escapes. OpenSSL's memory. */
+char *gh_dn_text(const X509_NAME *name);
+/* The DER of such a text; OpenSSL's memory. NULL: it is none, and the reason. */
+uint8_t *gh_dn_parse(const char *text, size_t *len, struct gh_pki_error *e);
+
 /* As CERTREQ has it. */
 bool gh_spki_hash(struct gh_view spki, uint8_t out[GH_SPKI_HASH]);
 

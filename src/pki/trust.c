@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include <openssl/err.h>
-#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "pki/bodies.h"
 #include "pki/pki_priv.h"
