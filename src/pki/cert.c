@@ -309,7 +309,7 @@ int64_t gh_cert_not_after(const struct gh_cert *c)
 
 bool gh_cert_is_ca(const struct gh_cert *c)
 {
-    return X509_check_ca(c->x509) == 1; /* others: version 1, or no basic constraints */
+    return (X509_get_extension_flags(c->x509) & EXFLAG_CA) != 0;
 }
 
 bool gh_cert_is_self_issued(const struct gh_cert *c)
@@ -342,7 +342,7 @@ bool gh_cert_valid_at(const struct gh_cert *c, int64_t now, struct gh_pki_error 
                            "the certificate of %s is valid from %s on, and it is %s", c->subject,
                            gh_time_format(c->not_before, when, sizeof(when)),
                            gh_time_format(now, clock, sizeof(clock)));
-    if (now > c->not_after)
+    if (now >= c->not_after)
         return gh_pki_fail(e, "cert-expired", "have it renewed",
                            "the certificate of %s expired at %s, and it is %s", c->subject,
                            gh_time_format(c->not_after, when, sizeof(when)),

@@ -38,7 +38,7 @@ const char *gh_cert_subject(const struct gh_cert *c);
 const char *gh_cert_issuer(const struct gh_cert *c);
 const char *gh_cert_serial(const struct gh_cert *c); /* hexadecimal */
 int64_t gh_cert_not_before(const struct gh_cert *c); /* seconds since 1970, UTC */
-int64_t gh_cert_not_after(const struct gh_cert *c);  /* the last second that is valid */
+int64_t gh_cert_not_after(const struct gh_cert *c);  /* OpenSSL: no longer valid at that second */
 bool gh_cert_is_ca(const struct gh_cert *c);         /* basic constraints say so */
 bool gh_cert_is_self_issued(const struct gh_cert *c);
 /* NULL: a kind of key that signs nothing in IKE (a CA's may be such). */

@@ -123,6 +123,13 @@ static struct gh_cert *ours(const struct gh_trust *t, struct gh_cert *const *sen
     return NULL;
 }
 
+static bool no_cert_sign(const struct gh_cert *ca, struct gh_pki_error *e)
+{
+    return gh_pki_fail(e, "ca-key-usage", "have that CA certified with key usage keyCertSign",
+                       "%s stands as a CA in the peer's chain, but its key usage lacks keyCertSign",
+                       ca->subject);
+}
+
 /* OpenSSL skips a CA that cannot have issued the certificate, and then calls it unknown. If there
  * is one with the right name, say why it was not taken. */
 static bool unknown_issuer(const struct gh_trust *t, struct gh_cert *const *sent, size_t count,
@@ -143,10 +150,7 @@ static bool unknown_issuer(const struct gh_trust *t, struct gh_cert *const *sent
             continue;
         why = X509_check_issued(ca->x509, c->x509);
         if (why == X509_V_ERR_KEYUSAGE_NO_CERTSIGN)
-            return gh_pki_fail(e, "ca-key-usage", "have it issued with key usage keyCertSign",
-                               "the certificate of %s was issued by %s, whose key usage lacks "
-                               "keyCertSign",
-                               c->subject, ca->subject);
+            return no_cert_sign(ca, e);
         if (why != X509_V_OK)
             return gh_pki_fail(e, "cert-unknown-ca",
                                "add the CA's certificate with the right key to the profile",
@@ -183,6 +187,8 @@ static bool say(const struct gh_trust *t, X509_STORE_CTX *ctx, struct gh_cert *c
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
         return unknown_issuer(t, sent, count, c, e);
     case X509_V_ERR_INVALID_CA:
+        if (gh_cert_is_ca(c))
+            return no_cert_sign(c, e);
         return gh_pki_fail(e, "ca-basic-constraints", "have that one issued as a CA",
                            "%s stands as a CA in the peer's chain, but its basic constraints do "
                            "not say CA",
