@@ -76,9 +76,16 @@ static uint8_t hash_of(int nid)
     }
 }
 
+static bool absent_or_null(const ASN1_TYPE *parameter)
+{
+    return parameter == NULL || parameter->type == V_ASN1_NULL;
+}
+
 static uint8_t hash_algorithm(const X509_ALGOR *a)
 {
-    return a == NULL ? GH_SIG_SHA1 : hash_of(OBJ_obj2nid(a->algorithm)); /* RFC 4055's default */
+    if (a == NULL)
+        return GH_SIG_SHA1; /* RFC 4055's default */
+    return absent_or_null(a->parameter) ? hash_of(OBJ_obj2nid(a->algorithm)) : 0;
 }
 
 static bool mask_has_hash(const X509_ALGOR *mask, uint8_t hash)
@@ -131,7 +138,7 @@ static bool parse_plain(int nid, const ASN1_TYPE *parameter, struct gh_sigalg *o
 {
     int hash, key;
 
-    if (parameter != NULL && parameter->type != V_ASN1_NULL)
+    if (!absent_or_null(parameter))
         return false;
     if (nid == NID_ED25519 || nid == NID_ED448) {
         *out =
