@@ -104,7 +104,7 @@ static void keys_of_wrong_length_are_refused(void **state)
     gh_mac_update(&m, "x", 1);
     assert_false(gh_mac_final(&m, tag));
     for (size_t i = 0; i < sizeof(tag); i++)
-        assert_int_equal(tag[i], 0);
+        assert_int_equal(tag[i], 0xff);
 }
 
 static void clearing_leaves_nothing(void **state)
