@@ -79,6 +79,7 @@ static const struct ike_admission rows[IKE_STEP_COUNT][2] = {
                                  .sealed = true,
                                  .need = P(IDR) | P(AUTH),
                                  .may = P(CERT) | P(CP) | CHILD,
+                                 .idle = P(NONCE), /* seen in a capture */
                                  .many = P(CERT),
                                  .together = CHILD,
                                  .error_instead = true,
@@ -224,7 +225,7 @@ static bool known(uint8_t type)
 
 static ike_payload_set all_of(const struct ike_admission *row)
 {
-    return row->need | row->may | ALWAYS_MAY;
+    return row->need | row->may | row->idle | ALWAYS_MAY;
 }
 
 static const char *row_fault(const struct ike_admission *row, bool response)
@@ -233,8 +234,8 @@ static const char *row_fault(const struct ike_admission *row, bool response)
 
     if (row->story == NULL || row->states == 0)
         return "a row is missing";
-    if (row->need & row->may)
-        return "a payload is both needed and optional";
+    if ((row->need & row->may) || ((row->need | row->may) & row->idle))
+        return "a payload is two of needed, optional and idle";
     if (row->many & ~all)
         return "a payload may stand there often, but not at all";
     if (row->together & ~all)

@@ -54,6 +54,7 @@ struct ike_admission {
     bool sealed;      /* must be; else must not be */
     ike_payload_set need;
     ike_payload_set may;      /* beside those needed; Notify and Vendor ID stand in each row */
+    ike_payload_set idle;     /* some peers put them there; nobody looks at them */
     ike_payload_set many;     /* those that may stand there more than once */
     ike_payload_set together; /* all of these or none */
     ike_payload_set beside;   /* in clear beside the envelope, once */
