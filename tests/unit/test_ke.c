@@ -387,6 +387,41 @@ static void small_orders_are_refused(void **state)
     assert_refused(GH_KE_X448, gh_view_of(x448, sizeof(x448)));
 }
 
+/* FIPS 203: a key with a coefficient that is not below q is refused by the responder; a ciphertext
+ * that was changed gives another secret, for the initiator must not show that it saw it. */
+static void ml_kem_refuses_keys_and_hides_ciphertexts(void **state)
+{
+    for (unsigned group = GH_KE_ML_KEM_512; group <= GH_KE_ML_KEM_1024; group++) {
+        const size_t len = gh_ke_public_len(group, true);
+        struct gh_secret ours = {0}, theirs = {0};
+        uint8_t key[GH_KE_PUBLIC_MAX], answer[GH_KE_PUBLIC_MAX];
+        struct seed s;
+        struct gh_ke *ke;
+
+        if (!gh_ke_available(group)) {
+            print_message("group %u: this OpenSSL does not have ML-KEM\n", group);
+            continue;
+        }
+        ke = gh_ke_new(group, seed_of(&s, group, 3, 5));
+        memcpy(key, gh_ke_public(ke).p, gh_ke_public(ke).len);
+        assert_true(
+            gh_ke_answer(group, seed_of(&s, group, 5, 9), gh_ke_public(ke), answer, &theirs));
+        answer[len - 1] ^= 1;
+        assert_true(gh_ke_shared(ke, gh_view_of(answer, len), &ours));
+        assert_false(gh_secret_equal(&ours, &theirs));
+        assert_false(gh_ke_shared(ke, gh_view_of(answer, len - 1), &ours));
+        memset(key, 0xff, 3); /* two coefficients of 4095 */
+        assert_false(gh_ke_answer(group, seed_of(&s, group, 5, 9),
+                                  gh_view_of(key, gh_ke_public(ke).len), answer, &theirs));
+        assert_false(gh_ke_answer(group, seed_of(&s, group, 5, 9),
+                                  gh_view_of(gh_ke_public(ke).p, gh_ke_public(ke).len - 1), answer,
+                                  &theirs));
+        gh_secret_clear(&ours);
+        gh_secret_clear(&theirs);
+        gh_ke_free(ke);
+    }
+}
+
 static void unknown_groups_are_refused(void **state)
 {
     const uint8_t seed[GH_KE_SEED_MAX] = {1};
@@ -422,6 +457,7 @@ int main(void)
         cmocka_unit_test(points_off_the_curve_are_refused),
         cmocka_unit_test(coordinates_not_reduced_are_refused),
         cmocka_unit_test(small_orders_are_refused),
+        cmocka_unit_test(ml_kem_refuses_keys_and_hides_ciphertexts),
         cmocka_unit_test(unknown_groups_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
