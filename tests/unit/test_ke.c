@@ -4,6 +4,7 @@
  */
 #include "hex.h"
 
+#include <pthread.h>
 #include <string.h>
 
 #include "crypto/hash.h"
@@ -143,6 +144,41 @@ static void assert_digest(const char *want_text, struct gh_view octets)
 static struct gh_view secret_view(const struct gh_secret *s)
 {
     return gh_view_of(s->data, s->len);
+}
+
+static void *use_every_group(void *arg)
+{
+    struct gh_ke **made = arg;
+
+    for (size_t i = 0; i < COUNT(all); i++) {
+        uint8_t seed[GH_KE_SEED_MAX] = {1, 2, 3};
+
+        made[i] = gh_ke_available(all[i])
+                      ? gh_ke_new(all[i], gh_view_of(seed, gh_ke_seed_len(all[i])))
+                      : NULL;
+    }
+    return NULL;
+}
+
+/* Runs first: the groups are prepared at their first use, by whoever comes. */
+static void first_use_by_many_threads(void **state)
+{
+    static struct gh_ke *made[4][COUNT(all)];
+    pthread_t threads[COUNT(made)];
+
+    for (size_t t = 0; t < COUNT(made); t++)
+        assert_int_equal(pthread_create(&threads[t], NULL, use_every_group, made[t]), 0);
+    for (size_t t = 0; t < COUNT(made); t++)
+        assert_int_equal(pthread_join(threads[t], NULL), 0);
+    for (size_t i = 0; i < COUNT(all); i++) {
+        for (size_t t = 0; t < COUNT(made); t++) {
+            assert_int_equal(made[t][i] != NULL, gh_ke_available(all[i]));
+            if (made[t][i] != NULL)
+                assert_true(gh_view_equal(gh_ke_public(made[t][i]), gh_ke_public(made[0][i])));
+        }
+        for (size_t t = 0; t < COUNT(made); t++)
+            gh_ke_free(made[t][i]);
+    }
 }
 
 static void known_answers(void **state)
@@ -449,6 +485,7 @@ static void unknown_groups_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_use_by_many_threads),
         cmocka_unit_test(known_answers),
         cmocka_unit_test(modp_as_computed_elsewhere),
         cmocka_unit_test(both_sides_agree),
