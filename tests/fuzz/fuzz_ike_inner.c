@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static uint8_t first[ROOM], second[ROOM];
     struct ike_payloads p, again;
     struct ike_notify n;
-    struct gh_view wrote, twice;
+    struct gh_view wrote, twice = {0};
     struct ike_out o;
 
     if (size < 1 || size > UINT16_MAX ||
