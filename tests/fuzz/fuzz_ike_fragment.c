@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         now += step >> 4;
         memset(content, number, sizeof(content));
-        require(ike_envelope_seal(c, &h, IKE_P_SKF, number == 1 ? IKE_P_IDI : 0,
+        require(ike_envelope_seal(c, &h, NULL, IKE_P_SKF, number == 1 ? IKE_P_IDI : 0,
                                   gh_view_of(prefix, 4), gh_view_of(content, step & 15),
                                   gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
         if (what & FORGED)

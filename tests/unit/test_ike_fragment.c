@@ -75,6 +75,29 @@ static void sealed_and_opened(void **state)
     }
 }
 
+static void a_payload_beside(void **state)
+{
+    struct gh_cipher *c = cipher(1), *peer = cipher(1);
+    struct ike_payload ps = {.type = IKE_P_PS, .body = gh_view_of("solution", 8)};
+    struct gh_view datagram, inner;
+    struct ike_message m;
+    uint8_t mem[512];
+
+    for (unsigned changed = 0; changed < 2; changed++) {
+        assert_true(ike_sk_seal_beside(c, &header, &ps, IKE_P_IDI, gh_view_of(content, 33),
+                                       iv_of(c), mem, sizeof(mem), &datagram));
+        mem[IKE_HEADER_LEN + 4] ^= (uint8_t)changed;
+        assert_int_equal(ike_message_parse(datagram, &m), IKE_OK);
+        assert_int_equal(m.clear.count, 1);
+        assert_int_equal(m.clear.payload[0].type, IKE_P_PS);
+        assert_int_equal(ike_sk_open(peer, mem, &m, &inner), changed ? IKE_NOT_AUTHENTIC : IKE_OK);
+        if (!changed)
+            assert_true(gh_view_equal(inner, gh_view_of(content, 33)));
+    }
+    gh_cipher_free(c);
+    gh_cipher_free(peer);
+}
+
 /* Any bit of the message, and anything missing: not authentic, and nothing else is said. */
 static void every_octet_is_authenticated(void **state)
 {
@@ -368,6 +391,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sealed_and_opened),
+        cmocka_unit_test(a_payload_beside),
         cmocka_unit_test(every_octet_is_authenticated),
         cmocka_unit_test(impossible_padding),
         cmocka_unit_test(no_room_or_a_wrong_iv),
