@@ -198,6 +198,16 @@ static void what_a_certificate_has(void **state)
     assert_true(gh_identity_of_subject(c, &id));
     assert_true(gh_identity_in_cert(&id, c, &e));
     assert_false(gh_identity_of_subject(none, &id)); /* it has no subject */
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const first[] = {"gw.example.net", "joe@example.net", "192.0.2.1",
+                                            "2001:db8::1"};
+        struct gh_identity want = id_of(first[i]);
+
+        assert_true(gh_identity_of_alternative(c, want.type, &id));
+        assert_true(gh_identity_equal(&id, &want));
+        assert_int_equal(gh_identity_of_alternative(none, want.type, &id), i == 0);
+    }
+    assert_false(gh_identity_of_alternative(c, GH_ID_KEY_ID, &id));
     id = id_of("gw.example.net");
     assert_true(gh_identity_in_cert(&id, none, &e));
     gh_cert_free(c);

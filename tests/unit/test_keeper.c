@@ -17,7 +17,7 @@
 #include "pki/auth.h"
 #include "wire/wr.h"
 
-static char directory[] = "/tmp/kp-keeper-XXXXXX";
+static char directory[] = "/tmp/gh-keeper-XXXXXX";
 
 static const char *path(const char *name)
 {
