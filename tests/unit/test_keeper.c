@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config/secret_source.h"
 #include "daemon/child.h"
 #include "daemon/frame.h"
 #include "daemon/keeper.h"
@@ -272,6 +273,68 @@ static void files_that_others_read(void **state)
     assert_int_equal(chmod(path("rsa.pem"), 0600), 0);
     assert_int_equal(mkfifo(path("fifo"), 0600), 0);
     loads(GH_SECRET_KEY, "fifo", NULL, "secret-permissions");
+}
+
+static void credentials(void **state)
+{
+    struct gh_keeper_order o = {.items = NULL};
+    struct gh_keeper_store *s = gh_keeper_store_new();
+    struct problems p = {.count = 0};
+
+    assert_true(gh_keeper_order_add(&o, GH_SECRET_KEY, "key", GH_PLACE_CREDENTIAL, "sealed.pem",
+                                    GH_PLACE_CREDENTIAL, "passphrase"));
+    assert_true(gh_keeper_order_add(&o, GH_SECRET_PSK, "psk", GH_PLACE_CREDENTIAL, "psk",
+                                    GH_PLACE_NONE, NULL));
+    unsetenv("CREDENTIALS_DIRECTORY");
+    assert_int_equal(gh_keeper_load(&o, s, on_problem, &p), 2);
+    assert_string_equal(p.e.rule, "secret-missing");
+    setenv("CREDENTIALS_DIRECTORY", directory, 1);
+    assert_int_equal(gh_keeper_load(&o, s, on_problem, &p), 0);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    gh_keeper_store_free(s);
+    gh_keeper_order_clear(&o);
+}
+
+static void secrets_as_text(void **state)
+{
+    static const struct {
+        const char *text, *octets;
+        size_t len; /* 0: refused */
+    } cases[] = {{"plain", "plain", 5},
+                 {"0xff00", "\xff\x00", 2},
+                 {"0xFf", "\xff", 1},
+                 {"0sAA==", "\x00", 1},
+                 {"0sAAA=", "\x00\x00", 2},
+                 {"0s+/+/", "\xfb\xff\xbf", 3},
+                 {"0", "0", 1},
+                 {"0x", "", 0},
+                 {"0s", "", 0},
+                 {"0x123", "", 0},
+                 {"0xgg", "", 0},
+                 {"0sAB==", "", 0},
+                 {"0sA===", "", 0},
+                 {"0sAA", "", 0},
+                 {"0sA=AA", "", 0},
+                 {"0s====", "", 0},
+                 {"0sAA==AA==", "", 0},
+                 {"", "", 0}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct gh_secret secret = {.data = NULL};
+        struct gh_secret_error e;
+        bool good = gh_secret_from_text(cases[i].text, strlen(cases[i].text), GH_SECRET_PREFIXED,
+                                        &secret, &e);
+
+        if (good != (cases[i].len > 0))
+            print_error("%s\n", cases[i].text);
+        assert_int_equal(good, cases[i].len > 0);
+        assert_int_equal(secret.len, cases[i].len);
+        if (good)
+            assert_memory_equal(secret.data, cases[i].octets, secret.len);
+        else
+            assert_string_equal(e.rule, "secret-format");
+        gh_secret_clear(&secret);
+    }
 }
 
 static void orders_as_octets(void **state)
@@ -666,6 +729,8 @@ int main(void)
         cmocka_unit_test(malformed_requests),
         cmocka_unit_test(keys_in_every_format),
         cmocka_unit_test(files_that_others_read),
+        cmocka_unit_test(credentials),
+        cmocka_unit_test(secrets_as_text),
         cmocka_unit_test(orders_as_octets),
         cmocka_unit_test(answers_and_what_they_are),
         cmocka_unit_test(the_list_verifies_signatures),
