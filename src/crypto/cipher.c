@@ -17,8 +17,8 @@ enum { SALT_MAX = 4, CTR_BLOCK = 16 };
 struct gh_cipher {
     const struct gh_enc_info *info;
     EVP_CIPHER_CTX *ctx;
-    EVP_CIPHER_CTX *cbc_open; /* only of CBC */
-    struct gh_mac_key mac;    /* not of AEAD */
+    EVP_CIPHER_CTX *open;  /* NULL: ctx opens too */
+    struct gh_mac_key mac; /* not of AEAD */
     size_t icv_len;
     uint8_t salt[SALT_MAX];
 };
@@ -52,9 +52,9 @@ static bool set_keys(struct gh_cipher *c, unsigned bits, struct gh_view enc_key,
         c->ctx = cipher != NULL ? context(info, cipher, enc_key.p, true) : NULL;
         if (c->ctx == NULL)
             return false;
-        if (info->mode == GH_MODE_CBC) {
-            c->cbc_open = context(info, cipher, enc_key.p, false);
-            if (c->cbc_open == NULL)
+        if (info->mode == GH_MODE_CBC || info->mode == GH_MODE_CCM) {
+            c->open = context(info, cipher, enc_key.p, false);
+            if (c->open == NULL)
                 return false;
         }
         memcpy(c->salt, enc_key.p + enc_key.len - info->salt, info->salt);
@@ -86,7 +86,7 @@ void gh_cipher_free(struct gh_cipher *c)
     if (c == NULL)
         return;
     EVP_CIPHER_CTX_free(c->ctx); /* wipes */
-    EVP_CIPHER_CTX_free(c->cbc_open);
+    EVP_CIPHER_CTX_free(c->open);
     gh_mac_key_clear(&c->mac);
     gh_wipe(c, sizeof(*c));
     free(c);
@@ -124,56 +124,64 @@ static bool finish(EVP_CIPHER_CTX *ctx)
     return EVP_CipherFinal_ex(ctx, nothing, &n) == 1 && n == 0;
 }
 
-static bool start_aead(struct gh_cipher *c, const uint8_t *iv, bool seal)
+static EVP_CIPHER_CTX *context_for(const struct gh_cipher *c, bool seal)
+{
+    return seal || c->open == NULL ? c->ctx : c->open;
+}
+
+static bool start_aead(struct gh_cipher *c, EVP_CIPHER_CTX *ctx, const uint8_t *iv, bool seal)
 {
     uint8_t nonce[SALT_MAX + GH_CIPHER_IV_MAX];
 
     memcpy(nonce, c->salt, c->info->salt);
     memcpy(nonce + c->info->salt, iv, c->info->iv);
-    return EVP_CipherInit_ex(c->ctx, NULL, NULL, NULL, nonce, seal) == 1;
+    return EVP_CipherInit_ex(ctx, NULL, NULL, NULL, nonce, seal) == 1;
 }
 
 /* Associated data, then data; CCM starts from the length (RFC 3610 2.2). */
-static bool aead_body(struct gh_cipher *c, struct gh_view aad, const uint8_t *iv, uint8_t *data,
-                      size_t len)
+static bool aead_body(const struct gh_cipher *c, EVP_CIPHER_CTX *ctx, struct gh_view aad,
+                      const uint8_t *iv, uint8_t *data, size_t len)
 {
     int n;
 
     switch (c->info->mode) {
     case GH_MODE_GMAC:
-        return update(c->ctx, NULL, aad.p, aad.len) && update(c->ctx, NULL, iv, c->info->iv) &&
-               update(c->ctx, NULL, data, len);
+        return update(ctx, NULL, aad.p, aad.len) && update(ctx, NULL, iv, c->info->iv) &&
+               update(ctx, NULL, data, len);
     case GH_MODE_CCM:
-        return EVP_CipherUpdate(c->ctx, NULL, &n, NULL, (int)len) == 1 &&
-               update(c->ctx, NULL, aad.p, aad.len) && update(c->ctx, data, data, len);
+        return EVP_CipherUpdate(ctx, NULL, &n, NULL, (int)len) == 1 &&
+               update(ctx, NULL, aad.p, aad.len) && update(ctx, data, data, len);
     default:
-        return update(c->ctx, NULL, aad.p, aad.len) && update(c->ctx, data, data, len);
+        return update(ctx, NULL, aad.p, aad.len) && update(ctx, data, data, len);
     }
 }
 
 static bool seal_aead(struct gh_cipher *c, struct gh_view aad, const uint8_t *iv, uint8_t *data,
                       size_t len, uint8_t *icv)
 {
-    return start_aead(c, iv, true) && aead_body(c, aad, iv, data, len) && finish(c->ctx) &&
-           EVP_CIPHER_CTX_ctrl(c->ctx, EVP_CTRL_AEAD_GET_TAG, (int)c->icv_len, icv) == 1;
+    EVP_CIPHER_CTX *ctx = context_for(c, true);
+
+    return start_aead(c, ctx, iv, true) && aead_body(c, ctx, aad, iv, data, len) && finish(ctx) &&
+           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, (int)c->icv_len, icv) == 1;
 }
 
 static bool open_aead(struct gh_cipher *c, struct gh_view aad, const uint8_t *iv, uint8_t *data,
                       size_t len, const uint8_t *icv)
 {
+    EVP_CIPHER_CTX *ctx = context_for(c, false);
     uint8_t tag[GH_CIPHER_ICV_MAX]; /* OpenSSL only reads it, but takes no const */
 
     memcpy(tag, icv, c->icv_len);
     /* CCM refuses in aead_body(), the others at the end. */
-    return start_aead(c, iv, false) &&
-           EVP_CIPHER_CTX_ctrl(c->ctx, EVP_CTRL_AEAD_SET_TAG, (int)c->icv_len, tag) == 1 &&
-           aead_body(c, aad, iv, data, len) && (c->info->mode == GH_MODE_CCM || finish(c->ctx));
+    return start_aead(c, ctx, iv, false) &&
+           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, (int)c->icv_len, tag) == 1 &&
+           aead_body(c, ctx, aad, iv, data, len) && (c->info->mode == GH_MODE_CCM || finish(ctx));
 }
 
 /* Without integrity, which the caller of this adds. */
 static bool crypt(struct gh_cipher *c, const uint8_t *iv, uint8_t *data, size_t len, bool seal)
 {
-    EVP_CIPHER_CTX *ctx = seal || c->cbc_open == NULL ? c->ctx : c->cbc_open;
+    EVP_CIPHER_CTX *ctx = context_for(c, seal);
     uint8_t block[CTR_BLOCK] = {0};
 
     switch (c->info->mode) {

@@ -9,7 +9,8 @@
  * a protocol wants are the caller's.
  *
  * The owner frees it (and the keys are wiped). One cipher has one key, so it serves one direction
- * of one SA, and one thread at a time; sealing and opening allocate nothing.
+ * of one SA, and one thread at a time. Sealing and opening allocate nothing (what is refused may
+ * leave a note in libcrypto's error queue, here as in all of src/crypto).
  */
 #ifndef GH_CRYPTO_CIPHER_H
 #define GH_CRYPTO_CIPHER_H

@@ -14,7 +14,7 @@ static struct gh_fetched triple_des = {"DES-EDE3-CBC"};
 static struct gh_fetched chacha = {"ChaCha20-Poly1305"};
 
 static const struct gh_enc_info encs[] = {
-    /*                         mode       key salt  iv block icv */
+    /* mode, then octets of key, salt, IV, block and ICV */
     {GH_ENC_DES, GH_MODE_CBC, 8, 0, 8, 8, 0, &des},          /* RFC 2405 */
     {GH_ENC_3DES, GH_MODE_CBC, 24, 0, 8, 8, 0, &triple_des}, /* RFC 2451 */
     {GH_ENC_NULL, GH_MODE_NULL, 0, 0, 0, 1, 0, NULL},        /* RFC 2410 */

@@ -21,10 +21,10 @@ struct gh_ke {
 #define CURVE(nid, octets) &gh_ke_ec, nid, NULL, 2 * (octets), 2 * (octets), octets, (octets) + 8
 
 static const struct gh_ke_info groups[] = {
-    {GH_KE_MODP_768, MODP(768, 0, 320)},
-    {GH_KE_MODP_1024, MODP(1024, 1, 320)},
-    {GH_KE_MODP_1536, MODP(1536, 2, 320)},
-    {GH_KE_MODP_2048, MODP(2048, 3, 320)},
+    {GH_KE_MODP_768, MODP(768, 0, 256)},
+    {GH_KE_MODP_1024, MODP(1024, 1, 256)},
+    {GH_KE_MODP_1536, MODP(1536, 2, 256)},
+    {GH_KE_MODP_2048, MODP(2048, 3, 256)},
     {GH_KE_MODP_3072, MODP(3072, 4, 320)},
     {GH_KE_MODP_4096, MODP(4096, 5, 384)},
     {GH_KE_MODP_6144, MODP(6144, 6, 448)},

@@ -4,6 +4,7 @@
  * The randomness is the caller's: the same seed gives the same key pair, so that a simulation can
  * be repeated. A seed is used once, for one exchange. Public values and shared secrets are as they
  * stand in IKE (RFC 7296 3.4, 5903, 6954, 8031, ML-KEM's draft): fixed lengths, leading zeros kept.
+ * ML-KEM too is made from the seed alone.
  *
  * What a peer sent is checked as RFC 6989 and 8031 ask: length, 1 < y < p-1, on the curve, no
  * all-zero secret. Groups are prepared at their first use and kept for the life of the process;
