@@ -39,10 +39,8 @@ const char *ike2_state_name(enum ike2_state state)
 
 struct ike2_settings ike2_default_settings(void)
 {
-    return (struct ike2_settings){.sas_max = 65536,
-                                  .half_open_max = 4096,
-                                  .half_open_cookie = 64,
-                                  .children_max = 64};
+    return (struct ike2_settings){
+        .sas_max = 65536, .half_open_max = 4096, .half_open_cookie = 64, .children_max = 64};
 }
 
 static void renew_cookies(struct ike2 *c)
@@ -366,8 +364,7 @@ void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
              sa != NULL && sa->policy != NULL ? ": " : "",
              (int)sizeof(c->failures[reason].text) - 70, text);
     tell(c, sa,
-         sa != NULL && sa->state < IKE2_STATE_ESTABLISHED ? IKE2_EVENT_SA_FAILED
-                                                          : IKE2_EVENT_STORY,
+         sa != NULL && sa->state < IKE2_STATE_ESTABLISHED ? IKE2_EVENT_SA_FAILED : IKE2_EVENT_STORY,
          0, text);
 }
 
@@ -450,8 +447,10 @@ static void settle(struct ike2 *c, struct ike2_sa *sa)
     }
 }
 
-/* Only a higher major version than ours is answered (RFC 7296 2.5), and nothing of it is believed. */
-static void answer_version(struct ike2 *c, const struct ike2_datagram *d, const struct ike_header *h)
+/* Only a higher major version than ours is answered (RFC 7296 2.5), and nothing of it is believed.
+ */
+static void answer_version(struct ike2 *c, const struct ike2_datagram *d,
+                           const struct ike_header *h)
 {
     uint8_t octets[IKE_HEADER_LEN + 16];
     struct ike_header answer = *h;

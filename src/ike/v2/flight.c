@@ -138,8 +138,8 @@ static struct ike_header header_of(const struct ike2_sa *sa, uint8_t exchange, u
 
     memcpy(h.spi_i, sa->spi_i, IKE_SPI_LEN);
     memcpy(h.spi_r, sa->spi_r, IKE_SPI_LEN);
-    h.flags = (uint8_t)((sa->initiator ? IKE_FLAG_INITIATOR : 0) |
-                        (response ? IKE_FLAG_RESPONSE : 0));
+    h.flags =
+        (uint8_t)((sa->initiator ? IKE_FLAG_INITIATOR : 0) | (response ? IKE_FLAG_RESPONSE : 0));
     return h;
 }
 
@@ -398,7 +398,7 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
 {
     bool response = ike_header_is_response(&m->h), whole;
     struct gh_view inner;
-    uint8_t first;
+    uint8_t first = 0;
 
     if (ike_header_from_initiator(&m->h) == sa->initiator || m->sealed.type == 0) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);

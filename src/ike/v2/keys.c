@@ -79,8 +79,8 @@ bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke)
 static bool expand(struct ike2_sa *sa, struct gh_view skeyseed, struct gh_view ni,
                    struct gh_view nr)
 {
-    const struct gh_view parts[] = {
-        ni, nr, gh_view_of(sa->spi_i, IKE_SPI_LEN), gh_view_of(sa->spi_r, IKE_SPI_LEN)};
+    const struct gh_view parts[] = {ni, nr, gh_view_of(sa->spi_i, IKE_SPI_LEN),
+                                    gh_view_of(sa->spi_r, IKE_SPI_LEN)};
     uint8_t all[1024];
     size_t len = layout_of(&sa->suite).total;
     bool good = len <= sizeof(all) &&
@@ -174,9 +174,10 @@ bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
                                     nr};
     size_t len = keymat_len(child);
     uint8_t all[512];
-    bool good = 2 * len <= sizeof(all) &&
-                gh_prf_plus((enum gh_prf_alg)sa->suite.prf, ike2_sk_d(sa), parts, 3, all, 2 * len) &&
-                gh_secret_set(i_to_r, all, len) && gh_secret_set(r_to_i, all + len, len);
+    bool good =
+        2 * len <= sizeof(all) &&
+        gh_prf_plus((enum gh_prf_alg)sa->suite.prf, ike2_sk_d(sa), parts, 3, all, 2 * len) &&
+        gh_secret_set(i_to_r, all, len) && gh_secret_set(r_to_i, all + len, len);
 
     gh_wipe(all, sizeof(all));
     return good;

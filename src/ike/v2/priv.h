@@ -18,6 +18,7 @@
 #include "ike/admission.h"
 #include "ike/cookie.h"
 #include "ike/fragment.h"
+#include "ike/nonce.h"
 #include "ike/notify_data.h"
 #include "ike/out.h"
 #include "ike/proposal.h"
@@ -26,6 +27,7 @@
 #include "ike/v2/core.h"
 #include "pki/auth.h"
 #include "pki/bodies.h"
+#include "wire/rd.h"
 
 enum {
     IKE2_SCRATCH = 65536,
@@ -54,12 +56,12 @@ struct ike2_child {
     const struct ike2_child_policy *policy; /* of the SA's */
     struct ike2_suite suite;
     uint8_t spi_len, spi_in[4], spi_out[4];
-    bool initiator;     /* we asked for it */
+    bool initiator; /* we asked for it */
     bool installed;
     bool transport;
-    bool going;         /* a task of ours rekeys or deletes it */
-    bool replaced;      /* a rekey made its successor: it waits for its deletion */
-    struct ike_ts *ts;  /* local ones, then remote ones */
+    bool going;        /* a task of ours rekeys or deletes it */
+    bool replaced;     /* a rekey made its successor: it waits for its deletion */
+    struct ike_ts *ts; /* local ones, then remote ones */
     uint8_t local_count, remote_count;
     uint64_t rekey_at, expire_at; /* 0: never */
     uint64_t octets, packets;
@@ -108,7 +110,8 @@ struct ike2_setup {
     struct gh_view cookie;
     uint8_t cookie_octets[IKE_COOKIE_MAX];
     unsigned peer_hashes; /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
-    bool peer_ppk, peer_childless;
+    bool peer_childless;
+    bool refused; /* as responder: AUTHENTICATION_FAILED is said, nothing else is heard */
     struct gh_secret certreqs; /* bodies: u16 length and octets */
     struct gh_secret inner;    /* of the IKE_AUTH message that waits for the keeper */
     uint8_t inner_first;
@@ -118,7 +121,7 @@ struct ike2_setup {
 };
 
 /* What the keeper was asked for. */
-enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK, IKE2_JOB_PPK };
+enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK };
 
 struct ike2_sa {
     struct ike2_sa *next_spi, *next_init; /* hash chains */
@@ -159,7 +162,7 @@ struct ike2_sa {
 struct ike2 {
     struct ike2_ops ops;
     struct ike2_settings settings;
-    struct gh_now now; /* of the call */
+    struct gh_now now;             /* of the call */
     struct ike2_policy **policies; /* by index */
     size_t policy_count;
     struct ike2_sa **by_spi, **by_init;

@@ -229,8 +229,11 @@ void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
     sa->task = NULL;
     sa->retransmit_at = 0;
     gh_ke_free(t->ke);
-    *t = (struct ike2_task){
-        .kind = t->kind, .child = t->child, .policy = t->policy, .why = t->why, .next = sa->waiting};
+    *t = (struct ike2_task){.kind = t->kind,
+                            .child = t->child,
+                            .policy = t->policy,
+                            .why = t->why,
+                            .next = sa->waiting};
     sa->waiting = t;
     if (sa->waiting_tail == NULL)
         sa->waiting_tail = t;
@@ -359,7 +362,7 @@ static void expired(struct ike2 *c, struct ike2_sa *sa)
     struct ike2_policy *policy = ike2_policy_ref(sa->policy);
     enum ike2_state was = sa->state;
 
-    if (was < IKE2_STATE_ESTABLISHED)
+    if (was < IKE2_STATE_ESTABLISHED && !sa->setup->refused) /* else the reason is told */
         ike2_fail(c, sa, IKE2_COUNT_HALF_OPEN_EXPIRED, "not established in time");
     ike2_sa_die(c, sa, was == IKE2_STATE_REKEYED ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED);
     if (was == IKE2_STATE_ESTABLISHED)
