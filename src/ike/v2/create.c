@@ -253,8 +253,10 @@ static struct ike2_sa *successor(struct ike2 *c, struct ike2_sa *old, bool initi
 }
 
 /* All that hangs on the old one goes on with the new one; the old one waits for its deletion. */
-static void inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa)
+void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa)
 {
+    if (sa->state == IKE2_STATE_REKEYED)
+        ike2_sa_established(c, sa); /* it waited for the outcome */
     sa->children = old->children;
     sa->child_count = old->child_count;
     old->children = NULL;
@@ -349,19 +351,19 @@ static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "rekeying of the IKE SA failed: %s", why);
         give_up(c, sa);
         if (theirs != NULL)
-            inherit(c, sa, theirs);
+            ike2_inherit(c, sa, theirs);
         return;
     }
     lost = theirs != NULL && we_lose(sa->task, nr);
     ike2_task_done(c, sa);
-    inherit(c, sa, lost ? theirs : fresh);
+    ike2_inherit(c, sa, lost ? theirs : fresh);
     if (lost) {
         delete_ike(c, fresh); /* the old one is the peer's to delete */
         ike2_tasks_run(c, fresh);
         ike2_schedule(c, fresh);
-    } else {
-        delete_ike(c, sa);
+        return;
     }
+    delete_ike(c, sa);
 }
 
 /* ---- Errors in answers ----------------------------------------------------------------------- */
@@ -383,7 +385,7 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         }
         if (theirs != NULL) {
             ike2_task_done(c, sa);
-            inherit(c, sa, theirs);
+            ike2_inherit(c, sa, theirs);
             return;
         }
         ike2_task_again(c, sa);
@@ -419,7 +421,7 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
                   t->policy->name, name != NULL ? name : "an unknown error");
     give_up(c, sa);
     if (theirs != NULL)
-        inherit(c, sa, theirs);
+        ike2_inherit(c, sa, theirs);
 }
 
 void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -604,8 +606,14 @@ static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     if (sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY) {
         note_collision(c, sa->task, ni, nr);
         sa->task->their_sa = fresh;
+        /* Until our own rekeying is answered: if that wins, the peer deletes this one, if it ever
+         * hears of it. */
+        ike2_set_state(c, fresh, IKE2_STATE_REKEYED);
+        fresh->rekey_at = 0;
+        fresh->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
+        ike2_schedule(c, fresh);
     } else {
-        inherit(c, sa, fresh);
+        ike2_inherit(c, sa, fresh);
     }
 }
 

@@ -64,17 +64,20 @@ static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
 
     ike2_respond(c, sa, IKE_X_INFORMATIONAL, &o);
     if (theirs != NULL) { /* our rekeying was late: the peer's took its place */
-        theirs->children = sa->children;
-        theirs->child_count = sa->child_count;
-        sa->children = NULL;
-        sa->child_count = 0;
-        ike2_set_state(c, sa, IKE2_STATE_REKEYED);
+        ike2_inherit(c, sa, theirs);
         was_up = false;
     }
     ike2_sa_die(c, sa, was_up ? IKE2_REMOVED_DELETED : IKE2_REMOVED_REPLACED);
     if (was_up)
         ike2_begin_again(c, policy);
     ike2_policy_free(policy);
+}
+
+/* Both ends rekey: another one stays, whichever goes first. */
+static bool is_contested(const struct ike2_task *t, const struct ike2_child *child)
+{
+    return t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->collided &&
+           (t->child == child->id || t->their_child == child->id);
 }
 
 static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike_delete *d,
@@ -96,7 +99,8 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
         if (!both)
             memcpy(ours + (size_t)d->spi_len * count++, child->spi_in, d->spi_len);
         ike2_child_drop(c, sa, child,
-                        child->replaced ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_DELETED);
+                        child->replaced || is_contested(sa->task, child) ? IKE2_REMOVED_REPLACED
+                                                                         : IKE2_REMOVED_DELETED);
     }
     if (count > 0)
         put_delete(o, d->protocol, ours, d->spi_len, count);

@@ -336,6 +336,9 @@ void ike2_create_start(struct ike2 *c, struct ike2_sa *sa);
 void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 
+/* All that hangs on the old IKE SA goes on with the new one. */
+void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa);
+
 /* ---- inform.c ---- */
 void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa);
 void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
