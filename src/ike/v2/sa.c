@@ -54,6 +54,8 @@ void ike2_task_free(struct ike2_task *t)
 {
     if (t == NULL)
         return;
+    if (t->their_sa != NULL)
+        t->their_sa->rival_of = NULL;
     gh_ke_free(t->ke);
     gh_wipe(t, sizeof(*t));
     free(t);
@@ -111,11 +113,13 @@ void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state)
 }
 
 /* Whoever rekeys the same SA at the same time must not look at one that is gone. */
-static void forget_everywhere(struct ike2 *c, const struct ike2_sa *gone)
+static void forget_rival(struct ike2_sa *gone)
 {
-    for (struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next)
-        if (sa->task != NULL && sa->task->their_sa == gone)
-            sa->task->their_sa = NULL;
+    struct ike2_sa *old = gone->rival_of;
+
+    if (old != NULL && old->task != NULL && old->task->their_sa == gone)
+        old->task->their_sa = NULL;
+    gone->rival_of = NULL;
 }
 
 void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
@@ -134,7 +138,7 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
     ike2_set_state(c, sa, IKE2_STATE_DEAD);
     sa->retransmit_at = sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
     free_tasks(sa);
-    forget_everywhere(c, sa);
+    forget_rival(sa);
     ike2_sa_unlink(c, sa);
     sa->next_spi = c->dead;
     c->dead = sa;
