@@ -200,6 +200,7 @@ static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     ike2_task_done(c, sa);
     ike2_sa_established(c, sa);
     want_the_rest(c, sa);
+    ike2_end_reauthenticated(c, sa);
 }
 
 void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,

@@ -134,6 +134,7 @@ struct ike2_sa {
     uint64_t id;
     uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
     bool initiator, in_init_table, named, half_open;
+    bool reauthenticated; /* another takes its place; then it is deleted */
     enum ike2_state state;
     struct ike2_policy *policy; /* a reference; NULL: not known yet */
     const struct gh_client *client;
@@ -225,6 +226,8 @@ void ike2_sa_free(struct ike2_sa *sa);
 void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why);
 void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state);
 void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa);
+/* Deletes SAs in whose place this one, just established, was made. */
+void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh);
 void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa);
 uint64_t ike2_sa_due(const struct ike2_sa *sa);
 void ike2_setup_free(struct ike2_setup *s);
