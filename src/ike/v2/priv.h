@@ -261,6 +261,9 @@ bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out);
 void ike2_suite_proposal(const struct ike2_suite *s, struct ike_proposal *out);
 bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke);
 
+/* ---- keylog.c ---- */
+void ike2_log_keys(struct ike2 *c, const struct ike2_sa *sa);
+
 /* ---- flight.c ---- */
 struct ike_out ike2_inner(struct ike2 *c);
 bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
