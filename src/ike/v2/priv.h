@@ -1,5 +1,6 @@
 /*
- * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2 includes it.
+ * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2
+ * includes it but the simulator's invariants (tests/sim).
  *
  *     core.c      tables of SAs and policies, input, time, commands, views
  *     sa.c        an IKE SA's life: state, deadlines, end
@@ -124,6 +125,12 @@ struct ike2_setup {
 /* What the keeper was asked for. */
 enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK };
 
+/* Where datagrams go and come from. */
+struct ike2_path {
+    struct ike2_endpoint local, remote;
+    bool marker;
+};
+
 struct ike2_sa {
     struct ike2_sa *next_spi, *next_init;      /* hash chains */
     struct ike2_sa *next, *previous;           /* all */
@@ -140,6 +147,7 @@ struct ike2_sa {
     const struct gh_client *client;
     struct ike2_endpoint local, remote;
     struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
+    struct ike2_path asked;   /* where the last request came from: there its answer goes */
     bool marker, nat_local, nat_remote, fragmentation, ppk_used, mobike, initial_contact;
     struct ike2_suite suite;
     struct gh_secret sk; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr */
@@ -273,7 +281,11 @@ void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, u
                          struct gh_view data);
 bool ike2_flight_set(struct ike2_flight *f, uint32_t id, struct gh_view datagram);
 void ike2_flight_clear(struct ike2_flight *f);
-void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f);
+/* Our request, to where the peer is. */
+void ike2_send_request(struct ike2 *c, struct ike2_sa *sa);
+/* Our response, to where its request came from (RFC 7296 2.11). */
+void ike2_send_response(struct ike2 *c, struct ike2_sa *sa);
+struct ike2_path ike2_path_of(const struct ike2_datagram *d);
 void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
                const struct ike2_endpoint *remote, bool marker, struct gh_view octets);
 void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa);
