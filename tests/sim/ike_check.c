@@ -222,6 +222,8 @@ static bool has_successor(const struct ike_host *h, const struct world_child *go
     for (size_t i = 0; i < h->child_room; i++) {
         const struct world_child *c = &h->child[i];
 
+        if (c->replaces == gone->id)
+            return true;
         if (c->used && strcmp(c->policy, gone->policy) == 0 &&
             strcmp(c->wanted, gone->wanted) == 0 && c->id != gone->id)
             return true;
@@ -244,7 +246,7 @@ void ike_check_removal(struct ike_host *h, const struct world_child *c, enum ike
             ike_world_broken(w, h, "Child SA %u deleted by the peer, which still has it", c->id);
         break;
     case IKE2_REMOVED_REPLACED:
-        if (!h->commanded && !has_successor(h, c))
+        if (!h->commanded && h->causes == 0 && !has_successor(h, c))
             ike_world_broken(w, h, "Child SA %u replaced by nothing", c->id);
         break;
     case IKE2_REMOVED_EXPIRED:
