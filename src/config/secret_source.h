@@ -10,7 +10,11 @@
 
 #include "base/secret.h"
 
-enum gh_secret_format { GH_SECRET_ASCII, GH_SECRET_HEX };
+enum gh_secret_format {
+    GH_SECRET_ASCII,
+    GH_SECRET_HEX,
+    GH_SECRET_PREFIXED /* "0x…" is hexadecimal, "0s…" is base64, anything else is the text itself */
+};
 
 /* What is wrong, and what to do about it. */
 struct gh_secret_error {
@@ -28,5 +32,11 @@ bool gh_secret_from_credential(const char *name, enum gh_secret_format format,
                                struct gh_secret *out, struct gh_secret_error *error);
 bool gh_secret_from_text(const char *text, size_t len, enum gh_secret_format format,
                          struct gh_secret *out, struct gh_secret_error *error);
+
+/* The same checks for what is no line of text, a private key: the file's octets as they are. */
+bool gh_secret_octets_from_file(const char *path, size_t max, struct gh_secret *out,
+                                struct gh_secret_error *error);
+bool gh_secret_octets_from_credential(const char *name, size_t max, struct gh_secret *out,
+                                      struct gh_secret_error *error);
 
 #endif

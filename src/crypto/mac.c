@@ -1,8 +1,9 @@
 /*
  * OpenSSL 3.0's EVP_MAC allocates twice at each re-initialisation of an HMAC, and eleven times for
- * its key; a copy of an EVP_MD_CTX allocates once. The low-level SHA and CMAC interfaces, the same
+ * its key; a copy of an EVP_MD_CTX allocates once. The low-level hash and CMAC interfaces, the same
  * code underneath, do not: an HMAC key is then two plain structs, and one MAC a copy of them. They
- * are deprecated in favour of EVP but not removed, so the warning is silenced in this one file.
+ * are deprecated in favour of EVP but not removed, so the warning is silenced in this file (and in
+ * crypto/hash.c).
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
@@ -10,97 +11,96 @@
 
 #include <string.h>
 
-#include <openssl/evp.h>
-
 #include "base/secret.h"
+#include "crypto/fetched.h"
+#include "crypto/xcbc.h"
 
-enum { HMAC_BLOCK = 64, HMAC_IPAD = 0x36, HMAC_OPAD = 0x5c };
+enum { HMAC_IPAD = 0x36, HMAC_OPAD = 0x5c };
 
-size_t gh_mac_tag_len(enum gh_mac_alg alg)
+/* HMAC's hash function; NONE: not an HMAC. */
+static enum gh_hash_alg hash_of(enum gh_mac_alg alg)
 {
     switch (alg) {
+    case GH_MAC_HMAC_MD5:
+        return GH_HASH_MD5;
     case GH_MAC_HMAC_SHA_1:
-        return SHA_DIGEST_LENGTH;
+        return GH_HASH_SHA_1;
     case GH_MAC_HMAC_SHA_256:
-        return SHA256_DIGEST_LENGTH;
+        return GH_HASH_SHA2_256;
+    case GH_MAC_HMAC_SHA_384:
+        return GH_HASH_SHA2_384;
+    case GH_MAC_HMAC_SHA_512:
+        return GH_HASH_SHA2_512;
     case GH_MAC_AES_128_CMAC:
-        return 16;
+    case GH_MAC_AES_128_XCBC:
     case GH_MAC_NONE:
         break;
     }
-    return 0;
+    return GH_HASH_NONE;
 }
 
-static void xor_block(uint8_t block[HMAC_BLOCK], uint8_t pad)
+size_t gh_mac_tag_len(enum gh_mac_alg alg)
 {
-    for (size_t i = 0; i < HMAC_BLOCK; i++)
-        block[i] ^= pad;
+    if (alg == GH_MAC_AES_128_CMAC || alg == GH_MAC_AES_128_XCBC)
+        return 16;
+    return gh_hash_len(hash_of(alg));
 }
 
-/* RFC 2104: keys longer than a block are hashed first. `block` arrives zeroed. */
-static bool sha1_key(struct gh_mac_key *k, const uint8_t *key, size_t len, uint8_t *block)
+/* RFC 2104: keys longer than a block are hashed first. */
+static bool hmac_key(struct gh_mac_key *k, enum gh_hash_alg hash, const uint8_t *key, size_t len)
 {
-    if (len > HMAC_BLOCK) {
-        SHA_CTX *ctx = &k->sha1.inner; /* scratch, initialised anew below */
+    const size_t size = gh_hash_block(hash);
+    const struct gh_view whole = {key, len};
+    uint8_t block[GH_HASH_BLOCK_MAX] = {0};
+    bool ok = true;
 
-        if (!SHA1_Init(ctx) || !SHA1_Update(ctx, key, len) || !SHA1_Final(block, ctx))
-            return false;
-    } else if (len > 0) {
+    if (len > size)
+        ok = gh_hash(hash, &whole, 1, block);
+    else if (len > 0)
         memcpy(block, key, len);
-    }
-    xor_block(block, HMAC_IPAD);
-    if (!SHA1_Init(&k->sha1.inner) || !SHA1_Update(&k->sha1.inner, block, HMAC_BLOCK))
-        return false;
-    xor_block(block, HMAC_IPAD ^ HMAC_OPAD);
-    return SHA1_Init(&k->sha1.outer) && SHA1_Update(&k->sha1.outer, block, HMAC_BLOCK);
-}
-
-static bool sha256_key(struct gh_mac_key *k, const uint8_t *key, size_t len, uint8_t *block)
-{
-    if (len > HMAC_BLOCK) {
-        SHA256_CTX *ctx = &k->sha256.inner;
-
-        if (!SHA256_Init(ctx) || !SHA256_Update(ctx, key, len) || !SHA256_Final(block, ctx))
-            return false;
-    } else if (len > 0) {
-        memcpy(block, key, len);
-    }
-    xor_block(block, HMAC_IPAD);
-    if (!SHA256_Init(&k->sha256.inner) || !SHA256_Update(&k->sha256.inner, block, HMAC_BLOCK))
-        return false;
-    xor_block(block, HMAC_IPAD ^ HMAC_OPAD);
-    return SHA256_Init(&k->sha256.outer) && SHA256_Update(&k->sha256.outer, block, HMAC_BLOCK);
+    for (size_t i = 0; i < size; i++)
+        block[i] ^= HMAC_IPAD;
+    ok = ok && gh_hash_init(hash, &k->hmac.inner) &&
+         gh_hash_update(hash, &k->hmac.inner, block, size);
+    for (size_t i = 0; i < size; i++)
+        block[i] ^= HMAC_IPAD ^ HMAC_OPAD;
+    ok = ok && gh_hash_init(hash, &k->hmac.outer) &&
+         gh_hash_update(hash, &k->hmac.outer, block, size);
+    gh_wipe(block, sizeof(block));
+    return ok;
 }
 
 static bool cmac_key(struct gh_mac_key *k, const uint8_t *key, size_t len)
 {
-    if (len != GH_MAC_AES_KEY)
+    static struct gh_fetched aes_cbc = {.name = "AES-128-CBC"};
+    const EVP_CIPHER *aes = gh_fetched_cipher(&aes_cbc);
+
+    if (len != GH_MAC_AES_KEY || aes == NULL)
         return false;
     k->cmac = CMAC_CTX_new();
-    return k->cmac != NULL && CMAC_Init(k->cmac, key, len, EVP_aes_128_cbc(), NULL);
+    return k->cmac != NULL && CMAC_Init(k->cmac, key, len, aes, NULL);
+}
+
+static bool xcbc_key(struct gh_mac_key *k, const uint8_t *key, size_t len)
+{
+    if (len != GH_MAC_AES_KEY)
+        return false;
+    k->xcbc = gh_xcbc_new(key);
+    return k->xcbc != NULL;
 }
 
 bool gh_mac_key_set(struct gh_mac_key *k, enum gh_mac_alg alg, const uint8_t *key, size_t len)
 {
-    uint8_t block[HMAC_BLOCK] = {0};
-    bool ok = false;
+    bool ok;
 
     gh_mac_key_clear(k);
     k->alg = alg;
-    switch (alg) {
-    case GH_MAC_HMAC_SHA_1:
-        ok = sha1_key(k, key, len, block);
-        break;
-    case GH_MAC_HMAC_SHA_256:
-        ok = sha256_key(k, key, len, block);
-        break;
-    case GH_MAC_AES_128_CMAC:
+    if (alg == GH_MAC_AES_128_CMAC)
         ok = cmac_key(k, key, len);
-        break;
-    case GH_MAC_NONE:
-        break;
-    }
-    gh_wipe(block, sizeof(block));
+    else if (alg == GH_MAC_AES_128_XCBC)
+        ok = xcbc_key(k, key, len);
+    else
+        ok = hmac_key(k, hash_of(alg), key, len);
     if (!ok)
         gh_mac_key_clear(k);
     return ok;
@@ -110,85 +110,62 @@ void gh_mac_key_clear(struct gh_mac_key *k)
 {
     if (k->alg == GH_MAC_AES_128_CMAC)
         CMAC_CTX_free(k->cmac); /* wipes */
+    else if (k->alg == GH_MAC_AES_128_XCBC)
+        gh_xcbc_free(k->xcbc);
     gh_wipe(k, sizeof(*k));
 }
 
 void gh_mac_init(struct gh_mac *m, struct gh_mac_key *k)
 {
     m->key = k;
-    m->bad = false;
-    switch (k->alg) {
-    case GH_MAC_HMAC_SHA_1:
-        m->sha1 = k->sha1.inner;
-        break;
-    case GH_MAC_HMAC_SHA_256:
-        m->sha256 = k->sha256.inner;
-        break;
-    case GH_MAC_AES_128_CMAC:
+    m->bad = k->alg == GH_MAC_NONE;
+    if (k->alg == GH_MAC_AES_128_CMAC)
         m->bad = !CMAC_Init(k->cmac, NULL, 0, NULL, NULL);
-        break;
-    case GH_MAC_NONE:
-        m->bad = true;
-    }
+    else if (k->alg == GH_MAC_AES_128_XCBC)
+        m->bad = !gh_xcbc_init(k->xcbc);
+    else
+        gh_hash_copy(hash_of(k->alg), &m->hash, &k->hmac.inner);
 }
 
 void gh_mac_update(struct gh_mac *m, const void *data, size_t len)
 {
+    const enum gh_mac_alg alg = m->key->alg;
+
     if (m->bad || len == 0)
         return;
-    switch (m->key->alg) {
-    case GH_MAC_HMAC_SHA_1:
-        m->bad = !SHA1_Update(&m->sha1, data, len);
-        break;
-    case GH_MAC_HMAC_SHA_256:
-        m->bad = !SHA256_Update(&m->sha256, data, len);
-        break;
-    case GH_MAC_AES_128_CMAC:
+    if (alg == GH_MAC_AES_128_CMAC)
         m->bad = !CMAC_Update(m->key->cmac, data, len);
-        break;
-    case GH_MAC_NONE:
-        m->bad = true;
-    }
+    else if (alg == GH_MAC_AES_128_XCBC)
+        m->bad = !gh_xcbc_update(m->key->xcbc, data, len);
+    else
+        m->bad = !gh_hash_update(hash_of(alg), &m->hash, data, len);
 }
 
-static bool sha1_final(struct gh_mac *m, uint8_t *tag)
+static bool hmac_final(struct gh_mac *m, enum gh_hash_alg hash, uint8_t *tag)
 {
-    if (!SHA1_Final(tag, &m->sha1))
+    if (!gh_hash_final(hash, &m->hash, tag))
         return false;
-    m->sha1 = m->key->sha1.outer;
-    return SHA1_Update(&m->sha1, tag, SHA_DIGEST_LENGTH) && SHA1_Final(tag, &m->sha1);
+    gh_hash_copy(hash, &m->hash, &m->key->hmac.outer);
+    return gh_hash_update(hash, &m->hash, tag, gh_hash_len(hash)) &&
+           gh_hash_final(hash, &m->hash, tag);
 }
 
-static bool sha256_final(struct gh_mac *m, uint8_t *tag)
+bool gh_mac_final(struct gh_mac *m, uint8_t *tag)
 {
-    if (!SHA256_Final(tag, &m->sha256))
-        return false;
-    m->sha256 = m->key->sha256.outer;
-    return SHA256_Update(&m->sha256, tag, SHA256_DIGEST_LENGTH) && SHA256_Final(tag, &m->sha256);
-}
-
-bool gh_mac_final(struct gh_mac *m, uint8_t tag[GH_MAC_TAG_MAX])
-{
+    const enum gh_mac_alg alg = m->key->alg;
     size_t len;
     bool ok = false;
 
-    if (!m->bad) {
-        switch (m->key->alg) {
-        case GH_MAC_HMAC_SHA_1:
-            ok = sha1_final(m, tag);
-            break;
-        case GH_MAC_HMAC_SHA_256:
-            ok = sha256_final(m, tag);
-            break;
-        case GH_MAC_AES_128_CMAC:
-            ok = CMAC_Final(m->key->cmac, tag, &len);
-            break;
-        case GH_MAC_NONE:
-            break;
-        }
-    }
+    if (m->bad)
+        ok = false;
+    else if (alg == GH_MAC_AES_128_CMAC)
+        ok = CMAC_Final(m->key->cmac, tag, &len);
+    else if (alg == GH_MAC_AES_128_XCBC)
+        ok = gh_xcbc_final(m->key->xcbc, tag);
+    else
+        ok = hmac_final(m, hash_of(alg), tag);
     if (!ok)
-        gh_wipe(tag, GH_MAC_TAG_MAX);
+        gh_wipe(tag, gh_mac_tag_len(alg));
     gh_wipe(m, sizeof(*m));
     return ok;
 }

@@ -15,6 +15,7 @@
 #include "daemon/ao_facts.h"
 #include "daemon/ao_sockets.h"
 #include "daemon/channel.h"
+#include "daemon/child.h"
 #include "daemon/ends.h"
 #include "daemon/mtus.h"
 #include "daemon/policies.h"
@@ -475,9 +476,9 @@ int gh_ao_main(uid_t uid, gid_t gid, bool emulate)
     run_in_batches();
     kernel_has_ao = !emulate && gh_kernel_has_ao();
     ao.kernel_has_md5 = gh_facts_kernel_has_md5();
-    if (!warm_up() || !gh_sandbox_enter(uid, gid))
+    if (!warm_up() || !gh_sandbox_enter(GH_SANDBOX_AO, uid, gid))
         return 1;
-    ao.parent = gh_channel_new(&ao.loop, GH_AO_CHANNEL_FD, GH_TO_AO, &ops, &ao);
+    ao.parent = gh_channel_new(&ao.loop, GH_CHILD_CHANNEL_FD, GH_TO_AO, &ops, &ao);
     ao.sockets = gh_ao_sockets_new(&ao.loop, ao.parent, kernel_has_ao, flush_queues, &ao);
     if (ao.parent == NULL || ao.sockets == NULL ||
         !gh_channel_send(ao.parent, GH_MESSAGE_READY, NULL, 0, -1))

@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { GH_AO_CHANNEL_FD = 3 };
-
 /* emulate: as if the kernel had no TCP-AO. Does not return before its end; the process's exit
  * status.
  */

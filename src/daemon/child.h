@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "daemon/channel.h"
 
+enum { GH_CHILD_CHANNEL_FD = 3 }; /* the child's end, in the child */
+
 struct gh_child_ops {
     /* It runs, and its channel takes messages. */
     void (*started)(void *ctx);

@@ -4,7 +4,7 @@
 
 static const struct {
     const char *name;
-    enum gh_receiver to;
+    unsigned to;
     size_t min, max;
     unsigned fds;
 } messages[] = {
@@ -46,7 +46,7 @@ enum gh_frame_result gh_frame_next(enum gh_receiver self, struct gh_rd *r, struc
     type = gh_rd_u16(&try);
     zero = gh_rd_u16(&try);
     len = gh_rd_u32(&try);
-    if (type >= GH_MESSAGE_COUNT || zero != 0 || messages[type].to != self ||
+    if (type >= GH_MESSAGE_COUNT || zero != 0 || (messages[type].to & self) == 0 ||
         len < messages[type].min || len > messages[type].max)
         return GH_FRAME_BAD;
     if (len > gh_rd_left(&try))

@@ -12,9 +12,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "keeper/request.h"
 #include "wire/rd.h"
 
-enum gh_receiver { GH_TO_AO, GH_TO_PARENT };
+/* Bits: a message may have several receivers, an end is one. */
+enum gh_receiver {
+    GH_TO_AO = 1,
+    GH_TO_PARENT = 2,
+    GH_TO_KEEPER = 4, /* from the parent */
+    GH_TO_DESK = 8,   /* the keeper again, from who may ask it */
+    GH_TO_ASKER = 16  /* who asks the keeper */
+};
 
 enum {
     GH_FRAME_HEADER = 8,
@@ -31,7 +39,7 @@ enum {
     X(QUEUE_CLOSE, GH_TO_AO, 2, 2, 0) /* u16 zone */                                               \
     X(LINK, GH_TO_AO, 11, 11, 0) /* u16 zone, u32 interface, u32 MTU (0: gone), u8 is a VRF */     \
     X(REQUEST, GH_TO_AO, 5, 4 + GH_REQUEST_MAX, 0) /* u32 client; a control request */             \
-    X(PING, GH_TO_AO, 0, 0, 0)                     /* are you there? */                            \
+    X(PING, GH_TO_AO | GH_TO_KEEPER, 0, 0, 0)      /* are you there? */                            \
     X(GONE, GH_TO_AO, 17, 41, 0)                   /* u8 closing; as ABORT */                      \
     X(SHIM, GH_TO_AO, 8, 8, 1)           /* u32 pid, u32 uid; a preloaded program's connection */  \
     X(ZONED, GH_TO_AO, 6, 6, 0)          /* u32 id, u16 zone (65535: none): answers ZONE */        \
@@ -53,7 +61,11 @@ enum {
     X(KEEP, GH_TO_PARENT, 9, GH_KEEP_MAX,                                                          \
       0)                             /* u64 cookie; holds secrets: kept while we are away */       \
     X(FORGET, GH_TO_PARENT, 8, 8, 0) /* u64 cookie: keep it no more */                             \
-    X(PONG, GH_TO_PARENT, 0, 0, 0)
+    X(PONG, GH_TO_PARENT, 0, 0, 0)                                                                 \
+    X(KEEPER_ORDER, GH_TO_KEEPER, 8, 8, 1)  /* u64 octets; a file with what to load */             \
+    X(KEEPER_CLIENT, GH_TO_KEEPER, 0, 0, 1) /* the socket of one who may ask */                    \
+    X(KEEPER_ASK, GH_TO_DESK, 5, GH_KEEPER_REQUEST_MAX, 0)    /* keeper/request.h */               \
+    X(KEEPER_ANSWER, GH_TO_ASKER, 5, GH_KEEPER_ANSWER_MAX, 0) /* keeper/request.h */
 
 enum gh_message {
 #define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "daemon/ao.h"
+#include "daemon/keeper.h"
 #include "daemon/parent.h"
 
 #define CONFIG_PATH "/etc/gatehouse/gatehouse.conf"
@@ -123,10 +124,17 @@ static int run_role(const struct options *o)
 {
     unsigned uid, gid;
 
-    if (strcmp(o->role, "ao") != 0 || o->ids == NULL || sscanf(o->ids, "%u:%u", &uid, &gid) != 2)
+    if (o->ids == NULL || sscanf(o->ids, "%u:%u", &uid, &gid) != 2)
         return 2;
-    gh_log_setup("gatehoused[ao]", o->log_level);
-    return gh_ao_main(uid, gid, o->emulate_ao);
+    if (strcmp(o->role, "ao") == 0) {
+        gh_log_setup("gatehoused[ao]", o->log_level);
+        return gh_ao_main(uid, gid, o->emulate_ao);
+    }
+    if (strcmp(o->role, "keeper") == 0) {
+        gh_log_setup("gatehoused[keeper]", o->log_level);
+        return gh_keeper_main(uid, gid);
+    }
+    return 2;
 }
 
 /* ---- A daemon of its own (without -f) ------------------------------------------------------- */

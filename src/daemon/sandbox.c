@@ -13,15 +13,11 @@
 
 #include "base/log.h"
 
-/* All that the event loop, the allocator and the queues need. Anything else kills the process. */
+/* All that the event loop, the allocator and a channel need. Anything else kills the process. */
 static const int allowed[] = {
-    /* queues and the parent */
-    SCMP_SYS(recvmmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(read),
-    SCMP_SYS(write), SCMP_SYS(close), SCMP_SYS(fcntl),
-    /* programs' sockets: what they are, and keys for the kernel's TCP-AO; the end of a connection
-     * of the preload library, of which the parent has a copy */
-    SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
-    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(shutdown),
+    /* the parent and others' sockets */
+    SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(close),
+    SCMP_SYS(fcntl),
     /* the loop */
     SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_ctl), SCMP_SYS(clock_gettime),
     SCMP_SYS(clock_getres), SCMP_SYS(restart_syscall),
@@ -32,19 +28,38 @@ static const int allowed[] = {
     SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigaction), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill)};
 
+static const int allowed_ao[] = {
+    /* queues */
+    SCMP_SYS(recvmmsg), SCMP_SYS(sendto),
+    /* programs' sockets: what they are, and keys for the kernel's TCP-AO; the end of a connection
+     * of the preload library, of which the parent has a copy */
+    SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
+    SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(shutdown)};
+
 static bool failed(const char *what, int error)
 {
     gh_error("cannot enter the sandbox: %s: %s", what, strerror(error));
     return false;
 }
 
-static bool filter_system_calls(void)
+static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+    int error = 0;
+
+    for (size_t i = 0; error == 0 && i < count; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+    return error;
+}
+
+static bool filter_system_calls(enum gh_sandbox what)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int error = filter != NULL ? 0 : -ENOMEM;
 
-    for (size_t i = 0; error == 0 && i < sizeof(allowed) / sizeof(allowed[0]); i++)
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+    if (error == 0)
+        error = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0]));
+    if (error == 0 && what == GH_SANDBOX_AO)
+        error = allow(filter, allowed_ao, sizeof(allowed_ao) / sizeof(allowed_ao[0]));
     if (error == 0) /* memory, but no code */
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
                                  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -57,26 +72,27 @@ static bool filter_system_calls(void)
     return error == 0 || failed("seccomp", -error);
 }
 
-static bool change_user(uid_t uid, gid_t gid)
+static bool change_user(enum gh_sandbox what, uid_t uid, gid_t gid)
 {
     capng_clear(CAPNG_SELECT_BOTH);
-    if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN) != 0 ||
+    if ((what == GH_SANDBOX_AO &&
+         capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN) != 0) ||
         capng_change_id((int)uid, (int)gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING) != 0)
         return failed("changing the user", errno);
     return true;
 }
 
-bool gh_sandbox_enter(uid_t uid, gid_t gid)
+bool gh_sandbox_enter(enum gh_sandbox what, uid_t uid, gid_t gid)
 {
     const struct rlimit none = {0, 0};
 
     if (setrlimit(RLIMIT_CORE, &none) != 0 || setrlimit(RLIMIT_NPROC, &none) != 0)
         return failed("limits", errno);
-    if (!change_user(uid, gid))
+    if (!change_user(what, uid, gid))
         return false;
     /* After the change of user, which takes both back. */
     if (prctl(PR_SET_DUMPABLE, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return failed("process attributes", errno);
-    return filter_system_calls();
+    return filter_system_calls(what);
 }

@@ -1,7 +1,7 @@
 /*
- * Locks a child process in: another user, one capability, no new privileges, few system calls.
+ * Locks a child process in: another user, hardly a capability, no new privileges, few system calls.
  *
- * The child calls it once, before it reads anything from the parent or the network.
+ * The child calls it once, before it reads anything from the network or another child.
  */
 #ifndef GH_DAEMON_SANDBOX_H
 #define GH_DAEMON_SANDBOX_H
@@ -9,9 +9,16 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Becomes uid:gid and keeps CAP_NET_ADMIN alone, which the kernel demands of who sends a verdict.
- * Without the right to open a socket it is worth no more than the sockets that the parent hands
- * over. Says what failed in the log. */
-bool gh_sandbox_enter(uid_t uid, gid_t gid);
+/* What the process is for decides what it may. */
+enum gh_sandbox {
+    /* CAP_NET_ADMIN alone, which the kernel demands of who sends a verdict. Without the right to
+     * open a socket it is worth no more than the sockets that the parent hands over. */
+    GH_SANDBOX_AO,
+    /* No capability; it reads and writes the sockets that it has or is handed, and nothing else. */
+    GH_SANDBOX_KEEPER
+};
+
+/* Becomes uid:gid. Says what failed in the log. */
+bool gh_sandbox_enter(enum gh_sandbox what, uid_t uid, gid_t gid);
 
 #endif

@@ -16,8 +16,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "daemon/ao.h"
 #include "daemon/channel.h"
+#include "daemon/child.h"
 #include "daemon/parent.h"
 #include "platform/socket_watch.h"
 #include "wire/wr.h"
@@ -147,7 +147,7 @@ static int relay(void)
         return 1;
     r.poll.data = &r;
     uv_poll_start(&r.poll, UV_READABLE, on_test);
-    r.parent = gh_channel_new(&loop, GH_AO_CHANNEL_FD, GH_TO_AO, &ops, &r);
+    r.parent = gh_channel_new(&loop, GH_CHILD_CHANNEL_FD, GH_TO_AO, &ops, &r);
     if (r.parent == NULL || !gh_channel_send(r.parent, GH_MESSAGE_READY, NULL, 0, -1))
         return 1;
     return uv_run(&loop, UV_RUN_DEFAULT);

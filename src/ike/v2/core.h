@@ -1,0 +1,243 @@
+/*
+ * The IKEv2 core (RFC 7296): all IKE SAs of a host, without sockets, clock or randomness.
+ *
+ * Datagrams, commands, results of jobs and the time go in; datagrams, jobs, Child SAs and events
+ * come out through `struct ike2_ops`. The callbacks may not call the core back. Time is frozen for
+ * one call. One core serves one thread.
+ *
+ *     ike2_input()     a datagram came
+ *     ike2_tick()      ike2_next_deadline() is over
+ *     ike2_complete()  the keeper answered a job
+ *     ike2_initiate(), ike2_rekey_…(), ike2_terminate_…()   the operator, or a packet without an SA
+ */
+#ifndef IKE2_CORE_H
+#define IKE2_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/clock.h"
+#include "base/secret.h"
+#include "base/view.h"
+#include "ike/header.h"
+#include "ike/lockout.h"
+#include "ike/v2/policy.h"
+#include "keeper/request.h"
+
+enum { IKE2_PORT = 500, IKE2_PORT_NAT_T = 4500, IKE2_DATAGRAM_MAX = 65535 - 28 };
+
+struct ike2_endpoint {
+    struct gh_addr addr;
+    uint16_t port;
+};
+
+/* One UDP datagram without the non-ESP marker, which goes before it if `marker` is set (port 4500
+ * at our end). An empty one is a NAT keepalive. */
+struct ike2_datagram {
+    struct ike2_endpoint local, remote;
+    bool marker;
+    uint8_t *data; /* input: opened in place */
+    size_t len;
+};
+
+/* ---- Child SAs ------------------------------------------------------------------------------ */
+
+/* All that its user needs, both directions. Valid during the call; keys are to be copied and wiped.
+ * Keys are in the order of RFC 7296 2.17: encryption, then integrity. */
+struct ike2_child_view {
+    uint32_t id; /* ours, unique in this core */
+    uint64_t sa; /* the IKE SA's id */
+    const struct ike2_policy *policy;
+    const struct ike2_child_policy *child;
+    uint8_t protocol; /* IKE_PROTO_ESP … */
+    enum ike2_mode mode;
+    struct gh_view spi_in, spi_out; /* 4 octets; TCP-AO: 1 */
+    const struct ike_proposal *suite;
+    struct gh_view key_in, key_out; /* all key material of a direction */
+    struct ike2_endpoint local, remote;
+    bool udp_encapsulation;
+    const struct ike_ts_list *ts_local, *ts_remote;
+    uint32_t replaces; /* the Child SA that this one rekeys; 0: none */
+    bool initiator;    /* we asked for it */
+    struct ike2_lifetime lifetime;
+};
+
+enum ike2_removal {
+    IKE2_REMOVED_DELETED,  /* by the peer */
+    IKE2_REMOVED_COMMAND,  /* by the operator */
+    IKE2_REMOVED_REPLACED, /* rekeyed, and the old one is no longer used */
+    IKE2_REMOVED_EXPIRED,
+    IKE2_REMOVED_LOST /* with its IKE SA */
+};
+
+/* ---- What the core tells -------------------------------------------------------------------- */
+
+#define IKE2_EVENTS(X)                                                                             \
+    X(IKE2_EVENT_SA_BEGUN, "sa-begun")                                                             \
+    X(IKE2_EVENT_SA_UP, "sa-up")                                                                   \
+    X(IKE2_EVENT_SA_REKEYED, "sa-rekeyed")                                                         \
+    X(IKE2_EVENT_SA_DOWN, "sa-down")                                                               \
+    X(IKE2_EVENT_SA_FAILED, "sa-failed") /* never came up, or was refused */                       \
+    X(IKE2_EVENT_CHILD_UP, "child-up")                                                             \
+    X(IKE2_EVENT_CHILD_REKEYED, "child-rekeyed")                                                   \
+    X(IKE2_EVENT_CHILD_DOWN, "child-down")                                                         \
+    X(IKE2_EVENT_CHILD_FAILED, "child-failed")                                                     \
+    X(IKE2_EVENT_MOVED, "moved") /* the peer's address or port changed */                          \
+    X(IKE2_EVENT_STORY, "story") /* a step of an exchange, for the log */
+
+#define IKE2_EVENT_ENUM(constant, name) constant,
+enum ike2_event_kind { IKE2_EVENTS(IKE2_EVENT_ENUM) IKE2_EVENT_COUNT };
+#undef IKE2_EVENT_ENUM
+
+struct ike2_event {
+    enum ike2_event_kind kind;
+    const char *policy; /* name; "" before it is known */
+    uint64_t sa;        /* 0: none */
+    uint32_t child;     /* 0: none */
+    const struct ike2_endpoint *remote;
+    const char *text; /* in words: what was proposed, chosen, refused and why */
+};
+const char *ike2_event_name(enum ike2_event_kind kind);
+
+/* Why IKE SAs and Child SAs did not come about, and what was dropped. */
+#define IKE2_COUNTS(X)                                                                             \
+    X(IKE2_COUNT_IN, "datagrams-in")                                                               \
+    X(IKE2_COUNT_OUT, "datagrams-out")                                                             \
+    X(IKE2_COUNT_RETRANSMITTED, "retransmitted")                                                   \
+    X(IKE2_COUNT_REPEATED, "repeated-requests")                                                    \
+    X(IKE2_COUNT_MALFORMED, "malformed")                                                           \
+    X(IKE2_COUNT_NOT_AUTHENTIC, "not-authentic")                                                   \
+    X(IKE2_COUNT_UNKNOWN_SPI, "unknown-spi")                                                       \
+    X(IKE2_COUNT_NO_POLICY, "no-policy")                                                           \
+    X(IKE2_COUNT_NOT_ADMITTED, "not-admitted")                                                     \
+    X(IKE2_COUNT_COOKIES_SENT, "cookies-sent")                                                     \
+    X(IKE2_COUNT_BAD_COOKIE, "bad-cookie")                                                         \
+    X(IKE2_COUNT_HALF_OPEN_LIMIT, "half-open-limit")                                               \
+    X(IKE2_COUNT_LOCKED_OUT, "locked-out")                                                         \
+    X(IKE2_COUNT_NO_MEMORY, "no-memory")                                                           \
+    X(IKE2_COUNT_SA_INITIATED, "sa-initiated")                                                     \
+    X(IKE2_COUNT_SA_ANSWERED, "sa-answered")                                                       \
+    X(IKE2_COUNT_SA_UP, "sa-up")                                                                   \
+    X(IKE2_COUNT_SA_REKEYED, "sa-rekeyed")                                                         \
+    X(IKE2_COUNT_CHILD_UP, "child-up")                                                             \
+    X(IKE2_COUNT_CHILD_REKEYED, "child-rekeyed")                                                   \
+    X(IKE2_COUNT_NO_PROPOSAL, "no-proposal-chosen")                                                \
+    X(IKE2_COUNT_INVALID_KE, "invalid-ke")                                                         \
+    X(IKE2_COUNT_AUTH_FAILED, "authentication-failed")                                             \
+    X(IKE2_COUNT_TS_UNACCEPTABLE, "ts-unacceptable")                                               \
+    X(IKE2_COUNT_TIMED_OUT, "timed-out")                                                           \
+    X(IKE2_COUNT_HALF_OPEN_EXPIRED, "half-open-expired")                                           \
+    X(IKE2_COUNT_PEER_DEAD, "peer-dead")                                                           \
+    X(IKE2_COUNT_COLLISIONS, "rekey-collisions")
+
+#define IKE2_COUNT_ENUM(constant, name) constant,
+enum ike2_count { IKE2_COUNTS(IKE2_COUNT_ENUM) IKE2_COUNT_COUNT };
+#undef IKE2_COUNT_ENUM
+const char *ike2_count_name(enum ike2_count count);
+
+/* ---- The shell's side ------------------------------------------------------------------------ */
+
+struct ike2_ops {
+    void *ctx;
+    void (*random)(void *ctx, void *out, size_t len);
+    void (*send)(void *ctx, const struct ike2_datagram *d);
+    /* A request to the keeper; its id comes back with ike2_complete(). False: not possible now. */
+    bool (*ask)(void *ctx, const struct gh_keeper_request *r);
+    /* False: could not be installed; the exchange fails. */
+    bool (*child_install)(void *ctx, const struct ike2_child_view *c);
+    void (*child_remove)(void *ctx, uint32_t id, enum ike2_removal why);
+    void (*event)(void *ctx, const struct ike2_event *e);
+    /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
+    bool (*child_spi)(void *ctx, const struct ike2_child_policy *child, uint8_t *spi, size_t len);
+    /* Each time that an IKE SA's keys are made: a line of Wireshark's ikev2_decryption_table,
+     * without the line's end. NULL, as it should be: nothing is told. */
+    void (*key_log)(void *ctx, const char *line);
+};
+
+struct ike2_settings {
+    size_t sas_max;                            /* IKE SAs of all kinds */
+    size_t half_open_max;                      /* of those as responder; beyond: dropped */
+    size_t half_open_cookie;                   /* from here on cookies are asked for */
+    size_t children_max;                       /* of one IKE SA */
+    const struct gh_lockout_settings *lockout; /* NULL: none */
+};
+struct ike2_settings ike2_default_settings(void);
+
+struct ike2;
+
+/* Copies `ops` and `settings`. NULL: no memory. */
+struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *settings,
+                      struct gh_now now);
+/* Nothing is sent; Child SAs are left as they are. Wipes. */
+void ike2_free(struct ike2 *c);
+
+/* Takes references. Established SAs go over to the policy of the same name, if that has all of
+ * their children: what it says counts from the next rekeying on. Others keep the policy that they
+ * have until they end. What is to start and is not up begins. */
+bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *const *policies,
+                       size_t count);
+
+void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d);
+void ike2_tick(struct ike2 *c, struct gh_now now);
+/* Monotonic milliseconds; UINT64_MAX: none. */
+uint64_t ike2_next_deadline(const struct ike2 *c);
+void ike2_complete(struct ike2 *c, struct gh_now now, const struct gh_keeper_answer *a);
+
+/* An IKE SA to the peer if there is none, and this child of it; child NULL: as the policy says.
+ * Several calls for one child make one. False: no such policy, or no address to begin with. */
+bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const char *child);
+/* sa: its id. False: there is none, or it is on its way already. */
+bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
+bool ike2_rekey_child(struct ike2 *c, struct gh_now now, uint32_t child);
+bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
+bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
+/* What the user of a Child SA counted: rekeying by octets and packets, and liveness (traffic that
+ * came in is proof enough). */
+void ike2_child_used(struct ike2 *c, struct gh_now now, uint32_t child, uint64_t octets,
+                     uint64_t packets, bool incoming);
+
+/* ---- Looking ----------------------------------------------------------------------------------
+ */
+
+#define IKE2_STATES(X)                                                                             \
+    X(IKE2_STATE_INIT, "init") /* IKE_SA_INIT under way */                                         \
+    X(IKE2_STATE_AUTH, "auth") /* keys, nobody authenticated */                                    \
+    X(IKE2_STATE_ESTABLISHED, "established")                                                       \
+    X(IKE2_STATE_REKEYED, "rekeyed") /* another has its children; to be deleted */                 \
+    X(IKE2_STATE_DELETING, "deleting")                                                             \
+    X(IKE2_STATE_DEAD, "dead")
+
+#define IKE2_STATE_ENUM(constant, name) constant,
+enum ike2_state { IKE2_STATES(IKE2_STATE_ENUM) IKE2_STATE_COUNT };
+#undef IKE2_STATE_ENUM
+const char *ike2_state_name(enum ike2_state state);
+
+struct ike2_sa_view {
+    uint64_t id;
+    uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
+    bool initiator;
+    enum ike2_state state;
+    const struct ike2_policy *policy; /* NULL: not known yet */
+    struct ike2_endpoint local, remote;
+    const struct gh_identity *local_id, *remote_id;
+    struct ike_transform encr, prf, integ, ke;
+    bool nat_local, nat_remote, fragmentation;
+    uint64_t established_ms, rekey_ms, expire_ms; /* monotonic; 0: none */
+    size_t children;
+    uint32_t next_send_id, next_receive_id;
+    unsigned rekeys;
+};
+
+void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_sa_view *v),
+                  void *ctx);
+void ike2_each_child(const struct ike2 *c, uint64_t sa,
+                     void (*fn)(void *ctx, const struct ike2_child_view *v), void *ctx);
+const uint64_t *ike2_counters(const struct ike2 *c); /* [IKE2_COUNT_COUNT] */
+/* The last failures by reason: when (wall time) and in what words; NULL text: never. */
+const char *ike2_last_failure(const struct ike2 *c, enum ike2_count reason, int64_t *when);
+struct gh_lockout *ike2_lockout(struct ike2 *c); /* NULL: none */
+size_t ike2_memory(const struct ike2 *c);        /* octets held for SAs */
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * What an IKEv2 peer may do and get: the configuration as the core sees it.
+ *
+ * Plain values, made once by the configuration, shared by reference count and never changed: an IKE
+ * SA keeps the policy under which it was made. Secrets are named, never held: the keeper has them.
+ */
+#ifndef IKE2_POLICY_H
+#define IKE2_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "ike/sa.h"
+#include "ike/ts.h"
+#include "pki/client_db.h"
+#include "pki/identity.h"
+#include "pki/pattern.h"
+#include "pki/profile.h"
+#include "pki/trust.h"
+
+enum {
+    IKE2_NAME = 64,
+    IKE2_CHILDREN = 32, /* that one peer may have configured */
+    IKE2_PSKS = 4
+};
+
+enum ike2_auth { IKE2_AUTH_PSK, IKE2_AUTH_CERT, IKE2_AUTH_RAW_KEY, IKE2_AUTH_NULL };
+
+/* What a Child SA is for: who installs it. */
+enum ike2_mode { IKE2_TUNNEL, IKE2_TRANSPORT, IKE2_TCP_AO };
+
+struct ike2_lifetime {
+    uint32_t seconds;         /* 0: no limit */
+    uint64_t octets, packets; /* of a Child SA; 0: no limit */
+};
+
+struct ike2_child_policy {
+    char name[IKE2_NAME + 1];
+    enum ike2_mode mode;
+    struct ike_sa proposals; /* of ESP, AH or TCP-AO, best first; SPIs are not used */
+    struct ike_ts_list local, remote;
+    struct ike2_lifetime lifetime; /* hard; rekeying begins earlier by a random part of it */
+    bool start;                    /* as soon as the peer is known, and again when it is lost */
+};
+
+struct ike2_policy {
+    unsigned refs;
+    char name[IKE2_NAME + 1];
+    unsigned index; /* of equal matches the smallest wins */
+
+    /* Which messages are this peer's. */
+    struct gh_addr local;    /* len 0: any of ours */
+    struct gh_prefix remote; /* 0 bits: anybody, as responder only */
+    struct gh_addr gateway;  /* where to begin; len 0: responder only */
+    uint16_t port;           /* 500 */
+    bool responder_only;
+
+    /* IKE_SA_INIT */
+    struct ike_sa proposals; /* of IKE, best first */
+    bool prefer_theirs;
+    uint16_t mtu; /* 512 … 9000: of the IP datagrams of fragmented messages; 1500 */
+    bool fragmentation;
+    bool force_nat_t;          /* UDP encapsulation also where there is no NAT */
+    uint32_t nat_keepalive_ms; /* 20 s (RFC 3948) */
+    bool childless;            /* IKE SAs without a Child SA (RFC 6023) */
+    bool intermediate;         /* RFC 9242, for additional key exchanges */
+
+    /* Authentication, each side by its own method. */
+    enum ike2_auth local_auth;
+    unsigned remote_auths;                /* GH_BIT(enum ike2_auth): what we take */
+    struct gh_identity local_id;          /* NONE: the address, or the certificate's subject */
+    struct gh_pattern *remote_id;         /* owned; NULL: any */
+    bool match_id_to_cert;                /* the identity must be in the certificate */
+    char psk[IKE2_NAME + 1];              /* the keeper's name; may be a client's of the database */
+    struct gh_cert_profile *cert_profile; /* borrowed */
+    struct gh_trust *trust;               /* borrowed */
+    char raw_key[IKE2_NAME + 1];          /* the keeper's name of our raw key */
+    struct gh_view raw_key_spki;          /* borrowed: what we show */
+    struct gh_pubkey *peer_raw_key;       /* borrowed */
+    const struct gh_client_db *client_db; /* borrowed; NULL: none */
+    char ppk[IKE2_NAME + 1];              /* RFC 8784; empty: none. The name is the PPK_ID */
+    bool ppk_required;
+
+    /* Life */
+    struct ike2_lifetime lifetime; /* of the IKE SA: seconds */
+    bool reauthenticate;           /* instead of rekeying the IKE SA */
+    uint32_t liveness_ms;          /* silence after which we ask; 0: only answer */
+    unsigned liveness_retries;     /* transmissions of a request without an answer */
+    uint32_t retransmit_ms;        /* first interval; each next is twice as long */
+    unsigned retransmits;
+    uint32_t half_open_ms; /* of an IKE SA that is not established */
+    bool mobike;
+    bool initial_contact;
+
+    struct ike2_child_policy *children; /* owned */
+    size_t child_count;
+
+    struct ike2_sa *sas; /* the core's alone: the IKE SAs under it */
+};
+
+/* With the defaults of safe.c and no children. NULL: no memory. */
+struct ike2_policy *ike2_policy_new(const char *name);
+struct ike2_policy *ike2_policy_ref(struct ike2_policy *p);
+void ike2_policy_free(struct ike2_policy *p); /* gives a reference back; NULL is fine */
+
+/* AES-256-GCM, HMAC-SHA2-256 or -384, groups 31 and 19; the same for ESP with `protocol`. */
+void ike2_default_proposals(uint8_t protocol, struct ike_sa *out);
+
+#endif

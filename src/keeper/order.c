@@ -1,0 +1,168 @@
+#include "keeper/order.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/rd.h"
+#include "wire/wr.h"
+
+static void clear_source(struct gh_order_source *s)
+{
+    free(s->where);
+    gh_secret_clear(&s->text);
+}
+
+static void clear_item(struct gh_order_item *i)
+{
+    free(i->name);
+    clear_source(&i->source);
+    clear_source(&i->passphrase);
+}
+
+void gh_keeper_order_clear(struct gh_keeper_order *o)
+{
+    for (size_t i = 0; i < o->count; i++)
+        clear_item(&o->items[i]);
+    free(o->items);
+    *o = (struct gh_keeper_order){.items = NULL};
+}
+
+static bool is_place(unsigned place)
+{
+    return place <= GH_PLACE_TEXT;
+}
+
+static bool set_source(struct gh_order_source *s, enum gh_secret_place place, const void *data,
+                       size_t len)
+{
+    *s = (struct gh_order_source){.place = place};
+    if (place == GH_PLACE_NONE)
+        return len == 0;
+    if (place == GH_PLACE_TEXT)
+        return len > 0 && gh_secret_set(&s->text, data, len);
+    if (len == 0 || len > GH_ORDER_WHERE_MAX || memchr(data, '\0', len) != NULL)
+        return false;
+    s->where = strndup(data, len);
+    return s->where != NULL;
+}
+
+/* Takes the item in any case. */
+static bool append(struct gh_keeper_order *o, struct gh_order_item *item)
+{
+    struct gh_order_item *more;
+
+    if (o->count < GH_ORDER_ITEMS) {
+        more = realloc(o->items, (o->count + 1) * sizeof(*more)); /* pointers, no secrets */
+        if (more != NULL) {
+            o->items = more;
+            o->items[o->count++] = *item;
+            return true;
+        }
+    }
+    clear_item(item);
+    return false;
+}
+
+bool gh_keeper_order_add(struct gh_keeper_order *o, enum gh_secret_kind kind, const char *name,
+                         enum gh_secret_place place, const char *where,
+                         enum gh_secret_place passphrase_place, const char *passphrase)
+{
+    struct gh_order_item item = {.kind = kind, .name = strdup(name)};
+    const char *text = passphrase != NULL ? passphrase : "";
+
+    if (item.name != NULL && place != GH_PLACE_NONE &&
+        gh_keeper_name_valid(gh_view_of(name, strlen(name))) &&
+        set_source(&item.source, place, where, strlen(where)) &&
+        set_source(&item.passphrase, passphrase_place, text, strlen(text)))
+        return append(o, &item);
+    clear_item(&item);
+    return false;
+}
+
+/* ---- As octets ------------------------------------------------------------------------------ */
+
+static void put_source(struct gh_wr *w, const struct gh_order_source *s)
+{
+    bool text = s->place == GH_PLACE_TEXT;
+    size_t len = text ? s->text.len : s->where != NULL ? strlen(s->where) : 0;
+
+    gh_wr_u8(w, s->place);
+    gh_wr_u16(w, len);
+    gh_wr_bytes(w, text ? (const char *)s->text.data : s->where, len);
+}
+
+uint8_t *gh_keeper_order_encode(const struct gh_keeper_order *o, size_t *len)
+{
+    size_t room = 4;
+    struct gh_wr w;
+
+    for (size_t i = 0; i < o->count; i++) {
+        const struct gh_order_item *item = &o->items[i];
+
+        room += 8 + strlen(item->name) + item->source.text.len + item->passphrase.text.len;
+        room += item->source.where != NULL ? strlen(item->source.where) : 0;
+        room += item->passphrase.where != NULL ? strlen(item->passphrase.where) : 0;
+    }
+    w = gh_wr_make(malloc(room), room);
+    if (w.base == NULL)
+        return NULL;
+    gh_wr_u32(&w, o->count);
+    for (size_t i = 0; i < o->count; i++) {
+        const struct gh_order_item *item = &o->items[i];
+
+        gh_wr_u8(&w, item->kind);
+        gh_wr_u8(&w, strlen(item->name));
+        gh_wr_bytes(&w, item->name, strlen(item->name));
+        put_source(&w, &item->source);
+        put_source(&w, &item->passphrase);
+    }
+    if (gh_wr_ok(&w)) {
+        *len = w.len;
+        return w.base;
+    }
+    gh_wipe(w.base, room);
+    free(w.base);
+    return NULL;
+}
+
+static bool take_source(struct gh_rd *r, struct gh_order_source *s)
+{
+    uint8_t place = gh_rd_u8(r);
+    size_t len = gh_rd_u16(r);
+    const uint8_t *data = gh_rd_bytes(r, len);
+
+    return data != NULL && is_place(place) && set_source(s, place, data, len);
+}
+
+static bool take_item(struct gh_rd *r, struct gh_keeper_order *o)
+{
+    struct gh_order_item item = {.kind = gh_rd_u8(r)};
+    size_t len = gh_rd_u8(r);
+    struct gh_view name = gh_view_of(gh_rd_bytes(r, len), len);
+
+    if (r->bad || (unsigned)item.kind > GH_SECRET_PPK || !gh_keeper_name_valid(name))
+        return false;
+    item.name = strndup((const char *)name.p, name.len);
+    if (item.name != NULL && take_source(r, &item.source) && take_source(r, &item.passphrase) &&
+        item.source.place != GH_PLACE_NONE)
+        return append(o, &item);
+    clear_item(&item);
+    return false;
+}
+
+bool gh_keeper_order_decode(struct gh_view data, struct gh_keeper_order *out)
+{
+    struct gh_rd r = gh_rd_make(data.p, data.len);
+    struct gh_keeper_order o = {.items = NULL};
+    uint32_t count = gh_rd_u32(&r);
+    bool good = count <= GH_ORDER_ITEMS;
+
+    for (uint32_t i = 0; good && i < count; i++)
+        good = take_item(&r, &o);
+    if (good && gh_rd_done(&r)) {
+        *out = o;
+        return true;
+    }
+    gh_keeper_order_clear(&o);
+    return false;
+}
