@@ -106,10 +106,14 @@ struct ike_host *ike_world_host_at(struct ike_world *w, const struct ike2_endpoi
     return NULL;
 }
 
-/* A NAT lets in what comes to the ports that it has open at present. */
-static bool passes_nat(const struct ike_host *h, const struct ike2_endpoint *to, bool marker)
+/* The port at which it arrives; 0: nobody is there, or the NAT does not have it open at present. */
+static uint16_t port_of(const struct ike_host *h, const struct world_event *e)
 {
-    return !h->behind_nat || to->port == h->nat_port + marker;
+    uint16_t port = e->to.port;
+
+    if (h->behind_nat)
+        port = port == h->nat_port ? IKE2_PORT : port == h->nat_port + 1 ? IKE2_PORT_NAT_T : 0;
+    return port == (e->marker ? IKE2_PORT_NAT_T : IKE2_PORT) ? port : 0;
 }
 
 void ike_world_inject(struct ike_world *w, const struct ike2_endpoint *from,
@@ -525,10 +529,9 @@ static struct ike_host *deliver(struct ike_world *w, struct world_event *e)
         .remote = e->from, .marker = e->marker, .data = e->data, .len = e->len};
     struct ike_check_awaited awaited;
 
-    if (h == NULL || h->dead || !passes_nat(h, &e->to, e->marker))
+    if (h == NULL || h->dead || port_of(h, e) == 0)
         return NULL;
-    d.local =
-        (struct ike2_endpoint){.addr = h->addr, .port = e->marker ? IKE2_PORT_NAT_T : IKE2_PORT};
+    d.local = (struct ike2_endpoint){.addr = h->addr, .port = port_of(h, e)};
     awaited = ike_check_awaited(h->core, gh_view_of(e->data, e->len));
     ike2_input(h->core, ike_world_now(h), &d);
     w->exchanges += ike_check_answered(h->core, &awaited);
