@@ -63,6 +63,7 @@ struct ike2_child {
     bool transport;
     bool going;        /* a task of ours rekeys or deletes it */
     bool replaced;     /* a rekey made its successor: it waits for its deletion */
+    bool expired;      /* while it was going */
     struct ike_ts *ts; /* local ones, then remote ones */
     uint8_t local_count, remote_count;
     uint64_t rekey_at, expire_at; /* 0: never */
@@ -97,7 +98,9 @@ struct ike2_task {
     bool collided;
     uint8_t their_nonce[IKE_NONCE_MAX]; /* the lower one of that exchange */
     size_t their_nonce_len;
-    uint32_t their_child;     /* what it made */
+    uint32_t their_child;  /* what it made */
+    uint8_t deleted[4][4]; /* SPIs of the peer's deletions that nothing was found for: the last */
+    uint8_t deleted_count;
     struct ike2_sa *their_sa; /* of an IKE SA; NULL if gone; its rival_of points back */
 };
 
@@ -350,6 +353,8 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
                                    struct gh_view nr, uint32_t replaces);
 void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
                      enum ike2_removal why);
+/* Its hard lifetime is over and nothing else is done about it: it is deleted. */
+void ike2_child_expired(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
 struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id);
 struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi);
 bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len);
