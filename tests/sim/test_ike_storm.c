@@ -246,8 +246,7 @@ static void trouble(struct storm *s)
             h->mono_ahead += chance(s, 100000);
         break;
     case 10:
-        if (chance(s, 4) == 0)
-            h->dead = !h->dead;
+        h->dead = !h->dead && chance(s, 3) == 0;
         break;
     case 11:
         if (s->commands && chance(s, 4) == 0) {
@@ -319,7 +318,7 @@ static const char *peace(struct storm *s)
     w->delay_most = 5;
     for (size_t i = 0; i < w->host_count; i++)
         w->hosts[i].dead = false;
-    ike_world_run(w, 300 * 1000); /* what was lost is noticed */
+    ike_world_run(w, 150 * 1000); /* what was lost is noticed */
     begin_everything(s);          /* what was given up or ended */
     ike_world_run(w, 10 * 1000);
     if (w->wrong[0] == '\0' && !ike_check_settle(w, 200 * 1000))
