@@ -1,6 +1,6 @@
 /*
- * Certificates and raw keys for the hosts of an IKE world, made on the spot: one CA, one RSA and one
- * ECDSA key with a certificate under it, and what goes wrong with certificates.
+ * Certificates and raw keys for the hosts of an IKE world, made on the spot: one CA, one RSA and
+ * one ECDSA key with a certificate under it, and what goes wrong with certificates.
  */
 #ifndef IKE_CREDS_H
 #define IKE_CREDS_H
@@ -17,7 +17,7 @@ struct ike_creds {
     struct gh_pubkey *raw;
 };
 
-#define CREDS_FROM ((int64_t)1700000000) /* around the world's time */
+#define CREDS_FROM  ((int64_t)1700000000) /* around the world's time */
 #define CREDS_UNTIL ((int64_t)1900000000)
 
 static inline struct gh_cert *creds_leaf(const char *cn, EVP_PKEY *key, EVP_PKEY *ca, int64_t until)
@@ -108,8 +108,8 @@ static inline void creds_add(struct gh_keeper_store *store, const char *name, EV
 
     assert_int_equal(PEM_write_bio_PKCS8PrivateKey(out, key, NULL, NULL, 0, NULL, NULL), 1);
     len = BIO_get_mem_data(out, &pem);
-    if (!gh_bundle_parse(gh_view_of((const uint8_t *)pem, (size_t)len), gh_view_of(NULL, 0), &bundle,
-                         &e) ||
+    if (!gh_bundle_parse(gh_view_of((const uint8_t *)pem, (size_t)len), gh_view_of(NULL, 0),
+                         &bundle, &e) ||
         !gh_keeper_store_add_key(store, name, &bundle, &e))
         fail_msg("%s", e.message);
     BIO_free(out);

@@ -77,8 +77,8 @@ static void change(struct ike_world *w, struct ike_out *o, const struct ike_payl
 static size_t reseal(struct ike_world *w, const struct ike_host *from, const struct ike_message *m,
                      uint8_t *datagram, uint8_t *out, size_t cap)
 {
-    const struct ike2_sa *sa = ike2_by_spi(
-        from->core, ike_header_from_initiator(&m->h) ? m->h.spi_i : m->h.spi_r);
+    const struct ike2_sa *sa =
+        ike2_by_spi(from->core, ike_header_from_initiator(&m->h) ? m->h.spi_i : m->h.spi_r);
     struct ike_payloads in = {.count = 0};
     uint8_t iv[GH_CIPHER_IV_MAX];
     struct gh_view inner, result = {.len = 0};
