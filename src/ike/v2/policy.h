@@ -98,12 +98,13 @@ struct ike2_policy {
     size_t child_count;
 };
 
-/* With the defaults of safe.c and no children. NULL: no memory. */
+/* With the defaults and no children. NULL: no memory. */
 struct ike2_policy *ike2_policy_new(const char *name);
 struct ike2_policy *ike2_policy_ref(struct ike2_policy *p);
 void ike2_policy_free(struct ike2_policy *p); /* gives a reference back; NULL is fine */
 
-/* AES-256-GCM, HMAC-SHA2-256 or -384, groups 31 and 19; the same for ESP with `protocol`. */
+/* AES-256-GCM, HMAC-SHA2-256 or -384, groups 31 and 19; the same for ESP with `protocol`. AH:
+ * HMAC-SHA2-256-128. Of any other protocol none. */
 void ike2_default_proposals(uint8_t protocol, struct ike_sa *out);
 
 #endif

@@ -1,0 +1,108 @@
+#include "ike/v2/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ike/codes.h"
+#include "pki/auth.h"
+
+enum {
+    LIFETIME_SECONDS = 86400,
+    MTU = 1500,
+    KEEPALIVE_MS = 20 * 1000, /* RFC 3948 4 */
+    LIVENESS_MS = 30 * 1000,
+    LIVENESS_RETRIES = 3,
+    /* 1 + 2 + 4 + 8 + 16 + 32 seconds */
+    RETRANSMIT_MS = 1000,
+    RETRANSMITS = 6,
+    HALF_OPEN_MS = 30 * 1000,
+    PORT = 500
+};
+
+struct ike2_policy *ike2_policy_new(const char *name)
+{
+    struct ike2_policy *p = calloc(1, sizeof(*p));
+
+    if (p == NULL)
+        return NULL;
+    p->refs = 1;
+    (void)snprintf(p->name, sizeof(p->name), "%s", name);
+    p->port = PORT;
+    ike2_default_proposals(IKE_PROTO_IKE, &p->proposals);
+    p->mtu = MTU;
+    p->fragmentation = true;
+    p->nat_keepalive_ms = KEEPALIVE_MS;
+    p->local_auth = IKE2_AUTH_PSK;
+    p->remote_auths = GH_BIT(IKE2_AUTH_PSK);
+    p->match_id_to_cert = true;
+    p->lifetime.seconds = LIFETIME_SECONDS;
+    p->liveness_ms = LIVENESS_MS;
+    p->liveness_retries = LIVENESS_RETRIES;
+    p->retransmit_ms = RETRANSMIT_MS;
+    p->retransmits = RETRANSMITS;
+    p->half_open_ms = HALF_OPEN_MS;
+    p->initial_contact = true;
+    return p;
+}
+
+struct ike2_policy *ike2_policy_ref(struct ike2_policy *p)
+{
+    p->refs++;
+    return p;
+}
+
+void ike2_policy_free(struct ike2_policy *p)
+{
+    if (p == NULL || --p->refs > 0)
+        return;
+    gh_pattern_free(p->remote_id);
+    free(p->children);
+    free(p);
+}
+
+static const struct ike_transform ike_defaults[] = {
+    {.type = IKE_T_ENCR, .id = IKE_ENCR_AES_GCM_16, .key_bits = 256},
+    {.type = IKE_T_PRF, .id = IKE_PRF_HMAC_SHA2_256},
+    {.type = IKE_T_PRF, .id = IKE_PRF_HMAC_SHA2_384},
+    {.type = IKE_T_KE, .id = IKE_KE_CURVE25519},
+    {.type = IKE_T_KE, .id = IKE_KE_ECP_256},
+};
+static const struct ike_transform esp_defaults[] = {
+    {.type = IKE_T_ENCR, .id = IKE_ENCR_AES_GCM_16, .key_bits = 256},
+    {.type = IKE_T_KE, .id = IKE_KE_CURVE25519},
+    {.type = IKE_T_KE, .id = IKE_KE_ECP_256},
+    {.type = IKE_T_SN, .id = IKE_SN_64},
+    {.type = IKE_T_SN, .id = IKE_SN_32},
+};
+static const struct ike_transform ah_defaults[] = {
+    {.type = IKE_T_INTEG, .id = IKE_INTEG_HMAC_SHA2_256_128},
+    {.type = IKE_T_KE, .id = IKE_KE_CURVE25519},
+    {.type = IKE_T_KE, .id = IKE_KE_ECP_256},
+    {.type = IKE_T_SN, .id = IKE_SN_64},
+    {.type = IKE_T_SN, .id = IKE_SN_32},
+};
+
+static const struct {
+    uint8_t protocol;
+    const struct ike_transform *transforms;
+    size_t count;
+} defaults[] = {
+    {IKE_PROTO_IKE, ike_defaults, sizeof(ike_defaults) / sizeof(ike_defaults[0])},
+    {IKE_PROTO_ESP, esp_defaults, sizeof(esp_defaults) / sizeof(esp_defaults[0])},
+    {IKE_PROTO_AH, ah_defaults, sizeof(ah_defaults) / sizeof(ah_defaults[0])},
+};
+
+void ike2_default_proposals(uint8_t protocol, struct ike_sa *out)
+{
+    *out = (struct ike_sa){.count = 0};
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+        struct ike_proposal *p = &out->proposal[0];
+
+        if (defaults[i].protocol != protocol)
+            continue;
+        *p = (struct ike_proposal){.number = 1, .protocol = protocol};
+        for (size_t t = 0; t < defaults[i].count; t++)
+            p->transform[p->count++] = defaults[i].transforms[t];
+        out->count = 1;
+    }
+}
