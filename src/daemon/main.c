@@ -113,8 +113,9 @@ static int check(const char *path)
 
     gh_problems_print(&problems, stderr);
     if (config != NULL)
-        printf("%s: %zu sessions, %zu key chains, no errors\n", path, config->session_count,
-               config->chain_count);
+        printf("%s: %zu sessions, %zu key chains, %zu IKE peers, no errors\n", path,
+               config->session_count, config->chain_count,
+               config->ike != NULL ? config->ike->policy_count : 0);
     gh_problems_clear(&problems);
     gh_config_free(config);
     return config != NULL ? 0 : 1;
