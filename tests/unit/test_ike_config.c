@@ -599,6 +599,8 @@ static const struct {
     {"ike-peer p { remote = 192.0.2.2\n " CHILD " }", "missing-option", 1},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k }", "missing-option", 1},
     {"ike-peer p { remote = 192.0.2.2/24 psk-file = /k " CHILD " }", "address", 1},
+    {"ike-peer p {\n remote = 0.0.0.0 psk-file = /k " CHILD " }", "address", 2},
+    {"ike-peer p { remote = 192.0.2.2\n local = 0.0.0.0 psk-file = /k " CHILD " }", "address", 2},
     {"ike-peer p { remote = 192.0.2.2\n local = 2001:db8::1 psk-file = /k " CHILD " }", "address",
      2},
     {"ike-peer p { remote = 192.0.2.0/24\n gateway = 198.51.100.1 psk-file = /k " CHILD " }",
@@ -893,6 +895,8 @@ static void files_are_looked_at_when_the_configuration_is_read(void **state)
 {
     refuse_at("ike-psk k {\n secret-file = \"@/nowhere\" }", "secret-missing", 2);
     refuse_at("ike-psk k {\n secret-file = \"@/open\" }", "secret-permissions", 2);
+    refuse_at("ike-psk k {\n secret = 0xabc }", "secret-format", 2);
+    refuse_at("ike-psk k {\n secret = \"\" }", "secret-format", 2);
     refuse_at("ike-key k {\n key-file = \"@/psk\" }", "key-format", 2);
     refuse_at("trust-anchor-profile t {\n ca-file = \"@/nowhere\" }", "file-missing", 2);
     refuse_at("trust-anchor-profile t {\n ca-file = \"@/writable.pem\" }", "file-permissions", 2);
@@ -997,6 +1001,9 @@ static void lint_knows_ike(void **state)
 
 static void lint_looks_at_certificates(void **state)
 {
+    lint_says(CERT_PEER "ike-peer q { remote = 192.0.2.3 psk-file = \"@/psk\" cert-profile = c\n"
+                        " local-auth = psk child d { local-ts = ::/0 remote-ts = ::/0 } }",
+              MADE_NOW, "unused-credential", 6, false);
     lint_says(CERT_PEER, MADE_NOW, NULL, 0, false);
     lint_says(CERT_PEER, MADE_NOW + 10 * MADE_DAY - 1, NULL, 0, false);
     lint_says(CERT_PEER, MADE_NOW + 10 * MADE_DAY, "cert-expires", 3, false);
