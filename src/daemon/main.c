@@ -9,8 +9,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "config/lint.h"
 #include "daemon/ao.h"
 #include "daemon/keeper.h"
 #include "daemon/parent.h"
@@ -109,15 +111,23 @@ static bool parse(int argc, char **argv, struct options *o)
 static int check(const char *path)
 {
     struct gh_problems problems = {.list = NULL};
+    bool good;
     struct gh_config *config = gh_config_load(path, &(struct gh_config_options){0}, &problems);
 
+    if (config != NULL) {
+        struct gh_lint l = {.config = config, .now = gh_clock_now().wall, .problems = &problems};
+
+        gh_lint_ike(&l);
+    }
     gh_problems_print(&problems, stderr);
-    if (config != NULL)
-        printf("%s: %zu sessions, %zu key chains, no errors\n", path, config->session_count,
-               config->chain_count);
+    if (config != NULL && problems.errors == 0)
+        printf("%s: %zu sessions, %zu key chains, %zu IKE peers, no errors\n", path,
+               config->session_count, config->chain_count,
+               config->ike != NULL ? config->ike->policy_count : 0);
+    good = config != NULL && problems.errors == 0;
     gh_problems_clear(&problems);
     gh_config_free(config);
-    return config != NULL ? 0 : 1;
+    return good ? 0 : 1;
 }
 
 static int run_role(const struct options *o)
