@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "config/lint.h"
 #include "daemon/ao.h"
+#include "daemon/ike.h"
 #include "daemon/keeper.h"
 #include "daemon/parent.h"
 
@@ -143,6 +144,10 @@ static int run_role(const struct options *o)
     if (strcmp(o->role, "keeper") == 0) {
         gh_log_setup("gatehoused[keeper]", o->log_level);
         return gh_keeper_main(uid, gid);
+    }
+    if (strcmp(o->role, "ike") == 0) {
+        gh_log_setup("gatehoused[ike]", o->log_level);
+        return gh_ike_main(uid, gid);
     }
     return 2;
 }
