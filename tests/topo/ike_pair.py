@@ -6,7 +6,7 @@ from netns import A4, A6, B4, B6
 SECRET = "a pre-shared key of the tests, long enough"
 
 
-def peer(name, local, remote, secret=SECRET, more="", child_more=""):
+def peer(name, local, remote, secret=SECRET, more=""):
     width = 128 if ":" in remote else 32
     return f"""ike-peer "{name}" {{
     remote = "{remote}"
@@ -17,7 +17,7 @@ def peer(name, local, remote, secret=SECRET, more="", child_more=""):
     child "net" {{
         local-ts = "{local}/{width}"
         remote-ts = "{remote}/{width}"
-        {child_more}
+        start = false
     }}
 }}
 """
