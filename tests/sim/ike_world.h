@@ -30,6 +30,7 @@ struct ike_host {
     size_t policy_count;
     struct world_child child[WORLD_CHILDREN];
     unsigned installed, removed, events[IKE2_EVENT_COUNT];
+    unsigned asked[GH_KEEPER_LIST + 1]; /* the keeper, by kind */
     char last[IKE2_EVENT_COUNT][256]; /* the last words of each kind */
     bool dead;                        /* hears and says nothing */
     bool behind_nat;                  /* others see it at nat_addr, nat_port */
