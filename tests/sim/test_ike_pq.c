@@ -5,6 +5,7 @@
 
 #include "ike/v2/priv.h"
 #include "ike_world.h"
+#include "pki/privkey.h"
 #include "unit.h"
 
 static const char ppk[] = "a post-quantum preshared key of the simulation";
@@ -114,6 +115,27 @@ static const struct {
     {"differs", true, "differs", true, REFUSED},
 };
 
+/* PKCS #8 of an Ed25519 key, without its 32 octets. */
+static const uint8_t ed25519[] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06,
+                                  0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20};
+
+/* Host i signs with a key of its own; *pub is the caller's. */
+static void give_key(struct ike_world *w, size_t i, struct gh_pubkey **pub)
+{
+    uint8_t der[sizeof(ed25519) + 32];
+    struct gh_bundle bundle = {.key = NULL};
+
+    memcpy(der, ed25519, sizeof(ed25519));
+    memset(der + sizeof(ed25519), (int)(i + 1), 32);
+    assert_true(gh_bundle_parse(gh_view_of(der, sizeof(der)), gh_view_of(NULL, 0), &bundle, NULL));
+    *pub = gh_pubkey_parse(gh_pubkey_spki(gh_privkey_public(bundle.key)), NULL);
+    assert_non_null(*pub);
+    assert_true(gh_keeper_store_add_key(w->hosts[i].keeper, "key", &bundle, NULL));
+    strcpy(policy(w, i)->raw_key, "key");
+    policy(w, i)->raw_key_spki = gh_pubkey_spki(*pub);
+    policy(w, !i)->peer_raw_key = *pub;
+}
+
 static struct ike_world *world_of_case(size_t i, enum ike2_auth method)
 {
     struct ike_world *w = pair(100 + i);
@@ -142,22 +164,40 @@ static void assert_outcome(struct ike_world *w, enum outcome outcome)
     }
     assert_up(w);
     assert_int_equal(w->carried, 4);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
+        bool told = strstr(w->hosts[i].last[IKE2_EVENT_SA_UP], "without the PPK") != NULL;
+
         assert_int_equal(w->hosts[i].core->sas->ppk_used, outcome == MIXED);
+        assert_int_equal(told, outcome == PLAIN && policy(w, i)->ppk[0] != '\0');
+    }
+}
+
+/* Who proves itself by nothing else cannot do without a PPK (RFC 8784 5.2.3). */
+static enum outcome outcome_of(size_t i, enum ike2_auth method)
+{
+    bool alone = method == IKE2_AUTH_NULL && cases[i].initiator[0] != '\0';
+
+    return alone && cases[i].outcome == PLAIN ? REFUSED : cases[i].outcome;
 }
 
 static void every_configuration_of_both_ends(void **state)
 {
-    static const enum ike2_auth methods[] = {IKE2_AUTH_PSK, IKE2_AUTH_NULL};
+    static const enum ike2_auth methods[] = {IKE2_AUTH_PSK, IKE2_AUTH_NULL, IKE2_AUTH_RAW_KEY};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        for (size_t m = 0; m < 2; m++) {
+        for (size_t m = 0; m < sizeof(methods) / sizeof(methods[0]); m++) {
             struct ike_world *w = world_of_case(i, methods[m]);
+            struct gh_pubkey *pub[2] = {NULL, NULL};
+
+            for (size_t side = 0; side < 2 && methods[m] == IKE2_AUTH_RAW_KEY; side++)
+                give_key(w, side, &pub[side]);
 
             begin(w);
             ike_world_run(w, 500);
-            assert_outcome(w, cases[i].outcome);
+            assert_outcome(w, outcome_of(i, methods[m]));
             ike_world_free(w);
+            gh_pubkey_free(pub[0]);
+            gh_pubkey_free(pub[1]);
         }
 }
 

@@ -92,8 +92,9 @@ static void up(struct ike2 *c, struct ike2_sa *sa)
     ike2_count(c, IKE2_COUNT_SA_UP);
     if (c->lockout != NULL)
         gh_lockout_succeeded(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
-    ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s",
-              gh_identity_format(sa->remote_id, text, sizeof(text)));
+    ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s",
+              gh_identity_format(sa->remote_id, text, sizeof(text)),
+              sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "");
 }
 
 /* ---- Initiator ------------------------------------------------------------------------------ */
@@ -489,7 +490,7 @@ static void ppk_answered(struct ike2 *c, struct ike2_sa *sa, const struct gh_kee
         return;
     }
     if (state == IKE2_PPK_READY) {
-        if (sa->policy->ppk_required)
+        if (ike2_ppk_required(sa->policy))
             ike2_ppk_swap(sa); /* no AUTH without it */
         prove_to_responder(c, sa);
     } else if (state != IKE2_PPK_ASKED) {

@@ -17,6 +17,12 @@ static bool configured(const struct ike2_policy *p)
     return p->ppk[0] != '\0';
 }
 
+/* NULL authentication proves nothing, so the PPK has to (RFC 8784 5.2.3). */
+bool ike2_ppk_required(const struct ike2_policy *p)
+{
+    return p->ppk_required || p->local_auth == IKE2_AUTH_NULL;
+}
+
 /* ---- IKE_SA_INIT ---------------------------------------------------------------------------- */
 
 void ike2_ppk_offer(const struct ike2_policy *p, struct ike_out *o)
@@ -46,7 +52,7 @@ void ike2_ppk_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_messag
 bool ike2_ppk_answered(struct ike2_sa *sa, const struct ike_message *m)
 {
     sa->setup->ppk.agreed = configured(sa->policy) && ike_has_notify(&m->clear, IKE_N_USE_PPK);
-    return sa->setup->ppk.agreed || !configured(sa->policy) || !sa->policy->ppk_required;
+    return sa->setup->ppk.agreed || !configured(sa->policy) || !ike2_ppk_required(sa->policy);
 }
 
 /* ---- SK_d, SK_pi, SK_pr --------------------------------------------------------------------- */
@@ -143,11 +149,18 @@ void ike2_ppk_put_identity(const struct ike2_sa *sa, struct ike_out *o)
         ike_notify_emit_data(o, IKE_N_NO_PPK_AUTH, ike2_view(&ppk->own_auth));
 }
 
+static bool by_null(const struct ike_payloads *in)
+{
+    struct gh_view body = ike_find(in, IKE_P_AUTH, 0)->body;
+
+    return body.len > 0 && body.p[0] == GH_AUTH_NULL;
+}
+
 bool ike2_ppk_confirm(struct ike2_sa *sa, const struct ike_payloads *in)
 {
     if (!sa->ppk_used || ike_has_notify(in, IKE_N_PPK_IDENTITY))
         return true;
-    if (sa->setup->ppk.own_auth.len == 0) /* it had nothing else to believe us by */
+    if (sa->setup->ppk.own_auth.len == 0 || by_null(in)) /* it has nothing to believe us by */
         return false;
     ike2_ppk_swap(sa);
     return true;
@@ -172,8 +185,9 @@ enum ike2_ppk_state ike2_ppk_without(struct ike2_sa *sa, const struct ike_payloa
     uint8_t octets[GH_AUTH_BODY_MAX];
     struct ike_notify n;
 
-    if (sa->policy->ppk_required || !ike_find_notify(in, IKE_N_NO_PPK_AUTH, 0, &n) ||
-        n.data.len > GH_AUTH_DATA_MAX || auth->body.len < 4)
+    if (ike2_ppk_required(sa->policy) || by_null(in) ||
+        !ike_find_notify(in, IKE_N_NO_PPK_AUTH, 0, &n) || n.data.len > GH_AUTH_DATA_MAX ||
+        auth->body.len < 4)
         return IKE2_PPK_UNKNOWN;
     /* The method is that of the AUTH payload. */
     memcpy(octets, auth->body.p, 4);

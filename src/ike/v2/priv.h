@@ -322,6 +322,8 @@ void ike2_put_certreq(struct ike2 *c, const struct ike2_policy *p, struct ike_ou
 bool ike2_take_certreqs(struct ike2_setup *s, const struct ike_payloads *in);
 
 /* ---- ppk.c ---- */
+/* No IKE SA of ours without it. */
+bool ike2_ppk_required(const struct ike2_policy *p);
 /* USE_PPK in IKE_SA_INIT: the initiator's, the responder's in answer to `m`. */
 void ike2_ppk_offer(const struct ike2_policy *p, struct ike_out *o);
 void ike2_ppk_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
