@@ -199,7 +199,7 @@ struct ike2 {
     uint64_t counters[IKE2_COUNT_COUNT];
     struct {
         int64_t when;
-        char text[160];
+        char text[400];
     } failures[IKE2_COUNT_COUNT];
     uint8_t inner[IKE2_SCRATCH], out[IKE2_SCRATCH];
 };
