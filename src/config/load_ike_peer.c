@@ -280,14 +280,27 @@ static bool settle(struct gh_ike_loader *x, const struct gh_node *section, const
     }
     if (means == 0)
         gh_load_error(x->l, section->line, "missing-option",
-                      "add psk-file = \"/etc/gatehouse/secrets/NAME\", or a cert-profile and a "
-                      "trust-anchor-profile",
+                      "add what is missing, or say how that end authenticates",
                       "the ike-peer \"%s\" has nothing for \"%s\"", section->title, option);
     else
         gh_load_error(x->l, section->line, "missing-option", "add it: psk, cert, raw-key or null",
                       "the ike-peer \"%s\" could authenticate in several ways, and has no \"%s\"",
                       section->title, option);
     return false;
+}
+
+/* Nothing at all is one mistake, not one for each end. */
+static bool has_nothing(struct gh_ike_loader *x, const struct gh_node *section,
+                        const struct gh_node **got, const struct means *means)
+{
+    if (means->local != 0 || means->remote != 0 || got[PEER_CLIENT_DB] != NULL ||
+        got[PEER_LOCAL_AUTH] != NULL || got[PEER_REMOTE_AUTH] != NULL)
+        return false;
+    gh_load_error(x->l, section->line, "missing-option",
+                  "add psk-file = \"/etc/gatehouse/secrets/NAME\", or a cert-profile and a "
+                  "trust-anchor-profile",
+                  "the ike-peer \"%s\" has nothing to authenticate by", section->title);
+    return true;
 }
 
 static void read_local_auth(struct gh_ike_loader *x, const struct gh_node *section,
@@ -428,8 +441,10 @@ void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section)
     p->index = (unsigned)c->policy_count + 1;
     read_addresses(x, section, got, p);
     means = read_means(x, section, got, p);
-    read_local_auth(x, section, got[PEER_LOCAL_AUTH], means.local, p);
-    read_remote_auth(x, section, got[PEER_REMOTE_AUTH], means.remote, p);
+    if (!has_nothing(x, section, got, &means)) {
+        read_local_auth(x, section, got[PEER_LOCAL_AUTH], means.local, p);
+        read_remote_auth(x, section, got[PEER_REMOTE_AUTH], means.remote, p);
+    }
     read_identities(x, section, got, p);
     read_ppk(x, got, p);
     for (size_t i = 0; i < section->child_count; i++) {
