@@ -380,6 +380,28 @@ def test_large_messages_are_fragmented(net, build_dir):
     assert ip["ReasmReqds"] == ip["FragCreates"] == 0
 
 
+def test_many_peers_at_once(net, build_dir):
+    """They begin by themselves, all in the same moment."""
+    many = 200
+    a, one, _, two = two_ends(net, build_dir)
+    addresses = [f"10.77.1.{i}" for i in range(1, many + 1)]
+    for address in addresses:
+        a.add_address("lo", f"{address}/32")
+    two.configure(peer("all", B4, "10.77.1.0/24").replace('remote-id = "10.77.1.0/24"', 'remote-id = "any"')
+                  .replace("10.77.1.0/24/32", "10.77.1.0/24"))
+    two.host.route("10.77.1.0/24", A4)
+    two.reload()
+    one.configure("".join(peer(f"p{i}", address, B4).replace("start = false", "start = true")
+                          for i, address in enumerate(addresses)))
+    one.reload()
+    wait_established(one, many)
+    wait_established(two, many)
+    found = one.ask("show", "ike", "statistics")
+    assert found["set_ups"]["last_60_seconds"] >= many
+    assert found["keeper"]["waiting"] == 0
+    assert udp(one)["send-queue-full"] == udp(one)["send-failed"] == 0
+
+
 # ---- Why not? ----------------------------------------------------------------------------------
 
 def causes(gatehouse, name="b"):
