@@ -88,7 +88,9 @@ static void carry(struct ike_world *w, const struct ike_host *from, const struct
                                      ike_world_random(w, w->delay_most - w->delay_least + 1)};
     if (from->behind_nat) {
         p->from.addr = from->nat_addr;
-        p->from.port = (uint16_t)(from->nat_port + (d->local.port == IKE2_PORT_NAT_T));
+        p->from.port = from->nat_is_static
+                           ? d->local.port
+                           : (uint16_t)(from->nat_port + (d->local.port == IKE2_PORT_NAT_T));
     }
     memcpy(p->data, d->data, d->len);
     put_packet(w, p);
@@ -102,6 +104,11 @@ static void on_send(void *ctx, const struct ike2_datagram *d)
     if (h->dead || (d->len == 1 && d->data[0] == 0xff))
         return;
     w->carried++;
+    h->said = *d;
+    h->said.data = NULL;
+    h->said_count++;
+    memcpy(h->said_octets, d->data,
+           d->len < sizeof(h->said_octets) ? d->len : sizeof(h->said_octets));
     if (w->datagram_max != 0 && d->len + 28 + (d->marker ? 4 : 0) > w->datagram_max) {
         w->too_long++;
         return;
@@ -147,8 +154,8 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
 
     while (i < WORLD_CHILDREN && h->child[i].used)
         i++;
-    if (i == WORLD_CHILDREN || v->key_in.len > WORLD_KEY || v->key_out.len > WORLD_KEY ||
-        v->key_in.len == 0)
+    if (h->refuses || i == WORLD_CHILDREN || v->key_in.len > WORLD_KEY ||
+        v->key_out.len > WORLD_KEY || v->key_in.len == 0)
         return false;
     child = &h->child[i];
     *child = (struct world_child){.used = true,
@@ -342,7 +349,7 @@ static uint16_t port_of(const struct ike_host *h, const struct world_packet *p)
 {
     uint16_t port = p->to.port;
 
-    if (h->behind_nat)
+    if (h->behind_nat && !h->nat_is_static)
         port = port == h->nat_port ? IKE2_PORT : port == h->nat_port + 1 ? IKE2_PORT_NAT_T : 0;
     return port == IKE2_PORT || port == IKE2_PORT_NAT_T ? port : 0;
 }
@@ -415,6 +422,21 @@ void ike_world_run(struct ike_world *w, uint64_t ms)
     }
     w->now.mono_ms = end;
     w->now.wall = wall + (int64_t)(ms / 1000);
+}
+
+void ike_world_inject(struct ike_world *w, const struct ike_host *from, struct ike_host *to,
+                      const uint8_t *octets, size_t len)
+{
+    struct ike2_datagram d = {.local = {to->addr, IKE2_PORT},
+                              .remote = {from->addr, IKE2_PORT},
+                              .data = malloc(len),
+                              .len = len};
+
+    if (d.data == NULL)
+        abort();
+    memcpy(d.data, octets, len);
+    ike2_input(to->core, w->now, &d);
+    free(d.data);
 }
 
 /* ---- Looking --------------------------------------------------------------------------------- */

@@ -54,6 +54,11 @@ void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
 
 void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f)
 {
+    /* A response goes to where the request came from (RFC 7296 2.11), even where the SA does not
+     * follow. */
+    bool back = c->heard != NULL && f == &sa->response;
+    const struct ike2_endpoint *local = back ? &c->heard->local : &sa->local;
+    const struct ike2_endpoint *remote = back ? &c->heard->remote : &sa->remote;
     struct gh_rd r = gh_rd_make(f->octets, f->len);
 
     while (gh_rd_left(&r) > 0) {
@@ -62,7 +67,7 @@ void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flig
 
         if (octets == NULL)
             return;
-        ike2_send(c, &sa->local, &sa->remote, sa->marker, gh_view_of(octets, len));
+        ike2_send(c, local, remote, back ? c->heard->marker : sa->marker, gh_view_of(octets, len));
     }
     sa->last_out_ms = c->now.mono_ms;
 }
@@ -399,8 +404,8 @@ static bool repeated(struct ike2 *c, struct ike2_sa *sa, const struct ike_messag
     return true;
 }
 
-void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
-                 struct ike_message *m)
+static void take_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                        struct ike_message *m)
 {
     bool response = ike_header_is_response(&m->h), whole;
     struct gh_view inner;
@@ -428,4 +433,12 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
         handle_request(c, sa, m, first, inner);
     if (whole)
         drop_reassembly(sa, response);
+}
+
+void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                 struct ike_message *m)
+{
+    c->heard = d;
+    take_sealed(c, sa, d, m);
+    c->heard = NULL;
 }

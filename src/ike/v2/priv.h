@@ -179,8 +179,9 @@ struct ike2_sa {
 struct ike2 {
     struct ike2_ops ops;
     struct ike2_settings settings;
-    struct gh_now now;             /* of the call */
-    struct ike2_policy **policies; /* by index */
+    struct gh_now now;                 /* of the call */
+    const struct ike2_datagram *heard; /* what the peer's request came in, until it is answered */
+    struct ike2_policy **policies;     /* by index */
     size_t policy_count;
     struct ike2_sa **by_spi, **by_init, **by_name;
     struct ike2_child **by_child;
@@ -192,7 +193,7 @@ struct ike2 {
     struct ike2_sa *asking, **asking_end;
     struct ike2_sa *dead; /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
-    uint64_t cookies_at;
+    uint64_t cookies_at, version_at; /* the next INVALID_MAJOR_VERSION not before */
     struct gh_lockout *lockout;
     uint64_t next_id, hash_seed;
     uint32_t next_child, next_job;
