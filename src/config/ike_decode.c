@@ -441,7 +441,9 @@ static void get_auth(struct reading *x, struct ike2_policy *p)
     get_borrowed(x, p);
     /* Nobody is taken for authentic because a part got lost. */
     if (p->remote_auths == 0 ||
-        ((p->remote_auths & GH_BIT(IKE2_AUTH_CERT)) != 0 && p->trust == NULL))
+        ((p->remote_auths & GH_BIT(IKE2_AUTH_CERT)) != 0 && p->trust == NULL) ||
+        ((p->remote_auths & GH_BIT(IKE2_AUTH_PSK)) != 0 && p->psk[0] == '\0' &&
+         p->client_db == NULL))
         r->bad = true;
 }
 

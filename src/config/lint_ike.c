@@ -158,6 +158,24 @@ static void lint_child(struct gh_lint *l, const struct ike2_policy *p,
                      c->name, p->name, c->lifetime.seconds, p->lifetime.seconds);
 }
 
+/* What a peer has and neither end authenticates by: an error in local-auth or remote-auth? */
+static void lint_credentials(struct gh_lint *l, const struct ike2_policy *p, int line)
+{
+    unsigned used = p->remote_auths | GH_BIT(p->local_auth);
+    const char *idle = NULL;
+
+    if (p->cert_profile != NULL && p->local_auth != IKE2_AUTH_CERT)
+        idle = "cert-profile";
+    else if (p->trust != NULL && (p->remote_auths & GH_BIT(IKE2_AUTH_CERT)) == 0)
+        idle = "trust-anchor-profile";
+    else if (p->psk[0] != '\0' && (used & GH_BIT(IKE2_AUTH_PSK)) == 0)
+        idle = "pre-shared key";
+    if (idle != NULL)
+        gh_lint_warn(l, line, "unused-credential",
+                     "remove it, or look at local-auth and remote-auth",
+                     "\"%s\" has a %s by which nobody authenticates", p->name, idle);
+}
+
 static void lint_peer(struct gh_lint *l, const struct ike2_policy *p,
                       const struct gh_ike_place *place)
 {
@@ -177,6 +195,7 @@ static void lint_peer(struct gh_lint *l, const struct ike2_policy *p,
                      "\"%s\" takes many peers with one pre-shared key: each can pretend to be "
                      "another, and to be us",
                      p->name);
+    lint_credentials(l, p, place->line);
     for (size_t i = 0; i < p->child_count; i++)
         lint_child(l, p, &p->children[i], place->child_lines[i]);
 }

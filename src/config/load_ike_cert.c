@@ -182,7 +182,7 @@ static void read_key(struct gh_ike_loader *x, const struct gh_node *entry,
     *public_key = made;
 }
 
-/* What follows the certificate: the rest of its file, then the files of send-chain. */
+/* The files of send-chain. */
 static void read_chain(struct gh_ike_loader *x, const struct gh_node *n, struct certs *send)
 {
     struct certs file;

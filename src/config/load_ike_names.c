@@ -40,8 +40,9 @@ void gh_ike_define(struct gh_ike_loader *x, const char *section, const char *nam
     const struct gh_ike_definition *other = find(x, section, name);
 
     if (other != NULL && strcmp(name, "?") != 0)
-        gh_load_error(x->l, line, "duplicate", "give them different names",
-                      "the %s \"%s\" is defined already, on line %d", section, name, other->line);
+        gh_load_error(x->l, line > other->line ? line : other->line, "duplicate",
+                      "give them different names", "the %s \"%s\" is defined already, on line %d",
+                      section, name, line > other->line ? other->line : line);
     c->definitions = gh_config_grow(c->definitions, c->definition_count, sizeof(*c->definitions));
     c->definitions[c->definition_count++] = (struct gh_ike_definition){
         .section = section, .name = gh_config_strdup(name), .line = line, .index = index};

@@ -73,11 +73,10 @@ static const char *const auth_names[] = {"psk", "cert", "raw-key", "null", NULL}
 
 static void read_remote(struct gh_ike_loader *x, const struct gh_node *n, struct ike2_policy *p)
 {
-    if (n == NULL)
+    if (n == NULL || strcmp(n->values[0], "any") == 0)
         return;
-    if (strcmp(n->values[0], "any") == 0)
-        return;
-    if (!gh_prefix_parse(n->values[0], &p->remote))
+    if (!gh_prefix_parse(n->values[0], &p->remote) ||
+        (gh_prefix_is_host(&p->remote) && gh_addr_is_any(&p->remote.addr)))
         gh_load_error(x->l, n->line, "address",
                       "write such as 192.0.2.2, 2001:db8::2, 192.0.2.0/24 or any",
                       "\"%s\" is not an address or prefix", n->name);

@@ -20,12 +20,20 @@ static const struct gh_node *only_one(struct gh_ike_loader *x, const struct gh_n
     const struct gh_node *all[] = {a, b, c}, *first = NULL;
 
     for (size_t i = 0; i < 3; i++) {
-        if (all[i] != NULL && first != NULL)
-            gh_load_error(x->l, all[i]->line, "duplicate", "keep one of them",
-                          "\"%s\" and \"%s\" (line %d) exclude each other", all[i]->name,
-                          first->name, first->line);
-        else if (all[i] != NULL)
+        const struct gh_node *n = all[i];
+
+        if (n == NULL)
+            continue;
+        if (first != NULL && n->line < first->line) {
+            n = first;
             first = all[i];
+        }
+        if (first != NULL)
+            gh_load_error(x->l, n->line, "duplicate", "keep one of them",
+                          "\"%s\" and \"%s\" (line %d) exclude each other", n->name, first->name,
+                          first->line);
+        else
+            first = n;
     }
     return first;
 }

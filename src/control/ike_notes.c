@@ -90,9 +90,18 @@ void gh_ike_notes_keep(struct gh_ike_notes *n, struct ike2_policy *const *polici
         else
             drop(at);
     }
-    /* So that failures, which the core tells with the name in front, find theirs. */
-    for (size_t i = 0; i < count; i++)
-        get(n, policies[i]->name);
+    /* So that failures find theirs. */
+    for (size_t i = 0; i < count; i++) {
+        struct gh_ike_note *note = get(n, policies[i]->name);
+        char addr[GH_ADDR_TEXT];
+
+        if (note == NULL)
+            continue;
+        note->from[0] = '\0';
+        if (policies[i]->gateway.len != 0)
+            snprintf(note->from, sizeof(note->from),
+                     " from %s: ", gh_addr_format(&policies[i]->gateway, addr));
+    }
 }
 
 const struct gh_ike_failure *gh_ike_note_latest(const struct gh_ike_note *note, int64_t since,
@@ -157,17 +166,27 @@ unsigned gh_ike_notes_rate(const struct gh_ike_notes *n, struct gh_now now, unsi
 
 /* ---- Failures ------------------------------------------------------------------------------- */
 
-/* "name: text". The longest name that fits, since a name may hold a colon. */
-static struct gh_ike_note *owner(const struct gh_ike_notes *n, const char *text)
+/* "name: text", or of a message that is nobody's yet "… from ADDRESS: …". The longest name that
+ * fits, since a name may hold a colon. *words: the text without the name. */
+static struct gh_ike_note *owner(const struct gh_ike_notes *n, const char *text, const char **words)
 {
     struct gh_ike_note *best = NULL;
+
+    *words = text;
+    for (struct gh_ike_note *note = n->list; note != NULL; note = note->next)
+        if (note->from[0] != '\0' && strstr(text, note->from) != NULL)
+            best = note;
+    if (best != NULL)
+        return best;
 
     for (struct gh_ike_note *note = n->list; note != NULL; note = note->next) {
         size_t len = strlen(note->name);
 
         if (strncmp(text, note->name, len) == 0 && strncmp(text + len, ": ", 2) == 0 &&
-            (best == NULL || len > strlen(best->name)))
+            (best == NULL || len > strlen(best->name))) {
             best = note;
+            *words = text + len + 2;
+        }
     }
     return best;
 }
@@ -193,16 +212,16 @@ void gh_ike_notes_look(struct gh_ike_notes *n, const struct ike2 *core)
     for (unsigned i = 0; i < IKE2_COUNT_COUNT; i++) {
         uint64_t fresh = counters[i] - n->seen[i];
         struct gh_ike_note *note;
-        const char *text;
+        const char *text, *words;
         int64_t when;
 
         if (fresh == 0)
             continue;
         n->seen[i] = counters[i];
         text = gh_ike_count_is_failure(i) ? ike2_last_failure(core, i, &when) : NULL;
-        note = text != NULL ? owner(n, text) : NULL;
+        note = text != NULL ? owner(n, text, &words) : NULL;
         if (note != NULL)
-            add_failure(note, i, fresh, when, text + strlen(note->name) + 2);
+            add_failure(note, i, fresh, when, words);
     }
 }
 

@@ -4,6 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *gh_ike_udp_count_name(enum gh_ike_udp_count c)
+{
+    static const char *const names[] = {
+#define GH_IKE_UDP_NAME(id, name) name,
+        GH_IKE_UDP_COUNTS(GH_IKE_UDP_NAME)
+#undef GH_IKE_UDP_NAME
+    };
+
+    return (unsigned)c < GH_IKE_UDP_COUNT ? names[c] : "?";
+}
+
 static json_t *counters_json(const uint64_t *counters)
 {
     json_t *o = json_object();

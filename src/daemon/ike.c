@@ -18,6 +18,7 @@
 #include "config/ike.h"
 #include "control/control.h"
 #include "control/ike.h"
+#include "crypto/cipher.h"
 #include "crypto/ke.h"
 #include "crypto/prf.h"
 #include "daemon/channel.h"
@@ -30,7 +31,9 @@
 enum {
     SOCKETS = 4,
     EVENTS_WAITING = 4 * 1048576, /* octets for the parent: beyond, events are not told */
-    TICK_MAX = 3600 * 1000
+    TICK_MAX = 3600 * 1000,
+    LINES_A_SECOND = 50, /* of the log: strangers can make events */
+    GROUP_MAX = 37       /* the last that crypto/ke.h knows */
 };
 
 /* A configuration that was replaced; SAs of it may go on. */
@@ -59,6 +62,8 @@ struct ike {
     struct gh_ike_batch *batch;
     struct socket sockets[SOCKETS];
     uint64_t udp[GH_IKE_UDP_COUNT];
+    uint64_t log_second; /* monotonic */
+    unsigned log_lines, log_left_out;
 };
 
 /* ---- After each call of the core ------------------------------------------------------------ */
@@ -173,19 +178,46 @@ static enum gh_log_level level_of(enum ike2_event_kind kind)
     }
 }
 
+/* Is there room for one more line in this second? */
+static bool may_log(struct ike *ike)
+{
+    uint64_t second = ike->now.mono_ms / 1000;
+
+    if (second != ike->log_second) {
+        if (ike->log_left_out > 0)
+            gh_warning("%u events more, in one second, are not in the log", ike->log_left_out);
+        ike->log_second = second;
+        ike->log_lines = ike->log_left_out = 0;
+    }
+    if (ike->log_lines == LINES_A_SECOND) {
+        ike->log_left_out++;
+        return false;
+    }
+    ike->log_lines++;
+    return true;
+}
+
+static void log_event(struct ike *ike, const struct ike2_event *e)
+{
+    char remote[GH_ADDR_TEXT] = "";
+
+    if (e->kind != IKE2_EVENT_STORY && !may_log(ike))
+        return;
+    if (e->remote != NULL)
+        gh_addr_format(&e->remote->addr, remote);
+    gh_log(level_of(e->kind), "%s%s%s: %s: %s", e->policy,
+           e->policy[0] != '\0' && remote[0] != '\0' ? " " : "", remote, ike2_event_name(e->kind),
+           e->text);
+}
+
 static void core_event(void *ctx, const struct ike2_event *e)
 {
     struct ike *ike = ctx;
     json_t *object = gh_ike_event_json(e, ike->now);
     size_t len = 0;
     char *line = object != NULL ? gh_control_line(object, &len) : NULL;
-    char remote[GH_ADDR_TEXT] = "";
 
-    if (e->remote != NULL)
-        gh_addr_format(&e->remote->addr, remote);
-    gh_log(level_of(e->kind), "%s%s%s: %s: %s", e->policy,
-           e->policy[0] != '\0' && remote[0] != '\0' ? " " : "", remote, ike2_event_name(e->kind),
-           e->text);
+    log_event(ike, e);
     gh_ike_notes_event(ike->notes, e, ike->now);
     if (line != NULL && ike->parent->out_len < EVENTS_WAITING)
         gh_channel_send(ike->parent, GH_MESSAGE_EVENT, line, len, -1);
@@ -503,7 +535,7 @@ static void on_broken(void *ctx, const char *why)
 
 /* libcrypto and the C library open files when they are first used; inside the sandbox they may
  * not. */
-static bool warm_up(void)
+static void warm_up(void)
 {
     const struct gh_view octets = gh_view_of("warm-up", 7);
     uint8_t out[GH_PRF_MAX];
@@ -514,7 +546,13 @@ static bool warm_up(void)
     for (int prf = GH_PRF_NONE; prf <= GH_PRF_AES128_CMAC; prf++)
         if (gh_prf_len(prf) != 0 && !gh_prf(prf, octets, &octets, 1, out))
             gh_warning("libcrypto does not offer PRF %d", prf);
-    return true;
+    for (unsigned enc = GH_ENC_DES; enc <= GH_ENC_CHACHA20_POLY1305; enc++)
+        for (unsigned bits = 0; bits <= 256; bits += 64)
+            if (gh_enc_known(enc, bits))
+                gh_enc_available(enc, bits);
+    for (unsigned group = 1; group <= GROUP_MAX; group++)
+        if (gh_ke_known(group))
+            gh_ke_available(group);
 }
 
 int gh_ike_main(uid_t uid, gid_t gid)
@@ -533,7 +571,8 @@ int gh_ike_main(uid_t uid, gid_t gid)
         uv_timer_init(&ike.loop, &ike.timer) != 0)
         return 1;
     ike.timer.data = &ike;
-    if (!warm_up() || !gh_sandbox_enter(GH_SANDBOX_IKE, uid, gid))
+    warm_up();
+    if (!gh_sandbox_enter(GH_SANDBOX_IKE, uid, gid))
         return 1;
     ike.parent = gh_channel_new(&ike.loop, GH_CHILD_CHANNEL_FD, GH_TO_IKE, &ops, &ike);
     ike.desk = gh_ike_desk_new(&ike.loop, &desk_ops, &ike);

@@ -53,17 +53,6 @@ struct gh_ike_udp {
     bool full; /* the socket takes no more: waits for room */
 };
 
-const char *gh_ike_udp_count_name(enum gh_ike_udp_count c)
-{
-    static const char *const names[] = {
-#define GH_IKE_UDP_NAME(id, name) name,
-        GH_IKE_UDP_COUNTS(GH_IKE_UDP_NAME)
-#undef GH_IKE_UDP_NAME
-    };
-
-    return (unsigned)c < GH_IKE_UDP_COUNT ? names[c] : "?";
-}
-
 enum gh_ike_kind gh_ike_kind_of(bool nat_t, const uint8_t *data, size_t len)
 {
     static const uint8_t marker[MARKER];

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "crypto/wiping.h"
 #include "config/lint.h"
 #include "daemon/ao.h"
 #include "daemon/ike.h"
@@ -221,6 +222,10 @@ int main(int argc, char **argv)
         .config = CONFIG_PATH, .run_directory = GH_RUN_DIRECTORY, .log_level = GH_LOG_INFO};
     struct gh_parent_options parent = {.config = NULL};
 
+    if (!gh_crypto_wipe_on_free()) {
+        fputs("gatehoused: libcrypto's memory cannot be wiped\n", stderr);
+        return 1;
+    }
     if (!parse(argc, argv, &o)) {
         usage(stderr);
         return 2;

@@ -80,10 +80,12 @@ static void put_session(struct gh_wr *w, const struct gh_session *s, uint16_t zo
     gh_wr_u32(w, (uint32_t)s->line);
 }
 
-/* Not shim-users: the parent alone lets programs in. */
+/* Not shim-users: the parent alone lets programs in. Of IKE only the text to show: the rest is
+ * another process's. */
 static void put_setup(struct gh_wr *w, const struct gh_setup *s)
 {
     const struct gh_config *c = s->config;
+    size_t ike = c->ike_text != NULL ? strlen(c->ike_text) : 0;
 
     gh_wr_u32(w, GH_SETUP_MAGIC);
     put_text(w, c->path);
@@ -98,6 +100,8 @@ static void put_setup(struct gh_wr *w, const struct gh_setup *s)
     gh_wr_u32(w, c->session_count);
     for (size_t i = 0; i < c->session_count; i++)
         put_session(w, &c->sessions[i], s->zones[i]);
+    gh_wr_u32(w, ike);
+    gh_wr_bytes(w, c->ike_text, ike);
 }
 
 uint8_t *gh_setup_encode(const struct gh_setup *s, size_t *len)

@@ -191,6 +191,13 @@ static void on_event(void *ctx, const struct ike2_event *e)
                (size_t)(h - h->world->hosts), ike2_event_name(e->kind), e->policy, e->text);
 }
 
+static void on_keys(void *ctx, const char *line)
+{
+    struct ike_host *h = ctx;
+
+    snprintf(h->key_line, sizeof(h->key_line), "%s", line);
+}
+
 /* ---- Made ----------------------------------------------------------------------------------- */
 
 static void start_core(struct ike_host *h)
@@ -201,7 +208,8 @@ static void start_core(struct ike_host *h)
                                  .ask = on_ask,
                                  .child_install = on_install,
                                  .child_remove = on_remove,
-                                 .event = on_event};
+                                 .event = on_event,
+                                 .key_log = on_keys};
     struct ike2_settings settings = ike2_default_settings();
 
     h->core = ike2_new(&ops, &settings, h->world->now);

@@ -31,6 +31,7 @@ struct ike_host {
     struct world_child child[WORLD_CHILDREN];
     unsigned installed, removed, events[IKE2_EVENT_COUNT];
     char last[IKE2_EVENT_COUNT][256]; /* the last words of each kind */
+    char key_line[1024];              /* the last of the key log */
     bool dead;                        /* hears and says nothing */
     bool behind_nat;                  /* others see it at nat_addr, nat_port */
     struct gh_addr nat_addr;

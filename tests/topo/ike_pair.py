@@ -23,10 +23,10 @@ def peer(name, local, remote, secret=SECRET, more=""):
 """
 
 
-def two_ends(net, build_dir, v6=False, more="", secret_b=SECRET):
+def two_ends(net, build_dir, v6=False, head="", more="", secret_b=SECRET):
     """(namespace a, its Gatehouse, namespace b, its Gatehouse), ready; nobody has begun."""
     a, b = net.two_routers()
     here, there = (A6, B6) if v6 else (A4, B4)
-    one = Gatehouse(a, build_dir, peer("b", here, there, more=more)).start()
-    two = Gatehouse(b, build_dir, peer("a", there, here, secret=secret_b, more=more)).start()
+    one = Gatehouse(a, build_dir, head + peer("b", here, there, more=more)).start()
+    two = Gatehouse(b, build_dir, head + peer("a", there, here, secret=secret_b, more=more)).start()
     return a, one, b, two

@@ -1,5 +1,6 @@
 """The processes of IKE: their sockets, what they may do, and what the operator sees and orders."""
 
+import base64
 import json
 import os
 import re
@@ -7,7 +8,7 @@ import re
 import pytest
 
 from ike_pair import SECRET, peer, two_ends
-from netns import A4, B4
+from netns import A4, B4, run
 from wait import wait_for
 
 
@@ -204,6 +205,156 @@ def begin(gatehouse):
     gatehouse.gatectl("ike", "terminate", "peer", "b", check=False)
     gatehouse.gatectl("ike", "initiate", "b", "net", check=False)
     return False
+
+
+# ---- What libcrypto does inside the sandbox ------------------------------------------------------
+
+@pytest.mark.parametrize("encryption,integrity,prf,ke", [
+    ("aes-128-gcm", None, "hmac-sha-256", "x448"),
+    ("chacha20-poly1305", None, "hmac-sha-512", "ecp-521"),
+    ("aes-256-ccm", None, "hmac-sha-384", "brainpool-384"),
+    ("camellia-256-cbc", "aes-cmac-96", "aes-cmac", "modp-2048"),
+    ("aes-192-ctr", "hmac-sha-1-96", "hmac-sha-1", "modp-3072"),
+    ("3des", "aes-xcbc-96", "aes-xcbc", "ecp-256"),
+])
+def test_algorithms_inside_the_sandbox(net, build_dir, encryption, integrity, prf, ke):
+    transform = f"""ike-transform "one" {{
+    encryption = {encryption}
+    {f"integrity = {integrity}" if integrity else ""}
+    legacy = {"yes" if encryption == "3des" else "no"}
+    prf = {prf}
+    ke = {ke}
+}}
+ike-policy "one" {{
+    ike-transform = "one"
+}}
+"""
+    _, one, _, two = two_ends(net, build_dir, head=transform, more='ike-policy = "one"')
+    one.gatectl("ike", "initiate", "b")
+    wait_established(one)
+    wait_established(two)
+    assert established(one)[0]["suite"] == established(two)[0]["suite"]
+    restarts = {p["name"]: p["restarts"] for p in one.ask("show", "processes")["processes"]}
+    assert restarts["ike"] == restarts["keeper"] == 0
+
+
+def certificate(directory, name, issuer=None):
+    """Makes name.key and name.pem; without an issuer it is a CA."""
+    def path(what, kind):
+        return os.path.join(directory, f"{what}.{kind}")
+
+    words = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-subj", f"/CN={name}", "-keyout", path(name, "key")]
+    if issuer is None:
+        run([*words, "-x509", "-days", "2", "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-out",
+             path(name, "pem")])
+        return
+    with open(path(name, "ext"), "w", encoding="utf-8") as file:
+        file.write(f"subjectAltName=DNS:{name}\nkeyUsage=critical,digitalSignature\n")
+    run([*words, "-out", path(name, "csr")])
+    run(["openssl", "x509", "-req", "-in", path(name, "csr"), "-CA", path(issuer, "pem"), "-CAkey",
+         path(issuer, "key"), "-days", "2", "-extfile", path(name, "ext"), "-out", path(name, "pem")])
+
+
+def with_certificate(directory, own, other, text):
+    """The configuration with certificates in place of the secret."""
+    head = f"""trust-anchor-profile "lab" {{
+    ca-file = "{directory}/ca.pem"
+}}
+cert-profile "own" {{
+    entry "1" {{
+        cert-file = "{directory}/{own}.pem"
+        key-file = "{directory}/{own}.key"
+    }}
+}}
+"""
+    text = re.sub(r"psk-secret = .*", 'local-auth = cert\n    remote-auth = cert\n'
+                  f'    local-id = "{own}"\n    cert-profile = "own"\n'
+                  '    trust-anchor-profile = "lab"', text)
+    return head + re.sub(r"remote-id = .*", f'remote-id = "{other}"', text)
+
+
+def test_certificates_inside_the_sandbox(net, build_dir):
+    a, one, _, two = two_ends(net, build_dir)
+    directory = a.directory("pki")
+    certificate(directory, "ca")
+    for gatehouse, own, other in ((one, "one.example", "two.example"),
+                                  (two, "two.example", "one.example")):
+        certificate(directory, own, "ca")
+        with open(gatehouse.config_file, encoding="utf-8") as file:
+            text = file.read()
+        gatehouse.configure(with_certificate(directory, own, other, text))
+        gatehouse.reload()
+    one.gatectl("ike", "initiate", "b")
+    wait_established(one)
+    wait_established(two)
+    assert established(one)[0]["remote_id"].endswith("two.example")
+    with open(os.path.join(directory, "one.example.key"), encoding="utf-8") as file:
+        der = base64.b64decode("".join(file.read().splitlines()[1:-1]))
+    secret = der[der.index(b"\x04\x20") + 2:][:32]  # the EC private key's number
+    assert len(secret) == 32
+    for role, pid in one.processes().items():
+        assert role == "keeper" or secret not in memory(pid), role
+
+
+# ---- Datagrams ----------------------------------------------------------------------------------
+
+def udp(gatehouse):
+    return gatehouse.ask("show", "ike", "statistics")["udp"]
+
+
+def test_port_4500_is_sorted_by_the_marker(net, build_dir):
+    a, one, b, _ = two_ends(net, build_dir)
+    send = ("import socket, sys\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+            f"[s.sendto(bytes.fromhex(x), ('{A4}', int(p))) for p, x in "
+            "(w.split(':') for w in sys.argv[1:])]")
+    b.run(["/usr/bin/python3", "-c", send, "4500:ff", "500:ff", "4500:0000", "4500:00000001aabb",
+           "4500:00000002", "4500:00000000" + "11" * 28, "500:" + "22" * 28, "500:" + "33" * 28])
+    wait_for(lambda: one.ask("show", "ike", "statistics")["counters"]["datagrams-in"] == 3, 10,
+             "three are for the core")
+    found = udp(one)
+    assert (found["keepalives-in"], found["too-short"], found["esp-in"]) == (2, 1, 2)
+
+
+def test_answers_leave_from_the_address_that_was_asked(net, build_dir):
+    second = "10.77.0.22"
+    _, one, b, two = two_ends(net, build_dir)
+    b.add_address("eth0", f"{second}/24")
+    one.configure(peer("b", A4, second))
+    one.reload()
+    two.configure(peer("a", second, A4))
+    two.reload()
+    one.gatectl("ike", "initiate", "b")
+    wait_established(one)
+    wait_established(two)
+    assert established(one)[0]["remote"].startswith(second)
+    assert established(two)[0]["local"].startswith(second)
+
+
+def test_large_messages_are_fragmented(net, build_dir):
+    """By IKE, to the size that is configured: no IP fragment is seen."""
+    a, one, b, two = two_ends(net, build_dir)
+    directory = a.directory("pki")
+    certificate(directory, "ca")
+    policy = 'ike-policy "small" {\n    fragment-mtu = 576\n}\n'
+    for gatehouse, own, other in ((one, "one.example", "two.example"),
+                                  (two, "two.example", "one.example")):
+        certificate(directory, own, "ca")
+        with open(gatehouse.config_file, encoding="utf-8") as file:
+            text = file.read()
+        text = text.replace("    remote = ", '    ike-policy = "small"\n    remote = ', 1)
+        gatehouse.configure(policy + with_certificate(directory, own, other, text))
+        gatehouse.reload()
+    one.gatectl("ike", "initiate", "b")
+    wait_established(one)
+    detail = one.ask("show", "ike", "sa", "detail")["sas"][0]
+    assert detail["fragmentation"]
+    counters = one.ask("show", "ike", "statistics")["counters"]
+    assert counters["datagrams-out"] - counters["retransmitted"] > 2
+    stats = b.run(["cat", "/proc/net/snmp"]).stdout.splitlines()
+    names, values = (line.split()[1:] for line in stats if line.startswith("Ip:"))
+    ip = dict(zip(names, map(int, values)))
+    assert ip["ReasmReqds"] == ip["FragCreates"] == 0
 
 
 # ---- Why not? ----------------------------------------------------------------------------------

@@ -72,10 +72,11 @@ static void drop_others(struct ike2 *c, struct ike2_sa *sa)
 {
     struct ike2_sa *next;
 
-    for (struct ike2_sa *other = c->sas; other != NULL; other = next) {
-        next = other->next;
-        if (other != sa && other->state >= IKE2_STATE_ESTABLISHED && other->remote_id != NULL &&
-            other->policy == sa->policy && gh_identity_equal(other->remote_id, sa->remote_id) &&
+    for (struct ike2_sa *other = ike2_by_name(c, sa->remote_id, NULL); other != NULL;
+         other = next) {
+        next = ike2_by_name(c, sa->remote_id, other);
+        if (other != sa && other->state >= IKE2_STATE_ESTABLISHED && other->policy == sa->policy &&
+            gh_identity_equal(other->remote_id, sa->remote_id) &&
             gh_addr_equal(&other->remote.addr, &sa->remote.addr)) {
             ike2_tell(c, other, IKE2_EVENT_STORY, 0, "the peer says that it begins anew");
             ike2_sa_die(c, other, IKE2_REMOVED_LOST);
@@ -87,6 +88,7 @@ static void up(struct ike2 *c, struct ike2_sa *sa)
 {
     char text[GH_ID_TEXT];
 
+    ike2_sa_name(c, sa);
     ike2_count(c, IKE2_COUNT_SA_UP);
     if (c->lockout != NULL)
         gh_lockout_succeeded(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
@@ -107,8 +109,8 @@ static size_t first_wanted(const struct ike2_sa *sa)
 
 static bool first_contact(const struct ike2 *c, const struct ike2_sa *sa)
 {
-    for (const struct ike2_sa *other = c->sas; other != NULL; other = other->next)
-        if (other != sa && other->policy == sa->policy && other->state >= IKE2_STATE_ESTABLISHED)
+    for (const struct ike2_sa *other = sa->policy->sas; other != NULL; other = other->next_peer)
+        if (other != sa && other->state >= IKE2_STATE_ESTABLISHED)
             return false;
     return sa->policy->initial_contact;
 }
@@ -198,6 +200,7 @@ static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     ike2_task_done(c, sa);
     ike2_sa_established(c, sa);
     want_the_rest(c, sa);
+    ike2_end_reauthenticated(c, sa);
 }
 
 void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
@@ -270,9 +273,7 @@ static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         while ((p = ike2_policy_for(c, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
             if (!suits(c, sa, p, strict ? idr : NULL))
                 continue;
-            ike2_policy_ref(p);
-            ike2_policy_free(sa->policy);
-            sa->policy = p;
+            ike2_set_policy(sa, p);
             return true;
         }
     }

@@ -330,9 +330,7 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
         return NULL;
     }
     begin_lifetime(c, child);
-    child->next = sa->children;
-    sa->children = child;
-    sa->child_count++;
+    ike2_child_link(c, sa, child);
     tell_up(c, sa, child, replaces);
     return child;
 }
@@ -340,12 +338,7 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
 void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
                      enum ike2_removal why)
 {
-    struct ike2_child **at = &sa->children;
-
-    while (*at != child)
-        at = &(*at)->next;
-    *at = child->next;
-    sa->child_count--;
+    ike2_child_unlink(c, child);
     if (!child->replaced && why != IKE2_REMOVED_REPLACED)
         ike2_tell(c, sa, IKE2_EVENT_CHILD_DOWN, child->id, "%s: %s", child->policy->name,
                   why == IKE2_REMOVED_DELETED   ? "deleted by the peer"

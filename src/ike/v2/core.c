@@ -68,9 +68,11 @@ struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *se
     c->table_mask = TABLE_FIRST - 1;
     c->by_spi = calloc(TABLE_FIRST, sizeof(struct ike2_sa *));
     c->by_init = calloc(TABLE_FIRST, sizeof(struct ike2_sa *));
+    c->by_name = calloc(TABLE_FIRST, sizeof(struct ike2_sa *));
+    c->by_child = calloc(TABLE_FIRST, sizeof(struct ike2_child *));
     if (settings->lockout != NULL)
         c->lockout = gh_lockout_new(settings->lockout);
-    if (c->by_spi == NULL || c->by_init == NULL ||
+    if (c->by_spi == NULL || c->by_init == NULL || c->by_name == NULL || c->by_child == NULL ||
         (settings->lockout != NULL && c->lockout == NULL)) {
         ike2_free(c);
         return NULL;
@@ -99,6 +101,7 @@ void ike2_free(struct ike2 *c)
         struct ike2_sa *sa = c->sas;
 
         c->sas = sa->next;
+        sa->policy->sas = NULL;
         ike2_sa_free(sa);
     }
     for (size_t i = 0; i < c->policy_count; i++)
@@ -106,6 +109,8 @@ void ike2_free(struct ike2 *c)
     free(c->policies);
     free(c->by_spi);
     free(c->by_init);
+    free(c->by_name);
+    free(c->by_child);
     free(c->heap);
     gh_lockout_free(c->lockout);
     gh_wipe(c, sizeof(*c));
@@ -146,7 +151,7 @@ static struct ike2_sa *by_init(const struct ike2 *c, const uint8_t spi_i[IKE_SPI
     struct ike2_sa *sa = c->by_init[slot_of(c, spi_i, &remote->addr)];
 
     while (sa != NULL && (memcmp(sa->spi_i, spi_i, IKE_SPI_LEN) != 0 ||
-                          !gh_addr_equal(&sa->remote.addr, &remote->addr)))
+                          !gh_addr_equal(&sa->init_addr, &remote->addr)))
         sa = sa->next_init;
     return sa;
 }
@@ -168,33 +173,144 @@ static void put_into_tables(struct ike2 *c, struct ike2_sa *sa)
     *at = sa;
     if (!sa->in_init_table)
         return;
-    at = &c->by_init[slot_of(c, sa->spi_i, &sa->remote.addr)];
+    at = &c->by_init[slot_of(c, sa->spi_i, &sa->init_addr)];
     sa->next_init = *at;
     *at = sa;
+}
+
+static size_t name_slot(const struct ike2 *c, const struct gh_identity *id)
+{
+    uint64_t h = (c->hash_seed ^ id->type) * 0x100000001b3u;
+
+    for (size_t i = 0; i < id->len; i++)
+        h = (h ^ id->data[i]) * 0x100000001b3u;
+    return (size_t)(h ^ h >> 32) & c->table_mask;
+}
+
+void ike2_sa_name(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_sa **at = &c->by_name[name_slot(c, sa->remote_id)];
+
+    sa->named = true;
+    sa->next_name = *at;
+    *at = sa;
+}
+
+struct ike2_sa *ike2_by_name(const struct ike2 *c, const struct gh_identity *id,
+                             const struct ike2_sa *after)
+{
+    return after != NULL ? after->next_name : c->by_name[name_slot(c, id)];
+}
+
+void ike2_child_link(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child)
+{
+    struct ike2_child **at = &c->by_child[child->id & c->table_mask];
+
+    child->sa = sa;
+    child->next = sa->children;
+    sa->children = child;
+    sa->child_count++;
+    child->next_id = *at;
+    *at = child;
+}
+
+void ike2_child_unlink(struct ike2 *c, struct ike2_child *child)
+{
+    struct ike2_child **at = &child->sa->children;
+
+    while (*at != child)
+        at = &(*at)->next;
+    *at = child->next;
+    child->sa->child_count--;
+    at = &c->by_child[child->id & c->table_mask];
+    while (*at != child)
+        at = &(*at)->next_id;
+    *at = child->next_id;
+}
+
+static void put_all_into_tables(struct ike2 *c)
+{
+    for (struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next) {
+        put_into_tables(c, sa);
+        if (sa->named)
+            ike2_sa_name(c, sa);
+        for (struct ike2_child *child = sa->children; child != NULL; child = child->next) {
+            struct ike2_child **at = &c->by_child[child->id & c->table_mask];
+
+            child->next_id = *at;
+            *at = child;
+        }
+    }
 }
 
 static void grow_tables(struct ike2 *c)
 {
     size_t size = 2 * (c->table_mask + 1);
-    struct ike2_sa **spi, **init;
+    struct ike2_sa **tables[3];
+    struct ike2_child **children;
+    bool all = true;
 
     if (c->sa_count <= c->table_mask)
         return;
-    spi = calloc(size, sizeof(struct ike2_sa *));
-    init = calloc(size, sizeof(struct ike2_sa *));
-    if (spi == NULL || init == NULL) { /* chains grow longer, that is all */
-        free(spi);
-        free(init);
+    for (size_t i = 0; i < 3; i++)
+        all = (tables[i] = calloc(size, sizeof(struct ike2_sa *))) != NULL && all;
+    children = calloc(size, sizeof(struct ike2_child *));
+    if (!all || children == NULL) { /* chains grow longer, that is all */
+        for (size_t i = 0; i < 3; i++)
+            free(tables[i]);
+        free(children);
         return;
     }
     free(c->by_spi);
     free(c->by_init);
-    c->by_spi = spi;
-    c->by_init = init;
+    free(c->by_name);
+    free(c->by_child);
+    c->by_spi = tables[0];
+    c->by_init = tables[1];
+    c->by_name = tables[2];
+    c->by_child = children;
     c->table_mask = size - 1;
-    for (struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next)
-        put_into_tables(c, sa);
+    put_all_into_tables(c);
 }
+
+/* ---- The SAs of a policy ----------------------------------------------------------------------
+ */
+
+static void leave_policy(struct ike2_sa *sa)
+{
+    if (sa->policy == NULL)
+        return;
+    if (sa->previous_peer != NULL)
+        sa->previous_peer->next_peer = sa->next_peer;
+    else
+        sa->policy->sas = sa->next_peer;
+    if (sa->next_peer != NULL)
+        sa->next_peer->previous_peer = sa->previous_peer;
+    sa->next_peer = sa->previous_peer = NULL;
+}
+
+static void join_policy(struct ike2_sa *sa)
+{
+    sa->next_peer = sa->policy->sas;
+    if (sa->next_peer != NULL)
+        sa->next_peer->previous_peer = sa;
+    sa->policy->sas = sa;
+}
+
+void ike2_set_policy(struct ike2_sa *sa, struct ike2_policy *policy)
+{
+    struct ike2_policy *was = sa->policy;
+
+    if (was == policy)
+        return;
+    leave_policy(sa);
+    sa->policy = ike2_policy_ref(policy);
+    join_policy(sa);
+    ike2_policy_free(was);
+}
+
+/* ---- In and out of the tables -----------------------------------------------------------------
+ */
 
 bool ike2_sa_link(struct ike2 *c, struct ike2_sa *sa)
 {
@@ -208,7 +324,9 @@ bool ike2_sa_link(struct ike2 *c, struct ike2_sa *sa)
         c->heap_room = room;
     }
     sa->in_init_table = !sa->initiator;
+    sa->init_addr = sa->remote.addr;
     grow_tables(c);
+    join_policy(sa);
     sa->next = c->sas;
     if (c->sas != NULL)
         c->sas->previous = sa;
@@ -218,12 +336,25 @@ bool ike2_sa_link(struct ike2 *c, struct ike2_sa *sa)
     return true;
 }
 
-static void take_from(struct ike2_sa **at, const struct ike2_sa *sa, bool init)
+static void take_from_tables(struct ike2 *c, struct ike2_sa *sa)
 {
-    while (*at != NULL && *at != sa)
-        at = init ? &(*at)->next_init : &(*at)->next_spi;
-    if (*at != NULL)
-        *at = init ? sa->next_init : sa->next_spi;
+    struct ike2_sa **at = &c->by_spi[slot_of(c, own_spi(sa), NULL)];
+
+    while (*at != sa)
+        at = &(*at)->next_spi;
+    *at = sa->next_spi;
+    if (sa->in_init_table) {
+        at = &c->by_init[slot_of(c, sa->spi_i, &sa->init_addr)];
+        while (*at != sa)
+            at = &(*at)->next_init;
+        *at = sa->next_init;
+    }
+    if (sa->named) {
+        at = &c->by_name[name_slot(c, sa->remote_id)];
+        while (*at != sa)
+            at = &(*at)->next_name;
+        *at = sa->next_name;
+    }
 }
 
 /* ---- Deadlines: a heap of all SAs that have one ---------------------------------------------- */
@@ -301,9 +432,8 @@ static void forget_asking(struct ike2 *c, struct ike2_sa *sa)
 
 void ike2_sa_unlink(struct ike2 *c, struct ike2_sa *sa)
 {
-    take_from(&c->by_spi[slot_of(c, own_spi(sa), NULL)], sa, false);
-    if (sa->in_init_table)
-        take_from(&c->by_init[slot_of(c, sa->spi_i, &sa->remote.addr)], sa, true);
+    take_from_tables(c, sa);
+    leave_policy(sa);
     heap_remove(c, sa);
     if (sa->job != IKE2_JOB_NONE)
         forget_asking(c, sa);
@@ -378,6 +508,52 @@ static int by_index(const void *x, const void *y)
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
+static struct ike2_child_policy *child_named(struct ike2_policy *p, const char *name)
+{
+    for (size_t i = 0; i < p->child_count; i++)
+        if (strcmp(p->children[i].name, name) == 0)
+            return &p->children[i];
+    return NULL;
+}
+
+/* Whether all that hangs on the SA has its place in the new policy, too. */
+static bool fits(const struct ike2_sa *sa, struct ike2_policy *p)
+{
+    bool all =
+        sa->state >= IKE2_STATE_ESTABLISHED &&
+        (sa->task == NULL || sa->task->policy == NULL || child_named(p, sa->task->policy->name));
+
+    for (const struct ike2_child *child = sa->children; all && child != NULL; child = child->next)
+        all = child_named(p, child->policy->name) != NULL;
+    for (const struct ike2_task *t = sa->waiting; all && t != NULL; t = t->next)
+        all = t->policy == NULL || child_named(p, t->policy->name) != NULL;
+    return all;
+}
+
+/* What the new policy says counts from the next rekeying on. */
+static void adopt(struct ike2_sa *sa, struct ike2_policy *p)
+{
+    for (struct ike2_child *child = sa->children; child != NULL; child = child->next)
+        child->policy = child_named(p, child->policy->name);
+    for (struct ike2_task *t = sa->waiting; t != NULL; t = t->next)
+        t->policy = t->policy != NULL ? child_named(p, t->policy->name) : NULL;
+    if (sa->task != NULL && sa->task->policy != NULL)
+        sa->task->policy = child_named(p, sa->task->policy->name);
+    sa->client = NULL;
+    ike2_set_policy(sa, p);
+}
+
+static void take_over(struct ike2_policy *old, struct ike2_policy *p)
+{
+    struct ike2_sa *next;
+
+    for (struct ike2_sa *sa = old->sas; sa != NULL; sa = next) {
+        next = sa->next_peer;
+        if (fits(sa, p))
+            adopt(sa, p);
+    }
+}
+
 bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *const *policies,
                        size_t count)
 {
@@ -390,8 +566,14 @@ bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *co
         copy[i] = ike2_policy_ref(policies[i]);
     if (count > 0)
         qsort(copy, count, sizeof(struct ike2_policy *), by_index);
-    for (size_t i = 0; i < c->policy_count; i++)
-        ike2_policy_free(c->policies[i]);
+    for (size_t i = 0; i < c->policy_count; i++) {
+        struct ike2_policy *old = c->policies[i];
+
+        for (size_t k = 0; k < count; k++)
+            if (copy[k] != old && strcmp(copy[k]->name, old->name) == 0)
+                take_over(old, copy[k]);
+        ike2_policy_free(old);
+    }
     free(c->policies);
     c->policies = copy;
     c->policy_count = count;
@@ -604,13 +786,13 @@ void ike2_complete(struct ike2 *c, struct gh_now now, const struct gh_keeper_ans
 
 /* ---- Commands ------------------------------------------------------------------------------- */
 
-static struct ike2_sa *sa_of_policy(const struct ike2 *c, const struct ike2_policy *p)
+static struct ike2_sa *sa_of_policy(const struct ike2_policy *p)
 {
-    struct ike2_sa *sa = c->sas;
+    struct ike2_sa *sa = p->sas;
 
-    while (sa != NULL && (sa->policy != p || sa->state > IKE2_STATE_ESTABLISHED ||
+    while (sa != NULL && (sa->state > IKE2_STATE_ESTABLISHED ||
                           (!sa->initiator && sa->state < IKE2_STATE_ESTABLISHED)))
-        sa = sa->next;
+        sa = sa->next_peer;
     return sa;
 }
 
@@ -669,7 +851,7 @@ bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const 
         found = strcmp(p->children[i].name, child) == 0;
     if (p == NULL || !found || p->gateway.len == 0 || p->local.len == 0)
         return false;
-    sa = sa_of_policy(c, p);
+    sa = sa_of_policy(p);
     if (sa == NULL)
         sa = begin_sa(c, p);
     if (sa == NULL) {
@@ -693,15 +875,13 @@ static struct ike2_sa *sa_numbered(const struct ike2 *c, uint64_t id)
     return sa;
 }
 
-static struct ike2_child *child_numbered(const struct ike2 *c, uint32_t id, struct ike2_sa **sa)
+static struct ike2_child *child_numbered(const struct ike2 *c, uint32_t id)
 {
-    for (*sa = c->sas; *sa != NULL; *sa = (*sa)->next) {
-        struct ike2_child *child = ike2_child_by_id(*sa, id);
+    struct ike2_child *child = c->by_child[id & c->table_mask];
 
-        if (child != NULL)
-            return child;
-    }
-    return NULL;
+    while (child != NULL && child->id != id)
+        child = child->next_id;
+    return child;
 }
 
 bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t id)
@@ -722,8 +902,8 @@ bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t id)
 
 static bool child_task(struct ike2 *c, struct gh_now now, uint32_t id, enum ike2_task_kind kind)
 {
-    struct ike2_sa *sa;
-    struct ike2_child *child = child_numbered(c, id, &sa);
+    struct ike2_child *child = child_numbered(c, id);
+    struct ike2_sa *sa = child != NULL ? child->sa : NULL;
     struct ike2_task *t;
 
     c->now = now;
@@ -774,15 +954,14 @@ bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t id)
 void ike2_child_used(struct ike2 *c, struct gh_now now, uint32_t id, uint64_t octets,
                      uint64_t packets, bool incoming)
 {
-    struct ike2_sa *sa;
-    struct ike2_child *child = child_numbered(c, id, &sa);
+    struct ike2_child *child = child_numbered(c, id);
     const struct ike2_lifetime *l;
 
     c->now = now;
     if (child == NULL)
         return;
     if (incoming)
-        sa->last_in_ms = now.mono_ms;
+        child->sa->last_in_ms = now.mono_ms;
     child->octets += octets;
     child->packets += packets;
     l = &child->policy->lifetime;

@@ -261,6 +261,8 @@ void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa)
     sa->child_count = old->child_count;
     old->children = NULL;
     old->child_count = 0;
+    for (struct ike2_child *child = sa->children; child != NULL; child = child->next)
+        child->sa = sa;
     while (old->waiting != NULL) {
         struct ike2_task *t = old->waiting;
 
@@ -293,6 +295,8 @@ static bool bring_up(struct ike2 *c, struct ike2_sa *sa)
         ike2_sa_free(sa);
         return false;
     }
+    ike2_log_keys(c, sa);
+    ike2_sa_name(c, sa);
     ike2_sa_established(c, sa);
     ike2_schedule(c, sa);
     return true;
@@ -606,6 +610,7 @@ static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     if (sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY) {
         note_collision(c, sa->task, ni, nr);
         sa->task->their_sa = fresh;
+        fresh->rival_of = sa;
         /* Until our own rekeying is answered: if that wins, the peer deletes this one, if it ever
          * hears of it. */
         ike2_set_state(c, fresh, IKE2_STATE_REKEYED);

@@ -51,7 +51,8 @@ struct ike2_flight {
 };
 
 struct ike2_child {
-    struct ike2_child *next;
+    struct ike2_child *next, *next_id; /* of the SA; hash chain */
+    struct ike2_sa *sa;
     uint32_t id;
     const struct ike2_child_policy *policy; /* of the SA's */
     struct ike2_suite suite;
@@ -96,7 +97,7 @@ struct ike2_task {
     uint8_t their_nonce[IKE_NONCE_MAX]; /* the lower one of that exchange */
     size_t their_nonce_len;
     uint32_t their_child;     /* what it made */
-    struct ike2_sa *their_sa; /* of an IKE SA; NULL if gone */
+    struct ike2_sa *their_sa; /* of an IKE SA; NULL if gone; its rival_of points back */
 };
 
 /* What is needed until the IKE SA is established. */
@@ -124,16 +125,21 @@ struct ike2_setup {
 enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK };
 
 struct ike2_sa {
-    struct ike2_sa *next_spi, *next_init; /* hash chains */
-    struct ike2_sa *next, *previous;      /* all */
+    struct ike2_sa *next_spi, *next_init;      /* hash chains */
+    struct ike2_sa *next, *previous;           /* all */
+    struct ike2_sa *next_peer, *previous_peer; /* of the policy */
+    struct ike2_sa *next_name;                 /* hash chain by the peer's identity */
     struct ike2_sa *next_asking;
+    struct ike2_sa *rival_of; /* the SA whose place both ends want to fill */
     uint64_t id;
     uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
-    bool initiator, in_init_table, half_open;
+    bool initiator, in_init_table, named, half_open;
+    bool reauthenticated; /* another takes its place; then it is deleted */
     enum ike2_state state;
     struct ike2_policy *policy; /* a reference; NULL: not known yet */
     const struct gh_client *client;
     struct ike2_endpoint local, remote;
+    struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
     bool marker, nat_local, nat_remote, fragmentation, ppk_used, mobike, initial_contact;
     struct ike2_suite suite;
     struct gh_secret sk; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr */
@@ -165,7 +171,8 @@ struct ike2 {
     struct gh_now now;             /* of the call */
     struct ike2_policy **policies; /* by index */
     size_t policy_count;
-    struct ike2_sa **by_spi, **by_init;
+    struct ike2_sa **by_spi, **by_init, **by_name;
+    struct ike2_child **by_child;
     size_t table_mask;
     struct ike2_sa *sas;
     size_t sa_count, half_open;
@@ -190,6 +197,14 @@ struct ike2 {
 bool ike2_sa_link(struct ike2 *c, struct ike2_sa *sa); /* into the tables; false: no memory */
 void ike2_sa_unlink(struct ike2 *c, struct ike2_sa *sa);
 struct ike2_sa *ike2_by_spi(const struct ike2 *c, const uint8_t spi[IKE_SPI_LEN]);
+/* The peer's identity is known and believed. */
+void ike2_sa_name(struct ike2 *c, struct ike2_sa *sa);
+/* The next SA after `after` whose peer may have this identity; to be compared. */
+struct ike2_sa *ike2_by_name(const struct ike2 *c, const struct gh_identity *id,
+                             const struct ike2_sa *after);
+void ike2_set_policy(struct ike2_sa *sa, struct ike2_policy *policy);
+void ike2_child_link(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
+void ike2_child_unlink(struct ike2 *c, struct ike2_child *child);
 void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN]);
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
@@ -211,6 +226,8 @@ void ike2_sa_free(struct ike2_sa *sa);
 void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why);
 void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state);
 void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa);
+/* Deletes SAs in whose place this one, just established, was made. */
+void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh);
 void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa);
 uint64_t ike2_sa_due(const struct ike2_sa *sa);
 void ike2_setup_free(struct ike2_setup *s);
@@ -243,6 +260,9 @@ bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
 bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out);
 void ike2_suite_proposal(const struct ike2_suite *s, struct ike_proposal *out);
 bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke);
+
+/* ---- keylog.c ---- */
+void ike2_log_keys(struct ike2 *c, const struct ike2_sa *sa);
 
 /* ---- flight.c ---- */
 struct ike_out ike2_inner(struct ike2 *c);

@@ -54,6 +54,8 @@ void ike2_task_free(struct ike2_task *t)
 {
     if (t == NULL)
         return;
+    if (t->their_sa != NULL)
+        t->their_sa->rival_of = NULL;
     gh_ke_free(t->ke);
     gh_wipe(t, sizeof(*t));
     free(t);
@@ -111,11 +113,13 @@ void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state)
 }
 
 /* Whoever rekeys the same SA at the same time must not look at one that is gone. */
-static void forget_everywhere(struct ike2 *c, const struct ike2_sa *gone)
+static void forget_rival(struct ike2_sa *gone)
 {
-    for (struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next)
-        if (sa->task != NULL && sa->task->their_sa == gone)
-            sa->task->their_sa = NULL;
+    struct ike2_sa *old = gone->rival_of;
+
+    if (old != NULL && old->task != NULL && old->task->their_sa == gone)
+        old->task->their_sa = NULL;
+    gone->rival_of = NULL;
 }
 
 void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
@@ -134,7 +138,7 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
     ike2_set_state(c, sa, IKE2_STATE_DEAD);
     sa->retransmit_at = sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
     free_tasks(sa);
-    forget_everywhere(c, sa);
+    forget_rival(sa);
     ike2_sa_unlink(c, sa);
     sa->next_spi = c->dead;
     c->dead = sa;
@@ -340,18 +344,44 @@ static void check_silence(struct ike2 *c, struct ike2_sa *sa)
     least(&sa->liveness_at, keep);
 }
 
+/* A new IKE SA with the same children; this one goes when that is up. */
+static void reauthenticate(struct ike2 *c, struct ike2_sa *sa)
+{
+    if (sa->policy->gateway.len == 0 || sa->policy->responder_only)
+        return; /* the other end's to begin */
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "reauthentication begins");
+    ike2_set_state(c, sa, IKE2_STATE_REKEYED);
+    sa->reauthenticated = true;
+    for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
+        if (!child->replaced)
+            ike2_initiate(c, c->now, sa->policy->name, child->policy->name);
+}
+
+void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh)
+{
+    struct ike2_sa *next;
+
+    for (struct ike2_sa *sa = fresh->policy->sas; sa != NULL; sa = next) {
+        struct ike2_task *t;
+
+        next = sa->next_peer;
+        if (sa == fresh || !sa->reauthenticated)
+            continue;
+        t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
+        if (t != NULL)
+            t->why = IKE2_REMOVED_REPLACED;
+        ike2_tasks_run(c, sa);
+        ike2_schedule(c, sa);
+    }
+}
+
 static void begin_rekeying(struct ike2 *c, struct ike2_sa *sa)
 {
     sa->rekey_at = 0;
     if (sa->state != IKE2_STATE_ESTABLISHED || is_waiting(sa, IKE2_TASK_IKE_REKEY))
         return;
     if (sa->policy->reauthenticate) { /* make before break */
-        for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
-            sa->wanted |= 1u << (child->policy - sa->policy->children);
-        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "reauthentication begins");
-        ike2_set_state(c, sa, IKE2_STATE_REKEYED);
-        ike2_begin_again(c, sa->policy);
-        ike2_task_add(c, sa, IKE2_TASK_IKE_DELETE);
+        reauthenticate(c, sa);
         return;
     }
     ike2_task_add(c, sa, IKE2_TASK_IKE_REKEY);
