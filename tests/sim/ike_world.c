@@ -336,6 +336,16 @@ void ike_world_restart(struct ike_world *w, size_t i)
 
 /* ---- Time passes ----------------------------------------------------------------------------- */
 
+/* The port at which it arrives; 0: nobody is there, or the NAT knows nothing of it. */
+static uint16_t port_of(const struct ike_host *h, const struct world_packet *p)
+{
+    uint16_t port = p->to.port;
+
+    if (h->behind_nat)
+        port = port == h->nat_port ? IKE2_PORT : port == h->nat_port + 1 ? IKE2_PORT_NAT_T : 0;
+    return port == IKE2_PORT || port == IKE2_PORT_NAT_T ? port : 0;
+}
+
 static void deliver(struct ike_world *w)
 {
     struct world_packet *p = w->packets;
@@ -343,9 +353,9 @@ static void deliver(struct ike_world *w)
     struct ike2_datagram d = {.remote = p->from, .marker = p->marker, .len = p->len};
 
     w->packets = p->next;
-    if (h != NULL && !h->dead) {
-        d.local = (struct ike2_endpoint){.addr = h->addr,
-                                         .port = p->marker ? IKE2_PORT_NAT_T : IKE2_PORT};
+    if (h != NULL && !h->dead && port_of(h, p) != 0 &&
+        (port_of(h, p) == IKE2_PORT_NAT_T) == p->marker) {
+        d.local = (struct ike2_endpoint){.addr = h->addr, .port = port_of(h, p)};
         d.data = p->data;
         ike2_input(h->core, w->now, &d);
     }
