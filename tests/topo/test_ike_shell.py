@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import stat
 
 import pytest
 
@@ -295,6 +296,28 @@ def test_certificates_inside_the_sandbox(net, build_dir):
     assert len(secret) == 32
     for role, pid in one.processes().items():
         assert role == "keeper" or secret not in memory(pid), role
+
+
+def test_keys_for_wireshark_where_they_are_asked_for(net, build_dir):
+    a, one, _, _ = two_ends(net, build_dir)
+    path = os.path.join(a.directory("keys"), "log")
+    one.configure(f'ike {{\n    key-log = "{path}"\n}}\n' + peer("b", A4, B4))
+    one.stop()
+    one.start()
+    one.gatectl("ike", "initiate", "b")
+    wait_established(one)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    detail = one.ask("show", "ike", "sa", "detail")["sas"][0]
+    assert len(lines) == 1 and lines[0].startswith(f"{detail['spi_i']},{detail['spi_r']},")
+
+
+def test_the_configuration_is_shown_without_secrets(net, build_dir):
+    _, one, _, _ = two_ends(net, build_dir)
+    text = one.gatectl("show", "configuration").stdout
+    assert 'ike-peer "b"' in text or "ike-peer b" in text
+    assert SECRET not in text
 
 
 # ---- Datagrams ----------------------------------------------------------------------------------

@@ -731,6 +731,22 @@ static void mistakes_are_told_with_their_line(void **state)
         must_refuse(refused[i].text, &skip, refused[i].rule, refused[i].line);
 }
 
+static void nothing_to_authenticate_by_is_one_mistake(void **state)
+{
+    struct gh_problems p = {0};
+
+    assert_null(parse_with("ike-peer p { remote = 192.0.2.2 " CHILD " }", NULL, &p));
+    assert_int_equal(p.count, 1);
+    assert_string_equal(p.list[0].message, "the ike-peer \"p\" has nothing to authenticate by");
+    gh_problems_clear(&p);
+    must_refuse("cert-profile c { entry 1 { cert-file = /c key-file = /k } }\n"
+                "ike-peer p { remote = 192.0.2.2 cert-profile = c " CHILD " }",
+                &skip, "missing-option", 2);
+    must_refuse("cert-profile c { entry 1 { cert-file = /c key-file = /k } }\n"
+                "ike-peer p { remote = 192.0.2.2 cert-profile = c psk-file = /p " CHILD " }",
+                &skip, "missing-option", 2);
+}
+
 static void overlapping_selectors_name_both_lines(void **state)
 {
     static const char text[] = "ts-list t { local = { 10.0.0.0/8,\n"
@@ -1150,6 +1166,7 @@ int main(void)
         cmocka_unit_test(secrets_go_to_the_keeper_alone),
         cmocka_unit_test(a_secret_in_the_wrong_place_is_not_shown),
         cmocka_unit_test(mistakes_are_told_with_their_line),
+        cmocka_unit_test(nothing_to_authenticate_by_is_one_mistake),
         cmocka_unit_test(overlapping_selectors_name_both_lines),
         cmocka_unit_test(a_typing_error_is_answered_with_the_right_word),
         cmocka_unit_test(legacy_is_taken_with_a_warning),
