@@ -251,6 +251,9 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
     case IKE2_TASK_INIT:
         ike2_init_start(c, sa);
         break;
+    case IKE2_TASK_INTERMEDIATE:
+        ike2_intermediate_start(c, sa);
+        break;
     case IKE2_TASK_AUTH:
         ike2_auth_start(c, sa);
         break;
