@@ -64,7 +64,7 @@ static uint64_t last_sa_of(const struct ike_host *h)
 
 static uint32_t child_of(const struct ike_host *h)
 {
-    for (size_t i = 0; i < WORLD_CHILDREN; i++)
+    for (size_t i = 0; i < h->child_room; i++)
         if (h->child[i].used)
             return h->child[i].id;
     return 0;
@@ -310,18 +310,18 @@ static void a_higher_version_is_told_ours(void **state)
     struct ike_host *h = &w->hosts[1];
 
     configure(w);
-    ike_world_inject(w, &w->hosts[0], h, octets, sizeof(octets));
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
     assert_int_equal(h->said_count, 1);
     assert_memory_equal(h->said_octets, octets, 16);
     assert_int_equal(h->said_octets[17], 0x20);
     assert_int_equal(h->said_octets[18], 34);
     assert_int_equal(h->said_octets[19], 0x20);
     assert_int_equal(h->said_octets[35], 5); /* INVALID_MAJOR_VERSION */
-    ike_world_inject(w, &w->hosts[0], h, octets, sizeof(octets));
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
     assert_int_equal(h->said_count, 1);
     ike_world_run(w, 1000);
     octets[19] |= 0x20; /* a response has no answer */
-    ike_world_inject(w, &w->hosts[0], h, octets, sizeof(octets));
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
     assert_int_equal(h->said_count, 1);
     ike_world_free(w);
 }

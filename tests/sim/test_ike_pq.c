@@ -64,7 +64,7 @@ static uint64_t sa_of(const struct ike_host *h)
 
 static uint32_t child_of(const struct ike_host *h)
 {
-    for (size_t i = 0; i < WORLD_CHILDREN; i++)
+    for (size_t i = 0; i < h->child_room; i++)
         if (h->child[i].used)
             return h->child[i].id;
     return 0;

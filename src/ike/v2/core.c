@@ -677,9 +677,8 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
         if (sa->state == IKE2_STATE_AUTH && sa->receive_id == 1 && sa->setup != NULL &&
             sa->setup->request.len == d->len &&
             memcmp(sa->setup->request.data, d->data, d->len) == 0) {
-            c->heard = d;
-            ike2_flight_send(c, sa, &sa->response);
-            c->heard = NULL;
+            sa->asked = ike2_path_of(d);
+            ike2_send_response(c, sa);
         }
         return;
     }

@@ -127,7 +127,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_flight_send(c, sa, &sa->request);
+    ike2_send_request(c, sa);
     ike2_begin_retransmission(c, sa);
 }
 
@@ -447,6 +447,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
               gh_addr_format(&d->remote.addr, addr),
               ike_proposal_format(&chosen, text, sizeof(text)));
-    ike2_flight_send(c, sa, &sa->response);
+    sa->asked = ike2_path_of(d);
+    ike2_send_response(c, sa);
     ike2_schedule(c, sa);
 }

@@ -1,5 +1,6 @@
 /*
- * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2 includes it.
+ * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2
+ * includes it but the simulator's invariants (tests/sim).
  *
  *     core.c      tables of SAs and policies, input, time, commands, views
  *     sa.c        an IKE SA's life: state, deadlines, end
@@ -67,6 +68,7 @@ struct ike2_child {
     bool transport;
     bool going;        /* a task of ours rekeys or deletes it */
     bool replaced;     /* a rekey made its successor: it waits for its deletion */
+    bool expired;      /* while it was going */
     struct ike_ts *ts; /* local ones, then remote ones */
     uint8_t local_count, remote_count;
     uint64_t rekey_at, expire_at; /* 0: never */
@@ -102,7 +104,9 @@ struct ike2_task {
     bool collided;
     uint8_t their_nonce[IKE_NONCE_MAX]; /* the lower one of that exchange */
     size_t their_nonce_len;
-    uint32_t their_child;     /* what it made */
+    uint32_t their_child;  /* what it made */
+    uint8_t deleted[4][4]; /* SPIs of the peer's deletions that nothing was found for: the last */
+    uint8_t deleted_count;
     struct ike2_sa *their_sa; /* of an IKE SA; NULL if gone; its rival_of points back */
 };
 
@@ -147,6 +151,12 @@ struct ike2_setup {
 /* What the keeper was asked for. */
 enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK, IKE2_JOB_PPK };
 
+/* Where datagrams go and come from. */
+struct ike2_path {
+    struct ike2_endpoint local, remote;
+    bool marker;
+};
+
 struct ike2_sa {
     struct ike2_sa *next_spi, *next_init;      /* hash chains */
     struct ike2_sa *next, *previous;           /* all */
@@ -163,6 +173,7 @@ struct ike2_sa {
     const struct gh_client *client;
     struct ike2_endpoint local, remote;
     struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
+    struct ike2_path asked;   /* where the last request came from: there its answer goes */
     bool marker, nat_local, nat_remote, fragmentation, ppk_used, mobike, initial_contact;
     struct ike2_suite suite;
     struct gh_secret sk; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr */
@@ -191,9 +202,8 @@ struct ike2_sa {
 struct ike2 {
     struct ike2_ops ops;
     struct ike2_settings settings;
-    struct gh_now now;                 /* of the call */
-    const struct ike2_datagram *heard; /* what the peer's request came in, until it is answered */
-    struct ike2_policy **policies;     /* by index */
+    struct gh_now now;             /* of the call */
+    struct ike2_policy **policies; /* by index */
     size_t policy_count;
     struct ike2_sa **by_spi, **by_init, **by_name;
     struct ike2_child **by_child;
@@ -302,7 +312,11 @@ void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, u
                          struct gh_view data);
 bool ike2_flight_set(struct ike2_flight *f, uint32_t id, struct gh_view datagram);
 void ike2_flight_clear(struct ike2_flight *f);
-void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f);
+/* Our request, to where the peer is. */
+void ike2_send_request(struct ike2 *c, struct ike2_sa *sa);
+/* Our response, to where its request came from (RFC 7296 2.11). */
+void ike2_send_response(struct ike2 *c, struct ike2_sa *sa);
+struct ike2_path ike2_path_of(const struct ike2_datagram *d);
 void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
                const struct ike2_endpoint *remote, bool marker, struct gh_view octets);
 void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa);
@@ -431,6 +445,8 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
                                    struct gh_view nr, uint32_t replaces);
 void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
                      enum ike2_removal why);
+/* Its hard lifetime is over and nothing else is done about it: it is deleted. */
+void ike2_child_expired(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
 struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id);
 struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi);
 bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len);
