@@ -111,7 +111,7 @@ static uint16_t port_of(const struct ike_host *h, const struct world_event *e)
 {
     uint16_t port = e->to.port;
 
-    if (h->behind_nat)
+    if (h->behind_nat && !h->nat_is_static)
         port = port == h->nat_port ? IKE2_PORT : port == h->nat_port + 1 ? IKE2_PORT_NAT_T : 0;
     return port == (e->marker ? IKE2_PORT_NAT_T : IKE2_PORT) ? port : 0;
 }
@@ -234,8 +234,14 @@ static void on_send(void *ctx, const struct ike2_datagram *d)
     w->carried++;
     if (h->behind_nat) {
         from.addr = h->nat_addr;
-        from.port = (uint16_t)(h->nat_port + (d->local.port == IKE2_PORT_NAT_T));
+        from.port = h->nat_is_static ? d->local.port
+                                     : (uint16_t)(h->nat_port + (d->local.port == IKE2_PORT_NAT_T));
     }
+    h->said = *d;
+    h->said.data = NULL;
+    h->said_count++;
+    memcpy(h->said_octets, d->data,
+           d->len < sizeof(h->said_octets) ? d->len : sizeof(h->said_octets));
     if (w->attack > 0) {
         tap(w, &from, d);
         if (ike_world_random(w, 1000) < w->attack)
@@ -270,6 +276,7 @@ static bool on_ask(void *ctx, const struct gh_keeper_request *r)
     data = gh_keeper_store_answer(h->keeper, gh_view_of(octets, w.len), &len);
     if (data == NULL)
         abort();
+    h->asked[r->kind]++;
     e = new_event(h->world, data, len);
     free(data);
     e->host = h;
@@ -286,7 +293,7 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
 
     while (i < h->child_room && h->child[i].used)
         i++;
-    if (v->key_in.len > WORLD_KEY || v->key_out.len > WORLD_KEY || v->key_in.len == 0)
+    if (h->refuses || v->key_in.len > WORLD_KEY || v->key_out.len > WORLD_KEY || v->key_in.len == 0)
         return false;
     if (i == h->child_room) {
         size_t room = 2 * h->child_room + 4;
@@ -611,6 +618,21 @@ void ike_world_run(struct ike_world *w, uint64_t ms)
     }
     w->now.mono_ms = end;
     w->now.wall = wall + (int64_t)(ms / 1000);
+}
+
+void ike_world_hand(struct ike_world *w, const struct ike_host *from, struct ike_host *to,
+                    const uint8_t *octets, size_t len)
+{
+    struct ike2_datagram d = {.local = {to->addr, IKE2_PORT},
+                              .remote = {from->addr, IKE2_PORT},
+                              .data = malloc(len),
+                              .len = len};
+
+    if (d.data == NULL)
+        abort();
+    memcpy(d.data, octets, len);
+    ike2_input(to->core, ike_world_now(to), &d);
+    free(d.data);
 }
 
 /* ---- Looking --------------------------------------------------------------------------------- */

@@ -55,10 +55,16 @@ struct ike_host {
     uint64_t steps;
     bool commanded; /* an operator ended SAs of it or of a peer of it */
     unsigned installed, removed, events[IKE2_EVENT_COUNT];
-    char last[IKE2_EVENT_COUNT][256]; /* the last words of each kind */
-    char key_line[1024];              /* the last of the key log */
-    bool dead;                        /* hears and says nothing */
-    bool behind_nat;                  /* others see it at nat_addr, nat_port */
+    unsigned asked[GH_KEEPER_LIST + 1]; /* the keeper, by kind */
+    char last[IKE2_EVENT_COUNT][256];   /* the last words of each kind */
+    char key_line[1024];                /* the last of the key log */
+    bool dead;                          /* hears and says nothing */
+    bool refuses;                       /* to install Child SAs */
+    struct ike2_datagram said;          /* the last datagram; without its octets */
+    uint8_t said_octets[2048];          /* their beginning */
+    unsigned said_count;
+    bool nat_is_static; /* its NAT forwards port 4500, too, as it is */
+    bool behind_nat;    /* others see it at nat_addr, nat_port */
     struct gh_addr nat_addr;
     uint16_t nat_port;
 };
@@ -114,6 +120,10 @@ void ike_world_broken(struct ike_world *w, const struct ike_host *h, const char 
 
 /* Runs for this long, or until nothing moves but timers beyond it. */
 void ike_world_run(struct ike_world *w, uint64_t ms);
+
+/* Hands a host octets that nobody in this world sent, from `from`'s address. */
+void ike_world_hand(struct ike_world *w, const struct ike_host *from, struct ike_host *to,
+                    const uint8_t *octets, size_t len);
 
 /* The established IKE SAs of a host; `one` gets the last of them. */
 size_t ike_world_sas(const struct ike_host *h, struct ike2_sa_view *one);

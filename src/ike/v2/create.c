@@ -478,19 +478,13 @@ static uint16_t exchange_keys(struct ike2 *c, const struct ike_payloads *in, uin
                               uint8_t public_value[GH_KE_PUBLIC_MAX], struct gh_secret *shared)
 {
     const struct ike_payload *payload = ike_find(in, IKE_P_KE, 0);
-    uint8_t seed[GH_KE_SEED_MAX];
-    size_t len = gh_ke_seed_len(group);
     struct ike_ke ke = {.method = 0};
-    bool good;
 
     if (group == 0)
         return 0;
     if (payload == NULL || ike_ke_parse(payload->body, &ke) != IKE_OK || ke.method != group)
         return IKE_N_INVALID_KE_PAYLOAD;
-    c->ops.random(c->ops.ctx, seed, len);
-    good = gh_ke_answer(group, gh_view_of(seed, len), ke.data, public_value, shared);
-    gh_wipe(seed, sizeof(seed));
-    return good ? 0 : IKE_N_INVALID_SYNTAX;
+    return ike2_answer_ke(c, group, ke.data, public_value, shared) ? 0 : IKE_N_INVALID_SYNTAX;
 }
 
 /* We delete it, or are about to. */

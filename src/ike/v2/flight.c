@@ -152,8 +152,8 @@ static bool seal_and_send(struct ike2 *c, struct ike2_sa *sa, const struct ike_h
     return true;
 }
 
-static struct ike_header header_of(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
-                                   bool response)
+struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
+                              bool response)
 {
     struct ike_header h = {.version = IKE_VERSION_2, .exchange = exchange, .id = id};
 
@@ -174,7 +174,7 @@ void ike2_begin_retransmission(struct ike2 *c, struct ike2_sa *sa)
 
 bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner)
 {
-    struct ike_header h = header_of(sa, exchange, sa->send_id, false);
+    struct ike_header h = ike2_header(sa, exchange, sa->send_id, false);
 
     if (!seal_and_send(c, sa, &h, inner, &sa->request))
         return false;
@@ -184,7 +184,7 @@ bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct i
 
 bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner)
 {
-    struct ike_header h = header_of(sa, exchange, sa->receive_id, true);
+    struct ike_header h = ike2_header(sa, exchange, sa->receive_id, true);
 
     sa->receive_id++; /* the request is answered, whatever becomes of it */
     return seal_and_send(c, sa, &h, inner, &sa->response);
@@ -236,6 +236,9 @@ static enum ike_state class_of(const struct ike2_sa *sa)
 static bool step_of_request(const struct ike_message *m, enum ike_step *step)
 {
     switch (m->h.exchange) {
+    case IKE_X_INTERMEDIATE:
+        *step = IKE_STEP_INTERMEDIATE;
+        return true;
     case IKE_X_AUTH:
         *step = IKE_STEP_AUTH;
         return true;
@@ -253,6 +256,8 @@ static bool step_of_request(const struct ike_message *m, enum ike_step *step)
 static enum ike_step step_of_task(const struct ike2_task *t)
 {
     switch (t->kind) {
+    case IKE2_TASK_INTERMEDIATE:
+        return IKE_STEP_INTERMEDIATE;
     case IKE2_TASK_AUTH:
         return IKE_STEP_AUTH;
     case IKE2_TASK_CHILD_NEW:
@@ -291,6 +296,7 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
             return false;
         case IKE_FRAGMENT_WHOLE:
             *first = (*r)->first;
+            m->sealed.flags = (*r)->flags;
             return true;
         default:
             break;
@@ -378,7 +384,9 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
         }
         return;
     }
-    if (step == IKE_STEP_AUTH)
+    if (step == IKE_STEP_INTERMEDIATE)
+        ike2_intermediate_request(c, sa, m, &in, first, octets);
+    else if (step == IKE_STEP_AUTH)
         ike2_auth_request(c, sa, &in, first, octets);
     else if (step == IKE_STEP_INFORMATIONAL)
         ike2_inform_request(c, sa, &in);
@@ -404,6 +412,9 @@ static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike
     sa->retransmit_at = 0;
     ike2_flight_clear(&sa->request);
     switch (sa->task->kind) {
+    case IKE2_TASK_INTERMEDIATE:
+        ike2_intermediate_response(c, sa, m, &in, first, octets);
+        break;
     case IKE2_TASK_AUTH:
         ike2_auth_response(c, sa, &in, first, octets);
         break;

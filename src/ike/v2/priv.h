@@ -9,6 +9,8 @@
  *     init.c      IKE_SA_INIT                      auth.c    IKE_AUTH, with proof.c
  *     proof.c     who we are, who the peer is      child.c   Child SAs
  *     create.c    CREATE_CHILD_SA                  inform.c  INFORMATIONAL
+ *     ppk.c       post-quantum preshared keys      intermediate.c  IKE_INTERMEDIATE
+ *     addke.c     additional key exchanges in proposals
  */
 #ifndef IKE2_PRIV_H
 #define IKE2_PRIV_H
@@ -33,6 +35,8 @@
 enum {
     IKE2_SCRATCH = 65536,
     IKE2_NONCE = 32, /* ours */
+    IKE2_ADDKES = 7, /* ADDKE1 … ADDKE7 */
+    IKE2_INT_AUTH_MAX = 2 * GH_PRF_MAX + 4,
     IKE2_HALF_OPEN_RESPONSE_MS = 30 * 1000,
     IKE2_DELETE_MS = 60 * 1000, /* how long a replaced SA waits for its end by the peer */
     IKE2_RETRY_MS = 5 * 1000    /* after TEMPORARY_FAILURE or a failed rekey */
@@ -41,6 +45,7 @@ enum {
 /* What an IKE SA or a Child SA is protected by. */
 struct ike2_suite {
     uint16_t encr, encr_bits, prf, integ, ke, sn;
+    uint16_t addke[IKE2_ADDKES]; /* by transform type; NONE: there is none */
     uint8_t protocol;
 };
 
@@ -73,6 +78,7 @@ struct ike2_child {
 enum ike2_task_kind {
     IKE2_TASK_NONE,
     IKE2_TASK_INIT,
+    IKE2_TASK_INTERMEDIATE,
     IKE2_TASK_AUTH,
     IKE2_TASK_CHILD_NEW,
     IKE2_TASK_CHILD_REKEY,
@@ -104,6 +110,21 @@ struct ike2_task {
     struct ike2_sa *their_sa; /* of an IKE SA; NULL if gone; its rival_of points back */
 };
 
+/* Of the exchanges between IKE_SA_INIT and IKE_AUTH (RFC 9242). */
+struct ike2_intermediate {
+    unsigned done;               /* how many are over */
+    uint8_t auth[2][GH_PRF_MAX]; /* IntAuth_r, IntAuth_i so far */
+};
+
+/* Of a post-quantum preshared key (RFC 8784). */
+struct ike2_ppk {
+    bool agreed;                /* USE_PPK went both ways */
+    unsigned keys;              /* how many of SK_d, SK_pi and SK_pr the keeper has answered */
+    struct gh_secret other;     /* SK_* with it, or without it if sa->sk has it */
+    struct gh_secret own_auth;  /* our AUTH data without it, for NO_PPK_AUTH */
+    struct gh_secret peer_auth; /* AUTH's body made from the peer's NO_PPK_AUTH, if that counts */
+};
+
 /* What is needed until the IKE SA is established. */
 struct ike2_setup {
     struct gh_secret request, response; /* IKE_SA_INIT as they went */
@@ -123,10 +144,12 @@ struct ike2_setup {
     uint32_t id; /* of that request */
     struct gh_sign_params sign;
     const struct gh_cert_entry *cert;
+    struct ike2_ppk ppk;
+    struct ike2_intermediate intermediate;
 };
 
 /* What the keeper was asked for. */
-enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK };
+enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK, IKE2_JOB_PPK };
 
 /* Where datagrams go and come from. */
 struct ike2_path {
@@ -192,14 +215,14 @@ struct ike2 {
     struct ike2_sa *asking, **asking_end;
     struct ike2_sa *dead; /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
-    uint64_t cookies_at;
+    uint64_t cookies_at, version_at; /* the next INVALID_MAJOR_VERSION not before */
     struct gh_lockout *lockout;
     uint64_t next_id, hash_seed;
     uint32_t next_child, next_job;
     uint64_t counters[IKE2_COUNT_COUNT];
     struct {
         int64_t when;
-        char text[160];
+        char text[400];
     } failures[IKE2_COUNT_COUNT];
     uint8_t inner[IKE2_SCRATCH], out[IKE2_SCRATCH];
 };
@@ -271,12 +294,17 @@ bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
 bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out);
 void ike2_suite_proposal(const struct ike2_suite *s, struct ike_proposal *out);
 bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke);
+/* The responder's half. False: the peer's value is refused. */
+bool ike2_answer_ke(struct ike2 *c, uint16_t group, struct gh_view peer_public,
+                    uint8_t public_value[GH_KE_PUBLIC_MAX], struct gh_secret *shared);
 
 /* ---- keylog.c ---- */
 void ike2_log_keys(struct ike2 *c, const struct ike2_sa *sa);
 
 /* ---- flight.c ---- */
 struct ike_out ike2_inner(struct ike2 *c);
+struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
+                              bool response);
 bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
 bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
 /* A response with one notification. */
@@ -327,6 +355,70 @@ bool ike2_check_psk(struct ike2_sa *sa, const struct ike_payloads *in, struct gh
 void ike2_put_certs(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 void ike2_put_certreq(struct ike2 *c, const struct ike2_policy *p, struct ike_out *o);
 bool ike2_take_certreqs(struct ike2_setup *s, const struct ike_payloads *in);
+
+/* ---- addke.c ---- */
+/* The proposals that can be done here, numbered from 1. additional: with RFC 9370; else ADDKE types
+ * are left out where they may be NONE, and proposals with others. */
+void ike2_offer(const struct ike_sa *proposals, bool additional, struct ike_sa *out);
+bool ike2_has_addke(const struct ike_sa *sa);
+bool ike2_proposal_has_addke(const struct ike_proposal *p);
+/* The nth (from 0) additional key exchange of a suite; NONE: there is none any more. */
+uint16_t ike2_addke(const struct ike2_suite *s, unsigned n);
+
+/* ---- intermediate.c ---- */
+void ike2_intermediate_put(struct ike_out *o);
+bool ike2_intermediate_heard(const struct ike_message *m);
+/* The next additional key exchange before IKE_AUTH; NONE: all are over. */
+uint16_t ike2_intermediate_next(const struct ike2_sa *sa);
+/* As initiator: the next exchange, or IKE_AUTH. */
+void ike2_intermediate_go_on(struct ike2 *c, struct ike2_sa *sa);
+void ike2_intermediate_start(struct ike2 *c, struct ike2_sa *sa);
+void ike2_intermediate_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                               const struct ike_payloads *in, uint8_t first, struct gh_view inner);
+void ike2_intermediate_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                                const struct ike_payloads *in, uint8_t first, struct gh_view inner);
+/* Takes one message of either side into IntAuth. clear: payloads in front of SK; flags: the second
+ * octet of SK's generic header. */
+bool ike2_int_auth(struct ike2_sa *sa, bool initiator, const struct ike_header *header,
+                   struct gh_view clear, uint8_t flags, uint8_t first, struct gh_view inner);
+/* What it adds to the signed octets: so many octets. */
+size_t ike2_int_auth_put(const struct ike2_sa *sa, uint8_t out[IKE2_INT_AUTH_MAX]);
+
+/* ---- ppk.c ---- */
+/* No IKE SA of ours without it. */
+bool ike2_ppk_required(const struct ike2_policy *p);
+/* USE_PPK in IKE_SA_INIT: the initiator's, the responder's in answer to `m`. */
+void ike2_ppk_offer(const struct ike2_policy *p, struct ike_out *o);
+void ike2_ppk_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                     struct ike_out *o);
+/* As initiator. False: the peer does without, and must not. */
+bool ike2_ppk_answered(struct ike2_sa *sa, const struct ike_message *m);
+enum ike2_ppk_state {
+    IKE2_PPK_NONE,    /* goes on without one */
+    IKE2_PPK_ASKED,   /* the keeper is */
+    IKE2_PPK_READY,   /* ike2_ppk_swap() puts SK_* in their place */
+    IKE2_PPK_UNKNOWN, /* there is no PPK that both have, but must be */
+    IKE2_PPK_FAILED   /* no memory, or the keeper cannot */
+};
+bool ike2_ppk_ask(struct ike2 *c, struct ike2_sa *sa);
+/* The keeper's answer. */
+enum ike2_ppk_state ike2_ppk_take(struct ike2 *c, struct ike2_sa *sa,
+                                  const struct gh_keeper_answer *a);
+/* SK_* with the PPK in the place of those without it, or back. */
+void ike2_ppk_swap(struct ike2_sa *sa);
+/* As initiator: our AUTH is there. True: it is the one for NO_PPK_AUTH, another one is needed. */
+bool ike2_ppk_keep_auth(struct ike2_sa *sa, struct gh_view value);
+void ike2_ppk_put_identity(const struct ike2_sa *sa, struct ike_out *o);
+/* As initiator: the answer with or without PPK_IDENTITY. False: it must be used, but is not. */
+bool ike2_ppk_confirm(struct ike2_sa *sa, const struct ike_payloads *in);
+/* As responder: what to do with the request, by RFC 8784's table 1. */
+enum ike2_ppk_state ike2_ppk_judge(struct ike2 *c, struct ike2_sa *sa,
+                                   const struct ike_payloads *in);
+/* As responder, the PPK is not known: NO_PPK_AUTH will do (IKE2_PPK_NONE) or not. */
+enum ike2_ppk_state ike2_ppk_without(struct ike2_sa *sa, const struct ike_payloads *in);
+/* The body of AUTH that is to be verified. */
+struct gh_view ike2_ppk_peer_auth(const struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_ppk_clear(struct ike2_ppk *ppk);
 
 /* ---- child.c ---- */
 /* What a request for a Child SA asks for and what we make of it. */

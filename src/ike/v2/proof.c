@@ -20,14 +20,17 @@ bool ike2_signed_octets(const struct ike2_sa *sa, bool initiator, struct gh_view
     const uint8_t *nonce = initiator ? s->nonce_r : s->nonce_i;
     size_t nonce_len = initiator ? s->nonce_r_len : s->nonce_i_len;
     enum gh_prf_alg prf = (enum gh_prf_alg)sa->suite.prf;
-    uint8_t mac[GH_PRF_MAX], *all = malloc(message->len + nonce_len + GH_PRF_MAX);
+    uint8_t mac[GH_PRF_MAX], int_auth[IKE2_INT_AUTH_MAX];
+    size_t len = message->len + nonce_len + gh_prf_len(prf), more = ike2_int_auth_put(sa, int_auth);
+    uint8_t *all = malloc(len + more);
     bool good = all != NULL && gh_prf(prf, ike2_sk_p(sa, initiator), &id_body, 1, mac);
 
     if (good) {
         memcpy(all, message->data, message->len);
         memcpy(all + message->len, nonce, nonce_len);
         memcpy(all + message->len + nonce_len, mac, gh_prf_len(prf));
-        good = gh_secret_set(out, all, message->len + nonce_len + gh_prf_len(prf));
+        memcpy(all + len, int_auth, more);
+        good = gh_secret_set(out, all, len + more);
     }
     free(all);
     return good;
@@ -303,12 +306,11 @@ enum ike2_proof ike2_check_proof(struct ike2 *c, struct ike2_sa *sa, const struc
                                  struct gh_pki_error *e)
 {
     const struct ike_payload *id = ike_find(in, sa->initiator ? IKE_P_IDR : IKE_P_IDI, 0);
-    const struct ike_payload *auth = ike_find(in, IKE_P_AUTH, 0);
     struct gh_secret octets = {.data = NULL};
     enum ike2_proof proof = IKE2_PROOF_BAD;
 
     if (ike2_signed_octets(sa, !sa->initiator, id->body, &octets))
-        proof = check(c, sa, in, auth->body, ike2_view(&octets), e);
+        proof = check(c, sa, in, ike2_ppk_peer_auth(sa, in), ike2_view(&octets), e);
     else
         gh_pki_fail(e, "memory", "", "no memory");
     gh_secret_clear(&octets);
@@ -317,5 +319,5 @@ enum ike2_proof ike2_check_proof(struct ike2 *c, struct ike2_sa *sa, const struc
 
 bool ike2_check_psk(struct ike2_sa *sa, const struct ike_payloads *in, struct gh_view value)
 {
-    return gh_auth_equal(ike_find(in, IKE_P_AUTH, 0)->body, GH_AUTH_PSK, value);
+    return gh_auth_equal(ike2_ppk_peer_auth(sa, in), GH_AUTH_PSK, value);
 }

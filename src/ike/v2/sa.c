@@ -45,6 +45,7 @@ void ike2_setup_free(struct ike2_setup *s)
     gh_secret_clear(&s->response);
     gh_secret_clear(&s->certreqs);
     gh_secret_clear(&s->inner);
+    ike2_ppk_clear(&s->ppk);
     gh_ke_free(s->ke);
     gh_wipe(s, sizeof(*s));
     free(s);
@@ -250,6 +251,9 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
     switch (sa->task->kind) {
     case IKE2_TASK_INIT:
         ike2_init_start(c, sa);
+        break;
+    case IKE2_TASK_INTERMEDIATE:
+        ike2_intermediate_start(c, sa);
         break;
     case IKE2_TASK_AUTH:
         ike2_auth_start(c, sa);
