@@ -158,7 +158,7 @@ struct ike2_ops {
 
 struct ike2_settings {
     size_t sas_max;                            /* IKE SAs of all kinds */
-    size_t half_open_max;                      /* of those as responder; beyond: dropped */
+    size_t half_open_max;                      /* of those as responder; beyond: the oldest goes */
     size_t half_open_cookie;                   /* from here on cookies are asked for */
     size_t children_max;                       /* of one IKE SA */
     const struct gh_lockout_settings *lockout; /* NULL: none */

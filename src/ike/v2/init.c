@@ -402,10 +402,6 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     if (!cookie_is_right(c, d, m, nonce))
         return;
-    if (c->half_open >= c->settings.half_open_max) {
-        ike2_count(c, IKE2_COUNT_HALF_OPEN_LIMIT);
-        return;
-    }
     policy = choose(c, d, m, &offer, &chosen, &miss);
     if (policy == NULL) {
         refuse_proposals(c, d, m, &miss);
@@ -418,6 +414,11 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         ike2_count(c, IKE2_COUNT_INVALID_KE);
         answer(c, d, m, IKE_N_INVALID_KE_PAYLOAD, gh_view_of(wanted, 2));
         return;
+    }
+    if (c->half_open >= c->settings.half_open_max) {
+        ike2_count(c, IKE2_COUNT_HALF_OPEN_LIMIT);
+        if (!ike2_half_open_evict(c))
+            return;
     }
     sa = ike2_sa_new(c, policy, false, &d->local, &d->remote);
     if (sa == NULL) {

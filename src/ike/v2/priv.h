@@ -163,7 +163,8 @@ struct ike2_sa {
     struct ike2_sa *next_peer, *previous_peer; /* of the policy */
     struct ike2_sa *next_name;                 /* hash chain by the peer's identity */
     struct ike2_sa *next_asking;
-    struct ike2_sa *rival_of; /* the SA whose place both ends want to fill */
+    struct ike2_sa *next_half, *previous_half; /* half-open, the oldest first */
+    struct ike2_sa *rival_of;                  /* the SA whose place both ends want to fill */
     uint64_t id;
     uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
     bool initiator, in_init_table, named, half_open;
@@ -213,6 +214,7 @@ struct ike2 {
     struct ike2_sa **heap;
     size_t heap_count, heap_room;
     struct ike2_sa *asking, **asking_end;
+    struct ike2_sa *half_first, *half_last;
     struct ike2_sa *dead; /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
     uint64_t cookies_at, version_at; /* the next INVALID_MAJOR_VERSION not before */
@@ -264,6 +266,8 @@ void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa);
 void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh);
 void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa);
 uint64_t ike2_sa_due(const struct ike2_sa *sa);
+/* The oldest half-open one that does not wait for the keeper gives way to a new one. */
+bool ike2_half_open_evict(struct ike2 *c);
 void ike2_setup_free(struct ike2_setup *s);
 /* Tries again what the policy wants to be up, after an SA was lost. */
 void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy);

@@ -101,16 +101,53 @@ void ike2_sa_free(struct ike2_sa *sa)
     free(sa);
 }
 
+static void half_open_add(struct ike2 *c, struct ike2_sa *sa)
+{
+    sa->previous_half = c->half_last;
+    sa->next_half = NULL;
+    if (c->half_last != NULL)
+        c->half_last->next_half = sa;
+    else
+        c->half_first = sa;
+    c->half_last = sa;
+    c->half_open++;
+}
+
+static void half_open_remove(struct ike2 *c, struct ike2_sa *sa)
+{
+    if (sa->previous_half != NULL)
+        sa->previous_half->next_half = sa->next_half;
+    else
+        c->half_first = sa->next_half;
+    if (sa->next_half != NULL)
+        sa->next_half->previous_half = sa->previous_half;
+    else
+        c->half_last = sa->previous_half;
+    c->half_open--;
+}
+
 void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state)
 {
     bool half_open = !sa->initiator && state < IKE2_STATE_ESTABLISHED;
 
     if (half_open && !sa->half_open)
-        c->half_open++;
+        half_open_add(c, sa);
     if (!half_open && sa->half_open)
-        c->half_open--;
+        half_open_remove(c, sa);
     sa->half_open = half_open;
     sa->state = state;
+}
+
+bool ike2_half_open_evict(struct ike2 *c)
+{
+    struct ike2_sa *sa = c->half_first;
+
+    while (sa != NULL && sa->job != IKE2_JOB_NONE)
+        sa = sa->next_half;
+    if (sa == NULL)
+        return false;
+    ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+    return true;
 }
 
 /* Whoever rekeys the same SA at the same time must not look at one that is gone. */
