@@ -345,6 +345,7 @@ void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *chil
                   : why == IKE2_REMOVED_COMMAND ? "ended by the operator"
                   : why == IKE2_REMOVED_EXPIRED ? "its lifetime is over"
                                                 : "its IKE SA is gone");
+    ike2_tasks_forget(sa, child->id);
     c->ops.child_remove(c->ops.ctx, child->id, child->replaced ? IKE2_REMOVED_REPLACED : why);
     free(child->ts);
     free(child);

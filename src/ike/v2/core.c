@@ -892,11 +892,9 @@ bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t id)
     struct ike2_sa *sa = sa_numbered(c, id);
 
     c->now = now;
-    if (sa == NULL || sa->state != IKE2_STATE_ESTABLISHED)
+    if (sa == NULL || sa->state != IKE2_STATE_ESTABLISHED ||
+        ike2_task_waits(sa, IKE2_TASK_IKE_REKEY))
         return false;
-    for (const struct ike2_task *t = sa->task; t != NULL; t = t == sa->task ? sa->waiting : t->next)
-        if (t->kind == IKE2_TASK_IKE_REKEY)
-            return false;
     if (ike2_task_add(c, sa, IKE2_TASK_IKE_REKEY) == NULL)
         return false;
     settle(c, sa);

@@ -277,6 +277,10 @@ uint64_t ike2_soft(struct ike2 *c, uint64_t from, uint32_t seconds);
 /* ---- tasks (sa.c) ---- */
 struct ike2_task *ike2_task_add(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind);
 struct ike2_task *ike2_task_first(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind);
+/* One of this kind is under way or waits. */
+bool ike2_task_waits(const struct ike2_sa *sa, enum ike2_task_kind kind);
+/* What waits to be done about a Child SA that is gone. */
+void ike2_tasks_forget(struct ike2_sa *sa, uint32_t child);
 void ike2_task_done(struct ike2 *c, struct ike2_sa *sa);
 /* After IKE2_RETRY_MS. */
 void ike2_task_again(struct ike2 *c, struct ike2_sa *sa);

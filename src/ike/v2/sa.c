@@ -255,6 +255,24 @@ struct ike2_task *ike2_task_first(struct ike2 *c, struct ike2_sa *sa, enum ike2_
     return t;
 }
 
+void ike2_tasks_forget(struct ike2_sa *sa, uint32_t child)
+{
+    struct ike2_task **at = &sa->waiting;
+
+    sa->waiting_tail = NULL;
+    while (*at != NULL) {
+        struct ike2_task *t = *at;
+
+        if (t->child != child) {
+            sa->waiting_tail = t;
+            at = &t->next;
+            continue;
+        }
+        *at = t->next;
+        ike2_task_free(t);
+    }
+}
+
 void ike2_task_done(struct ike2 *c, struct ike2_sa *sa)
 {
     struct ike2_task *t = sa->task;
@@ -343,7 +361,7 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa)
     return due;
 }
 
-static bool is_waiting(const struct ike2_sa *sa, enum ike2_task_kind kind)
+bool ike2_task_waits(const struct ike2_sa *sa, enum ike2_task_kind kind)
 {
     const struct ike2_task *t = sa->waiting;
 
@@ -420,7 +438,7 @@ void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh)
 static void begin_rekeying(struct ike2 *c, struct ike2_sa *sa)
 {
     sa->rekey_at = 0;
-    if (sa->state != IKE2_STATE_ESTABLISHED || is_waiting(sa, IKE2_TASK_IKE_REKEY))
+    if (sa->state != IKE2_STATE_ESTABLISHED || ike2_task_waits(sa, IKE2_TASK_IKE_REKEY))
         return;
     if (sa->policy->reauthenticate) { /* make before break */
         reauthenticate(c, sa);
