@@ -14,6 +14,8 @@
  * never go back. A host with many SAs is looked at less often.
  */
 void ike_check_step(struct ike_world *w, struct ike_host *h);
+/* The same without the peer, who may say what it wants. */
+void ike_check_alone(struct ike_world *w, struct ike_host *h);
 /* A Child SA went: is there a cause? Called by the world while the core is at it. */
 void ike_check_removal(struct ike_host *h, const struct world_child *c, enum ike2_removal why);
 

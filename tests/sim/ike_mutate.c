@@ -124,7 +124,7 @@ size_t ike_mutate(struct ike_world *w, const struct ike_host *from, const struct
 bool ike_mutate_some(struct ike_world *w, struct ike_host *from, const struct ike2_datagram *d)
 {
     static uint8_t out[IKE2_SCRATCH];
-    size_t len = ike_world_random(w, 20) == 0 ? ike_mutate(w, from, d, out, sizeof(out)) : 0;
+    size_t len = ike_world_random(w, 6) == 0 ? ike_mutate(w, from, d, out, sizeof(out)) : 0;
 
     if (len == 0)
         return false;

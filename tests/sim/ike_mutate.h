@@ -12,7 +12,7 @@
 size_t ike_mutate(struct ike_world *w, const struct ike_host *from, const struct ike2_datagram *d,
                   uint8_t *out, size_t cap);
 
-/* For the world's `meddle`: one datagram of twenty. */
+/* For the world's `meddle`: one datagram of six. */
 bool ike_mutate_some(struct ike_world *w, struct ike_host *from, const struct ike2_datagram *d);
 
 #endif
