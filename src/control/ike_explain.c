@@ -260,8 +260,8 @@ static void explain_silence(const struct peer *k, struct gh_explanation *x)
     const uint64_t *counters = ike2_counters(k->view->core);
     int64_t when = 0;
     const char *text = ike2_last_failure(k->view->core, IKE2_COUNT_NO_POLICY, &when);
+    char buf[GH_PREFIX_TEXT], span[GH_SPAN_TEXT];
     struct gh_finding *f;
-    char buf[GH_PREFIX_TEXT];
 
     if (counters[IKE2_COUNT_NO_POLICY] > 0) {
         f = gh_find(x, GH_CAUSE_IKE_NO_POLICY, RANK_GUESS);
@@ -270,8 +270,17 @@ static void explain_silence(const struct peer *k, struct gh_explanation *x)
         gh_find_evidence(f, "%s", text != NULL ? text : "its messages were dropped");
         gh_find_check(f, "Is its address, as we see it behind a NAT, within the peer's remote?");
     }
-    if (k->tally.opening > 0 || x->count > 0)
+    if (x->count > 0)
         return;
+    if (k->tally.opening > 0) {
+        f = gh_find(x, GH_CAUSE_IKE_NO_ANSWER, RANK_GUESS);
+        gh_find_summary(f, "The exchange with %s is not finished yet.", where(k->policy, buf));
+        if (k->note != NULL && k->note->begun > 0)
+            gh_find_evidence(f, "begun %s ago", gh_span_format(k->now.wall - k->note->begun, span));
+        gh_find_check(f, "If this lasts, the peer does not answer: do firewalls let UDP ports 500 "
+                         "and 4500 pass, both ways?");
+        return;
+    }
     f = gh_find(x, GH_CAUSE_IKE_NOBODY_BEGINS, RANK_SILENCE);
     if (only_answers(k->policy)) {
         gh_find_summary(f, "We only answer, and nothing came from %s.", where(k->policy, buf));
