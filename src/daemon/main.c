@@ -12,8 +12,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "crypto/wiping.h"
 #include "config/lint.h"
 #include "daemon/ao.h"
+#include "daemon/ike.h"
 #include "daemon/keeper.h"
 #include "daemon/parent.h"
 
@@ -144,6 +146,10 @@ static int run_role(const struct options *o)
         gh_log_setup("gatehoused[keeper]", o->log_level);
         return gh_keeper_main(uid, gid);
     }
+    if (strcmp(o->role, "ike") == 0) {
+        gh_log_setup("gatehoused[ike]", o->log_level);
+        return gh_ike_main(uid, gid);
+    }
     return 2;
 }
 
@@ -216,6 +222,10 @@ int main(int argc, char **argv)
         .config = CONFIG_PATH, .run_directory = GH_RUN_DIRECTORY, .log_level = GH_LOG_INFO};
     struct gh_parent_options parent = {.config = NULL};
 
+    if (!gh_crypto_wipe_on_free()) {
+        fputs("gatehoused: libcrypto's memory cannot be wiped\n", stderr);
+        return 1;
+    }
     if (!parse(argc, argv, &o)) {
         usage(stderr);
         return 2;

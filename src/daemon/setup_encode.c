@@ -64,12 +64,19 @@ static void put_session(struct gh_wr *w, const struct gh_session *s, uint16_t zo
     gh_wr_u32(w, (uint32_t)s->line);
 }
 
-/* Not shim-users: the parent alone lets programs in. Of IKE only the text to show: the rest is
- * another process's. */
+/* IKE's sections, for `show configuration`; nothing else of IKE is for `ao`. */
+static void put_long_text(struct gh_wr *w, const char *text)
+{
+    size_t len = text != NULL ? strlen(text) : 0;
+
+    gh_wr_u32(w, len);
+    gh_wr_bytes(w, text, len);
+}
+
+/* Not shim-users: the parent alone lets programs in. */
 static void put_setup(struct gh_wr *w, const struct gh_setup *s)
 {
     const struct gh_config *c = s->config;
-    size_t ike = c->ike_text != NULL ? strlen(c->ike_text) : 0;
 
     gh_wr_u32(w, GH_SETUP_MAGIC);
     gh_put_text(w, c->path);
@@ -84,8 +91,7 @@ static void put_setup(struct gh_wr *w, const struct gh_setup *s)
     gh_wr_u32(w, c->session_count);
     for (size_t i = 0; i < c->session_count; i++)
         put_session(w, &c->sessions[i], s->zones[i]);
-    gh_wr_u32(w, ike);
-    gh_wr_bytes(w, c->ike_text, ike);
+    put_long_text(w, c->ike_text);
 }
 
 uint8_t *gh_setup_encode(const struct gh_setup *s, size_t *len)

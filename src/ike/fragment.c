@@ -73,7 +73,7 @@ bool ike_fragment_seal(struct gh_cipher *c, const struct ike_header *h, uint8_t 
     gh_wr_u16(&w, number);
     gh_wr_u16(&w, plan->total);
     return ike_envelope_seal(
-        c, h, IKE_P_SKF, number == 1 ? first : IKE_P_NONE, gh_view_of(prefix, sizeof(prefix)),
+        c, h, NULL, IKE_P_SKF, number == 1 ? first : IKE_P_NONE, gh_view_of(prefix, sizeof(prefix)),
         gh_view_of(len == 0 ? NULL : inner.p + start, len), iv, mem, cap, datagram);
 }
 

@@ -194,20 +194,25 @@ struct slot {
     const struct ike_transform *pick; /* NULL: none yet */
 };
 
+/* The types may differ. */
+static bool same_method(const struct ike_transform *a, const struct ike_transform *b)
+{
+    return b != NULL && a->id == b->id && a->key_bits == b->key_bits;
+}
+
 /* Gives slot `s` a method, moving others that are in the way to another one of theirs. */
 static bool place(const struct pair *p, struct slot *slots, size_t n, size_t s, bool *seen)
 {
-    const struct ike_transform *t;
+    const struct ike_transform *t, *old = slots[s].pick; /* which another wants */
 
     seen[s] = true;
     for (size_t nth = 0; (t = common(p, slots[s].type, nth)) != NULL; nth++) {
         size_t owner = n;
 
-        if (t->id == IKE_KE_NONE && !may_be_none(p, slots[s].type))
+        if ((t->id == IKE_KE_NONE && !may_be_none(p, slots[s].type)) || same_method(t, old))
             continue;
         for (size_t i = 0; i < n && t->id != IKE_KE_NONE; i++)
-            if (i != s && slots[i].pick != NULL && slots[i].pick->id == t->id &&
-                slots[i].pick->key_bits == t->key_bits)
+            if (i != s && same_method(t, slots[i].pick))
                 owner = i;
         if (owner < n && (slots[owner].fixed || seen[owner] || !place(p, slots, n, owner, seen)))
             continue;

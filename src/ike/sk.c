@@ -31,7 +31,8 @@ size_t ike_sk_message_len(const struct gh_cipher *c, size_t inner_len)
     return ike_envelope_len(c, 0, inner_len);
 }
 
-bool ike_envelope_seal(struct gh_cipher *c, const struct ike_header *h, uint8_t type, uint8_t first,
+bool ike_envelope_seal(struct gh_cipher *c, const struct ike_header *h,
+                       const struct ike_payload *beside, uint8_t type, uint8_t first,
                        struct gh_view prefix, struct gh_view inner, struct gh_view iv, uint8_t *mem,
                        size_t cap, struct gh_view *datagram)
 {
@@ -41,6 +42,8 @@ bool ike_envelope_seal(struct gh_cipher *c, const struct ike_header *h, uint8_t 
 
     if (iv.len != gh_cipher_iv_len(c))
         return false;
+    if (beside != NULL)
+        ike_out_payload(&o, beside->type, beside->critical, beside->body);
     ike_out_open(&o, type, false);
     gh_wr_put_u8(&o.w, o.start_at, first);
     ike_out_view(&o, prefix);
@@ -65,8 +68,16 @@ bool ike_sk_seal(struct gh_cipher *c, const struct ike_header *h, uint8_t first,
                  struct gh_view inner, struct gh_view iv, uint8_t *mem, size_t cap,
                  struct gh_view *datagram)
 {
-    return ike_envelope_seal(c, h, IKE_P_SK, first, (struct gh_view){0}, inner, iv, mem, cap,
+    return ike_envelope_seal(c, h, NULL, IKE_P_SK, first, (struct gh_view){0}, inner, iv, mem, cap,
                              datagram);
+}
+
+bool ike_sk_seal_beside(struct gh_cipher *c, const struct ike_header *h,
+                        const struct ike_payload *beside, uint8_t first, struct gh_view inner,
+                        struct gh_view iv, uint8_t *mem, size_t cap, struct gh_view *datagram)
+{
+    return ike_envelope_seal(c, h, beside, IKE_P_SK, first, (struct gh_view){0}, inner, iv, mem,
+                             cap, datagram);
 }
 
 enum ike_fault ike_envelope_open(struct gh_cipher *c, uint8_t *datagram,

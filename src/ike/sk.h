@@ -23,6 +23,12 @@ bool ike_sk_seal(struct gh_cipher *c, const struct ike_header *h, uint8_t first,
                  struct gh_view inner, struct gh_view iv, uint8_t *mem, size_t cap,
                  struct gh_view *datagram);
 
+/* The same with one payload in clear in front of the envelope, authenticated too: the puzzle's
+ * solution in IKE_AUTH (RFC 8019 7.2.2). Its octets come on top of ike_sk_message_len(). */
+bool ike_sk_seal_beside(struct gh_cipher *c, const struct ike_header *h,
+                        const struct ike_payload *beside, uint8_t first, struct gh_view inner,
+                        struct gh_view iv, uint8_t *mem, size_t cap, struct gh_view *datagram);
+
 /*
  * Opens in place: `datagram` are the octets that `m` was parsed from, and are decrypted where they
  * are; `inner` borrows them. Nothing inside counts before the ICV is right. IKE_NOT_AUTHENTIC: what

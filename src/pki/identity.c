@@ -230,7 +230,7 @@ static bool from_typed(uint8_t type, const char *text, struct gh_identity *out,
     }
     return good ||
            gh_pki_fail(e, "identity",
-                       "see \"identities\" in the manual for how each type is written",
+                       "write a name, an address, user@domain, C=CH, CN=gw, or key-id:0x…",
                        "\"%.80s\" is no identity of the type %s", text, gh_id_type_name(type));
 }
 
@@ -406,9 +406,9 @@ bool gh_identity_equal(const struct gh_identity *a, const struct gh_identity *b)
 
 /* ---- Certificates --------------------------------------------------------------------------- */
 
-static bool is_alternative_name(const struct gh_identity *id, const GENERAL_NAME *name)
+/* False: a kind of name that IKE has no identity for. */
+static bool of_general_name(const GENERAL_NAME *name, struct gh_identity *out)
 {
-    struct gh_identity other;
     const ASN1_STRING *text;
     uint8_t type;
 
@@ -428,21 +428,31 @@ static bool is_alternative_name(const struct gh_identity *id, const GENERAL_NAME
     default:
         return false;
     }
-    return id->type == type &&
-           set(&other, type, ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text)) &&
-           gh_identity_equal(id, &other);
+    return set(out, type, ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
 }
 
-static bool in_alternative_names(const struct gh_identity *id, X509 *x509)
+/* The first alternative name that is wanted: this identity, or if it is NULL one of this type. */
+static bool find_alternative(X509 *x509, const struct gh_identity *id, uint8_t type,
+                             struct gh_identity *out)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
+    struct gh_identity other;
     bool found = false;
 
-    for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++)
-        found = is_alternative_name(id, sk_GENERAL_NAME_value(names, i));
+    for (int i = 0; names != NULL && !found && i < sk_GENERAL_NAME_num(names); i++)
+        found = of_general_name(sk_GENERAL_NAME_value(names, i), &other) &&
+                (id != NULL ? gh_identity_equal(id, &other) : other.type == type);
     GENERAL_NAMES_free(names);
     ERR_clear_error();
+    if (found && out != NULL)
+        *out = other;
     return found;
+}
+
+bool gh_identity_of_alternative(const struct gh_cert *c, enum gh_id_type type,
+                                struct gh_identity *out)
+{
+    return find_alternative(c->x509, NULL, type, out);
 }
 
 bool gh_identity_in_cert(const struct gh_identity *id, const struct gh_cert *c,
@@ -454,7 +464,7 @@ bool gh_identity_in_cert(const struct gh_identity *id, const struct gh_cert *c,
     if (id->type == GH_ID_DN && gh_identity_of_subject(c, &subject) &&
         gh_identity_equal(id, &subject))
         return true;
-    if (in_alternative_names(id, c->x509))
+    if (find_alternative(c->x509, id, GH_ID_NONE, NULL))
         return true;
     return gh_pki_fail(
         e, "cert-identity",

@@ -62,6 +62,10 @@ void gh_identity_put(struct gh_wr *w, const struct gh_identity *id);
 struct gh_identity gh_identity_of_addr(const struct gh_addr *a);
 /* The subject: what we are called when nothing is configured. False: longer than GH_ID_DATA. */
 bool gh_identity_of_subject(const struct gh_cert *c, struct gh_identity *out);
+/* The first of its alternative names of this type (address, FQDN, RFC 822), for who would rather be
+ * called that. */
+bool gh_identity_of_alternative(const struct gh_cert *c, enum gh_id_type type,
+                                struct gh_identity *out);
 
 /* Domain names without regard to case; the local part of an address with; DNs by RFC 5280 7.1. */
 bool gh_identity_equal(const struct gh_identity *a, const struct gh_identity *b);

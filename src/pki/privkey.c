@@ -129,7 +129,9 @@ static bool no_key(bool encrypted, bool passphrase, struct gh_pki_error *e)
 static bool take_pkcs12_certs(X509 *own, STACK_OF(X509) * others, struct gh_bundle *b,
                               struct gh_pki_error *e)
 {
-    for (int i = own != NULL ? -1 : 0; i < sk_X509_num(others); i++) {
+    int count = others != NULL ? sk_X509_num(others) : 0;
+
+    for (int i = own != NULL ? -1 : 0; i < count; i++) {
         X509 *x509 = i < 0 ? own : sk_X509_value(others, i);
 
         if (b->cert_count == GH_CERT_FILE_MAX)

@@ -379,7 +379,7 @@ static void the_program_verifies(void **state)
          {GH_AUTH_DIGITAL, GH_SIG_IDENTITY, false},
          4 + 1 + 7,
          "pkeyutl -verify -rawin -pubin -inkey pub -sigfile sig -in msg"}};
-    char directory[] = "/tmp/kp-auth-XXXXXX", command[512];
+    char directory[] = "/tmp/gh-auth-XXXXXX", command[512];
 
     assert_non_null(mkdtemp(directory));
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

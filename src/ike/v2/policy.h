@@ -96,6 +96,8 @@ struct ike2_policy {
 
     struct ike2_child_policy *children; /* owned */
     size_t child_count;
+
+    struct ike2_sa *sas; /* the core's alone: the IKE SAs under it */
 };
 
 /* With the defaults and no children. NULL: no memory. */

@@ -1,0 +1,550 @@
+/*
+ * IKE_AUTH (RFC 7296 1.2): identities, proofs and the first Child SA. The keeper is asked on the
+ * way; the message that waits is kept until it answers.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ike/delete.h"
+#include "ike/id.h"
+#include "ike/v2/priv.h"
+
+/* ---- Common --------------------------------------------------------------------------------- */
+
+static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const char *remedy)
+{
+    char addr[GH_ADDR_TEXT];
+
+    ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "%s is not believed: %s%s%s",
+              gh_addr_format(&sa->remote.addr, addr), why, remedy[0] != '\0' ? "; " : "", remedy);
+    if (!sa->initiator) {
+        if (c->lockout != NULL)
+            gh_lockout_failed(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
+        ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
+        sa->setup->refused = true; /* it stays to say so again, until it expires */
+        return;
+    }
+    ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+}
+
+static bool take_id(struct ike2_sa *sa, const struct ike_payload *payload)
+{
+    if (sa->remote_id == NULL)
+        sa->remote_id = calloc(1, sizeof(*sa->remote_id));
+    return sa->remote_id != NULL && gh_identity_parse(payload->body, sa->remote_id);
+}
+
+static bool keep_inner(struct ike2_sa *sa, uint8_t first, struct gh_view octets)
+{
+    sa->setup->inner_first = first;
+    return gh_secret_set(&sa->setup->inner, octets.p, octets.len);
+}
+
+static bool inner_again(const struct ike2_sa *sa, struct ike_payloads *in)
+{
+    return ike_payloads_parse(sa->setup->inner_first, ike2_view(&sa->setup->inner), in) == IKE_OK;
+}
+
+static void put_auth(struct ike2_sa *sa, struct ike_out *o, struct gh_view value)
+{
+    uint8_t body[4 + GH_PRF_MAX] = {GH_AUTH_PSK};
+
+    if (sa->policy->local_auth != IKE2_AUTH_PSK) { /* the whole body */
+        ike_out_payload(o, IKE_P_AUTH, false, value);
+        return;
+    }
+    if (value.len > GH_PRF_MAX)
+        value.len = 0;
+    memcpy(body + 4, value.p, value.len);
+    ike_out_payload(o, IKE_P_AUTH, false, gh_view_of(body, 4 + value.len));
+    gh_wipe(body, sizeof(body));
+}
+
+static void put_id(struct ike_out *o, uint8_t payload, const struct gh_identity *id)
+{
+    ike_id_emit(o, payload,
+                &(struct ike_id){.type = id->type, .data = gh_view_of(id->data, id->len)});
+}
+
+/* All others with this peer are of an earlier life of it. */
+static void drop_others(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_sa *next;
+
+    for (struct ike2_sa *other = ike2_by_name(c, sa->remote_id, NULL); other != NULL;
+         other = next) {
+        next = ike2_by_name(c, sa->remote_id, other);
+        if (other != sa && other->state >= IKE2_STATE_ESTABLISHED && other->policy == sa->policy &&
+            gh_identity_equal(other->remote_id, sa->remote_id) &&
+            gh_addr_equal(&other->remote.addr, &sa->remote.addr)) {
+            ike2_tell(c, other, IKE2_EVENT_STORY, 0, "the peer says that it begins anew");
+            ike2_sa_die(c, other, IKE2_REMOVED_LOST);
+        }
+    }
+}
+
+static void up(struct ike2 *c, struct ike2_sa *sa)
+{
+    char text[GH_ID_TEXT];
+
+    ike2_sa_name(c, sa);
+    ike2_count(c, IKE2_COUNT_SA_UP);
+    if (c->lockout != NULL)
+        gh_lockout_succeeded(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
+    ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s",
+              gh_identity_format(sa->remote_id, text, sizeof(text)),
+              sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "");
+}
+
+/* ---- Initiator ------------------------------------------------------------------------------ */
+
+static size_t first_wanted(const struct ike2_sa *sa)
+{
+    size_t i = 0;
+
+    while (i < sa->policy->child_count && !(sa->wanted & 1u << i))
+        i++;
+    return i;
+}
+
+static bool first_contact(const struct ike2 *c, const struct ike2_sa *sa)
+{
+    for (const struct ike2_sa *other = sa->policy->sas; other != NULL; other = other->next_peer)
+        if (other != sa && other->state >= IKE2_STATE_ESTABLISHED)
+            return false;
+    return sa->policy->initial_contact;
+}
+
+static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
+{
+    struct ike_out o = ike2_inner(c);
+    size_t child = first_wanted(sa);
+
+    put_id(&o, IKE_P_IDI, sa->local_id);
+    ike2_put_certs(c, sa, &o);
+    ike2_put_certreq(c, sa->policy, &o);
+    put_auth(sa, &o, value);
+    ike2_ppk_put_identity(sa, &o);
+    if (first_contact(c, sa))
+        ike_notify_emit_data(&o, IKE_N_INITIAL_CONTACT, gh_view_of(NULL, 0));
+    if (child < sa->policy->child_count) {
+        const struct ike2_child_policy *p = &sa->policy->children[child];
+
+        sa->wanted &= ~(1u << child);
+        sa->task->policy = p;
+        if (!ike2_child_spi(c, p, sa->task->spi, &sa->task->spi_len)) {
+            ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+            return;
+        }
+        ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, true);
+    }
+    if (!ike2_request(c, sa, IKE_X_AUTH, &o)) {
+        ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "IKE_AUTH could not be made");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+    }
+}
+
+static void cannot_begin(struct ike2 *c, struct ike2_sa *sa, const char *why, const char *remedy)
+{
+    ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "we cannot authenticate: %s%s%s", why,
+              remedy[0] != '\0' ? "; " : "", remedy);
+    ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+}
+
+static void prove_to_responder(struct ike2 *c, struct ike2_sa *sa);
+
+static void have_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
+{
+    if (ike2_ppk_keep_auth(sa, value))
+        prove_to_responder(c, sa);
+    else
+        send_auth(c, sa, value);
+}
+
+static void prove_to_responder(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct gh_pki_error e = {.message = "", .remedy = ""};
+    struct gh_secret now = {.data = NULL};
+
+    if (!ike2_prove(c, sa, &now, &e))
+        cannot_begin(c, sa, e.message, e.remedy);
+    else if (now.len > 0)
+        have_auth(c, sa, ike2_view(&now));
+    gh_secret_clear(&now);
+}
+
+void ike2_auth_start(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct gh_pki_error e = {.message = "", .remedy = ""};
+
+    if (!ike2_choose_identity(c, sa, &e))
+        cannot_begin(c, sa, e.message, e.remedy);
+    else if (!sa->setup->ppk.agreed)
+        prove_to_responder(c, sa);
+    else if (!ike2_ppk_ask(c, sa))
+        cannot_begin(c, sa, "the keeper cannot be asked", "");
+}
+
+/* The rest of what the policy wants, each by an exchange of its own. */
+static void want_the_rest(struct ike2 *c, struct ike2_sa *sa)
+{
+    for (size_t i = 0; i < sa->policy->child_count; i++) {
+        struct ike2_task *t =
+            sa->wanted & 1u << i ? ike2_task_add(c, sa, IKE2_TASK_CHILD_NEW) : NULL;
+
+        if (t != NULL)
+            t->policy = &sa->policy->children[i];
+    }
+    sa->wanted = 0;
+}
+
+static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    struct ike2_task *t = sa->task;
+    const struct ike2_setup *s = sa->setup;
+    struct ike2_wish w;
+    struct ike_notify n;
+    char why[160];
+
+    if (t->policy == NULL)
+        return;
+    if (ike_find_error(in, &n)) {
+        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s: the peer answers with %s",
+                  t->policy->name,
+                  ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error");
+        return;
+    }
+    if (ike2_child_confirm(c, sa, in, true, t->policy, &w, why) != 0 ||
+        ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
+                        gh_view_of(s->nonce_r, s->nonce_r_len), 0) == NULL)
+        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s: %s", t->policy->name, why);
+}
+
+static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    up(c, sa);
+    make_first_child(c, sa, in);
+    ike2_task_done(c, sa);
+    ike2_sa_established(c, sa);
+    want_the_rest(c, sa);
+    ike2_end_reauthenticated(c, sa);
+}
+
+/* It believed us and is up; nothing that it answers counts any more (RFC 8784 3). */
+static void tell_failure(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike_out o = ike2_inner(c);
+
+    ike_notify_emit_data(&o, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
+    ike2_request(c, sa, IKE_X_INFORMATIONAL, &o);
+}
+
+void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                        uint8_t first, struct gh_view octets)
+{
+    struct gh_pki_error e = {.message = "", .remedy = ""};
+    char text[GH_ID_TEXT];
+    struct ike_notify n;
+
+    if (ike_find(in, IKE_P_AUTH, 0) == NULL) {
+        const char *name = ike_find_error(in, &n) ? ike_notify_name(n.type) : NULL;
+
+        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer refuses IKE_AUTH: %s",
+                  name != NULL ? name : "no reason given");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
+    if (!ike2_ppk_confirm(sa, in)) {
+        tell_failure(c, sa);
+        refuse(c, sa, "it does not use the PPK, but has to", "configure the PPK at the peer");
+        return;
+    }
+    if (!take_id(sa, ike_find(in, IKE_P_IDR, 0)) || !keep_inner(sa, first, octets)) {
+        refuse(c, sa, "its identity is malformed", "");
+        return;
+    }
+    if (sa->policy->remote_id != NULL &&
+        gh_pattern_match(sa->policy->remote_id, sa->remote_id) != GH_MATCH_YES) {
+        snprintf(e.message, sizeof(e.message), "it calls itself %.200s",
+                 gh_identity_format(sa->remote_id, text, sizeof(text)));
+        refuse(c, sa, e.message, gh_pattern_text(sa->policy->remote_id));
+        return;
+    }
+    switch (ike2_check_proof(c, sa, in, &e)) {
+    case IKE2_PROOF_GOOD:
+        answered_well(c, sa, in);
+        break;
+    case IKE2_PROOF_ASKED:
+        break;
+    default:
+        refuse(c, sa, e.message, e.remedy);
+        break;
+    }
+}
+
+/* ---- Responder ------------------------------------------------------------------------------ */
+
+static bool suits(const struct ike2 *c, const struct ike2_sa *sa, const struct ike2_policy *p,
+                  const struct gh_identity *idr)
+{
+    struct ike_proposal mine, chosen;
+    struct ike_sa offer = {.count = 1};
+    const struct ike_choice_rules rules = {.prefer_theirs = false};
+
+    if (p->remote_id != NULL && gh_pattern_match(p->remote_id, sa->remote_id) != GH_MATCH_YES)
+        return false;
+    if (idr != NULL && p->local_id.type != GH_ID_NONE && !gh_identity_equal(idr, &p->local_id))
+        return false;
+    if (p == sa->policy)
+        return true;
+    ike2_suite_proposal(&sa->suite, &mine); /* IKE_SA_INIT was judged by another's proposals */
+    offer.proposal[0] = mine;
+    return ike_proposal_choose(&offer, &p->proposals, &rules, &chosen, NULL);
+}
+
+/* Whose this is, now that the peer has said its name. */
+static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    const struct ike_payload *payload = ike_find(in, IKE_P_IDR, 0);
+    struct gh_identity id,
+        *idr = payload != NULL && gh_identity_parse(payload->body, &id) ? &id : NULL;
+    struct ike2_policy *p = NULL;
+
+    for (int strict = 1; strict >= 0; strict--) { /* IDr is a wish (RFC 7296 1.2) */
+        while ((p = ike2_policy_for(c, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
+            if (!suits(c, sa, p, strict ? idr : NULL))
+                continue;
+            ike2_set_policy(sa, p);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_client(struct ike2_sa *sa)
+{
+    if (sa->policy->client_db == NULL)
+        return true;
+    switch (
+        gh_client_db_find(sa->policy->client_db, sa->remote_id, &sa->remote.addr, &sa->client)) {
+    case GH_CLIENT_FOUND:
+        return !sa->client->gets.reject;
+    case GH_CLIENT_FALL_BACK:
+        sa->client = NULL;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Child SA of the request, if any; errors concern it alone (RFC 7296 1.2). */
+static void answer_child(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                         struct ike_out *o)
+{
+    const struct ike2_setup *s = sa->setup;
+    struct ike2_wish w;
+    uint8_t spi[4], spi_len;
+    char why[160] = "";
+    uint16_t notify;
+
+    if (ike_find(in, IKE_P_SA, 0) == NULL)
+        return;
+    notify = ike2_child_judge(c, sa, in, true, NULL, &w, why);
+    if (notify == 0 &&
+        (!ike2_child_spi(c, w.policy, spi, &spi_len) ||
+         ike2_child_make(c, sa, &w, false, spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
+                         gh_view_of(s->nonce_r, s->nonce_r_len), 0) == NULL))
+        notify = IKE_N_NO_ADDITIONAL_SAS;
+    if (notify == 0) {
+        ike2_child_put_answer(o, &w, spi, spi_len);
+        return;
+    }
+    ike2_fail(c, sa,
+              notify == IKE_N_TS_UNACCEPTABLE ? IKE2_COUNT_TS_UNACCEPTABLE : IKE2_COUNT_NO_PROPOSAL,
+              "Child SA refused with %s: %s", ike_notify_name(notify), why);
+    ike_notify_emit_data(o, notify, gh_view_of(NULL, 0));
+}
+
+static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
+{
+    struct ike_payloads in = {.count = 0};
+    struct ike_out o = ike2_inner(c);
+
+    if (!inner_again(sa, &in)) {
+        refuse(c, sa, "no memory", "");
+        return;
+    }
+    if (ike_has_notify(&in, IKE_N_INITIAL_CONTACT))
+        drop_others(c, sa);
+    put_id(&o, IKE_P_IDR, sa->local_id);
+    ike2_put_certs(c, sa, &o);
+    put_auth(sa, &o, value);
+    if (sa->ppk_used)
+        ike_notify_emit_data(&o, IKE_N_PPK_IDENTITY, gh_view_of(NULL, 0));
+    up(c, sa);
+    answer_child(c, sa, &in, &o);
+    if (!ike2_respond(c, sa, IKE_X_AUTH, &o)) {
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
+    ike2_sa_established(c, sa);
+}
+
+static void prove_ourselves(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct gh_pki_error e = {.message = "", .remedy = ""};
+    struct gh_secret now = {.data = NULL};
+
+    if (!ike2_choose_identity(c, sa, &e) || !ike2_prove(c, sa, &now, &e)) {
+        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "we cannot authenticate: %s", e.message);
+        ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
+        sa->setup->refused = true;
+    } else if (now.len > 0) {
+        finish(c, sa, ike2_view(&now));
+    }
+    gh_secret_clear(&now);
+}
+
+static void check_initiator(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    struct gh_pki_error e = {.message = "", .remedy = ""};
+
+    switch (ike2_check_proof(c, sa, in, &e)) {
+    case IKE2_PROOF_GOOD:
+        prove_ourselves(c, sa);
+        break;
+    case IKE2_PROOF_ASKED:
+        break;
+    default:
+        refuse(c, sa, e.message, e.remedy);
+        break;
+    }
+}
+
+static void ppk_decided(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                        enum ike2_ppk_state state)
+{
+    switch (state) {
+    case IKE2_PPK_ASKED:
+        break;
+    case IKE2_PPK_READY:
+        ike2_ppk_swap(sa);
+        check_initiator(c, sa, in);
+        break;
+    case IKE2_PPK_NONE:
+        check_initiator(c, sa, in);
+        break;
+    case IKE2_PPK_UNKNOWN:
+        refuse(c, sa, "it has no PPK in common with us", "configure the same PPK at both ends");
+        break;
+    case IKE2_PPK_FAILED:
+        refuse(c, sa, "the keeper cannot apply the PPK", "");
+        break;
+    }
+}
+
+void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                       uint8_t first, struct gh_view octets)
+{
+    struct gh_pki_error e = {.message = "", .remedy = ""};
+    char text[GH_ID_TEXT];
+
+    if (sa->initiator || sa->setup == NULL || sa->setup->refused) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (ike_find(in, IKE_P_AUTH, 0) == NULL) {
+        refuse(c, sa, "it wants EAP", "configure a method that both have");
+        return;
+    }
+    if (!take_id(sa, ike_find(in, IKE_P_IDI, 0)) || !keep_inner(sa, first, octets) ||
+        !ike2_take_certreqs(sa->setup, in)) {
+        refuse(c, sa, "its identity or its certificate requests are malformed", "");
+        return;
+    }
+    if (!choose_policy(c, sa, in) || !find_client(sa)) {
+        snprintf(e.message, sizeof(e.message), "no peer is called %.200s",
+                 gh_identity_format(sa->remote_id, text, sizeof(text)));
+        refuse(c, sa, e.message, "");
+        return;
+    }
+    ppk_decided(c, sa, in, ike2_ppk_judge(c, sa, in));
+}
+
+/* ---- The keeper's answers ------------------------------------------------------------------- */
+
+static void ppk_answered(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_answer *a)
+{
+    enum ike2_ppk_state state = ike2_ppk_take(c, sa, a);
+    struct ike_payloads in = {.count = 0};
+
+    if (!sa->initiator) {
+        if (!inner_again(sa, &in)) {
+            refuse(c, sa, "no memory", "");
+            return;
+        }
+        if (state == IKE2_PPK_UNKNOWN) /* configured, but the keeper has it not */
+            state = ike2_ppk_without(sa, &in);
+        ppk_decided(c, sa, &in, state);
+        return;
+    }
+    if (state == IKE2_PPK_READY) {
+        if (ike2_ppk_required(sa->policy))
+            ike2_ppk_swap(sa); /* no AUTH without it */
+        prove_to_responder(c, sa);
+    } else if (state != IKE2_PPK_ASKED) {
+        cannot_begin(c, sa, "the keeper cannot apply the PPK", "configure it");
+    }
+}
+
+static void peer_psk(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_answer *a)
+{
+    struct ike_payloads in = {.count = 0};
+
+    if (a->result != GH_KEEPER_OK) {
+        refuse(c, sa, "there is no pre-shared key for it", "configure one");
+        return;
+    }
+    if (!inner_again(sa, &in) || !ike2_check_psk(sa, &in, a->value)) {
+        refuse(c, sa,
+               sa->ppk_used ? "its AUTH does not verify: the pre-shared keys differ, or the PPKs"
+                            : "its AUTH does not verify: the pre-shared keys differ",
+               "set the same key at both ends");
+        return;
+    }
+    if (sa->initiator)
+        answered_well(c, sa, &in);
+    else
+        prove_ourselves(c, sa);
+}
+
+void ike2_auth_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
+                        const struct gh_keeper_answer *a)
+{
+    if (sa->setup == NULL)
+        return;
+    if (job == IKE2_JOB_PPK) {
+        ppk_answered(c, sa, a);
+        return;
+    }
+    if (job == IKE2_JOB_PEER_PSK) {
+        peer_psk(c, sa, a);
+        return;
+    }
+    if (a->result != GH_KEEPER_OK) {
+        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "we cannot authenticate: %.*s",
+                  a->result == GH_KEEPER_REFUSED ? (int)a->value.len : 33,
+                  a->result == GH_KEEPER_REFUSED ? (const char *)a->value.p
+                                                 : "the keeper has no secret for this");
+        if (!sa->initiator)
+            ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED,
+                                gh_view_of(NULL, 0));
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
+    if (sa->initiator)
+        have_auth(c, sa, a->value);
+    else
+        finish(c, sa, a->value);
+}

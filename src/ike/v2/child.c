@@ -1,0 +1,351 @@
+/*
+ * Child SAs (RFC 7296 1.3, 2.9, 2.17): what is asked for, what we make of it, keys, and who
+ * installs them.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ike/v2/priv.h"
+
+/* ---- Finding -------------------------------------------------------------------------------- */
+
+struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id)
+{
+    struct ike2_child *child = sa->children;
+
+    while (child != NULL && child->id != id)
+        child = child->next;
+    return child;
+}
+
+struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi)
+{
+    struct ike2_child *child = sa->children;
+
+    while (child != NULL && !gh_view_equal(gh_view_of(child->spi_out, child->spi_len), spi))
+        child = child->next;
+    return child;
+}
+
+bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len)
+{
+    *len = p->mode == IKE2_TCP_AO ? 1 : 4;
+    if (c->ops.child_spi != NULL)
+        return c->ops.child_spi(c->ops.ctx, p, spi, *len);
+    if (*len != 4)
+        return false;
+    do
+        c->ops.random(c->ops.ctx, spi, 4);
+    while (spi[0] == 0 && spi[1] == 0 && spi[2] == 0); /* 0 … 255 are reserved */
+    return true;
+}
+
+/* ---- On the wire ---------------------------------------------------------------------------- */
+
+static void put_transport(struct ike_out *o, const struct ike2_child_policy *p)
+{
+    if (p->mode == IKE2_TRANSPORT)
+        ike_notify_emit_data(o, IKE_N_USE_TRANSPORT_MODE, gh_view_of(NULL, 0));
+}
+
+static void strip_ke(struct ike_proposal *p)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->count; i++)
+        if (!ike_transform_is_ke(p->transform[i].type))
+            p->transform[kept++] = p->transform[i];
+    p->count = kept;
+}
+
+void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
+                    const struct ike_ts_list *local, const struct ike_ts_list *remote,
+                    const uint8_t *spi, uint8_t spi_len, bool without_ke)
+{
+    struct ike_sa offer = p->proposals;
+
+    for (size_t i = 0; i < offer.count; i++) {
+        offer.proposal[i].number = (uint8_t)(i + 1);
+        offer.proposal[i].spi_len = spi_len;
+        memcpy(offer.proposal[i].spi, spi, spi_len);
+        if (without_ke)
+            strip_ke(&offer.proposal[i]);
+    }
+    put_transport(o, p);
+    ike_sa_emit(o, &offer);
+    ike_ts_emit(o, IKE_P_TSI, local);
+    ike_ts_emit(o, IKE_P_TSR, remote);
+}
+
+void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const uint8_t *spi,
+                           uint8_t spi_len)
+{
+    struct ike_proposal answer = w->chosen;
+
+    answer.spi_len = spi_len;
+    memcpy(answer.spi, spi, spi_len);
+    if (w->transport)
+        ike_notify_emit_data(o, IKE_N_USE_TRANSPORT_MODE, gh_view_of(NULL, 0));
+    ike_sa_emit_one(o, &answer);
+    ike_ts_emit(o, IKE_P_TSI, &w->remote);
+    ike_ts_emit(o, IKE_P_TSR, &w->local);
+}
+
+/* ---- Judging -------------------------------------------------------------------------------- */
+
+static const char *mode_name(enum ike2_mode mode)
+{
+    return mode == IKE2_TRANSPORT ? "transport" : mode == IKE2_TCP_AO ? "TCP-AO" : "tunnel";
+}
+
+/* 0, or the notification; the reason says what stood in the way of this policy. */
+static uint16_t judge_one(const struct ike2_child_policy *p, const struct ike_sa *offer,
+                          const struct ike_ts_list *ours, const struct ike_ts_list *theirs,
+                          bool transport, bool without_ke, struct ike2_wish *out, char why[160])
+{
+    const struct ike_choice_rules rules = {.without_ke = without_ke};
+    enum ike_narrowed local = ike_ts_narrow(ours, &p->local, &out->local);
+    enum ike_narrowed remote = ike_ts_narrow(theirs, &p->remote, &out->remote);
+    struct ike_choice_miss miss = {.why = IKE_MISMATCH_ABSENT};
+    char text[IKE_TS_TEXT];
+
+    if (local < IKE_TS_NARROWED || remote < IKE_TS_NARROWED) {
+        const struct ike_ts_list *list = local < IKE_TS_NARROWED ? ours : theirs;
+
+        snprintf(why, 160, "%s: the peer's %s does not meet ours", p->name,
+                 list->count > 0 ? ike_ts_format(&list->ts[0], text) : "selector");
+        return IKE_N_TS_UNACCEPTABLE;
+    }
+    if (p->mode == IKE2_TRANSPORT && !transport) {
+        snprintf(why, 160, "%s is for %s mode, the peer asks for a tunnel", p->name,
+                 mode_name(p->mode));
+        return IKE_N_NO_PROPOSAL_CHOSEN;
+    }
+    if (!ike_proposal_choose(offer, &p->proposals, &rules, &out->chosen, &miss)) {
+        const char *type = miss.type != 0 ? ike_transform_type_name(miss.type) : NULL;
+
+        snprintf(why, 160, "%s: no proposal chosen: %s%s%s", p->name, ike_mismatch_text(miss.why),
+                 type != NULL ? ": " : "", type != NULL ? type : "");
+        return IKE_N_NO_PROPOSAL_CHOSEN;
+    }
+    out->policy = p;
+    out->transport = p->mode == IKE2_TRANSPORT;
+    out->narrowed = local == IKE_TS_NARROWED || remote == IKE_TS_NARROWED;
+    return 0;
+}
+
+static bool selectors(const struct ike_payloads *in, struct ike_ts_list *tsi,
+                      struct ike_ts_list *tsr)
+{
+    const struct ike_payload *i = ike_find(in, IKE_P_TSI, 0), *r = ike_find(in, IKE_P_TSR, 0);
+
+    return i != NULL && r != NULL && ike_ts_parse(i->body, tsi) == IKE_OK &&
+           ike_ts_parse(r->body, tsr) == IKE_OK;
+}
+
+uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                          bool without_ke, const struct ike2_child_policy *only,
+                          struct ike2_wish *out, char why[160])
+{
+    bool transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
+    uint16_t best = IKE_N_TS_UNACCEPTABLE;
+    struct ike_ts_list tsi, tsr;
+    struct ike_sa offer;
+
+    snprintf(why, 160, "nothing of this kind is configured");
+    if (!selectors(in, &tsi, &tsr) ||
+        ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &offer) != IKE_OK)
+        return IKE_N_INVALID_SYNTAX;
+    if (sa->child_count >= c->settings.children_max) {
+        snprintf(why, 160, "there are %zu Child SAs already", sa->child_count);
+        return IKE_N_NO_ADDITIONAL_SAS;
+    }
+    for (size_t i = 0; i < sa->policy->child_count; i++) {
+        const struct ike2_child_policy *p = &sa->policy->children[i];
+        char reason[160];
+        uint16_t notify;
+
+        if (only != NULL && only != p)
+            continue;
+        notify = judge_one(p, &offer, &tsr, &tsi, transport, without_ke, out, reason);
+        if (notify == 0)
+            return 0;
+        /* What failed last is nearest: selectors are looked at before proposals. */
+        if (i == 0 || notify == IKE_N_NO_PROPOSAL_CHOSEN || best == IKE_N_TS_UNACCEPTABLE) {
+            best = notify;
+            memcpy(why, reason, 160);
+        }
+    }
+    return best;
+}
+
+uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                            bool without_ke, const struct ike2_child_policy *policy,
+                            struct ike2_wish *out, char why[160])
+{
+    const struct ike_choice_rules rules = {.without_ke = without_ke};
+    const struct ike_payload *payload = ike_find(in, IKE_P_SA, 0);
+    struct ike_sa answer, offer = policy->proposals;
+
+    snprintf(why, 160, "the peer's answer has no Child SA");
+    if (payload == NULL || !selectors(in, &out->local, &out->remote))
+        return IKE_N_INVALID_SYNTAX;
+    for (size_t i = 0; i < offer.count; i++) {
+        offer.proposal[i].number = (uint8_t)(i + 1);
+        if (without_ke)
+            strip_ke(&offer.proposal[i]);
+    }
+    if (ike_sa_parse(payload->body, &answer) != IKE_OK ||
+        !ike_proposal_confirm(&answer, &offer, &rules, &out->chosen, NULL)) {
+        snprintf(why, 160, "the peer chose what was not offered");
+        return IKE_N_NO_PROPOSAL_CHOSEN;
+    }
+    if (!ike_ts_list_contains(&policy->local, &out->local) ||
+        !ike_ts_list_contains(&policy->remote, &out->remote) || out->local.count == 0 ||
+        out->remote.count == 0) {
+        snprintf(why, 160, "the peer's selectors are wider than ours");
+        return IKE_N_TS_UNACCEPTABLE;
+    }
+    out->policy = policy;
+    out->transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
+    if (out->transport != (policy->mode == IKE2_TRANSPORT)) {
+        snprintf(why, 160, "the peer wants %s mode", out->transport ? "transport" : "tunnel");
+        return IKE_N_NO_PROPOSAL_CHOSEN;
+    }
+    return 0;
+}
+
+/* ---- Made and gone -------------------------------------------------------------------------- */
+
+void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child,
+                        struct ike2_child_view *v, struct ike_proposal *suite,
+                        struct ike_ts_list *local, struct ike_ts_list *remote)
+{
+    ike2_suite_proposal(&child->suite, suite);
+    memset(local, 0, sizeof(*local));
+    memset(remote, 0, sizeof(*remote));
+    local->count = child->local_count;
+    remote->count = child->remote_count;
+    memcpy(local->ts, child->ts, local->count * sizeof(local->ts[0]));
+    memcpy(remote->ts, child->ts + local->count, remote->count * sizeof(remote->ts[0]));
+    *v = (struct ike2_child_view){.id = child->id,
+                                  .sa = sa->id,
+                                  .policy = sa->policy,
+                                  .child = child->policy,
+                                  .protocol = child->suite.protocol,
+                                  .mode = child->policy->mode,
+                                  .spi_in = gh_view_of(child->spi_in, child->spi_len),
+                                  .spi_out = gh_view_of(child->spi_out, child->spi_len),
+                                  .suite = suite,
+                                  .local = sa->local,
+                                  .remote = sa->remote,
+                                  .udp_encapsulation = sa->nat_local || sa->nat_remote,
+                                  .ts_local = local,
+                                  .ts_remote = remote,
+                                  .initiator = child->initiator,
+                                  .lifetime = child->policy->lifetime};
+}
+
+static bool install(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
+                    const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
+                    uint32_t replaces)
+{
+    struct gh_secret i_to_r = {.data = NULL}, r_to_i = {.data = NULL};
+    struct ike_ts_list local, remote;
+    struct ike2_child_view v;
+    struct ike_proposal suite;
+    bool good = ike2_keymat(sa, &child->suite, shared, ni, nr, &i_to_r, &r_to_i);
+
+    if (good) {
+        ike2_child_view_of(sa, child, &v, &suite, &local, &remote);
+        v.key_out = ike2_view(child->initiator ? &i_to_r : &r_to_i);
+        v.key_in = ike2_view(child->initiator ? &r_to_i : &i_to_r);
+        v.replaces = replaces;
+        good = c->ops.child_install(c->ops.ctx, &v);
+    }
+    gh_secret_clear(&i_to_r);
+    gh_secret_clear(&r_to_i);
+    return good;
+}
+
+static void begin_lifetime(struct ike2 *c, struct ike2_child *child)
+{
+    uint32_t seconds = child->policy->lifetime.seconds;
+
+    if (seconds == 0)
+        return;
+    child->rekey_at = ike2_soft(c, c->now.mono_ms, seconds);
+    child->expire_at = c->now.mono_ms + 1000 * (uint64_t)seconds;
+}
+
+static void tell_up(struct ike2 *c, const struct ike2_sa *sa, const struct ike2_child *child,
+                    uint32_t replaces)
+{
+    char suite_text[160], local[IKE_TS_TEXT], remote[IKE_TS_TEXT];
+    struct ike_proposal suite;
+
+    ike2_suite_proposal(&child->suite, &suite);
+    ike2_count(c, replaces != 0 ? IKE2_COUNT_CHILD_REKEYED : IKE2_COUNT_CHILD_UP);
+    ike2_tell(c, sa, replaces != 0 ? IKE2_EVENT_CHILD_REKEYED : IKE2_EVENT_CHILD_UP, child->id,
+              "%s: %s%s to %s%s, %s, %s", child->policy->name, ike_ts_format(&child->ts[0], local),
+              child->local_count > 1 ? " …" : "",
+              ike_ts_format(&child->ts[child->local_count], remote),
+              child->remote_count > 1 ? " …" : "", mode_name(child->policy->mode),
+              ike_proposal_format(&suite, suite_text, sizeof(suite_text)));
+}
+
+struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const struct ike2_wish *w,
+                                   bool initiator, const uint8_t *spi_in,
+                                   const struct gh_secret *shared, struct gh_view ni,
+                                   struct gh_view nr, uint32_t replaces)
+{
+    struct ike2_child *child = calloc(1, sizeof(*child));
+    size_t local = w->local.count, remote = w->remote.count;
+
+    if (child != NULL)
+        child->ts = calloc(local + remote, sizeof(struct ike_ts));
+    if (child == NULL || child->ts == NULL || !ike2_suite_of(&w->chosen, &child->suite) ||
+        w->chosen.spi_len > sizeof(child->spi_out)) {
+        if (child != NULL)
+            free(child->ts);
+        free(child);
+        return NULL;
+    }
+    child->id = c->next_child++;
+    child->policy = w->policy;
+    child->initiator = initiator;
+    child->transport = w->transport;
+    child->spi_len = w->chosen.spi_len;
+    memcpy(child->spi_in, spi_in, child->spi_len);
+    memcpy(child->spi_out, w->chosen.spi, child->spi_len);
+    memcpy(child->ts, w->local.ts, local * sizeof(struct ike_ts));
+    memcpy(child->ts + local, w->remote.ts, remote * sizeof(struct ike_ts));
+    child->local_count = (uint8_t)local;
+    child->remote_count = (uint8_t)remote;
+    if (!install(c, sa, child, shared, ni, nr, replaces)) {
+        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s could not be installed", w->policy->name);
+        free(child->ts);
+        free(child);
+        return NULL;
+    }
+    begin_lifetime(c, child);
+    ike2_child_link(c, sa, child);
+    tell_up(c, sa, child, replaces);
+    return child;
+}
+
+void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
+                     enum ike2_removal why)
+{
+    ike2_child_unlink(c, child);
+    if (!child->replaced && why != IKE2_REMOVED_REPLACED)
+        ike2_tell(c, sa, IKE2_EVENT_CHILD_DOWN, child->id, "%s: %s", child->policy->name,
+                  why == IKE2_REMOVED_DELETED   ? "deleted by the peer"
+                  : why == IKE2_REMOVED_COMMAND ? "ended by the operator"
+                  : why == IKE2_REMOVED_EXPIRED ? "its lifetime is over"
+                                                : "its IKE SA is gone");
+    c->ops.child_remove(c->ops.ctx, child->id, child->replaced ? IKE2_REMOVED_REPLACED : why);
+    free(child->ts);
+    free(child);
+}

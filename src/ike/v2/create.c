@@ -1,0 +1,645 @@
+/*
+ * CREATE_CHILD_SA (RFC 7296 1.3): new Child SAs, rekeying of Child SAs and of the IKE SA, and what
+ * happens when both ends begin the same at once (2.8.1, 2.8.2, 2.25).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ike/ke_payload.h"
+#include "ike/nonce.h"
+#include "ike/v2/priv.h"
+
+/* ---- Nonces decide -------------------------------------------------------------------------- */
+
+static int compare_views(struct gh_view a, struct gh_view b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int c = memcmp(a.p, b.p, len);
+
+    return c != 0 ? c : (a.len > b.len) - (a.len < b.len);
+}
+
+static struct gh_view lower_of(struct gh_view a, struct gh_view b)
+{
+    return compare_views(a, b) < 0 ? a : b;
+}
+
+static void note_collision(struct ike2 *c, struct ike2_task *t, struct gh_view ni,
+                           struct gh_view nr)
+{
+    struct gh_view lower = lower_of(ni, nr);
+
+    ike2_count(c, IKE2_COUNT_COLLISIONS);
+    t->collided = true;
+    memcpy(t->their_nonce, lower.p, lower.len);
+    t->their_nonce_len = lower.len;
+}
+
+/* Of four nonces the lowest is in ours: what we made is redundant. */
+static bool we_lose(const struct ike2_task *t, struct gh_view nr)
+{
+    return t->collided && compare_views(lower_of(gh_view_of(t->nonce, IKE2_NONCE), nr),
+                                        gh_view_of(t->their_nonce, t->their_nonce_len)) < 0;
+}
+
+/* ---- Our requests --------------------------------------------------------------------------- */
+
+static void put_ke(struct ike_out *o, uint16_t group, struct gh_view value)
+{
+    ike_ke_emit(o, &(struct ike_ke){.method = group, .data = value});
+}
+
+static void put_rekey(struct ike_out *o, const struct ike2_child *old)
+{
+    ike_notify_emit(o, &(struct ike_notify){.protocol = old->suite.protocol,
+                                            .type = IKE_N_REKEY_SA,
+                                            .spi = gh_view_of(old->spi_in, old->spi_len)});
+}
+
+static bool prepare(struct ike2 *c, struct ike2_task *t, const struct ike_sa *proposals)
+{
+    if (t->group == 0 && !t->group_retried)
+        t->group = ike_ke_guess(proposals);
+    c->ops.random(c->ops.ctx, t->nonce, IKE2_NONCE);
+    return t->group == 0 || t->ke != NULL || ike2_make_ke(c, t->group, &t->ke);
+}
+
+static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
+{
+    const struct ike2_child_policy *p = t->policy;
+    struct ike2_child *old = ike2_child_by_id(sa, t->child);
+    struct ike_ts_list local = p->local, remote = p->remote;
+    struct ike2_child_view v;
+    struct ike_proposal suite;
+    struct ike_out o;
+
+    if (!prepare(c, t, &p->proposals) || !ike2_child_spi(c, p, t->spi, &t->spi_len))
+        return false;
+    o = ike2_inner(c);
+    if (old != NULL) {
+        put_rekey(&o, old);
+        ike2_child_view_of(sa, old, &v, &suite, &local, &remote); /* as in use */
+    }
+    ike_nonce_emit(&o, gh_view_of(t->nonce, IKE2_NONCE));
+    if (t->ke != NULL)
+        put_ke(&o, t->group, gh_ke_public(t->ke));
+    ike2_child_put(&o, p, &local, &remote, t->spi, t->spi_len, false);
+    return ike2_request(c, sa, IKE_X_CREATE_CHILD_SA, &o);
+}
+
+static bool request_ike(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
+{
+    struct ike_sa offer = sa->policy->proposals;
+    struct ike_out o;
+
+    if (t->group == 0)
+        t->group = sa->suite.ke;
+    if (!prepare(c, t, &offer))
+        return false;
+    ike2_new_spi(c, t->spi);
+    t->spi_len = IKE_SPI_LEN;
+    for (size_t i = 0; i < offer.count; i++) {
+        offer.proposal[i].number = (uint8_t)(i + 1);
+        offer.proposal[i].spi_len = IKE_SPI_LEN;
+        memcpy(offer.proposal[i].spi, t->spi, IKE_SPI_LEN);
+    }
+    o = ike2_inner(c);
+    ike_sa_emit(&o, &offer);
+    ike_nonce_emit(&o, gh_view_of(t->nonce, IKE2_NONCE));
+    put_ke(&o, t->group, gh_ke_public(t->ke));
+    return ike2_request(c, sa, IKE_X_CREATE_CHILD_SA, &o);
+}
+
+static void give_up(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_child *child = ike2_child_by_id(sa, sa->task->child);
+
+    if (child != NULL) {
+        child->going = false;
+        if (!child->replaced && child->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
+            child->rekey_at = c->now.mono_ms + IKE2_RETRY_MS;
+    }
+    if (sa->task->kind == IKE2_TASK_IKE_REKEY && sa->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
+        sa->rekey_at = c->now.mono_ms + IKE2_RETRY_MS;
+    ike2_task_done(c, sa);
+}
+
+void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_task *t = sa->task;
+    struct ike2_child *old = ike2_child_by_id(sa, t->child);
+    bool good;
+
+    if (t->kind == IKE2_TASK_CHILD_REKEY && (old == NULL || old->replaced)) {
+        ike2_task_done(c, sa); /* the peer was faster */
+        return;
+    }
+    good = t->kind == IKE2_TASK_IKE_REKEY ? request_ike(c, sa, t) : request_child(c, sa, t);
+    if (!good) {
+        ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "CREATE_CHILD_SA could not be made");
+        give_up(c, sa);
+    }
+}
+
+/* ---- Our requests' answers: Child SAs ------------------------------------------------------- */
+
+static bool shared_secret(struct ike2_task *t, const struct ike_payloads *in,
+                          struct gh_secret *shared, char why[160])
+{
+    const struct ike_payload *payload = ike_find(in, IKE_P_KE, 0);
+    struct ike_ke ke;
+
+    snprintf(why, 160, "the peer's key exchange is not what was asked for");
+    if (t->ke == NULL)
+        return payload == NULL;
+    return payload != NULL && ike_ke_parse(payload->body, &ke) == IKE_OK && ke.method == t->group &&
+           gh_ke_shared(t->ke, ke.data, shared);
+}
+
+static void delete_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child)
+{
+    struct ike2_task *t = ike2_task_first(c, sa, IKE2_TASK_CHILD_DELETE);
+
+    child->replaced = true;
+    child->going = true;
+    child->rekey_at = 0;
+    if (t != NULL) {
+        t->child = child->id;
+        t->why = IKE2_REMOVED_REPLACED;
+    }
+}
+
+/* The peer's is there, ours is not needed: it goes, the old one is the peer's to delete. */
+static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fresh,
+                       struct gh_view nr)
+{
+    struct ike2_task *t = sa->task;
+    struct ike2_child *old = ike2_child_by_id(sa, t->child);
+    struct ike2_child *theirs = t->collided ? ike2_child_by_id(sa, t->their_child) : NULL;
+
+    if (t->kind != IKE2_TASK_CHILD_REKEY)
+        return;
+    if (we_lose(t, nr)) {
+        ike2_tell(c, sa, IKE2_EVENT_STORY, fresh->id, "both ends rekeyed: the peer's stays");
+        delete_child(c, sa, fresh);
+        if (old != NULL)
+            old->replaced = true;
+        return;
+    }
+    if (theirs != NULL) {
+        theirs->replaced = true; /* the peer deletes it */
+        theirs->rekey_at = 0;
+    }
+    if (old != NULL)
+        delete_child(c, sa, old);
+}
+
+static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    struct ike2_task *t = sa->task;
+    struct gh_secret shared = {.data = NULL};
+    struct ike2_child *fresh = NULL;
+    struct ike2_wish w;
+    struct gh_view nr;
+    char why[160] = "malformed";
+
+    if (ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &nr) == IKE_OK &&
+        ike2_child_confirm(c, sa, in, false, t->policy, &w, why) == 0 &&
+        shared_secret(t, in, &shared, why)) {
+        bool lost = we_lose(t, nr);
+
+        fresh = ike2_child_make(c, sa, &w, true, t->spi, t->ke != NULL ? &shared : NULL,
+                                gh_view_of(t->nonce, IKE2_NONCE), nr, lost ? 0 : t->child);
+    }
+    gh_secret_clear(&shared);
+    if (fresh == NULL) {
+        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: %s", t->policy->name, why);
+        give_up(c, sa);
+        return;
+    }
+    child_made(c, sa, fresh, nr);
+    ike2_task_done(c, sa);
+}
+
+/* ---- A new IKE SA in the place of one -------------------------------------------------------- */
+
+static struct ike2_sa *successor(struct ike2 *c, struct ike2_sa *old, bool initiator,
+                                 const uint8_t *spi_i, const uint8_t *spi_r,
+                                 const struct ike2_suite *suite)
+{
+    struct ike2_sa *sa = ike2_sa_new(c, old->policy, initiator, &old->local, &old->remote);
+
+    if (sa == NULL)
+        return NULL;
+    memcpy(sa->spi_i, spi_i, IKE_SPI_LEN);
+    memcpy(sa->spi_r, spi_r, IKE_SPI_LEN);
+    sa->suite = *suite;
+    sa->client = old->client;
+    sa->marker = old->marker;
+    sa->nat_local = old->nat_local;
+    sa->nat_remote = old->nat_remote;
+    sa->fragmentation = old->fragmentation;
+    sa->rekeys = old->rekeys + 1;
+    sa->local_id = malloc(sizeof(*sa->local_id));
+    sa->remote_id = malloc(sizeof(*sa->remote_id));
+    if (sa->local_id == NULL || sa->remote_id == NULL) {
+        ike2_sa_free(sa);
+        return NULL;
+    }
+    *sa->local_id = *old->local_id;
+    *sa->remote_id = *old->remote_id;
+    return sa;
+}
+
+/* All that hangs on the old one goes on with the new one; the old one waits for its deletion. */
+void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa)
+{
+    if (sa->state == IKE2_STATE_REKEYED)
+        ike2_sa_established(c, sa); /* it waited for the outcome */
+    sa->children = old->children;
+    sa->child_count = old->child_count;
+    old->children = NULL;
+    old->child_count = 0;
+    for (struct ike2_child *child = sa->children; child != NULL; child = child->next)
+        child->sa = sa;
+    while (old->waiting != NULL) {
+        struct ike2_task *t = old->waiting;
+
+        old->waiting = t->next;
+        if (t->kind == IKE2_TASK_IKE_REKEY || t->kind == IKE2_TASK_LIVENESS) {
+            ike2_task_free(t);
+            continue;
+        }
+        t->next = NULL;
+        if (sa->waiting_tail != NULL)
+            sa->waiting_tail->next = t;
+        else
+            sa->waiting = t;
+        sa->waiting_tail = t;
+    }
+    old->waiting_tail = NULL;
+    old->rekey_at = old->task_at = 0;
+    old->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
+    ike2_set_state(c, old, IKE2_STATE_REKEYED);
+    ike2_count(c, IKE2_COUNT_SA_REKEYED);
+    ike2_tell(c, sa, IKE2_EVENT_SA_REKEYED, 0, "in the place of SA %llu",
+              (unsigned long long)old->id);
+    ike2_tasks_run(c, sa);
+    ike2_schedule(c, sa);
+}
+
+static bool bring_up(struct ike2 *c, struct ike2_sa *sa)
+{
+    if (!ike2_sa_link(c, sa)) {
+        ike2_sa_free(sa);
+        return false;
+    }
+    ike2_log_keys(c, sa);
+    ike2_sa_name(c, sa);
+    ike2_sa_established(c, sa);
+    ike2_schedule(c, sa);
+    return true;
+}
+
+static struct ike2_sa *make_ike(struct ike2 *c, struct ike2_sa *old, const struct ike_payloads *in,
+                                struct gh_view *nr, char why[160])
+{
+    struct ike2_task *t = old->task;
+    const struct ike_choice_rules rules = {.prefer_theirs = false};
+    struct gh_secret shared = {.data = NULL};
+    struct ike_sa answer, offer = old->policy->proposals;
+    struct ike_proposal chosen;
+    struct ike2_suite suite;
+    struct ike2_sa *sa = NULL;
+
+    snprintf(why, 160, "the peer chose what was not offered");
+    for (size_t i = 0; i < offer.count; i++)
+        offer.proposal[i].number = (uint8_t)(i + 1);
+    if (ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &answer) != IKE_OK ||
+        ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, nr) != IKE_OK ||
+        !ike_proposal_confirm(&answer, &offer, &rules, &chosen, NULL) ||
+        chosen.spi_len != IKE_SPI_LEN || !ike2_suite_of(&chosen, &suite) || suite.ke != t->group ||
+        !shared_secret(t, in, &shared, why))
+        return NULL;
+    sa = successor(c, old, true, t->spi, chosen.spi, &suite);
+    if (sa != NULL &&
+        !ike2_derive_rekeyed(sa, old, &shared, gh_view_of(t->nonce, IKE2_NONCE), *nr)) {
+        ike2_sa_free(sa);
+        sa = NULL;
+    }
+    gh_secret_clear(&shared);
+    return sa != NULL && bring_up(c, sa) ? sa : NULL;
+}
+
+static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_task *t;
+
+    ike2_set_state(c, sa, IKE2_STATE_REKEYED);
+    sa->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
+    t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
+    if (t != NULL)
+        t->why = IKE2_REMOVED_REPLACED;
+}
+
+static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    struct ike2_sa *fresh, *theirs = sa->task->their_sa;
+    struct gh_view nr;
+    char why[160];
+    bool lost;
+
+    fresh = make_ike(c, sa, in, &nr, why);
+    if (fresh == NULL) {
+        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "rekeying of the IKE SA failed: %s", why);
+        give_up(c, sa);
+        if (theirs != NULL)
+            ike2_inherit(c, sa, theirs);
+        return;
+    }
+    lost = theirs != NULL && we_lose(sa->task, nr);
+    ike2_task_done(c, sa);
+    ike2_inherit(c, sa, lost ? theirs : fresh);
+    if (lost) {
+        delete_ike(c, fresh); /* the old one is the peer's to delete */
+        ike2_tasks_run(c, fresh);
+        ike2_schedule(c, fresh);
+        return;
+    }
+    delete_ike(c, sa);
+}
+
+/* ---- Errors in answers ----------------------------------------------------------------------- */
+
+static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify *n)
+{
+    struct ike2_task *t = sa->task;
+    struct ike2_child *child = ike2_child_by_id(sa, t->child);
+    const char *name = ike_notify_name(n->type);
+    const struct ike_sa *proposals =
+        t->kind == IKE2_TASK_IKE_REKEY ? &sa->policy->proposals : &t->policy->proposals;
+    struct ike2_sa *theirs = t->their_sa;
+    uint16_t group;
+
+    if (n->type == IKE_N_TEMPORARY_FAILURE) {
+        if (t->collided && theirs == NULL) { /* the peer's rekeying is done, ours is late */
+            give_up(c, sa);
+            return;
+        }
+        if (theirs != NULL) {
+            ike2_task_done(c, sa);
+            ike2_inherit(c, sa, theirs);
+            return;
+        }
+        ike2_task_again(c, sa);
+        return;
+    }
+    if (n->type == IKE_N_INVALID_KE_PAYLOAD && !t->group_retried &&
+        ike_invalid_ke_read(n->data, &group) == IKE_OK &&
+        ike_ke_retry(proposals, t->group, group)) {
+        gh_ke_free(t->ke);
+        t->ke = NULL;
+        t->group = group;
+        t->group_retried = true;
+        ike2_create_start(c, sa);
+        return;
+    }
+    if (n->type == IKE_N_CHILD_SA_NOT_FOUND && t->kind == IKE2_TASK_CHILD_REKEY) {
+        struct ike2_task *again = child != NULL ? ike2_task_add(c, sa, IKE2_TASK_CHILD_NEW) : NULL;
+
+        if (again != NULL)
+            again->policy = t->policy;
+        if (child != NULL)
+            ike2_child_drop(c, sa, child, IKE2_REMOVED_LOST);
+        ike2_task_done(c, sa);
+        return;
+    }
+    ike2_fail(c, sa,
+              n->type == IKE_N_TS_UNACCEPTABLE      ? IKE2_COUNT_TS_UNACCEPTABLE
+              : n->type == IKE_N_NO_PROPOSAL_CHOSEN ? IKE2_COUNT_NO_PROPOSAL
+                                                    : IKE2_COUNT_NOT_ADMITTED,
+              "CREATE_CHILD_SA refused by the peer: %s", name != NULL ? name : "unknown error");
+    if (t->kind != IKE2_TASK_IKE_REKEY)
+        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: the peer answers with %s",
+                  t->policy->name, name != NULL ? name : "an unknown error");
+    give_up(c, sa);
+    if (theirs != NULL)
+        ike2_inherit(c, sa, theirs);
+}
+
+void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    struct ike_notify n;
+
+    if (ike_find(in, IKE_P_SA, 0) == NULL && ike_find_error(in, &n))
+        refused(c, sa, &n);
+    else if (sa->task->kind == IKE2_TASK_IKE_REKEY)
+        ike_answer(c, sa, in);
+    else
+        child_answer(c, sa, in);
+}
+
+/* ---- The peer's requests -------------------------------------------------------------------- */
+
+static void say(struct ike2 *c, struct ike2_sa *sa, uint16_t notify, struct gh_view data)
+{
+    ike2_respond_notify(c, sa, IKE_X_CREATE_CHILD_SA, notify, data);
+}
+
+static void say_group(struct ike2 *c, struct ike2_sa *sa, uint16_t group)
+{
+    const uint8_t wanted[2] = {(uint8_t)(group >> 8), (uint8_t)group};
+
+    ike2_count(c, IKE2_COUNT_INVALID_KE);
+    say(c, sa, IKE_N_INVALID_KE_PAYLOAD, gh_view_of(wanted, 2));
+}
+
+/* Our half of a key exchange with what the request brought. group 0: there is none. */
+static uint16_t exchange_keys(struct ike2 *c, const struct ike_payloads *in, uint16_t group,
+                              uint8_t public_value[GH_KE_PUBLIC_MAX], struct gh_secret *shared)
+{
+    const struct ike_payload *payload = ike_find(in, IKE_P_KE, 0);
+    uint8_t seed[GH_KE_SEED_MAX];
+    size_t len = gh_ke_seed_len(group);
+    struct ike_ke ke = {.method = 0};
+    bool good;
+
+    if (group == 0)
+        return 0;
+    if (payload == NULL || ike_ke_parse(payload->body, &ke) != IKE_OK || ke.method != group)
+        return IKE_N_INVALID_KE_PAYLOAD;
+    c->ops.random(c->ops.ctx, seed, len);
+    good = gh_ke_answer(group, gh_view_of(seed, len), ke.data, public_value, shared);
+    gh_wipe(seed, sizeof(seed));
+    return good ? 0 : IKE_N_INVALID_SYNTAX;
+}
+
+/* The Child SA that a request wants to rekey. 0, or what to answer. */
+static uint16_t find_rekeyed(struct ike2_sa *sa, const struct ike_payloads *in,
+                             struct ike2_child **old)
+{
+    struct ike_notify n;
+
+    *old = NULL;
+    if (!ike_find_notify(in, IKE_N_REKEY_SA, 0, &n))
+        return 0;
+    *old = ike2_child_by_out(sa, n.spi);
+    if (*old == NULL)
+        return IKE_N_CHILD_SA_NOT_FOUND;
+    if ((*old)->replaced ||
+        ((*old)->going && sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE &&
+         sa->task->child == (*old)->id))
+        return IKE_N_TEMPORARY_FAILURE;
+    return 0;
+}
+
+static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    uint8_t public_value[GH_KE_PUBLIC_MAX], spi[4], spi_len, nonce[IKE2_NONCE];
+    struct gh_view ni, nr = gh_view_of(nonce, IKE2_NONCE);
+    struct gh_secret shared = {.data = NULL};
+    struct ike2_child *old, *fresh = NULL;
+    struct ike2_wish w;
+    struct ike_out o;
+    char why[160] = "";
+    uint16_t group = 0, notify = find_rekeyed(sa, in, &old);
+
+    if (notify == 0 && ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &ni) != IKE_OK)
+        notify = IKE_N_INVALID_SYNTAX;
+    if (notify == 0)
+        notify = ike2_child_judge(c, sa, in, false, old != NULL ? old->policy : NULL, &w, why);
+    if (notify == 0) {
+        group = ike_proposal_id(&w.chosen, IKE_T_KE);
+        notify = exchange_keys(c, in, group, public_value, &shared);
+    }
+    if (notify == 0) {
+        struct ike2_task *t = sa->task;
+        bool collides =
+            old != NULL && t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->child == old->id;
+
+        c->ops.random(c->ops.ctx, nonce, IKE2_NONCE);
+        if (ike2_child_spi(c, w.policy, spi, &spi_len))
+            fresh = ike2_child_make(c, sa, &w, false, spi, group != 0 ? &shared : NULL, ni, nr,
+                                    old != NULL ? old->id : 0);
+        if (fresh == NULL)
+            notify = IKE_N_NO_ADDITIONAL_SAS;
+        else if (collides)
+            note_collision(c, t, ni, nr);
+        if (fresh != NULL && collides)
+            t->their_child = fresh->id;
+    }
+    gh_secret_clear(&shared);
+    if (notify == IKE_N_INVALID_KE_PAYLOAD) {
+        say_group(c, sa, group);
+        return;
+    }
+    if (notify != 0) {
+        if (notify != IKE_N_TEMPORARY_FAILURE && notify != IKE_N_CHILD_SA_NOT_FOUND)
+            ike2_fail(c, sa,
+                      notify == IKE_N_TS_UNACCEPTABLE ? IKE2_COUNT_TS_UNACCEPTABLE
+                                                      : IKE2_COUNT_NO_PROPOSAL,
+                      "Child SA refused with %s: %s", ike_notify_name(notify), why);
+        say(c, sa, notify, gh_view_of(NULL, 0));
+        return;
+    }
+    if (old != NULL) { /* its end is the peer's to ask for; the lifetime is there if it does not */
+        old->rekey_at = 0;
+        if (!old->going)
+            old->replaced = true;
+    }
+    o = ike2_inner(c);
+    ike_nonce_emit(&o, nr);
+    if (group != 0)
+        put_ke(&o, group, gh_view_of(public_value, gh_ke_public_len(group, true)));
+    ike2_child_put_answer(&o, &w, spi, spi_len);
+    ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
+}
+
+static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    const struct ike_choice_rules rules = {.prefer_theirs = sa->policy->prefer_theirs};
+    uint8_t public_value[GH_KE_PUBLIC_MAX], nonce[IKE2_NONCE], spi[IKE_SPI_LEN];
+    struct gh_view ni, nr = gh_view_of(nonce, IKE2_NONCE);
+    struct gh_secret shared = {.data = NULL};
+    struct ike_proposal chosen;
+    struct ike2_suite suite;
+    struct ike2_sa *fresh = NULL;
+    struct ike_sa offer;
+    struct ike_out o;
+    uint16_t notify;
+
+    if (ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &offer) != IKE_OK ||
+        ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &ni) != IKE_OK) {
+        say(c, sa, IKE_N_INVALID_SYNTAX, gh_view_of(NULL, 0));
+        return;
+    }
+    if (!ike_proposal_choose(&offer, &sa->policy->proposals, &rules, &chosen, NULL) ||
+        chosen.spi_len != IKE_SPI_LEN || !ike2_suite_of(&chosen, &suite)) {
+        ike2_fail(c, sa, IKE2_COUNT_NO_PROPOSAL, "rekeying of the IKE SA: no proposal chosen");
+        say(c, sa, IKE_N_NO_PROPOSAL_CHOSEN, gh_view_of(NULL, 0));
+        return;
+    }
+    notify = exchange_keys(c, in, suite.ke, public_value, &shared);
+    if (notify != 0) {
+        if (notify == IKE_N_INVALID_KE_PAYLOAD)
+            say_group(c, sa, suite.ke);
+        else
+            say(c, sa, notify, gh_view_of(NULL, 0));
+        return;
+    }
+    c->ops.random(c->ops.ctx, nonce, IKE2_NONCE);
+    ike2_new_spi(c, spi);
+    fresh = successor(c, sa, false, chosen.spi, spi, &suite);
+    if (fresh != NULL && !ike2_derive_rekeyed(fresh, sa, &shared, ni, nr)) {
+        ike2_sa_free(fresh);
+        fresh = NULL;
+    }
+    gh_secret_clear(&shared);
+    if (fresh == NULL || !bring_up(c, fresh)) {
+        ike2_count(c, IKE2_COUNT_NO_MEMORY);
+        say(c, sa, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0));
+        return;
+    }
+    memcpy(chosen.spi, spi, IKE_SPI_LEN);
+    o = ike2_inner(c);
+    ike_sa_emit_one(&o, &chosen);
+    ike_nonce_emit(&o, nr);
+    put_ke(&o, suite.ke, gh_view_of(public_value, gh_ke_public_len(suite.ke, true)));
+    ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
+    if (sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY) {
+        note_collision(c, sa->task, ni, nr);
+        sa->task->their_sa = fresh;
+        fresh->rival_of = sa;
+        /* Until our own rekeying is answered: if that wins, the peer deletes this one, if it ever
+         * hears of it. */
+        ike2_set_state(c, fresh, IKE2_STATE_REKEYED);
+        fresh->rekey_at = 0;
+        fresh->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
+        ike2_schedule(c, fresh);
+    } else {
+        ike2_inherit(c, sa, fresh);
+    }
+}
+
+static bool is_child_task(const struct ike2_task *t)
+{
+    return t != NULL && (t->kind == IKE2_TASK_CHILD_NEW || t->kind == IKE2_TASK_CHILD_REKEY ||
+                         t->kind == IKE2_TASK_CHILD_DELETE);
+}
+
+void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    bool ike = ike_child_step(in) == IKE_STEP_IKE_REKEY;
+    bool busy =
+        ike ? is_child_task(sa->task) : sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY;
+
+    if (sa->state != IKE2_STATE_ESTABLISHED || busy || (sa->task != NULL && sa->task->their_sa)) {
+        say(c, sa, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0)); /* RFC 7296 2.25 */
+        return;
+    }
+    if (ike)
+        ike_request(c, sa, in);
+    else
+        child_request(c, sa, in);
+}

@@ -1,0 +1,431 @@
+/*
+ * Sealed messages on their way: Message IDs (RFC 7296 2.2), windows of one, retransmission (2.1),
+ * fragments (RFC 7383), and who is meant by a message that comes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ike/v2/priv.h"
+
+static const struct ike_reassembly_limits reassembly = {
+    .fragments = 128, .octets = 65536, .lifetime_ms = 30 * 1000};
+
+/* ---- Flights -------------------------------------------------------------------------------- */
+
+void ike2_flight_clear(struct ike2_flight *f)
+{
+    free(f->octets);
+    *f = (struct ike2_flight){.id = f->id};
+}
+
+static bool flight_add(struct ike2_flight *f, struct gh_view datagram)
+{
+    uint8_t *more = realloc(f->octets, f->len + 2 + datagram.len);
+    struct gh_wr w;
+
+    if (more == NULL)
+        return false;
+    f->octets = more;
+    w = gh_wr_make(more + f->len, 2 + datagram.len);
+    gh_wr_u16(&w, datagram.len);
+    gh_wr_bytes(&w, datagram.p, datagram.len);
+    f->len += w.len;
+    return gh_wr_ok(&w);
+}
+
+bool ike2_flight_set(struct ike2_flight *f, uint32_t id, struct gh_view datagram)
+{
+    ike2_flight_clear(f);
+    f->id = id;
+    return flight_add(f, datagram);
+}
+
+void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
+               const struct ike2_endpoint *remote, bool marker, struct gh_view octets)
+{
+    struct ike2_datagram d = {
+        .local = *local, .remote = *remote, .marker = marker, .len = octets.len};
+
+    memcpy(c->out, octets.p, octets.len); /* the shell may write into it */
+    d.data = c->out;
+    ike2_count(c, IKE2_COUNT_OUT);
+    c->ops.send(c->ops.ctx, &d);
+}
+
+void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f)
+{
+    struct gh_rd r = gh_rd_make(f->octets, f->len);
+
+    while (gh_rd_left(&r) > 0) {
+        size_t len = gh_rd_u16(&r);
+        const uint8_t *octets = gh_rd_bytes(&r, len);
+
+        if (octets == NULL)
+            return;
+        ike2_send(c, &sa->local, &sa->remote, sa->marker, gh_view_of(octets, len));
+    }
+    sa->last_out_ms = c->now.mono_ms;
+}
+
+/* ---- Sealing -------------------------------------------------------------------------------- */
+
+struct ike_out ike2_inner(struct ike2 *c)
+{
+    return ike_out_inner(c->inner, sizeof(c->inner));
+}
+
+static struct gh_view next_iv(struct ike2 *c, struct ike2_sa *sa, uint8_t iv[GH_CIPHER_IV_MAX])
+{
+    size_t len = gh_cipher_iv_len(sa->out);
+
+    if (gh_enc_iv_random((enum gh_enc_alg)sa->suite.encr)) {
+        c->ops.random(c->ops.ctx, iv, len);
+    } else {
+        memset(iv, 0, GH_CIPHER_IV_MAX);
+        sa->iv++;
+        for (size_t i = 0; i < 8 && i < len; i++)
+            iv[len - 1 - i] = (uint8_t)(sa->iv >> 8 * i);
+    }
+    return gh_view_of(iv, len);
+}
+
+static bool seal(struct ike2 *c, struct ike2_sa *sa, const struct ike_header *h, uint8_t first,
+                 struct gh_view inner, struct ike2_flight *f)
+{
+    size_t mtu = sa->policy != NULL ? sa->policy->mtu : 1500;
+    size_t ip = sa->remote.addr.len == 16 ? 40 : 20;
+    struct ike_fragment_plan plan;
+    uint8_t iv[GH_CIPHER_IV_MAX];
+    struct gh_view datagram;
+
+    ike2_flight_clear(f);
+    f->id = h->id;
+    if (!ike2_ciphers(sa))
+        return false;
+    if (!sa->fragmentation || ike_fragment_needless(sa->out, inner.len, mtu, ip, sa->marker))
+        return ike_sk_seal(sa->out, h, first, inner, next_iv(c, sa, iv), c->out, sizeof(c->out),
+                           &datagram) &&
+               flight_add(f, datagram);
+    if (!ike_fragment_plan(sa->out, inner.len, mtu, ip, sa->marker, 0, &plan))
+        return false;
+    for (uint16_t n = 1; n <= plan.total; n++) {
+        if (!ike_fragment_seal(sa->out, h, first, inner, &plan, n, next_iv(c, sa, iv), c->out,
+                               sizeof(c->out), &datagram) ||
+            !flight_add(f, datagram))
+            return false;
+    }
+    return true;
+}
+
+static bool seal_and_send(struct ike2 *c, struct ike2_sa *sa, const struct ike_header *h,
+                          struct ike_out *inner, struct ike2_flight *f)
+{
+    struct gh_view octets;
+
+    if (!ike_out_done(inner, &octets) || !seal(c, sa, h, inner->first, octets, f)) {
+        ike2_flight_clear(f);
+        ike2_count(c, IKE2_COUNT_NO_MEMORY);
+        return false;
+    }
+    ike2_flight_send(c, sa, f);
+    return true;
+}
+
+static struct ike_header header_of(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
+                                   bool response)
+{
+    struct ike_header h = {.version = IKE_VERSION_2, .exchange = exchange, .id = id};
+
+    memcpy(h.spi_i, sa->spi_i, IKE_SPI_LEN);
+    memcpy(h.spi_r, sa->spi_r, IKE_SPI_LEN);
+    h.flags =
+        (uint8_t)((sa->initiator ? IKE_FLAG_INITIATOR : 0) | (response ? IKE_FLAG_RESPONSE : 0));
+    return h;
+}
+
+void ike2_begin_retransmission(struct ike2 *c, struct ike2_sa *sa)
+{
+    uint32_t first = sa->policy != NULL ? sa->policy->retransmit_ms : 1000;
+
+    sa->transmissions = 1;
+    sa->retransmit_at = c->now.mono_ms + first;
+}
+
+bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner)
+{
+    struct ike_header h = header_of(sa, exchange, sa->send_id, false);
+
+    if (!seal_and_send(c, sa, &h, inner, &sa->request))
+        return false;
+    ike2_begin_retransmission(c, sa);
+    return true;
+}
+
+bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner)
+{
+    struct ike_header h = header_of(sa, exchange, sa->receive_id, true);
+
+    sa->receive_id++; /* the request is answered, whatever becomes of it */
+    return seal_and_send(c, sa, &h, inner, &sa->response);
+}
+
+void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, uint16_t type,
+                         struct gh_view data)
+{
+    struct ike_out o = ike2_inner(c);
+
+    ike_notify_emit_data(&o, type, data);
+    ike2_respond(c, sa, exchange, &o);
+}
+
+void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
+{
+    bool probe = sa->task != NULL && sa->task->kind == IKE2_TASK_LIVENESS;
+    const struct ike2_policy *p = sa->policy;
+    unsigned most = probe ? p->liveness_retries : p->retransmits;
+    unsigned shift = sa->transmissions < 6 ? sa->transmissions : 6;
+
+    if (sa->transmissions > most) {
+        bool up = sa->state >= IKE2_STATE_ESTABLISHED;
+        struct ike2_policy *policy = ike2_policy_ref(sa->policy);
+
+        ike2_fail(c, sa, up ? IKE2_COUNT_PEER_DEAD : IKE2_COUNT_TIMED_OUT,
+                  up ? "the peer answers no more: nothing came after %u transmissions"
+                     : "no answer after %u transmissions",
+                  sa->transmissions);
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        ike2_begin_again(c, policy);
+        ike2_policy_free(policy);
+        return;
+    }
+    ike2_count(c, IKE2_COUNT_RETRANSMITTED);
+    ike2_flight_send(c, sa, &sa->request);
+    sa->transmissions++;
+    sa->retransmit_at = c->now.mono_ms + ((uint64_t)p->retransmit_ms << shift);
+}
+
+/* ---- Coming in ------------------------------------------------------------------------------ */
+
+static enum ike_state class_of(const struct ike2_sa *sa)
+{
+    return sa->state >= IKE2_STATE_ESTABLISHED ? IKE_STATE_ESTABLISHED : IKE_STATE_HALF_OPEN;
+}
+
+/* What step a request is, as far as its header tells; CREATE_CHILD_SA has three. */
+static bool step_of_request(const struct ike_message *m, enum ike_step *step)
+{
+    switch (m->h.exchange) {
+    case IKE_X_AUTH:
+        *step = IKE_STEP_AUTH;
+        return true;
+    case IKE_X_CREATE_CHILD_SA:
+        *step = IKE_STEP_CHILD_NEW;
+        return true;
+    case IKE_X_INFORMATIONAL:
+        *step = IKE_STEP_INFORMATIONAL;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum ike_step step_of_task(const struct ike2_task *t)
+{
+    switch (t->kind) {
+    case IKE2_TASK_AUTH:
+        return IKE_STEP_AUTH;
+    case IKE2_TASK_CHILD_NEW:
+        return IKE_STEP_CHILD_NEW;
+    case IKE2_TASK_CHILD_REKEY:
+        return IKE_STEP_CHILD_REKEY;
+    case IKE2_TASK_IKE_REKEY:
+        return IKE_STEP_IKE_REKEY;
+    default:
+        return IKE_STEP_INFORMATIONAL;
+    }
+}
+
+/* Opens a message, whole or the last fragment of one. False: nothing to look at (yet). */
+static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                         struct ike_message *m, struct gh_view *inner, uint8_t *first)
+{
+    bool response = ike_header_is_response(&m->h);
+    struct ike_reassembly **r = &sa->reassembly[response];
+    enum ike_fault fault = IKE_LOCAL;
+
+    if (!ike2_ciphers(sa)) {
+        ike2_count(c, IKE2_COUNT_NO_MEMORY);
+        return false;
+    }
+    if (m->sealed.type == IKE_P_SKF && sa->fragmentation) {
+        if (*r == NULL)
+            *r = calloc(1, sizeof(**r));
+        if (*r != NULL && (*r)->total > 0 && (*r)->id != m->h.id)
+            ike_reassembly_clear(*r);
+        if (*r == NULL)
+            return false;
+        switch (ike_reassembly_take(*r, &reassembly, c->now.mono_ms, sa->in, d->data, m, inner,
+                                    &fault)) {
+        case IKE_FRAGMENT_STORED:
+            return false;
+        case IKE_FRAGMENT_WHOLE:
+            *first = (*r)->first;
+            return true;
+        default:
+            break;
+        }
+    } else {
+        fault = ike_sk_open(sa->in, d->data, m, inner);
+        *first = m->sealed.first;
+    }
+    if (fault == IKE_OK)
+        return true;
+    ike2_count(c, fault == IKE_NOT_AUTHENTIC ? IKE2_COUNT_NOT_AUTHENTIC : IKE2_COUNT_MALFORMED);
+    return false;
+}
+
+static void drop_reassembly(struct ike2_sa *sa, bool response)
+{
+    struct ike_reassembly **r = &sa->reassembly[response];
+
+    if (*r != NULL)
+        ike_reassembly_clear(*r);
+    free(*r);
+    *r = NULL;
+}
+
+/* The peer is behind a NAT that gave it another address or port (RFC 7296 2.23). */
+static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d)
+{
+    sa->last_in_ms = c->now.mono_ms;
+    if (sa->state < IKE2_STATE_ESTABLISHED && !sa->initiator) { /* it goes on at port 4500 */
+        sa->local = d->local;
+        sa->remote = d->remote;
+        sa->marker = d->marker;
+        return;
+    }
+    if (gh_addr_equal(&sa->remote.addr, &d->remote.addr) && sa->remote.port == d->remote.port)
+        return;
+    if (!sa->nat_remote || sa->nat_local)
+        return;
+    sa->remote = d->remote;
+    ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "its address or port behind the NAT changed");
+}
+
+static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                           uint8_t first, struct gh_view octets)
+{
+    struct ike_payloads in = {.count = 0};
+    struct ike_verdict v = {.fault = IKE_SYNTAX};
+    enum ike_step step;
+    enum ike_fault fault = ike_payloads_parse(first, octets, &in);
+
+    if (!step_of_request(m, &step)) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (fault == IKE_OK && step == IKE_STEP_CHILD_NEW)
+        step = ike_child_step(&in);
+    if (fault != IKE_OK) {
+        ike2_count(c, IKE2_COUNT_MALFORMED);
+        if (ike_fault_notify(fault) != 0)
+            ike2_respond_notify(c, sa, m->h.exchange, (uint16_t)ike_fault_notify(fault),
+                                gh_view_of(NULL, 0));
+        return;
+    }
+    if (!ike_admit(step, false, class_of(sa), m, &in, &v)) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        if (v.notify != 0) {
+            bool critical = v.notify == IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD;
+
+            ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "%s request refused: %s", ike_step_name(step),
+                      ike_fault_text(v.fault));
+            ike2_respond_notify(c, sa, m->h.exchange, v.notify,
+                                gh_view_of(&v.payload, critical ? 1 : 0));
+        }
+        return;
+    }
+    if (step == IKE_STEP_AUTH)
+        ike2_auth_request(c, sa, &in, first, octets);
+    else if (step == IKE_STEP_INFORMATIONAL)
+        ike2_inform_request(c, sa, &in);
+    else
+        ike2_create_request(c, sa, &in);
+}
+
+static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                            uint8_t first, struct gh_view octets)
+{
+    enum ike_step step = step_of_task(sa->task);
+    struct ike_payloads in = {.count = 0};
+    struct ike_verdict v = {.fault = IKE_SYNTAX};
+
+    if (ike_payloads_parse(first, octets, &in) != IKE_OK ||
+        !ike_admit(step, true, class_of(sa), m, &in, &v)) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "%s response cannot be: %s", ike_step_name(step),
+                  ike_fault_text(v.fault));
+        return; /* it is authentic, but no answer: the request is repeated until its end */
+    }
+    sa->send_id++;
+    sa->retransmit_at = 0;
+    ike2_flight_clear(&sa->request);
+    switch (sa->task->kind) {
+    case IKE2_TASK_AUTH:
+        ike2_auth_response(c, sa, &in, first, octets);
+        break;
+    case IKE2_TASK_CHILD_NEW:
+    case IKE2_TASK_CHILD_REKEY:
+    case IKE2_TASK_IKE_REKEY:
+        ike2_create_response(c, sa, &in);
+        break;
+    default:
+        ike2_inform_response(c, sa, &in);
+        break;
+    }
+}
+
+/* True: the request is the last one again, and its answer was sent again. */
+static bool repeated(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)
+{
+    uint16_t number = 1, total;
+
+    if (m->h.id + 1 != sa->receive_id || sa->response.len == 0 || sa->response.id != m->h.id)
+        return false;
+    ike_fragment_number(m, &number, &total);
+    ike2_count(c, IKE2_COUNT_REPEATED);
+    if (number == 1) /* RFC 7383 2.6.1: else each fragment would bring all of them */
+        ike2_flight_send(c, sa, &sa->response);
+    return true;
+}
+
+void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                 struct ike_message *m)
+{
+    bool response = ike_header_is_response(&m->h), whole;
+    struct gh_view inner;
+    uint8_t first = 0;
+
+    if (ike_header_from_initiator(&m->h) == sa->initiator || m->sealed.type == 0) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (response ? (sa->task == NULL || sa->request.len == 0 || m->h.id != sa->send_id)
+                 : m->h.id != sa->receive_id) {
+        if (response || !repeated(c, sa, m))
+            ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (!response && sa->job != IKE2_JOB_NONE && !sa->initiator)
+        return; /* this very request waits for the keeper */
+    if (!open_message(c, sa, d, m, &inner, &first))
+        return;
+    whole = m->sealed.type == IKE_P_SKF;
+    follow(c, sa, d);
+    if (response)
+        handle_response(c, sa, m, first, inner);
+    else
+        handle_request(c, sa, m, first, inner);
+    if (whole)
+        drop_reassembly(sa, response);
+}

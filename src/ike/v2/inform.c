@@ -1,0 +1,130 @@
+/* INFORMATIONAL (RFC 7296 1.4): deletion of SAs, and the question whether somebody is there. */
+#include <string.h>
+
+#include "ike/delete.h"
+#include "ike/v2/priv.h"
+
+enum { DELETED_MAX = 64 };
+
+/* ---- Ours ----------------------------------------------------------------------------------- */
+
+static void put_delete(struct ike_out *o, uint8_t protocol, const uint8_t *spis, uint8_t spi_len,
+                       uint16_t count)
+{
+    ike_delete_emit(o, &(struct ike_delete){.protocol = protocol,
+                                            .spi_len = spi_len,
+                                            .count = count,
+                                            .spis = gh_view_of(spis, (size_t)spi_len * count)});
+}
+
+void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_task *t = sa->task;
+    struct ike2_child *child = ike2_child_by_id(sa, t->child);
+    struct ike_out o = ike2_inner(c);
+
+    if (t->kind == IKE2_TASK_CHILD_DELETE) {
+        if (child == NULL) { /* the peer was faster */
+            ike2_task_done(c, sa);
+            return;
+        }
+        put_delete(&o, child->suite.protocol, child->spi_in, child->spi_len, 1);
+    } else if (t->kind == IKE2_TASK_IKE_DELETE) {
+        if (sa->state == IKE2_STATE_ESTABLISHED)
+            ike2_set_state(c, sa, IKE2_STATE_DELETING);
+        put_delete(&o, IKE_PROTO_IKE, NULL, 0, 0);
+    }
+    if (!ike2_request(c, sa, IKE_X_INFORMATIONAL, &o)) {
+        ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "INFORMATIONAL could not be made");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+    }
+}
+
+void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    enum ike2_task_kind kind = sa->task->kind;
+    enum ike2_removal why = sa->task->why;
+    struct ike2_child *child = ike2_child_by_id(sa, sa->task->child);
+
+    ike2_task_done(c, sa);
+    if (kind == IKE2_TASK_CHILD_DELETE && child != NULL)
+        ike2_child_drop(c, sa, child, why);
+    else if (kind == IKE2_TASK_IKE_DELETE)
+        ike2_sa_die(c, sa, why);
+}
+
+/* ---- The peer's ----------------------------------------------------------------------------- */
+
+static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_policy *policy = ike2_policy_ref(sa->policy);
+    bool was_up = sa->state == IKE2_STATE_ESTABLISHED;
+    struct ike2_sa *theirs = sa->task != NULL ? sa->task->their_sa : NULL;
+    struct ike_out o = ike2_inner(c);
+
+    ike2_respond(c, sa, IKE_X_INFORMATIONAL, &o);
+    if (theirs != NULL) { /* our rekeying was late: the peer's took its place */
+        ike2_inherit(c, sa, theirs);
+        was_up = false;
+    }
+    ike2_sa_die(c, sa, was_up ? IKE2_REMOVED_DELETED : IKE2_REMOVED_REPLACED);
+    if (was_up)
+        ike2_begin_again(c, policy);
+    ike2_policy_free(policy);
+}
+
+/* Both ends rekey: another one stays, whichever goes first. */
+static bool is_contested(const struct ike2_task *t, const struct ike2_child *child)
+{
+    return t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->collided &&
+           (t->child == child->id || t->their_child == child->id);
+}
+
+static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike_delete *d,
+                            struct ike_out *o)
+{
+    uint8_t ours[4 * DELETED_MAX];
+    uint16_t count = 0;
+
+    for (uint16_t i = 0; i < d->count && count < DELETED_MAX; i++) {
+        struct gh_view spi = gh_view_of(d->spis.p + (size_t)i * d->spi_len, d->spi_len);
+        struct ike2_child *child = ike2_child_by_out(sa, spi);
+        bool both;
+
+        if (child == NULL || child->spi_len != d->spi_len)
+            continue;
+        /* Where both delete at once, neither answer has it (RFC 7296 1.4.1). */
+        both = sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE &&
+               sa->task->child == child->id;
+        if (!both)
+            memcpy(ours + (size_t)d->spi_len * count++, child->spi_in, d->spi_len);
+        ike2_child_drop(c, sa, child,
+                        child->replaced || is_contested(sa->task, child) ? IKE2_REMOVED_REPLACED
+                                                                         : IKE2_REMOVED_DELETED);
+    }
+    if (count > 0)
+        put_delete(o, d->protocol, ours, d->spi_len, count);
+}
+
+void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    const struct ike_payload *payload;
+    struct ike_out o = ike2_inner(c);
+    struct ike_delete d;
+
+    if (ike_has_notify(in, IKE_N_AUTHENTICATION_FAILED)) { /* RFC 7296 2.21.2 */
+        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer does not believe us");
+        delete_ike(c, sa);
+        return;
+    }
+    for (size_t i = 0; (payload = ike_find(in, IKE_P_DELETE, i)) != NULL; i++) {
+        if (ike_delete_parse(payload->body, &d) != IKE_OK)
+            continue;
+        if (d.protocol == IKE_PROTO_IKE) {
+            delete_ike(c, sa);
+            return;
+        }
+        delete_children(c, sa, &d, &o);
+    }
+    ike2_respond(c, sa, IKE_X_INFORMATIONAL, &o);
+}

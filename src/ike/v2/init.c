@@ -1,0 +1,435 @@
+/*
+ * IKE_SA_INIT (RFC 7296 1.2, 2.6, 2.7, 2.23): in clear, so the responder keeps nothing before it
+ * has to, and what the initiator is told may be a lie: errors are believed only as hints.
+ */
+#include <string.h>
+
+#include "crypto/hash.h"
+#include "ike/ke_payload.h"
+#include "ike/nonce.h"
+#include "ike/v2/priv.h"
+
+/* ---- NAT detection -------------------------------------------------------------------------- */
+
+static bool nat_hash(const uint8_t spi_i[IKE_SPI_LEN], const uint8_t spi_r[IKE_SPI_LEN],
+                     const struct ike2_endpoint *end, uint8_t out[GH_HASH_MAX])
+{
+    const uint8_t port[2] = {(uint8_t)(end->port >> 8), (uint8_t)end->port};
+    const struct gh_view parts[] = {gh_view_of(spi_i, IKE_SPI_LEN), gh_view_of(spi_r, IKE_SPI_LEN),
+                                    gh_view_of(end->addr.octets, end->addr.len),
+                                    gh_view_of(port, sizeof(port))};
+
+    return gh_hash(GH_HASH_SHA_1, parts, 4, out);
+}
+
+static void put_nat(struct ike_out *o, const struct ike_header *h, const struct ike2_sa *sa)
+{
+    uint8_t hash[GH_HASH_MAX];
+
+    if (nat_hash(h->spi_i, h->spi_r, &sa->local, hash)) {
+        if (sa->policy->force_nat_t)
+            hash[0] ^= 0xff; /* the peer sees a NAT, and encapsulates */
+        ike_notify_emit_data(o, IKE_N_NAT_DETECTION_SOURCE_IP, gh_view_of(hash, 20));
+    }
+    if (nat_hash(h->spi_i, h->spi_r, &sa->remote, hash))
+        ike_notify_emit_data(o, IKE_N_NAT_DETECTION_DESTINATION_IP, gh_view_of(hash, 20));
+}
+
+static void detect_nat(struct ike2_sa *sa, const struct ike_message *m)
+{
+    struct ike_notify n;
+    uint8_t hash[GH_HASH_MAX];
+    bool any = false, same = false;
+
+    for (size_t i = 0; ike_find_notify(&m->clear, IKE_N_NAT_DETECTION_SOURCE_IP, i, &n); i++) {
+        any = true;
+        same = same || (nat_hash(m->h.spi_i, m->h.spi_r, &sa->remote, hash) &&
+                        gh_view_equal(n.data, gh_view_of(hash, 20)));
+    }
+    sa->nat_remote = any && !same;
+    if (ike_find_notify(&m->clear, IKE_N_NAT_DETECTION_DESTINATION_IP, 0, &n))
+        sa->nat_local = nat_hash(m->h.spi_i, m->h.spi_r, &sa->local, hash) &&
+                        !gh_view_equal(n.data, gh_view_of(hash, 20));
+    if (sa->policy->force_nat_t && any)
+        sa->nat_remote = true;
+}
+
+/* ---- What both say of themselves ------------------------------------------------------------ */
+
+static void put_abilities(struct ike2 *c, struct ike_out *o, const struct ike2_policy *p)
+{
+    uint8_t octets[16];
+    struct gh_wr w = gh_wr_make(octets, sizeof(octets));
+
+    if (p->fragmentation)
+        ike_notify_emit_data(o, IKE_N_FRAGMENTATION_SUPPORTED, gh_view_of(NULL, 0));
+    gh_sig_hashes_put(&w, GH_SIG_DEFAULT);
+    ike_notify_emit_data(o, IKE_N_SIGNATURE_HASH_ALGORITHMS, gh_view_of(octets, w.len));
+}
+
+static void take_abilities(struct ike2_sa *sa, const struct ike_message *m)
+{
+    struct ike_notify n;
+
+    sa->fragmentation =
+        sa->policy->fragmentation && ike_has_notify(&m->clear, IKE_N_FRAGMENTATION_SUPPORTED);
+    sa->setup->peer_childless = ike_has_notify(&m->clear, IKE_N_CHILDLESS_IKEV2_SUPPORTED);
+    if (ike_find_notify(&m->clear, IKE_N_SIGNATURE_HASH_ALGORITHMS, 0, &n))
+        sa->setup->peer_hashes = gh_sig_hashes_parse(n.data);
+}
+
+/* ---- Initiator ------------------------------------------------------------------------------ */
+
+void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_setup *s = sa->setup;
+    struct ike_header h = {
+        .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_INITIATOR};
+    struct gh_view octets;
+    struct ike_out o;
+
+    memcpy(h.spi_i, sa->spi_i, IKE_SPI_LEN);
+    if (s->group == 0)
+        s->group = ike_ke_guess(&sa->policy->proposals);
+    if (s->nonce_i_len == 0) {
+        s->nonce_i_len = IKE2_NONCE;
+        c->ops.random(c->ops.ctx, s->nonce_i, IKE2_NONCE);
+        ike2_count(c, IKE2_COUNT_SA_INITIATED);
+        ike2_tell(c, sa, IKE2_EVENT_SA_BEGUN, 0, "IKE_SA_INIT begins");
+    }
+    if (s->ke == NULL && !ike2_make_ke(c, s->group, &s->ke)) {
+        ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "no key pair for group %u", s->group);
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
+    o = ike_out_message(c->inner, sizeof(c->inner), &h);
+    if (s->cookie.len > 0)
+        ike_notify_emit_data(&o, IKE_N_COOKIE, s->cookie);
+    ike_sa_emit(&o, &sa->policy->proposals);
+    ike_ke_emit(&o, &(struct ike_ke){.method = s->group, .data = gh_ke_public(s->ke)});
+    ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
+    put_nat(&o, &h, sa);
+    put_abilities(c, &o, sa->policy);
+    ike2_ppk_offer(sa->policy, &o);
+    if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
+        !ike2_flight_set(&sa->request, 0, octets)) {
+        ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "no room for IKE_SA_INIT");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
+    ike2_flight_send(c, sa, &sa->request);
+    ike2_begin_retransmission(c, sa);
+}
+
+/* COOKIE, INVALID_KE_PAYLOAD: begin again with what is asked for. True: done so. */
+static bool begin_anew(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                       uint16_t refused)
+{
+    struct ike2_setup *s = sa->setup;
+    struct ike_notify n;
+    uint16_t group;
+
+    if (!ike_find_notify(&m->clear, refused, 0, &n))
+        return false;
+    if (refused == IKE_N_COOKIE && n.data.len > 0 && n.data.len <= IKE_COOKIE_MAX) {
+        memcpy(s->cookie_octets, n.data.p, n.data.len);
+        s->cookie = gh_view_of(s->cookie_octets, n.data.len);
+        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer asks for a cookie");
+    } else if (refused == IKE_N_INVALID_KE_PAYLOAD && !s->group_retried &&
+               ike_invalid_ke_read(n.data, &group) == IKE_OK &&
+               ike_ke_retry(&sa->policy->proposals, s->group, group)) {
+        s->group_retried = true;
+        s->group = group;
+        gh_ke_free(s->ke);
+        s->ke = NULL;
+        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer wants group %u", group);
+    } else {
+        return false;
+    }
+    ike2_init_start(c, sa);
+    return true;
+}
+
+static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                        char why[160])
+{
+    struct ike2_setup *s = sa->setup;
+    const struct ike_choice_rules rules = {.prefer_theirs = false};
+    struct gh_secret shared = {.data = NULL};
+    struct ike_choice_miss miss;
+    struct ike_proposal chosen;
+    struct ike_sa offer;
+    struct gh_view nonce;
+    struct ike_ke ke;
+    char text[200];
+    bool good;
+
+    strcpy(why, "no memory");
+    if (ike_sa_parse(ike_find(&m->clear, IKE_P_SA, 0)->body, &offer) != IKE_OK ||
+        ike_ke_parse(ike_find(&m->clear, IKE_P_KE, 0)->body, &ke) != IKE_OK ||
+        ike_nonce_parse(ike_find(&m->clear, IKE_P_NONCE, 0)->body, &nonce) != IKE_OK)
+        return false;
+    if (!ike_proposal_confirm(&offer, &sa->policy->proposals, &rules, &chosen, &miss) ||
+        !ike2_suite_of(&chosen, &sa->suite)) {
+        strcpy(why, "it chose what was not offered");
+        return false;
+    }
+    if (ke.method != s->group || sa->suite.ke != s->group) {
+        strcpy(why, "its key exchange is of another group");
+        return false;
+    }
+    memcpy(s->nonce_r, nonce.p, nonce.len);
+    s->nonce_r_len = nonce.len;
+    memcpy(sa->spi_r, m->h.spi_r, IKE_SPI_LEN);
+    strcpy(why, "its public value is refused");
+    good = gh_ke_shared(s->ke, ke.data, &shared) &&
+           ike2_derive(sa, &shared, gh_view_of(s->nonce_i, s->nonce_i_len),
+                       gh_view_of(s->nonce_r, s->nonce_r_len));
+    gh_secret_clear(&shared);
+    if (!good)
+        return false;
+    ike2_log_keys(c, sa);
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT: chosen %s",
+              ike_proposal_format(&chosen, text, sizeof(text)));
+    return true;
+}
+
+void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                        const struct ike_message *m)
+{
+    struct ike_verdict v;
+    struct ike_notify n;
+    char why[160];
+
+    if (sa->task == NULL || sa->task->kind != IKE2_TASK_INIT ||
+        !ike_admit(IKE_STEP_SA_INIT, true, IKE_STATE_HALF_OPEN, m, NULL, &v)) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (v.refused != 0) {
+        if (begin_anew(c, sa, m, v.refused))
+            return;
+        /* Not authenticated: it may be a lie, so the request is repeated to its end. */
+        ike_find_error(&m->clear, &n);
+        ike2_fail(c, sa,
+                  v.refused == IKE_N_NO_PROPOSAL_CHOSEN ? IKE2_COUNT_NO_PROPOSAL
+                                                        : IKE2_COUNT_NOT_ADMITTED,
+                  "the peer answers IKE_SA_INIT with %s", ike_notify_name(v.refused));
+        return;
+    }
+    if (!ike2_ppk_answered(sa, m)) {
+        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED,
+                  "IKE_SA_INIT response refused: the peer uses no PPK, but has to; configure the "
+                  "PPK at the peer");
+        return;
+    }
+    if (!gh_secret_set(&sa->setup->response, d->data, d->len) || !take_answer(c, sa, m, why)) {
+        ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "IKE_SA_INIT response refused: %s", why);
+        return;
+    }
+    take_abilities(sa, m);
+    detect_nat(sa, m);
+    ike2_take_certreqs(sa->setup, &m->clear);
+    if (sa->nat_local || sa->nat_remote) {
+        sa->marker = true;
+        sa->local.port = IKE2_PORT_NAT_T;
+        sa->remote.port = IKE2_PORT_NAT_T;
+        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "a NAT is in between%s%s: port 4500",
+                  sa->nat_local ? ", we are behind it" : "",
+                  sa->nat_remote ? ", the peer is behind it" : "");
+    }
+    sa->send_id = 1;
+    ike2_task_done(c, sa);
+    ike2_set_state(c, sa, IKE2_STATE_AUTH);
+    ike2_task_first(c, sa, IKE2_TASK_AUTH);
+}
+
+/* ---- Responder ------------------------------------------------------------------------------ */
+
+/* An answer for which nothing is kept. */
+static void answer(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
+                   uint16_t type, struct gh_view data)
+{
+    struct ike_header h = {
+        .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_RESPONSE};
+    struct gh_view octets;
+    struct ike_out o;
+
+    memcpy(h.spi_i, m->h.spi_i, IKE_SPI_LEN);
+    o = ike_out_message(c->inner, sizeof(c->inner), &h);
+    ike_notify_emit_data(&o, type, data);
+    if (ike_out_done(&o, &octets))
+        ike2_send(c, &d->local, &d->remote, d->marker, octets);
+}
+
+/* True: the peer is where it says, or we have room enough not to ask. */
+static bool cookie_is_right(struct ike2 *c, const struct ike2_datagram *d,
+                            const struct ike_message *m, struct gh_view nonce)
+{
+    const struct ike_cookie_peer peer = {
+        .nonce = nonce, .spi_i = m->h.spi_i, .addr = &d->remote.addr};
+    uint8_t cookie[IKE_COOKIE_LEN];
+    struct ike_puzzle puzzle;
+    struct ike_notify n;
+
+    if (c->half_open < c->settings.half_open_cookie)
+        return true;
+    if (ike_find_notify(&m->clear, IKE_N_COOKIE, 0, &n)) {
+        if (ike_cookie_check(&c->cookies, &peer, n.data, &puzzle) != IKE_COOKIE_BAD)
+            return true;
+        ike2_count(c, IKE2_COUNT_BAD_COOKIE);
+    }
+    if (ike_cookie_make(&c->cookies, &peer, NULL, cookie)) {
+        ike2_count(c, IKE2_COUNT_COOKIES_SENT);
+        answer(c, d, m, IKE_N_COOKIE, gh_view_of(cookie, sizeof(cookie)));
+    }
+    return false;
+}
+
+/* The first policy for these addresses that has a proposal in common. */
+static struct ike2_policy *choose(struct ike2 *c, const struct ike2_datagram *d,
+                                  const struct ike_sa *offer, struct ike_proposal *chosen,
+                                  struct ike_choice_miss *miss)
+{
+    struct ike2_policy *p = NULL;
+
+    while ((p = ike2_policy_for(c, &d->local.addr, &d->remote.addr, p)) != NULL) {
+        const struct ike_choice_rules rules = {.prefer_theirs = p->prefer_theirs};
+
+        if (ike_proposal_choose(offer, &p->proposals, &rules, chosen, miss))
+            return p;
+    }
+    return NULL;
+}
+
+static void refuse_proposals(struct ike2 *c, const struct ike2_datagram *d,
+                             const struct ike_message *m, const struct ike_choice_miss *miss)
+{
+    char addr[GH_ADDR_TEXT];
+    const char *type = miss->type != 0 ? ike_transform_type_name(miss->type) : "";
+
+    ike2_fail(c, NULL, IKE2_COUNT_NO_PROPOSAL, "IKE_SA_INIT from %s: no proposal chosen: %s%s%s",
+              gh_addr_format(&d->remote.addr, addr), ike_mismatch_text(miss->why),
+              type != NULL && type[0] != '\0' ? ": " : "", type != NULL ? type : "");
+    answer(c, d, m, IKE_N_NO_PROPOSAL_CHOSEN, gh_view_of(NULL, 0));
+}
+
+static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                    const struct ike_message *m, const struct ike_proposal *chosen,
+                    struct gh_view peer_public)
+{
+    struct ike2_setup *s = sa->setup;
+    struct ike_header h = {
+        .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_RESPONSE};
+    uint8_t seed[GH_KE_SEED_MAX], public_value[GH_KE_PUBLIC_MAX];
+    size_t seed_len = gh_ke_seed_len(sa->suite.ke);
+    struct gh_secret shared = {.data = NULL};
+    struct gh_view octets;
+    struct ike_out o;
+    bool good;
+
+    c->ops.random(c->ops.ctx, seed, seed_len);
+    good = gh_ke_answer(sa->suite.ke, gh_view_of(seed, seed_len), peer_public, public_value,
+                        &shared) &&
+           ike2_derive(sa, &shared, gh_view_of(s->nonce_i, s->nonce_i_len),
+                       gh_view_of(s->nonce_r, s->nonce_r_len));
+    gh_wipe(seed, sizeof(seed));
+    gh_secret_clear(&shared);
+    if (!good)
+        return false;
+    memcpy(h.spi_i, sa->spi_i, IKE_SPI_LEN);
+    memcpy(h.spi_r, sa->spi_r, IKE_SPI_LEN);
+    o = ike_out_message(c->inner, sizeof(c->inner), &h);
+    ike_sa_emit_one(&o, chosen);
+    ike_ke_emit(&o, &(struct ike_ke){
+                        .method = sa->suite.ke,
+                        .data = gh_view_of(public_value, gh_ke_public_len(sa->suite.ke, true))});
+    ike_nonce_emit(&o, gh_view_of(s->nonce_r, s->nonce_r_len));
+    put_nat(&o, &h, sa);
+    ike2_put_certreq(c, sa->policy, &o);
+    put_abilities(c, &o, sa->policy);
+    ike2_ppk_answer(c, sa, m, &o);
+    if (sa->policy->childless)
+        ike_notify_emit_data(&o, IKE_N_CHILDLESS_IKEV2_SUPPORTED, gh_view_of(NULL, 0));
+    return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
+           gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
+}
+
+void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
+{
+    struct ike_choice_miss miss = {.why = IKE_MISMATCH_ABSENT};
+    struct ike_proposal chosen;
+    struct ike2_policy *policy;
+    struct ike_verdict v;
+    struct gh_view nonce;
+    struct ike2_sa *sa;
+    struct ike_sa offer;
+    struct ike_ke ke;
+    char text[200], addr[GH_ADDR_TEXT];
+
+    if (!ike_admit(IKE_STEP_SA_INIT, false, IKE_STATE_NONE, m, NULL, &v)) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        if (v.notify != 0)
+            answer(c, d, m, v.notify,
+                   gh_view_of(&v.payload, v.notify == IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD));
+        return;
+    }
+    if (ike2_policy_for(c, &d->local.addr, &d->remote.addr, NULL) == NULL) {
+        ike2_fail(c, NULL, IKE2_COUNT_NO_POLICY, "IKE_SA_INIT from %s: no peer has this address",
+                  gh_addr_format(&d->remote.addr, addr));
+        return;
+    }
+    if (ike_nonce_parse(ike_find(&m->clear, IKE_P_NONCE, 0)->body, &nonce) != IKE_OK ||
+        ike_sa_parse(ike_find(&m->clear, IKE_P_SA, 0)->body, &offer) != IKE_OK ||
+        ike_ke_parse(ike_find(&m->clear, IKE_P_KE, 0)->body, &ke) != IKE_OK)
+        return;
+    if (!cookie_is_right(c, d, m, nonce))
+        return;
+    if (c->half_open >= c->settings.half_open_max) {
+        ike2_count(c, IKE2_COUNT_HALF_OPEN_LIMIT);
+        return;
+    }
+    policy = choose(c, d, &offer, &chosen, &miss);
+    if (policy == NULL) {
+        refuse_proposals(c, d, m, &miss);
+        return;
+    }
+    if (ke.method != ike_proposal_id(&chosen, IKE_T_KE)) {
+        uint16_t group = ike_proposal_id(&chosen, IKE_T_KE);
+        const uint8_t wanted[2] = {(uint8_t)(group >> 8), (uint8_t)group};
+
+        ike2_count(c, IKE2_COUNT_INVALID_KE);
+        answer(c, d, m, IKE_N_INVALID_KE_PAYLOAD, gh_view_of(wanted, 2));
+        return;
+    }
+    sa = ike2_sa_new(c, policy, false, &d->local, &d->remote);
+    if (sa == NULL) {
+        ike2_count(c, IKE2_COUNT_NO_MEMORY);
+        return;
+    }
+    memcpy(sa->spi_i, m->h.spi_i, IKE_SPI_LEN);
+    sa->marker = d->marker;
+    memcpy(sa->setup->nonce_i, nonce.p, nonce.len);
+    sa->setup->nonce_i_len = nonce.len;
+    sa->setup->nonce_r_len = IKE2_NONCE;
+    c->ops.random(c->ops.ctx, sa->setup->nonce_r, IKE2_NONCE);
+    take_abilities(sa, m);
+    detect_nat(sa, m);
+    if (!ike2_suite_of(&chosen, &sa->suite) || !respond(c, sa, d, m, &chosen, ke.data) ||
+        !ike2_sa_link(c, sa)) {
+        ike2_fail(c, NULL, IKE2_COUNT_INVALID_KE, "IKE_SA_INIT from %s: its key exchange failed",
+                  gh_addr_format(&d->remote.addr, addr));
+        ike2_sa_free(sa);
+        return;
+    }
+    sa->receive_id = 1;
+    ike2_log_keys(c, sa);
+    sa->expire_at = c->now.mono_ms + policy->half_open_ms;
+    ike2_set_state(c, sa, IKE2_STATE_AUTH);
+    ike2_count(c, IKE2_COUNT_SA_ANSWERED);
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
+              gh_addr_format(&d->remote.addr, addr),
+              ike_proposal_format(&chosen, text, sizeof(text)));
+    ike2_flight_send(c, sa, &sa->response);
+    ike2_schedule(c, sa);
+}

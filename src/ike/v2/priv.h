@@ -1,0 +1,419 @@
+/*
+ * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2 includes it.
+ *
+ *     core.c      tables of SAs and policies, input, time, commands, views
+ *     sa.c        an IKE SA's life: state, deadlines, end
+ *     keys.c      SKEYSEED, SK_*, KEYMAT, ciphers
+ *     flight.c    sealed messages: Message IDs, fragments, retransmission, repeated requests
+ *     init.c      IKE_SA_INIT                      auth.c    IKE_AUTH, with proof.c
+ *     proof.c     who we are, who the peer is      child.c   Child SAs
+ *     create.c    CREATE_CHILD_SA                  inform.c  INFORMATIONAL
+ *     ppk.c       post-quantum preshared keys
+ */
+#ifndef IKE2_PRIV_H
+#define IKE2_PRIV_H
+
+#include "crypto/cipher.h"
+#include "crypto/ke.h"
+#include "crypto/prf.h"
+#include "ike/admission.h"
+#include "ike/cookie.h"
+#include "ike/fragment.h"
+#include "ike/nonce.h"
+#include "ike/notify_data.h"
+#include "ike/out.h"
+#include "ike/proposal.h"
+#include "ike/sk.h"
+#include "ike/ts_set.h"
+#include "ike/v2/core.h"
+#include "pki/auth.h"
+#include "pki/bodies.h"
+#include "wire/rd.h"
+
+enum {
+    IKE2_SCRATCH = 65536,
+    IKE2_NONCE = 32, /* ours */
+    IKE2_HALF_OPEN_RESPONSE_MS = 30 * 1000,
+    IKE2_DELETE_MS = 60 * 1000, /* how long a replaced SA waits for its end by the peer */
+    IKE2_RETRY_MS = 5 * 1000    /* after TEMPORARY_FAILURE or a failed rekey */
+};
+
+/* What an IKE SA or a Child SA is protected by. */
+struct ike2_suite {
+    uint16_t encr, encr_bits, prf, integ, ke, sn;
+    uint8_t protocol;
+};
+
+/* One message as it went: to be sent again. Zero-initialised is empty. */
+struct ike2_flight {
+    uint32_t id;
+    uint8_t *octets; /* u16 length and octets of each datagram */
+    size_t len;
+};
+
+struct ike2_child {
+    struct ike2_child *next, *next_id; /* of the SA; hash chain */
+    struct ike2_sa *sa;
+    uint32_t id;
+    const struct ike2_child_policy *policy; /* of the SA's */
+    struct ike2_suite suite;
+    uint8_t spi_len, spi_in[4], spi_out[4];
+    bool initiator; /* we asked for it */
+    bool installed;
+    bool transport;
+    bool going;        /* a task of ours rekeys or deletes it */
+    bool replaced;     /* a rekey made its successor: it waits for its deletion */
+    struct ike_ts *ts; /* local ones, then remote ones */
+    uint8_t local_count, remote_count;
+    uint64_t rekey_at, expire_at; /* 0: never */
+    uint64_t octets, packets;
+};
+
+enum ike2_task_kind {
+    IKE2_TASK_NONE,
+    IKE2_TASK_INIT,
+    IKE2_TASK_AUTH,
+    IKE2_TASK_CHILD_NEW,
+    IKE2_TASK_CHILD_REKEY,
+    IKE2_TASK_CHILD_DELETE,
+    IKE2_TASK_IKE_REKEY,
+    IKE2_TASK_IKE_DELETE,
+    IKE2_TASK_LIVENESS
+};
+
+/* An exchange that we begin; one at a time is under way, the others wait. */
+struct ike2_task {
+    struct ike2_task *next;
+    enum ike2_task_kind kind;
+    uint32_t child;                         /* rekeyed, deleted */
+    const struct ike2_child_policy *policy; /* new, rekeyed */
+    uint8_t spi[IKE_SPI_LEN], spi_len;      /* ours, of what is being made */
+    uint8_t nonce[IKE2_NONCE];
+    uint16_t group;
+    struct gh_ke *ke;
+    bool group_retried;
+    enum ike2_removal why; /* of a deletion */
+    /* The peer rekeys the same at the same time (RFC 7296 2.8.1). */
+    bool collided;
+    uint8_t their_nonce[IKE_NONCE_MAX]; /* the lower one of that exchange */
+    size_t their_nonce_len;
+    uint32_t their_child;     /* what it made */
+    struct ike2_sa *their_sa; /* of an IKE SA; NULL if gone; its rival_of points back */
+};
+
+/* Of a post-quantum preshared key (RFC 8784). */
+struct ike2_ppk {
+    bool agreed;                /* USE_PPK went both ways */
+    unsigned keys;              /* how many of SK_d, SK_pi and SK_pr the keeper has answered */
+    struct gh_secret other;     /* SK_* with it, or without it if sa->sk has it */
+    struct gh_secret own_auth;  /* our AUTH data without it, for NO_PPK_AUTH */
+    struct gh_secret peer_auth; /* AUTH's body made from the peer's NO_PPK_AUTH, if that counts */
+};
+
+/* What is needed until the IKE SA is established. */
+struct ike2_setup {
+    struct gh_secret request, response; /* IKE_SA_INIT as they went */
+    uint8_t nonce_i[IKE_NONCE_MAX], nonce_r[IKE_NONCE_MAX];
+    size_t nonce_i_len, nonce_r_len;
+    struct gh_ke *ke;
+    uint16_t group;
+    bool group_retried;
+    struct gh_view cookie;
+    uint8_t cookie_octets[IKE_COOKIE_MAX];
+    unsigned peer_hashes; /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
+    bool peer_childless;
+    bool refused; /* as responder: AUTHENTICATION_FAILED is said, nothing else is heard */
+    struct gh_secret certreqs; /* bodies: u16 length and octets */
+    struct gh_secret inner;    /* of the IKE_AUTH message that waits for the keeper */
+    uint8_t inner_first;
+    uint32_t id; /* of that request */
+    struct gh_sign_params sign;
+    const struct gh_cert_entry *cert;
+    struct ike2_ppk ppk;
+};
+
+/* What the keeper was asked for. */
+enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK, IKE2_JOB_PPK };
+
+struct ike2_sa {
+    struct ike2_sa *next_spi, *next_init;      /* hash chains */
+    struct ike2_sa *next, *previous;           /* all */
+    struct ike2_sa *next_peer, *previous_peer; /* of the policy */
+    struct ike2_sa *next_name;                 /* hash chain by the peer's identity */
+    struct ike2_sa *next_asking;
+    struct ike2_sa *rival_of; /* the SA whose place both ends want to fill */
+    uint64_t id;
+    uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
+    bool initiator, in_init_table, named, half_open;
+    bool reauthenticated; /* another takes its place; then it is deleted */
+    enum ike2_state state;
+    struct ike2_policy *policy; /* a reference; NULL: not known yet */
+    const struct gh_client *client;
+    struct ike2_endpoint local, remote;
+    struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
+    bool marker, nat_local, nat_remote, fragmentation, ppk_used, mobike, initial_contact;
+    struct ike2_suite suite;
+    struct gh_secret sk; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr */
+    struct gh_cipher *in, *out;
+    uint64_t iv;
+    uint32_t send_id, receive_id; /* next of ours, next of the peer's */
+    struct ike2_flight request, response;
+    unsigned transmissions;
+    struct ike_reassembly *reassembly[2]; /* of requests, of responses */
+    struct ike2_task *task, *waiting, *waiting_tail;
+    struct ike2_setup *setup;
+    struct gh_identity *local_id, *remote_id;
+    struct ike2_child *children;
+    size_t child_count;
+    uint32_t wanted; /* children of the policy to be made, by index */
+    enum ike2_job job;
+    uint32_t job_id;
+    unsigned rekeys;
+    uint64_t established_ms, last_in_ms, last_out_ms;
+    /* Deadlines; 0: none. `due` is the least of them all, as it stands in the heap. */
+    uint64_t retransmit_at, liveness_at, rekey_at, expire_at, task_at;
+    uint64_t due;
+    size_t heap_at; /* place in the heap + 1; 0: not there */
+};
+
+struct ike2 {
+    struct ike2_ops ops;
+    struct ike2_settings settings;
+    struct gh_now now;             /* of the call */
+    struct ike2_policy **policies; /* by index */
+    size_t policy_count;
+    struct ike2_sa **by_spi, **by_init, **by_name;
+    struct ike2_child **by_child;
+    size_t table_mask;
+    struct ike2_sa *sas;
+    size_t sa_count, half_open;
+    struct ike2_sa **heap;
+    size_t heap_count, heap_room;
+    struct ike2_sa *asking, **asking_end;
+    struct ike2_sa *dead; /* chained by next_spi; freed when the call is over */
+    struct ike_cookie_secrets cookies;
+    uint64_t cookies_at;
+    struct gh_lockout *lockout;
+    uint64_t next_id, hash_seed;
+    uint32_t next_child, next_job;
+    uint64_t counters[IKE2_COUNT_COUNT];
+    struct {
+        int64_t when;
+        char text[160];
+    } failures[IKE2_COUNT_COUNT];
+    uint8_t inner[IKE2_SCRATCH], out[IKE2_SCRATCH];
+};
+
+/* ---- core.c ---- */
+bool ike2_sa_link(struct ike2 *c, struct ike2_sa *sa); /* into the tables; false: no memory */
+void ike2_sa_unlink(struct ike2 *c, struct ike2_sa *sa);
+struct ike2_sa *ike2_by_spi(const struct ike2 *c, const uint8_t spi[IKE_SPI_LEN]);
+/* The peer's identity is known and believed. */
+void ike2_sa_name(struct ike2 *c, struct ike2_sa *sa);
+/* The next SA after `after` whose peer may have this identity; to be compared. */
+struct ike2_sa *ike2_by_name(const struct ike2 *c, const struct gh_identity *id,
+                             const struct ike2_sa *after);
+void ike2_set_policy(struct ike2_sa *sa, struct ike2_policy *policy);
+void ike2_child_link(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
+void ike2_child_unlink(struct ike2 *c, struct ike2_child *child);
+void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN]);
+void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
+               const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Counts a reason and keeps its words for `show`; also told as a story. */
+void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason, const char *format,
+               ...) __attribute__((format(printf, 4, 5)));
+void ike2_count(struct ike2 *c, enum ike2_count what);
+/* The policy for a peer's first message: by addresses alone; the next after `after`. */
+struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
+                                    const struct gh_addr *remote, const struct ike2_policy *after);
+void ike2_schedule(struct ike2 *c, struct ike2_sa *sa);
+bool ike2_ask(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job, struct gh_keeper_request *r);
+
+/* ---- sa.c ---- */
+struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool initiator,
+                            const struct ike2_endpoint *local, const struct ike2_endpoint *remote);
+void ike2_sa_free(struct ike2_sa *sa);
+/* Ends it without a word on the wire; children go. */
+void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why);
+void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state);
+void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa);
+/* Deletes SAs in whose place this one, just established, was made. */
+void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh);
+void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa);
+uint64_t ike2_sa_due(const struct ike2_sa *sa);
+void ike2_setup_free(struct ike2_setup *s);
+/* Tries again what the policy wants to be up, after an SA was lost. */
+void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy);
+/* A part of a lifetime before its end, at random: 5 to 15 %. */
+uint64_t ike2_soft(struct ike2 *c, uint64_t from, uint32_t seconds);
+
+/* ---- tasks (sa.c) ---- */
+struct ike2_task *ike2_task_add(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind);
+struct ike2_task *ike2_task_first(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind);
+void ike2_task_done(struct ike2 *c, struct ike2_sa *sa);
+/* After IKE2_RETRY_MS. */
+void ike2_task_again(struct ike2 *c, struct ike2_sa *sa);
+void ike2_task_free(struct ike2_task *t);
+void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa);
+
+/* ---- keys.c ---- */
+struct gh_view ike2_sk_d(const struct ike2_sa *sa);
+struct gh_view ike2_sk_p(const struct ike2_sa *sa, bool initiator);
+bool ike2_derive(struct ike2_sa *sa, const struct gh_secret *shared, struct gh_view ni,
+                 struct gh_view nr);
+bool ike2_derive_rekeyed(struct ike2_sa *sa, const struct ike2_sa *old,
+                         const struct gh_secret *shared, struct gh_view ni, struct gh_view nr);
+bool ike2_ciphers(struct ike2_sa *sa);      /* made if need be */
+void ike2_ciphers_drop(struct ike2_sa *sa); /* an idle SA keeps its keys alone */
+bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
+                 const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
+                 struct gh_secret *i_to_r, struct gh_secret *r_to_i);
+bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out);
+void ike2_suite_proposal(const struct ike2_suite *s, struct ike_proposal *out);
+bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke);
+
+/* ---- keylog.c ---- */
+void ike2_log_keys(struct ike2 *c, const struct ike2_sa *sa);
+
+/* ---- flight.c ---- */
+struct ike_out ike2_inner(struct ike2 *c);
+bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
+bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
+/* A response with one notification. */
+void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, uint16_t type,
+                         struct gh_view data);
+bool ike2_flight_set(struct ike2_flight *f, uint32_t id, struct gh_view datagram);
+void ike2_flight_clear(struct ike2_flight *f);
+void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f);
+void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
+               const struct ike2_endpoint *remote, bool marker, struct gh_view octets);
+void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa);
+void ike2_begin_retransmission(struct ike2 *c, struct ike2_sa *sa);
+/* A sealed message for this SA. */
+void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                 struct ike_message *m);
+
+/* ---- init.c ---- */
+void ike2_init_start(struct ike2 *c, struct ike2_sa *sa);
+void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m);
+void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                        const struct ike_message *m);
+
+/* ---- auth.c ---- */
+void ike2_auth_start(struct ike2 *c, struct ike2_sa *sa);
+void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                       uint8_t first, struct gh_view octets);
+void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                        uint8_t first, struct gh_view octets);
+void ike2_auth_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
+                        const struct gh_keeper_answer *a);
+
+/* ---- proof.c ---- */
+/* InitiatorSignedOctets or ResponderSignedOctets; to be cleared. id_body: of the ID payload. */
+bool ike2_signed_octets(const struct ike2_sa *sa, bool initiator, struct gh_view id_body,
+                        struct gh_secret *out);
+bool ike2_choose_identity(struct ike2 *c, struct ike2_sa *sa, struct gh_pki_error *e);
+/* Asks the keeper for our AUTH, or has it at once (NULL authentication): `now` is set. */
+bool ike2_prove(struct ike2 *c, struct ike2_sa *sa, struct gh_secret *now, struct gh_pki_error *e);
+enum ike2_proof { IKE2_PROOF_GOOD, IKE2_PROOF_ASKED, IKE2_PROOF_BAD };
+/* The peer's proof in its IKE_AUTH message. */
+enum ike2_proof ike2_check_proof(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                                 struct gh_pki_error *e);
+bool ike2_check_psk(struct ike2_sa *sa, const struct ike_payloads *in, struct gh_view value);
+void ike2_put_certs(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_put_certreq(struct ike2 *c, const struct ike2_policy *p, struct ike_out *o);
+bool ike2_take_certreqs(struct ike2_setup *s, const struct ike_payloads *in);
+
+/* ---- ppk.c ---- */
+/* No IKE SA of ours without it. */
+bool ike2_ppk_required(const struct ike2_policy *p);
+/* USE_PPK in IKE_SA_INIT: the initiator's, the responder's in answer to `m`. */
+void ike2_ppk_offer(const struct ike2_policy *p, struct ike_out *o);
+void ike2_ppk_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                     struct ike_out *o);
+/* As initiator. False: the peer does without, and must not. */
+bool ike2_ppk_answered(struct ike2_sa *sa, const struct ike_message *m);
+enum ike2_ppk_state {
+    IKE2_PPK_NONE,    /* goes on without one */
+    IKE2_PPK_ASKED,   /* the keeper is */
+    IKE2_PPK_READY,   /* ike2_ppk_swap() puts SK_* in their place */
+    IKE2_PPK_UNKNOWN, /* there is no PPK that both have, but must be */
+    IKE2_PPK_FAILED   /* no memory, or the keeper cannot */
+};
+bool ike2_ppk_ask(struct ike2 *c, struct ike2_sa *sa);
+/* The keeper's answer. */
+enum ike2_ppk_state ike2_ppk_take(struct ike2 *c, struct ike2_sa *sa,
+                                  const struct gh_keeper_answer *a);
+/* SK_* with the PPK in the place of those without it, or back. */
+void ike2_ppk_swap(struct ike2_sa *sa);
+/* As initiator: our AUTH is there. True: it is the one for NO_PPK_AUTH, another one is needed. */
+bool ike2_ppk_keep_auth(struct ike2_sa *sa, struct gh_view value);
+void ike2_ppk_put_identity(const struct ike2_sa *sa, struct ike_out *o);
+/* As initiator: the answer with or without PPK_IDENTITY. False: it must be used, but is not. */
+bool ike2_ppk_confirm(struct ike2_sa *sa, const struct ike_payloads *in);
+/* As responder: what to do with the request, by RFC 8784's table 1. */
+enum ike2_ppk_state ike2_ppk_judge(struct ike2 *c, struct ike2_sa *sa,
+                                   const struct ike_payloads *in);
+/* As responder, the PPK is not known: NO_PPK_AUTH will do (IKE2_PPK_NONE) or not. */
+enum ike2_ppk_state ike2_ppk_without(struct ike2_sa *sa, const struct ike_payloads *in);
+/* The body of AUTH that is to be verified. */
+struct gh_view ike2_ppk_peer_auth(const struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_ppk_clear(struct ike2_ppk *ppk);
+
+/* ---- child.c ---- */
+/* What a request for a Child SA asks for and what we make of it. */
+struct ike2_wish {
+    const struct ike2_child_policy *policy;
+    struct ike_proposal chosen; /* the SPI is the peer's */
+    struct ike_ts_list local, remote;
+    bool transport;
+    bool narrowed;
+};
+/* As responder. 0, or the notification to answer with; `why` says more. `only`: this policy
+ * (rekeying), NULL: any of the SA's. */
+uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                          bool without_ke, const struct ike2_child_policy *only,
+                          struct ike2_wish *out, char why[160]);
+/* As initiator: the response must be a part of what we asked for. */
+uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                            bool without_ke, const struct ike2_child_policy *policy,
+                            struct ike2_wish *out, char why[160]);
+/* NULL: it could not be installed. */
+struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const struct ike2_wish *w,
+                                   bool initiator, const uint8_t *spi_in,
+                                   const struct gh_secret *shared, struct gh_view ni,
+                                   struct gh_view nr, uint32_t replaces);
+void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
+                     enum ike2_removal why);
+struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id);
+struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi);
+bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len);
+void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child,
+                        struct ike2_child_view *v, struct ike_proposal *suite,
+                        struct ike_ts_list *local, struct ike_ts_list *remote);
+/* SA, TSi, TSr and USE_TRANSPORT_MODE of a request. */
+void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
+                    const struct ike_ts_list *local, const struct ike_ts_list *remote,
+                    const uint8_t *spi, uint8_t spi_len, bool without_ke);
+void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const uint8_t *spi,
+                           uint8_t spi_len);
+
+/* ---- create.c ---- */
+void ike2_create_start(struct ike2 *c, struct ike2_sa *sa);
+void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+
+/* All that hangs on the old IKE SA goes on with the new one. */
+void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa);
+
+/* ---- inform.c ---- */
+void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa);
+void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+
+static inline struct gh_view ike2_view(const struct gh_secret *s)
+{
+    return gh_view_of(s->data, s->len);
+}
+
+#endif

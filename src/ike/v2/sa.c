@@ -1,0 +1,462 @@
+/*
+ * An IKE SA's life: one function sets its state; deadlines stand in it and are looked at together;
+ * the exchanges that we begin wait in a queue, one is under way.
+ *
+ *     init → auth → established → rekeyed → deleting → dead
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ike/v2/priv.h"
+
+/* ---- Made and freed ------------------------------------------------------------------------- */
+
+struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool initiator,
+                            const struct ike2_endpoint *local, const struct ike2_endpoint *remote)
+{
+    struct ike2_sa *sa;
+
+    if (c->sa_count >= c->settings.sas_max)
+        return NULL;
+    sa = calloc(1, sizeof(*sa));
+    if (sa == NULL)
+        return NULL;
+    sa->setup = calloc(1, sizeof(*sa->setup));
+    if (sa->setup == NULL) {
+        free(sa);
+        return NULL;
+    }
+    sa->id = c->next_id++;
+    sa->policy = ike2_policy_ref(policy);
+    sa->initiator = initiator;
+    sa->local = *local;
+    sa->remote = *remote;
+    sa->state = IKE2_STATE_INIT;
+    sa->last_in_ms = c->now.mono_ms;
+    ike2_new_spi(c, initiator ? sa->spi_i : sa->spi_r);
+    return sa;
+}
+
+void ike2_setup_free(struct ike2_setup *s)
+{
+    if (s == NULL)
+        return;
+    gh_secret_clear(&s->request);
+    gh_secret_clear(&s->response);
+    gh_secret_clear(&s->certreqs);
+    gh_secret_clear(&s->inner);
+    ike2_ppk_clear(&s->ppk);
+    gh_ke_free(s->ke);
+    gh_wipe(s, sizeof(*s));
+    free(s);
+}
+
+void ike2_task_free(struct ike2_task *t)
+{
+    if (t == NULL)
+        return;
+    if (t->their_sa != NULL)
+        t->their_sa->rival_of = NULL;
+    gh_ke_free(t->ke);
+    gh_wipe(t, sizeof(*t));
+    free(t);
+}
+
+static void free_tasks(struct ike2_sa *sa)
+{
+    ike2_task_free(sa->task);
+    sa->task = NULL;
+    while (sa->waiting != NULL) {
+        struct ike2_task *t = sa->waiting;
+
+        sa->waiting = t->next;
+        ike2_task_free(t);
+    }
+    sa->waiting_tail = NULL;
+}
+
+void ike2_sa_free(struct ike2_sa *sa)
+{
+    free_tasks(sa);
+    ike2_setup_free(sa->setup);
+    ike2_ciphers_drop(sa);
+    gh_secret_clear(&sa->sk);
+    ike2_flight_clear(&sa->request);
+    ike2_flight_clear(&sa->response);
+    for (int i = 0; i < 2; i++) {
+        if (sa->reassembly[i] != NULL)
+            ike_reassembly_clear(sa->reassembly[i]);
+        free(sa->reassembly[i]);
+    }
+    while (sa->children != NULL) {
+        struct ike2_child *child = sa->children;
+
+        sa->children = child->next;
+        free(child->ts);
+        free(child);
+    }
+    free(sa->local_id);
+    free(sa->remote_id);
+    ike2_policy_free(sa->policy);
+    free(sa);
+}
+
+void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state)
+{
+    bool half_open = !sa->initiator && state < IKE2_STATE_ESTABLISHED;
+
+    if (half_open && !sa->half_open)
+        c->half_open++;
+    if (!half_open && sa->half_open)
+        c->half_open--;
+    sa->half_open = half_open;
+    sa->state = state;
+}
+
+/* Whoever rekeys the same SA at the same time must not look at one that is gone. */
+static void forget_rival(struct ike2_sa *gone)
+{
+    struct ike2_sa *old = gone->rival_of;
+
+    if (old != NULL && old->task != NULL && old->task->their_sa == gone)
+        old->task->their_sa = NULL;
+    gone->rival_of = NULL;
+}
+
+void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
+{
+    if (sa->state == IKE2_STATE_DEAD)
+        return;
+    while (sa->children != NULL)
+        ike2_child_drop(c, sa, sa->children, why);
+    if (sa->state >= IKE2_STATE_ESTABLISHED && sa->state != IKE2_STATE_REKEYED &&
+        why != IKE2_REMOVED_REPLACED)
+        ike2_tell(c, sa, IKE2_EVENT_SA_DOWN, 0, "%s",
+                  why == IKE2_REMOVED_DELETED   ? "deleted by the peer"
+                  : why == IKE2_REMOVED_COMMAND ? "ended by the operator"
+                  : why == IKE2_REMOVED_EXPIRED ? "its lifetime is over"
+                                                : "lost");
+    ike2_set_state(c, sa, IKE2_STATE_DEAD);
+    sa->retransmit_at = sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
+    free_tasks(sa);
+    forget_rival(sa);
+    ike2_sa_unlink(c, sa);
+    sa->next_spi = c->dead;
+    c->dead = sa;
+}
+
+/* ---- Established ---------------------------------------------------------------------------- */
+
+uint64_t ike2_soft(struct ike2 *c, uint64_t from, uint32_t seconds)
+{
+    uint32_t r;
+
+    c->ops.random(c->ops.ctx, &r, sizeof(r));
+    return from + (uint64_t)seconds * (850 + r % 101); /* milliseconds: 85 to 95 % */
+}
+
+void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa)
+{
+    uint64_t now = c->now.mono_ms;
+    uint32_t life = sa->policy->lifetime.seconds;
+
+    ike2_set_state(c, sa, IKE2_STATE_ESTABLISHED);
+    sa->established_ms = now;
+    sa->rekey_at = life > 0 ? ike2_soft(c, now, life) : 0;
+    sa->expire_at = life > 0 ? now + 1000 * (uint64_t)life : 0;
+    ike2_setup_free(sa->setup);
+    sa->setup = NULL;
+}
+
+void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy)
+{
+    for (size_t i = 0; i < policy->child_count && policy->gateway.len != 0; i++)
+        if (policy->children[i].start && !policy->responder_only)
+            ike2_initiate(c, c->now, policy->name, policy->children[i].name);
+}
+
+/* ---- Tasks ---------------------------------------------------------------------------------- */
+
+static struct ike2_task *task_new(enum ike2_task_kind kind)
+{
+    struct ike2_task *t = calloc(1, sizeof(*t));
+
+    if (t != NULL)
+        t->kind = kind;
+    return t;
+}
+
+struct ike2_task *ike2_task_add(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind)
+{
+    struct ike2_task *t = task_new(kind);
+
+    if (t == NULL) {
+        ike2_count(c, IKE2_COUNT_NO_MEMORY);
+        return NULL;
+    }
+    if (sa->waiting_tail != NULL)
+        sa->waiting_tail->next = t;
+    else
+        sa->waiting = t;
+    sa->waiting_tail = t;
+    return t;
+}
+
+struct ike2_task *ike2_task_first(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind)
+{
+    struct ike2_task *t = task_new(kind);
+
+    if (t == NULL) {
+        ike2_count(c, IKE2_COUNT_NO_MEMORY);
+        return NULL;
+    }
+    t->next = sa->waiting;
+    sa->waiting = t;
+    if (sa->waiting_tail == NULL)
+        sa->waiting_tail = t;
+    return t;
+}
+
+void ike2_task_done(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_task *t = sa->task;
+
+    sa->task = NULL;
+    sa->retransmit_at = 0;
+    ike2_flight_clear(&sa->request);
+    ike2_task_free(t);
+}
+
+void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_task *t = sa->task;
+
+    sa->task = NULL;
+    sa->retransmit_at = 0;
+    gh_ke_free(t->ke);
+    *t = (struct ike2_task){.kind = t->kind,
+                            .child = t->child,
+                            .policy = t->policy,
+                            .why = t->why,
+                            .next = sa->waiting};
+    sa->waiting = t;
+    if (sa->waiting_tail == NULL)
+        sa->waiting_tail = t;
+    sa->task_at = c->now.mono_ms + IKE2_RETRY_MS;
+}
+
+static void begin(struct ike2 *c, struct ike2_sa *sa)
+{
+    switch (sa->task->kind) {
+    case IKE2_TASK_INIT:
+        ike2_init_start(c, sa);
+        break;
+    case IKE2_TASK_AUTH:
+        ike2_auth_start(c, sa);
+        break;
+    case IKE2_TASK_CHILD_NEW:
+    case IKE2_TASK_CHILD_REKEY:
+    case IKE2_TASK_IKE_REKEY:
+        ike2_create_start(c, sa);
+        break;
+    default:
+        ike2_inform_start(c, sa);
+        break;
+    }
+}
+
+void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa)
+{
+    while (sa->state != IKE2_STATE_DEAD && sa->task == NULL && sa->waiting != NULL &&
+           (sa->task_at == 0 || sa->waiting->kind == IKE2_TASK_IKE_DELETE)) {
+        sa->task = sa->waiting;
+        sa->waiting = sa->task->next;
+        if (sa->waiting == NULL)
+            sa->waiting_tail = NULL;
+        sa->task->next = NULL;
+        begin(c, sa);
+    }
+}
+
+/* ---- Time ----------------------------------------------------------------------------------- */
+
+static void least(uint64_t *due, uint64_t at)
+{
+    if (at != 0 && (*due == 0 || at < *due))
+        *due = at;
+}
+
+uint64_t ike2_sa_due(const struct ike2_sa *sa)
+{
+    uint64_t due = 0;
+
+    least(&due, sa->retransmit_at);
+    least(&due, sa->liveness_at);
+    least(&due, sa->rekey_at);
+    least(&due, sa->expire_at);
+    least(&due, sa->task_at);
+    for (const struct ike2_child *child = sa->children; child != NULL; child = child->next) {
+        least(&due, child->going ? 0 : child->rekey_at);
+        least(&due, child->expire_at);
+    }
+    return due;
+}
+
+static bool is_waiting(const struct ike2_sa *sa, enum ike2_task_kind kind)
+{
+    const struct ike2_task *t = sa->waiting;
+
+    if (sa->task != NULL && sa->task->kind == kind)
+        return true;
+    while (t != NULL && t->kind != kind)
+        t = t->next;
+    return t != NULL;
+}
+
+/* Silence: ask whether the peer lives; a NAT is reminded that we are there. */
+static void check_silence(struct ike2 *c, struct ike2_sa *sa)
+{
+    uint64_t now = c->now.mono_ms, ask = 0, keep = 0;
+
+    if (sa->state != IKE2_STATE_ESTABLISHED) {
+        sa->liveness_at = 0;
+        return;
+    }
+    if (sa->policy->liveness_ms > 0) {
+        ask = sa->last_in_ms + sa->policy->liveness_ms;
+        if (now >= ask) {
+            if (sa->task == NULL && sa->waiting == NULL)
+                ike2_task_add(c, sa, IKE2_TASK_LIVENESS);
+            ask = now + sa->policy->liveness_ms;
+        }
+    }
+    if (sa->nat_local && sa->policy->nat_keepalive_ms > 0) {
+        keep = sa->last_out_ms + sa->policy->nat_keepalive_ms;
+        if (now >= keep) {
+            static const uint8_t keepalive[1] = {0xff};
+
+            ike2_send(c, &sa->local, &sa->remote, false, gh_view_of(keepalive, 1));
+            sa->last_out_ms = now;
+            keep = now + sa->policy->nat_keepalive_ms;
+        }
+    }
+    sa->liveness_at = 0;
+    least(&sa->liveness_at, ask);
+    least(&sa->liveness_at, keep);
+}
+
+/* A new IKE SA with the same children; this one goes when that is up. */
+static void reauthenticate(struct ike2 *c, struct ike2_sa *sa)
+{
+    if (sa->policy->gateway.len == 0 || sa->policy->responder_only)
+        return; /* the other end's to begin */
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "reauthentication begins");
+    ike2_set_state(c, sa, IKE2_STATE_REKEYED);
+    sa->reauthenticated = true;
+    for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
+        if (!child->replaced)
+            ike2_initiate(c, c->now, sa->policy->name, child->policy->name);
+}
+
+void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh)
+{
+    struct ike2_sa *next;
+
+    for (struct ike2_sa *sa = fresh->policy->sas; sa != NULL; sa = next) {
+        struct ike2_task *t;
+
+        next = sa->next_peer;
+        if (sa == fresh || !sa->reauthenticated)
+            continue;
+        t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
+        if (t != NULL)
+            t->why = IKE2_REMOVED_REPLACED;
+        ike2_tasks_run(c, sa);
+        ike2_schedule(c, sa);
+    }
+}
+
+static void begin_rekeying(struct ike2 *c, struct ike2_sa *sa)
+{
+    sa->rekey_at = 0;
+    if (sa->state != IKE2_STATE_ESTABLISHED || is_waiting(sa, IKE2_TASK_IKE_REKEY))
+        return;
+    if (sa->policy->reauthenticate) { /* make before break */
+        reauthenticate(c, sa);
+        return;
+    }
+    ike2_task_add(c, sa, IKE2_TASK_IKE_REKEY);
+}
+
+static void expired(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_policy *policy = ike2_policy_ref(sa->policy);
+    enum ike2_state was = sa->state;
+
+    if (was < IKE2_STATE_ESTABLISHED && !sa->setup->refused) /* else the reason is told */
+        ike2_fail(c, sa, IKE2_COUNT_HALF_OPEN_EXPIRED, "not established in time");
+    ike2_sa_die(c, sa, was == IKE2_STATE_REKEYED ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED);
+    if (was == IKE2_STATE_ESTABLISHED)
+        ike2_begin_again(c, policy);
+    ike2_policy_free(policy);
+}
+
+static void check_children(struct ike2 *c, struct ike2_sa *sa)
+{
+    uint64_t now = c->now.mono_ms;
+    struct ike2_child *next;
+
+    for (struct ike2_child *child = sa->children; child != NULL; child = next) {
+        next = child->next;
+        if (child->expire_at != 0 && now >= child->expire_at) {
+            child->expire_at = 0;
+            child->rekey_at = 0;
+            if (!child->replaced)
+                ike2_tell(c, sa, IKE2_EVENT_CHILD_DOWN, child->id, "%s: its lifetime is over",
+                          child->policy->name);
+            if (!child->going) {
+                struct ike2_task *t = ike2_task_add(c, sa, IKE2_TASK_CHILD_DELETE);
+
+                if (t != NULL) {
+                    t->child = child->id;
+                    t->why = child->replaced ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED;
+                    child->going = true;
+                }
+            }
+        } else if (child->rekey_at != 0 && now >= child->rekey_at && !child->going) {
+            struct ike2_task *t = sa->state == IKE2_STATE_ESTABLISHED
+                                      ? ike2_task_add(c, sa, IKE2_TASK_CHILD_REKEY)
+                                      : NULL;
+
+            child->rekey_at = 0;
+            if (t != NULL) {
+                t->child = child->id;
+                t->policy = child->policy;
+                child->going = true;
+            }
+        }
+    }
+}
+
+void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa)
+{
+    uint64_t now = c->now.mono_ms;
+
+    if (sa->expire_at != 0 && now >= sa->expire_at) {
+        expired(c, sa);
+        return;
+    }
+    if (sa->retransmit_at != 0 && now >= sa->retransmit_at) {
+        ike2_retransmit(c, sa);
+        if (sa->state == IKE2_STATE_DEAD)
+            return;
+    }
+    if (sa->task_at != 0 && now >= sa->task_at)
+        sa->task_at = 0;
+    if (sa->rekey_at != 0 && now >= sa->rekey_at)
+        begin_rekeying(c, sa);
+    check_children(c, sa);
+    if (sa->liveness_at != 0 && now >= sa->liveness_at)
+        check_silence(c, sa);
+    ike2_tasks_run(c, sa);
+}

@@ -1,0 +1,418 @@
+/* The IKEv2 core against itself: two hosts, exchange by exchange, and many through a bad network.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ike_world.h"
+#include "unit.h"
+
+static struct ike_world *pair(uint64_t seed)
+{
+    struct ike_world *w = ike_world_new(seed, 2);
+
+    w->verbose = getenv("GATEHOUSE_SIM_VERBOSE") != NULL;
+    ike_world_policy(w, 0, 1);
+    ike_world_policy(w, 1, 0);
+    return w;
+}
+
+static void configure(struct ike_world *w)
+{
+    for (size_t i = 0; i < w->host_count; i++)
+        ike_world_configure(w, i);
+}
+
+static void assert_up(struct ike_world *w, size_t children)
+{
+    const char *wrong = ike_world_agree(&w->hosts[0], &w->hosts[1]);
+
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 1);
+    assert_int_equal(ike_world_sas(&w->hosts[1], NULL), 1);
+    assert_int_equal(ike_world_children(&w->hosts[0]), children);
+    assert_int_equal(ike_world_children(&w->hosts[1]), children);
+    if (wrong != NULL)
+        fail_msg("%s", wrong);
+}
+
+static struct ike_world *up(uint64_t seed)
+{
+    struct ike_world *w = pair(seed);
+
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    return w;
+}
+
+static uint64_t sa_of(const struct ike_host *h)
+{
+    struct ike2_sa_view v;
+
+    assert_int_equal(ike_world_sas(h, &v), 1);
+    return v.id;
+}
+
+static uint64_t last_sa_of(const struct ike_host *h)
+{
+    struct ike2_sa_view v = {.id = 0};
+
+    ike_world_sas(h, &v);
+    return v.id;
+}
+
+static uint32_t child_of(const struct ike_host *h)
+{
+    for (size_t i = 0; i < WORLD_CHILDREN; i++)
+        if (h->child[i].used)
+            return h->child[i].id;
+    return 0;
+}
+
+static void a_tunnel_by_a_shared_key(void **state)
+{
+    struct ike_world *w = up(1);
+
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_UP], 1);
+    assert_int_equal(w->hosts[1].events[IKE2_EVENT_SA_UP], 1);
+    assert_int_equal(w->carried, 4);
+    assert_string_equal(w->hosts[0].key_line, w->hosts[1].key_line);
+    assert_non_null(strstr(w->hosts[0].key_line,
+                           ",\"AES-GCM-256 with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\""));
+    ike_world_free(w);
+}
+
+static void both_begin_at_once(void **state)
+{
+    struct ike_world *w = pair(2);
+
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    assert_true(ike2_initiate(w->hosts[1].core, w->now, "to-0", "net"));
+    ike_world_run(w, 5000);
+    assert_null(ike_world_agree(&w->hosts[0], &w->hosts[1]));
+    assert_true(ike_world_children(&w->hosts[0]) >= 1);
+    ike_world_free(w);
+}
+
+static void a_wrong_key_is_refused(void **state)
+{
+    struct ike_world *w = pair(3);
+    static const char other[] = "another pre-shared key altogether";
+    struct gh_secret secret = {.data = NULL};
+
+    gh_keeper_store_free(w->hosts[1].keeper);
+    w->hosts[1].keeper = gh_keeper_store_new();
+    assert_true(gh_secret_set(&secret, (const uint8_t *)other, sizeof(other) - 1));
+    assert_true(
+        gh_keeper_store_add_secret(w->hosts[1].keeper, GH_SECRET_PSK, "psk", &secret, NULL));
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 60000);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+    assert_int_equal(ike_world_sas(&w->hosts[1], NULL), 0);
+    assert_int_equal(w->hosts[0].installed + w->hosts[1].installed, 0);
+    assert_int_equal(ike2_counters(w->hosts[1].core)[IKE2_COUNT_AUTH_FAILED], 1);
+    assert_non_null(strstr(w->hosts[1].last[IKE2_EVENT_SA_FAILED], "pre-shared keys differ"));
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "AUTHENTICATION_FAILED"));
+    ike_world_free(w);
+}
+
+static void rekeying_from_either_end(void **state)
+{
+    struct ike_world *w = up(4);
+
+    for (unsigned round = 0; round < 6; round++) {
+        struct ike_host *h = &w->hosts[round % 2];
+        uint32_t before = child_of(h);
+
+        assert_true(ike2_rekey_child(h->core, w->now, before));
+        ike_world_run(w, 1000);
+        assert_up(w, 1);
+        assert_int_not_equal(child_of(h), before);
+        assert_true(ike2_rekey_ike(h->core, w->now, sa_of(h)));
+        ike_world_run(w, 1000);
+        assert_up(w, 1);
+    }
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_DOWN], 0);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_DOWN], 0);
+    ike_world_free(w);
+}
+
+static void rekeying_from_both_ends_at_once(void **state)
+{
+    uint64_t collisions = 0;
+
+    for (uint64_t seed = 100; seed < 300; seed++) {
+        struct ike_world *w = up(seed);
+        bool ike = seed % 2;
+        unsigned begun = 0;
+
+        for (unsigned i = 0; i < 2; i++) {
+            struct ike_host *h = &w->hosts[i];
+
+            /* The second may find that the first was there already. */
+            if (ike)
+                begun += ike2_rekey_ike(h->core, w->now, last_sa_of(h));
+            else
+                begun += ike2_rekey_child(h->core, w->now, child_of(h));
+            ike_world_run(w, ike_world_random(w, 8));
+        }
+        ike_world_run(w, 20000);
+        assert_up(w, 1);
+        if (w->hosts[0].events[IKE2_EVENT_CHILD_DOWN] + w->hosts[0].events[IKE2_EVENT_SA_DOWN] > 0)
+            fail_msg("seed %llu: %s %s", (unsigned long long)seed,
+                     w->hosts[0].last[IKE2_EVENT_CHILD_DOWN], w->hosts[0].last[IKE2_EVENT_SA_DOWN]);
+        assert_true(begun >= 1);
+        assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_DOWN], 0);
+        assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_DOWN], 0);
+        collisions += ike2_counters(w->hosts[0].core)[IKE2_COUNT_COLLISIONS];
+        ike_world_free(w);
+    }
+    assert_true(collisions > 40);
+}
+
+static void ends_are_told(void **state)
+{
+    struct ike_world *w = up(5);
+
+    assert_true(ike2_terminate_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 1000);
+    assert_up(w, 0);
+    assert_true(ike2_initiate(w->hosts[1].core, w->now, "to-0", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_true(ike2_terminate_ike(w->hosts[1].core, w->now, sa_of(&w->hosts[1])));
+    ike_world_run(w, 1000);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(ike_world_sas(&w->hosts[i], NULL), 0);
+        assert_int_equal(ike_world_children(&w->hosts[i]), 0);
+        assert_int_equal(ike2_memory(w->hosts[i].core), 0);
+    }
+    ike_world_free(w);
+}
+
+static void a_dead_peer_is_noticed(void **state)
+{
+    struct ike_world *w = up(6);
+
+    w->hosts[1].dead = true;
+    ike_world_run(w, 120000);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+    assert_int_equal(ike_world_children(&w->hosts[0]), 0);
+    assert_int_equal(ike2_counters(w->hosts[0].core)[IKE2_COUNT_PEER_DEAD], 1);
+    ike_world_free(w);
+}
+
+static void lifetimes_end_in_rekeying(void **state)
+{
+    struct ike_world *w = up(7);
+
+    ike_world_run(w, 3 * 86400 * (uint64_t)1000);
+    assert_up(w, 1);
+    assert_true(ike2_counters(w->hosts[0].core)[IKE2_COUNT_SA_REKEYED] >= 3);
+    assert_true(w->hosts[0].events[IKE2_EVENT_CHILD_REKEYED] >= 70);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_DOWN], 0);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_DOWN], 0);
+    ike_world_free(w);
+}
+
+static void fragments_pass_where_datagrams_do_not(void **state)
+{
+    struct ike_world *w = pair(8);
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct ike2_child_policy *child = &w->hosts[i].policies[0]->children[0];
+
+        w->hosts[i].policies[0]->mtu = 576;
+        for (child->local.count = 1; child->local.count < 20; child->local.count++) {
+            child->local.ts[child->local.count] = child->local.ts[0];
+            child->local.ts[child->local.count].start.octets[3] = (uint8_t)child->local.count;
+            child->local.ts[child->local.count].end.octets[3] = (uint8_t)child->local.count;
+        }
+        child->local.ts[0].protocol = 6;
+        child->remote = child->local;
+    }
+    for (unsigned i = 0; i < 2; i++)
+        w->hosts[i].policies[0]->children[0].remote = w->hosts[!i].policies[0]->children[0].local;
+    configure(w);
+    w->datagram_max = 576;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(w->too_long, 0);
+    assert_true(w->carried > 4);
+    ike_world_free(w);
+}
+
+static void through_a_nat(void **state)
+{
+    static const uint8_t outside[4] = {203, 0, 113, 7};
+    struct ike_world *w = pair(9);
+    struct ike2_sa_view v;
+
+    w->hosts[0].behind_nat = true;
+    w->hosts[0].nat_addr = gh_addr_from(outside, 4);
+    w->hosts[0].nat_port = 40000;
+    w->hosts[1].policies[0]->remote = (struct gh_prefix){.addr = {.len = 4}};
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    ike_world_sas(&w->hosts[0], &v);
+    assert_true(v.nat_local && !v.nat_remote);
+    ike_world_sas(&w->hosts[1], &v);
+    assert_true(!v.nat_local && v.nat_remote);
+    assert_int_equal(v.remote.port, 40001);
+    w->hosts[0].nat_port = 50000; /* the NAT forgot, and begins anew */
+    ike_world_run(w, 60000);
+    ike_world_sas(&w->hosts[1], &v);
+    assert_int_equal(v.remote.port, 50001);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
+static void a_restarted_peer_comes_again(void **state)
+{
+    struct ike_world *w = up(10);
+
+    ike_world_restart(w, 0);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 2000);
+    assert_up(w, 1); /* INITIAL_CONTACT: the earlier one is gone */
+    ike_world_free(w);
+}
+
+static void reauthentication_makes_before_it_breaks(void **state)
+{
+    struct ike_world *w = pair(11);
+
+    w->hosts[0].policies[0]->reauthenticate = true;
+    w->hosts[0].policies[0]->lifetime.seconds = 600;
+    w->hosts[1].policies[0]->lifetime.seconds = 0;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    for (unsigned i = 0; i < 600; i++) {
+        ike_world_run(w, 10000);
+        assert_true(ike_world_children(&w->hosts[0]) >= 1);
+    }
+    assert_up(w, 1);
+    assert_true(w->hosts[0].events[IKE2_EVENT_SA_UP] >= 10);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_DOWN], 0);
+    ike_world_free(w);
+}
+
+static void a_new_configuration_takes_over(void **state)
+{
+    struct ike_world *w = up(12);
+    struct ike_host *h = &w->hosts[0];
+    uint64_t sa = sa_of(h);
+    struct ike2_sa_view v;
+
+    ike2_policy_free(h->policies[0]);
+    h->policy_count = 0;
+    ike_world_policy(w, 0, 1)->children[0].start = true;
+    ike_world_configure(w, 0);
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(sa_of(h), sa);
+    ike_world_sas(h, &v);
+    assert_ptr_equal(v.policy, h->policies[0]);
+    assert_true(ike2_rekey_child(h->core, w->now, child_of(h)));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
+/* Everything goes wrong for a while; afterwards both ends agree. */
+static void storm(uint64_t seed, unsigned rounds)
+{
+    struct ike_world *w = pair(seed);
+
+    for (unsigned i = 0; i < 2; i++) {
+        w->hosts[i].policies[0]->children[0].lifetime.seconds = 60;
+        w->hosts[i].policies[0]->lifetime.seconds = 200;
+        w->hosts[i].policies[0]->children[0].start = i == 0;
+    }
+    w->loss = 300;
+    w->duplicated = 100;
+    w->delay_most = 400;
+    configure(w);
+    for (unsigned i = 0; i < rounds; i++) {
+        struct ike_host *h = &w->hosts[ike_world_random(w, 2)];
+        struct ike2_sa_view v;
+
+        ike_world_run(w, ike_world_random(w, 4000));
+        switch (ike_world_random(w, 8)) {
+        case 0:
+            ike2_rekey_child(h->core, w->now, child_of(h));
+            break;
+        case 1:
+            if (ike_world_sas(h, &v) > 0)
+                ike2_rekey_ike(h->core, w->now, v.id);
+            break;
+        case 2:
+            if (ike_world_random(w, 20) == 0)
+                ike_world_restart(w, (size_t)(h - w->hosts));
+            break;
+        case 3:
+            if (ike_world_random(w, 8) == 0)
+                ike2_terminate_child(h->core, w->now, child_of(h));
+            break;
+        default:
+            break;
+        }
+        assert_true(ike_world_children(h) < 40);
+        assert_true(ike2_memory(h->core) < 400000);
+    }
+    w->loss = w->duplicated = 0;
+    w->delay_most = 5;
+    ike_world_run(w, 400 * 1000);
+    ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"); /* if an operator ended it */
+    ike_world_run(w, 1000);
+    if (ike_world_agree(&w->hosts[0], &w->hosts[1]) != NULL)
+        fail_msg("seed %llu: %s", (unsigned long long)seed,
+                 ike_world_agree(&w->hosts[0], &w->hosts[1]));
+    if (ike_world_children(&w->hosts[0]) == 0)
+        fail_msg("seed %llu: nothing came up again", (unsigned long long)seed);
+    ike_world_free(w);
+}
+
+static uint64_t from_environment(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void storms(void **state)
+{
+    uint64_t first = from_environment("GATEHOUSE_SIM_SEED", 1000);
+    uint64_t seeds = from_environment("GATEHOUSE_SIM_STORMS", 40);
+
+    for (uint64_t seed = first; seed < first + seeds; seed++)
+        storm(seed, 200);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_tunnel_by_a_shared_key),
+        cmocka_unit_test(both_begin_at_once),
+        cmocka_unit_test(a_wrong_key_is_refused),
+        cmocka_unit_test(rekeying_from_either_end),
+        cmocka_unit_test(rekeying_from_both_ends_at_once),
+        cmocka_unit_test(ends_are_told),
+        cmocka_unit_test(a_dead_peer_is_noticed),
+        cmocka_unit_test(lifetimes_end_in_rekeying),
+        cmocka_unit_test(fragments_pass_where_datagrams_do_not),
+        cmocka_unit_test(through_a_nat),
+        cmocka_unit_test(a_restarted_peer_comes_again),
+        cmocka_unit_test(reauthentication_makes_before_it_breaks),
+        cmocka_unit_test(a_new_configuration_takes_over),
+        cmocka_unit_test(storms),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
