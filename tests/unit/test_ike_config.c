@@ -253,6 +253,12 @@ static void a_peer_is_six_lines(void **state)
     assert_string_equal(ike_ts_format(&p->children[0].local.ts[0], text), "10.1.0.0/16");
     assert_string_equal(ike_ts_format(&p->children[0].remote.ts[0], text), "10.2.0.0/16");
     assert_false(c->ike->settings.lock_out);
+    assert_int_equal(c->ike->settings.sas_max, 65536);
+    assert_int_equal(c->ike->settings.half_open_max, 4096);
+    assert_int_equal(c->ike->settings.half_open_cookie, 64);
+    assert_int_equal(c->ike->settings.children_max, 64);
+    assert_int_equal(c->ike->settings.reassembly_ms, 2000);
+    assert_int_equal(c->ike->settings.reduced_exchange_ms, 2000);
     assert_null(c->ike->settings.key_log);
     assert_int_equal(c->keeper.count, 1);
     item = &c->keeper.items[0];
@@ -533,13 +539,13 @@ static void damaged_octets_are_refused(void **state)
     uint8_t *data = gh_ike_config_encode(c->ike, &len), *longer = malloc(len + 1);
     unsigned survived = 0;
 
-    for (size_t cut = 0; cut < len; cut += 3)
+    for (size_t cut = 0; cut < len; cut += 7)
         assert_null(gh_ike_config_decode(gh_view_of(data, cut)));
     memcpy(longer, data, len);
     longer[len] = 0;
     assert_null(gh_ike_config_decode(gh_view_of(longer, len + 1)));
     /* A changed octet may be another value; then it is one that can be written again. */
-    for (size_t i = 0; i < len; i += 3) {
+    for (size_t i = 0; i < len; i += 7) {
         struct gh_ike_config *got;
 
         data[i] ^= 0x81;
