@@ -64,7 +64,7 @@ static uint64_t last_sa_of(const struct ike_host *h)
 
 static uint32_t child_of(const struct ike_host *h)
 {
-    for (size_t i = 0; i < WORLD_CHILDREN; i++)
+    for (size_t i = 0; i < h->child_room; i++)
         if (h->child[i].used)
             return h->child[i].id;
     return 0;
@@ -273,6 +273,59 @@ static void through_a_nat(void **state)
     ike_world_free(w);
 }
 
+static void between_two_nats_answers_go_back(void **state)
+{
+    struct ike_world *w = pair(20);
+    struct ike2_sa_view v;
+
+    for (uint8_t i = 0; i < 2; i++) {
+        const uint8_t outside[4] = {203, 0, 113, (uint8_t)(7 + i)};
+
+        w->hosts[i].behind_nat = true;
+        w->hosts[i].nat_addr = gh_addr_from(outside, 4);
+        w->hosts[i].nat_port = i == 0 ? 40000 : IKE2_PORT;
+        w->hosts[!i].policies[0]->remote = (struct gh_prefix){.addr = {.len = 4}};
+        w->hosts[!i].policies[0]->gateway = w->hosts[i].nat_addr;
+    }
+    w->hosts[1].nat_is_static = true;
+    w->hosts[1].policies[0]->liveness_ms = 0;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    w->hosts[0].nat_port = 50000;
+    ike_world_run(w, 200000); /* host 1 is behind a NAT itself: it does not follow, but answers */
+    assert_int_equal(ike2_counters(w->hosts[0].core)[IKE2_COUNT_PEER_DEAD], 0);
+    assert_up(w, 1);
+    ike_world_sas(&w->hosts[1], &v);
+    assert_int_equal(v.remote.port, 40001);
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.5, 3.1: the answer has our version, no flag of a higher one, and not often. */
+static void a_higher_version_is_told_ours(void **state)
+{
+    struct ike_world *w = pair(21);
+    uint8_t octets[36] = {1, 2, 3, 4, 5, 6, 7, 8, [16] = 33, 0x30, 34, 0x08, [27] = 36, [31] = 8};
+    struct ike_host *h = &w->hosts[1];
+
+    configure(w);
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
+    assert_int_equal(h->said_count, 1);
+    assert_memory_equal(h->said_octets, octets, 16);
+    assert_int_equal(h->said_octets[17], 0x20);
+    assert_int_equal(h->said_octets[18], 34);
+    assert_int_equal(h->said_octets[19], 0x20);
+    assert_int_equal(h->said_octets[35], 5); /* INVALID_MAJOR_VERSION */
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
+    assert_int_equal(h->said_count, 1);
+    ike_world_run(w, 1000);
+    octets[19] |= 0x20; /* a response has no answer */
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
+    assert_int_equal(h->said_count, 1);
+    ike_world_free(w);
+}
+
 static void a_restarted_peer_comes_again(void **state)
 {
     struct ike_world *w = up(10);
@@ -408,6 +461,8 @@ int main(void)
         cmocka_unit_test(lifetimes_end_in_rekeying),
         cmocka_unit_test(fragments_pass_where_datagrams_do_not),
         cmocka_unit_test(through_a_nat),
+        cmocka_unit_test(between_two_nats_answers_go_back),
+        cmocka_unit_test(a_higher_version_is_told_ours),
         cmocka_unit_test(a_restarted_peer_comes_again),
         cmocka_unit_test(reauthentication_makes_before_it_breaks),
         cmocka_unit_test(a_new_configuration_takes_over),

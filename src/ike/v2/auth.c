@@ -298,8 +298,8 @@ static bool suits(const struct ike2 *c, const struct ike2_sa *sa, const struct i
                   const struct gh_identity *idr)
 {
     struct ike_proposal mine, chosen;
-    struct ike_sa offer = {.count = 1};
-    const struct ike_choice_rules rules = {.prefer_theirs = false};
+    struct ike_sa offer = {.count = 1}, ours;
+    const struct ike_choice_rules rules = {.additional_ke = p->intermediate};
 
     if (p->remote_id != NULL && gh_pattern_match(p->remote_id, sa->remote_id) != GH_MATCH_YES)
         return false;
@@ -309,7 +309,8 @@ static bool suits(const struct ike2 *c, const struct ike2_sa *sa, const struct i
         return true;
     ike2_suite_proposal(&sa->suite, &mine); /* IKE_SA_INIT was judged by another's proposals */
     offer.proposal[0] = mine;
-    return ike_proposal_choose(&offer, &p->proposals, &rules, &chosen, NULL);
+    ike2_offer(&p->proposals, p->intermediate, &ours);
+    return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
 }
 
 /* Whose this is, now that the peer has said its name. */
@@ -460,6 +461,10 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
 
     if (sa->initiator || sa->setup == NULL || sa->setup->refused) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (ike2_intermediate_next(sa) != IKE_KE_NONE) {
+        refuse(c, sa, "it left out an additional key exchange", "");
         return;
     }
     if (ike_find(in, IKE_P_AUTH, 0) == NULL) {

@@ -8,7 +8,7 @@
 
 #include "ike/v2/priv.h"
 
-enum { TABLE_FIRST = 64, COOKIE_SECRET_MS = 60 * 1000 };
+enum { TABLE_FIRST = 64, COOKIE_SECRET_MS = 60 * 1000, VERSION_MS = 100 };
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
@@ -673,10 +673,11 @@ static void answer_version(struct ike2 *c, const struct ike2_datagram *d,
     struct gh_view whole;
     struct ike_out o;
 
-    if (ike_header_is_response(h))
+    if (ike_header_is_response(h) || c->now.mono_ms < c->version_at)
         return;
+    c->version_at = c->now.mono_ms + VERSION_MS; /* whoever asks may be anybody */
     answer.version = IKE_VERSION_2;
-    answer.flags = (uint8_t)(IKE_FLAG_RESPONSE | IKE_FLAG_VERSION);
+    answer.flags = IKE_FLAG_RESPONSE;
     o = ike_out_message(octets, sizeof(octets), &answer);
     ike_notify_emit_data(&o, IKE_N_INVALID_MAJOR_VERSION, gh_view_of(NULL, 0));
     if (ike_out_done(&o, &whole))
@@ -709,8 +710,10 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
         ike2_count(c, IKE2_COUNT_REPEATED);
         if (sa->state == IKE2_STATE_AUTH && sa->receive_id == 1 && sa->setup != NULL &&
             sa->setup->request.len == d->len &&
-            memcmp(sa->setup->request.data, d->data, d->len) == 0)
-            ike2_flight_send(c, sa, &sa->response);
+            memcmp(sa->setup->request.data, d->data, d->len) == 0) {
+            sa->asked = ike2_path_of(d);
+            ike2_send_response(c, sa);
+        }
         return;
     }
     ike2_init_request(c, d, m);
