@@ -15,6 +15,7 @@
 static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const char *remedy)
 {
     char addr[GH_ADDR_TEXT];
+    struct ike_out o = ike2_inner(c);
 
     ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "%s is not believed: %s%s%s",
               gh_addr_format(&sa->remote.addr, addr), why, remedy[0] != '\0' ? "; " : "", remedy);
@@ -25,6 +26,10 @@ static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const ch
         sa->setup->refused = true; /* it stays to say so again, until it expires */
         return;
     }
+    /* The peer holds the SA for established and is told better (RFC 7296 2.21.2), once: for whom we
+     * do not believe, no state is kept. */
+    ike_notify_emit_data(&o, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
+    ike2_request(c, sa, IKE_X_INFORMATIONAL, &o);
     ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
 }
 
@@ -205,20 +210,23 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
     const struct ike2_setup *s = sa->setup;
     struct ike2_wish w;
     struct ike_notify n;
+    uint16_t notify;
     char why[160];
 
     if (t->policy == NULL)
         return;
     if (ike_find_error(in, &n)) {
-        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s: the peer answers with %s",
-                  t->policy->name,
-                  ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error");
+        ike2_fail_child(
+            c, sa, ike2_count_of(n.type), 0, "%s: the peer answers with %s", t->policy->name,
+            ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error");
         return;
     }
-    if (ike2_child_confirm(c, sa, in, true, t->policy, &w, why) != 0 ||
+    notify = ike2_child_confirm(c, sa, in, true, t->policy, &w, why);
+    if (notify != 0)
+        ike2_fail_child(c, sa, ike2_count_of(notify), 0, "%s: %s", t->policy->name, why);
+    else /* says itself why it could not */
         ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
-                        gh_view_of(s->nonce_r, s->nonce_r_len), 0) == NULL)
-        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s: %s", t->policy->name, why);
+                        gh_view_of(s->nonce_r, s->nonce_r_len), 0);
 }
 
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -266,9 +274,10 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     }
     if (sa->policy->remote_id != NULL &&
         gh_pattern_match(sa->policy->remote_id, sa->remote_id) != GH_MATCH_YES) {
-        snprintf(e.message, sizeof(e.message), "it calls itself %.200s",
-                 gh_identity_format(sa->remote_id, text, sizeof(text)));
-        refuse(c, sa, e.message, gh_pattern_text(sa->policy->remote_id));
+        snprintf(e.message, sizeof(e.message), "it calls itself %.100s, not %.100s",
+                 gh_identity_format(sa->remote_id, text, sizeof(text)),
+                 gh_pattern_text(sa->policy->remote_id));
+        refuse(c, sa, e.message, "");
         return;
     }
     switch (ike2_check_proof(c, sa, in, &e)) {
@@ -361,9 +370,8 @@ static void answer_child(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
         ike2_child_put_answer(o, &w, spi, spi_len);
         return;
     }
-    ike2_fail(c, sa,
-              notify == IKE_N_TS_UNACCEPTABLE ? IKE2_COUNT_TS_UNACCEPTABLE : IKE2_COUNT_NO_PROPOSAL,
-              "Child SA refused with %s: %s", ike_notify_name(notify), why);
+    ike2_fail_child(c, sa, ike2_count_of(notify), 0, "refused with %s: %s", ike_notify_name(notify),
+                    why);
     ike_notify_emit_data(o, notify, gh_view_of(NULL, 0));
 }
 

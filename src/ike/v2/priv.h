@@ -39,7 +39,8 @@ enum {
     IKE2_INT_AUTH_MAX = 2 * GH_PRF_MAX + 4,
     IKE2_HALF_OPEN_RESPONSE_MS = 30 * 1000,
     IKE2_DELETE_MS = 60 * 1000, /* how long a replaced SA waits for its end by the peer */
-    IKE2_RETRY_MS = 5 * 1000    /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_RETRY_MS = 5 * 1000,   /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_STRANGERS_S = 10       /* at most one refusal of strangers is told in so many seconds */
 };
 
 /* What an IKE SA or a Child SA is protected by. */
@@ -242,9 +243,15 @@ void ike2_child_unlink(struct ike2 *c, struct ike2_child *child);
 void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN]);
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* Counts a reason and keeps its words for `show`; also told as a story. */
+/* Counts a reason and keeps its words for `show`. That an SA never comes up or ends for it is told
+ * as a failure, so is the refusal of somebody whom nobody knows, if none was lately; else a story.
+ */
 void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason, const char *format,
                ...) __attribute__((format(printf, 4, 5)));
+/* The same of a Child SA that did not come about; child: the one that it was to replace, or 0. */
+void ike2_fail_child(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
+                     uint32_t child, const char *format, ...) __attribute__((format(printf, 5, 6)));
+enum ike2_count ike2_count_of(uint16_t notify); /* of a refused Child SA */
 void ike2_count(struct ike2 *c, enum ike2_count what);
 /* The policy for a peer's first message: by addresses alone; the next after `after`. */
 struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
