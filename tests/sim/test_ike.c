@@ -77,6 +77,9 @@ static void a_tunnel_by_a_shared_key(void **state)
     assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_UP], 1);
     assert_int_equal(w->hosts[1].events[IKE2_EVENT_SA_UP], 1);
     assert_int_equal(w->carried, 4);
+    assert_string_equal(w->hosts[0].key_line, w->hosts[1].key_line);
+    assert_non_null(strstr(w->hosts[0].key_line,
+                           ",\"AES-GCM-256 with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\""));
     ike_world_free(w);
 }
 

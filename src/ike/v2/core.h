@@ -151,6 +151,9 @@ struct ike2_ops {
     void (*event)(void *ctx, const struct ike2_event *e);
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
     bool (*child_spi)(void *ctx, const struct ike2_child_policy *child, uint8_t *spi, size_t len);
+    /* Each time that an IKE SA's keys are made: a line of Wireshark's ikev2_decryption_table,
+     * without the line's end. NULL, as it should be: nothing is told. */
+    void (*key_log)(void *ctx, const char *line);
 };
 
 struct ike2_settings {

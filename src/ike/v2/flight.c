@@ -304,6 +304,12 @@ static void drop_reassembly(struct ike2_sa *sa, bool response)
 static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d)
 {
     sa->last_in_ms = c->now.mono_ms;
+    if (sa->state < IKE2_STATE_ESTABLISHED && !sa->initiator) { /* it goes on at port 4500 */
+        sa->local = d->local;
+        sa->remote = d->remote;
+        sa->marker = d->marker;
+        return;
+    }
     if (gh_addr_equal(&sa->remote.addr, &d->remote.addr) && sa->remote.port == d->remote.port)
         return;
     if (!sa->nat_remote || sa->nat_local)

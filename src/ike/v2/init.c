@@ -201,10 +201,12 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
            ike2_derive(sa, &shared, gh_view_of(s->nonce_i, s->nonce_i_len),
                        gh_view_of(s->nonce_r, s->nonce_r_len));
     gh_secret_clear(&shared);
-    if (good)
-        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT: chosen %s",
-                  ike_proposal_format(&chosen, text, sizeof(text)));
-    return good;
+    if (!good)
+        return false;
+    ike2_log_keys(c, sa);
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT: chosen %s",
+              ike_proposal_format(&chosen, text, sizeof(text)));
+    return true;
 }
 
 void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
@@ -438,6 +440,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     }
     sa->receive_id = 1;
+    ike2_log_keys(c, sa);
     sa->expire_at = c->now.mono_ms + policy->half_open_ms;
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_count(c, IKE2_COUNT_SA_ANSWERED);

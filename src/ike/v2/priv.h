@@ -287,6 +287,9 @@ bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke);
 bool ike2_answer_ke(struct ike2 *c, uint16_t group, struct gh_view peer_public,
                     uint8_t public_value[GH_KE_PUBLIC_MAX], struct gh_secret *shared);
 
+/* ---- keylog.c ---- */
+void ike2_log_keys(struct ike2 *c, const struct ike2_sa *sa);
+
 /* ---- flight.c ---- */
 struct ike_out ike2_inner(struct ike2 *c);
 struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
