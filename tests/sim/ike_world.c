@@ -76,7 +76,7 @@ static void put_packet(struct ike_world *w, struct world_packet *p)
 
 static void carry(struct ike_world *w, const struct ike_host *from, const struct ike2_datagram *d)
 {
-    struct world_packet *p = malloc(sizeof(*p) + d->len);
+    struct world_packet *p = malloc(sizeof(*p) + d->len + WORLD_DATAGRAM);
 
     if (p == NULL)
         abort();
@@ -93,6 +93,8 @@ static void carry(struct ike_world *w, const struct ike_host *from, const struct
                            : (uint16_t)(from->nat_port + (d->local.port == IKE2_PORT_NAT_T));
     }
     memcpy(p->data, d->data, d->len);
+    if (w->tamper != NULL && d->len < WORLD_DATAGRAM)
+        p->len = w->tamper(w, from, p->data, d->len);
     put_packet(w, p);
 }
 

@@ -8,7 +8,7 @@
 #include "ike/v2/core.h"
 #include "keeper/store.h"
 
-enum { WORLD_KEY = 128, WORLD_CHILDREN = 64 };
+enum { WORLD_KEY = 128, WORLD_CHILDREN = 64, WORLD_DATAGRAM = 4096 };
 
 /* A Child SA as it was installed. */
 struct world_child {
@@ -54,6 +54,9 @@ struct ike_world {
     struct world_packet *packets;     /* by time */
     struct world_answer *answers;
     uint64_t carried, lost, exchanges, too_long;
+    /* Changes what a host sends: at most WORLD_DATAGRAM octets, the length comes back. NULL:
+     * nobody. */
+    size_t (*tamper)(struct ike_world *w, const struct ike_host *from, uint8_t *octets, size_t len);
     bool verbose; /* events are printed */
 };
 

@@ -106,9 +106,20 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
         put_delete(o, d->protocol, ours, d->spi_len, count);
 }
 
+/* In the first request after IKE_AUTH: the initiator could not take our answer (RFC 7296 2.21.2).
+ */
+static bool is_refused(const struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    return !sa->initiator && sa->rekeys == 0 && sa->receive_id == 2 &&
+           (ike_has_notify(in, IKE_N_AUTHENTICATION_FAILED) ||
+            ike_has_notify(in, IKE_N_INVALID_SYNTAX) ||
+            ike_has_notify(in, IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD));
+}
+
 void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     const struct ike_payload *payload;
+    bool refused = is_refused(sa, in);
     struct ike_out o = ike2_inner(c);
     struct ike_delete d;
 
@@ -122,4 +133,8 @@ void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
         delete_children(c, sa, &d, &o);
     }
     ike2_respond(c, sa, IKE_X_INFORMATIONAL, &o);
+    if (refused) {
+        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer does not believe us");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+    }
 }
