@@ -137,6 +137,7 @@ static bool on_ask(void *ctx, const struct gh_keeper_request *r)
     free(octets);
     if (a->data == NULL)
         abort();
+    h->asked[r->kind]++;
     a->host = h;
     a->core = h->core;
     a->at = h->world->now.mono_ms + ike_world_random(h->world, 4);

@@ -30,6 +30,7 @@ struct ike_host {
     size_t policy_count;
     struct world_child child[WORLD_CHILDREN];
     unsigned installed, removed, events[IKE2_EVENT_COUNT];
+    unsigned asked[GH_KEEPER_LIST + 1]; /* the keeper, by kind */
     char last[IKE2_EVENT_COUNT][256]; /* the last words of each kind */
     char key_line[1024];              /* the last of the key log */
     bool dead;                        /* hears and says nothing */

@@ -110,6 +110,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
     put_nat(&o, &h, sa);
     put_abilities(c, &o, sa->policy);
+    ike2_ppk_offer(sa->policy, &o);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
         !ike2_flight_set(&sa->request, 0, octets)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "no room for IKE_SA_INIT");
@@ -214,6 +215,12 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
                   v.refused == IKE_N_NO_PROPOSAL_CHOSEN ? IKE2_COUNT_NO_PROPOSAL
                                                         : IKE2_COUNT_NOT_ADMITTED,
                   "the peer answers IKE_SA_INIT with %s", ike_notify_name(v.refused));
+        return;
+    }
+    if (!ike2_ppk_answered(sa, m)) {
+        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED,
+                  "IKE_SA_INIT response refused: the peer uses no PPK, but has to; configure the "
+                  "PPK at the peer");
         return;
     }
     if (!gh_secret_set(&sa->setup->response, d->data, d->len) || !take_answer(c, sa, m, why)) {
@@ -341,6 +348,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     put_nat(&o, &h, sa);
     ike2_put_certreq(c, sa->policy, &o);
     put_abilities(c, &o, sa->policy);
+    ike2_ppk_answer(c, sa, m, &o);
     if (sa->policy->childless)
         ike_notify_emit_data(&o, IKE_N_CHILDLESS_IKEV2_SUPPORTED, gh_view_of(NULL, 0));
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&

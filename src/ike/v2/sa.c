@@ -45,6 +45,7 @@ void ike2_setup_free(struct ike2_setup *s)
     gh_secret_clear(&s->response);
     gh_secret_clear(&s->certreqs);
     gh_secret_clear(&s->inner);
+    ike2_ppk_clear(&s->ppk);
     gh_ke_free(s->ke);
     gh_wipe(s, sizeof(*s));
     free(s);
