@@ -1,10 +1,10 @@
 /*
- * Many IKEv2 hosts while everything goes wrong: loss, repetition, late datagrams, rekeying from both
- * ends, restarts, clocks that jump, NATs that forget, hosts that vanish, an attacker on the path.
- * Invariants are looked at after each step; afterwards all agree and everything is up again.
+ * Many IKEv2 hosts while everything goes wrong: loss, repetition, late datagrams, rekeying from
+ * both ends, restarts, clocks that jump, NATs that forget, hosts that vanish, an attacker on the
+ * path. Invariants are looked at after each step; afterwards all agree and everything is up again.
  *
- * GATEHOUSE_SIM_SEED begins elsewhere (a failure names its seed), GATEHOUSE_SIM_EXCHANGES runs until
- * so many exchanges are completed, GATEHOUSE_SIM_VERBOSE tells everything.
+ * GATEHOUSE_SIM_SEED begins elsewhere (a failure names its seed), GATEHOUSE_SIM_EXCHANGES runs
+ * until so many exchanges are completed, GATEHOUSE_SIM_VERBOSE tells everything.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -350,10 +350,10 @@ static uint64_t weather(uint64_t seed, size_t hosts, bool hub, unsigned rounds)
     if (getenv("GATEHOUSE_SIM_NUMBERS") != NULL)
         printf("seed %llu: %zu hosts%s, %llu exchanges, %llu datagrams, %llu lost, %llu forged, "
                "%llu steps, %llu Child SAs lost\n",
-               (unsigned long long)seed, hosts, hub ? " (hub)" : "",
-               (unsigned long long)exchanges, (unsigned long long)w->carried,
-               (unsigned long long)w->lost, (unsigned long long)w->injected,
-               (unsigned long long)w->steps, (unsigned long long)w->lost_with_cause);
+               (unsigned long long)seed, hosts, hub ? " (hub)" : "", (unsigned long long)exchanges,
+               (unsigned long long)w->carried, (unsigned long long)w->lost,
+               (unsigned long long)w->injected, (unsigned long long)w->steps,
+               (unsigned long long)w->lost_with_cause);
     ike_world_free(w);
     return exchanges;
 }

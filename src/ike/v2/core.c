@@ -874,6 +874,10 @@ static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
     }
     sa->expire_at = c->now.mono_ms + p->half_open_ms + p->retransmit_ms * (2u << p->retransmits);
     ike2_task_add(c, sa, IKE2_TASK_INIT);
+    if (c->pause_ms > 0) {
+        sa->task_at = c->now.mono_ms + c->pause_ms;
+        sa->expire_at += c->pause_ms;
+    }
     return sa;
 }
 

@@ -216,6 +216,7 @@ struct ike2 {
     struct ike2_sa *asking, **asking_end;
     struct ike2_sa *dead; /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
+    uint32_t pause_ms; /* before an IKE SA that begins in this call says its first word */
     uint64_t cookies_at, version_at; /* the next INVALID_MAJOR_VERSION not before */
     struct gh_lockout *lockout;
     uint64_t next_id, hash_seed;
@@ -274,6 +275,9 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa);
 void ike2_setup_free(struct ike2_setup *s);
 /* Tries again what the policy wants to be up, after an SA was lost. */
 void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy);
+/* Ends it without a word on the wire, and begins again after the pause, which keeps two ends that
+ * do not understand each other from a storm. */
+void ike2_sa_lost(struct ike2 *c, struct ike2_sa *sa, uint32_t pause_ms);
 /* A part of a lifetime before its end, at random: 5 to 15 %. */
 uint64_t ike2_soft(struct ike2 *c, uint64_t from, uint32_t seconds);
 
@@ -314,7 +318,7 @@ struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32
                               bool response);
 bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
 bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
-/* A response with one notification. */
+/* A response with one notification. INVALID_SYNTAX ends the IKE SA. */
 void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, uint16_t type,
                          struct gh_view data);
 bool ike2_flight_set(struct ike2_flight *f, uint32_t id, struct gh_view datagram);
