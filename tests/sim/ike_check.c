@@ -217,20 +217,6 @@ static bool peer_keeps(const struct ike_host *h, const struct world_child *c)
            sa->state == IKE2_STATE_ESTABLISHED && other_end(peer, sa) != NULL;
 }
 
-static bool has_successor(const struct ike_host *h, const struct world_child *gone)
-{
-    for (size_t i = 0; i < h->child_room; i++) {
-        const struct world_child *c = &h->child[i];
-
-        if (c->replaces == gone->id)
-            return true;
-        if (c->used && strcmp(c->policy, gone->policy) == 0 &&
-            strcmp(c->wanted, gone->wanted) == 0 && c->id != gone->id)
-            return true;
-    }
-    return false;
-}
-
 void ike_check_removal(struct ike_host *h, const struct world_child *c, enum ike2_removal why)
 {
     struct ike_world *w = h->world;
@@ -246,13 +232,10 @@ void ike_check_removal(struct ike_host *h, const struct world_child *c, enum ike
             ike_world_broken(w, h, "Child SA %u deleted by the peer, which still has it", c->id);
         break;
     case IKE2_REMOVED_REPLACED:
-        /* Where a clock leapt, the successor may have expired before. */
-        if (!h->commanded && h->causes == 0 && !has_successor(h, c) &&
-            (h->expired_ms == 0 || now > h->expired_ms + 60 * 1000))
+        if (!c->accompanied)
             ike_world_broken(w, h, "Child SA %u replaced by nothing", c->id);
         break;
     case IKE2_REMOVED_EXPIRED:
-        h->expired_ms = now;
         if (now < c->since + 1000 * (uint64_t)c->seconds && now < 1000 * (uint64_t)c->sa_seconds)
             ike_world_broken(w, h, "Child SA %u expired too early", c->id);
         break;

@@ -330,6 +330,12 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
     memcpy(child->spi_out, v->spi_out.p, v->spi_out.len);
     memcpy(child->key_in, v->key_in.p, v->key_in.len);
     memcpy(child->key_out, v->key_out.p, v->key_out.len);
+    for (size_t k = 0; k < h->child_room; k++) {
+        if (k == i || !h->child[k].used || strcmp(h->child[k].policy, child->policy) != 0 ||
+            strcmp(h->child[k].wanted, child->wanted) != 0)
+            continue;
+        h->child[k].accompanied = child->accompanied = true;
+    }
     h->installed++;
     h->child_count++;
     return true;

@@ -27,7 +27,8 @@ struct world_child {
     uint32_t seconds, sa_seconds; /* lifetimes */
     enum ike2_mode mode;
     struct ike2_endpoint peer;
-    uint64_t since; /* the host's time */
+    uint64_t since;   /* the host's time */
+    bool accompanied; /* there was another of the same kind beside it */
 };
 
 /* What was told in the present step that makes the end of SAs plausible. */
@@ -51,7 +52,6 @@ struct ike_host {
     int64_t wall_ahead;
     struct ike2_settings settings; /* of its next life */
     unsigned lives, causes;
-    uint64_t expired_ms; /* when a Child SA's lifetime last ended */
     uint64_t steps;
     bool commanded; /* an operator ended SAs of it or of a peer of it */
     unsigned installed, removed, events[IKE2_EVENT_COUNT];
