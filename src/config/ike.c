@@ -14,8 +14,8 @@ struct gh_ike_settings gh_ike_default_settings(void)
                                     .half_open_max = (uint32_t)core.half_open_max,
                                     .half_open_cookie = (uint32_t)core.half_open_cookie,
                                     .children_max = (uint32_t)core.children_max,
-                                    .reassembly_ms = 2000,
-                                    .reduced_exchange_ms = 2000,
+                                    .reassembly_ms = core.reassembly_ms,
+                                    .reduced_exchange_ms = core.reduced_exchange_ms,
                                     .lockout = gh_lockout_defaults()};
 }
 

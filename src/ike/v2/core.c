@@ -39,8 +39,12 @@ const char *ike2_state_name(enum ike2_state state)
 
 struct ike2_settings ike2_default_settings(void)
 {
-    return (struct ike2_settings){
-        .sas_max = 65536, .half_open_max = 4096, .half_open_cookie = 64, .children_max = 64};
+    return (struct ike2_settings){.sas_max = 65536,
+                                  .half_open_max = 4096,
+                                  .half_open_cookie = 64,
+                                  .children_max = 64,
+                                  .reassembly_ms = 2000,
+                                  .reduced_exchange_ms = 2000};
 }
 
 static void renew_cookies(struct ike2 *c)

@@ -7,8 +7,11 @@
 
 #include "ike/v2/priv.h"
 
-static const struct ike_reassembly_limits reassembly = {
-    .fragments = 128, .octets = 65536, .lifetime_ms = 30 * 1000};
+static struct ike_reassembly_limits reassembly_limits(const struct ike2 *c)
+{
+    return (struct ike_reassembly_limits){
+        .fragments = 128, .octets = 65536, .lifetime_ms = c->settings.reassembly_ms};
+}
 
 /* ---- Flights -------------------------------------------------------------------------------- */
 
@@ -281,6 +284,7 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
                          struct ike_message *m, struct gh_view *inner, uint8_t *first)
 {
     bool response = ike_header_is_response(&m->h);
+    const struct ike_reassembly_limits limits = reassembly_limits(c);
     struct ike_reassembly **r = &sa->reassembly[response];
     enum ike_fault fault = IKE_LOCAL;
 
@@ -295,8 +299,8 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
             ike_reassembly_clear(*r);
         if (*r == NULL)
             return false;
-        switch (ike_reassembly_take(*r, &reassembly, c->now.mono_ms, sa->in, d->data, m, inner,
-                                    &fault)) {
+        switch (
+            ike_reassembly_take(*r, &limits, c->now.mono_ms, sa->in, d->data, m, inner, &fault)) {
         case IKE_FRAGMENT_STORED:
             return false;
         case IKE_FRAGMENT_WHOLE:
@@ -450,6 +454,7 @@ static bool comes_from_peer(struct ike2 *c, struct ike2_sa *sa, const struct ike
                             const struct ike_message *m)
 {
     const struct ike2_path path = ike2_path_of(d);
+    const struct ike_reassembly_limits limits = reassembly_limits(c);
     struct ike_reassembly r = {.total = 0};
     enum ike_fault fault = IKE_LOCAL;
     struct gh_view inner;
@@ -459,8 +464,8 @@ static bool comes_from_peer(struct ike2 *c, struct ike2_sa *sa, const struct ike
     if (!ike2_ciphers(sa))
         return false;
     if (m->sealed.type == IKE_P_SKF) {
-        if (ike_reassembly_take(&r, &reassembly, c->now.mono_ms, sa->in, d->data, m, &inner,
-                                &fault) != IKE_FRAGMENT_REFUSED)
+        if (ike_reassembly_take(&r, &limits, c->now.mono_ms, sa->in, d->data, m, &inner, &fault) !=
+            IKE_FRAGMENT_REFUSED)
             fault = IKE_OK;
         ike_reassembly_clear(&r);
     } else {
