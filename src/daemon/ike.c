@@ -366,6 +366,8 @@ static bool make_core(struct ike *ike, const struct gh_ike_settings *config)
     settings.sas_max = config->sas_max;
     settings.half_open_max = config->half_open_max;
     settings.half_open_cookie = config->half_open_cookie;
+    settings.reassembly_ms = config->reassembly_ms;
+    settings.reduced_exchange_ms = config->reduced_exchange_ms;
     settings.children_max = config->children_max;
     settings.lockout = config->lock_out ? &lockout : NULL;
     ike->core = ike2_new(&ops, &settings, ike->now);

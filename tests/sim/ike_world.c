@@ -228,6 +228,8 @@ static void on_send(void *ctx, const struct ike2_datagram *d)
     struct ike_host *h = ctx;
     struct ike_world *w = h->world;
     struct ike2_endpoint from = d->local;
+    struct gh_view octets = gh_view_of(d->data, d->len);
+    uint8_t changed[WORLD_DATAGRAM];
 
     if (h->dead || (d->len == 1 && d->data[0] == 0xff))
         return;
@@ -257,9 +259,13 @@ static void on_send(void *ctx, const struct ike2_datagram *d)
     }
     if (w->meddle != NULL && w->meddle(w, h, d))
         return;
-    ike_world_inject(w, &from, &d->remote, d->marker, gh_view_of(d->data, d->len));
+    if (w->tamper != NULL && d->len < sizeof(changed)) {
+        memcpy(changed, d->data, d->len);
+        octets = gh_view_of(changed, w->tamper(w, h, changed, d->len));
+    }
+    ike_world_inject(w, &from, &d->remote, d->marker, octets);
     if (ike_world_random(w, 1000) < w->duplicated)
-        ike_world_inject(w, &from, &d->remote, d->marker, gh_view_of(d->data, d->len));
+        ike_world_inject(w, &from, &d->remote, d->marker, octets);
 }
 
 static bool on_ask(void *ctx, const struct gh_keeper_request *r)

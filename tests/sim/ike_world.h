@@ -12,7 +12,7 @@
 #include "ike/v2/core.h"
 #include "keeper/store.h"
 
-enum { WORLD_KEY = 128, WORLD_TAP = 64 };
+enum { WORLD_KEY = 128, WORLD_TAP = 64, WORLD_DATAGRAM = 4096 };
 
 /* A Child SA as it was installed. */
 struct world_child {
@@ -87,6 +87,9 @@ struct ike_world {
     void (*after)(struct ike_world *w, struct ike_host *h);
     /* Another datagram in the place of one that is sent; false: as it is. May inject more. */
     bool (*meddle)(struct ike_world *w, struct ike_host *from, const struct ike2_datagram *d);
+    /* Changes what a host sends: at most WORLD_DATAGRAM octets, the length comes back. NULL:
+     * nobody. */
+    size_t (*tamper)(struct ike_world *w, const struct ike_host *from, uint8_t *octets, size_t len);
     /* The wire as an attacker on the path hears it. */
     struct world_event *tap[WORLD_TAP];
     size_t tapped;

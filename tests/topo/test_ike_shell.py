@@ -431,6 +431,39 @@ def test_wrong_secrets(net, build_dir):
         "authentication-failed"
 
 
+def test_selectors_that_do_not_meet(net, build_dir):
+    _, one, _, two = two_ends(net, build_dir)
+    with open(two.config_file, encoding="utf-8") as file:
+        text = file.read()
+    two.configure(text.replace(f'remote-ts = "{A4}/32"', 'remote-ts = "192.0.2.0/24"'))
+    two.reload()
+    one.gatectl("ike", "initiate", "b", "net")
+    wait_cause(one, "ike-traffic-selectors")
+    wait_cause(two, "ike-traffic-selectors", name="a")
+
+
+def test_who_fails_too_often_is_locked_out(net, build_dir):
+    _, one, _, two = two_ends(net, build_dir, secret_b="another pre-shared key of the tests",
+                              head="ike {\n    lockout {\n        attempts = 2\n    }\n}\n")
+    for _ in range(2):
+        failed = failures(two)
+        one.gatectl("ike", "initiate", "b")
+        wait_for(lambda: failures(two) > failed, 10, "it fails")
+        one.gatectl("ike", "terminate", "peer", "b")
+    wait_cause(two, "ike-locked-out", name="a")
+    clients = two.ask("show", "ike", "lockout")["clients"]
+    assert [(c["address"], c["blocked"]) for c in clients] == [(A4, True)]
+    assert two.ask("clear", "ike", "lockout", A4)["cleared"] == 1
+    assert two.ask("show", "ike", "lockout")["clients"] == []
+    failed = failures(two)
+    one.gatectl("ike", "initiate", "b")
+    wait_for(lambda: failures(two) > failed, 10, "it is heard again")
+
+
+def failures(gatehouse):
+    return gatehouse.ask("show", "ike", "statistics")["counters"]["authentication-failed"]
+
+
 def test_an_occupied_port(net, build_dir):
     """It is named, and had as soon as it is free."""
     a, one, _, _ = two_ends(net, build_dir)

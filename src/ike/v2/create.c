@@ -433,14 +433,12 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         ike2_task_done(c, sa);
         return;
     }
-    ike2_fail(c, sa,
-              n->type == IKE_N_TS_UNACCEPTABLE      ? IKE2_COUNT_TS_UNACCEPTABLE
-              : n->type == IKE_N_NO_PROPOSAL_CHOSEN ? IKE2_COUNT_NO_PROPOSAL
-                                                    : IKE2_COUNT_NOT_ADMITTED,
-              "CREATE_CHILD_SA refused by the peer: %s", name != NULL ? name : "unknown error");
-    if (t->kind != IKE2_TASK_IKE_REKEY)
-        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: the peer answers with %s",
-                  t->policy->name, name != NULL ? name : "an unknown error");
+    if (t->kind == IKE2_TASK_IKE_REKEY)
+        ike2_fail(c, sa, ike2_count_of(n->type), "rekeying of the IKE SA: the peer answers with %s",
+                  name != NULL ? name : "an unknown error");
+    else
+        ike2_fail_child(c, sa, ike2_count_of(n->type), t->child, "%s: the peer answers with %s",
+                        t->policy->name, name != NULL ? name : "an unknown error");
     give_up(c, sa);
     if (theirs != NULL)
         ike2_inherit(c, sa, theirs);
@@ -561,10 +559,8 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     }
     if (notify != 0) {
         if (notify != IKE_N_TEMPORARY_FAILURE && notify != IKE_N_CHILD_SA_NOT_FOUND)
-            ike2_fail(c, sa,
-                      notify == IKE_N_TS_UNACCEPTABLE ? IKE2_COUNT_TS_UNACCEPTABLE
-                                                      : IKE2_COUNT_NO_PROPOSAL,
-                      "Child SA refused with %s: %s", ike_notify_name(notify), why);
+            ike2_fail_child(c, sa, ike2_count_of(notify), old != NULL ? old->id : 0,
+                            "refused with %s: %s", ike_notify_name(notify), why);
         say(c, sa, notify, gh_view_of(NULL, 0));
         return;
     }

@@ -7,8 +7,11 @@
 
 #include "ike/v2/priv.h"
 
-static const struct ike_reassembly_limits reassembly = {
-    .fragments = 128, .octets = 65536, .lifetime_ms = 30 * 1000};
+static struct ike_reassembly_limits reassembly_limits(const struct ike2 *c)
+{
+    return (struct ike_reassembly_limits){
+        .fragments = 128, .octets = 65536, .lifetime_ms = c->settings.reassembly_ms};
+}
 
 /* ---- Flights -------------------------------------------------------------------------------- */
 
@@ -197,6 +200,11 @@ void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, u
 
     ike_notify_emit_data(&o, type, data);
     ike2_respond(c, sa, exchange, &o);
+    /* Fatal at both ends (RFC 7296 2.21.2, 2.21.3). */
+    if (sa->state < IKE2_STATE_ESTABLISHED && sa->setup != NULL)
+        sa->setup->refused = true;
+    else if (type == IKE_N_INVALID_SYNTAX)
+        ike2_sa_lost(c, sa, IKE2_RETRY_MS);
 }
 
 void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
@@ -208,15 +216,15 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
 
     if (sa->transmissions > most) {
         bool up = sa->state >= IKE2_STATE_ESTABLISHED;
-        struct ike2_policy *policy = ike2_policy_ref(sa->policy);
 
         ike2_fail(c, sa, up ? IKE2_COUNT_PEER_DEAD : IKE2_COUNT_TIMED_OUT,
                   up ? "the peer answers no more: nothing came after %u transmissions"
                      : "no answer after %u transmissions",
                   sa->transmissions);
-        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
-        ike2_begin_again(c, policy);
-        ike2_policy_free(policy);
+        if (sa->state == IKE2_STATE_DELETING) /* as we wanted, although nobody confirms it */
+            ike2_sa_die(c, sa, sa->task->why);
+        else
+            ike2_sa_lost(c, sa, 0);
         return;
     }
     ike2_count(c, IKE2_COUNT_RETRANSMITTED);
@@ -276,6 +284,7 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
                          struct ike_message *m, struct gh_view *inner, uint8_t *first)
 {
     bool response = ike_header_is_response(&m->h);
+    const struct ike_reassembly_limits limits = reassembly_limits(c);
     struct ike_reassembly **r = &sa->reassembly[response];
     enum ike_fault fault = IKE_LOCAL;
 
@@ -290,8 +299,8 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
             ike_reassembly_clear(*r);
         if (*r == NULL)
             return false;
-        switch (ike_reassembly_take(*r, &reassembly, c->now.mono_ms, sa->in, d->data, m, inner,
-                                    &fault)) {
+        switch (
+            ike_reassembly_take(*r, &limits, c->now.mono_ms, sa->in, d->data, m, inner, &fault)) {
         case IKE_FRAGMENT_STORED:
             return false;
         case IKE_FRAGMENT_WHOLE:
@@ -361,6 +370,8 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
 
     if (!step_of_request(m, &step)) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        if (class_of(sa) == IKE_STATE_ESTABLISHED)
+            ike2_respond_notify(c, sa, m->h.exchange, IKE_N_INVALID_SYNTAX, gh_view_of(NULL, 0));
         return;
     }
     if (fault == IKE_OK && step == IKE_STEP_CHILD_NEW)
@@ -374,6 +385,8 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
     }
     if (!ike_admit(step, false, class_of(sa), m, &in, &v)) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        if (v.notify == 0 && class_of(sa) == IKE_STATE_ESTABLISHED)
+            v.notify = IKE_N_INVALID_SYNTAX; /* RFC 7296 2.21.3: some answer there must be */
         if (v.notify != 0) {
             bool critical = v.notify == IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD;
 
@@ -411,6 +424,12 @@ static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike
     sa->send_id++;
     sa->retransmit_at = 0;
     ike2_flight_clear(&sa->request);
+    if (step != IKE_STEP_AUTH && ike_has_notify(&in, IKE_N_INVALID_SYNTAX)) {
+        ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "the peer found our %s request malformed",
+                  ike_step_name(step));
+        ike2_sa_lost(c, sa, IKE2_RETRY_MS);
+        return;
+    }
     switch (sa->task->kind) {
     case IKE2_TASK_INTERMEDIATE:
         ike2_intermediate_response(c, sa, m, &in, first, octets);
@@ -435,6 +454,7 @@ static bool comes_from_peer(struct ike2 *c, struct ike2_sa *sa, const struct ike
                             const struct ike_message *m)
 {
     const struct ike2_path path = ike2_path_of(d);
+    const struct ike_reassembly_limits limits = reassembly_limits(c);
     struct ike_reassembly r = {.total = 0};
     enum ike_fault fault = IKE_LOCAL;
     struct gh_view inner;
@@ -444,8 +464,8 @@ static bool comes_from_peer(struct ike2 *c, struct ike2_sa *sa, const struct ike
     if (!ike2_ciphers(sa))
         return false;
     if (m->sealed.type == IKE_P_SKF) {
-        if (ike_reassembly_take(&r, &reassembly, c->now.mono_ms, sa->in, d->data, m, &inner,
-                                &fault) != IKE_FRAGMENT_REFUSED)
+        if (ike_reassembly_take(&r, &limits, c->now.mono_ms, sa->in, d->data, m, &inner, &fault) !=
+            IKE_FRAGMENT_REFUSED)
             fault = IKE_OK;
         ike_reassembly_clear(&r);
     } else {
@@ -486,6 +506,10 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
                  : m->h.id != sa->receive_id) {
         if (response || !repeated(c, sa, d, m))
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (!response && sa->setup != NULL && sa->setup->refused) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
         return;
     }
     if (!response && sa->job != IKE2_JOB_NONE && !sa->initiator)

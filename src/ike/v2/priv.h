@@ -39,7 +39,8 @@ enum {
     IKE2_INT_AUTH_MAX = 2 * GH_PRF_MAX + 4,
     IKE2_HALF_OPEN_RESPONSE_MS = 30 * 1000,
     IKE2_DELETE_MS = 60 * 1000, /* how long a replaced SA waits for its end by the peer */
-    IKE2_RETRY_MS = 5 * 1000    /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_RETRY_MS = 5 * 1000,   /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_STRANGERS_S = 10       /* at most one refusal of strangers is told in so many seconds */
 };
 
 /* What an IKE SA or a Child SA is protected by. */
@@ -217,6 +218,7 @@ struct ike2 {
     struct ike2_sa *half_first, *half_last;
     struct ike2_sa *dead; /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
+    uint32_t pause_ms; /* before an IKE SA that begins in this call says its first word */
     uint64_t cookies_at, version_at; /* the next INVALID_MAJOR_VERSION not before */
     struct gh_lockout *lockout;
     uint64_t next_id, hash_seed;
@@ -244,9 +246,15 @@ void ike2_child_unlink(struct ike2 *c, struct ike2_child *child);
 void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN]);
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* Counts a reason and keeps its words for `show`; also told as a story. */
+/* Counts a reason and keeps its words for `show`. That an SA never comes up or ends for it is told
+ * as a failure, so is the refusal of somebody whom nobody knows, if none was lately; else a story.
+ */
 void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason, const char *format,
                ...) __attribute__((format(printf, 4, 5)));
+/* The same of a Child SA that did not come about; child: the one that it was to replace, or 0. */
+void ike2_fail_child(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
+                     uint32_t child, const char *format, ...) __attribute__((format(printf, 5, 6)));
+enum ike2_count ike2_count_of(uint16_t notify); /* of a refused Child SA */
 void ike2_count(struct ike2 *c, enum ike2_count what);
 /* The policy for a peer's first message: by addresses alone; the next after `after`. */
 struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
@@ -271,6 +279,9 @@ bool ike2_half_open_evict(struct ike2 *c);
 void ike2_setup_free(struct ike2_setup *s);
 /* Tries again what the policy wants to be up, after an SA was lost. */
 void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy);
+/* Ends it without a word on the wire, and begins again after the pause, which keeps two ends that
+ * do not understand each other from a storm. */
+void ike2_sa_lost(struct ike2 *c, struct ike2_sa *sa, uint32_t pause_ms);
 /* A part of a lifetime before its end, at random: 5 to 15 %. */
 uint64_t ike2_soft(struct ike2 *c, uint64_t from, uint32_t seconds);
 
@@ -315,7 +326,7 @@ struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32
                               bool response);
 bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
 bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
-/* A response with one notification. */
+/* A response with one notification. INVALID_SYNTAX ends the IKE SA. */
 void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, uint16_t type,
                          struct gh_view data);
 bool ike2_flight_set(struct ike2_flight *f, uint32_t id, struct gh_view datagram);

@@ -213,6 +213,17 @@ void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy)
             ike2_initiate(c, c->now, policy->name, policy->children[i].name);
 }
 
+void ike2_sa_lost(struct ike2 *c, struct ike2_sa *sa, uint32_t pause_ms)
+{
+    struct ike2_policy *policy = ike2_policy_ref(sa->policy);
+
+    ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+    c->pause_ms = pause_ms;
+    ike2_begin_again(c, policy);
+    c->pause_ms = 0;
+    ike2_policy_free(policy);
+}
+
 /* ---- Tasks ---------------------------------------------------------------------------------- */
 
 static struct ike2_task *task_new(enum ike2_task_kind kind)
