@@ -7,6 +7,7 @@
 #include "ike/v2/priv.h"
 
 enum {
+    PAUSE = 120 * 1000,    /* before an SA that failed begins again, at most */
     LOOK_ALWAYS = 16,      /* SAs of a host that is looked at after each step */
     SA_MEMORY = 24 * 1024, /* octets */
     CHILD_MEMORY = 8 * 1024,
@@ -44,7 +45,8 @@ static void check_deadlines(struct ike_world *w, struct ike_host *h, const struc
 {
     const struct ike2 *c = h->core;
     const struct ike2_policy *p = sa->policy;
-    uint64_t longest = p->half_open_ms + (uint64_t)p->retransmit_ms * (2u << p->retransmits);
+    uint64_t longest =
+        PAUSE + p->half_open_ms + (uint64_t)p->retransmit_ms * (2u << p->retransmits);
     unsigned long long id = sa->id;
 
     if (sa->due != ike2_sa_due(sa) || (sa->due != 0) != (sa->heap_at != 0))
