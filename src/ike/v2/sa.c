@@ -75,8 +75,19 @@ static void free_tasks(struct ike2_sa *sa)
     sa->waiting_tail = NULL;
 }
 
+/* Whoever rekeys the same SA at the same time must not look at one that is gone. */
+static void forget_rival(struct ike2_sa *gone)
+{
+    struct ike2_sa *old = gone->rival_of;
+
+    if (old != NULL && old->task != NULL && old->task->their_sa == gone)
+        old->task->their_sa = NULL;
+    gone->rival_of = NULL;
+}
+
 void ike2_sa_free(struct ike2_sa *sa)
 {
+    forget_rival(sa);
     free_tasks(sa);
     ike2_setup_free(sa->setup);
     ike2_ciphers_drop(sa);
@@ -148,16 +159,6 @@ bool ike2_half_open_evict(struct ike2 *c)
         return false;
     ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
     return true;
-}
-
-/* Whoever rekeys the same SA at the same time must not look at one that is gone. */
-static void forget_rival(struct ike2_sa *gone)
-{
-    struct ike2_sa *old = gone->rival_of;
-
-    if (old != NULL && old->task != NULL && old->task->their_sa == gone)
-        old->task->their_sa = NULL;
-    gone->rival_of = NULL;
 }
 
 void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
