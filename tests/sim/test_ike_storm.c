@@ -17,7 +17,8 @@
 enum {
     LOSS = 300, /* of a thousand */
     EXCHANGES = 6000,
-    ROUNDS = 100
+    ROUNDS = 100,
+    PEERS = 200
 };
 
 struct storm {
@@ -378,9 +379,20 @@ static void storms_pass(void **state)
                   (unsigned long long)worlds, (unsigned long long)seed - 1);
 }
 
+/* One hub and its spokes, and a mesh: hundreds of SAs of one host, and of one world. */
+static void hundreds_of_peers(void **state)
+{
+    uint64_t seed = from_environment("GATEHOUSE_SIM_SEED", 1);
+    size_t spokes = (size_t)from_environment("GATEHOUSE_SIM_PEERS", PEERS);
+
+    weather(seed, 1 + spokes, true, 6);
+    weather(seed + 1, 16, false, 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hundreds_of_peers),
         cmocka_unit_test(storms_pass),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
