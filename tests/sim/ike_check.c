@@ -140,6 +140,11 @@ static void check_step_of(struct ike_world *w, struct ike_host *h, const struct 
                          (unsigned long long)asks->id, asks->send_id, answers->receive_id);
 }
 
+static bool same_suite(const struct ike2_suite *a, const struct ike2_suite *b)
+{
+    return memcmp(a, b, offsetof(struct ike2_suite, protocol)) == 0 && a->protocol == b->protocol;
+}
+
 static void check_both(struct ike_world *w, struct ike_host *h, const struct ike2_sa *sa)
 {
     const struct ike2_sa *other = other_end(h, sa);
@@ -147,7 +152,7 @@ static void check_both(struct ike_world *w, struct ike_host *h, const struct ike
     if (other == NULL || sa->state < IKE2_STATE_ESTABLISHED ||
         other->state < IKE2_STATE_ESTABLISHED)
         return;
-    if (memcmp(&sa->suite, &other->suite, sizeof(sa->suite)) != 0)
+    if (!same_suite(&sa->suite, &other->suite))
         ike_world_broken(w, h, "SA %llu: suites differ", (unsigned long long)sa->id);
     if (!gh_secret_equal(&sa->sk, &other->sk) || sa->sk.len == 0)
         ike_world_broken(w, h, "SA %llu: keys differ", (unsigned long long)sa->id);

@@ -16,7 +16,7 @@
 
 enum {
     LOSS = 300, /* of a thousand */
-    EXCHANGES = 6000,
+    EXCHANGES = 15000,
     ROUNDS = 100,
     PEERS = 200
 };
@@ -50,8 +50,8 @@ struct link {
     bool rsa[2];
     size_t children;
     bool transport, fragments, force_nat_t, narrow, contact;
-    uint32_t child_life, life, liveness;
-    uint16_t groups[2]; /* preferred by each end */
+    uint32_t child_life, life, liveness; /* seconds, seconds, milliseconds; 0: no limit */
+    uint16_t groups[2];                  /* preferred by each end */
 };
 
 static struct link draw_link(struct storm *s)
@@ -63,7 +63,7 @@ static struct link draw_link(struct storm *s)
                      .force_nat_t = chance(s, 4) == 0,
                      .narrow = chance(s, 3) == 0,
                      .contact = chance(s, 3) != 0,
-                     .child_life = 30 + chance(s, 90),
+                     .child_life = chance(s, 5) == 0 ? 0 : 30 + chance(s, 90),
                      .life = 100 + chance(s, 300),
                      .liveness = 500 + chance(s, 8000)};
 
