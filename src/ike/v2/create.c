@@ -172,6 +172,17 @@ static void delete_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *
     }
 }
 
+/* Another is in its place. Its end is the peer's to ask for; ours if it does not. */
+static void supersede(struct ike2 *c, struct ike2_child *child)
+{
+    uint64_t end = c->now.mono_ms + IKE2_DELETE_MS;
+
+    child->replaced = true;
+    child->rekey_at = 0;
+    if (!child->expired && (child->expire_at == 0 || child->expire_at > end))
+        child->expire_at = end;
+}
+
 /* The peer's is there, ours is not needed: it goes, the old one is the peer's to delete. */
 static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fresh,
                        struct gh_view nr)
@@ -186,7 +197,7 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
         ike2_tell(c, sa, IKE2_EVENT_STORY, fresh->id, "both ends rekeyed: the peer's stays");
         delete_child(c, sa, fresh);
         if (old != NULL) {
-            old->replaced = true;
+            supersede(c, old);
             old->going = false;
             if (old->expired)
                 ike2_child_expired(c, sa, old);
@@ -194,8 +205,7 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
         return;
     }
     if (theirs != NULL) {
-        theirs->replaced = true; /* the peer deletes it */
-        theirs->rekey_at = 0;
+        supersede(c, theirs);
     }
     if (old != NULL)
         delete_child(c, sa, old);
@@ -564,11 +574,10 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         say(c, sa, notify, gh_view_of(NULL, 0));
         return;
     }
-    if (old != NULL) { /* its end is the peer's to ask for; the lifetime is there if it does not */
+    if (old != NULL && collides)
         old->rekey_at = 0;
-        if (!collides) /* one that waits for its turn finds that it is late */
-            old->replaced = true;
-    }
+    else if (old != NULL) /* a rekeying that waits for its turn finds that it is late */
+        supersede(c, old);
     o = ike2_inner(c);
     ike_nonce_emit(&o, nr);
     if (group != 0)
