@@ -186,7 +186,6 @@ def test_strongswan_asks_for_a_cookie(tunnel):  # noqa: F811
     tunnel.open("gatehouse")
     tunnel.swan.wait_said("sending packet")
     tunnel.gatehouse.gatectl("ike", "terminate", "peer", "peer")
-    wait_for(lambda: tunnel.gatehouse.list_sas() == [] or True, 5, "it is gone")
     tunnel.b.run(["iptables", "-D", *drop])
     tunnel.gatehouse.stop()
     tunnel.gatehouse.start()
