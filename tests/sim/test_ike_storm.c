@@ -16,7 +16,7 @@
 
 enum {
     LOSS = 300, /* of a thousand */
-    EXCHANGES = 15000,
+    EXCHANGES = 10000,
     ROUNDS = 100,
     PEERS = 200
 };
