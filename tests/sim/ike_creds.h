@@ -10,10 +10,12 @@
 
 #include <openssl/pem.h>
 
+enum creds_kind { CREDS_RSA, CREDS_ED25519, CREDS_ECDSA };
+
 struct ike_creds {
-    struct gh_cert *ca, *other_ca, *rsa, *ecdsa, *expired;
+    struct gh_cert *ca, *other_ca, *rsa, *ecdsa, *ed25519, *expired;
     struct gh_trust *trust, *other_trust;
-    struct gh_cert_profile *by_rsa, *by_ecdsa, *by_expired;
+    struct gh_cert_profile *by[3], *by_expired;
     struct gh_pubkey *raw;
 };
 
@@ -54,7 +56,7 @@ static inline struct gh_trust *creds_trust(struct gh_cert *ca)
 static inline const struct ike_creds *creds(void)
 {
     static struct ike_creds c;
-    EVP_PKEY *ca = made_key_nth("P-256", 1), *other = made_key_nth("P-256", 2);
+    EVP_PKEY *ca = made_key_nth("ed25519", 1), *other = made_key_nth("ed25519", 2);
 
     if (c.ca != NULL)
         return &c;
@@ -70,13 +72,15 @@ static inline const struct ike_creds *creds(void)
                                               .basic = MADE_CA});
     c.rsa = creds_leaf("rsa", made_key("rsa"), ca, CREDS_UNTIL);
     c.ecdsa = creds_leaf("ecdsa", made_key("P-256"), ca, CREDS_UNTIL);
+    c.ed25519 = creds_leaf("ed25519", made_key("ed25519"), ca, CREDS_UNTIL);
     c.expired = creds_leaf("expired", made_key("P-256"), ca, CREDS_FROM + 86400);
     c.trust = creds_trust(c.ca);
     c.other_trust = creds_trust(c.other_ca);
-    c.by_rsa = creds_profile("rsa", c.rsa, c.ca);
-    c.by_ecdsa = creds_profile("ecdsa", c.ecdsa, c.ca);
+    c.by[CREDS_RSA] = creds_profile("rsa", c.rsa, c.ca);
+    c.by[CREDS_ECDSA] = creds_profile("ecdsa", c.ecdsa, c.ca);
+    c.by[CREDS_ED25519] = creds_profile("ed25519", c.ed25519, c.ca);
     c.by_expired = creds_profile("ecdsa", c.expired, c.ca);
-    c.raw = gh_pubkey_parse(gh_pubkey_spki(gh_cert_key(c.ecdsa)), NULL);
+    c.raw = gh_pubkey_parse(gh_pubkey_spki(gh_cert_key(c.ed25519)), NULL);
     assert_non_null(c.raw);
     return &c;
 }
@@ -85,8 +89,8 @@ static inline void creds_free(void)
 {
     struct ike_creds c = *creds();
 
-    gh_cert_profile_free(c.by_rsa);
-    gh_cert_profile_free(c.by_ecdsa);
+    for (int i = 0; i < 3; i++)
+        gh_cert_profile_free(c.by[i]);
     gh_cert_profile_free(c.by_expired);
     gh_trust_free(c.trust);
     gh_trust_free(c.other_trust);
@@ -94,6 +98,7 @@ static inline void creds_free(void)
     gh_cert_free(c.other_ca);
     gh_cert_free(c.rsa);
     gh_cert_free(c.ecdsa);
+    gh_cert_free(c.ed25519);
     gh_cert_free(c.expired);
     gh_pubkey_free(c.raw);
 }
@@ -115,25 +120,26 @@ static inline void creds_add(struct gh_keeper_store *store, const char *name, EV
     BIO_free(out);
 }
 
-/* Both private keys to a host's keeper. */
+/* All private keys to a host's keeper. */
 static inline void creds_give(struct ike_host *h)
 {
     creds_add(h->keeper, "rsa", made_key("rsa"));
     creds_add(h->keeper, "ecdsa", made_key("P-256"));
+    creds_add(h->keeper, "ed25519", made_key("ed25519"));
 }
 
 /* How a host authenticates by this policy, and what it takes of the peer: the same. */
-static inline void creds_use(struct ike2_policy *p, enum ike2_auth auth, bool rsa)
+static inline void creds_use(struct ike2_policy *p, enum ike2_auth auth, enum creds_kind kind)
 {
     const struct ike_creds *c = creds();
 
     p->local_auth = auth;
     p->remote_auths |= 1u << auth;
     p->trust = c->trust;
-    p->cert_profile = rsa ? c->by_rsa : c->by_ecdsa;
+    p->cert_profile = c->by[kind];
     p->peer_raw_key = c->raw;
     p->raw_key_spki = gh_pubkey_spki(c->raw);
-    strcpy(p->raw_key, "ecdsa");
+    strcpy(p->raw_key, "ed25519");
 }
 
 #endif

@@ -169,10 +169,12 @@ static void every_method_with_every_other(void **state)
         static const enum ike2_auth methods[6] = {IKE2_AUTH_PSK,  IKE2_AUTH_CERT,
                                                   IKE2_AUTH_CERT, IKE2_AUTH_RAW_KEY,
                                                   IKE2_AUTH_NULL, IKE2_AUTH_CERT};
+        static const enum creds_kind kinds[6] = {
+            [1] = CREDS_ECDSA, [2] = CREDS_RSA, [5] = CREDS_ED25519};
         struct pair p = pair_new();
 
-        creds_use(p.pa, methods[n / 6], n / 6 == 2);
-        creds_use(p.pb, methods[n % 6], n % 6 == 2);
+        creds_use(p.pa, methods[n / 6], kinds[n / 6]);
+        creds_use(p.pb, methods[n % 6], kinds[n % 6]);
         p.pa->remote_auths = 1u << methods[n % 6];
         p.pb->remote_auths = 1u << methods[n / 6];
         p.pa->mtu = p.pb->mtu = n / 6 == 5 ? 576 : 1500;
@@ -211,8 +213,8 @@ static struct pair with_certs(void)
 {
     struct pair p = pair_new();
 
-    creds_use(p.pa, IKE2_AUTH_CERT, true);
-    creds_use(p.pb, IKE2_AUTH_CERT, false);
+    creds_use(p.pa, IKE2_AUTH_CERT, CREDS_RSA);
+    creds_use(p.pb, IKE2_AUTH_CERT, CREDS_ED25519);
     p.pa->remote_auths = p.pb->remote_auths = 1u << IKE2_AUTH_CERT;
     return p;
 }
@@ -241,11 +243,11 @@ static void methods_that_are_not_allowed(void **state)
     p.pb->remote_auths = 1u << IKE2_AUTH_CERT;
     refused_by_responder(&p, "by pre-shared key, which is not allowed");
     p = pair_new();
-    creds_use(p.pa, IKE2_AUTH_NULL, false);
+    creds_use(p.pa, IKE2_AUTH_NULL, CREDS_ED25519);
     p.pa->remote_auths = 1u << IKE2_AUTH_PSK;
     refused_by_responder(&p, "not allowed");
     p = pair_new();
-    creds_use(p.pa, IKE2_AUTH_RAW_KEY, false);
+    creds_use(p.pa, IKE2_AUTH_RAW_KEY, CREDS_ED25519);
     p.pb->remote_auths = 1u << IKE2_AUTH_RAW_KEY; /* and no key of it */
     refused_by_responder(&p, "its raw public key is not the one");
     p = pair_new();
@@ -296,7 +298,7 @@ static void who_fails_too_often_is_not_heard(void **state)
 
     p.b->settings.lockout = &lockout;
     ike_world_restart(p.w, 1);
-    creds_use(p.pa, IKE2_AUTH_NULL, false);
+    creds_use(p.pa, IKE2_AUTH_NULL, CREDS_ED25519);
     p.pa->remote_auths = 1u << IKE2_AUTH_PSK;
     begin(&p);
     for (unsigned n = 1; n < lockout.attempts; n++) {

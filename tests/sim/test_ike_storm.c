@@ -16,7 +16,7 @@
 
 enum {
     LOSS = 300, /* of a thousand */
-    EXCHANGES = 15000,
+    EXCHANGES = 10000,
     ROUNDS = 100,
     PEERS = 200
 };
@@ -47,7 +47,7 @@ static void prefer(struct ike_sa *proposals, uint16_t first, uint16_t second)
 
 struct link {
     enum ike2_auth auth[2];
-    bool rsa[2];
+    enum creds_kind kind[2];
     size_t children;
     bool transport, fragments, force_nat_t, narrow, contact;
     uint32_t child_life, life, liveness; /* seconds, seconds, milliseconds; 0: no limit */
@@ -69,7 +69,7 @@ static struct link draw_link(struct storm *s)
 
     for (int i = 0; i < 2; i++) {
         l.auth[i] = chance(s, 2) ? IKE2_AUTH_PSK : (enum ike2_auth)chance(s, 4);
-        l.rsa[i] = chance(s, 2);
+        l.kind[i] = chance(s, 2) ? CREDS_RSA : CREDS_ED25519;
         l.groups[i] = groups[chance(s, 2)];
     }
     return l;
@@ -80,7 +80,7 @@ static void one_end(struct storm *s, size_t i, size_t j, const struct link *l, b
     struct ike_world *w = s->w;
     struct ike2_policy *p = ike_world_policy(w, i, j);
 
-    creds_use(p, l->auth[second], l->rsa[second]);
+    creds_use(p, l->auth[second], l->kind[second]);
     p->remote_auths = 1u << l->auth[!second];
     for (size_t k = 1; k < l->children; k++)
         ike_world_child(p, i, j, k);
@@ -331,7 +331,19 @@ static const char *peace(struct storm *s)
 
 /* ---- Storms ---------------------------------------------------------------------------------- */
 
-static uint64_t weather(uint64_t seed, size_t hosts, bool hub, unsigned rounds)
+/* What a run was, in one number. */
+static uint64_t trace_of(const struct ike_world *w)
+{
+    uint64_t all[] = {w->seed,  w->exchanges, w->carried,   w->lost,
+                      w->steps, w->injected,  w->event_seq, w->lost_with_cause};
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        sum = (sum ^ all[i]) * 0x100000001b3u;
+    return sum;
+}
+
+static uint64_t weather(uint64_t seed, size_t hosts, bool hub, unsigned rounds, uint64_t *trace)
 {
     struct storm s = begin(seed, hosts, hub);
     struct ike_world *w = s.w;
@@ -355,6 +367,8 @@ static uint64_t weather(uint64_t seed, size_t hosts, bool hub, unsigned rounds)
                (unsigned long long)w->carried, (unsigned long long)w->lost,
                (unsigned long long)w->injected, (unsigned long long)w->steps,
                (unsigned long long)w->lost_with_cause);
+    if (trace != NULL)
+        *trace = trace_of(w);
     ike_world_free(w);
     return exchanges;
 }
@@ -373,10 +387,23 @@ static void storms_pass(void **state)
     uint64_t wanted = from_environment("GATEHOUSE_SIM_EXCHANGES", EXCHANGES), done = 0, worlds = 0;
 
     for (; done < wanted; seed++, worlds++)
-        done += seed % 8 == 7 ? weather(seed, 20, true, ROUNDS)
-                              : weather(seed, 2 + seed % 6, false, ROUNDS);
+        done += seed % 8 == 7 ? weather(seed, 20, true, ROUNDS, NULL)
+                              : weather(seed, 2 + seed % 6, false, ROUNDS, NULL);
     print_message("%llu exchanges in %llu worlds, up to seed %llu\n", (unsigned long long)done,
                   (unsigned long long)worlds, (unsigned long long)seed - 1);
+}
+
+static void the_same_seed_is_the_same_run(void **state)
+{
+    uint64_t seed = from_environment("GATEHOUSE_SIM_SEED", 1), first, again, other;
+
+    for (uint64_t i = seed; i < seed + 6; i++) {
+        weather(i, 5, i % 2, 30, &first);
+        weather(i, 5, i % 2, 30, &again);
+        weather(i + 100, 5, i % 2, 30, &other);
+        assert_int_equal(first, again);
+        assert_int_not_equal(first, other);
+    }
 }
 
 /* One hub and its spokes, and a mesh: hundreds of SAs of one host, and of one world. */
@@ -385,13 +412,14 @@ static void hundreds_of_peers(void **state)
     uint64_t seed = from_environment("GATEHOUSE_SIM_SEED", 1);
     size_t spokes = (size_t)from_environment("GATEHOUSE_SIM_PEERS", PEERS);
 
-    weather(seed, 1 + spokes, true, 6);
-    weather(seed + 1, 16, false, 6);
+    weather(seed, 1 + spokes, true, 6, NULL);
+    weather(seed + 1, 16, false, 6, NULL);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_seed_is_the_same_run),
         cmocka_unit_test(hundreds_of_peers),
         cmocka_unit_test(storms_pass),
     };

@@ -979,7 +979,7 @@ bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t id)
     struct ike2_task *t;
 
     c->now = now;
-    if (sa == NULL || sa->state == IKE2_STATE_DELETING)
+    if (sa == NULL || sa->state == IKE2_STATE_DELETING || ike2_task_waits(sa, IKE2_TASK_IKE_DELETE))
         return false;
     if (sa->state < IKE2_STATE_ESTABLISHED) {
         ike2_sa_die(c, sa, IKE2_REMOVED_COMMAND);
