@@ -31,12 +31,12 @@ struct ike_host {
     struct world_child child[WORLD_CHILDREN];
     unsigned installed, removed, events[IKE2_EVENT_COUNT];
     unsigned asked[GH_KEEPER_LIST + 1]; /* the keeper, by kind */
-    char last[IKE2_EVENT_COUNT][256]; /* the last words of each kind */
-    char key_line[1024];              /* the last of the key log */
-    bool dead;                        /* hears and says nothing */
-    bool refuses;                     /* to install Child SAs */
-    struct ike2_datagram said;        /* the last datagram; without its octets */
-    uint8_t said_octets[2048];        /* their beginning */
+    char last[IKE2_EVENT_COUNT][256];   /* the last words of each kind */
+    char key_line[1024];                /* the last of the key log */
+    bool dead;                          /* hears and says nothing */
+    bool refuses;                       /* to install Child SAs */
+    struct ike2_datagram said;          /* the last datagram; without its octets */
+    uint8_t said_octets[2048];          /* their beginning */
     unsigned said_count;
     bool nat_is_static; /* its NAT forwards port 4500, too, as it is */
     bool behind_nat;    /* others see it at nat_addr, nat_port */

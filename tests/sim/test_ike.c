@@ -128,6 +128,7 @@ static void forge(struct ike_world *w, uint8_t exchange, uint32_t id, uint8_t fi
 }
 
 static uint16_t added;        /* the notification that add_notify() adds, to messages of … */
+static bool added_alone;      /* instead of all else */
 static uint8_t added_to;      /* … this exchange … */
 static bool added_to_answers; /* … in this direction */
 
@@ -151,6 +152,10 @@ static size_t add_notify(struct ike_world *w, const struct ike_host *from, uint8
            (const uint8_t[]){m.sealed.first, 0, 0, NOTIFY_LEN, 0, 0, (uint8_t)(added >> 8),
                              (uint8_t)added},
            NOTIFY_LEN);
+    if (added_alone) {
+        inside[0] = IKE_P_NONE;
+        inner.len = 0;
+    }
     memcpy(inside + NOTIFY_LEN, inner.p, inner.len);
     assert_true(ike_sk_seal(c, &m.h, IKE_P_NOTIFY, gh_view_of(inside, NOTIFY_LEN + inner.len),
                             gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
@@ -164,6 +169,7 @@ static void add(struct ike_world *w, uint16_t notify, uint8_t exchange, bool ans
     added = notify;
     added_to = exchange;
     added_to_answers = answers;
+    added_alone = false;
     w->tamper = add_notify;
 }
 
@@ -569,6 +575,205 @@ static void an_unconfirmed_end_is_an_end(void **state)
     ike_world_free(w);
 }
 
+/* RFC 7296 1.3.1, 2.9: what the initiator cannot take is deleted at the responder. */
+static void children_that_do_not_suit_are_deleted(void **state)
+{
+    struct ike_world *w = pair(32);
+
+    configure(w);
+    w->hosts[0].refuses = true;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_int_equal(w->hosts[1].installed, 1);
+    assert_up(w, 0);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_int_equal(w->hosts[1].installed, 2);
+    assert_up(w, 0);
+    w->hosts[0].refuses = false;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    w->hosts[0].refuses = true; /* and the same with one that should replace another */
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 1000);
+    assert_int_equal(w->hosts[1].installed, 4);
+    assert_up(w, 1);
+    w->hosts[0].refuses = false;
+    ike_world_run(w, 30000);
+    assert_up(w, 1);
+    assert_true(w->hosts[0].events[IKE2_EVENT_CHILD_REKEYED] >= 1);
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.8, 2.25: a Child SA ends with its lifetime, and an IKE SA under which nothing can be
+ * done for minutes ends, too. */
+static void temporary_failures_do_not_last(void **state)
+{
+    struct ike_world *w = pair(33);
+    uint64_t before;
+
+    w->hosts[0].policies[0]->children[0].start = true;
+    w->hosts[0].policies[0]->children[0].lifetime.seconds = 100;
+    configure(w);
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    before = sa_of(&w->hosts[0]);
+    add(w, IKE_N_TEMPORARY_FAILURE, IKE_X_CREATE_CHILD_SA, true);
+    added_alone = true;
+    ike_world_run(w, 98000);
+    assert_int_equal(ike_world_children(&w->hosts[0]), 1);
+    ike_world_run(w, 2000);
+    assert_int_equal(ike_world_children(&w->hosts[0]), 0);
+    assert_int_equal(sa_of(&w->hosts[0]), before);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 170000);
+    assert_int_equal(sa_of(&w->hosts[0]), before);
+    ike_world_run(w, 30000);
+    assert_int_not_equal(sa_of(&w->hosts[0]), before);
+    w->tamper = NULL;
+    ike_world_run(w, 10000);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
+/* RFC 7296 4: where the responder makes no more SAs under this IKE SA, another takes its place. */
+static void no_additional_sas_means_a_new_ike_sa(void **state)
+{
+    struct ike_world *w = up(34);
+    uint64_t before = sa_of(&w->hosts[0]);
+
+    w->hosts[1].refuses = true;
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    for (unsigned i = 0; i < 100 && w->hosts[1].events[IKE2_EVENT_CHILD_FAILED] == 0; i++)
+        ike_world_run(w, 1);
+    assert_int_equal(w->hosts[1].events[IKE2_EVENT_CHILD_FAILED], 1);
+    w->hosts[1].refuses = false;
+    ike_world_run(w, 2000);
+    assert_up(w, 1);
+    assert_int_not_equal(sa_of(&w->hosts[0]), before);
+    ike_world_free(w);
+}
+
+static void strip_ke(struct ike_proposal *p)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->count; i++)
+        if (p->transform[i].type != IKE_T_KE)
+            p->transform[kept++] = p->transform[i];
+    p->count = kept;
+}
+
+/* RFC 7296 3.3.6: the responder chooses none of our groups, but NONE. */
+static void no_key_exchange_is_a_choice(void **state)
+{
+    struct ike_world *w = pair(35);
+
+    assert_true(ike_proposal_add(&w->hosts[0].policies[0]->children[0].proposals.proposal[0],
+                                 IKE_T_KE, IKE_KE_NONE, 0));
+    strip_ke(&w->hosts[1].policies[0]->children[0].proposals.proposal[0]);
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_REKEYED], 1);
+    ike_world_free(w);
+}
+
+static struct ike_ts_list selectors(const char *first, const char *second)
+{
+    struct ike_ts_list list = {.count = 0};
+    struct gh_prefix p;
+
+    assert_true(gh_prefix_parse(first, &p));
+    list.ts[list.count++] = ike_ts_from_prefix(&p);
+    if (second != NULL) {
+        assert_true(gh_prefix_parse(second, &p));
+        list.ts[list.count++] = ike_ts_from_prefix(&p);
+    }
+    return list;
+}
+
+/* RFC 7296 2.9: the first selectors are what the initiator needs. */
+static void the_first_selectors_choose(void **state)
+{
+    struct ike_world *w = pair(36);
+    struct ike2_policy *p = w->hosts[1].policies[0];
+
+    p->children = realloc(p->children, 2 * sizeof(*p->children));
+    p->children[1] = p->children[0];
+    p->child_count = 2;
+    strcpy(p->children[1].name, "other");
+    p->children[1].local = selectors("10.9.0.0/16", NULL);
+    w->hosts[0].policies[0]->children[0].remote = selectors("10.9.0.5/32", "10.0.0.0/8");
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    for (size_t i = 0; i < WORLD_CHILDREN; i++)
+        if (w->hosts[0].child[i].used)
+            assert_int_equal(w->hosts[0].child[i].remote.ts[0].start.octets[1], 9);
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.9.2 */
+static void rekeying_does_not_narrow(void **state)
+{
+    struct ike_world *w = up(37);
+    struct ike_host *h = &w->hosts[1];
+
+    ike2_policy_free(h->policies[0]);
+    h->policy_count = 0;
+    ike_world_policy(w, 1, 0)->children[0].local = selectors("10.0.1.0/25", NULL);
+    ike_world_configure(w, 1);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 1000);
+    assert_int_equal(ike2_counters(h->core)[IKE2_COUNT_TS_UNACCEPTABLE], 1);
+    assert_up(w, 1);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_REKEYED], 0);
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.4: whoever ends an IKE SA says so. */
+static void an_expired_sa_is_deleted_at_both_ends(void **state)
+{
+    struct ike_world *w = pair(38);
+
+    w->hosts[0].policies[0]->lifetime.seconds = 0;
+    w->hosts[1].policies[0]->lifetime.seconds = 600;
+    w->hosts[1].policies[0]->reauthenticate = true;
+    w->hosts[1].policies[0]->responder_only = true;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 599000);
+    assert_up(w, 1);
+    ike_world_run(w, 2000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(w->hosts[i].events[IKE2_EVENT_SA_DOWN], 1);
+        assert_int_equal(ike2_memory(w->hosts[i].core), 0);
+        assert_int_equal(ike_world_children(&w->hosts[i]), 0);
+    }
+    assert_string_equal(w->hosts[0].last[IKE2_EVENT_SA_DOWN], "deleted by the peer");
+    ike_world_free(w);
+}
+
+static void ends_that_cross(void **state)
+{
+    struct ike_world *w = up(39);
+
+    for (size_t i = 0; i < 2; i++)
+        assert_true(ike2_terminate_ike(w->hosts[i].core, w->now, sa_of(&w->hosts[i])));
+    ike_world_run(w, 1000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(w->hosts[i].events[IKE2_EVENT_SA_DOWN], 1);
+        assert_int_equal(w->hosts[i].events[IKE2_EVENT_CHILD_DOWN], 1);
+        assert_int_equal(ike2_memory(w->hosts[i].core), 0);
+    }
+    ike_world_free(w);
+}
+
 static void anonymous(struct ike_world *w)
 {
     w->hosts[0].policies[0]->local_auth = IKE2_AUTH_NULL;
@@ -740,6 +945,14 @@ int main(void)
         cmocka_unit_test(a_refused_ike_auth_is_the_last),
         cmocka_unit_test(a_responder_hears_that_it_is_not_believed),
         cmocka_unit_test(an_unconfirmed_end_is_an_end),
+        cmocka_unit_test(children_that_do_not_suit_are_deleted),
+        cmocka_unit_test(temporary_failures_do_not_last),
+        cmocka_unit_test(no_additional_sas_means_a_new_ike_sa),
+        cmocka_unit_test(no_key_exchange_is_a_choice),
+        cmocka_unit_test(the_first_selectors_choose),
+        cmocka_unit_test(rekeying_does_not_narrow),
+        cmocka_unit_test(an_expired_sa_is_deleted_at_both_ends),
+        cmocka_unit_test(ends_that_cross),
         cmocka_unit_test(who_proves_nothing_is_nobody),
         cmocka_unit_test(a_name_without_proof_opens_no_policy),
         cmocka_unit_test(reauthentication_makes_before_it_breaks),

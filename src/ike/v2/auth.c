@@ -228,6 +228,7 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
 {
     struct ike2_task *t = sa->task;
     const struct ike2_setup *s = sa->setup;
+    struct ike2_child *child = NULL;
     struct ike2_wish w;
     struct ike_notify n;
     char why[160];
@@ -240,10 +241,17 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
                   ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error");
         return;
     }
-    if (ike2_child_confirm(c, sa, in, true, t->policy, &w, why) != 0 ||
-        ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
-                        gh_view_of(s->nonce_r, s->nonce_r_len), 0) == NULL)
-        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s: %s", t->policy->name, why);
+    if (ike2_child_confirm(c, sa, in, true, t->policy, &w, why) == 0) {
+        snprintf(why, sizeof(why), "it could not be installed");
+        child =
+            ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
+                            gh_view_of(s->nonce_r, s->nonce_r_len), 0);
+    }
+    if (child != NULL)
+        return;
+    ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s: %s", t->policy->name, why);
+    if (ike_find(in, IKE_P_SA, 0) != NULL) /* the peer has it */
+        ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
 }
 
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)

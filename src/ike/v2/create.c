@@ -93,8 +93,8 @@ static bool request_ike(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
     struct ike_sa offer = sa->policy->proposals;
     struct ike_out o;
 
-    if (t->group == 0)
-        t->group = sa->suite.ke;
+    if (t->group == 0 && ike_ke_retry(&offer, IKE_KE_NONE, sa->suite.ke))
+        t->group = sa->suite.ke; /* if it is still one of ours */
     if (!prepare(c, t, &offer))
         return false;
     ike2_new_spi(c, t->spi);
@@ -144,16 +144,17 @@ void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
 
 /* ---- Our requests' answers: Child SAs ------------------------------------------------------- */
 
-static bool shared_secret(struct ike2_task *t, const struct ike_payloads *in,
+static bool shared_secret(struct ike2_task *t, const struct ike_payloads *in, uint16_t chosen,
                           struct gh_secret *shared, char why[160])
 {
     const struct ike_payload *payload = ike_find(in, IKE_P_KE, 0);
     struct ike_ke ke;
 
     snprintf(why, 160, "the peer's key exchange is not what was asked for");
-    if (t->ke == NULL)
+    if (chosen == IKE_KE_NONE) /* ours was in vain (RFC 7296 3.3.6) */
         return payload == NULL;
-    return payload != NULL && ike_ke_parse(payload->body, &ke) == IKE_OK && ke.method == t->group &&
+    return t->ke != NULL && chosen == t->group && payload != NULL &&
+           ike_ke_parse(payload->body, &ke) == IKE_OK && ke.method == t->group &&
            gh_ke_shared(t->ke, ke.data, shared);
 }
 
@@ -206,15 +207,17 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
 
     if (ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &nr) == IKE_OK &&
         ike2_child_confirm(c, sa, in, false, t->policy, &w, why) == 0 &&
-        shared_secret(t, in, &shared, why)) {
+        shared_secret(t, in, ike_proposal_id(&w.chosen, IKE_T_KE), &shared, why)) {
         bool lost = we_lose(t, nr);
 
-        fresh = ike2_child_make(c, sa, &w, true, t->spi, t->ke != NULL ? &shared : NULL,
+        snprintf(why, sizeof(why), "it could not be installed");
+        fresh = ike2_child_make(c, sa, &w, true, t->spi, shared.len > 0 ? &shared : NULL,
                                 gh_view_of(t->nonce, IKE2_NONCE), nr, lost ? 0 : t->child);
     }
     gh_secret_clear(&shared);
     if (fresh == NULL) {
         ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: %s", t->policy->name, why);
+        ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
         give_up(c, sa);
         return;
     }
@@ -320,7 +323,7 @@ static struct ike2_sa *make_ike(struct ike2 *c, struct ike2_sa *old, const struc
         ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, nr) != IKE_OK ||
         !ike_proposal_confirm(&answer, &offer, &rules, &chosen, NULL) ||
         chosen.spi_len != IKE_SPI_LEN || !ike2_suite_of(&chosen, &suite) || suite.ke != t->group ||
-        !shared_secret(t, in, &shared, why))
+        !shared_secret(t, in, suite.ke, &shared, why))
         return NULL;
     sa = successor(c, old, true, t->spi, chosen.spi, &suite);
     if (sa != NULL &&
@@ -372,6 +375,19 @@ static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
 
 /* ---- Errors in answers ----------------------------------------------------------------------- */
 
+/* TEMPORARY_FAILURE for minutes: the ends do not agree, so the IKE SA goes (RFC 7296 2.25). */
+static void out_of_sync(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_task *t;
+
+    ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED,
+              "the peer refuses for minutes for a moment: we begin anew");
+    give_up(c, sa);
+    t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
+    if (t != NULL)
+        t->why = IKE2_REMOVED_LOST;
+}
+
 static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify *n)
 {
     struct ike2_task *t = sa->task;
@@ -381,6 +397,7 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         t->kind == IKE2_TASK_IKE_REKEY ? &sa->policy->proposals : &t->policy->proposals;
     struct ike2_sa *theirs = t->their_sa;
     uint16_t group;
+    bool rekeys;
 
     if (n->type == IKE_N_TEMPORARY_FAILURE) {
         if (t->collided && theirs == NULL) { /* the peer's rekeying is done, ours is late */
@@ -392,6 +409,12 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
             ike2_inherit(c, sa, theirs);
             return;
         }
+        if (t->refused_at != 0 && c->now.mono_ms >= t->refused_at + IKE2_OUT_OF_SYNC_MS) {
+            out_of_sync(c, sa);
+            return;
+        }
+        if (t->refused_at == 0)
+            t->refused_at = c->now.mono_ms;
         ike2_task_again(c, sa);
         return;
     }
@@ -423,9 +446,12 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
     if (t->kind != IKE2_TASK_IKE_REKEY)
         ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: the peer answers with %s",
                   t->policy->name, name != NULL ? name : "an unknown error");
+    rekeys = t->kind != IKE2_TASK_CHILD_NEW;
     give_up(c, sa);
     if (theirs != NULL)
         ike2_inherit(c, sa, theirs);
+    else if (n->type == IKE_N_NO_ADDITIONAL_SAS && rekeys && sa->state == IKE2_STATE_ESTABLISHED)
+        ike2_reauthenticate(c, sa); /* RFC 7296 4: a new IKE SA instead */
 }
 
 void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -445,6 +471,17 @@ void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 static void say(struct ike2 *c, struct ike2_sa *sa, uint16_t notify, struct gh_view data)
 {
     ike2_respond_notify(c, sa, IKE_X_CREATE_CHILD_SA, notify, data);
+}
+
+/* With the SPI that was asked for (RFC 7296 3.10). */
+static void say_not_found(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify *rekeyed)
+{
+    struct ike_out o = ike2_inner(c);
+
+    ike_notify_emit(&o, &(struct ike_notify){.protocol = rekeyed->protocol,
+                                             .type = IKE_N_CHILD_SA_NOT_FOUND,
+                                             .spi = rekeyed->spi});
+    ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }
 
 static void say_group(struct ike2 *c, struct ike2_sa *sa, uint16_t group)
@@ -477,14 +514,12 @@ static uint16_t exchange_keys(struct ike2 *c, const struct ike_payloads *in, uin
 
 /* The Child SA that a request wants to rekey. 0, or what to answer. */
 static uint16_t find_rekeyed(struct ike2_sa *sa, const struct ike_payloads *in,
-                             struct ike2_child **old)
+                             struct ike2_child **old, struct ike_notify *n)
 {
-    struct ike_notify n;
-
     *old = NULL;
-    if (!ike_find_notify(in, IKE_N_REKEY_SA, 0, &n))
+    if (!ike_find_notify(in, IKE_N_REKEY_SA, 0, n))
         return 0;
-    *old = ike2_child_by_out(sa, n.spi);
+    *old = ike2_child_by_out(sa, n->protocol, n->spi);
     if (*old == NULL)
         return IKE_N_CHILD_SA_NOT_FOUND;
     if ((*old)->replaced ||
@@ -503,12 +538,13 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     struct ike2_wish w;
     struct ike_out o;
     char why[160] = "";
-    uint16_t group = 0, notify = find_rekeyed(sa, in, &old);
+    struct ike_notify rekeyed = {.type = 0};
+    uint16_t group = 0, notify = find_rekeyed(sa, in, &old, &rekeyed);
 
     if (notify == 0 && ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &ni) != IKE_OK)
         notify = IKE_N_INVALID_SYNTAX;
     if (notify == 0)
-        notify = ike2_child_judge(c, sa, in, false, old != NULL ? old->policy : NULL, &w, why);
+        notify = ike2_child_judge(c, sa, in, false, old, &w, why);
     if (notify == 0) {
         group = ike_proposal_id(&w.chosen, IKE_T_KE);
         notify = exchange_keys(c, in, group, public_value, &shared);
@@ -540,10 +576,14 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
                       notify == IKE_N_TS_UNACCEPTABLE ? IKE2_COUNT_TS_UNACCEPTABLE
                                                       : IKE2_COUNT_NO_PROPOSAL,
                       "Child SA refused with %s: %s", ike_notify_name(notify), why);
-        say(c, sa, notify, gh_view_of(NULL, 0));
+        if (notify == IKE_N_CHILD_SA_NOT_FOUND)
+            say_not_found(c, sa, &rekeyed);
+        else
+            say(c, sa, notify, gh_view_of(NULL, 0));
         return;
     }
     if (old != NULL) { /* its end is the peer's to ask for; the lifetime is there if it does not */
+        fresh->replaces = old->id;
         old->rekey_at = 0;
         if (!old->going)
             old->replaced = true;

@@ -34,8 +34,9 @@ enum {
     IKE2_SCRATCH = 65536,
     IKE2_NONCE = 32, /* ours */
     IKE2_HALF_OPEN_RESPONSE_MS = 30 * 1000,
-    IKE2_DELETE_MS = 60 * 1000, /* how long a replaced SA waits for its end by the peer */
-    IKE2_RETRY_MS = 5 * 1000    /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_DELETE_MS = 60 * 1000,      /* how long a replaced SA waits for its end by the peer */
+    IKE2_RETRY_MS = 5 * 1000,        /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_OUT_OF_SYNC_MS = 180 * 1000 /* of TEMPORARY_FAILURE: the ends do not agree (2.25) */
 };
 
 /* What an IKE SA or a Child SA is protected by. */
@@ -63,6 +64,7 @@ struct ike2_child {
     bool transport;
     bool going;        /* a task of ours rekeys or deletes it */
     bool replaced;     /* a rekey made its successor: it waits for its deletion */
+    uint32_t replaces; /* whose successor the peer made it */
     struct ike_ts *ts; /* local ones, then remote ones */
     uint8_t local_count, remote_count;
     uint64_t rekey_at, expire_at; /* 0: never */
@@ -87,7 +89,9 @@ struct ike2_task {
     enum ike2_task_kind kind;
     uint32_t child;                         /* rekeyed, deleted */
     const struct ike2_child_policy *policy; /* new, rekeyed */
-    uint8_t spi[IKE_SPI_LEN], spi_len;      /* ours, of what is being made */
+    uint8_t spi[IKE_SPI_LEN], spi_len;      /* ours, of what is being made, or the peer has alone */
+    uint8_t protocol;                       /* of that */
+    uint64_t refused_at;                    /* the first TEMPORARY_FAILURE; 0: none */
     uint8_t nonce[IKE2_NONCE];
     uint16_t group;
     struct gh_ke *ke;
@@ -240,6 +244,8 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why);
 void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state);
 void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa);
 /* Deletes SAs in whose place this one, just established, was made. */
+/* Begins another in the place of this one, if that is ours to do. */
+bool ike2_reauthenticate(struct ike2 *c, struct ike2_sa *sa);
 void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh);
 void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa);
 uint64_t ike2_sa_due(const struct ike2_sa *sa);
@@ -374,11 +380,11 @@ struct ike2_wish {
     bool transport;
     bool narrowed;
 };
-/* As responder. 0, or the notification to answer with; `why` says more. `only`: this policy
- * (rekeying), NULL: any of the SA's. */
+/* As responder. 0, or the notification to answer with; `why` says more. `old`: the one that is
+ * rekeyed, NULL: any of the SA's policies. */
 uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
-                          bool without_ke, const struct ike2_child_policy *only,
-                          struct ike2_wish *out, char why[160]);
+                          bool without_ke, const struct ike2_child *old, struct ike2_wish *out,
+                          char why[160]);
 /* As initiator: the response must be a part of what we asked for. */
 uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                             bool without_ke, const struct ike2_child_policy *policy,
@@ -390,8 +396,12 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
                                    struct gh_view nr, uint32_t replaces);
 void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
                      enum ike2_removal why);
+/* The peer has a Child SA with this SPI of ours, and we do not (any more): it is told to go. */
+void ike2_child_disown(struct ike2 *c, struct ike2_sa *sa, uint8_t protocol, const uint8_t *spi,
+                       uint8_t spi_len);
 struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id);
-struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi);
+struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, uint8_t protocol,
+                                     struct gh_view spi);
 bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len);
 void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child,
                         struct ike2_child_view *v, struct ike_proposal *suite,
