@@ -774,6 +774,127 @@ static void ends_that_cross(void **state)
     ike_world_free(w);
 }
 
+/* RFC 7296 2.6: the same again behind the cookie, but not for ever. */
+static void cookies_are_given_back(void **state)
+{
+    static const uint8_t cookie[4] = {0xc0, 0x0c, 0x1e, 0x5a};
+    struct ike_world *w = pair(40);
+    struct ike_host *h = &w->hosts[0];
+    uint8_t first[sizeof(h->said_octets)], answer[40] = {0};
+    size_t len;
+
+    configure(w);
+    w->hosts[1].dead = true;
+    assert_true(ike2_initiate(h->core, w->now, "to-1", "net"));
+    len = h->said.len;
+    memcpy(first, h->said_octets, len);
+    memcpy(answer, first, 8);
+    memcpy(answer + 16, (const uint8_t[]){IKE_P_NOTIFY, 0x20, IKE_X_SA_INIT, 0x20}, 4);
+    answer[27] = sizeof(answer);
+    answer[31] = 12;
+    answer[34] = IKE_N_COOKIE >> 8;
+    answer[35] = IKE_N_COOKIE & 0xff;
+    memcpy(answer + 36, cookie, 4);
+    answer[23] = 1; /* not the Message ID of IKE_SA_INIT */
+    ike_world_inject(w, &w->hosts[1], h, answer, sizeof(answer));
+    assert_int_equal(h->said_count, 1);
+    answer[23] = 0;
+    for (unsigned i = 1; i <= 5; i++) {
+        ike_world_inject(w, &w->hosts[1], h, answer, sizeof(answer));
+        assert_int_equal(h->said_count, 1 + i);
+        assert_int_equal(h->said.len, len + 12);
+        assert_int_equal(h->said_octets[16], IKE_P_NOTIFY);
+        assert_int_equal(h->said_octets[28], first[16]);
+        assert_memory_equal(h->said_octets + 36, cookie, 4);
+        assert_memory_equal(h->said_octets + 40, first + 28, len - 28);
+    }
+    ike_world_inject(w, &w->hosts[1], h, answer, sizeof(answer));
+    assert_int_equal(h->said_count, 6);
+    ike_world_free(w);
+}
+
+static size_t zero_spi(struct ike_world *w, const struct ike_host *from, uint8_t *octets,
+                       size_t len)
+{
+    if (from == &w->hosts[1])
+        memset(octets + 8, 0, 8);
+    return len;
+}
+
+/* RFC 7296 3.1 */
+static void an_answer_needs_an_spi(void **state)
+{
+    struct ike_world *w = pair(41);
+
+    configure(w);
+    w->tamper = zero_spi;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 500);
+    assert_int_equal(w->hosts[1].said_count, 1);
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "its SPI is zero"));
+    assert_int_equal(w->hosts[0].said_count, 1);
+    ike_world_free(w);
+}
+
+static uint8_t inside_seen[WORLD_DATAGRAM]; /* by look_and_lie(): of host 1's last answer */
+static size_t inside_seen_len;
+
+/* Host 0's question whether somebody is there becomes the deletion of its Child SA. */
+static size_t look_and_lie(struct ike_world *w, const struct ike_host *from, uint8_t *octets,
+                           size_t len)
+{
+    static const uint8_t iv[8] = {0xff, 0xcc};
+    uint8_t spis[16], mem[WORLD_DATAGRAM], lie[12] = {0, 0, 0, 12, IKE_PROTO_ESP, 4, 0, 1};
+    struct gh_view inner, datagram;
+    struct ike_message m;
+    struct gh_cipher *c;
+    uint8_t copy[WORLD_DATAGRAM];
+
+    memcpy(copy, octets, len);
+    assert_int_equal(ike_message_parse(gh_view_of(copy, len), &m), IKE_OK);
+    c = cipher_of(from, ike_header_from_initiator(&m.h), spis);
+    assert_int_equal(ike_sk_open(c, copy, &m, &inner), IKE_OK);
+    if (from == &w->hosts[1] && m.h.exchange == IKE_X_CREATE_CHILD_SA) {
+        memcpy(inside_seen, inner.p, inner.len);
+        inside_seen_len = inner.len;
+    } else if (from == &w->hosts[0] && m.h.exchange == IKE_X_INFORMATIONAL && inner.len == 0) {
+        memcpy(lie + 8, from->child[0].spi_in, 4);
+        assert_true(ike_sk_seal(c, &m.h, IKE_P_DELETE, gh_view_of(lie, sizeof(lie)),
+                                gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
+        memcpy(octets, datagram.p, datagram.len);
+        len = datagram.len;
+    }
+    gh_cipher_free(c);
+    return len;
+}
+
+/* RFC 7296 2.25.1, 3.10: the peer does not know what is to be rekeyed, and says which. */
+static void a_child_that_the_peer_lost_is_made_anew(void **state)
+{
+    struct ike_world *w = pair(42);
+    uint8_t spi[4];
+
+    w->hosts[1].policies[0]->liveness_ms = 0;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    memcpy(spi, w->hosts[0].child[0].spi_in, 4);
+    w->tamper = look_and_lie;
+    ike_world_run(w, 31000);
+    assert_int_equal(ike_world_children(&w->hosts[1]), 0);
+    assert_int_equal(ike_world_children(&w->hosts[0]), 1);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    for (unsigned i = 0; i < 100 && inside_seen_len == 0; i++)
+        ike_world_run(w, 1);
+    assert_int_equal(inside_seen_len, 12);
+    assert_memory_equal(inside_seen, ((const uint8_t[]){0, 0, 0, 12, IKE_PROTO_ESP, 4, 0, 44}), 8);
+    assert_memory_equal(inside_seen + 8, spi, 4);
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
 static void anonymous(struct ike_world *w)
 {
     w->hosts[0].policies[0]->local_auth = IKE2_AUTH_NULL;
@@ -953,6 +1074,9 @@ int main(void)
         cmocka_unit_test(rekeying_does_not_narrow),
         cmocka_unit_test(an_expired_sa_is_deleted_at_both_ends),
         cmocka_unit_test(ends_that_cross),
+        cmocka_unit_test(cookies_are_given_back),
+        cmocka_unit_test(an_answer_needs_an_spi),
+        cmocka_unit_test(a_child_that_the_peer_lost_is_made_anew),
         cmocka_unit_test(who_proves_nothing_is_nobody),
         cmocka_unit_test(a_name_without_proof_opens_no_policy),
         cmocka_unit_test(reauthentication_makes_before_it_breaks),

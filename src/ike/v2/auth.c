@@ -14,7 +14,7 @@
 
 /* The responder has an IKE SA with us: told once, so that it does not wait for us (RFC 7296
  * 2.21.2). */
-static void say_so(struct ike2 *c, struct ike2_sa *sa)
+static void tell_failure(struct ike2 *c, struct ike2_sa *sa)
 {
     struct ike_out o = ike2_inner(c);
 
@@ -34,7 +34,7 @@ static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const ch
         ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
         return; /* it stays to say so again, until it expires */
     }
-    say_so(c, sa);
+    tell_failure(c, sa);
     ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
 }
 

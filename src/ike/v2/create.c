@@ -322,7 +322,8 @@ static struct ike2_sa *make_ike(struct ike2 *c, struct ike2_sa *old, const struc
     if (ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &answer) != IKE_OK ||
         ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, nr) != IKE_OK ||
         !ike_proposal_confirm(&answer, &offer, &rules, &chosen, NULL) ||
-        chosen.spi_len != IKE_SPI_LEN || !ike2_suite_of(&chosen, &suite) || suite.ke != t->group ||
+        chosen.spi_len != IKE_SPI_LEN || ike2_spi_is_zero(chosen.spi) ||
+        !ike2_suite_of(&chosen, &suite) || suite.ke != t->group ||
         !shared_secret(t, in, suite.ke, &shared, why))
         return NULL;
     sa = successor(c, old, true, t->spi, chosen.spi, &suite);
@@ -615,7 +616,8 @@ static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
         return;
     }
     if (!ike_proposal_choose(&offer, &sa->policy->proposals, &rules, &chosen, NULL) ||
-        chosen.spi_len != IKE_SPI_LEN || !ike2_suite_of(&chosen, &suite)) {
+        chosen.spi_len != IKE_SPI_LEN || ike2_spi_is_zero(chosen.spi) ||
+        !ike2_suite_of(&chosen, &suite)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_PROPOSAL, "rekeying of the IKE SA: no proposal chosen");
         say(c, sa, IKE_N_NO_PROPOSAL_CHOSEN, gh_view_of(NULL, 0));
         return;

@@ -123,6 +123,7 @@ struct ike2_setup {
     uint16_t group;
     bool group_retried;
     struct gh_view cookie;
+    unsigned cookies_taken;
     uint8_t cookie_octets[IKE_COOKIE_MAX];
     unsigned peer_hashes; /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
     bool peer_childless;
@@ -223,6 +224,7 @@ void ike2_set_policy(struct ike2_sa *sa, struct ike2_policy *policy);
 void ike2_child_link(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
 void ike2_child_unlink(struct ike2 *c, struct ike2_child *child);
 void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN]);
+bool ike2_spi_is_zero(const uint8_t spi[IKE_SPI_LEN]);
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* Counts a reason and keeps its words for `show`; also told as a story. */

@@ -28,7 +28,9 @@ bool ike2_signed_octets(const struct ike2_sa *sa, bool initiator, struct gh_view
         memcpy(all + message->len, nonce, nonce_len);
         memcpy(all + message->len + nonce_len, mac, gh_prf_len(prf));
         good = gh_secret_set(out, all, message->len + nonce_len + gh_prf_len(prf));
+        gh_wipe(all, message->len + nonce_len + gh_prf_len(prf));
     }
+    gh_wipe(mac, sizeof(mac)); /* with our AUTH it would let the pre-shared key be guessed */
     free(all);
     return good;
 }
