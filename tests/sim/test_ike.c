@@ -68,7 +68,7 @@ static uint64_t last_sa_of(const struct ike_host *h)
 
 static uint32_t child_of(const struct ike_host *h)
 {
-    for (size_t i = 0; i < WORLD_CHILDREN; i++)
+    for (size_t i = 0; i < h->child_room; i++)
         if (h->child[i].used)
             return h->child[i].id;
     return 0;
@@ -123,7 +123,7 @@ static void forge(struct ike_world *w, uint8_t exchange, uint32_t id, uint8_t fi
     memcpy(h.spi_i, spis, 8);
     memcpy(h.spi_r, spis + 8, 8);
     assert_true(ike_sk_seal(c, &h, first, inner, gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
-    ike_world_inject(w, &w->hosts[0], &w->hosts[1], datagram.p, datagram.len);
+    ike_world_hand(w, &w->hosts[0], &w->hosts[1], datagram.p, datagram.len);
     gh_cipher_free(c);
 }
 
@@ -416,18 +416,18 @@ static void a_higher_version_is_told_ours(void **state)
     struct ike_host *h = &w->hosts[1];
 
     configure(w);
-    ike_world_inject(w, &w->hosts[0], h, octets, sizeof(octets));
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
     assert_int_equal(h->said_count, 1);
     assert_memory_equal(h->said_octets, octets, 16);
     assert_int_equal(h->said_octets[17], 0x20);
     assert_int_equal(h->said_octets[18], 34);
     assert_int_equal(h->said_octets[19], 0x20);
     assert_int_equal(h->said_octets[35], 5); /* INVALID_MAJOR_VERSION */
-    ike_world_inject(w, &w->hosts[0], h, octets, sizeof(octets));
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
     assert_int_equal(h->said_count, 1);
     ike_world_run(w, 1000);
     octets[19] |= 0x20; /* a response has no answer */
-    ike_world_inject(w, &w->hosts[0], h, octets, sizeof(octets));
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
     assert_int_equal(h->said_count, 1);
     ike_world_free(w);
 }
@@ -646,7 +646,7 @@ static void no_additional_sas_means_a_new_ike_sa(void **state)
     assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
     for (unsigned i = 0; i < 100 && w->hosts[1].events[IKE2_EVENT_CHILD_FAILED] == 0; i++)
         ike_world_run(w, 1);
-    assert_int_equal(w->hosts[1].events[IKE2_EVENT_CHILD_FAILED], 1);
+    assert_true(w->hosts[1].events[IKE2_EVENT_CHILD_FAILED] > 0);
     w->hosts[1].refuses = false;
     ike_world_run(w, 2000);
     assert_up(w, 1);
@@ -712,7 +712,7 @@ static void the_first_selectors_choose(void **state)
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
     ike_world_run(w, 1000);
     assert_up(w, 1);
-    for (size_t i = 0; i < WORLD_CHILDREN; i++)
+    for (size_t i = 0; i < w->hosts[0].child_room; i++)
         if (w->hosts[0].child[i].used)
             assert_int_equal(w->hosts[0].child[i].remote.ts[0].start.octets[1], 9);
     ike_world_free(w);
@@ -796,11 +796,11 @@ static void cookies_are_given_back(void **state)
     answer[35] = IKE_N_COOKIE & 0xff;
     memcpy(answer + 36, cookie, 4);
     answer[23] = 1; /* not the Message ID of IKE_SA_INIT */
-    ike_world_inject(w, &w->hosts[1], h, answer, sizeof(answer));
+    ike_world_hand(w, &w->hosts[1], h, answer, sizeof(answer));
     assert_int_equal(h->said_count, 1);
     answer[23] = 0;
     for (unsigned i = 1; i <= 5; i++) {
-        ike_world_inject(w, &w->hosts[1], h, answer, sizeof(answer));
+        ike_world_hand(w, &w->hosts[1], h, answer, sizeof(answer));
         assert_int_equal(h->said_count, 1 + i);
         assert_int_equal(h->said.len, len + 12);
         assert_int_equal(h->said_octets[16], IKE_P_NOTIFY);
@@ -808,7 +808,7 @@ static void cookies_are_given_back(void **state)
         assert_memory_equal(h->said_octets + 36, cookie, 4);
         assert_memory_equal(h->said_octets + 40, first + 28, len - 28);
     }
-    ike_world_inject(w, &w->hosts[1], h, answer, sizeof(answer));
+    ike_world_hand(w, &w->hosts[1], h, answer, sizeof(answer));
     assert_int_equal(h->said_count, 6);
     ike_world_free(w);
 }

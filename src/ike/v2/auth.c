@@ -231,26 +231,25 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
     struct ike2_child *child = NULL;
     struct ike2_wish w;
     struct ike_notify n;
+    uint16_t notify;
     char why[160];
 
     if (t->policy == NULL)
         return;
     if (ike_find_error(in, &n)) {
-        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s: the peer answers with %s",
-                  t->policy->name,
-                  ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error");
+        ike2_fail_child(
+            c, sa, ike2_count_of(n.type), 0, "%s: the peer answers with %s", t->policy->name,
+            ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error");
         return;
     }
-    if (ike2_child_confirm(c, sa, in, true, t->policy, &w, why) == 0) {
-        snprintf(why, sizeof(why), "it could not be installed");
+    notify = ike2_child_confirm(c, sa, in, true, t->policy, &w, why);
+    if (notify != 0)
+        ike2_fail_child(c, sa, ike2_count_of(notify), 0, "%s: %s", t->policy->name, why);
+    else /* says itself why it could not */
         child =
             ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
                             gh_view_of(s->nonce_r, s->nonce_r_len), 0);
-    }
-    if (child != NULL)
-        return;
-    ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s: %s", t->policy->name, why);
-    if (ike_find(in, IKE_P_SA, 0) != NULL) /* the peer has it */
+    if (child == NULL && ike_find(in, IKE_P_SA, 0) != NULL) /* the peer has it */
         ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
 }
 
@@ -290,9 +289,10 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     }
     if (sa->policy->remote_id != NULL &&
         gh_pattern_match(sa->policy->remote_id, sa->remote_id) != GH_MATCH_YES) {
-        snprintf(e.message, sizeof(e.message), "it calls itself %.200s",
-                 gh_identity_format(sa->remote_id, text, sizeof(text)));
-        refuse(c, sa, e.message, gh_pattern_text(sa->policy->remote_id));
+        snprintf(e.message, sizeof(e.message), "it calls itself %.100s, not %.100s",
+                 gh_identity_format(sa->remote_id, text, sizeof(text)),
+                 gh_pattern_text(sa->policy->remote_id));
+        refuse(c, sa, e.message, "");
         return;
     }
     switch (ike2_check_proof(c, sa, in, &e)) {
@@ -313,8 +313,8 @@ static bool suits(const struct ike2_sa *sa, const struct ike2_policy *p, bool an
                   const struct gh_identity *idr)
 {
     struct ike_proposal mine, chosen;
-    struct ike_sa offer = {.count = 1};
-    const struct ike_choice_rules rules = {.prefer_theirs = false};
+    struct ike_sa offer = {.count = 1}, ours;
+    const struct ike_choice_rules rules = {.additional_ke = p->intermediate};
 
     if (anonymous && !(p->remote_auths & GH_BIT(IKE2_AUTH_NULL)))
         return false;
@@ -326,7 +326,8 @@ static bool suits(const struct ike2_sa *sa, const struct ike2_policy *p, bool an
         return true;
     ike2_suite_proposal(&sa->suite, &mine); /* IKE_SA_INIT was judged by another's proposals */
     offer.proposal[0] = mine;
-    return ike_proposal_choose(&offer, &p->proposals, &rules, &chosen, NULL);
+    ike2_offer(&p->proposals, p->intermediate, &ours);
+    return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
 }
 
 /* Whose this is, now that the peer has said its name. */
@@ -337,9 +338,11 @@ static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         *idr = payload != NULL && gh_identity_parse(payload->body, &id) ? &id : NULL;
     struct ike2_policy *p = NULL;
 
-    for (int strict = 1; strict >= 0; strict--) { /* IDr is a wish (RFC 7296 1.2) */
+    /* IDr is a wish (RFC 7296 1.2); a policy that is not for the anonymous refuses them, in words.
+     */
+    for (int strict = 2; strict >= 0; strict--) {
         while ((p = ike2_policy_for(c, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
-            if (!suits(sa, p, is_anonymous(in), strict ? idr : NULL))
+            if (!suits(sa, p, strict >= 1 && is_anonymous(in), strict == 2 ? idr : NULL))
                 continue;
             ike2_set_policy(sa, p);
             return true;
@@ -386,9 +389,8 @@ static void answer_child(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
         ike2_child_put_answer(o, &w, spi, spi_len);
         return;
     }
-    ike2_fail(c, sa,
-              notify == IKE_N_TS_UNACCEPTABLE ? IKE2_COUNT_TS_UNACCEPTABLE : IKE2_COUNT_NO_PROPOSAL,
-              "Child SA refused with %s: %s", ike_notify_name(notify), why);
+    ike2_fail_child(c, sa, ike2_count_of(notify), 0, "refused with %s: %s", ike_notify_name(notify),
+                    why);
     ike_notify_emit_data(o, notify, gh_view_of(NULL, 0));
 }
 
@@ -476,6 +478,10 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
 
     if (sa->initiator || sa->setup == NULL) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (ike2_intermediate_next(sa) != IKE_KE_NONE) {
+        refuse(c, sa, "it left out an additional key exchange", "");
         return;
     }
     if (ike_find(in, IKE_P_AUTH, 0) == NULL) {

@@ -39,8 +39,12 @@ const char *ike2_state_name(enum ike2_state state)
 
 struct ike2_settings ike2_default_settings(void)
 {
-    return (struct ike2_settings){
-        .sas_max = 65536, .half_open_max = 4096, .half_open_cookie = 64, .children_max = 64};
+    return (struct ike2_settings){.sas_max = 65536,
+                                  .half_open_max = 4096,
+                                  .half_open_cookie = 64,
+                                  .children_max = 64,
+                                  .reassembly_ms = 2000,
+                                  .reduced_exchange_ms = 2000};
 }
 
 static void renew_cookies(struct ike2 *c)
@@ -483,8 +487,36 @@ void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind ki
     tell(c, sa, kind, child, text);
 }
 
+static void fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
+                 enum ike2_event_kind kind, uint32_t child, const char *text)
+{
+    ike2_count(c, reason);
+    c->failures[reason].when = c->now.wall;
+    snprintf(c->failures[reason].text, sizeof(c->failures[reason].text), "%s%s%.*s",
+             sa != NULL && sa->policy != NULL ? sa->policy->name : "",
+             sa != NULL && sa->policy != NULL ? ": " : "",
+             (int)sizeof(c->failures[reason].text) - 70, text);
+    tell(c, sa, kind, child, text);
+}
+
 void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason, const char *format,
                ...)
+{
+    bool ends = reason == IKE2_COUNT_AUTH_FAILED || reason == IKE2_COUNT_PEER_DEAD;
+    /* Anybody can make us refuse him, so that is not told each time. */
+    bool told = sa != NULL ? ends || sa->state < IKE2_STATE_ESTABLISHED
+                           : c->now.wall - c->failures[reason].when >= IKE2_STRANGERS_S;
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    fail(c, sa, reason, told ? IKE2_EVENT_SA_FAILED : IKE2_EVENT_STORY, 0, text);
+}
+
+void ike2_fail_child(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
+                     uint32_t child, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -492,15 +524,21 @@ void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    ike2_count(c, reason);
-    c->failures[reason].when = c->now.wall;
-    snprintf(c->failures[reason].text, sizeof(c->failures[reason].text), "%s%s%.*s",
-             sa != NULL && sa->policy != NULL ? sa->policy->name : "",
-             sa != NULL && sa->policy != NULL ? ": " : "",
-             (int)sizeof(c->failures[reason].text) - 70, text);
-    tell(c, sa,
-         sa != NULL && sa->state < IKE2_STATE_ESTABLISHED ? IKE2_EVENT_SA_FAILED : IKE2_EVENT_STORY,
-         0, text);
+    fail(c, sa, reason, IKE2_EVENT_CHILD_FAILED, child, text);
+}
+
+enum ike2_count ike2_count_of(uint16_t notify)
+{
+    switch (notify) {
+    case IKE_N_TS_UNACCEPTABLE:
+        return IKE2_COUNT_TS_UNACCEPTABLE;
+    case IKE_N_NO_PROPOSAL_CHOSEN:
+        return IKE2_COUNT_NO_PROPOSAL;
+    case IKE_N_INVALID_KE_PAYLOAD:
+        return IKE2_COUNT_INVALID_KE;
+    default:
+        return IKE2_COUNT_NOT_ADMITTED;
+    }
 }
 
 /* ---- Policies ------------------------------------------------------------------------------- */
@@ -681,9 +719,8 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
         if (sa->state == IKE2_STATE_AUTH && sa->receive_id == 1 && sa->setup != NULL &&
             sa->setup->request.len == d->len &&
             memcmp(sa->setup->request.data, d->data, d->len) == 0) {
-            c->heard = d;
-            ike2_flight_send(c, sa, &sa->response);
-            c->heard = NULL;
+            sa->asked = ike2_path_of(d);
+            ike2_send_response(c, sa);
         }
         return;
     }

@@ -132,7 +132,7 @@ void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
     bool good;
 
     if (t->kind == IKE2_TASK_CHILD_REKEY && (old == NULL || old->replaced)) {
-        ike2_task_done(c, sa); /* the peer was faster */
+        give_up(c, sa); /* the peer was faster, or time was */
         return;
     }
     good = t->kind == IKE2_TASK_IKE_REKEY ? request_ike(c, sa, t) : request_child(c, sa, t);
@@ -184,8 +184,10 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
     if (we_lose(t, nr)) {
         ike2_tell(c, sa, IKE2_EVENT_STORY, fresh->id, "both ends rekeyed: the peer's stays");
         delete_child(c, sa, fresh);
-        if (old != NULL)
+        if (old != NULL) {
             old->replaced = true;
+            old->going = false;
+        }
         return;
     }
     if (theirs != NULL) {
@@ -196,6 +198,15 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
         delete_child(c, sa, old);
 }
 
+/* The peer's deletion of what it made came before its answer, which had got lost. */
+static bool was_deleted(const struct ike2_task *t, struct gh_view spi)
+{
+    for (size_t i = 0; i < t->deleted_count; i++)
+        if (gh_view_equal(spi, gh_view_of(t->deleted[i], spi.len)))
+            return true;
+    return false;
+}
+
 static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     struct ike2_task *t = sa->task;
@@ -204,20 +215,26 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
     struct ike2_wish w;
     struct gh_view nr;
     char why[160] = "malformed";
+    bool deleted = false;
 
     if (ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &nr) == IKE_OK &&
         ike2_child_confirm(c, sa, in, false, t->policy, &w, why) == 0 &&
         shared_secret(t, in, ike_proposal_id(&w.chosen, IKE_T_KE), &shared, why)) {
         bool lost = we_lose(t, nr);
 
-        snprintf(why, sizeof(why), "it could not be installed");
-        fresh = ike2_child_make(c, sa, &w, true, t->spi, shared.len > 0 ? &shared : NULL,
-                                gh_view_of(t->nonce, IKE2_NONCE), nr, lost ? 0 : t->child);
+        deleted = was_deleted(t, gh_view_of(w.chosen.spi, w.chosen.spi_len));
+        snprintf(why, sizeof(why), "%s",
+                 deleted ? "the peer deleted it before its answer came"
+                         : "it could not be installed");
+        if (!deleted)
+            fresh = ike2_child_make(c, sa, &w, true, t->spi, shared.len > 0 ? &shared : NULL,
+                                    gh_view_of(t->nonce, IKE2_NONCE), nr, lost ? 0 : t->child);
     }
     gh_secret_clear(&shared);
     if (fresh == NULL) {
         ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: %s", t->policy->name, why);
-        ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
+        if (!deleted)
+            ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
         give_up(c, sa);
         return;
     }
@@ -439,15 +456,13 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         ike2_task_done(c, sa);
         return;
     }
-    ike2_fail(c, sa,
-              n->type == IKE_N_TS_UNACCEPTABLE      ? IKE2_COUNT_TS_UNACCEPTABLE
-              : n->type == IKE_N_NO_PROPOSAL_CHOSEN ? IKE2_COUNT_NO_PROPOSAL
-                                                    : IKE2_COUNT_NOT_ADMITTED,
-              "CREATE_CHILD_SA refused by the peer: %s", name != NULL ? name : "unknown error");
-    if (t->kind != IKE2_TASK_IKE_REKEY)
-        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: the peer answers with %s",
-                  t->policy->name, name != NULL ? name : "an unknown error");
     rekeys = t->kind != IKE2_TASK_CHILD_NEW;
+    if (t->kind == IKE2_TASK_IKE_REKEY)
+        ike2_fail(c, sa, ike2_count_of(n->type), "rekeying of the IKE SA: the peer answers with %s",
+                  name != NULL ? name : "an unknown error");
+    else
+        ike2_fail_child(c, sa, ike2_count_of(n->type), t->child, "%s: the peer answers with %s",
+                        t->policy->name, name != NULL ? name : "an unknown error");
     give_up(c, sa);
     if (theirs != NULL)
         ike2_inherit(c, sa, theirs);
@@ -498,19 +513,25 @@ static uint16_t exchange_keys(struct ike2 *c, const struct ike_payloads *in, uin
                               uint8_t public_value[GH_KE_PUBLIC_MAX], struct gh_secret *shared)
 {
     const struct ike_payload *payload = ike_find(in, IKE_P_KE, 0);
-    uint8_t seed[GH_KE_SEED_MAX];
-    size_t len = gh_ke_seed_len(group);
     struct ike_ke ke = {.method = 0};
-    bool good;
 
     if (group == 0)
         return 0;
     if (payload == NULL || ike_ke_parse(payload->body, &ke) != IKE_OK || ke.method != group)
         return IKE_N_INVALID_KE_PAYLOAD;
-    c->ops.random(c->ops.ctx, seed, len);
-    good = gh_ke_answer(group, gh_view_of(seed, len), ke.data, public_value, shared);
-    gh_wipe(seed, sizeof(seed));
-    return good ? 0 : IKE_N_INVALID_SYNTAX;
+    return ike2_answer_ke(c, group, ke.data, public_value, shared) ? 0 : IKE_N_INVALID_SYNTAX;
+}
+
+/* We delete it, or are about to. */
+static bool is_to_go(const struct ike2_sa *sa, uint32_t child)
+{
+    const struct ike2_task *t = sa->waiting;
+
+    if (sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE && sa->task->child == child)
+        return true;
+    while (t != NULL && (t->kind != IKE2_TASK_CHILD_DELETE || t->child != child))
+        t = t->next;
+    return t != NULL;
 }
 
 /* The Child SA that a request wants to rekey. 0, or what to answer. */
@@ -521,13 +542,12 @@ static uint16_t find_rekeyed(struct ike2_sa *sa, const struct ike_payloads *in,
     if (!ike_find_notify(in, IKE_N_REKEY_SA, 0, n))
         return 0;
     *old = ike2_child_by_out(sa, n->protocol, n->spi);
-    if (*old == NULL)
-        return IKE_N_CHILD_SA_NOT_FOUND;
-    if ((*old)->replaced ||
-        ((*old)->going && sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE &&
-         sa->task->child == (*old)->id))
-        return IKE_N_TEMPORARY_FAILURE;
-    return 0;
+    if (*old == NULL) /* it may be the one whose making the peer has answered, unheard by us */
+        return sa->task != NULL && (sa->task->kind == IKE2_TASK_CHILD_NEW ||
+                                    sa->task->kind == IKE2_TASK_CHILD_REKEY)
+                   ? IKE_N_TEMPORARY_FAILURE
+                   : IKE_N_CHILD_SA_NOT_FOUND;
+    return (*old)->replaced || is_to_go(sa, (*old)->id) ? IKE_N_TEMPORARY_FAILURE : 0;
 }
 
 static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -541,6 +561,7 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     char why[160] = "";
     struct ike_notify rekeyed = {.type = 0};
     uint16_t group = 0, notify = find_rekeyed(sa, in, &old, &rekeyed);
+    bool collides = false;
 
     if (notify == 0 && ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &ni) != IKE_OK)
         notify = IKE_N_INVALID_SYNTAX;
@@ -552,9 +573,9 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     }
     if (notify == 0) {
         struct ike2_task *t = sa->task;
-        bool collides =
-            old != NULL && t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->child == old->id;
 
+        collides =
+            old != NULL && t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->child == old->id;
         c->ops.random(c->ops.ctx, nonce, IKE2_NONCE);
         if (ike2_child_spi(c, w.policy, spi, &spi_len))
             fresh = ike2_child_make(c, sa, &w, false, spi, group != 0 ? &shared : NULL, ni, nr,
@@ -573,10 +594,8 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     }
     if (notify != 0) {
         if (notify != IKE_N_TEMPORARY_FAILURE && notify != IKE_N_CHILD_SA_NOT_FOUND)
-            ike2_fail(c, sa,
-                      notify == IKE_N_TS_UNACCEPTABLE ? IKE2_COUNT_TS_UNACCEPTABLE
-                                                      : IKE2_COUNT_NO_PROPOSAL,
-                      "Child SA refused with %s: %s", ike_notify_name(notify), why);
+            ike2_fail_child(c, sa, ike2_count_of(notify), old != NULL ? old->id : 0,
+                            "refused with %s: %s", ike_notify_name(notify), why);
         if (notify == IKE_N_CHILD_SA_NOT_FOUND)
             say_not_found(c, sa, &rekeyed);
         else
@@ -586,7 +605,7 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     if (old != NULL) { /* its end is the peer's to ask for; the lifetime is there if it does not */
         fresh->replaces = old->id;
         old->rekey_at = 0;
-        if (!old->going)
+        if (!collides) /* one that waits for its turn finds that it is late */
             old->replaced = true;
     }
     o = ike2_inner(c);

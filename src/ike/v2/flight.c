@@ -7,8 +7,11 @@
 
 #include "ike/v2/priv.h"
 
-static const struct ike_reassembly_limits reassembly = {
-    .fragments = 128, .octets = 65536, .lifetime_ms = 30 * 1000};
+static struct ike_reassembly_limits reassembly_limits(const struct ike2 *c)
+{
+    return (struct ike_reassembly_limits){
+        .fragments = 128, .octets = 65536, .lifetime_ms = c->settings.reassembly_ms};
+}
 
 /* ---- Flights -------------------------------------------------------------------------------- */
 
@@ -52,13 +55,9 @@ void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
     c->ops.send(c->ops.ctx, &d);
 }
 
-void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f)
+static void send_flight(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f,
+                        const struct ike2_path *path)
 {
-    /* A response goes to where the request came from (RFC 7296 2.11), even where the SA does not
-     * follow. */
-    bool back = c->heard != NULL && f == &sa->response;
-    const struct ike2_endpoint *local = back ? &c->heard->local : &sa->local;
-    const struct ike2_endpoint *remote = back ? &c->heard->remote : &sa->remote;
     struct gh_rd r = gh_rd_make(f->octets, f->len);
 
     while (gh_rd_left(&r) > 0) {
@@ -67,9 +66,26 @@ void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flig
 
         if (octets == NULL)
             return;
-        ike2_send(c, local, remote, back ? c->heard->marker : sa->marker, gh_view_of(octets, len));
+        ike2_send(c, &path->local, &path->remote, path->marker, gh_view_of(octets, len));
     }
     sa->last_out_ms = c->now.mono_ms;
+}
+
+void ike2_send_request(struct ike2 *c, struct ike2_sa *sa)
+{
+    const struct ike2_path path = {sa->local, sa->remote, sa->marker};
+
+    send_flight(c, sa, &sa->request, &path);
+}
+
+void ike2_send_response(struct ike2 *c, struct ike2_sa *sa)
+{
+    send_flight(c, sa, &sa->response, &sa->asked);
+}
+
+struct ike2_path ike2_path_of(const struct ike2_datagram *d)
+{
+    return (struct ike2_path){d->local, d->remote, d->marker};
 }
 
 /* ---- Sealing -------------------------------------------------------------------------------- */
@@ -132,12 +148,15 @@ static bool seal_and_send(struct ike2 *c, struct ike2_sa *sa, const struct ike_h
         ike2_count(c, IKE2_COUNT_NO_MEMORY);
         return false;
     }
-    ike2_flight_send(c, sa, f);
+    if (f == &sa->request)
+        ike2_send_request(c, sa);
+    else
+        ike2_send_response(c, sa);
     return true;
 }
 
-static struct ike_header header_of(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
-                                   bool response)
+struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
+                              bool response)
 {
     struct ike_header h = {.version = IKE_VERSION_2, .exchange = exchange, .id = id};
 
@@ -158,7 +177,7 @@ void ike2_begin_retransmission(struct ike2 *c, struct ike2_sa *sa)
 
 bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner)
 {
-    struct ike_header h = header_of(sa, exchange, sa->send_id, false);
+    struct ike_header h = ike2_header(sa, exchange, sa->send_id, false);
 
     if (!seal_and_send(c, sa, &h, inner, &sa->request))
         return false;
@@ -168,7 +187,7 @@ bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct i
 
 bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner)
 {
-    struct ike_header h = header_of(sa, exchange, sa->receive_id, true);
+    struct ike_header h = ike2_header(sa, exchange, sa->receive_id, true);
 
     sa->receive_id++; /* the request is answered, whatever becomes of it */
     return seal_and_send(c, sa, &h, inner, &sa->response);
@@ -210,7 +229,7 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
         return;
     }
     ike2_count(c, IKE2_COUNT_RETRANSMITTED);
-    ike2_flight_send(c, sa, &sa->request);
+    ike2_send_request(c, sa);
     sa->transmissions++;
     sa->retransmit_at = c->now.mono_ms + ((uint64_t)p->retransmit_ms << shift);
 }
@@ -226,6 +245,9 @@ static enum ike_state class_of(const struct ike2_sa *sa)
 static bool step_of_request(const struct ike_message *m, enum ike_step *step)
 {
     switch (m->h.exchange) {
+    case IKE_X_INTERMEDIATE:
+        *step = IKE_STEP_INTERMEDIATE;
+        return true;
     case IKE_X_AUTH:
         *step = IKE_STEP_AUTH;
         return true;
@@ -243,6 +265,8 @@ static bool step_of_request(const struct ike_message *m, enum ike_step *step)
 static enum ike_step step_of_task(const struct ike2_task *t)
 {
     switch (t->kind) {
+    case IKE2_TASK_INTERMEDIATE:
+        return IKE_STEP_INTERMEDIATE;
     case IKE2_TASK_AUTH:
         return IKE_STEP_AUTH;
     case IKE2_TASK_CHILD_NEW:
@@ -261,6 +285,7 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
                          struct ike_message *m, struct gh_view *inner, uint8_t *first)
 {
     bool response = ike_header_is_response(&m->h);
+    const struct ike_reassembly_limits limits = reassembly_limits(c);
     struct ike_reassembly **r = &sa->reassembly[response];
     enum ike_fault fault = IKE_LOCAL;
 
@@ -275,12 +300,13 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
             ike_reassembly_clear(*r);
         if (*r == NULL)
             return false;
-        switch (ike_reassembly_take(*r, &reassembly, c->now.mono_ms, sa->in, d->data, m, inner,
-                                    &fault)) {
+        switch (
+            ike_reassembly_take(*r, &limits, c->now.mono_ms, sa->in, d->data, m, inner, &fault)) {
         case IKE_FRAGMENT_STORED:
             return false;
         case IKE_FRAGMENT_WHOLE:
             *first = (*r)->first;
+            m->sealed.flags = (*r)->flags;
             return true;
         default:
             break;
@@ -305,22 +331,34 @@ static void drop_reassembly(struct ike2_sa *sa, bool response)
     *r = NULL;
 }
 
-/* The peer is behind a NAT that gave it another address or port (RFC 7296 2.23). */
-static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d)
+static bool same_endpoint(const struct ike2_endpoint *a, const struct ike2_endpoint *b)
 {
+    return a->port == b->port && gh_addr_equal(&a->addr, &b->addr);
+}
+
+static bool same_path(const struct ike2_path *a, const struct ike2_path *b)
+{
+    return a->marker == b->marker && same_endpoint(&a->local, &b->local) &&
+           same_endpoint(&a->remote, &b->remote);
+}
+
+/* The initiator goes on from port 4500 once it has seen a NAT, and the responder with it; later the
+ * NAT may give the peer another address or port (RFC 7296 2.23). */
+static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d, bool response)
+{
+    const struct ike2_path was = {sa->local, sa->remote, sa->marker}, is = ike2_path_of(d);
+    bool first = !sa->initiator && sa->state == IKE2_STATE_AUTH;
+
     sa->last_in_ms = c->now.mono_ms;
-    if (sa->state < IKE2_STATE_ESTABLISHED && !sa->initiator) { /* it goes on at port 4500 */
-        sa->local = d->local;
-        sa->remote = d->remote;
-        sa->marker = d->marker;
+    if (!response)
+        sa->asked = is;
+    if (same_path(&was, &is) || (!first && (!sa->nat_remote || sa->nat_local)))
         return;
-    }
-    if (gh_addr_equal(&sa->remote.addr, &d->remote.addr) && sa->remote.port == d->remote.port)
-        return;
-    if (!sa->nat_remote || sa->nat_local)
-        return;
+    sa->local = d->local;
     sa->remote = d->remote;
-    ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "its address or port behind the NAT changed");
+    sa->marker = d->marker;
+    if (!first)
+        ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "its address or port behind the NAT changed");
 }
 
 static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
@@ -360,7 +398,9 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
         }
         return;
     }
-    if (step == IKE_STEP_AUTH)
+    if (step == IKE_STEP_INTERMEDIATE)
+        ike2_intermediate_request(c, sa, m, &in, first, octets);
+    else if (step == IKE_STEP_AUTH)
         ike2_auth_request(c, sa, &in, first, octets);
     else if (step == IKE_STEP_INFORMATIONAL)
         ike2_inform_request(c, sa, &in);
@@ -392,6 +432,9 @@ static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike
         return;
     }
     switch (sa->task->kind) {
+    case IKE2_TASK_INTERMEDIATE:
+        ike2_intermediate_response(c, sa, m, &in, first, octets);
+        break;
     case IKE2_TASK_AUTH:
         ike2_auth_response(c, sa, &in, first, octets);
         break;
@@ -406,8 +449,35 @@ static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike
     }
 }
 
+/* The NAT may have moved the peer between its request and the repetition: then the answer that got
+ * lost went to where nobody is. A stranger's word is not enough for sending it elsewhere. */
+static bool comes_from_peer(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                            const struct ike_message *m)
+{
+    const struct ike2_path path = ike2_path_of(d);
+    const struct ike_reassembly_limits limits = reassembly_limits(c);
+    struct ike_reassembly r = {.total = 0};
+    enum ike_fault fault = IKE_LOCAL;
+    struct gh_view inner;
+
+    if (same_path(&path, &sa->asked))
+        return true;
+    if (!ike2_ciphers(sa))
+        return false;
+    if (m->sealed.type == IKE_P_SKF) {
+        if (ike_reassembly_take(&r, &limits, c->now.mono_ms, sa->in, d->data, m, &inner, &fault) !=
+            IKE_FRAGMENT_REFUSED)
+            fault = IKE_OK;
+        ike_reassembly_clear(&r);
+    } else {
+        fault = ike_sk_open(sa->in, d->data, m, &inner);
+    }
+    return fault == IKE_OK;
+}
+
 /* True: the request is the last one again, and its answer was sent again. */
-static bool repeated(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)
+static bool repeated(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                     const struct ike_message *m)
 {
     uint16_t number = 1, total;
 
@@ -415,13 +485,15 @@ static bool repeated(struct ike2 *c, struct ike2_sa *sa, const struct ike_messag
         return false;
     ike_fragment_number(m, &number, &total);
     ike2_count(c, IKE2_COUNT_REPEATED);
-    if (number == 1) /* RFC 7383 2.6.1: else each fragment would bring all of them */
-        ike2_flight_send(c, sa, &sa->response);
+    if (number == 1 && comes_from_peer(c, sa, d, m)) { /* RFC 7383 2.6.1: not for each fragment */
+        sa->asked = ike2_path_of(d);
+        ike2_send_response(c, sa);
+    }
     return true;
 }
 
-static void take_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
-                        struct ike_message *m)
+void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                 struct ike_message *m)
 {
     bool response = ike_header_is_response(&m->h), whole;
     struct gh_view inner;
@@ -433,7 +505,7 @@ static void take_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
     }
     if (response ? (sa->task == NULL || sa->request.len == 0 || m->h.id != sa->send_id)
                  : m->h.id != sa->receive_id) {
-        if (response || !repeated(c, sa, m))
+        if (response || !repeated(c, sa, d, m))
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
         return;
     }
@@ -446,19 +518,11 @@ static void take_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
     if (!open_message(c, sa, d, m, &inner, &first))
         return;
     whole = m->sealed.type == IKE_P_SKF;
-    follow(c, sa, d);
+    follow(c, sa, d, response);
     if (response)
         handle_response(c, sa, m, first, inner);
     else
         handle_request(c, sa, m, first, inner);
     if (whole)
         drop_reassembly(sa, response);
-}
-
-void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
-                 struct ike_message *m)
-{
-    c->heard = d;
-    take_sealed(c, sa, d, m);
-    c->heard = NULL;
 }

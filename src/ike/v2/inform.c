@@ -101,6 +101,19 @@ static void restore_replaced(struct ike2 *c, struct ike2_sa *sa, const struct ik
         old->rekey_at = c->now.mono_ms + 2 * IKE2_RETRY_MS;
 }
 
+/* It may be what our request made, whose answer is not here yet. */
+static void note_deleted(struct ike2_sa *sa, struct gh_view spi)
+{
+    struct ike2_task *t = sa->task;
+
+    if (t != NULL && (t->kind == IKE2_TASK_CHILD_NEW || t->kind == IKE2_TASK_CHILD_REKEY) &&
+        spi.len <= sizeof(t->deleted[0])) {
+        memmove(t->deleted[1], t->deleted[0], 3 * sizeof(t->deleted[0]));
+        memcpy(t->deleted[0], spi.p, spi.len);
+        t->deleted_count += t->deleted_count < 4;
+    }
+}
+
 static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike_delete *d,
                             struct ike_out *o)
 {
@@ -112,8 +125,10 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
         struct ike2_child *child = ike2_child_by_out(sa, d->protocol, spi);
         bool both;
 
-        if (child == NULL)
+        if (child == NULL) {
+            note_deleted(sa, spi);
             continue;
+        }
         /* Where both delete at once, neither answer has it (RFC 7296 1.4.1). */
         both = sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE &&
                sa->task->child == child->id;

@@ -90,11 +90,19 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     struct ike_header h = {
         .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_INITIATOR};
     struct gh_view octets;
+    struct ike_sa offer;
     struct ike_out o;
 
     memcpy(h.spi_i, sa->spi_i, IKE_SPI_LEN);
+    ike2_offer(&sa->policy->proposals, sa->policy->intermediate, &offer);
+    if (offer.count == 0) {
+        ike2_fail(c, sa, IKE2_COUNT_NO_PROPOSAL,
+                  "no proposal can be offered: their key exchanges are not to be had here");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
     if (s->group == 0)
-        s->group = ike_ke_guess(&sa->policy->proposals);
+        s->group = ike_ke_guess(&offer);
     if (s->nonce_i_len == 0) {
         s->nonce_i_len = IKE2_NONCE;
         c->ops.random(c->ops.ctx, s->nonce_i, IKE2_NONCE);
@@ -109,11 +117,13 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     o = ike_out_message(c->inner, sizeof(c->inner), &h);
     if (s->cookie.len > 0)
         ike_notify_emit_data(&o, IKE_N_COOKIE, s->cookie);
-    ike_sa_emit(&o, &sa->policy->proposals);
+    ike_sa_emit(&o, &offer);
     ike_ke_emit(&o, &(struct ike_ke){.method = s->group, .data = gh_ke_public(s->ke)});
     ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
     put_nat(&o, &h, sa);
     put_abilities(c, &o, sa->policy);
+    if (ike2_has_addke(&offer))
+        ike2_intermediate_put(&o);
     ike2_ppk_offer(sa->policy, &o);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
         !ike2_flight_set(&sa->request, 0, octets)) {
@@ -121,7 +131,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_flight_send(c, sa, &sa->request);
+    ike2_send_request(c, sa);
     ike2_begin_retransmission(c, sa);
 }
 
@@ -160,11 +170,11 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
                         char why[160])
 {
     struct ike2_setup *s = sa->setup;
-    const struct ike_choice_rules rules = {.prefer_theirs = false};
+    const struct ike_choice_rules rules = {.additional_ke = sa->policy->intermediate};
     struct gh_secret shared = {.data = NULL};
     struct ike_choice_miss miss;
     struct ike_proposal chosen;
-    struct ike_sa offer;
+    struct ike_sa offer, ours;
     struct gh_view nonce;
     struct ike_ke ke;
     char text[200];
@@ -179,9 +189,14 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
         strcpy(why, "its SPI is zero");
         return false;
     }
-    if (!ike_proposal_confirm(&offer, &sa->policy->proposals, &rules, &chosen, &miss) ||
+    ike2_offer(&sa->policy->proposals, sa->policy->intermediate, &ours);
+    if (!ike_proposal_confirm(&offer, &ours, &rules, &chosen, &miss) ||
         !ike2_suite_of(&chosen, &sa->suite)) {
         strcpy(why, "it chose what was not offered");
+        return false;
+    }
+    if (ike2_proposal_has_addke(&chosen) && !ike2_intermediate_heard(m)) {
+        strcpy(why, "it chose additional key exchanges, but has no IKE_INTERMEDIATE");
         return false;
     }
     if (ke.method != s->group || sa->suite.ke != s->group) {
@@ -252,7 +267,7 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
     sa->send_id = 1;
     ike2_task_done(c, sa);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
-    ike2_task_first(c, sa, IKE2_TASK_AUTH);
+    ike2_intermediate_go_on(c, sa);
 }
 
 /* ---- Responder ------------------------------------------------------------------------------ */
@@ -299,15 +314,19 @@ static bool cookie_is_right(struct ike2 *c, const struct ike2_datagram *d,
 
 /* The first policy for these addresses that has a proposal in common. */
 static struct ike2_policy *choose(struct ike2 *c, const struct ike2_datagram *d,
-                                  const struct ike_sa *offer, struct ike_proposal *chosen,
-                                  struct ike_choice_miss *miss)
+                                  const struct ike_message *m, const struct ike_sa *offer,
+                                  struct ike_proposal *chosen, struct ike_choice_miss *miss)
 {
+    bool intermediate = ike2_intermediate_heard(m);
     struct ike2_policy *p = NULL;
 
     while ((p = ike2_policy_for(c, &d->local.addr, &d->remote.addr, p)) != NULL) {
-        const struct ike_choice_rules rules = {.prefer_theirs = p->prefer_theirs};
+        const struct ike_choice_rules rules = {.prefer_theirs = p->prefer_theirs,
+                                               .additional_ke = intermediate && p->intermediate};
+        struct ike_sa ours;
 
-        if (ike_proposal_choose(offer, &p->proposals, &rules, chosen, miss))
+        ike2_offer(&p->proposals, rules.additional_ke, &ours);
+        if (ike_proposal_choose(offer, &ours, &rules, chosen, miss))
             return p;
     }
     return NULL;
@@ -332,19 +351,15 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     struct ike2_setup *s = sa->setup;
     struct ike_header h = {
         .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_RESPONSE};
-    uint8_t seed[GH_KE_SEED_MAX], public_value[GH_KE_PUBLIC_MAX];
-    size_t seed_len = gh_ke_seed_len(sa->suite.ke);
+    uint8_t public_value[GH_KE_PUBLIC_MAX];
     struct gh_secret shared = {.data = NULL};
     struct gh_view octets;
     struct ike_out o;
     bool good;
 
-    c->ops.random(c->ops.ctx, seed, seed_len);
-    good = gh_ke_answer(sa->suite.ke, gh_view_of(seed, seed_len), peer_public, public_value,
-                        &shared) &&
+    good = ike2_answer_ke(c, sa->suite.ke, peer_public, public_value, &shared) &&
            ike2_derive(sa, &shared, gh_view_of(s->nonce_i, s->nonce_i_len),
                        gh_view_of(s->nonce_r, s->nonce_r_len));
-    gh_wipe(seed, sizeof(seed));
     gh_secret_clear(&shared);
     if (!good)
         return false;
@@ -359,11 +374,22 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     put_nat(&o, &h, sa);
     ike2_put_certreq(c, sa->policy, &o);
     put_abilities(c, &o, sa->policy);
+    if (ike2_proposal_has_addke(chosen))
+        ike2_intermediate_put(&o);
     ike2_ppk_answer(c, sa, m, &o);
     if (sa->policy->childless)
         ike_notify_emit_data(&o, IKE_N_CHILDLESS_IKEV2_SUPPORTED, gh_view_of(NULL, 0));
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
            gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
+}
+
+static uint32_t half_open_ms(const struct ike2 *c, const struct ike2_policy *p)
+{
+    bool crowded = c->half_open >= c->settings.half_open_cookie;
+
+    return crowded && c->settings.reduced_exchange_ms < p->half_open_ms
+               ? c->settings.reduced_exchange_ms
+               : p->half_open_ms;
 }
 
 void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
@@ -400,7 +426,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         ike2_count(c, IKE2_COUNT_HALF_OPEN_LIMIT);
         return;
     }
-    policy = choose(c, d, &offer, &chosen, &miss);
+    policy = choose(c, d, m, &offer, &chosen, &miss);
     if (policy == NULL) {
         refuse_proposals(c, d, m, &miss);
         return;
@@ -435,12 +461,13 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
     }
     sa->receive_id = 1;
     ike2_log_keys(c, sa);
-    sa->expire_at = c->now.mono_ms + policy->half_open_ms;
+    sa->expire_at = c->now.mono_ms + half_open_ms(c, policy);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_count(c, IKE2_COUNT_SA_ANSWERED);
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
               gh_addr_format(&d->remote.addr, addr),
               ike_proposal_format(&chosen, text, sizeof(text)));
-    ike2_flight_send(c, sa, &sa->response);
+    sa->asked = ike2_path_of(d);
+    ike2_send_response(c, sa);
     ike2_schedule(c, sa);
 }

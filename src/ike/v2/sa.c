@@ -164,6 +164,7 @@ void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa)
     sa->established_ms = now;
     sa->rekey_at = life > 0 ? ike2_soft(c, now, life) : 0;
     sa->expire_at = life > 0 ? now + 1000 * (uint64_t)life : 0;
+    sa->liveness_at = now + 1; /* also where nothing is ever heard, as after a rekeying */
     ike2_setup_free(sa->setup);
     sa->setup = NULL;
 }
@@ -262,6 +263,9 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
     switch (sa->task->kind) {
     case IKE2_TASK_INIT:
         ike2_init_start(c, sa);
+        break;
+    case IKE2_TASK_INTERMEDIATE:
+        ike2_intermediate_start(c, sa);
         break;
     case IKE2_TASK_AUTH:
         ike2_auth_start(c, sa);
@@ -409,6 +413,7 @@ static void end_in_order(struct ike2 *c, struct ike2_sa *sa)
     while (sa->children != NULL)
         ike2_child_drop(c, sa, sa->children, IKE2_REMOVED_EXPIRED);
     ike2_set_state(c, sa, IKE2_STATE_DELETING);
+    sa->liveness_at = sa->rekey_at = 0;
     sa->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
     if (t != NULL)
         t->why = IKE2_REMOVED_EXPIRED;
