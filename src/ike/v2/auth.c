@@ -494,8 +494,11 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         return;
     }
     if (!choose_policy(c, sa, in) || !find_client(sa)) {
-        snprintf(e.message, sizeof(e.message), "no peer is called %.200s",
-                 gh_identity_format(sa->remote_id, text, sizeof(text)));
+        if (is_anonymous(in))
+            strcpy(e.message, "it proves nothing (NULL authentication), which is not allowed here");
+        else
+            snprintf(e.message, sizeof(e.message), "no peer is called %.200s",
+                     gh_identity_format(sa->remote_id, text, sizeof(text)));
         refuse(c, sa, e.message, "");
         return;
     }
