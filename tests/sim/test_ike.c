@@ -543,6 +543,29 @@ static void a_refused_ike_auth_is_the_last(void **state)
     ike_world_free(w);
 }
 
+/* RFC 7296 2.1: also a refusal is said again when the request comes again. */
+static void a_lost_refusal_is_repeated(void **state)
+{
+    struct ike_world *w = pair(43);
+
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    while (w->hosts[1].asked[GH_KEEPER_PSK] == 0)
+        ike_world_run(w, 1);
+    gh_keeper_store_free(w->hosts[1].keeper); /* what the peer proves is known, our own is not */
+    w->hosts[1].keeper = gh_keeper_store_new();
+    w->hosts[0].dead = true;
+    ike_world_run(w, 100);
+    assert_int_equal(w->hosts[1].said_count, 2);
+    assert_non_null(strstr(w->hosts[1].last[IKE2_EVENT_SA_FAILED], "we cannot authenticate"));
+    w->hosts[0].dead = false;
+    ike_world_run(w, 5000);
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "AUTHENTICATION_FAILED"));
+    ike_world_run(w, 60000);
+    assert_int_equal(ike2_memory(w->hosts[1].core), 0);
+    ike_world_free(w);
+}
+
 /* RFC 7296 2.21.2: the initiator does not believe the responder, and says so. */
 static void a_responder_hears_that_it_is_not_believed(void **state)
 {
@@ -1077,6 +1100,7 @@ int main(void)
         cmocka_unit_test(cookies_are_given_back),
         cmocka_unit_test(an_answer_needs_an_spi),
         cmocka_unit_test(a_child_that_the_peer_lost_is_made_anew),
+        cmocka_unit_test(a_lost_refusal_is_repeated),
         cmocka_unit_test(who_proves_nothing_is_nobody),
         cmocka_unit_test(a_name_without_proof_opens_no_policy),
         cmocka_unit_test(reauthentication_makes_before_it_breaks),

@@ -570,10 +570,11 @@ void ike2_auth_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
                   a->result == GH_KEEPER_REFUSED ? (int)a->value.len : 33,
                   a->result == GH_KEEPER_REFUSED ? (const char *)a->value.p
                                                  : "the keeper has no secret for this");
-        if (!sa->initiator)
+        if (sa->initiator)
+            ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        else /* it stays to say so again */
             ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED,
                                 gh_view_of(NULL, 0));
-        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
     if (sa->initiator)
