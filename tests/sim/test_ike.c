@@ -891,6 +891,47 @@ static size_t look_and_lie(struct ike_world *w, const struct ike_host *from, uin
     return len;
 }
 
+static uint8_t order[2][16]; /* by note_order(): payloads of a request, of its answer */
+
+static size_t note_order(struct ike_world *w, const struct ike_host *from, uint8_t *octets,
+                         size_t len)
+{
+    uint8_t spis[16], copy[WORLD_DATAGRAM], *at;
+    struct ike_payloads in;
+    struct gh_view inner;
+    struct ike_message m;
+    struct gh_cipher *c;
+
+    memcpy(copy, octets, len);
+    assert_int_equal(ike_message_parse(gh_view_of(copy, len), &m), IKE_OK);
+    if (m.h.exchange != IKE_X_CREATE_CHILD_SA)
+        return len;
+    c = cipher_of(from, ike_header_from_initiator(&m.h), spis);
+    assert_int_equal(ike_sk_open(c, copy, &m, &inner), IKE_OK);
+    gh_cipher_free(c);
+    assert_int_equal(ike_payloads_parse(m.sealed.first, inner, &in), IKE_OK);
+    at = order[ike_header_is_response(&m.h)];
+    for (size_t i = 0; i < in.count; i++)
+        at[i] = in.payload[i].type;
+    return len;
+}
+
+/* RFC 7296 2.5: in the order of the figures of 1.3.3. */
+static void payloads_are_in_order(void **state)
+{
+    static const uint8_t request[] = {IKE_P_NOTIFY, IKE_P_SA,  IKE_P_NONCE,
+                                      IKE_P_KE,     IKE_P_TSI, IKE_P_TSR};
+    struct ike_world *w = up(44);
+
+    w->tamper = note_order;
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_memory_equal(order[0], request, sizeof(request));
+    assert_memory_equal(order[1], request + 1, sizeof(request) - 1);
+    ike_world_free(w);
+}
+
 /* RFC 7296 2.25.1, 3.10: the peer does not know what is to be rekeyed, and says which. */
 static void a_child_that_the_peer_lost_is_made_anew(void **state)
 {
@@ -1101,6 +1142,7 @@ int main(void)
         cmocka_unit_test(an_answer_needs_an_spi),
         cmocka_unit_test(a_child_that_the_peer_lost_is_made_anew),
         cmocka_unit_test(a_lost_refusal_is_repeated),
+        cmocka_unit_test(payloads_are_in_order),
         cmocka_unit_test(who_proves_nothing_is_nobody),
         cmocka_unit_test(a_name_without_proof_opens_no_policy),
         cmocka_unit_test(reauthentication_makes_before_it_breaks),

@@ -162,7 +162,7 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
             ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
             return;
         }
-        ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, true);
+        ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, NULL);
     }
     if (!ike2_request(c, sa, IKE_X_AUTH, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "IKE_AUTH could not be made");
@@ -386,7 +386,7 @@ static void answer_child(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
                          gh_view_of(s->nonce_r, s->nonce_r_len), 0) == NULL))
         notify = IKE_N_NO_ADDITIONAL_SAS;
     if (notify == 0) {
-        ike2_child_put_answer(o, &w, spi, spi_len);
+        ike2_child_put_answer(o, &w, spi, spi_len, NULL);
         return;
     }
     ike2_fail_child(c, sa, ike2_count_of(notify), 0, "refused with %s: %s", ike_notify_name(notify),

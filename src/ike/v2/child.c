@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/ke_payload.h"
 #include "ike/v2/priv.h"
 
 /* ---- Finding -------------------------------------------------------------------------------- */
@@ -60,9 +61,18 @@ static void strip_ke(struct ike_proposal *p)
     p->count = kept;
 }
 
+static void put_fresh(struct ike_out *o, const struct ike2_fresh *fresh)
+{
+    if (fresh == NULL)
+        return;
+    ike_nonce_emit(o, fresh->nonce);
+    if (fresh->group != 0)
+        ike_ke_emit(o, &(struct ike_ke){.method = fresh->group, .data = fresh->value});
+}
+
 void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
                     const struct ike_ts_list *local, const struct ike_ts_list *remote,
-                    const uint8_t *spi, uint8_t spi_len, bool without_ke)
+                    const uint8_t *spi, uint8_t spi_len, const struct ike2_fresh *fresh)
 {
     struct ike_sa offer = p->proposals;
 
@@ -70,17 +80,18 @@ void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
         offer.proposal[i].number = (uint8_t)(i + 1);
         offer.proposal[i].spi_len = spi_len;
         memcpy(offer.proposal[i].spi, spi, spi_len);
-        if (without_ke)
+        if (fresh == NULL)
             strip_ke(&offer.proposal[i]);
     }
     put_transport(o, p);
     ike_sa_emit(o, &offer);
+    put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, local);
     ike_ts_emit(o, IKE_P_TSR, remote);
 }
 
 void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const uint8_t *spi,
-                           uint8_t spi_len)
+                           uint8_t spi_len, const struct ike2_fresh *fresh)
 {
     struct ike_proposal answer = w->chosen;
 
@@ -89,6 +100,7 @@ void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const u
     if (w->transport)
         ike_notify_emit_data(o, IKE_N_USE_TRANSPORT_MODE, gh_view_of(NULL, 0));
     ike_sa_emit_one(o, &answer);
+    put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, &w->remote);
     ike_ts_emit(o, IKE_P_TSR, &w->local);
 }

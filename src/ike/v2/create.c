@@ -70,6 +70,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     const struct ike2_child_policy *p = t->policy;
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
     struct ike_ts_list local = p->local, remote = p->remote;
+    struct ike2_fresh mine = {.nonce = gh_view_of(t->nonce, IKE2_NONCE)};
     struct ike2_child_view v;
     struct ike_proposal suite;
     struct ike_out o;
@@ -81,10 +82,11 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
         put_rekey(&o, old);
         ike2_child_view_of(sa, old, &v, &suite, &local, &remote); /* as in use */
     }
-    ike_nonce_emit(&o, gh_view_of(t->nonce, IKE2_NONCE));
-    if (t->ke != NULL)
-        put_ke(&o, t->group, gh_ke_public(t->ke));
-    ike2_child_put(&o, p, &local, &remote, t->spi, t->spi_len, false);
+    if (t->ke != NULL) {
+        mine.group = t->group;
+        mine.value = gh_ke_public(t->ke);
+    }
+    ike2_child_put(&o, p, &local, &remote, t->spi, t->spi_len, &mine);
     return ike2_request(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }
 
@@ -609,10 +611,11 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
             old->replaced = true;
     }
     o = ike2_inner(c);
-    ike_nonce_emit(&o, nr);
-    if (group != 0)
-        put_ke(&o, group, gh_view_of(public_value, gh_ke_public_len(group, true)));
-    ike2_child_put_answer(&o, &w, spi, spi_len);
+    ike2_child_put_answer(
+        &o, &w, spi, spi_len,
+        &(struct ike2_fresh){.nonce = nr,
+                             .group = group,
+                             .value = gh_view_of(public_value, gh_ke_public_len(group, true))});
     ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }
 

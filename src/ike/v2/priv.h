@@ -473,12 +473,17 @@ bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *
 void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child,
                         struct ike2_child_view *v, struct ike_proposal *suite,
                         struct ike_ts_list *local, struct ike_ts_list *remote);
-/* SA, TSi, TSr and USE_TRANSPORT_MODE of a request. */
+/* Nonce and key exchange of CREATE_CHILD_SA; they stand between SA and TSi. */
+struct ike2_fresh {
+    struct gh_view nonce, value;
+    uint16_t group; /* 0: none */
+};
+/* USE_TRANSPORT_MODE, SA, TSi, TSr of a request; `fresh` NULL: in IKE_AUTH. */
 void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
                     const struct ike_ts_list *local, const struct ike_ts_list *remote,
-                    const uint8_t *spi, uint8_t spi_len, bool without_ke);
+                    const uint8_t *spi, uint8_t spi_len, const struct ike2_fresh *fresh);
 void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const uint8_t *spi,
-                           uint8_t spi_len);
+                           uint8_t spi_len, const struct ike2_fresh *fresh);
 
 /* ---- create.c ---- */
 void ike2_create_start(struct ike2 *c, struct ike2_sa *sa);
