@@ -891,6 +891,28 @@ static size_t look_and_lie(struct ike_world *w, const struct ike_host *from, uin
     return len;
 }
 
+/* RFC 7296 5: not even where both are configured so. */
+static void an_ike_sa_is_encrypted(void **state)
+{
+    struct ike_world *w = pair(45);
+
+    for (size_t i = 0; i < 2; i++) {
+        struct ike_proposal *p = &w->hosts[i].policies[0]->proposals.proposal[0];
+
+        *p = (struct ike_proposal){.number = 1, .protocol = IKE_PROTO_IKE};
+        assert_true(ike_proposal_add(p, IKE_T_ENCR, IKE_ENCR_NULL, 0) &&
+                    ike_proposal_add(p, IKE_T_INTEG, IKE_INTEG_HMAC_SHA2_256_128, 0) &&
+                    ike_proposal_add(p, IKE_T_PRF, IKE_PRF_HMAC_SHA2_256, 0) &&
+                    ike_proposal_add(p, IKE_T_KE, IKE_KE_CURVE25519, 0));
+    }
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 2000);
+    assert_int_equal(w->hosts[1].said_count, 0);
+    assert_int_equal(ike2_counters(w->hosts[1].core)[IKE2_COUNT_SA_ANSWERED], 0);
+    ike_world_free(w);
+}
+
 static uint8_t order[2][16]; /* by note_order(): payloads of a request, of its answer */
 
 static size_t note_order(struct ike_world *w, const struct ike_host *from, uint8_t *octets,
@@ -1142,6 +1164,7 @@ int main(void)
         cmocka_unit_test(an_answer_needs_an_spi),
         cmocka_unit_test(a_child_that_the_peer_lost_is_made_anew),
         cmocka_unit_test(a_lost_refusal_is_repeated),
+        cmocka_unit_test(an_ike_sa_is_encrypted),
         cmocka_unit_test(payloads_are_in_order),
         cmocka_unit_test(who_proves_nothing_is_nobody),
         cmocka_unit_test(a_name_without_proof_opens_no_policy),
