@@ -7,6 +7,7 @@
 #include "ike/codes.h"
 #include "ike/payload.h"
 #include "ike/sk.h"
+#include "ike/v2/priv.h"
 #include "ike_world.h"
 #include "pki/auth.h"
 #include "unit.h"
@@ -891,6 +892,28 @@ static size_t look_and_lie(struct ike_world *w, const struct ike_host *from, uin
     return len;
 }
 
+/* RFC 7296 2.2 */
+static void message_ids_do_not_run_out(void **state)
+{
+    struct ike_world *w = pair(46);
+    struct ike2_sa_view v;
+
+    for (size_t i = 0; i < 2; i++)
+        w->hosts[i].policies[0]->lifetime.seconds = 0;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    w->hosts[0].core->sas->send_id = w->hosts[1].core->sas->receive_id = UINT32_C(0xffff0000);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 20000);
+    assert_up(w, 1);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_REKEYED], 1);
+    ike_world_sas(&w->hosts[0], &v);
+    assert_int_equal(v.rekeys, 1);
+    assert_true(v.next_send_id < 100);
+    ike_world_free(w);
+}
+
 /* RFC 7296 5: not even where both are configured so. */
 static void an_ike_sa_is_encrypted(void **state)
 {
@@ -1164,6 +1187,7 @@ int main(void)
         cmocka_unit_test(an_answer_needs_an_spi),
         cmocka_unit_test(a_child_that_the_peer_lost_is_made_anew),
         cmocka_unit_test(a_lost_refusal_is_repeated),
+        cmocka_unit_test(message_ids_do_not_run_out),
         cmocka_unit_test(an_ike_sa_is_encrypted),
         cmocka_unit_test(payloads_are_in_order),
         cmocka_unit_test(who_proves_nothing_is_nobody),

@@ -9,6 +9,7 @@
 #include "ike/v2/priv.h"
 
 enum { TABLE_FIRST = 64, COOKIE_SECRET_MS = 60 * 1000, VERSION_MS = 100 };
+#define IDS_LAST UINT32_C(0xffff0000)
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
@@ -657,6 +658,17 @@ static struct ike2_policy *policy_named(const struct ike2 *c, const char *name)
 
 /* ---- In ------------------------------------------------------------------------------------- */
 
+/* Before Message IDs begin again at 0, the IKE SA is rekeyed (RFC 7296 2.2). */
+static void spare_ids(struct ike2 *c, struct ike2_sa *sa)
+{
+    uint64_t at = c->now.mono_ms + IKE2_RETRY_MS;
+
+    if (sa->state == IKE2_STATE_ESTABLISHED &&
+        (sa->send_id >= IDS_LAST || sa->receive_id >= IDS_LAST) &&
+        (sa->rekey_at == 0 || sa->rekey_at > at))
+        sa->rekey_at = at;
+}
+
 static void settle(struct ike2 *c, struct ike2_sa *sa)
 {
     if (sa->state != IKE2_STATE_DEAD)
@@ -667,6 +679,7 @@ static void settle(struct ike2 *c, struct ike2_sa *sa)
             if (sa->liveness_at == 0 && sa->state == IKE2_STATE_ESTABLISHED &&
                 (sa->policy->liveness_ms > 0 || sa->nat_local))
                 sa->liveness_at = c->now.mono_ms + 1;
+            spare_ids(c, sa);
         }
         ike2_schedule(c, sa);
     }
