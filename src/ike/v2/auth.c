@@ -14,7 +14,7 @@
 
 /* The responder has an IKE SA with us: told once, so that it does not wait for us (RFC 7296
  * 2.21.2). */
-static void say_so(struct ike2 *c, struct ike2_sa *sa)
+static void tell_failure(struct ike2 *c, struct ike2_sa *sa)
 {
     struct ike_out o = ike2_inner(c);
 
@@ -34,7 +34,7 @@ static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const ch
         ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
         return; /* it stays to say so again, until it expires */
     }
-    say_so(c, sa);
+    tell_failure(c, sa);
     ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
 }
 
@@ -162,7 +162,7 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
             ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
             return;
         }
-        ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, true);
+        ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, NULL);
     }
     if (!ike2_request(c, sa, IKE_X_AUTH, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "IKE_AUTH could not be made");
@@ -228,6 +228,7 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
 {
     struct ike2_task *t = sa->task;
     const struct ike2_setup *s = sa->setup;
+    struct ike2_child *child = NULL;
     struct ike2_wish w;
     struct ike_notify n;
     uint16_t notify;
@@ -245,8 +246,11 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
     if (notify != 0)
         ike2_fail_child(c, sa, ike2_count_of(notify), 0, "%s: %s", t->policy->name, why);
     else /* says itself why it could not */
-        ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
-                        gh_view_of(s->nonce_r, s->nonce_r_len), 0);
+        child =
+            ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
+                            gh_view_of(s->nonce_r, s->nonce_r_len), 0);
+    if (child == NULL && ike_find(in, IKE_P_SA, 0) != NULL) /* the peer has it */
+        ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
 }
 
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -334,9 +338,11 @@ static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         *idr = payload != NULL && gh_identity_parse(payload->body, &id) ? &id : NULL;
     struct ike2_policy *p = NULL;
 
-    for (int strict = 1; strict >= 0; strict--) { /* IDr is a wish (RFC 7296 1.2) */
+    /* IDr is a wish (RFC 7296 1.2); a policy that is not for the anonymous refuses them, in words.
+     */
+    for (int strict = 2; strict >= 0; strict--) {
         while ((p = ike2_policy_for(c, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
-            if (!suits(sa, p, is_anonymous(in), strict ? idr : NULL))
+            if (!suits(sa, p, strict >= 1 && is_anonymous(in), strict == 2 ? idr : NULL))
                 continue;
             ike2_set_policy(sa, p);
             return true;
@@ -380,7 +386,7 @@ static void answer_child(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
                          gh_view_of(s->nonce_r, s->nonce_r_len), 0) == NULL))
         notify = IKE_N_NO_ADDITIONAL_SAS;
     if (notify == 0) {
-        ike2_child_put_answer(o, &w, spi, spi_len);
+        ike2_child_put_answer(o, &w, spi, spi_len, NULL);
         return;
     }
     ike2_fail_child(c, sa, ike2_count_of(notify), 0, "refused with %s: %s", ike_notify_name(notify),
@@ -564,10 +570,11 @@ void ike2_auth_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
                   a->result == GH_KEEPER_REFUSED ? (int)a->value.len : 33,
                   a->result == GH_KEEPER_REFUSED ? (const char *)a->value.p
                                                  : "the keeper has no secret for this");
-        if (!sa->initiator)
+        if (sa->initiator)
+            ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        else /* it stays to say so again */
             ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED,
                                 gh_view_of(NULL, 0));
-        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
     if (sa->initiator)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/ke_payload.h"
 #include "ike/v2/priv.h"
 
 /* ---- Finding -------------------------------------------------------------------------------- */
@@ -19,11 +20,12 @@ struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id)
     return child;
 }
 
-struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi)
+struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, uint8_t protocol, struct gh_view spi)
 {
     struct ike2_child *child = sa->children;
 
-    while (child != NULL && !gh_view_equal(gh_view_of(child->spi_out, child->spi_len), spi))
+    while (child != NULL && (child->suite.protocol != protocol ||
+                             !gh_view_equal(gh_view_of(child->spi_out, child->spi_len), spi)))
         child = child->next;
     return child;
 }
@@ -59,9 +61,18 @@ static void strip_ke(struct ike_proposal *p)
     p->count = kept;
 }
 
+static void put_fresh(struct ike_out *o, const struct ike2_fresh *fresh)
+{
+    if (fresh == NULL)
+        return;
+    ike_nonce_emit(o, fresh->nonce);
+    if (fresh->group != 0)
+        ike_ke_emit(o, &(struct ike_ke){.method = fresh->group, .data = fresh->value});
+}
+
 void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
                     const struct ike_ts_list *local, const struct ike_ts_list *remote,
-                    const uint8_t *spi, uint8_t spi_len, bool without_ke)
+                    const uint8_t *spi, uint8_t spi_len, const struct ike2_fresh *fresh)
 {
     struct ike_sa offer = p->proposals;
 
@@ -69,17 +80,18 @@ void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
         offer.proposal[i].number = (uint8_t)(i + 1);
         offer.proposal[i].spi_len = spi_len;
         memcpy(offer.proposal[i].spi, spi, spi_len);
-        if (without_ke)
+        if (fresh == NULL)
             strip_ke(&offer.proposal[i]);
     }
     put_transport(o, p);
     ike_sa_emit(o, &offer);
+    put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, local);
     ike_ts_emit(o, IKE_P_TSR, remote);
 }
 
 void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const uint8_t *spi,
-                           uint8_t spi_len)
+                           uint8_t spi_len, const struct ike2_fresh *fresh)
 {
     struct ike_proposal answer = w->chosen;
 
@@ -88,6 +100,7 @@ void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const u
     if (w->transport)
         ike_notify_emit_data(o, IKE_N_USE_TRANSPORT_MODE, gh_view_of(NULL, 0));
     ike_sa_emit_one(o, &answer);
+    put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, &w->remote);
     ike_ts_emit(o, IKE_P_TSR, &w->local);
 }
@@ -144,9 +157,38 @@ static bool selectors(const struct ike_payloads *in, struct ike_ts_list *tsi,
            ike_ts_parse(r->body, tsr) == IKE_OK;
 }
 
+/* What the peer wants first (RFC 7296 2.9), as far as it says so. */
+static bool has_first(const struct ike2_wish *w, const struct ike_ts_list *local,
+                      const struct ike_ts_list *remote)
+{
+    struct ike_ts_list first = {.count = 1};
+    bool both = true;
+
+    first.ts[0] = local->ts[0];
+    both = local->count == 0 || ike_ts_list_contains(&w->local, &first);
+    first.ts[0] = remote->ts[0];
+    return both && (remote->count == 0 || ike_ts_list_contains(&w->remote, &first));
+}
+
+/* Less than what is in use, although the peer asked for that (RFC 7296 2.9.2). */
+static bool shrinks(const struct ike2_sa *sa, const struct ike2_child *old,
+                    const struct ike2_wish *w, const struct ike_ts_list *local,
+                    const struct ike_ts_list *remote)
+{
+    struct ike_ts_list used_local, used_remote;
+    struct ike2_child_view v;
+    struct ike_proposal suite;
+
+    ike2_child_view_of(sa, old, &v, &suite, &used_local, &used_remote);
+    return (ike_ts_list_contains(local, &used_local) &&
+            !ike_ts_list_contains(&w->local, &used_local)) ||
+           (ike_ts_list_contains(remote, &used_remote) &&
+            !ike_ts_list_contains(&w->remote, &used_remote));
+}
+
 uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
-                          bool without_ke, const struct ike2_child_policy *only,
-                          struct ike2_wish *out, char why[160])
+                          bool without_ke, const struct ike2_child *old, struct ike2_wish *out,
+                          char why[160])
 {
     bool transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
     uint16_t best = IKE_N_TS_UNACCEPTABLE;
@@ -157,20 +199,29 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     if (!selectors(in, &tsi, &tsr) ||
         ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &offer) != IKE_OK)
         return IKE_N_INVALID_SYNTAX;
-    if (sa->child_count >= c->settings.children_max) {
+    /* One that is rekeyed makes room afterwards. */
+    if (sa->child_count >= c->settings.children_max * (old != NULL ? 2 : 1)) {
         snprintf(why, 160, "there are %zu Child SAs already", sa->child_count);
         return IKE_N_NO_ADDITIONAL_SAS;
     }
-    for (size_t i = 0; i < sa->policy->child_count; i++) {
-        const struct ike2_child_policy *p = &sa->policy->children[i];
+    /* A policy with the peer's first choice goes before all others. */
+    for (size_t i = 0; i < 2 * sa->policy->child_count; i++) {
+        const struct ike2_child_policy *p = &sa->policy->children[i % sa->policy->child_count];
+        bool again = i >= sa->policy->child_count;
         char reason[160];
         uint16_t notify;
 
-        if (only != NULL && only != p)
+        if (old != NULL && old->policy != p)
             continue;
         notify = judge_one(p, &offer, &tsr, &tsi, transport, without_ke, out, reason);
-        if (notify == 0)
+        if (notify == 0 && old != NULL && shrinks(sa, old, out, &tsr, &tsi)) {
+            snprintf(reason, 160, "%s: ours are narrower than those in use", p->name);
+            notify = IKE_N_TS_UNACCEPTABLE;
+        }
+        if (notify == 0 && (again || has_first(out, &tsr, &tsi)))
             return 0;
+        if (notify == 0 || again)
+            continue;
         /* What failed last is nearest: selectors are looked at before proposals. */
         if (i == 0 || notify == IKE_N_NO_PROPOSAL_CHOSEN || best == IKE_N_TS_UNACCEPTABLE) {
             best = notify;
@@ -333,6 +384,18 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
     ike2_child_link(c, sa, child);
     tell_up(c, sa, child, replaces);
     return child;
+}
+
+void ike2_child_disown(struct ike2 *c, struct ike2_sa *sa, uint8_t protocol, const uint8_t *spi,
+                       uint8_t spi_len)
+{
+    struct ike2_task *t = ike2_task_add(c, sa, IKE2_TASK_CHILD_DELETE);
+
+    if (t == NULL)
+        return;
+    t->protocol = protocol;
+    t->spi_len = spi_len;
+    memcpy(t->spi, spi, spi_len);
 }
 
 void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,

@@ -9,6 +9,7 @@
 #include "ike/v2/priv.h"
 
 enum { TABLE_FIRST = 64, COOKIE_SECRET_MS = 60 * 1000, VERSION_MS = 100 };
+#define IDS_LAST UINT32_C(0xffff0000)
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
@@ -160,13 +161,18 @@ static struct ike2_sa *by_init(const struct ike2 *c, const uint8_t spi_i[IKE_SPI
     return sa;
 }
 
-void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN])
+bool ike2_spi_is_zero(const uint8_t spi[IKE_SPI_LEN])
 {
     static const uint8_t zero[IKE_SPI_LEN];
 
+    return memcmp(spi, zero, IKE_SPI_LEN) == 0;
+}
+
+void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN])
+{
     do
         c->ops.random(c->ops.ctx, spi, IKE_SPI_LEN);
-    while (memcmp(spi, zero, IKE_SPI_LEN) == 0 || ike2_by_spi(c, spi) != NULL);
+    while (ike2_spi_is_zero(spi) || ike2_by_spi(c, spi) != NULL);
 }
 
 static void put_into_tables(struct ike2 *c, struct ike2_sa *sa)
@@ -652,6 +658,17 @@ static struct ike2_policy *policy_named(const struct ike2 *c, const char *name)
 
 /* ---- In ------------------------------------------------------------------------------------- */
 
+/* Before Message IDs begin again at 0, the IKE SA is rekeyed (RFC 7296 2.2). */
+static void spare_ids(struct ike2 *c, struct ike2_sa *sa)
+{
+    uint64_t at = c->now.mono_ms + IKE2_RETRY_MS;
+
+    if (sa->state == IKE2_STATE_ESTABLISHED &&
+        (sa->send_id >= IDS_LAST || sa->receive_id >= IDS_LAST) &&
+        (sa->rekey_at == 0 || sa->rekey_at > at))
+        sa->rekey_at = at;
+}
+
 static void settle(struct ike2 *c, struct ike2_sa *sa)
 {
     if (sa->state != IKE2_STATE_DEAD)
@@ -662,6 +679,7 @@ static void settle(struct ike2 *c, struct ike2_sa *sa)
             if (sa->liveness_at == 0 && sa->state == IKE2_STATE_ESTABLISHED &&
                 (sa->policy->liveness_ms > 0 || sa->nat_local))
                 sa->liveness_at = c->now.mono_ms + 1;
+            spare_ids(c, sa);
         }
         ike2_schedule(c, sa);
     }
@@ -690,12 +708,11 @@ static void answer_version(struct ike2 *c, const struct ike2_datagram *d,
 
 static void init_message(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
 {
-    static const uint8_t zero[IKE_SPI_LEN];
     struct ike2_sa *sa;
 
     if (ike_header_is_response(&m->h)) {
         sa = ike2_by_spi(c, m->h.spi_i);
-        if (sa == NULL || !sa->initiator || sa->state != IKE2_STATE_INIT ||
+        if (sa == NULL || !sa->initiator || sa->state != IKE2_STATE_INIT || m->h.id != 0 ||
             ike_header_from_initiator(&m->h)) {
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
             return;
@@ -704,8 +721,8 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
         settle(c, sa);
         return;
     }
-    if (!ike_header_from_initiator(&m->h) || m->h.id != 0 ||
-        memcmp(m->h.spi_r, zero, IKE_SPI_LEN) != 0 || memcmp(m->h.spi_i, zero, IKE_SPI_LEN) == 0) {
+    if (!ike_header_from_initiator(&m->h) || m->h.id != 0 || !ike2_spi_is_zero(m->h.spi_r) ||
+        ike2_spi_is_zero(m->h.spi_i)) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
         return;
     }

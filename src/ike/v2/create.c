@@ -70,6 +70,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     const struct ike2_child_policy *p = t->policy;
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
     struct ike_ts_list local = p->local, remote = p->remote;
+    struct ike2_fresh mine = {.nonce = gh_view_of(t->nonce, IKE2_NONCE)};
     struct ike2_child_view v;
     struct ike_proposal suite;
     struct ike_out o;
@@ -81,10 +82,11 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
         put_rekey(&o, old);
         ike2_child_view_of(sa, old, &v, &suite, &local, &remote); /* as in use */
     }
-    ike_nonce_emit(&o, gh_view_of(t->nonce, IKE2_NONCE));
-    if (t->ke != NULL)
-        put_ke(&o, t->group, gh_ke_public(t->ke));
-    ike2_child_put(&o, p, &local, &remote, t->spi, t->spi_len, false);
+    if (t->ke != NULL) {
+        mine.group = t->group;
+        mine.value = gh_ke_public(t->ke);
+    }
+    ike2_child_put(&o, p, &local, &remote, t->spi, t->spi_len, &mine);
     return ike2_request(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }
 
@@ -93,8 +95,8 @@ static bool request_ike(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
     struct ike_sa offer = sa->policy->proposals;
     struct ike_out o;
 
-    if (t->group == 0)
-        t->group = sa->suite.ke;
+    if (t->group == 0 && ike_ke_retry(&offer, IKE_KE_NONE, sa->suite.ke))
+        t->group = sa->suite.ke; /* if it is still one of ours */
     if (!prepare(c, t, &offer))
         return false;
     ike2_new_spi(c, t->spi);
@@ -117,9 +119,7 @@ static void give_up(struct ike2 *c, struct ike2_sa *sa)
 
     if (child != NULL) {
         child->going = false;
-        if (child->expired)
-            ike2_child_expired(c, sa, child);
-        else if (!child->replaced && child->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
+        if (!child->replaced && child->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
             child->rekey_at = c->now.mono_ms + IKE2_RETRY_MS;
     }
     if (sa->task->kind == IKE2_TASK_IKE_REKEY && sa->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
@@ -133,7 +133,7 @@ void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
     bool good;
 
-    if (t->kind == IKE2_TASK_CHILD_REKEY && (old == NULL || old->replaced || old->expired)) {
+    if (t->kind == IKE2_TASK_CHILD_REKEY && (old == NULL || old->replaced)) {
         give_up(c, sa); /* the peer was faster, or time was */
         return;
     }
@@ -146,16 +146,17 @@ void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
 
 /* ---- Our requests' answers: Child SAs ------------------------------------------------------- */
 
-static bool shared_secret(struct ike2_task *t, const struct ike_payloads *in,
+static bool shared_secret(struct ike2_task *t, const struct ike_payloads *in, uint16_t chosen,
                           struct gh_secret *shared, char why[160])
 {
     const struct ike_payload *payload = ike_find(in, IKE_P_KE, 0);
     struct ike_ke ke;
 
     snprintf(why, 160, "the peer's key exchange is not what was asked for");
-    if (t->ke == NULL)
+    if (chosen == IKE_KE_NONE) /* ours was in vain (RFC 7296 3.3.6) */
         return payload == NULL;
-    return payload != NULL && ike_ke_parse(payload->body, &ke) == IKE_OK && ke.method == t->group &&
+    return t->ke != NULL && chosen == t->group && payload != NULL &&
+           ike_ke_parse(payload->body, &ke) == IKE_OK && ke.method == t->group &&
            gh_ke_shared(t->ke, ke.data, shared);
 }
 
@@ -179,7 +180,7 @@ static void supersede(struct ike2 *c, struct ike2_child *child)
 
     child->replaced = true;
     child->rekey_at = 0;
-    if (!child->expired && (child->expire_at == 0 || child->expire_at > end))
+    if (child->expire_at == 0 || child->expire_at > end)
         child->expire_at = end;
 }
 
@@ -199,8 +200,6 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
         if (old != NULL) {
             supersede(c, old);
             old->going = false;
-            if (old->expired)
-                ike2_child_expired(c, sa, old);
         }
         return;
     }
@@ -228,21 +227,26 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
     struct ike2_wish w;
     struct gh_view nr;
     char why[160] = "malformed";
+    bool deleted = false;
 
     if (ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &nr) == IKE_OK &&
         ike2_child_confirm(c, sa, in, false, t->policy, &w, why) == 0 &&
-        shared_secret(t, in, &shared, why)) {
+        shared_secret(t, in, ike_proposal_id(&w.chosen, IKE_T_KE), &shared, why)) {
         bool lost = we_lose(t, nr);
 
-        if (was_deleted(t, gh_view_of(w.chosen.spi, w.chosen.spi_len)))
-            snprintf(why, sizeof(why), "the peer deleted it before its answer came");
-        else
-            fresh = ike2_child_make(c, sa, &w, true, t->spi, t->ke != NULL ? &shared : NULL,
+        deleted = was_deleted(t, gh_view_of(w.chosen.spi, w.chosen.spi_len));
+        snprintf(why, sizeof(why), "%s",
+                 deleted ? "the peer deleted it before its answer came"
+                         : "it could not be installed");
+        if (!deleted)
+            fresh = ike2_child_make(c, sa, &w, true, t->spi, shared.len > 0 ? &shared : NULL,
                                     gh_view_of(t->nonce, IKE2_NONCE), nr, lost ? 0 : t->child);
     }
     gh_secret_clear(&shared);
     if (fresh == NULL) {
         ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: %s", t->policy->name, why);
+        if (!deleted)
+            ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
         give_up(c, sa);
         return;
     }
@@ -347,8 +351,9 @@ static struct ike2_sa *make_ike(struct ike2 *c, struct ike2_sa *old, const struc
     if (ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &answer) != IKE_OK ||
         ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, nr) != IKE_OK ||
         !ike_proposal_confirm(&answer, &offer, &rules, &chosen, NULL) ||
-        chosen.spi_len != IKE_SPI_LEN || !ike2_suite_of(&chosen, &suite) || suite.ke != t->group ||
-        !shared_secret(t, in, &shared, why))
+        chosen.spi_len != IKE_SPI_LEN || ike2_spi_is_zero(chosen.spi) ||
+        !ike2_suite_of(&chosen, &suite) || suite.ke != t->group ||
+        !shared_secret(t, in, suite.ke, &shared, why))
         return NULL;
     sa = successor(c, old, true, t->spi, chosen.spi, &suite);
     if (sa != NULL &&
@@ -400,6 +405,19 @@ static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
 
 /* ---- Errors in answers ----------------------------------------------------------------------- */
 
+/* TEMPORARY_FAILURE for minutes: the ends do not agree, so the IKE SA goes (RFC 7296 2.25). */
+static void out_of_sync(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_task *t;
+
+    ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED,
+              "the peer refuses for minutes for a moment: we begin anew");
+    give_up(c, sa);
+    t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
+    if (t != NULL)
+        t->why = IKE2_REMOVED_LOST;
+}
+
 static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify *n)
 {
     struct ike2_task *t = sa->task;
@@ -409,6 +427,7 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         t->kind == IKE2_TASK_IKE_REKEY ? &sa->policy->proposals : &t->policy->proposals;
     struct ike2_sa *theirs = t->their_sa;
     uint16_t group;
+    bool rekeys;
 
     if (n->type == IKE_N_TEMPORARY_FAILURE) {
         if (t->collided && theirs == NULL) { /* the peer's rekeying is done, ours is late */
@@ -420,6 +439,12 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
             ike2_inherit(c, sa, theirs);
             return;
         }
+        if (t->refused_at != 0 && c->now.mono_ms >= t->refused_at + IKE2_OUT_OF_SYNC_MS) {
+            out_of_sync(c, sa);
+            return;
+        }
+        if (t->refused_at == 0)
+            t->refused_at = c->now.mono_ms;
         ike2_task_again(c, sa);
         return;
     }
@@ -443,6 +468,7 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         ike2_task_done(c, sa);
         return;
     }
+    rekeys = t->kind != IKE2_TASK_CHILD_NEW;
     if (t->kind == IKE2_TASK_IKE_REKEY)
         ike2_fail(c, sa, ike2_count_of(n->type), "rekeying of the IKE SA: the peer answers with %s",
                   name != NULL ? name : "an unknown error");
@@ -452,6 +478,8 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
     give_up(c, sa);
     if (theirs != NULL)
         ike2_inherit(c, sa, theirs);
+    else if (n->type == IKE_N_NO_ADDITIONAL_SAS && rekeys && sa->state == IKE2_STATE_ESTABLISHED)
+        ike2_reauthenticate(c, sa); /* RFC 7296 4: a new IKE SA instead */
 }
 
 void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -471,6 +499,17 @@ void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 static void say(struct ike2 *c, struct ike2_sa *sa, uint16_t notify, struct gh_view data)
 {
     ike2_respond_notify(c, sa, IKE_X_CREATE_CHILD_SA, notify, data);
+}
+
+/* With the SPI that was asked for (RFC 7296 3.10). */
+static void say_not_found(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify *rekeyed)
+{
+    struct ike_out o = ike2_inner(c);
+
+    ike_notify_emit(&o, &(struct ike_notify){.protocol = rekeyed->protocol,
+                                             .type = IKE_N_CHILD_SA_NOT_FOUND,
+                                             .spi = rekeyed->spi});
+    ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }
 
 static void say_group(struct ike2 *c, struct ike2_sa *sa, uint16_t group)
@@ -509,21 +548,18 @@ static bool is_to_go(const struct ike2_sa *sa, uint32_t child)
 
 /* The Child SA that a request wants to rekey. 0, or what to answer. */
 static uint16_t find_rekeyed(struct ike2_sa *sa, const struct ike_payloads *in,
-                             struct ike2_child **old)
+                             struct ike2_child **old, struct ike_notify *n)
 {
-    struct ike_notify n;
-
     *old = NULL;
-    if (!ike_find_notify(in, IKE_N_REKEY_SA, 0, &n))
+    if (!ike_find_notify(in, IKE_N_REKEY_SA, 0, n))
         return 0;
-    *old = ike2_child_by_out(sa, n.spi);
+    *old = ike2_child_by_out(sa, n->protocol, n->spi);
     if (*old == NULL) /* it may be the one whose making the peer has answered, unheard by us */
         return sa->task != NULL && (sa->task->kind == IKE2_TASK_CHILD_NEW ||
                                     sa->task->kind == IKE2_TASK_CHILD_REKEY)
                    ? IKE_N_TEMPORARY_FAILURE
                    : IKE_N_CHILD_SA_NOT_FOUND;
-    return (*old)->replaced || (*old)->expired || is_to_go(sa, (*old)->id) ? IKE_N_TEMPORARY_FAILURE
-                                                                           : 0;
+    return (*old)->replaced || is_to_go(sa, (*old)->id) ? IKE_N_TEMPORARY_FAILURE : 0;
 }
 
 static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -535,13 +571,14 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     struct ike2_wish w;
     struct ike_out o;
     char why[160] = "";
-    uint16_t group = 0, notify = find_rekeyed(sa, in, &old);
+    struct ike_notify rekeyed = {.type = 0};
+    uint16_t group = 0, notify = find_rekeyed(sa, in, &old, &rekeyed);
     bool collides = false;
 
     if (notify == 0 && ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &ni) != IKE_OK)
         notify = IKE_N_INVALID_SYNTAX;
     if (notify == 0)
-        notify = ike2_child_judge(c, sa, in, false, old != NULL ? old->policy : NULL, &w, why);
+        notify = ike2_child_judge(c, sa, in, false, old, &w, why);
     if (notify == 0) {
         group = ike_proposal_id(&w.chosen, IKE_T_KE);
         notify = exchange_keys(c, in, group, public_value, &shared);
@@ -571,18 +608,25 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         if (notify != IKE_N_TEMPORARY_FAILURE && notify != IKE_N_CHILD_SA_NOT_FOUND)
             ike2_fail_child(c, sa, ike2_count_of(notify), old != NULL ? old->id : 0,
                             "refused with %s: %s", ike_notify_name(notify), why);
-        say(c, sa, notify, gh_view_of(NULL, 0));
+        if (notify == IKE_N_CHILD_SA_NOT_FOUND)
+            say_not_found(c, sa, &rekeyed);
+        else
+            say(c, sa, notify, gh_view_of(NULL, 0));
         return;
     }
-    if (old != NULL && collides)
-        old->rekey_at = 0;
-    else if (old != NULL) /* a rekeying that waits for its turn finds that it is late */
-        supersede(c, old);
+    if (old != NULL) { /* its end is the peer's to ask for; the lifetime is there if it does not */
+        fresh->replaces = old->id;
+        if (collides)
+            old->rekey_at = 0;
+        else /* a rekeying that waits for its turn finds that it is late */
+            supersede(c, old);
+    }
     o = ike2_inner(c);
-    ike_nonce_emit(&o, nr);
-    if (group != 0)
-        put_ke(&o, group, gh_view_of(public_value, gh_ke_public_len(group, true)));
-    ike2_child_put_answer(&o, &w, spi, spi_len);
+    ike2_child_put_answer(
+        &o, &w, spi, spi_len,
+        &(struct ike2_fresh){.nonce = nr,
+                             .group = group,
+                             .value = gh_view_of(public_value, gh_ke_public_len(group, true))});
     ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }
 
@@ -605,7 +649,8 @@ static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
         return;
     }
     if (!ike_proposal_choose(&offer, &sa->policy->proposals, &rules, &chosen, NULL) ||
-        chosen.spi_len != IKE_SPI_LEN || !ike2_suite_of(&chosen, &suite)) {
+        chosen.spi_len != IKE_SPI_LEN || ike2_spi_is_zero(chosen.spi) ||
+        !ike2_suite_of(&chosen, &suite)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_PROPOSAL, "rekeying of the IKE SA: no proposal chosen");
         say(c, sa, IKE_N_NO_PROPOSAL_CHOSEN, gh_view_of(NULL, 0));
         return;

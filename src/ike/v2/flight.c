@@ -221,7 +221,8 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
                   up ? "the peer answers no more: nothing came after %u transmissions"
                      : "no answer after %u transmissions",
                   sa->transmissions);
-        if (sa->state == IKE2_STATE_DELETING) /* as we wanted, although nobody confirms it */
+        if (sa->state == IKE2_STATE_DELETING &&
+            sa->task->why != IKE2_REMOVED_LOST) /* as we wanted, although nobody confirms it */
             ike2_sa_die(c, sa, sa->task->why);
         else
             ike2_sa_lost(c, sa, 0);

@@ -9,6 +9,10 @@
 #include "ike/nonce.h"
 #include "ike/v2/priv.h"
 
+/* How often we begin anew because somebody, who may be anybody, asks for a cookie (RFC 7296 2.6).
+ */
+enum { COOKIES_MAX = 5 };
+
 /* ---- NAT detection -------------------------------------------------------------------------- */
 
 static bool nat_hash(const uint8_t spi_i[IKE_SPI_LEN], const uint8_t spi_r[IKE_SPI_LEN],
@@ -141,7 +145,9 @@ static bool begin_anew(struct ike2 *c, struct ike2_sa *sa, const struct ike_mess
 
     if (!ike_find_notify(&m->clear, refused, 0, &n))
         return false;
-    if (refused == IKE_N_COOKIE && n.data.len > 0 && n.data.len <= IKE_COOKIE_MAX) {
+    if (refused == IKE_N_COOKIE && n.data.len > 0 && n.data.len <= IKE_COOKIE_MAX &&
+        s->cookies_taken < COOKIES_MAX) {
+        s->cookies_taken++;
         memcpy(s->cookie_octets, n.data.p, n.data.len);
         s->cookie = gh_view_of(s->cookie_octets, n.data.len);
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer asks for a cookie");
@@ -179,6 +185,10 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
         ike_ke_parse(ike_find(&m->clear, IKE_P_KE, 0)->body, &ke) != IKE_OK ||
         ike_nonce_parse(ike_find(&m->clear, IKE_P_NONCE, 0)->body, &nonce) != IKE_OK)
         return false;
+    if (ike2_spi_is_zero(m->h.spi_r)) {
+        strcpy(why, "its SPI is zero");
+        return false;
+    }
     ike2_offer(&sa->policy->proposals, sa->policy->intermediate, &ours);
     if (!ike_proposal_confirm(&offer, &ours, &rules, &chosen, &miss) ||
         !ike2_suite_of(&chosen, &sa->suite)) {
@@ -238,6 +248,7 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
                   "PPK at the peer");
         return;
     }
+    strcpy(why, "no memory");
     if (!gh_secret_set(&sa->setup->response, d->data, d->len) || !take_answer(c, sa, m, why)) {
         ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "IKE_SA_INIT response refused: %s", why);
         return;

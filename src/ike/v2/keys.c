@@ -45,6 +45,9 @@ bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out)
         if (out->addke[i] != IKE_KE_NONE && !gh_ke_available(out->addke[i]))
             return false;
     }
+    if (p->protocol == IKE_PROTO_IKE && /* RFC 7296 5: never in clear */
+        (out->encr == IKE_ENCR_NULL || out->encr == IKE_ENCR_NULL_AES_GMAC))
+        return false;
     if (p->protocol == IKE_PROTO_AH)
         return gh_integ_known((enum gh_integ_alg)out->integ);
     if (!gh_enc_known((enum gh_enc_alg)out->encr, out->encr_bits) ||

@@ -38,9 +38,10 @@ enum {
     IKE2_ADDKES = 7, /* ADDKE1 … ADDKE7 */
     IKE2_INT_AUTH_MAX = 2 * GH_PRF_MAX + 4,
     IKE2_HALF_OPEN_RESPONSE_MS = 30 * 1000,
-    IKE2_DELETE_MS = 60 * 1000, /* how long a replaced SA waits for its end by the peer */
-    IKE2_RETRY_MS = 5 * 1000,   /* after TEMPORARY_FAILURE or a failed rekey */
-    IKE2_STRANGERS_S = 10       /* at most one refusal of strangers is told in so many seconds */
+    IKE2_DELETE_MS = 60 * 1000,       /* how long a replaced SA waits for its end by the peer */
+    IKE2_RETRY_MS = 5 * 1000,         /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_OUT_OF_SYNC_MS = 180 * 1000, /* of TEMPORARY_FAILURE: the ends do not agree (2.25) */
+    IKE2_STRANGERS_S = 10 /* at most one refusal of strangers is told in so many seconds */
 };
 
 /* What an IKE SA or a Child SA is protected by. */
@@ -69,7 +70,7 @@ struct ike2_child {
     bool transport;
     bool going;        /* a task of ours rekeys or deletes it */
     bool replaced;     /* a rekey made its successor: it waits for its deletion */
-    bool expired;      /* while it was going */
+    uint32_t replaces; /* whose successor the peer made it */
     struct ike_ts *ts; /* local ones, then remote ones */
     uint8_t local_count, remote_count;
     uint64_t rekey_at, expire_at; /* 0: never */
@@ -95,7 +96,9 @@ struct ike2_task {
     enum ike2_task_kind kind;
     uint32_t child;                         /* rekeyed, deleted */
     const struct ike2_child_policy *policy; /* new, rekeyed */
-    uint8_t spi[IKE_SPI_LEN], spi_len;      /* ours, of what is being made */
+    uint8_t spi[IKE_SPI_LEN], spi_len;      /* ours, of what is being made, or the peer has alone */
+    uint8_t protocol;                       /* of that */
+    uint64_t refused_at;                    /* the first TEMPORARY_FAILURE; 0: none */
     uint8_t nonce[IKE2_NONCE];
     uint16_t group;
     struct gh_ke *ke;
@@ -135,6 +138,7 @@ struct ike2_setup {
     uint16_t group;
     bool group_retried;
     struct gh_view cookie;
+    unsigned cookies_taken;
     uint8_t cookie_octets[IKE_COOKIE_MAX];
     unsigned peer_hashes; /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
     bool peer_childless;
@@ -244,6 +248,7 @@ void ike2_set_policy(struct ike2_sa *sa, struct ike2_policy *policy);
 void ike2_child_link(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
 void ike2_child_unlink(struct ike2 *c, struct ike2_child *child);
 void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN]);
+bool ike2_spi_is_zero(const uint8_t spi[IKE_SPI_LEN]);
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* Counts a reason and keeps its words for `show`. That an SA never comes up or ends for it is told
@@ -271,6 +276,8 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why);
 void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state);
 void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa);
 /* Deletes SAs in whose place this one, just established, was made. */
+/* Begins another in the place of this one, if that is ours to do. */
+bool ike2_reauthenticate(struct ike2 *c, struct ike2_sa *sa);
 void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh);
 void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa);
 uint64_t ike2_sa_due(const struct ike2_sa *sa);
@@ -448,11 +455,11 @@ struct ike2_wish {
     bool transport;
     bool narrowed;
 };
-/* As responder. 0, or the notification to answer with; `why` says more. `only`: this policy
- * (rekeying), NULL: any of the SA's. */
+/* As responder. 0, or the notification to answer with; `why` says more. `old`: the one that is
+ * rekeyed, NULL: any of the SA's policies. */
 uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
-                          bool without_ke, const struct ike2_child_policy *only,
-                          struct ike2_wish *out, char why[160]);
+                          bool without_ke, const struct ike2_child *old, struct ike2_wish *out,
+                          char why[160]);
 /* As initiator: the response must be a part of what we asked for. */
 uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                             bool without_ke, const struct ike2_child_policy *policy,
@@ -464,20 +471,27 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
                                    struct gh_view nr, uint32_t replaces);
 void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
                      enum ike2_removal why);
-/* Its hard lifetime is over and nothing else is done about it: it is deleted. */
-void ike2_child_expired(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
+/* The peer has a Child SA with this SPI of ours, and we do not (any more): it is told to go. */
+void ike2_child_disown(struct ike2 *c, struct ike2_sa *sa, uint8_t protocol, const uint8_t *spi,
+                       uint8_t spi_len);
 struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id);
-struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi);
+struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, uint8_t protocol,
+                                     struct gh_view spi);
 bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len);
 void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child,
                         struct ike2_child_view *v, struct ike_proposal *suite,
                         struct ike_ts_list *local, struct ike_ts_list *remote);
-/* SA, TSi, TSr and USE_TRANSPORT_MODE of a request. */
+/* Nonce and key exchange of CREATE_CHILD_SA; they stand between SA and TSi. */
+struct ike2_fresh {
+    struct gh_view nonce, value;
+    uint16_t group; /* 0: none */
+};
+/* USE_TRANSPORT_MODE, SA, TSi, TSr of a request; `fresh` NULL: in IKE_AUTH. */
 void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
                     const struct ike_ts_list *local, const struct ike_ts_list *remote,
-                    const uint8_t *spi, uint8_t spi_len, bool without_ke);
+                    const uint8_t *spi, uint8_t spi_len, const struct ike2_fresh *fresh);
 void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const uint8_t *spi,
-                           uint8_t spi_len);
+                           uint8_t spi_len, const struct ike2_fresh *fresh);
 
 /* ---- create.c ---- */
 void ike2_create_start(struct ike2 *c, struct ike2_sa *sa);

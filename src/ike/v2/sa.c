@@ -306,6 +306,7 @@ void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
                             .child = t->child,
                             .policy = t->policy,
                             .why = t->why,
+                            .refused_at = t->refused_at,
                             .next = sa->waiting};
     sa->waiting = t;
     if (sa->waiting_tail == NULL)
@@ -417,16 +418,17 @@ static void check_silence(struct ike2 *c, struct ike2_sa *sa)
 }
 
 /* A new IKE SA with the same children; this one goes when that is up. */
-static void reauthenticate(struct ike2 *c, struct ike2_sa *sa)
+bool ike2_reauthenticate(struct ike2 *c, struct ike2_sa *sa)
 {
     if (sa->policy->gateway.len == 0 || sa->policy->responder_only)
-        return; /* the other end's to begin */
+        return false; /* the other end's to begin */
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "reauthentication begins");
     ike2_set_state(c, sa, IKE2_STATE_REKEYED);
     sa->reauthenticated = true;
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
         if (!child->replaced)
             ike2_initiate(c, c->now, sa->policy->name, child->policy->name);
+    return true;
 }
 
 void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh)
@@ -453,10 +455,24 @@ static void begin_rekeying(struct ike2 *c, struct ike2_sa *sa)
     if (sa->state != IKE2_STATE_ESTABLISHED || ike2_task_waits(sa, IKE2_TASK_IKE_REKEY))
         return;
     if (sa->policy->reauthenticate) { /* make before break */
-        reauthenticate(c, sa);
+        ike2_reauthenticate(c, sa);
         return;
     }
     ike2_task_add(c, sa, IKE2_TASK_IKE_REKEY);
+}
+
+/* Its lifetime is over, and the peer is told (RFC 7296 2.4, 2.8). */
+static void end_in_order(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_task *t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
+
+    while (sa->children != NULL)
+        ike2_child_drop(c, sa, sa->children, IKE2_REMOVED_EXPIRED);
+    ike2_set_state(c, sa, IKE2_STATE_DELETING);
+    sa->liveness_at = sa->rekey_at = 0;
+    sa->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
+    if (t != NULL)
+        t->why = IKE2_REMOVED_EXPIRED;
 }
 
 static void expired(struct ike2 *c, struct ike2_sa *sa)
@@ -464,23 +480,18 @@ static void expired(struct ike2 *c, struct ike2_sa *sa)
     struct ike2_policy *policy = ike2_policy_ref(sa->policy);
     enum ike2_state was = sa->state;
 
+    if (was == IKE2_STATE_ESTABLISHED && sa->task == NULL) {
+        end_in_order(c, sa);
+        ike2_begin_again(c, policy);
+        ike2_policy_free(policy);
+        return;
+    }
     if (was < IKE2_STATE_ESTABLISHED && !sa->setup->refused) /* else the reason is told */
         ike2_fail(c, sa, IKE2_COUNT_HALF_OPEN_EXPIRED, "not established in time");
     ike2_sa_die(c, sa, was == IKE2_STATE_REKEYED ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED);
     if (was == IKE2_STATE_ESTABLISHED)
         ike2_begin_again(c, policy);
     ike2_policy_free(policy);
-}
-
-void ike2_child_expired(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child)
-{
-    struct ike2_task *t = ike2_task_add(c, sa, IKE2_TASK_CHILD_DELETE);
-
-    if (t == NULL)
-        return;
-    t->child = child->id;
-    t->why = child->replaced ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED;
-    child->going = true;
 }
 
 static void check_children(struct ike2 *c, struct ike2_sa *sa)
@@ -491,11 +502,11 @@ static void check_children(struct ike2 *c, struct ike2_sa *sa)
     for (struct ike2_child *child = sa->children; child != NULL; child = next) {
         next = child->next;
         if (child->expire_at != 0 && now >= child->expire_at) {
-            child->expire_at = 0;
-            child->rekey_at = 0;
-            child->expired = true;
-            if (!child->going)
-                ike2_child_expired(c, sa, child);
+            /* RFC 7296 2.8: it is not used any more, whatever else is under way. */
+            if (sa->task == NULL || sa->task->kind != IKE2_TASK_CHILD_DELETE ||
+                sa->task->child != child->id)
+                ike2_child_disown(c, sa, child->suite.protocol, child->spi_in, child->spi_len);
+            ike2_child_drop(c, sa, child, IKE2_REMOVED_EXPIRED);
         } else if (child->rekey_at != 0 && now >= child->rekey_at && !child->going) {
             struct ike2_task *t = sa->state == IKE2_STATE_ESTABLISHED
                                       ? ike2_task_add(c, sa, IKE2_TASK_CHILD_REKEY)
