@@ -120,6 +120,7 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
 {
     struct ike_out o = ike2_inner(c);
     size_t child = first_wanted(sa);
+    struct ike_choice_rules rules;
 
     put_id(&o, IKE_P_IDI, sa->local_id);
     ike2_put_certs(c, sa, &o);
@@ -137,7 +138,8 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
             ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
             return;
         }
-        ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, true);
+        rules = ike2_child_rules(sa->policy, true);
+        ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, &rules);
     }
     if (!ike2_request(c, sa, IKE_X_AUTH, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "IKE_AUTH could not be made");
