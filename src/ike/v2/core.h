@@ -157,10 +157,13 @@ struct ike2_ops {
 };
 
 struct ike2_settings {
-    size_t sas_max;                            /* IKE SAs of all kinds */
-    size_t half_open_max;                      /* of those as responder; beyond: dropped */
-    size_t half_open_cookie;                   /* from here on cookies are asked for */
-    size_t children_max;                       /* of one IKE SA */
+    size_t sas_max;          /* IKE SAs of all kinds */
+    size_t half_open_max;    /* of those as responder; beyond: dropped */
+    size_t half_open_cookie; /* from here on cookies are asked for */
+    size_t children_max;     /* of one IKE SA */
+    uint32_t reassembly_ms;  /* a message of which fragments are missing is kept so long */
+    /* While cookies are asked for, a half-open IKE SA as responder lives no longer than this. */
+    uint32_t reduced_exchange_ms;
     const struct gh_lockout_settings *lockout; /* NULL: none */
 };
 struct ike2_settings ike2_default_settings(void);

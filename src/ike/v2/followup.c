@@ -245,7 +245,7 @@ void ike2_followup_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
 {
     struct ike_out o = ike2_inner(c);
 
-    if (!is_linked(sa, in)) {
+    if (sa->state != IKE2_STATE_ESTABLISHED || !is_linked(sa, in)) {
         ike2_respond_notify(c, sa, IKE_X_FOLLOWUP_KE, IKE_N_STATE_NOT_FOUND, gh_view_of(NULL, 0));
         return;
     }

@@ -127,7 +127,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_flight_send(c, sa, &sa->request);
+    ike2_send_request(c, sa);
     ike2_begin_retransmission(c, sa);
 }
 
@@ -372,6 +372,15 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
            gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
 }
 
+static uint32_t half_open_ms(const struct ike2 *c, const struct ike2_policy *p)
+{
+    bool crowded = c->half_open >= c->settings.half_open_cookie;
+
+    return crowded && c->settings.reduced_exchange_ms < p->half_open_ms
+               ? c->settings.reduced_exchange_ms
+               : p->half_open_ms;
+}
+
 void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
 {
     struct ike_choice_miss miss = {.why = IKE_MISMATCH_ABSENT};
@@ -441,12 +450,13 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
     }
     sa->receive_id = 1;
     ike2_log_keys(c, sa);
-    sa->expire_at = c->now.mono_ms + policy->half_open_ms;
+    sa->expire_at = c->now.mono_ms + half_open_ms(c, policy);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_count(c, IKE2_COUNT_SA_ANSWERED);
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
               gh_addr_format(&d->remote.addr, addr),
               ike_proposal_format(&chosen, text, sizeof(text)));
-    ike2_flight_send(c, sa, &sa->response);
+    sa->asked = ike2_path_of(d);
+    ike2_send_response(c, sa);
     ike2_schedule(c, sa);
 }

@@ -1,5 +1,6 @@
 /*
- * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2 includes it.
+ * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2
+ * includes it but the simulator's invariants (tests/sim).
  *
  *     core.c      tables of SAs and policies, input, time, commands, views
  *     sa.c        an IKE SA's life: state, deadlines, end
@@ -38,7 +39,8 @@ enum {
     IKE2_INT_AUTH_MAX = 2 * GH_PRF_MAX + 4,
     IKE2_HALF_OPEN_RESPONSE_MS = 30 * 1000,
     IKE2_DELETE_MS = 60 * 1000, /* how long a replaced SA waits for its end by the peer */
-    IKE2_RETRY_MS = 5 * 1000    /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_RETRY_MS = 5 * 1000,   /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_STRANGERS_S = 10       /* at most one refusal of strangers is told in so many seconds */
 };
 
 /* What an IKE SA or a Child SA is protected by. */
@@ -67,6 +69,7 @@ struct ike2_child {
     bool transport;
     bool going;        /* a task of ours rekeys or deletes it */
     bool replaced;     /* a rekey made its successor: it waits for its deletion */
+    bool expired;      /* while it was going */
     struct ike_ts *ts; /* local ones, then remote ones */
     uint8_t local_count, remote_count;
     uint64_t rekey_at, expire_at; /* 0: never */
@@ -114,7 +117,9 @@ struct ike2_task {
     bool collided;
     uint8_t their_nonce[IKE_NONCE_MAX]; /* the lower one of that exchange */
     size_t their_nonce_len;
-    uint32_t their_child;     /* what it made */
+    uint32_t their_child;  /* what it made */
+    uint8_t deleted[4][4]; /* SPIs of the peer's deletions that nothing was found for: the last */
+    uint8_t deleted_count;
     struct ike2_sa *their_sa; /* of an IKE SA; NULL if gone; its rival_of points back */
 };
 
@@ -159,6 +164,12 @@ struct ike2_setup {
 /* What the keeper was asked for. */
 enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK, IKE2_JOB_PPK };
 
+/* Where datagrams go and come from. */
+struct ike2_path {
+    struct ike2_endpoint local, remote;
+    bool marker;
+};
+
 struct ike2_sa {
     struct ike2_sa *next_spi, *next_init;      /* hash chains */
     struct ike2_sa *next, *previous;           /* all */
@@ -175,6 +186,7 @@ struct ike2_sa {
     const struct gh_client *client;
     struct ike2_endpoint local, remote;
     struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
+    struct ike2_path asked;   /* where the last request came from: there its answer goes */
     bool marker, nat_local, nat_remote, fragmentation, ppk_used, mobike, initial_contact;
     struct ike2_suite suite;
     struct gh_secret sk; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr */
@@ -218,14 +230,15 @@ struct ike2 {
     struct ike2_sa *asking, **asking_end;
     struct ike2_sa *dead; /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
-    uint64_t cookies_at;
+    uint32_t pause_ms; /* before an IKE SA that begins in this call says its first word */
+    uint64_t cookies_at, version_at; /* the next INVALID_MAJOR_VERSION not before */
     struct gh_lockout *lockout;
     uint64_t next_id, hash_seed;
     uint32_t next_child, next_job;
     uint64_t counters[IKE2_COUNT_COUNT];
     struct {
         int64_t when;
-        char text[160];
+        char text[400];
     } failures[IKE2_COUNT_COUNT];
     uint8_t inner[IKE2_SCRATCH], out[IKE2_SCRATCH];
 };
@@ -245,9 +258,15 @@ void ike2_child_unlink(struct ike2 *c, struct ike2_child *child);
 void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN]);
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* Counts a reason and keeps its words for `show`; also told as a story. */
+/* Counts a reason and keeps its words for `show`. That an SA never comes up or ends for it is told
+ * as a failure, so is the refusal of somebody whom nobody knows, if none was lately; else a story.
+ */
 void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason, const char *format,
                ...) __attribute__((format(printf, 4, 5)));
+/* The same of a Child SA that did not come about; child: the one that it was to replace, or 0. */
+void ike2_fail_child(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
+                     uint32_t child, const char *format, ...) __attribute__((format(printf, 5, 6)));
+enum ike2_count ike2_count_of(uint16_t notify); /* of a refused Child SA */
 void ike2_count(struct ike2 *c, enum ike2_count what);
 /* The policy for a peer's first message: by addresses alone; the next after `after`. */
 struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
@@ -270,6 +289,9 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa);
 void ike2_setup_free(struct ike2_setup *s);
 /* Tries again what the policy wants to be up, after an SA was lost. */
 void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy);
+/* Ends it without a word on the wire, and begins again after the pause, which keeps two ends that
+ * do not understand each other from a storm. */
+void ike2_sa_lost(struct ike2 *c, struct ike2_sa *sa, uint32_t pause_ms);
 /* A part of a lifetime before its end, at random: 5 to 15 %. */
 uint64_t ike2_soft(struct ike2 *c, uint64_t from, uint32_t seconds);
 
@@ -311,12 +333,16 @@ struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32
                               bool response);
 bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
 bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
-/* A response with one notification. */
+/* A response with one notification. INVALID_SYNTAX ends the IKE SA. */
 void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, uint16_t type,
                          struct gh_view data);
 bool ike2_flight_set(struct ike2_flight *f, uint32_t id, struct gh_view datagram);
 void ike2_flight_clear(struct ike2_flight *f);
-void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f);
+/* Our request, to where the peer is. */
+void ike2_send_request(struct ike2 *c, struct ike2_sa *sa);
+/* Our response, to where its request came from (RFC 7296 2.11). */
+void ike2_send_response(struct ike2 *c, struct ike2_sa *sa);
+struct ike2_path ike2_path_of(const struct ike2_datagram *d);
 void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
                const struct ike2_endpoint *remote, bool marker, struct gh_view octets);
 void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa);
@@ -459,6 +485,8 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
                                    struct gh_view nr, uint32_t replaces);
 void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
                      enum ike2_removal why);
+/* Its hard lifetime is over and nothing else is done about it: it is deleted. */
+void ike2_child_expired(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
 struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id);
 struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi);
 bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len);
