@@ -469,6 +469,29 @@ static void fragments_are_authenticated_whole(void **state)
     ike_world_free(w);
 }
 
+/* Port 4500 from the first exchange after IKE_SA_INIT on. */
+static void through_a_nat(void **state)
+{
+    static const uint8_t outside[4] = {203, 0, 113, 7};
+    struct ike_world *w = hybrid(18);
+    struct ike2_sa_view v;
+
+    w->hosts[0].behind_nat = true;
+    w->hosts[0].nat_addr = gh_addr_from(outside, 4);
+    w->hosts[0].nat_port = 40000;
+    policy(w, 1)->remote = (struct gh_prefix){.addr = {.len = 4}};
+    begin(w);
+    run_until_keys(w);
+    while (w->hosts[1].core->sas->setup->intermediate.done == 0)
+        ike_world_run(w, 1);
+    assert_int_equal(w->hosts[1].core->sas->remote.port, 40001);
+    ike_world_run(w, 1000);
+    assert_up(w);
+    ike_world_sas(&w->hosts[1], &v);
+    assert_true(v.nat_remote);
+    ike_world_free(w);
+}
+
 /* Who has it how: ADDKE1 in the only proposal, in the first of two, with NONE, or not at all. */
 enum have { HAVE_NOT, HAVE_ONLY, HAVE_FIRST, HAVE_OR_NONE, HAVE_BUT_MAY_NOT };
 
@@ -589,7 +612,6 @@ static void key_exchanges_through_a_bad_network(void **state)
 
 static void add_child_ke(struct ike_world *w, size_t i, uint8_t type, uint16_t group)
 {
-    policy(w, i)->intermediate = true;
     assert_true(ike_proposal_add(&policy(w, i)->children[0].proposals.proposal[0], type, group, 0));
 }
 
@@ -720,7 +742,6 @@ static void one_end_may_do_without(void **state)
     ike_world_run(w, 1000);
     for (size_t i = 0; i < 2; i++) { /* offered with NONE; then not offered at all */
         before = child_of(&w->hosts[i]);
-        policy(w, 1)->intermediate = true;
         assert_true(ike2_rekey_child(w->hosts[i].core, w->now, before));
         ike_world_run(w, 1000);
         assert_up(w);
@@ -950,6 +971,7 @@ int main(void)
         cmocka_unit_test(int_auth_is_as_in_the_rfc),
         cmocka_unit_test(what_was_said_there_is_authenticated),
         cmocka_unit_test(fragments_are_authenticated_whole),
+        cmocka_unit_test(through_a_nat),
         cmocka_unit_test(who_has_it_and_who_does_not),
         cmocka_unit_test(what_openssl_lacks_is_not_offered),
         cmocka_unit_test(ppk_and_key_exchanges_together),

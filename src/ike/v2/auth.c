@@ -163,7 +163,7 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
             ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
             return;
         }
-        rules = ike2_child_rules(sa->policy, true);
+        rules = ike2_child_rules(true);
         ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, &rules);
     }
     if (!ike2_request(c, sa, IKE_X_AUTH, &o)) {

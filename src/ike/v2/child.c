@@ -59,9 +59,10 @@ static void strip_ke(struct ike_proposal *p)
     p->count = kept;
 }
 
-struct ike_choice_rules ike2_child_rules(const struct ike2_policy *p, bool without_ke)
+/* Additional key exchanges of Child SAs need no IKE_INTERMEDIATE. */
+struct ike_choice_rules ike2_child_rules(bool without_ke)
 {
-    return (struct ike_choice_rules){.without_ke = without_ke, .additional_ke = p->intermediate};
+    return (struct ike_choice_rules){.without_ke = without_ke, .additional_ke = true};
 }
 
 /* A child's proposals as they are offered, and as answers are held against them. */
@@ -169,7 +170,7 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
                           bool without_ke, const struct ike2_child_policy *only,
                           struct ike2_wish *out, char why[160])
 {
-    const struct ike_choice_rules rules = ike2_child_rules(sa->policy, without_ke);
+    const struct ike_choice_rules rules = ike2_child_rules(without_ke);
     bool transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
     uint16_t best = IKE_N_TS_UNACCEPTABLE;
     struct ike_ts_list tsi, tsr;
@@ -206,7 +207,7 @@ uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike
                             bool without_ke, const struct ike2_child_policy *policy,
                             struct ike2_wish *out, char why[160])
 {
-    const struct ike_choice_rules rules = ike2_child_rules(sa->policy, without_ke);
+    const struct ike_choice_rules rules = ike2_child_rules(without_ke);
     const struct ike_payload *payload = ike_find(in, IKE_P_SA, 0);
     struct ike_sa answer, offer;
 

@@ -71,7 +71,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
     struct ike_ts_list local = p->local, remote = p->remote;
     struct ike2_child_view v;
-    const struct ike_choice_rules rules = ike2_child_rules(sa->policy, false);
+    const struct ike_choice_rules rules = ike2_child_rules(false);
     struct ike_proposal suite;
     struct ike_sa offer;
     struct ike_out o;

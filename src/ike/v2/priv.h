@@ -498,7 +498,7 @@ void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
                     const struct ike_ts_list *local, const struct ike_ts_list *remote,
                     const uint8_t *spi, uint8_t spi_len, const struct ike_choice_rules *rules);
 /* without_ke: in IKE_AUTH. */
-struct ike_choice_rules ike2_child_rules(const struct ike2_policy *p, bool without_ke);
+struct ike_choice_rules ike2_child_rules(bool without_ke);
 void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const uint8_t *spi,
                            uint8_t spi_len);
 
