@@ -584,6 +584,7 @@ static void adopt(struct ike2_sa *sa, struct ike2_policy *p)
     if (sa->task != NULL && sa->task->policy != NULL)
         sa->task->policy = child_named(p, sa->task->policy->name);
     sa->client = NULL;
+    ike2_pending_clear(sa); /* it was judged by the old one */
     ike2_set_policy(sa, p);
 }
 
@@ -1105,6 +1106,7 @@ size_t ike2_memory(const struct ike2 *c)
 
     for (const struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next) {
         sum += sizeof(*sa) + sa->sk.len + sa->request.len + sa->response.len;
+        sum += sa->pending != NULL ? sizeof(*sa->pending) : 0;
         sum += sa->setup != NULL ? sizeof(*sa->setup) + sa->setup->request.len +
                                        sa->setup->response.len + sa->setup->inner.len
                                  : 0;

@@ -72,10 +72,13 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     struct ike_ts_list local = p->local, remote = p->remote;
     struct ike2_fresh mine = {.nonce = gh_view_of(t->nonce, IKE2_NONCE)};
     struct ike2_child_view v;
+    const struct ike_choice_rules rules = ike2_child_rules(false);
     struct ike_proposal suite;
+    struct ike_sa offer;
     struct ike_out o;
 
-    if (!prepare(c, t, &p->proposals) || !ike2_child_spi(c, p, t->spi, &t->spi_len))
+    ike2_offer(&p->proposals, rules.additional_ke, &offer);
+    if (offer.count == 0 || !prepare(c, t, &offer) || !ike2_child_spi(c, p, t->spi, &t->spi_len))
         return false;
     o = ike2_inner(c);
     if (old != NULL) {
@@ -92,17 +95,17 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
 
 static bool request_ike(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike_sa offer = sa->policy->proposals;
+    struct ike_sa offer;
     struct ike_out o;
 
+    ike2_offer(&sa->policy->proposals, sa->policy->intermediate, &offer);
     if (t->group == 0 && ike_ke_retry(&offer, IKE_KE_NONE, sa->suite.ke))
         t->group = sa->suite.ke; /* if it is still one of ours */
-    if (!prepare(c, t, &offer))
+    if (offer.count == 0 || !prepare(c, t, &offer))
         return false;
     ike2_new_spi(c, t->spi);
     t->spi_len = IKE_SPI_LEN;
     for (size_t i = 0; i < offer.count; i++) {
-        offer.proposal[i].number = (uint8_t)(i + 1);
         offer.proposal[i].spi_len = IKE_SPI_LEN;
         memcpy(offer.proposal[i].spi, t->spi, IKE_SPI_LEN);
     }
@@ -127,6 +130,15 @@ static void give_up(struct ike2 *c, struct ike2_sa *sa)
     ike2_task_done(c, sa);
 }
 
+void ike2_create_abandon(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_sa *theirs = sa->task->their_sa;
+
+    give_up(c, sa);
+    if (theirs != NULL)
+        ike2_inherit(c, sa, theirs);
+}
+
 void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
 {
     struct ike2_task *t = sa->task;
@@ -135,6 +147,10 @@ void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
 
     if (t->kind == IKE2_TASK_CHILD_REKEY && (old == NULL || old->replaced)) {
         give_up(c, sa); /* the peer was faster, or time was */
+        return;
+    }
+    if (old != NULL && sa->pending != NULL && sa->pending->old == old->id) {
+        give_up(c, sa); /* the peer is at it */
         return;
     }
     good = t->kind == IKE2_TASK_IKE_REKEY ? request_ike(c, sa, t) : request_child(c, sa, t);
@@ -203,11 +219,21 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
         }
         return;
     }
-    if (theirs != NULL) {
+    if (theirs != NULL)
         supersede(c, theirs);
-    }
     if (old != NULL)
         delete_child(c, sa, old);
+}
+
+/* Nothing is made yet that would have to be deleted (RFC 9370 2.2.4). */
+static void yield(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_child *old = ike2_child_by_id(sa, sa->task->child);
+
+    ike2_tell(c, sa, IKE2_EVENT_STORY, sa->task->child, "both ends rekey: the peer goes on");
+    if (old != NULL && ike2_child_by_id(sa, sa->task->their_child) != NULL)
+        supersede(c, old);
+    ike2_create_abandon(c, sa);
 }
 
 /* The peer's deletion of what it made came before its answer, which had got lost. */
@@ -219,21 +245,35 @@ static bool was_deleted(const struct ike2_task *t, struct gh_view spi)
     return false;
 }
 
-static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                         uint8_t first, struct gh_view octets)
 {
     struct ike2_task *t = sa->task;
     struct gh_secret shared = {.data = NULL};
     struct ike2_child *fresh = NULL;
+    struct ike2_suite suite;
     struct ike2_wish w;
     struct gh_view nr;
     char why[160] = "malformed";
     bool deleted = false;
+    bool good = ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &nr) == IKE_OK &&
+                ike2_child_confirm(c, sa, in, false, t->policy, &w, why) == 0 &&
+                ike2_suite_of(&w.chosen, &suite) &&
+                shared_secret(t, in, ike_proposal_id(&w.chosen, IKE_T_KE), &shared, why);
 
-    if (ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &nr) == IKE_OK &&
-        ike2_child_confirm(c, sa, in, false, t->policy, &w, why) == 0 &&
-        shared_secret(t, in, ike_proposal_id(&w.chosen, IKE_T_KE), &shared, why)) {
+    if (good && ike2_followup_wanted(t, &suite)) {
+        gh_secret_clear(&shared);
+        if (we_lose(t, nr)) {
+            yield(c, sa);
+            return;
+        }
+        if (ike2_followup_begin(c, sa, &suite, in, first, octets))
+            return;
+        snprintf(why, sizeof(why), "its additional key exchanges cannot begin");
+    } else if (good) {
         bool lost = we_lose(t, nr);
 
+        w.more = ike2_followup_keys(t);
         deleted = was_deleted(t, gh_view_of(w.chosen.spi, w.chosen.spi_len));
         snprintf(why, sizeof(why), "%s",
                  deleted ? "the peer deleted it before its answer came"
@@ -311,6 +351,7 @@ void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa)
         sa->waiting_tail = t;
     }
     old->waiting_tail = NULL;
+    ike2_pending_clear(old);
     old->rekey_at = old->task_at = 0;
     old->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
     ike2_set_state(c, old, IKE2_STATE_REKEYED);
@@ -334,35 +375,33 @@ static bool bring_up(struct ike2 *c, struct ike2_sa *sa)
     return true;
 }
 
-static struct ike2_sa *make_ike(struct ike2 *c, struct ike2_sa *old, const struct ike_payloads *in,
-                                struct gh_view *nr, char why[160])
+/* spi: both, the initiator's first. NULL: no memory. */
+static struct ike2_sa *make_ike(struct ike2 *c, struct ike2_sa *old, bool initiator,
+                                const uint8_t *spi[2], const struct ike2_suite *suite,
+                                const struct gh_secret *shared, struct gh_view ni,
+                                struct gh_view nr, struct gh_view more)
 {
-    struct ike2_task *t = old->task;
-    const struct ike_choice_rules rules = {.prefer_theirs = false};
-    struct gh_secret shared = {.data = NULL};
-    struct ike_sa answer, offer = old->policy->proposals;
-    struct ike_proposal chosen;
-    struct ike2_suite suite;
-    struct ike2_sa *sa = NULL;
+    struct ike2_sa *sa = successor(c, old, initiator, spi[0], spi[1], suite);
 
-    snprintf(why, 160, "the peer chose what was not offered");
-    for (size_t i = 0; i < offer.count; i++)
-        offer.proposal[i].number = (uint8_t)(i + 1);
-    if (ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &answer) != IKE_OK ||
-        ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, nr) != IKE_OK ||
-        !ike_proposal_confirm(&answer, &offer, &rules, &chosen, NULL) ||
-        chosen.spi_len != IKE_SPI_LEN || ike2_spi_is_zero(chosen.spi) ||
-        !ike2_suite_of(&chosen, &suite) || suite.ke != t->group ||
-        !shared_secret(t, in, suite.ke, &shared, why))
-        return NULL;
-    sa = successor(c, old, true, t->spi, chosen.spi, &suite);
-    if (sa != NULL &&
-        !ike2_derive_rekeyed(sa, old, &shared, gh_view_of(t->nonce, IKE2_NONCE), *nr)) {
+    if (sa != NULL && !ike2_derive_rekeyed(sa, old, shared, ni, nr, more)) {
         ike2_sa_free(sa);
         sa = NULL;
     }
-    gh_secret_clear(&shared);
     return sa != NULL && bring_up(c, sa) ? sa : NULL;
+}
+
+static bool confirm_ike(const struct ike2_sa *sa, const struct ike_payloads *in,
+                        struct ike_proposal *chosen, struct ike2_suite *suite, struct gh_view *nr)
+{
+    const struct ike_choice_rules rules = {.additional_ke = sa->policy->intermediate};
+    struct ike_sa answer, offer;
+
+    ike2_offer(&sa->policy->proposals, rules.additional_ke, &offer);
+    return ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &answer) == IKE_OK &&
+           ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, nr) == IKE_OK &&
+           ike_proposal_confirm(&answer, &offer, &rules, chosen, NULL) &&
+           chosen->spi_len == IKE_SPI_LEN && !ike2_spi_is_zero(chosen->spi) &&
+           ike2_suite_of(chosen, suite) && suite->ke == sa->task->group;
 }
 
 static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
@@ -376,19 +415,39 @@ static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
         t->why = IKE2_REMOVED_REPLACED;
 }
 
-static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                       uint8_t first, struct gh_view octets)
 {
-    struct ike2_sa *fresh, *theirs = sa->task->their_sa;
+    struct ike2_task *t = sa->task;
+    struct ike2_sa *fresh = NULL, *theirs = t->their_sa;
+    struct gh_secret shared = {.data = NULL};
+    char why[160] = "the peer chose what was not offered";
+    struct ike_proposal chosen;
+    struct ike2_suite suite;
     struct gh_view nr;
-    char why[160];
     bool lost;
 
-    fresh = make_ike(c, sa, in, &nr, why);
+    if (confirm_ike(sa, in, &chosen, &suite, &nr) && shared_secret(t, in, suite.ke, &shared, why)) {
+        const uint8_t *spi[2] = {t->spi, chosen.spi};
+        bool wanted = ike2_followup_wanted(t, &suite);
+
+        if (wanted && we_lose(t, nr)) {
+            gh_secret_clear(&shared);
+            yield(c, sa);
+            return;
+        }
+        if (!wanted)
+            fresh = make_ike(c, sa, true, spi, &suite, &shared, gh_view_of(t->nonce, IKE2_NONCE),
+                             nr, ike2_followup_keys(t));
+        gh_secret_clear(&shared);
+        if (wanted && ike2_followup_begin(c, sa, &suite, in, first, octets))
+            return;
+        if (wanted)
+            snprintf(why, sizeof(why), "its additional key exchanges cannot begin");
+    }
     if (fresh == NULL) {
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "rekeying of the IKE SA failed: %s", why);
-        give_up(c, sa);
-        if (theirs != NULL)
-            ike2_inherit(c, sa, theirs);
+        ike2_create_abandon(c, sa);
         return;
     }
     lost = theirs != NULL && we_lose(sa->task, nr);
@@ -475,23 +534,23 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
     else
         ike2_fail_child(c, sa, ike2_count_of(n->type), t->child, "%s: the peer answers with %s",
                         t->policy->name, name != NULL ? name : "an unknown error");
-    give_up(c, sa);
-    if (theirs != NULL)
-        ike2_inherit(c, sa, theirs);
-    else if (n->type == IKE_N_NO_ADDITIONAL_SAS && rekeys && sa->state == IKE2_STATE_ESTABLISHED)
+    ike2_create_abandon(c, sa);
+    if (theirs == NULL && n->type == IKE_N_NO_ADDITIONAL_SAS && rekeys &&
+        sa->state == IKE2_STATE_ESTABLISHED)
         ike2_reauthenticate(c, sa); /* RFC 7296 4: a new IKE SA instead */
 }
 
-void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                          uint8_t first, struct gh_view octets)
 {
     struct ike_notify n;
 
     if (ike_find(in, IKE_P_SA, 0) == NULL && ike_find_error(in, &n))
         refused(c, sa, &n);
     else if (sa->task->kind == IKE2_TASK_IKE_REKEY)
-        ike_answer(c, sa, in);
+        ike_answer(c, sa, in, first, octets);
     else
-        child_answer(c, sa, in);
+        child_answer(c, sa, in, first, octets);
 }
 
 /* ---- The peer's requests -------------------------------------------------------------------- */
@@ -559,7 +618,25 @@ static uint16_t find_rekeyed(struct ike2_sa *sa, const struct ike_payloads *in,
                                     sa->task->kind == IKE2_TASK_CHILD_REKEY)
                    ? IKE_N_TEMPORARY_FAILURE
                    : IKE_N_CHILD_SA_NOT_FOUND;
-    return (*old)->replaced || is_to_go(sa, (*old)->id) ? IKE_N_TEMPORARY_FAILURE : 0;
+    return (*old)->replaced || is_to_go(sa, (*old)->id) ||
+                   (sa->task != NULL && sa->task->followup != NULL && sa->task->child == (*old)->id)
+               ? IKE_N_TEMPORARY_FAILURE
+               : 0;
+}
+
+static bool keep_child(struct ike2 *c, struct ike2_sa *sa, const struct ike2_wish *w,
+                       const struct ike2_child *old, const uint8_t *spi, uint8_t spi_len,
+                       const struct ike2_suite *suite, struct gh_secret *shared, struct gh_view ni,
+                       struct gh_view nr)
+{
+    struct ike2_pending *p = ike2_pending_new(c, sa, suite, shared, ni, nr);
+
+    if (p == NULL)
+        return false;
+    p->wish = *w;
+    p->old = old != NULL ? old->id : 0;
+    memcpy(p->spi, spi, spi_len);
+    return true;
 }
 
 static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -568,10 +645,12 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     struct gh_view ni, nr = gh_view_of(nonce, IKE2_NONCE);
     struct gh_secret shared = {.data = NULL};
     struct ike2_child *old, *fresh = NULL;
+    struct ike2_suite suite;
     struct ike2_wish w;
     struct ike_out o;
     char why[160] = "";
     struct ike_notify rekeyed = {.type = 0};
+    bool later = false; /* made after additional key exchanges */
     uint16_t group = 0, notify = find_rekeyed(sa, in, &old, &rekeyed);
     bool collides = false;
 
@@ -589,10 +668,14 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         collides =
             old != NULL && t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->child == old->id;
         c->ops.random(c->ops.ctx, nonce, IKE2_NONCE);
-        if (ike2_child_spi(c, w.policy, spi, &spi_len))
+        if (!ike2_suite_of(&w.chosen, &suite) || !ike2_child_spi(c, w.policy, spi, &spi_len))
+            notify = IKE_N_NO_ADDITIONAL_SAS;
+        else if (ike2_addke(&suite, 0) != IKE_KE_NONE)
+            later = keep_child(c, sa, &w, old, spi, spi_len, &suite, &shared, ni, nr);
+        else
             fresh = ike2_child_make(c, sa, &w, false, spi, group != 0 ? &shared : NULL, ni, nr,
                                     old != NULL ? old->id : 0);
-        if (fresh == NULL)
+        if (fresh == NULL && !later)
             notify = IKE_N_NO_ADDITIONAL_SAS;
         else if (collides)
             note_collision(c, t, ni, nr);
@@ -614,7 +697,7 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
             say(c, sa, notify, gh_view_of(NULL, 0));
         return;
     }
-    if (old != NULL) { /* its end is the peer's to ask for; the lifetime is there if it does not */
+    if (old != NULL && !later) { /* its end is the peer's to ask for, or its lifetime's */
         fresh->replaces = old->id;
         if (collides)
             old->rekey_at = 0;
@@ -627,28 +710,64 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         &(struct ike2_fresh){.nonce = nr,
                              .group = group,
                              .value = gh_view_of(public_value, gh_ke_public_len(group, true))});
+    if (later)
+        ike2_pending_put(sa, &o);
     ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
+}
+
+/* The peer's rekeying is over. */
+static void replace_by(struct ike2 *c, struct ike2_sa *sa, struct ike2_sa *fresh)
+{
+    if (sa->task == NULL || sa->task->kind != IKE2_TASK_IKE_REKEY) {
+        ike2_inherit(c, sa, fresh);
+        return;
+    }
+    sa->task->their_sa = fresh;
+    fresh->rival_of = sa;
+    /* Until our own rekeying is answered: if that wins, the peer deletes this one, if it ever
+     * hears of it. */
+    ike2_set_state(c, fresh, IKE2_STATE_REKEYED);
+    fresh->rekey_at = 0;
+    fresh->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
+    ike2_schedule(c, fresh);
+}
+
+static bool keep_ike(struct ike2 *c, struct ike2_sa *sa, const uint8_t *spi[2],
+                     const struct ike2_suite *suite, struct gh_secret *shared, struct gh_view ni,
+                     struct gh_view nr)
+{
+    struct ike2_pending *p = ike2_pending_new(c, sa, suite, shared, ni, nr);
+
+    if (p == NULL)
+        return false;
+    memcpy(p->peer_spi, spi[0], IKE_SPI_LEN);
+    memcpy(p->spi, spi[1], IKE_SPI_LEN);
+    return true;
 }
 
 static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
-    const struct ike_choice_rules rules = {.prefer_theirs = sa->policy->prefer_theirs};
+    const struct ike_choice_rules rules = {.prefer_theirs = sa->policy->prefer_theirs,
+                                           .additional_ke = sa->policy->intermediate};
     uint8_t public_value[GH_KE_PUBLIC_MAX], nonce[IKE2_NONCE], spi[IKE_SPI_LEN];
     struct gh_view ni, nr = gh_view_of(nonce, IKE2_NONCE);
     struct gh_secret shared = {.data = NULL};
     struct ike_proposal chosen;
     struct ike2_suite suite;
+    const uint8_t *both[2] = {chosen.spi, spi};
     struct ike2_sa *fresh = NULL;
-    struct ike_sa offer;
+    struct ike_sa offer, ours;
     struct ike_out o;
     uint16_t notify;
+    bool later;
 
     if (ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &offer) != IKE_OK ||
         ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &ni) != IKE_OK) {
         say(c, sa, IKE_N_INVALID_SYNTAX, gh_view_of(NULL, 0));
         return;
     }
-    if (!ike_proposal_choose(&offer, &sa->policy->proposals, &rules, &chosen, NULL) ||
+    ike2_offer(&sa->policy->proposals, rules.additional_ke, &ours);
+    if (!ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL) ||
         chosen.spi_len != IKE_SPI_LEN || ike2_spi_is_zero(chosen.spi) ||
         !ike2_suite_of(&chosen, &suite)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_PROPOSAL, "rekeying of the IKE SA: no proposal chosen");
@@ -665,13 +784,13 @@ static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     }
     c->ops.random(c->ops.ctx, nonce, IKE2_NONCE);
     ike2_new_spi(c, spi);
-    fresh = successor(c, sa, false, chosen.spi, spi, &suite);
-    if (fresh != NULL && !ike2_derive_rekeyed(fresh, sa, &shared, ni, nr)) {
-        ike2_sa_free(fresh);
-        fresh = NULL;
-    }
+    later = ike2_addke(&suite, 0) != IKE_KE_NONE;
+    if (later)
+        later = keep_ike(c, sa, both, &suite, &shared, ni, nr);
+    else
+        fresh = make_ike(c, sa, false, both, &suite, &shared, ni, nr, gh_view_of(NULL, 0));
     gh_secret_clear(&shared);
-    if (fresh == NULL || !bring_up(c, fresh)) {
+    if (fresh == NULL && !later) {
         ike2_count(c, IKE2_COUNT_NO_MEMORY);
         say(c, sa, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0));
         return;
@@ -681,20 +800,67 @@ static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     ike_sa_emit_one(&o, &chosen);
     ike_nonce_emit(&o, nr);
     put_ke(&o, suite.ke, gh_view_of(public_value, gh_ke_public_len(suite.ke, true)));
+    if (later)
+        ike2_pending_put(sa, &o);
     ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
-    if (sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY) {
+    if (sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY)
         note_collision(c, sa->task, ni, nr);
-        sa->task->their_sa = fresh;
-        fresh->rival_of = sa;
-        /* Until our own rekeying is answered: if that wins, the peer deletes this one, if it ever
-         * hears of it. */
-        ike2_set_state(c, fresh, IKE2_STATE_REKEYED);
-        fresh->rekey_at = 0;
-        fresh->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
-        ike2_schedule(c, fresh);
-    } else {
-        ike2_inherit(c, sa, fresh);
+    if (!later)
+        replace_by(c, sa, fresh);
+}
+
+/* ---- After the peer's additional key exchanges ----------------------------------------------- */
+
+static void finish_ike(struct ike2 *c, struct ike2_sa *sa, struct ike2_pending *p,
+                       struct ike_out *o)
+{
+    const uint8_t *spi[2] = {p->peer_spi, p->spi};
+    struct ike2_sa *fresh =
+        make_ike(c, sa, false, spi, &p->suite, &p->shared, gh_view_of(p->ni, p->ni_len),
+                 gh_view_of(p->nr, p->nr_len), ike2_view(&p->more));
+
+    if (fresh == NULL) {
+        ike2_count(c, IKE2_COUNT_NO_MEMORY);
+        ike2_respond_notify(c, sa, IKE_X_FOLLOWUP_KE, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0));
+        return;
     }
+    ike2_respond(c, sa, IKE_X_FOLLOWUP_KE, o);
+    replace_by(c, sa, fresh);
+}
+
+static void finish_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_pending *p,
+                         struct ike_out *o)
+{
+    struct ike2_child *old = ike2_child_by_id(sa, p->old), *fresh;
+    struct ike2_task *t = sa->task;
+
+    if (old != NULL && is_to_go(sa, old->id)) { /* the operator's word since then */
+        ike2_respond_notify(c, sa, IKE_X_FOLLOWUP_KE, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0));
+        return;
+    }
+    p->wish.more = ike2_view(&p->more);
+    fresh =
+        ike2_child_make(c, sa, &p->wish, false, p->spi, &p->shared, gh_view_of(p->ni, p->ni_len),
+                        gh_view_of(p->nr, p->nr_len), old != NULL ? old->id : 0);
+    if (fresh == NULL) {
+        ike2_respond_notify(c, sa, IKE_X_FOLLOWUP_KE, IKE_N_NO_ADDITIONAL_SAS, gh_view_of(NULL, 0));
+        return;
+    }
+    if (old != NULL) { /* whoever comes so far has won, if both began */
+        fresh->replaces = old->id;
+        supersede(c, old);
+        if (t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->child == old->id)
+            t->their_child = fresh->id;
+    }
+    ike2_respond(c, sa, IKE_X_FOLLOWUP_KE, o);
+}
+
+void ike2_create_finish(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
+{
+    if (sa->pending->suite.protocol == IKE_PROTO_IKE)
+        finish_ike(c, sa, sa->pending, o);
+    else
+        finish_child(c, sa, sa->pending, o);
 }
 
 static bool is_child_task(const struct ike2_task *t)
@@ -706,8 +872,8 @@ static bool is_child_task(const struct ike2_task *t)
 void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     bool ike = ike_child_step(in) == IKE_STEP_IKE_REKEY;
-    bool busy =
-        ike ? is_child_task(sa->task) : sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY;
+    bool busy = ike ? is_child_task(sa->task) || (sa->task != NULL && sa->task->followup != NULL)
+                    : sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY;
 
     if (sa->state != IKE2_STATE_ESTABLISHED || busy || (sa->task != NULL && sa->task->their_sa)) {
         say(c, sa, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0)); /* RFC 7296 2.25 */

@@ -254,6 +254,9 @@ static bool step_of_request(const struct ike_message *m, enum ike_step *step)
     case IKE_X_CREATE_CHILD_SA:
         *step = IKE_STEP_CHILD_NEW;
         return true;
+    case IKE_X_FOLLOWUP_KE:
+        *step = IKE_STEP_FOLLOWUP_KE;
+        return true;
     case IKE_X_INFORMATIONAL:
         *step = IKE_STEP_INFORMATIONAL;
         return true;
@@ -264,6 +267,8 @@ static bool step_of_request(const struct ike_message *m, enum ike_step *step)
 
 static enum ike_step step_of_task(const struct ike2_task *t)
 {
+    if (t->followup != NULL)
+        return IKE_STEP_FOLLOWUP_KE;
     switch (t->kind) {
     case IKE2_TASK_INTERMEDIATE:
         return IKE_STEP_INTERMEDIATE;
@@ -404,6 +409,8 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
         ike2_auth_request(c, sa, &in, first, octets);
     else if (step == IKE_STEP_INFORMATIONAL)
         ike2_inform_request(c, sa, &in);
+    else if (step == IKE_STEP_FOLLOWUP_KE)
+        ike2_followup_request(c, sa, &in);
     else
         ike2_create_request(c, sa, &in);
 }
@@ -441,7 +448,10 @@ static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike
     case IKE2_TASK_CHILD_NEW:
     case IKE2_TASK_CHILD_REKEY:
     case IKE2_TASK_IKE_REKEY:
-        ike2_create_response(c, sa, &in);
+        if (sa->task->followup != NULL)
+            ike2_followup_response(c, sa, &in);
+        else
+            ike2_create_response(c, sa, &in, first, octets);
         break;
     default:
         ike2_inform_response(c, sa, &in);

@@ -10,7 +10,7 @@
  *     proof.c     who we are, who the peer is      child.c   Child SAs
  *     create.c    CREATE_CHILD_SA                  inform.c  INFORMATIONAL
  *     ppk.c       post-quantum preshared keys      intermediate.c  IKE_INTERMEDIATE
- *     addke.c     additional key exchanges in proposals
+ *     addke.c     additional key exchanges in proposals    followup.c      IKE_FOLLOWUP_KE
  */
 #ifndef IKE2_PRIV_H
 #define IKE2_PRIV_H
@@ -90,6 +90,17 @@ enum ike2_task_kind {
     IKE2_TASK_LIVENESS
 };
 
+/* What we wait for after CREATE_CHILD_SA is answered: additional key exchanges (RFC 9370). */
+struct ike2_followup {
+    struct ike2_suite suite;
+    unsigned done;
+    struct gh_ke *ke;
+    struct gh_secret more;   /* SK(1) | SK(2) | … */
+    struct gh_secret link;   /* the peer's words */
+    struct gh_secret answer; /* content of CREATE_CHILD_SA's response */
+    uint8_t answer_first;
+};
+
 /* An exchange that we begin; one at a time is under way, the others wait. */
 struct ike2_task {
     struct ike2_task *next;
@@ -103,7 +114,8 @@ struct ike2_task {
     uint16_t group;
     struct gh_ke *ke;
     bool group_retried;
-    enum ike2_removal why; /* of a deletion */
+    struct ike2_followup *followup; /* CREATE_CHILD_SA is answered, but there is more to do */
+    enum ike2_removal why;          /* of a deletion */
     /* The peer rekeys the same at the same time (RFC 7296 2.8.1). */
     bool collided;
     uint8_t their_nonce[IKE_NONCE_MAX]; /* the lower one of that exchange */
@@ -190,6 +202,8 @@ struct ike2_sa {
     unsigned transmissions;
     struct ike_reassembly *reassembly[2]; /* of requests, of responses */
     struct ike2_task *task, *waiting, *waiting_tail;
+    struct ike2_pending *pending; /* what the peer is making by several exchanges */
+    unsigned followups_lost;      /* how often the peer had forgotten ours */
     struct ike2_setup *setup;
     struct gh_identity *local_id, *remote_id;
     struct ike2_child *children;
@@ -311,12 +325,13 @@ struct gh_view ike2_sk_p(const struct ike2_sa *sa, bool initiator);
 bool ike2_derive(struct ike2_sa *sa, const struct gh_secret *shared, struct gh_view ni,
                  struct gh_view nr);
 bool ike2_derive_rekeyed(struct ike2_sa *sa, const struct ike2_sa *old,
-                         const struct gh_secret *shared, struct gh_view ni, struct gh_view nr);
-bool ike2_ciphers(struct ike2_sa *sa);      /* made if need be */
-void ike2_ciphers_drop(struct ike2_sa *sa); /* an idle SA keeps its keys alone */
+                         const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
+                         struct gh_view more); /* SK(1) | … | SK(n) */
+bool ike2_ciphers(struct ike2_sa *sa);         /* made if need be */
+void ike2_ciphers_drop(struct ike2_sa *sa);    /* an idle SA keeps its keys alone */
 bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
                  const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
-                 struct gh_secret *i_to_r, struct gh_secret *r_to_i);
+                 struct gh_view more, struct gh_secret *i_to_r, struct gh_secret *r_to_i);
 bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out);
 void ike2_suite_proposal(const struct ike2_suite *s, struct ike_proposal *out);
 bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke);
@@ -454,6 +469,20 @@ struct ike2_wish {
     struct ike_ts_list local, remote;
     bool transport;
     bool narrowed;
+    struct gh_view more; /* SK(1) | … of additional key exchanges */
+};
+
+/* What the peer asked for by CREATE_CHILD_SA, until its additional key exchanges are over. */
+struct ike2_pending {
+    struct ike2_suite suite; /* protocol: of a Child SA, or IKE */
+    unsigned done;
+    struct gh_secret shared, more, link;
+    uint8_t ni[IKE_NONCE_MAX], nr[IKE2_NONCE];
+    size_t ni_len, nr_len;
+    uint8_t spi[IKE_SPI_LEN], peer_spi[IKE_SPI_LEN];
+    struct ike2_wish wish; /* of a Child SA */
+    uint32_t old;          /* which it rekeys; 0: none */
+    uint64_t expire_at;
 };
 /* As responder. 0, or the notification to answer with; `why` says more. `old`: the one that is
  * rekeyed, NULL: any of the SA's policies. */
@@ -490,16 +519,42 @@ struct ike2_fresh {
 void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
                     const struct ike_ts_list *local, const struct ike_ts_list *remote,
                     const uint8_t *spi, uint8_t spi_len, const struct ike2_fresh *fresh);
+/* without_ke: in IKE_AUTH. */
+struct ike_choice_rules ike2_child_rules(bool without_ke);
 void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const uint8_t *spi,
                            uint8_t spi_len, const struct ike2_fresh *fresh);
 
 /* ---- create.c ---- */
 void ike2_create_start(struct ike2 *c, struct ike2_sa *sa);
 void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
-void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                          uint8_t first, struct gh_view octets);
+/* Our exchange comes to nothing; what the peer made at the same time counts. */
+void ike2_create_abandon(struct ike2 *c, struct ike2_sa *sa);
+/* As responder: sa->pending has all its keys. `o` is the answer to the last exchange. */
+void ike2_create_finish(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 
 /* All that hangs on the old IKE SA goes on with the new one. */
 void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa);
+
+/* ---- followup.c ---- */
+/* As initiator: the suite has a key exchange that is not done yet. */
+bool ike2_followup_wanted(const struct ike2_task *t, const struct ike2_suite *suite);
+/* `in` is CREATE_CHILD_SA's response; it comes to ike2_create_response() again at the end. */
+bool ike2_followup_begin(struct ike2 *c, struct ike2_sa *sa, const struct ike2_suite *suite,
+                         const struct ike_payloads *in, uint8_t first, struct gh_view octets);
+void ike2_followup_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+struct gh_view ike2_followup_keys(const struct ike2_task *t); /* SK(1) | … */
+void ike2_followup_free(struct ike2_followup *f);
+/* As responder; takes `shared`. NULL: no memory. */
+struct ike2_pending *ike2_pending_new(struct ike2 *c, struct ike2_sa *sa,
+                                      const struct ike2_suite *suite, struct gh_secret *shared,
+                                      struct gh_view ni, struct gh_view nr);
+void ike2_pending_put(const struct ike2_sa *sa, struct ike_out *o); /* the link */
+void ike2_pending_clear(struct ike2_sa *sa);
+/* The peer rekeys the IKE SA: our own exchanges wait. */
+bool ike2_pending_holds(const struct ike2_sa *sa);
+void ike2_followup_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 
 /* ---- inform.c ---- */
 void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa);

@@ -58,6 +58,7 @@ void ike2_task_free(struct ike2_task *t)
     if (t->their_sa != NULL)
         t->their_sa->rival_of = NULL;
     gh_ke_free(t->ke);
+    ike2_followup_free(t->followup);
     gh_wipe(t, sizeof(*t));
     free(t);
 }
@@ -89,6 +90,7 @@ void ike2_sa_free(struct ike2_sa *sa)
 {
     forget_rival(sa);
     free_tasks(sa);
+    ike2_pending_clear(sa);
     ike2_setup_free(sa->setup);
     ike2_ciphers_drop(sa);
     gh_secret_clear(&sa->sk);
@@ -177,6 +179,7 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
     ike2_set_state(c, sa, IKE2_STATE_DEAD);
     sa->retransmit_at = sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
     free_tasks(sa);
+    ike2_pending_clear(sa);
     forget_rival(sa);
     ike2_sa_unlink(c, sa);
     sa->next_spi = c->dead;
@@ -302,6 +305,7 @@ void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
     sa->task = NULL;
     sa->retransmit_at = 0;
     gh_ke_free(t->ke);
+    ike2_followup_free(t->followup);
     *t = (struct ike2_task){.kind = t->kind,
                             .child = t->child,
                             .policy = t->policy,
@@ -340,7 +344,8 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
 void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa)
 {
     while (sa->state != IKE2_STATE_DEAD && sa->task == NULL && sa->waiting != NULL &&
-           (sa->task_at == 0 || sa->waiting->kind == IKE2_TASK_IKE_DELETE)) {
+           ((sa->task_at == 0 && !ike2_pending_holds(sa)) ||
+            sa->waiting->kind == IKE2_TASK_IKE_DELETE)) {
         sa->task = sa->waiting;
         sa->waiting = sa->task->next;
         if (sa->waiting == NULL)
@@ -367,6 +372,7 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa)
     least(&due, sa->rekey_at);
     least(&due, sa->expire_at);
     least(&due, sa->task_at);
+    least(&due, sa->pending != NULL ? sa->pending->expire_at : 0);
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next) {
         least(&due, child->going ? 0 : child->rekey_at);
         least(&due, child->expire_at);
@@ -537,6 +543,8 @@ void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa)
     }
     if (sa->task_at != 0 && now >= sa->task_at)
         sa->task_at = 0;
+    if (sa->pending != NULL && now >= sa->pending->expire_at)
+        ike2_pending_clear(sa);
     if (sa->rekey_at != 0 && now >= sa->rekey_at)
         begin_rekeying(c, sa);
     check_children(c, sa);
