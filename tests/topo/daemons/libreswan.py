@@ -96,7 +96,7 @@ class Libreswan(IkeDaemon):
             for child in re.findall(rf'#(\d+): "gw".*ESTABLISHED_CHILD_SA.*IKE SA #{number};', states):
                 spis = re.search(rf'#{child}: "gw".*? esp\.([0-9a-f]+)@\S+ esp\.([0-9a-f]+)@', states)
                 # the first is the outgoing one, whose destination is the peer
-                children.append(Child("gw", spis[2], spis[1], *selectors))
+                children.append(Child("gw", spis[2].zfill(8), spis[1].zfill(8), *selectors))
             found.append(Sa("gw", None, None, None, tuple(children)))
         return found
 
