@@ -6,22 +6,6 @@
 #include "config/octets.h"
 #include "daemon/setup_wire.h"
 
-/* NULL for an empty one. */
-static char *get_long_text(struct gh_rd *r)
-{
-    size_t len = gh_rd_u32(r);
-    const uint8_t *p = gh_rd_bytes(r, len);
-    char *text = NULL;
-
-    if (p != NULL && memchr(p, 0, len) != NULL)
-        r->bad = true;
-    if (!r->bad && len > 0) {
-        text = strndup((const char *)p, len);
-        r->bad = text == NULL;
-    }
-    return text;
-}
-
 static struct tcpao_lifetime get_lifetime(struct gh_rd *r)
 {
     struct tcpao_lifetime l = {.from = (int64_t)gh_rd_u64(r)};
@@ -98,6 +82,21 @@ static void get_session(struct gh_rd *r, struct gh_session *s, uint16_t *zone, s
     s->line = (int)gh_rd_u32(r);
 }
 
+static char *get_ike_text(struct gh_rd *r)
+{
+    size_t len = gh_rd_u32(r);
+    const uint8_t *p = gh_rd_bytes(r, len);
+    char *text = NULL;
+
+    if (len == 0 || r->bad)
+        return NULL;
+    if (memchr(p, 0, len) == NULL)
+        text = strndup((const char *)p, len);
+    if (text == NULL)
+        r->bad = true;
+    return text;
+}
+
 static void get_config(struct gh_rd *r, struct gh_setup *s)
 {
     struct gh_config *c = s->config;
@@ -123,7 +122,7 @@ static void get_config(struct gh_rd *r, struct gh_setup *s)
 
         get_session(r, &c->sessions[i], &s->zones[i], c->chain_count);
     }
-    c->ike_text = get_long_text(r);
+    c->ike_text = get_ike_text(r);
 }
 
 bool gh_setup_decode(const uint8_t *data, size_t len, struct gh_setup *out)

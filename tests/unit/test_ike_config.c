@@ -496,42 +496,6 @@ static void octets_bring_the_same(void **state)
     gh_config_free(c);
 }
 
-/* Policy `policy` of `everything` and of the same with `from` replaced by `to`. */
-static bool same_after(size_t policy, const char *from, const char *to)
-{
-    struct gh_config *a = load_everything(), *b;
-    const char *at = strstr(everything, from);
-    char *changed, *text;
-    bool same;
-
-    assert_non_null(at);
-    changed = format("%.*s%s%s", (int)(at - everything), everything, to, at + strlen(from));
-    text = at_dir(changed);
-    b = must_parse(text, NULL);
-    same = gh_ike_policy_same(a->ike, policy, b->ike, policy);
-    gh_config_free(a);
-    gh_config_free(b);
-    free(changed);
-    free(text);
-    return same;
-}
-
-static void a_reload_knows_what_has_changed(void **state)
-{
-    assert_true(same_after(0, "ike {", "ike { # nothing\n"));
-    assert_true(same_after(0, "block = 1440", "block = 10"));
-    assert_true(same_after(0, "remote = 2001:db8::2", "remote = 2001:db8::3"));
-    assert_false(same_after(2, "remote = 2001:db8::2", "remote = 2001:db8::3"));
-    assert_false(same_after(0, "lifetime = 1200", "lifetime = 1201"));
-    assert_false(same_after(0, "lifetime = 31536000", "lifetime = 86400"));
-    assert_false(same_after(0, "rsa-signature = pss", ""));
-    assert_true(same_after(2, "rsa-signature = pss", ""));
-    assert_false(same_after(1, "reject = yes", ""));
-    assert_true(same_after(0, "reject = yes", ""));
-    assert_false(same_after(2, "peer-raw-key-file = \"@/raw.pem\"",
-                            "remote-auth = cert trust-anchor-profile = cas"));
-}
-
 static void damaged_octets_are_refused(void **state)
 {
     struct gh_config *c = load_everything();
@@ -1238,7 +1202,6 @@ int main(void)
         cmocka_unit_test(the_keeper_can_carry_out_the_order),
         cmocka_unit_test(printing_and_reading_is_the_identity),
         cmocka_unit_test(octets_bring_the_same),
-        cmocka_unit_test(a_reload_knows_what_has_changed),
         cmocka_unit_test(damaged_octets_are_refused),
         cmocka_unit_test(secrets_go_to_the_keeper_alone),
         cmocka_unit_test(a_secret_in_the_wrong_place_is_not_shown),
