@@ -246,10 +246,13 @@ void ike_check_removal(struct ike_host *h, const struct world_child *c, enum ike
             ike_world_broken(w, h, "Child SA %u deleted by the peer, which still has it", c->id);
         break;
     case IKE2_REMOVED_REPLACED:
-        if (!h->commanded && h->causes == 0 && !has_successor(h, c))
+        /* Where a clock leapt, the successor may have expired before. */
+        if (!h->commanded && h->causes == 0 && !has_successor(h, c) &&
+            (h->expired_ms == 0 || now > h->expired_ms + 60 * 1000))
             ike_world_broken(w, h, "Child SA %u replaced by nothing", c->id);
         break;
     case IKE2_REMOVED_EXPIRED:
+        h->expired_ms = now;
         if (now < c->since + 1000 * (uint64_t)c->seconds && now < 1000 * (uint64_t)c->sa_seconds)
             ike_world_broken(w, h, "Child SA %u expired too early", c->id);
         break;

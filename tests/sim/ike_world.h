@@ -51,6 +51,7 @@ struct ike_host {
     int64_t wall_ahead;
     struct ike2_settings settings; /* of its next life */
     unsigned lives, causes;
+    uint64_t expired_ms; /* when a Child SA's lifetime last ended */
     uint64_t steps;
     bool commanded; /* an operator ended SAs of it or of a peer of it */
     unsigned installed, removed, events[IKE2_EVENT_COUNT];
