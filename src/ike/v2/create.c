@@ -146,16 +146,18 @@ void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
 
 /* ---- Our requests' answers: Child SAs ------------------------------------------------------- */
 
-static bool shared_secret(struct ike2_task *t, const struct ike_payloads *in,
+/* group: what the peer chose of our offer; 0: to do without. */
+static bool shared_secret(struct ike2_task *t, uint16_t group, const struct ike_payloads *in,
                           struct gh_secret *shared, char why[160])
 {
     const struct ike_payload *payload = ike_find(in, IKE_P_KE, 0);
     struct ike_ke ke;
 
     snprintf(why, 160, "the peer's key exchange is not what was asked for");
-    if (t->ke == NULL)
+    if (group == 0)
         return payload == NULL;
-    return payload != NULL && ike_ke_parse(payload->body, &ke) == IKE_OK && ke.method == t->group &&
+    return t->ke != NULL && group == t->group && payload != NULL &&
+           ike_ke_parse(payload->body, &ke) == IKE_OK && ke.method == group &&
            gh_ke_shared(t->ke, ke.data, shared);
 }
 
@@ -221,13 +223,13 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
 
     if (ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &nr) == IKE_OK &&
         ike2_child_confirm(c, sa, in, false, t->policy, &w, why) == 0 &&
-        shared_secret(t, in, &shared, why)) {
+        shared_secret(t, ike_proposal_id(&w.chosen, IKE_T_KE), in, &shared, why)) {
         bool lost = we_lose(t, nr);
 
         if (was_deleted(t, gh_view_of(w.chosen.spi, w.chosen.spi_len)))
             snprintf(why, sizeof(why), "the peer deleted it before its answer came");
         else
-            fresh = ike2_child_make(c, sa, &w, true, t->spi, t->ke != NULL ? &shared : NULL,
+            fresh = ike2_child_make(c, sa, &w, true, t->spi, shared.len > 0 ? &shared : NULL,
                                     gh_view_of(t->nonce, IKE2_NONCE), nr, lost ? 0 : t->child);
     }
     gh_secret_clear(&shared);
@@ -338,7 +340,7 @@ static struct ike2_sa *make_ike(struct ike2 *c, struct ike2_sa *old, const struc
         ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, nr) != IKE_OK ||
         !ike_proposal_confirm(&answer, &offer, &rules, &chosen, NULL) ||
         chosen.spi_len != IKE_SPI_LEN || !ike2_suite_of(&chosen, &suite) || suite.ke != t->group ||
-        !shared_secret(t, in, &shared, why))
+        !shared_secret(t, t->group, in, &shared, why))
         return NULL;
     sa = successor(c, old, true, t->spi, chosen.spi, &suite);
     if (sa != NULL &&
