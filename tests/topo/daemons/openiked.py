@@ -41,14 +41,16 @@ class OpenIKED(IkeDaemon):
 
     def arguments(self):
         place = "mount --bind \"$0\" /etc/iked && exec \"$@\""  # the one path that it has no option for
-        return ["unshare", "-m", "sh", "-c", place, self.etc, "iked", "-d", "-v", "-f",
+        return ["unshare", "-m", "sh", "-c", place, self.etc, "iked", "-d", "-vv", "-f",
                 self.path("iked.conf"), "-s", self.path("iked.sock")]
 
     def ikectl(self, *words, check=True):
         return self.host.run(["ikectl", "-s", self.path("iked.sock"), *words], check=check)
 
     def answers(self):
-        return self.ikectl("show", "sa", check=False).returncode == 0
+        # The control socket is there first, and what comes before the policies is thrown away.
+        return self.said("config_getcompile: compilation done") and \
+            self.ikectl("show", "sa", check=False).returncode == 0
 
     def sas(self):
         found, children = [], []
