@@ -390,13 +390,14 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
         return;
     }
     if (!ike_admit(step, false, class_of(sa), m, &in, &v)) {
-        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
         if (v.notify == 0 && class_of(sa) == IKE_STATE_ESTABLISHED)
             v.notify = IKE_N_INVALID_SYNTAX; /* RFC 7296 2.21.3: some answer there must be */
-        if (v.notify != 0) {
+        if (v.notify == 0) {
+            ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        } else {
             bool critical = v.notify == IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD;
 
-            ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "%s request refused: %s", ike_step_name(step),
+            ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "%s request refused: %s", ike_step_name(step),
                       ike_fault_text(v.fault));
             ike2_respond_notify(c, sa, m->h.exchange, v.notify,
                                 gh_view_of(&v.payload, critical ? 1 : 0));
