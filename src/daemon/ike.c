@@ -55,6 +55,7 @@ struct ike {
     uv_prepare_t prepare;
     bool unsettled; /* the core was called: see settle() */
     struct gh_channel *parent;
+    bool monitored;    /* somebody wants to be told of events */
     struct gh_now now; /* frozen for a batch of datagrams */
     struct ike2 *core; /* NULL before the first configuration */
     struct gh_ike_config *config;
@@ -237,7 +238,7 @@ static void log_event(struct ike *ike, const struct ike2_event *e)
 static void core_event(void *ctx, const struct ike2_event *e)
 {
     struct ike *ike = ctx;
-    json_t *object = gh_ike_event_json(e, ike->now);
+    json_t *object = ike->monitored ? gh_ike_event_json(e, ike->now) : NULL;
     size_t len = 0;
     char *line = object != NULL ? gh_control_line(object, &len) : NULL;
 
@@ -503,6 +504,9 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return open_desk(ike, fd);
     case GH_MESSAGE_REQUEST:
         return handle_request(ike, &frame->body);
+    case GH_MESSAGE_MONITORS:
+        ike->monitored = gh_rd_u8(&frame->body) == 1;
+        return true;
     case GH_MESSAGE_PING:
         return gh_channel_send(ike->parent, GH_MESSAGE_PONG, NULL, 0, -1);
     default:
