@@ -285,22 +285,26 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
 
 /* ---- Responder ------------------------------------------------------------------------------ */
 
-static bool suits(const struct ike2 *c, const struct ike2_sa *sa, const struct ike2_policy *p,
-                  const struct gh_identity *idr)
+/* IKE_SA_INIT was judged by another's proposals. Apart, for what it takes is large. */
+static bool __attribute__((noinline))
+suite_suits(const struct ike2_sa *sa, const struct ike2_policy *p)
 {
-    struct ike_proposal mine, chosen;
+    struct ike_proposal chosen;
     struct ike_sa offer = {.count = 1};
     const struct ike_choice_rules rules = {.prefer_theirs = false};
 
+    ike2_suite_proposal(&sa->suite, &offer.proposal[0]);
+    return ike_proposal_choose(&offer, &p->proposals, &rules, &chosen, NULL);
+}
+
+static bool suits(const struct ike2_sa *sa, const struct ike2_policy *p,
+                  const struct gh_identity *idr)
+{
     if (p->remote_id != NULL && gh_pattern_match(p->remote_id, sa->remote_id) != GH_MATCH_YES)
         return false;
     if (idr != NULL && p->local_id.type != GH_ID_NONE && !gh_identity_equal(idr, &p->local_id))
         return false;
-    if (p == sa->policy)
-        return true;
-    ike2_suite_proposal(&sa->suite, &mine); /* IKE_SA_INIT was judged by another's proposals */
-    offer.proposal[0] = mine;
-    return ike_proposal_choose(&offer, &p->proposals, &rules, &chosen, NULL);
+    return p == sa->policy || suite_suits(sa, p);
 }
 
 /* Whose this is, now that the peer has said its name. */
@@ -313,7 +317,7 @@ static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 
     for (int strict = 1; strict >= 0; strict--) { /* IDr is a wish (RFC 7296 1.2) */
         while ((p = ike2_policy_for(c, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
-            if (!suits(c, sa, p, strict ? idr : NULL))
+            if (!suits(sa, p, strict ? idr : NULL))
                 continue;
             ike2_set_policy(sa, p);
             return true;
