@@ -118,6 +118,7 @@ void gh_ike_desk_open(struct gh_ike_desk *d, int fd)
         gh_channel_hold(d->channel);
     for (struct request *r = d->waiting; d->channel != NULL && r != NULL; r = r->next)
         transmit(d, r);
+    gh_channel_flush(d->channel);
 }
 
 bool gh_ike_desk_is_open(const struct gh_ike_desk *d)

@@ -16,17 +16,12 @@ enum {
     MARKER = 4
 };
 
-union control {
-    struct cmsghdr align;
-    char room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-};
-
 struct slot {
     union {
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } peer;
-    union control control;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
     struct iovec part;
 };
 

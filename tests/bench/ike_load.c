@@ -1,6 +1,6 @@
 /*
- * Many IKEv2 initiators in one process, to load a responder: tests/bench/ike_responder.py starts it in a
- * namespace of its own.
+ * Many IKEv2 initiators in one process, to load a responder: tests/bench/ike_responder.py
+ * starts it in a namespace of its own.
  *
  *     ike_load RESPONDER FIRST TUNNELS CONCURRENT child|childless SECRET
  *
@@ -67,10 +67,7 @@ struct tunnel {
 struct packet {
     struct sockaddr_in peer;
     struct iovec part;
-    union {
-        struct cmsghdr align;
-        char room[CMSG_SPACE(sizeof(struct in_pktinfo))];
-    } control;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct in_pktinfo))];
     uint8_t data[DATAGRAM];
 };
 
@@ -195,7 +192,7 @@ static void on_send(void *ctx, const struct ike2_datagram *d)
     struct packet *p = &port->out[port->out_count];
     struct msghdr *h = &port->out_headers[port->out_count].msg_hdr;
     struct in_pktinfo info = {.ipi_ifindex = 0};
-    struct cmsghdr *c = &p->control.align;
+    struct cmsghdr *c = (struct cmsghdr *)(void *)p->control;
 
     if (d->len == 0 || d->len + port->skip > sizeof(p->data)) {
         fprintf(stderr, "a datagram that was not expected: %zu octets\n", d->len);
@@ -231,7 +228,7 @@ static void take(struct load *l, struct port *port, struct packet *p, size_t len
     struct shard *s;
     size_t number;
 
-    memcpy(&info, CMSG_DATA(&p->control.align), sizeof(info));
+    memcpy(&info, CMSG_DATA((struct cmsghdr *)(void *)p->control), sizeof(info));
     d.local.addr = gh_addr_from((const uint8_t *)&info.ipi_addr, 4);
     d.remote.addr = gh_addr_from((const uint8_t *)&p->peer.sin_addr, 4);
     d.remote.port = ntohs(p->peer.sin_port);

@@ -166,7 +166,7 @@ def report(trials):
 
 
 def hold(a, b, build_dir, tunnels=HELD, concurrent=64):
-    """Many tunnels held by gatehoused, looked at and rekeyed, while one peer asks for signs of life."""
+    """Many tunnels held by gatehoused and rekeyed, while one peer asks for signs of life."""
     prepare(a, b)
     responder = Responder("gatehoused child", b, build_dir)
     try:
