@@ -75,10 +75,12 @@ static bool open_desk(struct keeper *k, int fd)
     }
     desk->keeper = k;
     desk->channel = gh_channel_new(&k->loop, fd, GH_TO_DESK, &ops, desk);
-    if (desk->channel != NULL)
-        return true;
-    free(desk);
-    return false;
+    if (desk->channel == NULL) {
+        free(desk);
+        return false;
+    }
+    gh_channel_hold(desk->channel); /* answers leave when all that was asked has been read */
+    return true;
 }
 
 /* ---- The order ------------------------------------------------------------------------------ */

@@ -309,25 +309,29 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
 
 /* ---- Responder ------------------------------------------------------------------------------ */
 
-static bool suits(const struct ike2_sa *sa, const struct ike2_policy *p, bool anonymous,
-                  const struct gh_identity *idr)
+/* IKE_SA_INIT was judged by another's proposals. Apart, for what it takes is large. */
+static bool __attribute__((noinline))
+suite_suits(const struct ike2_sa *sa, const struct ike2_policy *p)
 {
-    struct ike_proposal mine, chosen;
+    struct ike_proposal chosen;
     struct ike_sa offer = {.count = 1}, ours;
     const struct ike_choice_rules rules = {.additional_ke = p->intermediate};
 
+    ike2_suite_proposal(&sa->suite, &offer.proposal[0]);
+    ike2_offer(&p->proposals, p->intermediate, &ours);
+    return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
+}
+
+static bool suits(const struct ike2_sa *sa, const struct ike2_policy *p, bool anonymous,
+                  const struct gh_identity *idr)
+{
     if (anonymous && !(p->remote_auths & GH_BIT(IKE2_AUTH_NULL)))
         return false;
     if (p->remote_id != NULL && gh_pattern_match(p->remote_id, sa->remote_id) != GH_MATCH_YES)
         return false;
     if (idr != NULL && p->local_id.type != GH_ID_NONE && !gh_identity_equal(idr, &p->local_id))
         return false;
-    if (p == sa->policy)
-        return true;
-    ike2_suite_proposal(&sa->suite, &mine); /* IKE_SA_INIT was judged by another's proposals */
-    offer.proposal[0] = mine;
-    ike2_offer(&p->proposals, p->intermediate, &ours);
-    return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
+    return p == sa->policy || suite_suits(sa, p);
 }
 
 /* Whose this is, now that the peer has said its name. */
