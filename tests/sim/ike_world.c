@@ -52,13 +52,18 @@ static void on_random(void *ctx, void *out, size_t len)
         p[i] = (uint8_t)draw(h->world);
 }
 
+static bool is_second(const struct ike_host *h, const struct gh_addr *a)
+{
+    return h->second.len > 0 && gh_addr_equal(&h->second, a);
+}
+
 static struct ike_host *host_at(struct ike_world *w, const struct ike2_endpoint *e)
 {
     for (size_t i = 0; i < w->host_count; i++) {
         struct ike_host *h = &w->hosts[i];
 
         if (h->behind_nat ? gh_addr_equal(&h->nat_addr, &e->addr)
-                          : gh_addr_equal(&h->addr, &e->addr))
+                          : gh_addr_equal(&h->addr, &e->addr) || is_second(h, &e->addr))
             return h;
     }
     return NULL;
@@ -94,13 +99,21 @@ static void carry(struct ike_world *w, const struct ike_host *from, const struct
     put_packet(w, p);
 }
 
-static void on_send(void *ctx, const struct ike2_datagram *d)
+static void on_send(void *ctx, const struct ike2_datagram *sent)
 {
     struct ike_host *h = ctx;
     struct ike_world *w = h->world;
+    struct ike2_datagram changed = *sent, *d = &changed;
 
     if (h->dead || (d->len == 1 && d->data[0] == 0xff))
         return;
+    /* Nothing leaves from an address that the host does not have. */
+    if (!gh_addr_equal(&d->local.addr, &h->addr) && !is_second(h, &d->local.addr))
+        return;
+    if (w->filter != NULL && !w->filter(w->filter_ctx, h, d)) {
+        w->lost++;
+        return;
+    }
     w->carried++;
     if (w->datagram_max != 0 && d->len + 28 + (d->marker ? 4 : 0) > w->datagram_max) {
         w->too_long++;
@@ -202,9 +215,8 @@ static void start_core(struct ike_host *h)
                                  .child_install = on_install,
                                  .child_remove = on_remove,
                                  .event = on_event};
-    struct ike2_settings settings = ike2_default_settings();
 
-    h->core = ike2_new(&ops, &settings, h->world->now);
+    h->core = ike2_new(&ops, &h->settings, h->world->now);
     if (h->core == NULL)
         abort();
 }
@@ -227,6 +239,7 @@ struct ike_world *ike_world_new(uint64_t seed, size_t hosts)
         struct gh_secret secret = {.data = NULL};
 
         h->world = w;
+        h->settings = ike2_default_settings();
         h->addr = gh_addr_from(octets, 4);
         h->keeper = gh_keeper_store_new();
         if (!gh_secret_set(&secret, (const uint8_t *)psk, sizeof(psk) - 1) ||
@@ -328,6 +341,18 @@ void ike_world_restart(struct ike_world *w, size_t i)
 
 /* ---- Time passes ----------------------------------------------------------------------------- */
 
+void ike_world_inject(struct ike_world *w, size_t to, const struct ike2_datagram *d)
+{
+    uint8_t octets[2048];
+    struct ike2_datagram copy = *d;
+
+    if (d->len > sizeof(octets))
+        abort();
+    memcpy(octets, d->data, d->len);
+    copy.data = octets;
+    ike2_input(w->hosts[to].core, w->now, &copy);
+}
+
 static void deliver(struct ike_world *w)
 {
     struct world_packet *p = w->packets;
@@ -338,6 +363,8 @@ static void deliver(struct ike_world *w)
     if (h != NULL && !h->dead) {
         d.local = (struct ike2_endpoint){.addr = h->addr,
                                          .port = p->marker ? IKE2_PORT_NAT_T : IKE2_PORT};
+        if (is_second(h, &p->to.addr))
+            d.local.addr = h->second;
         d.data = p->data;
         ike2_input(h->core, w->now, &d);
     }

@@ -25,11 +25,15 @@ struct ike_host {
     struct ike_world *world;
     struct ike2 *core;
     struct gh_keeper_store *keeper;
+    struct ike2_settings settings; /* of its cores, from the next restart on */
     struct gh_addr addr;
+    struct gh_addr second; /* another one of the host; len 0: none */
     struct ike2_policy **policies;
     size_t policy_count;
     struct world_child child[WORLD_CHILDREN];
-    unsigned installed, removed, events[IKE2_EVENT_COUNT];
+    unsigned installed, removed, updated, events[IKE2_EVENT_COUNT];
+    struct ike2_endpoint child_local, child_remote; /* of the last child_update */
+    bool child_udp;
     char last[IKE2_EVENT_COUNT][256]; /* the last words of each kind */
     bool dead;                        /* hears and says nothing */
     bool behind_nat;                  /* others see it at nat_addr, nat_port */
@@ -49,6 +53,9 @@ struct ike_world {
     struct world_answer *answers;
     uint64_t carried, lost, exchanges, too_long;
     bool verbose; /* events are printed */
+    /* Sees what leaves a host, and may change it; false: it is lost. NULL: nobody looks. */
+    bool (*filter)(void *ctx, struct ike_host *from, struct ike2_datagram *d);
+    void *filter_ctx;
 };
 
 struct ike_world *ike_world_new(uint64_t seed, size_t hosts);
@@ -62,6 +69,9 @@ struct ike2_policy *ike_world_policy(struct ike_world *w, size_t i, size_t j);
 void ike_world_configure(struct ike_world *w, size_t i);
 /* A new core in the place of the old one, which forgot everything. */
 void ike_world_restart(struct ike_world *w, size_t i);
+
+/* A datagram that nobody in this world sent: `d` as its receiver sees it, at once. */
+void ike_world_inject(struct ike_world *w, size_t to, const struct ike2_datagram *d);
 
 /* Runs for this long, or until nothing moves but timers beyond it. */
 void ike_world_run(struct ike_world *w, uint64_t ms);

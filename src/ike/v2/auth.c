@@ -126,6 +126,7 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     put_auth(sa, &o, value);
     if (first_contact(c, sa))
         ike_notify_emit_data(&o, IKE_N_INITIAL_CONTACT, gh_view_of(NULL, 0));
+    ike2_extend_auth(c, sa, &o);
     if (child < sa->policy->child_count) {
         const struct ike2_child_policy *p = &sa->policy->children[child];
 
@@ -196,6 +197,7 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     up(c, sa);
+    ike2_extend_auth_heard(c, sa, in);
     make_first_child(c, sa, in);
     ike2_task_done(c, sa);
     ike2_sa_established(c, sa);
@@ -338,6 +340,8 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     ike2_put_certs(c, sa, &o);
     put_auth(sa, &o, value);
     up(c, sa);
+    ike2_extend_auth_heard(c, sa, &in);
+    ike2_extend_auth(c, sa, &o);
     answer_child(c, sa, &in, &o);
     if (!ike2_respond(c, sa, IKE_X_AUTH, &o)) {
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);

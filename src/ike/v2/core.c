@@ -39,8 +39,11 @@ const char *ike2_state_name(enum ike2_state state)
 
 struct ike2_settings ike2_default_settings(void)
 {
-    return (struct ike2_settings){
-        .sas_max = 65536, .half_open_max = 4096, .half_open_cookie = 64, .children_max = 64};
+    return (struct ike2_settings){.sas_max = 65536,
+                                  .half_open_max = 4096,
+                                  .half_open_cookie = 64,
+                                  .children_max = 64,
+                                  .strays_per_second = 20};
 }
 
 static void renew_cookies(struct ike2 *c)
@@ -62,6 +65,7 @@ struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *se
         return NULL;
     c->ops = *ops;
     c->settings = *settings;
+    c->settings.crash_secret = NULL; /* borrowed */
     c->now = now;
     c->next_id = c->next_child = c->next_job = 1;
     c->asking_end = &c->asking;
@@ -79,6 +83,9 @@ struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *se
     }
     c->ops.random(c->ops.ctx, &c->hash_seed, sizeof(c->hash_seed));
     renew_cookies(c);
+    if (settings->crash_secret != NULL)
+        memcpy(c->crash_secret, settings->crash_secret, IKE2_CRASH_SECRET);
+    c->has_crash_secret = settings->crash_secret != NULL;
     return c;
 }
 
@@ -663,9 +670,12 @@ void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d
     if (sa == NULL || memcmp(sa->initiator ? sa->spi_r : sa->spi_i,
                              sa->initiator ? m.h.spi_r : m.h.spi_i, IKE_SPI_LEN) != 0) {
         ike2_count(c, IKE2_COUNT_UNKNOWN_SPI);
+        ike2_stray(c, d, &m);
         return;
     }
+    c->arriving = d;
     ike2_sealed(c, sa, d, &m);
+    c->arriving = NULL;
     settle(c, sa);
     bury(c);
 }

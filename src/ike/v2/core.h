@@ -110,6 +110,9 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_MALFORMED, "malformed")                                                           \
     X(IKE2_COUNT_NOT_AUTHENTIC, "not-authentic")                                                   \
     X(IKE2_COUNT_UNKNOWN_SPI, "unknown-spi")                                                       \
+    X(IKE2_COUNT_INVALID_SPI_SENT, "invalid-spi-sent")                                             \
+    X(IKE2_COUNT_INVALID_SPI_HEARD, "invalid-spi-heard") /* and not believed */                    \
+    X(IKE2_COUNT_PEER_CRASHED, "peer-crashed")                                                     \
     X(IKE2_COUNT_NO_POLICY, "no-policy")                                                           \
     X(IKE2_COUNT_NOT_ADMITTED, "not-admitted")                                                     \
     X(IKE2_COUNT_COOKIES_SENT, "cookies-sent")                                                     \
@@ -159,7 +162,13 @@ struct ike2_settings {
     size_t half_open_cookie;                   /* from here on cookies are asked for */
     size_t children_max;                       /* of one IKE SA */
     const struct gh_lockout_settings *lockout; /* NULL: none */
+    unsigned strays_per_second;                /* answers to messages with unknown SPIs; 0: none */
+    /* For tokens by which peers notice at once that we crashed (RFC 6290 5.1): 32 octets, drawn
+     * once and kept by the shell for all later lives. Borrowed during ike2_new(). NULL: no tokens.
+     */
+    const uint8_t *crash_secret;
 };
+enum { IKE2_CRASH_SECRET = 32 };
 struct ike2_settings ike2_default_settings(void);
 
 struct ike2;

@@ -249,6 +249,7 @@ static struct ike2_sa *successor(struct ike2 *c, struct ike2_sa *old, bool initi
     }
     *sa->local_id = *old->local_id;
     *sa->remote_id = *old->remote_id;
+    ike2_extend_successor(sa, old);
     return sa;
 }
 
@@ -358,6 +359,8 @@ static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         return;
     }
     lost = theirs != NULL && we_lose(sa->task, nr);
+    if (!lost)
+        ike2_extend_rekeyed_heard(c, fresh, in);
     ike2_task_done(c, sa);
     ike2_inherit(c, sa, lost ? theirs : fresh);
     if (lost) {
@@ -605,6 +608,7 @@ static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     ike_sa_emit_one(&o, &chosen);
     ike_nonce_emit(&o, nr);
     put_ke(&o, suite.ke, gh_view_of(public_value, gh_ke_public_len(suite.ke, true)));
+    ike2_extend_rekeyed(c, fresh, &o);
     ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
     if (sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY) {
         note_collision(c, sa->task, ni, nr);

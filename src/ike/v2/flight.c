@@ -54,6 +54,8 @@ void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
 
 void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f)
 {
+    /* An answer goes to where its question came from (RFC 7296 2.11). */
+    const struct ike2_datagram *to = f == &sa->response ? c->arriving : NULL;
     struct gh_rd r = gh_rd_make(f->octets, f->len);
 
     while (gh_rd_left(&r) > 0) {
@@ -62,7 +64,8 @@ void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flig
 
         if (octets == NULL)
             return;
-        ike2_send(c, &sa->local, &sa->remote, sa->marker, gh_view_of(octets, len));
+        ike2_send(c, to != NULL ? &to->local : &sa->local, to != NULL ? &to->remote : &sa->remote,
+                  to != NULL ? to->marker : sa->marker, gh_view_of(octets, len));
     }
     sa->last_out_ms = c->now.mono_ms;
 }
@@ -298,6 +301,12 @@ static void drop_reassembly(struct ike2_sa *sa, bool response)
 static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d)
 {
     sa->last_in_ms = c->now.mono_ms;
+    if (!sa->initiator && sa->state == IKE2_STATE_AUTH) { /* it may have gone to port 4500 */
+        sa->local = d->local;
+        sa->remote = d->remote;
+        sa->marker = d->marker;
+        return;
+    }
     if (gh_addr_equal(&sa->remote.addr, &d->remote.addr) && sa->remote.port == d->remote.port)
         return;
     if (!sa->nat_remote || sa->nat_local)
@@ -400,8 +409,12 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
     struct gh_view inner;
     uint8_t first = 0;
 
-    if (ike_header_from_initiator(&m->h) == sa->initiator || m->sealed.type == 0) {
+    if (ike_header_from_initiator(&m->h) == sa->initiator) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (m->sealed.type == 0) {
+        ike2_hint(c, sa, m);
         return;
     }
     if (response ? (sa->task == NULL || sa->request.len == 0 || m->h.id != sa->send_id)

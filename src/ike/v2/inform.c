@@ -33,6 +33,8 @@ void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa)
         if (sa->state == IKE2_STATE_ESTABLISHED)
             ike2_set_state(c, sa, IKE2_STATE_DELETING);
         put_delete(&o, IKE_PROTO_IKE, NULL, 0, 0);
+    } else {
+        ike2_extend_inform(c, sa, &o);
     }
     if (!ike2_request(c, sa, IKE_X_INFORMATIONAL, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "INFORMATIONAL could not be made");
@@ -121,5 +123,6 @@ void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
         }
         delete_children(c, sa, &d, &o);
     }
+    ike2_extend_inform_heard(c, sa, in, &o);
     ike2_respond(c, sa, IKE_X_INFORMATIONAL, &o);
 }

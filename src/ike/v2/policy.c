@@ -42,6 +42,7 @@ struct ike2_policy *ike2_policy_new(const char *name)
     p->retransmits = RETRANSMITS;
     p->half_open_ms = HALF_OPEN_MS;
     p->initial_contact = true;
+    p->crash_tokens = true;
     return p;
 }
 

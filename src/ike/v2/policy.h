@@ -93,6 +93,7 @@ struct ike2_policy {
     uint32_t half_open_ms; /* of an IKE SA that is not established */
     bool mobike;
     bool initial_contact;
+    bool crash_tokens; /* RFC 6290: the peer gets one, if the core has a secret for them; true */
 
     struct ike2_child_policy *children; /* owned */
     size_t child_count;

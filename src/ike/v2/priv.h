@@ -8,6 +8,9 @@
  *     init.c      IKE_SA_INIT                      auth.c    IKE_AUTH, with proof.c
  *     proof.c     who we are, who the peer is      child.c   Child SAs
  *     create.c    CREATE_CHILD_SA                  inform.c  INFORMATIONAL
+ *
+ * Extensions, each in a file of its own; extend.c is where the exchanges above ask them:
+ *     crash.c     unknown SPIs, and the peer's crash noticed quickly (RFC 6290)
  */
 #ifndef IKE2_PRIV_H
 #define IKE2_PRIV_H
@@ -77,7 +80,8 @@ enum ike2_task_kind {
     IKE2_TASK_CHILD_DELETE,
     IKE2_TASK_IKE_REKEY,
     IKE2_TASK_IKE_DELETE,
-    IKE2_TASK_LIVENESS
+    IKE2_TASK_LIVENESS,
+    IKE2_TASK_TOKEN /* of RFC 6290, after we rekeyed */
 };
 
 /* An exchange that we begin; one at a time is under way, the others wait. */
@@ -148,6 +152,8 @@ struct ike2_sa {
     struct ike2_flight request, response;
     unsigned transmissions;
     struct ike_reassembly *reassembly[2]; /* of requests, of responses */
+    struct gh_secret token;               /* the peer's of RFC 6290; empty: none */
+    uint64_t hinted_ms;                   /* when somebody last said that the peer lost this SA */
     struct ike2_task *task, *waiting, *waiting_tail;
     struct ike2_setup *setup;
     struct gh_identity *local_id, *remote_id;
@@ -181,6 +187,13 @@ struct ike2 {
     struct ike2_sa *dead; /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
     uint64_t cookies_at;
+    const struct ike2_datagram *arriving; /* what is being looked at; NULL: nothing */
+    uint8_t crash_secret[IKE2_CRASH_SECRET];
+    bool has_crash_secret;
+    struct {
+        uint64_t since_ms; /* this second's answers to unknown SPIs */
+        unsigned sent;
+    } strays;
     struct gh_lockout *lockout;
     uint64_t next_id, hash_seed;
     uint32_t next_child, next_job;
@@ -357,6 +370,30 @@ void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa);
 void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa);
 void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+
+/* ---- extend.c ---- */
+/* What extensions say in our IKE_AUTH message, behind AUTH. */
+void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+/* What the peer says there; it is believed by now. */
+void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+/* `sa` takes the place of `old`. */
+void ike2_extend_successor(struct ike2_sa *sa, const struct ike2_sa *old);
+/* The response that rekeys the IKE SA, by which `sa` came to be: ours, the peer's. */
+void ike2_extend_rekeyed(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_extend_rekeyed_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+/* INFORMATIONAL that a task of ours begins, and its answer; the task is done. */
+void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+/* INFORMATIONAL of the peer's: `o` is the response in the making. */
+void ike2_extend_inform_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                              struct ike_out *o);
+
+/* ---- crash.c ---- */
+/* A message for no SA of ours. */
+void ike2_stray(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m);
+/* A message for this SA that nobody sealed. */
+void ike2_hint(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
+void ike2_crash_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
+void ike2_crash_take(struct ike2_sa *sa, const struct ike_payloads *in);
 
 static inline struct gh_view ike2_view(const struct gh_secret *s)
 {

@@ -80,6 +80,7 @@ void ike2_sa_free(struct ike2_sa *sa)
     ike2_setup_free(sa->setup);
     ike2_ciphers_drop(sa);
     gh_secret_clear(&sa->sk);
+    gh_secret_clear(&sa->token);
     ike2_flight_clear(&sa->request);
     ike2_flight_clear(&sa->response);
     for (int i = 0; i < 2; i++) {
