@@ -193,6 +193,16 @@ static void on_remove(void *ctx, uint32_t id, enum ike2_removal why)
     abort(); /* removed what was never there */
 }
 
+static void on_update(void *ctx, const struct ike2_child_view *v)
+{
+    struct ike_host *h = ctx;
+
+    h->updated++;
+    h->child_local = v->local;
+    h->child_remote = v->remote;
+    h->child_udp = v->udp_encapsulation;
+}
+
 static void on_event(void *ctx, const struct ike2_event *e)
 {
     struct ike_host *h = ctx;
@@ -213,6 +223,7 @@ static void start_core(struct ike_host *h)
                                  .send = on_send,
                                  .ask = on_ask,
                                  .child_install = on_install,
+                                 .child_update = on_update,
                                  .child_remove = on_remove,
                                  .event = on_event};
 

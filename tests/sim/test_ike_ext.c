@@ -236,6 +236,303 @@ static void no_token_is_had_for_an_sa_that_lives(void **state)
     ike_world_free(w);
 }
 
+/* ---- MOBIKE (RFC 4555) ---------------------------------------------------------------------- */
+
+static struct gh_addr address(uint8_t last)
+{
+    const uint8_t octets[4] = {198, 51, 100, last};
+
+    return gh_addr_from(octets, 4);
+}
+
+static void make_mobile(struct ike_world *w)
+{
+    for (size_t i = 0; i < 2; i++) {
+        policy(w, i)->mobike = true;
+        policy(w, i)->liveness_ms = 20 * 1000;
+    }
+}
+
+static struct ike_world *mobile_pair(uint64_t seed)
+{
+    struct ike_world *w = pair(seed);
+
+    make_mobile(w);
+    begin(w);
+    assert_up(w, 1);
+    assert_true(sa_of(&w->hosts[0]).mobike && sa_of(&w->hosts[1]).mobike);
+    return w;
+}
+
+static bool move(struct ike_world *w, size_t host, uint8_t last)
+{
+    const struct ike2_endpoint to = {.addr = address(last)};
+
+    w->hosts[host].addr = to.addr;
+    return ike2_move(w->hosts[host].core, w->now, sa_of(&w->hosts[host]).id, &to);
+}
+
+/* Both ends, and the users of their Child SAs, think that host 0 is at this address. */
+static void assert_at(struct ike_world *w, const struct gh_addr *a)
+{
+    struct ike2_sa_view v = sa_of(&w->hosts[0]), u = sa_of(&w->hosts[1]);
+
+    assert_true(gh_addr_equal(&u.remote.addr, a));
+    assert_true(gh_addr_equal(&v.remote.addr, &u.local.addr));
+    assert_true(gh_addr_equal(&w->hosts[1].child_remote.addr, a));
+    assert_true(gh_addr_equal(&w->hosts[0].child_local.addr, &v.local.addr));
+}
+
+static void assert_seen_at(struct ike_world *w, const struct gh_addr *a)
+{
+    struct ike2_sa_view v = sa_of(&w->hosts[1]);
+
+    assert_true(gh_addr_equal(&v.remote.addr, a));
+}
+
+static void a_host_moves(void **state)
+{
+    struct ike_world *w = mobile_pair(20);
+    struct gh_addr to = address(7), was = w->hosts[1].addr;
+
+    assert_int_equal(sa_of(&w->hosts[0]).remote.port, IKE2_PORT_NAT_T);
+    assert_true(move(w, 0, 7));
+    ike_world_run(w, 100);
+    assert_at(w, &to);
+    assert_int_equal(w->hosts[0].updated, 1);
+    assert_int_equal(w->hosts[1].updated, 1);
+    assert_false(w->hosts[1].child_udp);
+    assert_up(w, 1);
+    /* After the responder rekeyed, it is still the one who follows. */
+    assert_true(ike2_rekey_ike(w->hosts[1].core, w->now, sa_of(&w->hosts[1]).id));
+    ike_world_run(w, 1000);
+    to = address(8);
+    assert_true(move(w, 0, 8));
+    ike_world_run(w, 100);
+    assert_at(w, &to);
+    assert_false(move(w, 1, 8)); /* it is not the one who began */
+    w->hosts[1].addr = was;
+    ike_world_run(w, 100 * 1000);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
+static void without_mobike_nobody_moves(void **state)
+{
+    for (size_t who = 0; who < 2; who++) {
+        struct ike_world *w = pair(21);
+
+        policy(w, who)->mobike = true;
+        begin(w);
+        assert_up(w, 1);
+        assert_false(move(w, 0, 7));
+        ike_world_free(w);
+    }
+}
+
+static void it_moves_before_it_was_heard(void **state)
+{
+    struct ike_world *w = mobile_pair(22);
+    struct gh_addr to = address(9);
+
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, w->hosts[0].child[0].id));
+    assert_true(move(w, 0, 7)); /* a request is under way */
+    ike_world_run(w, 3);
+    assert_true(move(w, 0, 8)); /* while the peer is being told */
+    ike_world_run(w, 2);
+    assert_true(move(w, 0, 9));
+    ike_world_run(w, 10 * 1000);
+    assert_at(w, &to);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
+static void it_moves_behind_a_nat_that_forgets(void **state)
+{
+    struct ike_world *w = mobile_pair(23);
+    struct ike_host *h = &w->hosts[0];
+    struct gh_addr outside = address(200);
+
+    h->nat_addr = outside;
+    h->nat_port = 30000;
+    h->behind_nat = true;
+    assert_true(move(w, 0, 7));
+    ike_world_run(w, 100);
+    assert_at(w, &outside);
+    assert_true(w->hosts[0].child_udp && w->hosts[1].child_udp);
+    assert_int_equal(w->hosts[1].child_remote.port, 30001);
+    ike_world_run(w, 60 * 1000);
+    h->nat_port = 40000; /* asked whether the peer lives, it hears that it is seen elsewhere */
+    ike_world_run(w, 60 * 1000);
+    assert_int_equal(w->hosts[1].child_remote.port, 40001);
+    h->behind_nat = false;
+    assert_true(move(w, 0, 8));
+    ike_world_run(w, 100);
+    assert_false(w->hosts[0].child_udp || w->hosts[1].child_udp);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
+static void it_may_not_move_anywhere(void **state)
+{
+    struct ike_world *w = pair(24);
+    struct gh_addr old = w->hosts[0].addr;
+
+    make_mobile(w);
+    policy(w, 1)->moves_to = (struct gh_prefix){.addr = address(0), .bits = 29};
+    begin(w);
+    assert_true(move(w, 0, 9));
+    ike_world_run(w, 100);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_NOT_MOVED), 1);
+    assert_int_equal(w->hosts[0].updated + w->hosts[1].updated, 0);
+    assert_seen_at(w, &old);
+    assert_true(move(w, 0, 7));
+    ike_world_run(w, 100);
+    old = address(7);
+    assert_at(w, &old);
+    ike_world_free(w);
+}
+
+/* Whoever sits on the way writes another source address on what host 0 sends. */
+struct rewriter {
+    unsigned rewritten, most;
+};
+
+static bool rewrite(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    struct rewriter *r = ctx;
+
+    if (from == &from->world->hosts[0] && r->rewritten < r->most) {
+        r->rewritten++;
+        d->local.addr = address(66);
+    }
+    return true;
+}
+
+static void a_peer_is_believed_only_where_it_answers(void **state)
+{
+    struct ike_world *w = mobile_pair(25);
+    struct rewriter r = {.most = 1};
+    struct gh_addr to = address(7);
+
+    w->filter = rewrite;
+    w->filter_ctx = &r;
+    assert_true(move(w, 0, 7));
+    ike_world_run(w, 200);
+    assert_int_equal(r.rewritten, 1);
+    assert_int_equal(w->hosts[1].updated, 0); /* nobody answers at the other address */
+    ike_world_run(w, 30 * 1000);              /* said again, it comes from where it was said */
+    assert_at(w, &to);
+    assert_false(w->hosts[0].child_udp || w->hosts[1].child_udp);
+    r.most = 1000; /* who never answers where it is said to be stays where it was */
+    w->hosts[1].updated = 0;
+    assert_true(move(w, 0, 8));
+    ike_world_run(w, 200 * 1000);
+    assert_true(r.rewritten > 3);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_NOT_MOVED), 1);
+    assert_int_equal(w->hosts[1].updated, 0);
+    ike_world_free(w);
+}
+
+static void where_no_nat_may_be_none_is_believed(void **state)
+{
+    for (unsigned most = 1; most < 1000; most += 998) {
+        struct ike_world *w = pair(26);
+        struct rewriter r = {.most = most};
+        struct gh_addr to = address(7), old = w->hosts[0].addr;
+
+        make_mobile(w);
+        policy(w, 0)->no_nats = policy(w, 1)->no_nats = true;
+        begin(w);
+        assert_up(w, 1);
+        assert_int_equal(sa_of(&w->hosts[0]).local.port, IKE2_PORT);
+        w->filter = rewrite;
+        w->filter_ctx = &r;
+        assert_true(move(w, 0, 7));
+        /* The answer goes to the other address: it is host 0's too, or there would be none. */
+        w->hosts[0].second = address(66);
+        ike_world_run(w, 5000);
+        assert_true(count(&w->hosts[1], IKE2_COUNT_NOT_MOVED) >= 1);
+        if (most == 1) { /* one packet of an attacker's is not the end */
+            assert_at(w, &to);
+        } else {
+            assert_int_equal(count(&w->hosts[0], IKE2_COUNT_NOT_MOVED), 1);
+            assert_seen_at(w, &old);
+            assert_int_equal(w->hosts[0].updated + w->hosts[1].updated, 0);
+        }
+        ike_world_free(w);
+    }
+}
+
+static bool first_way_is_cut(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    const struct gh_addr *cut = ctx;
+
+    return !gh_addr_equal(&d->remote.addr, cut) && !gh_addr_equal(&d->local.addr, cut);
+}
+
+static void another_address_of_the_peer_is_found(void **state)
+{
+    struct ike_world *w = pair(27);
+
+    make_mobile(w);
+    w->hosts[1].second = address(99);
+    policy(w, 1)->others[0] = address(99);
+    policy(w, 1)->other_count = 1;
+    begin(w);
+    assert_up(w, 1);
+    w->filter = first_way_is_cut;
+    w->filter_ctx = &w->hosts[1].addr;
+    policy(w, 1)->liveness_ms = 0;
+    ike_world_run(w, 200 * 1000);
+    assert_up(w, 1);
+    assert_true(gh_addr_equal(&w->hosts[0].child_remote.addr, &w->hosts[1].second));
+    assert_true(gh_addr_equal(&w->hosts[1].child_local.addr, &w->hosts[1].second));
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_PEER_DEAD), 0);
+    ike_world_free(w);
+}
+
+/* Moves, rekeying and a bad network; afterwards both know where they are. */
+static void a_restless_host(uint64_t seed)
+{
+    struct ike_world *w = mobile_pair(seed);
+
+    policy(w, 0)->retransmits = policy(w, 1)->retransmits = 12;
+    policy(w, 0)->liveness_retries = policy(w, 1)->liveness_retries = 12;
+    w->loss = 200;
+    w->duplicated = 100;
+    w->delay_most = 300;
+    for (unsigned i = 0; i < 60; i++) {
+        struct ike_host *h = &w->hosts[ike_world_random(w, 2)];
+        struct ike2_sa_view v;
+
+        ike_world_run(w, ike_world_random(w, 3000));
+        if (ike_world_sas(&w->hosts[0], &v) == 1 && ike_world_random(w, 2) == 0)
+            move(w, 0, (uint8_t)(1 + ike_world_random(w, 60)));
+        else if (ike_world_sas(h, &v) == 1 && ike_world_random(w, 3) == 0)
+            ike2_rekey_ike(h->core, w->now, v.id);
+        else if (ike_world_random(w, 3) == 0)
+            ike2_rekey_child(h->core, w->now, h->child[0].id);
+    }
+    w->loss = w->duplicated = 0;
+    w->delay_most = 5;
+    ike_world_run(w, 1000 * 1000);
+    if (ike_world_sas(&w->hosts[0], NULL) != 1)
+        fail_msg("seed %llu: %s", (unsigned long long)seed, w->hosts[0].last[IKE2_EVENT_SA_DOWN]);
+    move(w, 0, 77);
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_at(w, &w->hosts[0].addr);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_DOWN], 0);
+    ike_world_free(w);
+}
+
+static void restless_hosts(void **state)
+{
+    for (uint64_t seed = 2000; seed < 2040; seed++)
+        a_restless_host(seed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +541,15 @@ int main(void)
         cmocka_unit_test(without_a_token_nothing_is_believed),
         cmocka_unit_test(a_forged_invalid_spi_changes_nothing),
         cmocka_unit_test(no_token_is_had_for_an_sa_that_lives),
+        cmocka_unit_test(a_host_moves),
+        cmocka_unit_test(without_mobike_nobody_moves),
+        cmocka_unit_test(it_moves_before_it_was_heard),
+        cmocka_unit_test(it_moves_behind_a_nat_that_forgets),
+        cmocka_unit_test(it_may_not_move_anywhere),
+        cmocka_unit_test(a_peer_is_believed_only_where_it_answers),
+        cmocka_unit_test(where_no_nat_may_be_none_is_believed),
+        cmocka_unit_test(another_address_of_the_peer_is_found),
+        cmocka_unit_test(restless_hosts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

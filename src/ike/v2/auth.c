@@ -390,6 +390,12 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         refuse(c, sa, e.message, "");
         return;
     }
+    if (!ike2_mobike_no_nat(c, sa, in)) {
+        ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "its addresses were changed on the way");
+        ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_UNEXPECTED_NAT_DETECTED, gh_view_of(NULL, 0));
+        sa->setup->refused = true;
+        return;
+    }
     switch (ike2_check_proof(c, sa, in, &e)) {
     case IKE2_PROOF_GOOD:
         prove_ourselves(c, sa);

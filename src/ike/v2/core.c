@@ -842,6 +842,17 @@ static struct ike2_child *child_numbered(const struct ike2 *c, uint32_t id)
     return child;
 }
 
+bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t id, const struct ike2_endpoint *local)
+{
+    struct ike2_sa *sa = sa_numbered(c, id);
+
+    c->now = now;
+    if (sa == NULL || !ike2_mobike_move(c, sa, local))
+        return false;
+    settle(c, sa);
+    return true;
+}
+
 bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t id)
 {
     struct ike2_sa *sa = sa_numbered(c, id);
@@ -951,6 +962,7 @@ void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_
                                  .nat_local = sa->nat_local,
                                  .nat_remote = sa->nat_remote,
                                  .fragmentation = sa->fragmentation,
+                                 .mobike = sa->mobile != NULL,
                                  .established_ms = sa->established_ms,
                                  .rekey_ms = sa->rekey_at,
                                  .expire_ms = sa->expire_at,

@@ -133,6 +133,7 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_TIMED_OUT, "timed-out")                                                           \
     X(IKE2_COUNT_HALF_OPEN_EXPIRED, "half-open-expired")                                           \
     X(IKE2_COUNT_PEER_DEAD, "peer-dead")                                                           \
+    X(IKE2_COUNT_NOT_MOVED, "not-moved")                                                           \
     X(IKE2_COUNT_COLLISIONS, "rekey-collisions")
 
 #define IKE2_COUNT_ENUM(constant, name) constant,
@@ -150,6 +151,9 @@ struct ike2_ops {
     bool (*ask)(void *ctx, const struct gh_keeper_request *r);
     /* False: could not be installed; the exchange fails. */
     bool (*child_install)(void *ctx, const struct ike2_child_view *c);
+    /* Its addresses or ports changed, or whether it is encapsulated; keys are not in the view. May
+     * be NULL: Child SAs stay where they were. */
+    void (*child_update)(void *ctx, const struct ike2_child_view *c);
     void (*child_remove)(void *ctx, uint32_t id, enum ike2_removal why);
     void (*event)(void *ctx, const struct ike2_event *e);
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
@@ -198,6 +202,9 @@ bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 bool ike2_rekey_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
+/* MOBIKE: the IKE SA and its children go on from this address of ours; port 0: as it was. False: no
+ * such SA, the peer has no MOBIKE, or it was the peer that began and so decides. */
+bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t sa, const struct ike2_endpoint *local);
 /* What the user of a Child SA counted: rekeying by octets and packets, and liveness (traffic that
  * came in is proof enough). */
 void ike2_child_used(struct ike2 *c, struct gh_now now, uint32_t child, uint64_t octets,
@@ -228,7 +235,7 @@ struct ike2_sa_view {
     struct ike2_endpoint local, remote;
     const struct gh_identity *local_id, *remote_id;
     struct ike_transform encr, prf, integ, ke;
-    bool nat_local, nat_remote, fragmentation;
+    bool nat_local, nat_remote, fragmentation, mobike;
     uint64_t established_ms, rekey_ms, expire_ms; /* monotonic; 0: none */
     size_t children;
     uint32_t next_send_id, next_receive_id;

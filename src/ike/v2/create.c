@@ -249,7 +249,7 @@ static struct ike2_sa *successor(struct ike2 *c, struct ike2_sa *old, bool initi
     }
     *sa->local_id = *old->local_id;
     *sa->remote_id = *old->remote_id;
-    ike2_extend_successor(sa, old);
+    ike2_extend_successor(c, sa, old);
     return sa;
 }
 
@@ -280,6 +280,7 @@ void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa)
         sa->waiting_tail = t;
     }
     old->waiting_tail = NULL;
+    ike2_mobike_inherited(c, old, sa);
     old->rekey_at = old->task_at = 0;
     old->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
     ike2_set_state(c, old, IKE2_STATE_REKEYED);

@@ -7,15 +7,18 @@
 void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
 {
     ike2_crash_put(c, sa, o);
+    ike2_mobike_put(c, sa, o);
 }
 
 void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     ike2_crash_take(sa, in);
+    ike2_mobike_take(c, sa, in);
 }
 
-void ike2_extend_successor(struct ike2_sa *sa, const struct ike2_sa *old)
+void ike2_extend_successor(struct ike2 *c, struct ike2_sa *sa, const struct ike2_sa *old)
 {
+    ike2_mobike_inherit(c, sa, old);
 }
 
 void ike2_extend_rekeyed(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
@@ -34,10 +37,21 @@ void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
 {
     if (sa->task->kind == IKE2_TASK_TOKEN)
         ike2_crash_put(c, sa, o);
+    else if (sa->mobile != NULL)
+        ike2_mobike_request(c, sa, o);
+}
+
+void ike2_extend_inform_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind,
+                                 const struct ike_payloads *in)
+{
+    if (sa->mobile != NULL)
+        ike2_mobike_answered(c, sa, kind, in);
 }
 
 void ike2_extend_inform_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                               struct ike_out *o)
 {
     ike2_crash_take(sa, in);
+    if (sa->mobile != NULL)
+        ike2_mobike_heard(c, sa, in, o);
 }

@@ -188,6 +188,8 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
     unsigned most = probe ? p->liveness_retries : p->retransmits;
     unsigned shift = sa->transmissions < 6 ? sa->transmissions : 6;
 
+    if (sa->transmissions > most && sa->mobile != NULL && ike2_mobike_other_way(c, sa))
+        return;
     if (sa->transmissions > most) {
         bool up = sa->state >= IKE2_STATE_ESTABLISHED;
         struct ike2_policy *policy = ike2_policy_ref(sa->policy);
@@ -309,10 +311,11 @@ static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagra
     }
     if (gh_addr_equal(&sa->remote.addr, &d->remote.addr) && sa->remote.port == d->remote.port)
         return;
-    if (!sa->nat_remote || sa->nat_local)
+    if (!sa->nat_remote || sa->nat_local || sa->mobile != NULL) /* RFC 4555 3.8 */
         return;
     sa->remote = d->remote;
     ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "its address or port behind the NAT changed");
+    ike2_children_moved(c, sa);
 }
 
 static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
@@ -421,6 +424,9 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
                  : m->h.id != sa->receive_id) {
         if (response || !repeated(c, sa, m))
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        else if (sa->mobile != NULL && ike2_mobike_wonders(sa, d) &&
+                 open_message(c, sa, d, m, &inner, &first))
+            ike2_mobike_try(c, sa);
         return;
     }
     if (!response && sa->job != IKE2_JOB_NONE && !sa->initiator)

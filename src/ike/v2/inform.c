@@ -53,6 +53,8 @@ void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         ike2_child_drop(c, sa, child, why);
     else if (kind == IKE2_TASK_IKE_DELETE)
         ike2_sa_die(c, sa, why);
+    else
+        ike2_extend_inform_answered(c, sa, kind, in);
 }
 
 /* ---- The peer's ----------------------------------------------------------------------------- */

@@ -22,33 +22,37 @@ static bool nat_hash(const uint8_t spi_i[IKE_SPI_LEN], const uint8_t spi_r[IKE_S
     return gh_hash(GH_HASH_SHA_1, parts, 4, out);
 }
 
-static void put_nat(struct ike_out *o, const struct ike_header *h, const struct ike2_sa *sa)
+void ike2_put_nat(struct ike_out *o, const uint8_t *spi_i, const uint8_t *spi_r,
+                  const struct ike2_sa *sa)
 {
     uint8_t hash[GH_HASH_MAX];
 
-    if (nat_hash(h->spi_i, h->spi_r, &sa->local, hash)) {
+    if (sa->policy->no_nats)
+        return;
+    if (nat_hash(spi_i, spi_r, &sa->local, hash)) {
         if (sa->policy->force_nat_t)
             hash[0] ^= 0xff; /* the peer sees a NAT, and encapsulates */
         ike_notify_emit_data(o, IKE_N_NAT_DETECTION_SOURCE_IP, gh_view_of(hash, 20));
     }
-    if (nat_hash(h->spi_i, h->spi_r, &sa->remote, hash))
+    if (nat_hash(spi_i, spi_r, &sa->remote, hash))
         ike_notify_emit_data(o, IKE_N_NAT_DETECTION_DESTINATION_IP, gh_view_of(hash, 20));
 }
 
-static void detect_nat(struct ike2_sa *sa, const struct ike_message *m)
+void ike2_detect_nat(struct ike2_sa *sa, const uint8_t *spi_i, const uint8_t *spi_r,
+                     const struct ike_payloads *in)
 {
     struct ike_notify n;
     uint8_t hash[GH_HASH_MAX];
     bool any = false, same = false;
 
-    for (size_t i = 0; ike_find_notify(&m->clear, IKE_N_NAT_DETECTION_SOURCE_IP, i, &n); i++) {
+    for (size_t i = 0; ike_find_notify(in, IKE_N_NAT_DETECTION_SOURCE_IP, i, &n); i++) {
         any = true;
-        same = same || (nat_hash(m->h.spi_i, m->h.spi_r, &sa->remote, hash) &&
+        same = same || (nat_hash(spi_i, spi_r, &sa->remote, hash) &&
                         gh_view_equal(n.data, gh_view_of(hash, 20)));
     }
     sa->nat_remote = any && !same;
-    if (ike_find_notify(&m->clear, IKE_N_NAT_DETECTION_DESTINATION_IP, 0, &n))
-        sa->nat_local = nat_hash(m->h.spi_i, m->h.spi_r, &sa->local, hash) &&
+    if (ike_find_notify(in, IKE_N_NAT_DETECTION_DESTINATION_IP, 0, &n))
+        sa->nat_local = nat_hash(spi_i, spi_r, &sa->local, hash) &&
                         !gh_view_equal(n.data, gh_view_of(hash, 20));
     if (sa->policy->force_nat_t && any)
         sa->nat_remote = true;
@@ -108,7 +112,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     ike_sa_emit(&o, &sa->policy->proposals);
     ike_ke_emit(&o, &(struct ike_ke){.method = s->group, .data = gh_ke_public(s->ke)});
     ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
-    put_nat(&o, &h, sa);
+    ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
     put_abilities(c, &o, sa->policy);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
         !ike2_flight_set(&sa->request, 0, octets)) {
@@ -194,6 +198,9 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
 void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
                         const struct ike_message *m)
 {
+    /* RFC 4555 3.3: port 4500 from the beginning, so that a NAT may come on the way later. */
+    bool moves = sa->policy->mobike && !sa->policy->no_nats &&
+                 ike_has_notify(&m->clear, IKE_N_NAT_DETECTION_SOURCE_IP);
     struct ike_verdict v;
     struct ike_notify n;
     char why[160];
@@ -219,16 +226,17 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
         return;
     }
     take_abilities(sa, m);
-    detect_nat(sa, m);
+    ike2_detect_nat(sa, m->h.spi_i, m->h.spi_r, &m->clear);
     ike2_take_certreqs(sa->setup, &m->clear);
-    if (sa->nat_local || sa->nat_remote) {
+    if (sa->nat_local || sa->nat_remote || moves) {
         sa->marker = true;
         sa->local.port = IKE2_PORT_NAT_T;
         sa->remote.port = IKE2_PORT_NAT_T;
+    }
+    if (sa->nat_local || sa->nat_remote)
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "a NAT is in between%s%s: port 4500",
                   sa->nat_local ? ", we are behind it" : "",
                   sa->nat_remote ? ", the peer is behind it" : "");
-    }
     sa->send_id = 1;
     ike2_task_done(c, sa);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
@@ -336,7 +344,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
                         .method = sa->suite.ke,
                         .data = gh_view_of(public_value, gh_ke_public_len(sa->suite.ke, true))});
     ike_nonce_emit(&o, gh_view_of(s->nonce_r, s->nonce_r_len));
-    put_nat(&o, &h, sa);
+    ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
     ike2_put_certreq(c, sa->policy, &o);
     put_abilities(c, &o, sa->policy);
     if (sa->policy->childless)
@@ -404,7 +412,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
     sa->setup->nonce_r_len = IKE2_NONCE;
     c->ops.random(c->ops.ctx, sa->setup->nonce_r, IKE2_NONCE);
     take_abilities(sa, m);
-    detect_nat(sa, m);
+    ike2_detect_nat(sa, m->h.spi_i, m->h.spi_r, &m->clear);
     if (!ike2_suite_of(&chosen, &sa->suite) || !respond(c, sa, d, m, &chosen, ke.data) ||
         !ike2_sa_link(c, sa)) {
         ike2_fail(c, NULL, IKE2_COUNT_INVALID_KE, "IKE_SA_INIT from %s: its key exchange failed",

@@ -41,6 +41,7 @@ struct ike2_policy *ike2_policy_new(const char *name)
     p->retransmit_ms = RETRANSMIT_MS;
     p->retransmits = RETRANSMITS;
     p->half_open_ms = HALF_OPEN_MS;
+    p->routability = true;
     p->initial_contact = true;
     p->crash_tokens = true;
     return p;

@@ -23,7 +23,8 @@
 enum {
     IKE2_NAME = 64,
     IKE2_CHILDREN = 32, /* that one peer may have configured */
-    IKE2_PSKS = 4
+    IKE2_PSKS = 4,
+    IKE2_ADDRESSES = 8 /* beside the one in use */
 };
 
 enum ike2_auth { IKE2_AUTH_PSK, IKE2_AUTH_CERT, IKE2_AUTH_RAW_KEY, IKE2_AUTH_NULL };
@@ -91,7 +92,15 @@ struct ike2_policy {
     uint32_t retransmit_ms;        /* first interval; each next is twice as long */
     unsigned retransmits;
     uint32_t half_open_ms; /* of an IKE SA that is not established */
+
+    /* MOBIKE (RFC 4555) */
     bool mobike;
+    struct gh_addr others[IKE2_ADDRESSES]; /* ours beside `local`, that the peer may try */
+    size_t other_count;
+    struct gh_prefix moves_to; /* where the peer may move; no address: anywhere */
+    bool routability; /* Child SAs follow a peer only when it answers where it went; true */
+    bool no_nats;     /* no NAT traversal: whoever changes addresses on the way is refused */
+
     bool initial_contact;
     bool crash_tokens; /* RFC 6290: the peer gets one, if the core has a secret for them; true */
 

@@ -11,6 +11,7 @@
  *
  * Extensions, each in a file of its own; extend.c is where the exchanges above ask them:
  *     crash.c     unknown SPIs, and the peer's crash noticed quickly (RFC 6290)
+ *     mobike.c    addresses that change (RFC 4555)
  */
 #ifndef IKE2_PRIV_H
 #define IKE2_PRIV_H
@@ -81,7 +82,9 @@ enum ike2_task_kind {
     IKE2_TASK_IKE_REKEY,
     IKE2_TASK_IKE_DELETE,
     IKE2_TASK_LIVENESS,
-    IKE2_TASK_TOKEN /* of RFC 6290, after we rekeyed */
+    IKE2_TASK_TOKEN,      /* of RFC 6290, after we rekeyed */
+    IKE2_TASK_MOVE,       /* UPDATE_SA_ADDRESSES */
+    IKE2_TASK_ROUTABILITY /* COOKIE2: is the peer where it says */
 };
 
 /* An exchange that we begin; one at a time is under way, the others wait. */
@@ -125,6 +128,24 @@ struct ike2_setup {
     const struct gh_cert_entry *cert;
 };
 
+enum { IKE2_COOKIE2 = 16 };
+
+/* Of an IKE SA whose both ends have MOBIKE. */
+struct ike2_mobile {
+    bool first;  /* we began the first IKE SA: where it runs is ours to decide */
+    bool again;  /* moved once more while the peer was being told */
+    bool moved;  /* `was_…` is where Child SAs still are */
+    bool marked; /* was_local's marker */
+    struct ike2_endpoint was_local, was_remote;
+    struct gh_addr others[IKE2_ADDRESSES]; /* the peer's */
+    uint8_t other_count, tried;            /* of them, since an answer came */
+    unsigned refusals;                     /* UNEXPECTED_NAT_DETECTED, one after the other */
+    uint8_t cookie[IKE2_COOKIE2];          /* of the task under way */
+    struct ike2_endpoint asked;            /* where it went */
+    uint8_t seen[20]; /* NAT_DETECTION_DESTINATION_IP of the peer's last answer */
+    bool has_seen;
+};
+
 /* What the keeper was asked for. */
 enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK };
 
@@ -143,7 +164,8 @@ struct ike2_sa {
     const struct gh_client *client;
     struct ike2_endpoint local, remote;
     struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
-    bool marker, nat_local, nat_remote, fragmentation, ppk_used, mobike, initial_contact;
+    bool marker, nat_local, nat_remote, fragmentation, ppk_used, initial_contact;
+    struct ike2_mobile *mobile; /* NULL: one end has no MOBIKE */
     struct ike2_suite suite;
     struct gh_secret sk; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr */
     struct gh_cipher *in, *out;
@@ -295,6 +317,12 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
 void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
                         const struct ike_message *m);
 
+/* NAT detection for the SPIs of a message; `in` of the peer's. */
+void ike2_put_nat(struct ike_out *o, const uint8_t *spi_i, const uint8_t *spi_r,
+                  const struct ike2_sa *sa);
+void ike2_detect_nat(struct ike2_sa *sa, const uint8_t *spi_i, const uint8_t *spi_r,
+                     const struct ike_payloads *in);
+
 /* ---- auth.c ---- */
 void ike2_auth_start(struct ike2 *c, struct ike2_sa *sa);
 void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
@@ -377,12 +405,14 @@ void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 /* What the peer says there; it is believed by now. */
 void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 /* `sa` takes the place of `old`. */
-void ike2_extend_successor(struct ike2_sa *sa, const struct ike2_sa *old);
+void ike2_extend_successor(struct ike2 *c, struct ike2_sa *sa, const struct ike2_sa *old);
 /* The response that rekeys the IKE SA, by which `sa` came to be: ours, the peer's. */
 void ike2_extend_rekeyed(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 void ike2_extend_rekeyed_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
-/* INFORMATIONAL that a task of ours begins, and its answer; the task is done. */
+/* INFORMATIONAL that a task of ours begins, and its answer; that task is over. */
 void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_extend_inform_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind,
+                                 const struct ike_payloads *in);
 /* INFORMATIONAL of the peer's: `o` is the response in the making. */
 void ike2_extend_inform_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                               struct ike_out *o);
@@ -394,6 +424,30 @@ void ike2_stray(struct ike2 *c, const struct ike2_datagram *d, const struct ike_
 void ike2_hint(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
 void ike2_crash_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
 void ike2_crash_take(struct ike2_sa *sa, const struct ike_payloads *in);
+
+/* ---- mobike.c ---- */
+bool ike2_mobike_move(struct ike2 *c, struct ike2_sa *sa, const struct ike2_endpoint *local);
+/* In IKE_AUTH. */
+void ike2_mobike_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
+void ike2_mobike_take(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+/* False: the addresses of the message at hand are not those that the peer meant. */
+bool ike2_mobike_no_nat(const struct ike2 *c, const struct ike2_sa *sa,
+                        const struct ike_payloads *in);
+void ike2_mobike_inherit(struct ike2 *c, struct ike2_sa *sa, const struct ike2_sa *old);
+/* `sa` has the children of `old` by now. */
+void ike2_mobike_inherited(struct ike2 *c, const struct ike2_sa *old, struct ike2_sa *sa);
+void ike2_mobike_request(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_mobike_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind,
+                          const struct ike_payloads *in);
+void ike2_mobike_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                       struct ike_out *o);
+/* No answer where the SA runs: true if there is another way to try. */
+bool ike2_mobike_other_way(struct ike2 *c, struct ike2_sa *sa);
+/* The peer's request came again, from another address than it is being asked at: ask it there. */
+bool ike2_mobike_wonders(const struct ike2_sa *sa, const struct ike2_datagram *d);
+void ike2_mobike_try(struct ike2 *c, struct ike2_sa *sa);
+/* The users of the Child SAs hear of the addresses. */
+void ike2_children_moved(struct ike2 *c, struct ike2_sa *sa);
 
 static inline struct gh_view ike2_view(const struct gh_secret *s)
 {

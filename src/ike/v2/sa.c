@@ -81,6 +81,7 @@ void ike2_sa_free(struct ike2_sa *sa)
     ike2_ciphers_drop(sa);
     gh_secret_clear(&sa->sk);
     gh_secret_clear(&sa->token);
+    free(sa->mobile);
     ike2_flight_clear(&sa->request);
     ike2_flight_clear(&sa->response);
     for (int i = 0; i < 2; i++) {
@@ -227,20 +228,26 @@ void ike2_task_done(struct ike2 *c, struct ike2_sa *sa)
     ike2_task_free(t);
 }
 
+/* Waits for no failed one to be tried again. */
+static bool is_urgent(const struct ike2_task *t)
+{
+    return t->kind == IKE2_TASK_IKE_DELETE || t->kind == IKE2_TASK_MOVE ||
+           t->kind == IKE2_TASK_ROUTABILITY;
+}
+
 void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
 {
-    struct ike2_task *t = sa->task;
+    struct ike2_task *t = sa->task, **at = &sa->waiting;
 
     sa->task = NULL;
     sa->retransmit_at = 0;
     gh_ke_free(t->ke);
-    *t = (struct ike2_task){.kind = t->kind,
-                            .child = t->child,
-                            .policy = t->policy,
-                            .why = t->why,
-                            .next = sa->waiting};
-    sa->waiting = t;
-    if (sa->waiting_tail == NULL)
+    *t = (struct ike2_task){.kind = t->kind, .child = t->child, .policy = t->policy, .why = t->why};
+    while (*at != NULL && is_urgent(*at))
+        at = &(*at)->next;
+    t->next = *at;
+    *at = t;
+    if (t->next == NULL)
         sa->waiting_tail = t;
     sa->task_at = c->now.mono_ms + IKE2_RETRY_MS;
 }
@@ -268,7 +275,7 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
 void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa)
 {
     while (sa->state != IKE2_STATE_DEAD && sa->task == NULL && sa->waiting != NULL &&
-           (sa->task_at == 0 || sa->waiting->kind == IKE2_TASK_IKE_DELETE)) {
+           (sa->task_at == 0 || is_urgent(sa->waiting))) {
         sa->task = sa->waiting;
         sa->waiting = sa->task->next;
         if (sa->waiting == NULL)
