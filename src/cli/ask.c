@@ -2,6 +2,7 @@
 #include "cli/ask.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/client.h"
@@ -20,12 +21,26 @@ static bool is_detail(const char *word)
     return strlen(word) >= 3 && strncmp("detail", word, strlen(word)) == 0;
 }
 
+/* A session's name, or an SA's number. False: it is none. */
+static bool set_first(json_t *request, enum cli_arg arg, const char *word)
+{
+    char *end;
+    long long id;
+
+    if (arg != CLI_ARG_SA && arg != CLI_ARG_CHILD)
+        return json_object_set_new(request, "name", json_string(word)) == 0;
+    errno = 0;
+    id = strtoll(word, &end, 10);
+    return errno == 0 && *end == '\0' && id > 0 &&
+           json_object_set_new(request, "id", json_integer(id)) == 0;
+}
+
 /* {"op":…} with what the arguments say. NULL: they are wrong, err says how. */
 static json_t *build_request(const struct cli *cli, const struct cli_command *self, int argc,
                              char **argv, bool *detail)
 {
     json_t *request = json_pack("{s:s}", "op", self->op);
-    const char *name = NULL;
+    const char *name = NULL, *second = NULL;
     bool wrong = false;
 
     *detail = false;
@@ -35,12 +50,20 @@ static json_t *build_request(const struct cli *cli, const struct cli_command *se
             *detail = true;
         else if (self->arg != CLI_ARG_NONE && name == NULL)
             name = argv[i];
+        else if (self->second != NULL && second == NULL)
+            second = argv[i];
         else
             wrong = true;
     }
     wrong |= name == NULL && self->arg != CLI_ARG_NONE && self->args[0] != '[';
-    if (!wrong && name != NULL && json_object_set_new(request, "name", json_string(name)) != 0) {
-        fprintf(cli->err, "gatectl: \"%s\" is not UTF-8\n", name);
+    if (!wrong && name != NULL && !set_first(request, self->arg, name)) {
+        fprintf(cli->err, "gatectl: \"%s\" is %s\n", name,
+                self->arg == CLI_ARG_SA || self->arg == CLI_ARG_CHILD ? "not an SA's number"
+                                                                      : "not UTF-8");
+        wrong = true;
+    } else if (!wrong && second != NULL &&
+               json_object_set_new(request, self->second, json_string(second)) != 0) {
+        fprintf(cli->err, "gatectl: \"%s\" is not UTF-8\n", second);
         wrong = true;
     } else if (wrong) {
         cli_command_usage(self, cli->err);

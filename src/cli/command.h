@@ -18,7 +18,7 @@ enum cli_status {
     CLI_LEAVE = 256      /* `exit`: never leaves the program as a status */
 };
 
-enum { CLI_WORDS_MAX = 64, CLI_COMMANDS_MAX = 32 };
+enum { CLI_WORDS_MAX = 64, CLI_COMMANDS_MAX = 64 };
 
 struct cli {
     const char *socket;
@@ -28,7 +28,18 @@ struct cli {
 };
 
 /* What the first argument may be: for parsing and for completion. */
-enum cli_arg { CLI_ARG_NONE, CLI_ARG_SESSION, CLI_ARG_CHAIN, CLI_ARG_FILE, CLI_ARG_COMMAND };
+enum cli_arg {
+    CLI_ARG_NONE,
+    CLI_ARG_SESSION,
+    CLI_ARG_CHAIN,
+    CLI_ARG_FILE,
+    CLI_ARG_COMMAND,
+    CLI_ARG_ANYBODY, /* a session or an IKE peer */
+    CLI_ARG_PEER,    /* of IKE */
+    CLI_ARG_SA,      /* the number of an IKE SA */
+    CLI_ARG_CHILD,   /* … of a Child SA */
+    CLI_ARG_WORD     /* anything */
+};
 
 struct cli_command {
     const char *words; /* "show tcp-ao session" */
@@ -39,6 +50,7 @@ struct cli_command {
     int (*run)(const struct cli *cli, const struct cli_command *self, int argc, char **argv);
     const char *op;                        /* what cli_ask() asks the daemon */
     int (*offline)(int argc, char **argv); /* what cli_offline() runs; argv[0] is the last word */
+    const char *second; /* the request's field for a second argument; NULL: there is none */
 };
 
 extern const struct cli_command cli_commands[];

@@ -5,10 +5,11 @@
 #include "cli/client.h"
 #include "cli/render.h"
 
-/* The names in an answer's list. */
+/* The names in an answer's list, or the numbers. */
 static void names(const struct cli *cli, const char *op, const char *list, const char *prefix,
                   cli_candidate_fn fn, void *ctx)
 {
+    char number[24];
     struct cli_client client;
     json_t *request, *answer;
     const json_t *item;
@@ -22,6 +23,10 @@ static void names(const struct cli *cli, const char *op, const char *list, const
     {
         const char *name = cli_text(item, "name");
 
+        if (json_object_get(item, "id") != NULL) {
+            snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, cli_integer(item, "id"));
+            name = number;
+        }
         if (name[0] != '\0' && strncmp(name, prefix, strlen(prefix)) == 0)
             fn(ctx, name);
     }
@@ -37,9 +42,15 @@ enum cli_arg cli_candidates(const struct cli *cli, int argc, char *const *argv, 
 
     enum cli_arg arg = cli_complete(argc > 0 ? argc - 1 : 0, argv, prefix, fn, ctx);
 
-    if (arg == CLI_ARG_SESSION)
+    if (arg == CLI_ARG_SESSION || arg == CLI_ARG_ANYBODY)
         names(cli, "show-session", "sessions", prefix, fn, ctx);
-    else if (arg == CLI_ARG_CHAIN)
+    if (arg == CLI_ARG_PEER || arg == CLI_ARG_ANYBODY)
+        names(cli, "show-ike-peer", "peers", prefix, fn, ctx);
+    if (arg == CLI_ARG_CHAIN)
         names(cli, "show-key-chain", "key_chains", prefix, fn, ctx);
+    else if (arg == CLI_ARG_SA)
+        names(cli, "show-ike-sa", "sas", prefix, fn, ctx);
+    else if (arg == CLI_ARG_CHILD)
+        names(cli, "show-ike-child", "children", prefix, fn, ctx);
     return arg;
 }

@@ -164,6 +164,21 @@ static void render_export(const struct cli_render *r, const json_t *answer)
     fputc('\n', r->out);
 }
 
+static void render_terminated(const struct cli_render *r, const json_t *answer)
+{
+    json_int_t n = cli_integer(answer, "terminated");
+
+    fprintf(r->out, "%" JSON_INTEGER_FORMAT " IKE SA%s end%s.\n", n, n == 1 ? "" : "s",
+            n == 1 ? "s" : "");
+}
+
+static void render_cleared(const struct cli_render *r, const json_t *answer)
+{
+    json_int_t n = cli_integer(answer, "cleared");
+
+    fprintf(r->out, "%" JSON_INTEGER_FORMAT " client%s forgotten.\n", n, n == 1 ? "" : "s");
+}
+
 static const struct {
     const char *op;
     cli_render_fn render;
@@ -178,6 +193,13 @@ static const struct {
     {"reset-session", render_reset},
     {"reload", render_reload},
     {"export-connections", render_export},
+    {"show-ike-peer", cli_render_ike_peer},
+    {"show-ike-sa", cli_render_ike_sa},
+    {"show-ike-child", cli_render_ike_child},
+    {"show-ike-statistics", cli_render_ike_statistics},
+    {"show-ike-lockout", cli_render_ike_lockout},
+    {"ike-terminate-peer", render_terminated},
+    {"clear-ike-lockout", render_cleared},
 };
 
 cli_render_fn cli_renderer(const char *op)

@@ -29,6 +29,11 @@ void cli_render_session(const struct cli_render *r, const json_t *answer);
 void cli_render_counters(const struct cli_render *r, const json_t *answer);
 void cli_render_status(const struct cli_render *r, const json_t *answer);
 void cli_render_processes(const struct cli_render *r, const json_t *answer);
+void cli_render_ike_peer(const struct cli_render *r, const json_t *answer);
+void cli_render_ike_sa(const struct cli_render *r, const json_t *answer);
+void cli_render_ike_child(const struct cli_render *r, const json_t *answer);
+void cli_render_ike_statistics(const struct cli_render *r, const json_t *answer);
+void cli_render_ike_lockout(const struct cli_render *r, const json_t *answer);
 void cli_render_explanation(const struct cli_render *r, const json_t *answer);
 
 /* ---- Fields, by default empty: an answer of another version must not crash gatectl ---------- */

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 
-static void *must(void *p)
+void *gh_config_must(void *p)
 {
     if (p == NULL) {
         gh_error("out of memory while reading the configuration");
@@ -18,12 +18,12 @@ static void *must(void *p)
 
 void *gh_config_alloc(size_t n, size_t size)
 {
-    return must(calloc(n > 0 ? n : 1, size));
+    return gh_config_must(calloc(n > 0 ? n : 1, size));
 }
 
 void *gh_config_grow(void *old, size_t count, size_t size)
 {
-    char *p = must(reallocarray(old, count + 1, size));
+    char *p = gh_config_must(reallocarray(old, count + 1, size));
 
     memset(p + count * size, 0, size);
     return p;
@@ -31,7 +31,7 @@ void *gh_config_grow(void *old, size_t count, size_t size)
 
 char *gh_config_strdup(const char *s)
 {
-    return s != NULL ? must(strdup(s)) : NULL;
+    return s != NULL ? gh_config_must(strdup(s)) : NULL;
 }
 
 char *gh_config_asprintf(const char *fmt, ...)
@@ -43,5 +43,5 @@ char *gh_config_asprintf(const char *fmt, ...)
     va_start(ap, fmt);
     n = vasprintf(&s, fmt, ap);
     va_end(ap);
-    return must(n < 0 ? NULL : s);
+    return gh_config_must(n < 0 ? NULL : s);
 }

@@ -9,12 +9,14 @@
 #include "base/clock.h"
 #include "config/lifetime.h"
 
-/* Are all its errors about secrets that this user, or this machine, cannot read? */
+/* Are all its errors about secrets and certificates that this user, or this machine, cannot read?
+ */
 static bool only_secrets_missing(const struct gh_problems *p)
 {
     for (size_t i = 0; i < p->count; i++) {
         if (p->list[i].severity == GH_PROBLEM_ERROR &&
-            strcmp(p->list[i].rule, "secret-missing") != 0)
+            strcmp(p->list[i].rule, "secret-missing") != 0 &&
+            strcmp(p->list[i].rule, "file-missing") != 0)
             return false;
     }
     return p->errors > 0;
@@ -27,7 +29,8 @@ struct gh_config *gh_cmd_load(const char *path, struct gh_problems *problems)
     struct gh_config *c = gh_config_load(path, NULL, &first);
 
     if (c == NULL && only_secrets_missing(&first)) {
-        fprintf(stderr, "%s: not all secrets can be read here; none is looked at\n", path);
+        fprintf(stderr,
+                "%s: not all secrets and certificates can be read here; none is looked at\n", path);
         c = gh_config_load(path, &skip, problems);
     } else {
         for (size_t i = 0; i < first.count; i++) {

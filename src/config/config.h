@@ -16,6 +16,8 @@
 
 #include "base/addr.h"
 #include "base/secret.h"
+#include "config/ike.h"
+#include "keeper/order.h"
 #include "tcpao.h"
 
 enum {
@@ -89,6 +91,9 @@ struct gh_config {
     size_t chain_count;
     struct gh_session *sessions;
     size_t session_count;
+    struct gh_ike_config *ike;     /* NULL: nothing of IKE is configured */
+    struct gh_keeper_order keeper; /* the secrets of IKE and where each is found */
+    char *ike_text;                /* IKE's sections in canonical form, or NULL */
 };
 
 enum gh_severity { GH_PROBLEM_ERROR, GH_PROBLEM_WARNING };
@@ -117,7 +122,7 @@ void gh_problems_print(const struct gh_problems *p, FILE *out);
 void gh_problems_clear(struct gh_problems *p);
 
 struct gh_config_options {
-    bool skip_secrets; /* do not read secret files (lint of a peer's file, generate, simulate) */
+    bool skip_secrets; /* read no secrets and no certificates (lint of a peer's file, simulate …) */
 };
 
 /* NULL if there is any error; warnings may be added in either case. */

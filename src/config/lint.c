@@ -38,6 +38,7 @@ int gh_lint(const struct gh_config *config, const struct gh_config *peer, int64_
     for (size_t i = 0; i < config->session_count; i++)
         lint_session(&l, &config->sessions[i]);
     gh_lint_secrets(&l);
+    gh_lint_ike(&l);
     if (peer != NULL)
         gh_lint_pair(&l, peer);
     gh_problems_sort(problems, first);

@@ -25,6 +25,15 @@ struct gh_lint {
 void gh_lint_chain(struct gh_lint *l, const struct gh_key_chain *chain);
 void gh_lint_secrets(struct gh_lint *l);
 void gh_lint_pair(struct gh_lint *l, const struct gh_config *peer);
+void gh_lint_ike(struct gh_lint *l);
+
+/* ---- What makes a secret weak --------------------------------------------------------------- */
+
+enum { GH_SECRET_SHORT = 16 }; /* octets: shorter is weak */
+/* It is an example of public documents. */
+bool gh_secret_published(const struct gh_secret *s);
+/* It has a few different characters only. */
+bool gh_secret_repeats(const struct gh_secret *s);
 
 #define gh_lint_warn(l, line, rule, remedy, ...)                                                   \
     gh_problem_add((l)->problems, GH_PROBLEM_WARNING, (l)->config->path, (line), (rule), (remedy), \

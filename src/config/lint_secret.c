@@ -5,7 +5,7 @@
 
 #include "config/lint.h"
 
-enum { SHORT = 16, FEW_OCTETS = 6 };
+enum { SHORT = GH_SECRET_SHORT, FEW_OCTETS = 6 };
 
 /* What vendors' documents, RFCs and examples print; also as they are commonly pasted. */
 static const char *const published[] = {
@@ -26,7 +26,7 @@ static unsigned distinct_octets(const struct gh_secret *s)
     return count;
 }
 
-static bool is_published(const struct gh_secret *s)
+bool gh_secret_published(const struct gh_secret *s)
 {
     for (size_t i = 0; i < sizeof(published) / sizeof(published[0]); i++) {
         if (s->len == strlen(published[i]) && gh_ct_equal(s->data, published[i], s->len))
@@ -35,13 +35,18 @@ static bool is_published(const struct gh_secret *s)
     return false;
 }
 
+bool gh_secret_repeats(const struct gh_secret *s)
+{
+    return distinct_octets(s) < FEW_OCTETS;
+}
+
 static void lint_key(struct gh_lint *l, const struct gh_key_chain *chain, const struct gh_key *key)
 {
     static const char remedy[] = "gatectl key-chain generate makes a strong one";
 
     if (key->secret.len == 0)
         return; /* not loaded */
-    if (is_published(&key->secret))
+    if (gh_secret_published(&key->secret))
         gh_lint_warn(l, key->line, "known-secret", remedy,
                      "the secret of key %u of \"%s\" is an example from public documents",
                      key->mkt.number, chain->name);
@@ -50,7 +55,7 @@ static void lint_key(struct gh_lint *l, const struct gh_key_chain *chain, const 
                      "the secret of key %u of \"%s\" is shorter than %d octets, so that one "
                      "captured segment is enough to search for it",
                      key->mkt.number, chain->name, (int)SHORT);
-    else if (distinct_octets(&key->secret) < FEW_OCTETS)
+    else if (gh_secret_repeats(&key->secret))
         gh_lint_warn(l, key->line, "weak-secret", remedy,
                      "the secret of key %u of \"%s\" repeats a few characters", key->mkt.number,
                      chain->name);

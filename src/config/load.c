@@ -46,6 +46,18 @@ static const struct gh_item root_items[] = {
     {"gatehouse", GH_ITEM_SECTION},
     {"key-chain", GH_ITEM_TITLED_SECTION},
     {"tcp-ao", GH_ITEM_TITLED_SECTION},
+    {"ike", GH_ITEM_SECTION},
+    {"ike-peer", GH_ITEM_TITLED_SECTION},
+    {"ike-policy", GH_ITEM_TITLED_SECTION},
+    {"ike-transform", GH_ITEM_TITLED_SECTION},
+    {"ipsec-transform", GH_ITEM_TITLED_SECTION},
+    {"ts-list", GH_ITEM_TITLED_SECTION},
+    {"ike-psk", GH_ITEM_TITLED_SECTION},
+    {"ike-ppk", GH_ITEM_TITLED_SECTION},
+    {"ike-key", GH_ITEM_TITLED_SECTION},
+    {"cert-profile", GH_ITEM_TITLED_SECTION},
+    {"trust-anchor-profile", GH_ITEM_TITLED_SECTION},
+    {"client-db", GH_ITEM_TITLED_SECTION},
 };
 enum { ROOT_ITEMS = sizeof(root_items) / sizeof(root_items[0]) };
 
@@ -145,6 +157,7 @@ static void read_sections(struct gh_loader *l, const struct gh_node *root)
         if (is(&root->children[i], "tcp-ao") && root->children[i].title != NULL)
             gh_load_session(l, &root->children[i]);
     }
+    gh_load_ike(l, root);
 }
 
 /* The children's user where none is configured. */
@@ -273,6 +286,9 @@ void gh_config_free(struct gh_config *c)
     }
     for (size_t i = 0; i < c->shim_user_count; i++)
         free(c->shim_users[i]);
+    gh_ike_config_free(c->ike);
+    gh_keeper_order_clear(&c->keeper);
+    free(c->ike_text);
     free(c->chains);
     free(c->sessions);
     free(c->shim_users);

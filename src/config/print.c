@@ -152,4 +152,6 @@ void gh_config_print(const struct gh_config *c, FILE *out)
         fputc('\n', out);
         gh_config_print_session(&c->sessions[i], c->chains[c->sessions[i].chain].name, out);
     }
+    if (c->ike_text != NULL)
+        fputs(c->ike_text, out);
 }

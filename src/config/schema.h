@@ -49,6 +49,7 @@ const char *gh_nearest(const char *word, const char *const *names);
 void gh_load_chain(struct gh_loader *l, const struct gh_node *section);
 void gh_load_session(struct gh_loader *l, const struct gh_node *section);
 void gh_load_check_backends(struct gh_loader *l); /* when all sessions are there */
+void gh_load_ike(struct gh_loader *l, const struct gh_node *root);
 void gh_load_globals(struct gh_loader *l, const struct gh_node *section);
 
 #define gh_load_error(l, line, rule, remedy, ...)                                                  \

@@ -216,8 +216,10 @@ static void recover(struct lexer *x, int line)
     }
 }
 
-static void add_value(struct gh_node *n, const char *text)
+static void add_value(struct gh_node *n, const char *text, int line)
 {
+    n->value_lines = gh_config_grow(n->value_lines, n->value_count, sizeof(*n->value_lines));
+    n->value_lines[n->value_count] = line;
     n->values = gh_config_grow(n->values, n->value_count, sizeof(*n->values));
     n->values[n->value_count++] = gh_config_strdup(text);
 }
@@ -228,7 +230,7 @@ static bool parse_list(struct lexer *x, struct gh_node *n)
     n->list = true;
     next(x);
     while (x->token == TOKEN_TEXT) {
-        add_value(n, x->text);
+        add_value(n, x->text, x->token_line);
         next(x);
         if (x->token == TOKEN_COMMA)
             next(x);
@@ -252,7 +254,7 @@ static bool parse_option(struct lexer *x, struct gh_node *n)
         unexpected(x, "a value", "\"=\"");
         return false;
     }
-    add_value(n, x->text);
+    add_value(n, x->text, x->token_line);
     next(x);
     return true;
 }
@@ -360,6 +362,7 @@ void gh_syntax_free(struct gh_node *root)
         wipe_text(root->values[i]);
     free(root->children);
     free(root->values);
+    free(root->value_lines);
     free(root->name);
     free(root->title);
     memset(root, 0, sizeof(*root));

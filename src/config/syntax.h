@@ -26,6 +26,7 @@ struct gh_node {
     char *title; /* of a section, or NULL */
     bool list;   /* the values stood in braces */
     char **values;
+    int *value_lines; /* of each value: a list may take many */
     size_t value_count;
     struct gh_node *children;
     size_t child_count;

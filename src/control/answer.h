@@ -86,6 +86,9 @@ json_t *gh_export_connections(const struct gh_control_view *view, struct gh_now 
                               const json_t *request);
 json_t *gh_adopt_connection(const struct gh_control_view *view, struct gh_now now,
                             const json_t *request);
+/* One of the explanations: of a session, or of an IKE peer. */
+struct gh_explanation;
+json_t *gh_explanation_json(const char *name, const struct gh_explanation *x);
 json_t *gh_show_explanation(const struct gh_control_view *view, struct gh_now now,
                             const json_t *request);
 

@@ -90,8 +90,7 @@ const struct ao_connection_view *gh_evidence_connection(const struct gh_evidence
     return best;
 }
 
-/* Highest rank first, equal ranks as they were found. */
-static void sort_findings(struct gh_explanation *x)
+void gh_findings_sort(struct gh_explanation *x)
 {
     for (size_t i = 1; i < x->count; i++) {
         struct gh_finding f = x->findings[i];
@@ -145,5 +144,5 @@ void gh_explain(const struct gh_evidence *e, struct gh_explanation *out)
                 gh_explain_silence(e, out);
         }
     }
-    sort_findings(out);
+    gh_findings_sort(out);
 }

@@ -69,7 +69,19 @@ const char *gh_verdict_name(enum gh_verdict v); /* "up", "unprotected", "opening
     X(ROLLOVER_PENDING, "rollover-pending")                                                        \
     X(PEER_ON_OLD_KEY, "peer-on-old-key")                                                          \
     X(CHAIN_EXPIRING, "chain-expiring")                                                            \
-    X(STRAY_SEGMENTS, "stray-segments")
+    X(STRAY_SEGMENTS, "stray-segments")                                                            \
+    X(IKE_NO_SOCKET, "ike-no-socket")                                                              \
+    X(IKE_NO_KEEPER, "ike-no-keeper")                                                              \
+    X(IKE_LOCKED_OUT, "ike-locked-out")                                                            \
+    X(IKE_NO_ANSWER, "ike-no-answer")                                                              \
+    X(IKE_NO_PROPOSAL, "ike-no-proposal")                                                          \
+    X(IKE_AUTHENTICATION, "ike-authentication")                                                    \
+    X(IKE_SELECTORS, "ike-traffic-selectors")                                                      \
+    X(IKE_UNFINISHED, "ike-unfinished")                                                            \
+    X(IKE_PEER_DEAD, "ike-peer-dead")                                                              \
+    X(IKE_NO_MEMORY, "ike-no-memory")                                                              \
+    X(IKE_NO_POLICY, "ike-no-policy")                                                              \
+    X(IKE_NOBODY_BEGINS, "ike-nobody-begins")
 
 enum gh_cause {
 #define GH_CAUSE_ENUM(id, name) GH_CAUSE_##id,

@@ -7,6 +7,8 @@
 /* What is certain comes before what was refused, and that before what was not seen at all. */
 enum { RANK_FACT = 1000, RANK_REFUSED = 500, RANK_SILENCE = 300, RANK_GUESS = 100 };
 
+/* Highest rank first, equal ranks as they were found. */
+void gh_findings_sort(struct gh_explanation *x);
 /* Adds a finding (the last one is overwritten when the list is full: it is the least likely). */
 struct gh_finding *gh_find(struct gh_explanation *x, enum gh_cause cause, int rank);
 void gh_find_summary(struct gh_finding *f, const char *fmt, ...)

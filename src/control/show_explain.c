@@ -26,24 +26,27 @@ static json_t *finding_json(const struct gh_finding *f)
                      gh_json_text(f->evidence[0] != '\0' ? f->evidence : NULL), "checks", checks);
 }
 
+json_t *gh_explanation_json(const char *name, const struct gh_explanation *x)
+{
+    json_t *findings = json_array();
+
+    for (size_t i = 0; i < x->count; i++)
+        json_array_append_new(findings, finding_json(&x->findings[i]));
+    return json_pack("{s:o, s:s, s:o, s:o}", "session", gh_json_text(name), "verdict",
+                     gh_verdict_name(x->verdict), "headline", gh_json_text(x->headline), "findings",
+                     findings);
+}
+
 static void explain(struct gathering *g)
 {
     struct gh_explanation *x = malloc(sizeof(*x));
-    json_t *findings = json_array();
 
     if (x == NULL) {
         g->failed = true;
-        json_decref(findings);
         return;
     }
     gh_explain(g->evidence, x);
-    for (size_t i = 0; i < x->count; i++)
-        json_array_append_new(findings, finding_json(&x->findings[i]));
-    json_array_append_new(g->explanations,
-                          json_pack("{s:o, s:s, s:o, s:o}", "session",
-                                    gh_json_text(g->evidence->session->name), "verdict",
-                                    gh_verdict_name(x->verdict), "headline",
-                                    gh_json_text(x->headline), "findings", findings));
+    json_array_append_new(g->explanations, gh_explanation_json(g->evidence->session->name, x));
     free(x);
 }
 

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "daemon/ao.h"
 
 enum {
     PING_MS = 1000,
@@ -62,7 +61,9 @@ static void on_process_closed(uv_handle_t *handle)
     struct gh_child *c = handle->data;
     uint64_t wait;
 
+    c->closing = false;
     if (c->stopping) {
+        c->stopping = false;
         c->ops->stopped(c->ctx);
         return;
     }
@@ -77,6 +78,7 @@ static void on_exit(uv_process_t *process, int64_t status, int signal)
     struct gh_child *c = process->data;
 
     c->running = false;
+    c->closing = true;
     uv_timer_stop(&c->watch);
     gh_channel_close(c->channel);
     c->channel = NULL;
@@ -156,11 +158,24 @@ bool gh_child_start(struct gh_child *c)
     return true;
 }
 
-void gh_child_stop(struct gh_child *c)
+bool gh_child_is_there(const struct gh_child *c)
 {
-    c->stopping = true;
-    uv_timer_stop(&c->restart);
-    uv_timer_stop(&c->watch);
+    return c->running || c->closing;
+}
+
+bool gh_child_is_waiting(const struct gh_child *c)
+{
+    return c->restart.data != NULL && uv_is_active((const uv_handle_t *)&c->restart);
+}
+
+bool gh_child_stop(struct gh_child *c)
+{
+    c->stopping = gh_child_is_there(c);
+    if (c->restart.data != NULL) {
+        uv_timer_stop(&c->restart);
+        uv_timer_stop(&c->watch);
+    }
     gh_channel_close(c->channel); /* which it takes as the word to end */
     c->channel = NULL;
+    return c->stopping;
 }

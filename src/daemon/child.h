@@ -20,7 +20,7 @@ struct gh_child_ops {
     void (*started)(void *ctx);
     /* It has ended; it will be started again after `wait` milliseconds. */
     void (*ended)(void *ctx, uint64_t wait);
-    /* It has ended after gh_child_stop(). */
+    /* It has ended after gh_child_stop(), and may be started again. */
     void (*stopped)(void *ctx);
     bool (*message)(void *ctx, struct gh_frame *frame, int fd);
 };
@@ -43,11 +43,16 @@ struct gh_child {
     unsigned failures;          /* in a row, each soon after its start */
     unsigned unanswered;        /* pings */
     bool running, stopping;
+    bool closing; /* has ended, but its handle is not closed yet */
 };
 
 /* Fill loop … ctx in before. False: could not be started, and the log says why. */
 bool gh_child_start(struct gh_child *c);
-/* Ends it for good. */
-void gh_child_stop(struct gh_child *c);
+/* Is there a process of it, even if it is just ending? */
+bool gh_child_is_there(const struct gh_child *c);
+/* Has it ended, and will be started again by itself? */
+bool gh_child_is_waiting(const struct gh_child *c);
+/* Ends it. False: it was not there, and stopped() is not called. */
+bool gh_child_stop(struct gh_child *c);
 
 #endif

@@ -21,7 +21,7 @@ struct client {
     struct gh_control_server *server;
     struct client *next;
     uint32_t number;
-    unsigned waiting; /* requests without an answer */
+    unsigned owed[GH_ANSWERERS]; /* requests without an answer */
     bool monitor, closing;
     size_t len;
     char line[GH_CONTROL_LINE_MAX + 1];
@@ -118,7 +118,7 @@ static void take_line(struct client *client, const char *line, size_t len)
         send_json(client, refusal);
         return;
     }
-    client->waiting++;
+    client->owed[GH_ANSWERER_PARENT]++;
     client->server->fn(client->server->ctx, client->number, request, line, len);
     json_decref(request);
 }
@@ -243,25 +243,35 @@ void gh_control_server_close(struct gh_control_server *s)
     uv_close((uv_handle_t *)&s->pipe, NULL); /* and frees nothing: the process is ending */
 }
 
-void gh_control_server_answer(struct gh_control_server *s, uint32_t client, const char *line,
-                              size_t len)
+void gh_control_server_owed(struct gh_control_server *s, uint32_t client, enum gh_answerer from)
 {
     struct client *c = find(s, client);
 
-    if (c == NULL)
+    if (c == NULL || c->owed[GH_ANSWERER_PARENT] == 0)
         return;
-    if (c->waiting > 0)
-        c->waiting--;
+    c->owed[GH_ANSWERER_PARENT]--;
+    c->owed[from]++;
+}
+
+void gh_control_server_answer(struct gh_control_server *s, uint32_t client, enum gh_answerer from,
+                              const char *line, size_t len)
+{
+    struct client *c = find(s, client);
+
+    if (c == NULL || c->owed[from] == 0)
+        return;
+    c->owed[from]--;
     send_line(c, line, len);
 }
 
-void gh_control_server_answer_json(struct gh_control_server *s, uint32_t client, json_t *answer)
+void gh_control_server_answer_json(struct gh_control_server *s, uint32_t client,
+                                   enum gh_answerer from, json_t *answer)
 {
     size_t len = 0;
     char *line = answer != NULL ? gh_control_line(answer, &len) : NULL;
 
     if (line != NULL)
-        gh_control_server_answer(s, client, line, len);
+        gh_control_server_answer(s, client, from, line, len);
     free(line);
     json_decref(answer);
 }
@@ -281,9 +291,10 @@ void gh_control_server_publish(struct gh_control_server *s, const char *line, si
             send_line(c, line, len);
 }
 
-void gh_control_server_refuse_waiting(struct gh_control_server *s, const char *why)
+void gh_control_server_refuse_waiting(struct gh_control_server *s, enum gh_answerer from,
+                                      const char *why)
 {
     for (struct client *c = s->clients; c != NULL; c = c->next)
-        for (; c->waiting > 0; c->waiting--)
+        for (; c->owed[from] > 0; c->owed[from]--)
             send_json(c, gh_control_refusal("try again", "%s", why));
 }

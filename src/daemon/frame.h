@@ -21,7 +21,8 @@ enum gh_receiver {
     GH_TO_PARENT = 2,
     GH_TO_KEEPER = 4, /* from the parent */
     GH_TO_DESK = 8,   /* the keeper again, from who may ask it */
-    GH_TO_ASKER = 16  /* who asks the keeper */
+    GH_TO_ASKER = 16, /* who asks the keeper */
+    GH_TO_IKE = 32
 };
 
 enum {
@@ -33,14 +34,14 @@ enum {
 
 /* id, receiver, least and most octets of body, descriptors beside it, what it says. */
 #define GH_MESSAGES(X)                                                                             \
-    X(STATE, GH_TO_AO, 8, 8, 1)       /* u64 octets for the engine; the state file */              \
-    X(CONFIG, GH_TO_AO, 12, 12, 1)    /* u64 octets, u32 generation; a file with the setup */      \
-    X(QUEUE, GH_TO_AO, 4, 4, 1)       /* u16 zone, u16 queue number; its socket */                 \
-    X(QUEUE_CLOSE, GH_TO_AO, 2, 2, 0) /* u16 zone */                                               \
+    X(STATE, GH_TO_AO, 8, 8, 1)                /* u64 octets for the engine; the state file */     \
+    X(CONFIG, GH_TO_AO | GH_TO_IKE, 12, 12, 1) /* u64 octets, u32 generation; its setup's file */  \
+    X(QUEUE, GH_TO_AO, 4, 4, 1)                /* u16 zone, u16 queue number; its socket */        \
+    X(QUEUE_CLOSE, GH_TO_AO, 2, 2, 0)          /* u16 zone */                                      \
     X(LINK, GH_TO_AO, 11, 11, 0) /* u16 zone, u32 interface, u32 MTU (0: gone), u8 is a VRF */     \
-    X(REQUEST, GH_TO_AO, 5, 4 + GH_REQUEST_MAX, 0) /* u32 client; a control request */             \
-    X(PING, GH_TO_AO | GH_TO_KEEPER, 0, 0, 0)      /* are you there? */                            \
-    X(GONE, GH_TO_AO, 17, 41, 0)                   /* u8 closing; as ABORT */                      \
+    X(REQUEST, GH_TO_AO | GH_TO_IKE, 5, 4 + GH_REQUEST_MAX, 0) /* u32 client; control request */   \
+    X(PING, GH_TO_AO | GH_TO_KEEPER | GH_TO_IKE, 0, 0, 0)      /* are you there? */                \
+    X(GONE, GH_TO_AO, 17, 41, 0)                               /* u8 closing; as ABORT */          \
     X(SHIM, GH_TO_AO, 8, 8, 1)           /* u32 pid, u32 uid; a preloaded program's connection */  \
     X(ZONED, GH_TO_AO, 6, 6, 0)          /* u32 id, u16 zone (65535: none): answers ZONE */        \
     X(FLOWED, GH_TO_AO, 5, 5, 0)         /* u32 id, u8 done: answers FLOWS */                      \
@@ -59,13 +60,17 @@ enum {
     X(FETCH, GH_TO_PARENT, 24, 24, 0)     /* u32 id, u32 pid, u64 cookie, u64 inode of a socket */ \
     X(WATCH, GH_TO_PARENT, 10, 10, 0)     /* u16 zone, u64 cookie: tell when it is gone */         \
     X(KEEP, GH_TO_PARENT, 9, GH_KEEP_MAX,                                                          \
-      0)                             /* u64 cookie; holds secrets: kept while we are away */       \
-    X(FORGET, GH_TO_PARENT, 8, 8, 0) /* u64 cookie: keep it no more */                             \
+      0)                                /* u64 cookie; holds secrets: kept while we are away */    \
+    X(FORGET, GH_TO_PARENT, 8, 8, 0)    /* u64 cookie: keep it no more */                          \
+    X(DESK_LOST, GH_TO_PARENT, 0, 0, 0) /* another socket to the keeper, please */                 \
     X(PONG, GH_TO_PARENT, 0, 0, 0)                                                                 \
     X(KEEPER_ORDER, GH_TO_KEEPER, 8, 8, 1)  /* u64 octets; a file with what to load */             \
     X(KEEPER_CLIENT, GH_TO_KEEPER, 0, 0, 1) /* the socket of one who may ask */                    \
     X(KEEPER_ASK, GH_TO_DESK, 5, GH_KEEPER_REQUEST_MAX, 0)    /* keeper/request.h */               \
-    X(KEEPER_ANSWER, GH_TO_ASKER, 5, GH_KEEPER_ANSWER_MAX, 0) /* keeper/request.h */
+    X(KEEPER_ANSWER, GH_TO_ASKER, 5, GH_KEEPER_ANSWER_MAX, 0) /* keeper/request.h */               \
+    X(DESK, GH_TO_IKE, 0, 0, 1)              /* where to ask the keeper from now on */             \
+    X(IKE_SOCKET, GH_TO_IKE, 3, 3, 1)        /* u16 port, u8 IPv6; the socket */                   \
+    X(IKE_SOCKET_FAILED, GH_TO_IKE, 7, 7, 0) /* as IKE_SOCKET, u32 errno: there is none */
 
 enum gh_message {
 #define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,

@@ -36,6 +36,7 @@ static void let_go(struct gh_keep *k, struct gh_kept *entry)
 bool gh_keep_put(struct gh_keep *k, uint64_t cookie, const void *data, size_t len)
 {
     size_t i = place_of(k, cookie), before = is_at(k, i, cookie) ? k->list[i].len : 0;
+    bool earlier = false;
     uint8_t *copy;
 
     if (k->octets - before + len > GH_KEEP_OCTETS ||
@@ -50,15 +51,23 @@ bool gh_keep_put(struct gh_keep *k, uint64_t cookie, const void *data, size_t le
     }
     memcpy(copy, data, len);
     if (is_at(k, i, cookie)) {
+        earlier = k->list[i].earlier;
         let_go(k, &k->list[i]);
     } else {
         memmove(&k->list[i + 1], &k->list[i], (k->count - i) * sizeof(*k->list));
         k->count++;
     }
-    k->list[i] = (struct gh_kept){.cookie = cookie, .data = copy, .len = len};
+    k->list[i] = (struct gh_kept){.cookie = cookie, .data = copy, .len = len, .earlier = earlier};
     k->octets += len;
     k->changed = true;
     return true;
+}
+
+struct gh_kept *gh_keep_find(const struct gh_keep *k, uint64_t cookie)
+{
+    size_t i = place_of(k, cookie);
+
+    return is_at(k, i, cookie) ? &k->list[i] : NULL;
 }
 
 void gh_keep_drop(struct gh_keep *k, uint64_t cookie)

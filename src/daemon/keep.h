@@ -16,6 +16,7 @@ struct gh_kept {
     uint64_t cookie;
     uint8_t *data;
     size_t len;
+    bool earlier; /* from the file: whether its socket is still there has to be looked at */
 };
 
 struct gh_keep {
@@ -26,7 +27,8 @@ struct gh_keep {
 
 /* Replaces what there was under the cookie. False: no room or no memory (then that stays). */
 bool gh_keep_put(struct gh_keep *k, uint64_t cookie, const void *data, size_t len);
-void gh_keep_drop(struct gh_keep *k, uint64_t cookie); /* if there is any */
+struct gh_kept *gh_keep_find(const struct gh_keep *k, uint64_t cookie); /* or NULL */
+void gh_keep_drop(struct gh_keep *k, uint64_t cookie);                  /* if there is any */
 void gh_keep_clear(struct gh_keep *k);
 
 #endif

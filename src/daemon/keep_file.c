@@ -55,6 +55,7 @@ void gh_keep_load(struct gh_keep *k, const char *run_directory)
         if (record == NULL || e.len == 0 || record[0] != 0 ||
             !gh_keep_put(k, e.cookie, record, e.len))
             break;
+        gh_keep_find(k, e.cookie)->earlier = true;
     }
     free(data);
 }

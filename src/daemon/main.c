@@ -9,9 +9,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "crypto/wiping.h"
+#include "config/lint.h"
 #include "daemon/ao.h"
+#include "daemon/ike.h"
 #include "daemon/keeper.h"
 #include "daemon/parent.h"
 
@@ -109,15 +113,23 @@ static bool parse(int argc, char **argv, struct options *o)
 static int check(const char *path)
 {
     struct gh_problems problems = {.list = NULL};
+    bool good;
     struct gh_config *config = gh_config_load(path, &(struct gh_config_options){0}, &problems);
 
+    if (config != NULL) {
+        struct gh_lint l = {.config = config, .now = gh_clock_now().wall, .problems = &problems};
+
+        gh_lint_ike(&l);
+    }
     gh_problems_print(&problems, stderr);
-    if (config != NULL)
-        printf("%s: %zu sessions, %zu key chains, no errors\n", path, config->session_count,
-               config->chain_count);
+    if (config != NULL && problems.errors == 0)
+        printf("%s: %zu sessions, %zu key chains, %zu IKE peers, no errors\n", path,
+               config->session_count, config->chain_count,
+               config->ike != NULL ? config->ike->policy_count : 0);
+    good = config != NULL && problems.errors == 0;
     gh_problems_clear(&problems);
     gh_config_free(config);
-    return config != NULL ? 0 : 1;
+    return good ? 0 : 1;
 }
 
 static int run_role(const struct options *o)
@@ -133,6 +145,10 @@ static int run_role(const struct options *o)
     if (strcmp(o->role, "keeper") == 0) {
         gh_log_setup("gatehoused[keeper]", o->log_level);
         return gh_keeper_main(uid, gid);
+    }
+    if (strcmp(o->role, "ike") == 0) {
+        gh_log_setup("gatehoused[ike]", o->log_level);
+        return gh_ike_main(uid, gid);
     }
     return 2;
 }
@@ -206,6 +222,10 @@ int main(int argc, char **argv)
         .config = CONFIG_PATH, .run_directory = GH_RUN_DIRECTORY, .log_level = GH_LOG_INFO};
     struct gh_parent_options parent = {.config = NULL};
 
+    if (!gh_crypto_wipe_on_free()) {
+        fputs("gatehoused: libcrypto's memory cannot be wiped\n", stderr);
+        return 1;
+    }
     if (!parse(argc, argv, &o)) {
         usage(stderr);
         return 2;

@@ -25,7 +25,7 @@ enum {
     WATCHDOG_UNANSWERED = 3 /* seconds that `ao` may be silent before systemd is not told */
 };
 
-static void publish(struct gh_parent *p, const char *event, const char *text)
+void gh_parent_publish(struct gh_parent *p, const char *event, const char *text)
 {
     json_t *object = json_pack("{s:s, s:s}", "event", event, "text", text);
     char time[32];
@@ -136,12 +136,12 @@ static void finish_reload(struct gh_parent *p, bool good)
                                         "could not be installed: see the log"));
     }
     if (p->reload_client != 0)
-        gh_control_server_answer_json(p->control, p->reload_client, answer);
+        gh_control_server_answer_json(p->control, p->reload_client, GH_ANSWERER_AO, answer);
     else
         json_decref(answer);
     p->reload_client = 0;
     gh_notice("configuration reloaded from %s", p->options->config);
-    publish(p, "reloaded", "a new configuration is in force");
+    gh_parent_publish(p, "reloaded", "a new configuration is in force");
     if (p->reload_again)
         reload(p, 0);
 }
@@ -192,10 +192,12 @@ static void reload(struct gh_parent *p, uint32_t client)
     gh_parent_log_problems(&problems);
     if (good) {
         p->reload_client = client;
+        gh_control_server_owed(p->control, client, GH_ANSWERER_AO);
         p->reload_answer =
             json_pack("{s:b, s:o}", "ok", 1, "problems", gh_problems_json(&problems));
         gh_zones_open(&p->zones, 0);
         gh_parent_shim_configure(p);
+        gh_parent_ike_apply(p);
         send_config(p);
     } else {
         json_t *answer = gh_control_refusal("mend the file and reload again",
@@ -204,7 +206,7 @@ static void reload(struct gh_parent *p, uint32_t client)
         json_object_set_new(answer, "problems", gh_problems_json(&problems));
         gh_error("%s has errors; the configuration in force stays", p->options->config);
         if (client != 0)
-            gh_control_server_answer_json(p->control, client, answer);
+            gh_control_server_answer_json(p->control, client, GH_ANSWERER_PARENT, answer);
         else
             json_decref(answer);
         tell_ready(p);
@@ -214,19 +216,27 @@ static void reload(struct gh_parent *p, uint32_t client)
 
 /* ---- Messages from `ao` --------------------------------------------------------------------- */
 
-static bool on_answer(struct gh_parent *p, struct gh_rd *body)
+bool gh_parent_answer(struct gh_parent *p, enum gh_answerer from, struct gh_rd *body)
 {
     uint32_t client = gh_rd_u32(body);
     size_t len = gh_rd_left(body);
 
-    gh_control_server_answer(p->control, client, (const char *)gh_rd_bytes(body, len), len);
+    gh_control_server_answer(p->control, client, from, (const char *)gh_rd_bytes(body, len), len);
+    return true;
+}
+
+bool gh_parent_tell_monitors(struct gh_parent *p, struct gh_rd *body)
+{
+    size_t len = gh_rd_left(body);
+
+    if (p->control != NULL)
+        gh_control_server_publish(p->control, (const char *)gh_rd_bytes(body, len), len);
     return true;
 }
 
 static bool on_ao_message(void *ctx, struct gh_frame *frame, int fd)
 {
     struct gh_parent *p = ctx;
-    size_t len = gh_rd_left(&frame->body);
 
     switch (frame->type) {
     case GH_MESSAGE_READY:
@@ -235,7 +245,7 @@ static bool on_ao_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_CONFIGURED:
         return on_configured(p, &frame->body);
     case GH_MESSAGE_ANSWER:
-        return on_answer(p, &frame->body);
+        return gh_parent_answer(p, GH_ANSWERER_AO, &frame->body);
     case GH_MESSAGE_ABORT:
         return gh_parent_abort(p, &frame->body);
     case GH_MESSAGE_LOOKUP:
@@ -253,8 +263,7 @@ static bool on_ao_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_FORGET:
         return gh_parent_forget(p, &frame->body);
     case GH_MESSAGE_EVENT:
-        gh_control_server_publish(p->control, (const char *)gh_rd_bytes(&frame->body, len), len);
-        return true;
+        return gh_parent_tell_monitors(p, &frame->body);
     default:
         return false;
     }
@@ -268,49 +277,70 @@ static void on_ao_ended(void *ctx, uint64_t wait)
     p->reload_client = 0;
     gh_parent_shim_end_all(p);
     gh_parent_forget_asked(p);
-    gh_control_server_refuse_waiting(p->control, "the engine has just ended and starts again");
-    publish(p, "engine-restarted", "the engine ended and is started again; connections go on");
+    gh_control_server_refuse_waiting(p->control, GH_ANSWERER_AO,
+                                     "the engine has just ended and starts again");
+    gh_parent_publish(p, "engine-restarted",
+                      "the engine ended and is started again; connections go on");
 }
 
 static void on_ao_stopped(void *ctx)
 {
-    struct gh_parent *p = ctx;
+    gh_parent_child_stopped(ctx);
+}
 
-    uv_stop(&p->loop);
+void gh_parent_child_stopped(struct gh_parent *p)
+{
+    if (p->stopping && !gh_child_is_there(&p->ao) && !gh_parent_ike_runs(p))
+        uv_stop(&p->loop);
 }
 
 /* ---- Control -------------------------------------------------------------------------------- */
+
+void gh_parent_forward(struct gh_parent *p, struct gh_child *child, uint32_t client,
+                       enum gh_answerer from, const char *line, size_t len)
+{
+    uint8_t body[4 + GH_REQUEST_MAX];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u32(&w, client);
+    gh_wr_bytes(&w, line, len);
+    if (gh_wr_ok(&w) && gh_channel_send(child->channel, GH_MESSAGE_REQUEST, body, w.len, -1))
+        gh_control_server_owed(p->control, client, from);
+    else
+        gh_control_server_answer_json(
+            p->control, client, GH_ANSWERER_PARENT,
+            gh_control_refusal("try again", "the process for it is just starting again"));
+}
 
 static void on_request(void *ctx, uint32_t client, const json_t *request, const char *line,
                        size_t len)
 {
     struct gh_parent *p = ctx;
     const char *op = gh_control_op(request);
-    uint8_t body[4 + GH_REQUEST_MAX];
-    struct gh_wr w = gh_wr_make(body, sizeof(body));
 
     if (strcmp(op, "monitor") == 0) {
-        gh_control_server_answer_json(p->control, client, json_pack("{s:b}", "ok", 1));
+        gh_control_server_answer_json(p->control, client, GH_ANSWERER_PARENT,
+                                      json_pack("{s:b}", "ok", 1));
         gh_control_server_subscribe(p->control, client);
         return;
     }
     if (strcmp(op, "show-processes") == 0) {
-        gh_control_server_answer_json(p->control, client, gh_parent_processes(p));
+        gh_control_server_answer_json(p->control, client, GH_ANSWERER_PARENT,
+                                      gh_parent_processes(p));
         return;
     }
     if (strcmp(op, "reload") == 0 && p->reload_answer == NULL) {
         reload(p, client);
         return;
     }
-    gh_wr_u32(&w, client);
-    gh_wr_bytes(&w, line, len);
-    if (strcmp(op, "reload") == 0)
-        gh_control_server_answer_json(p->control, client,
+    if (strcmp(op, "reload") == 0) {
+        gh_control_server_answer_json(p->control, client, GH_ANSWERER_PARENT,
                                       gh_control_refusal("try again", "a reload is under way"));
-    else if (!gh_wr_ok(&w) || !gh_channel_send(p->ao.channel, GH_MESSAGE_REQUEST, body, w.len, -1))
-        gh_control_server_answer_json(
-            p->control, client,
-            gh_control_refusal("try again", "the engine is just starting again"));
+        return;
+    }
+    if (gh_parent_ike_request(p, client, request, line, len))
+        return;
+    gh_parent_forward(p, &p->ao, client, GH_ANSWERER_AO, line, len);
 }
 
 /* ---- Time and signals ----------------------------------------------------------------------- */
@@ -328,6 +358,7 @@ static void on_tend(uv_timer_t *timer)
     gh_zones_open(&p->zones, 0);
     if (p->ready)
         gh_parent_install_rules(p);
+    gh_parent_ike_tend(p);
     save_kept(p);
     gh_parent_look_after_orphans(p);
     gh_parent_save_orphans(p);
@@ -348,19 +379,22 @@ static void on_late(uv_timer_t *timer)
 
 static void stop(struct gh_parent *p, int status)
 {
-    if (p->ao.stopping)
+    if (p->stopping)
         return;
+    p->stopping = true;
     p->status = status;
     gh_notify("STOPPING=1");
     if (p->ready)
         gh_notice("stopping; the firewall rules stay, so that nothing passes unprotected "
                   "(gatehoused --remove-rules takes them away)");
     gh_child_stop(&p->ao);
+    gh_parent_ike_stop(p);
     gh_parent_shim_close(p);
     gh_control_server_close(p->control);
     p->control = NULL;
     p->reload_client = 0;
-    uv_timer_start(&p->tend, on_late, p->ao.running ? STOP_MS : 0, 0);
+    uv_timer_start(&p->tend, on_late,
+                   gh_child_is_there(&p->ao) || gh_parent_ike_runs(p) ? STOP_MS : 0, 0);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -479,6 +513,7 @@ int gh_parent_main(const struct gh_parent_options *options)
 
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_DUMPABLE, 0);
+    gh_parent_ike_init(&p);
     p.lock = gh_rundir_lock(options->run_directory);
     if (p.lock >= 0) {
         gh_keep_load(&p.keep, options->run_directory);
@@ -488,6 +523,7 @@ int gh_parent_main(const struct gh_parent_options *options)
         !open_state(&p) || !open_control(&p) || !gh_parent_shim_open(&p) || !open_zones(&p) ||
         !start_ao(&p))
         return 1;
+    gh_parent_ike_apply(&p);
     gh_rules_note_load(&p.note, options->run_directory);
     uv_timer_start(&p.tend, on_tend, TEND_MS, TEND_MS);
     if (watchdog > 0)

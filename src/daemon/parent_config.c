@@ -88,6 +88,7 @@ static void wipe_secrets(struct gh_config *config)
             key->mkt.secret_len = 0;
         }
     }
+    gh_keeper_order_clear(&config->keeper);
 }
 
 /* What was fixed at the start stays. */
@@ -118,6 +119,7 @@ bool gh_parent_load(struct gh_parent *p, struct gh_problems *problems)
 {
     struct gh_setup next = {
         .config = gh_config_load(p->options->config, &(struct gh_config_options){0}, problems)};
+    struct gh_ike_plan plan = {.peers = 0};
     size_t len;
     int setup = -1;
 
@@ -134,10 +136,13 @@ bool gh_parent_load(struct gh_parent *p, struct gh_problems *problems)
     if (problems->errors == 0 && next.zones != NULL &&
         gh_zones_assign(&p->zones, next.config, next.zones))
         setup = gh_setup_seal(&next, &len);
-    if (setup >= 0) {
+    if (setup >= 0 && gh_ike_plan_make(next.config, &plan) && gh_parent_ike_take(p, &plan)) {
         commit(p, &next, setup, len);
         return true;
     }
+    if (setup >= 0)
+        close(setup);
+    gh_ike_plan_clear(&plan);
     if (problems->errors == 0)
         gh_problem_add(problems, GH_PROBLEM_ERROR, p->options->config, 0, "memory", NULL,
                        "not enough memory for it");

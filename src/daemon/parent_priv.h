@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "daemon/child.h"
 #include "daemon/control_server.h"
+#include "daemon/ike_plan.h"
 #include "daemon/keep.h"
 #include "daemon/parent.h"
 #include "daemon/rules_guard.h"
@@ -34,6 +35,25 @@ struct gh_shim_door {
     uint64_t refused; /* monotonic milliseconds: when that was last logged; 0: never */
 };
 
+/* One of the UDP sockets that IKE needs. */
+struct gh_ike_socket {
+    uint16_t port;
+    bool v6;
+    int fd; /* -1: none */
+    int error;
+};
+enum { GH_IKE_SOCKETS = 4 };
+
+/* IKE: two children that are there only while the configuration has IKE peers. */
+struct gh_parent_ike {
+    struct gh_child keeper, ike;
+    size_t peers;     /* of the configuration in force */
+    int setup, order; /* descriptors of sealed files; -1: none */
+    size_t setup_len, order_len;
+    struct gh_ike_socket sockets[GH_IKE_SOCKETS];
+    bool keeper_ready;
+};
+
 struct gh_parent {
     const struct gh_parent_options *options;
     uv_loop_t loop;
@@ -42,6 +62,7 @@ struct gh_parent {
     uv_timer_t tend; /* looks after zones and rules that could not be had */
     uv_timer_t watchdog;
     struct gh_child ao;
+    struct gh_parent_ike ike;
     struct gh_control_server *control;
     int lock, state;
     size_t state_size;
@@ -73,7 +94,8 @@ struct gh_parent {
     struct gh_orphan_list orphans; /* of an earlier instance */
     bool orphans_changed;          /* what the file has of them and of our sockets is old */
 
-    bool ready;             /* all was up once */
+    bool ready; /* all was up once */
+    bool stopping;
     uint32_t reload_client; /* who waits for the end of a reload; 0: none */
     json_t *reload_answer;
     bool reload_again; /* a SIGHUP came while one was under way */
@@ -99,6 +121,30 @@ void gh_parent_restore_rules(void *parent, const char *netns);
 bool gh_parent_install_zone(struct gh_parent *p, struct gh_zone *zone);
 /* Are there rules in a zone's namespace on others' account? */
 bool gh_parent_has_other_rules(const struct gh_parent *p, const struct gh_zone *zone);
+
+/* parent.c: one line for all monitors; sends an answer of a child's to its client. */
+void gh_parent_publish(struct gh_parent *p, const char *event, const char *text);
+bool gh_parent_answer(struct gh_parent *p, enum gh_answerer from, struct gh_rd *body);
+/* Hands a request on to a child, or refuses it where that is away. */
+void gh_parent_forward(struct gh_parent *p, struct gh_child *child, uint32_t client,
+                       enum gh_answerer from, const char *line, size_t len);
+bool gh_parent_tell_monitors(struct gh_parent *p, struct gh_rd *body);
+/* A child has ended after gh_child_stop(). */
+void gh_parent_child_stopped(struct gh_parent *p);
+
+/* parent_ike.c */
+void gh_parent_ike_init(struct gh_parent *p);
+/* Takes a plan over, before or after the start; *plan is empty afterwards. False: no memory, and
+ * nothing changed. */
+bool gh_parent_ike_take(struct gh_parent *p, struct gh_ike_plan *plan);
+/* Starts, tells or stops the children by the plan in force. */
+void gh_parent_ike_apply(struct gh_parent *p);
+void gh_parent_ike_tend(struct gh_parent *p); /* sockets that could not be had */
+/* Is this request for `ike`? Then it is handled. */
+bool gh_parent_ike_request(struct gh_parent *p, uint32_t client, const json_t *request,
+                           const char *line, size_t len);
+void gh_parent_ike_stop(struct gh_parent *p);
+bool gh_parent_ike_runs(const struct gh_parent *p);
 
 /* parent_processes.c: the answer to show-processes. */
 json_t *gh_parent_processes(const struct gh_parent *p);

@@ -12,12 +12,14 @@ static json_t *process(const char *name, pid_t pid, uint64_t age_ms, unsigned st
 
 json_t *gh_parent_processes(const struct gh_parent *p)
 {
+    const struct gh_child *children[] = {&p->ao, &p->ike.keeper, &p->ike.ike};
     uint64_t now = uv_now(&p->loop);
     json_t *list = json_array();
 
     json_array_append_new(list, process("parent", getpid(), now - p->began, 1));
-    if (p->ao.running)
-        json_array_append_new(
-            list, process(p->ao.role, p->ao.process.pid, now - p->ao.began, p->ao.starts));
+    for (size_t i = 0; i < sizeof(children) / sizeof(children[0]); i++)
+        if (children[i]->running)
+            json_array_append_new(list, process(children[i]->role, children[i]->process.pid,
+                                                now - children[i]->began, children[i]->starts));
     return json_pack("{s:b, s:o}", "ok", 1, "processes", list);
 }

@@ -260,7 +260,7 @@ void gh_parent_restore_rules(void *parent, const char *netns)
     uint64_t now = uv_now(&p->loop);
 
     p->rules_due = true;
-    if (p->ao.stopping || now - p->rules_restored < RESTORE_MS)
+    if (p->stopping || now - p->rules_restored < RESTORE_MS)
         return;
     p->rules_restored = now;
     gh_warning("namespace %s: somebody removed firewall rules; they are installed again",

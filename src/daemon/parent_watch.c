@@ -167,6 +167,21 @@ static void on_sweep(uv_timer_t *timer)
 
 /* ---- What `ao` and the zones say ------------------------------------------------------------ */
 
+/* A socket that an earlier instance kept may have ended while nobody watched: the first list that
+ * it is not in is enough. */
+static void look_at_once(struct gh_parent *p, const struct gh_zone *zone, uint64_t cookie)
+{
+    struct gh_kept *kept = gh_keep_find(&p->keep, cookie);
+    struct gh_watched *watched = gh_watches_find(&p->watches, cookie);
+
+    if (kept == NULL || !kept->earlier)
+        return;
+    kept->earlier = false;
+    watched->seen = true;
+    watched->missing = GH_WATCHES_MISSING - 1;
+    post_of(p, zone->index)->lost = uv_now(&p->loop) + LOST_MS;
+}
+
 bool gh_parent_watch(struct gh_parent *p, struct gh_rd *body)
 {
     struct gh_zone *zone = gh_zones_find(&p->zones, gh_rd_u16(body));
@@ -179,6 +194,7 @@ bool gh_parent_watch(struct gh_parent *p, struct gh_rd *body)
         gh_error("no room to watch one more socket");
         return true;
     }
+    look_at_once(p, zone, cookie);
     zone->watched++;
     p->orphans_changed = true;
     if (!uv_is_active((uv_handle_t *)&p->watch_sweep))

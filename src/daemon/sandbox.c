@@ -36,6 +36,11 @@ static const int allowed_ao[] = {
     SCMP_SYS(getsockopt), SCMP_SYS(setsockopt), SCMP_SYS(getsockname), SCMP_SYS(getpeername),
     SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(shutdown)};
 
+/* UDP sockets that the parent has bound; it cannot have others, or connect them. Where libcrypto
+ * looks for a file after all, it is told that there is none: what a peer sends must not end the
+ * process, and all SAs with it. */
+static const int allowed_ike[] = {SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg)};
+
 static bool failed(const char *what, int error)
 {
     gh_error("cannot enter the sandbox: %s: %s", what, strerror(error));
@@ -60,6 +65,10 @@ static bool filter_system_calls(enum gh_sandbox what)
         error = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0]));
     if (error == 0 && what == GH_SANDBOX_AO)
         error = allow(filter, allowed_ao, sizeof(allowed_ao) / sizeof(allowed_ao[0]));
+    if (error == 0 && what == GH_SANDBOX_IKE)
+        error = allow(filter, allowed_ike, sizeof(allowed_ike) / sizeof(allowed_ike[0]));
+    if (error == 0 && what == GH_SANDBOX_IKE)
+        error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
     if (error == 0) /* memory, but no code */
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
                                  SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));

@@ -15,7 +15,9 @@ enum gh_sandbox {
      * open a socket it is worth no more than the sockets that the parent hands over. */
     GH_SANDBOX_AO,
     /* No capability; it reads and writes the sockets that it has or is handed, and nothing else. */
-    GH_SANDBOX_KEEPER
+    GH_SANDBOX_KEEPER,
+    /* No capability; the same, and many datagrams at once. */
+    GH_SANDBOX_IKE
 };
 
 /* Becomes uid:gid. Says what failed in the log. */

@@ -46,6 +46,22 @@ static char *get_text(struct gh_rd *r, bool needed)
     return text;
 }
 
+/* NULL for an empty one. */
+static char *get_long_text(struct gh_rd *r)
+{
+    size_t len = gh_rd_u32(r);
+    const uint8_t *p = gh_rd_bytes(r, len);
+    char *text = NULL;
+
+    if (p != NULL && memchr(p, 0, len) != NULL)
+        r->bad = true;
+    if (!r->bad && len > 0) {
+        text = strndup((const char *)p, len);
+        r->bad = text == NULL;
+    }
+    return text;
+}
+
 static void get_prefix(struct gh_rd *r, bool needed, struct gh_prefix *out)
 {
     uint8_t len = gh_rd_u8(r);
@@ -177,6 +193,7 @@ static void get_config(struct gh_rd *r, struct gh_setup *s)
 
         get_session(r, &c->sessions[i], &s->zones[i], c->chain_count);
     }
+    c->ike_text = get_long_text(r);
 }
 
 bool gh_setup_decode(const uint8_t *data, size_t len, struct gh_setup *out)

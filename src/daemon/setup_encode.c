@@ -80,6 +80,15 @@ static void put_session(struct gh_wr *w, const struct gh_session *s, uint16_t zo
     gh_wr_u32(w, (uint32_t)s->line);
 }
 
+/* IKE's sections, for `show configuration`; nothing else of IKE is for `ao`. */
+static void put_long_text(struct gh_wr *w, const char *text)
+{
+    size_t len = text != NULL ? strlen(text) : 0;
+
+    gh_wr_u32(w, len);
+    gh_wr_bytes(w, text, len);
+}
+
 /* Not shim-users: the parent alone lets programs in. */
 static void put_setup(struct gh_wr *w, const struct gh_setup *s)
 {
@@ -98,6 +107,7 @@ static void put_setup(struct gh_wr *w, const struct gh_setup *s)
     gh_wr_u32(w, c->session_count);
     for (size_t i = 0; i < c->session_count; i++)
         put_session(w, &c->sessions[i], s->zones[i]);
+    put_long_text(w, c->ike_text);
 }
 
 uint8_t *gh_setup_encode(const struct gh_setup *s, size_t *len)

@@ -5,7 +5,7 @@
 #define GH_DAEMON_SETUP_WIRE_H
 
 enum {
-    GH_SETUP_MAGIC = 0x67683032, /* "gh02": changes with the encoding */
+    GH_SETUP_MAGIC = 0x67683033, /* "gh03": changes with the encoding */
     GH_SETUP_MAX = 256 * 1048576,
     /* Least octets of one element: no count may promise more than the bytes can hold. */
     GH_SETUP_KEY_MIN = 48,

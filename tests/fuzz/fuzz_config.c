@@ -1,6 +1,7 @@
 /*
  * gatehouse.conf: whatever stands in it, reading it ends with a configuration or with errors; a
- * configuration survives being printed and read again; lint and the build of its chains take it.
+ * configuration survives being printed and read again, and IKE's part being carried as octets; lint
+ * and the build of its chains take it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,11 @@ static bool has_inline_secret(const struct gh_config *c)
             if (strcmp(c->chains[i].keys[k].secret_source, "inline") == 0)
                 return true;
         }
+    }
+    for (size_t i = 0; i < c->keeper.count; i++) {
+        if (c->keeper.items[i].source.place == GH_PLACE_TEXT ||
+            c->keeper.items[i].passphrase.place == GH_PLACE_TEXT)
+            return true;
     }
     return false;
 }
@@ -69,6 +75,24 @@ static void print_and_parse(const struct gh_config *c)
     gh_config_free(again);
 }
 
+/* What was read goes through octets as it is. */
+static void encode_and_decode(const struct gh_ike_config *c)
+{
+    size_t len, len_again;
+    uint8_t *octets = gh_ike_config_encode(c, &len), *again;
+    struct gh_ike_config *got =
+        octets != NULL ? gh_ike_config_decode(gh_view_of(octets, len)) : NULL;
+
+    if (got == NULL)
+        abort();
+    again = gh_ike_config_encode(got, &len_again);
+    if (again == NULL || len != len_again || memcmp(octets, again, len) != 0)
+        abort();
+    free(octets);
+    free(again);
+    gh_ike_config_free(got);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct gh_problems p = {0};
@@ -79,6 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
     if (c != NULL) {
         gh_lint(c, c, NOW, &p);
+        if (c->ike != NULL)
+            encode_and_decode(c->ike);
         if (!has_inline_secret(c))
             print_and_parse(c);
     }

@@ -141,6 +141,7 @@ static bool on_ask(void *ctx, const struct gh_keeper_request *r)
     free(octets);
     if (a->data == NULL)
         abort();
+    h->asked[r->kind]++;
     a->host = h;
     a->core = h->core;
     a->at = h->world->now.mono_ms + ike_world_random(h->world, 4);
@@ -214,6 +215,13 @@ static void on_event(void *ctx, const struct ike2_event *e)
                (size_t)(h - h->world->hosts), ike2_event_name(e->kind), e->policy, e->text);
 }
 
+static void on_keys(void *ctx, const char *line)
+{
+    struct ike_host *h = ctx;
+
+    snprintf(h->key_line, sizeof(h->key_line), "%s", line);
+}
+
 /* ---- Made ----------------------------------------------------------------------------------- */
 
 static void start_core(struct ike_host *h)
@@ -225,7 +233,8 @@ static void start_core(struct ike_host *h)
                                  .child_install = on_install,
                                  .child_update = on_update,
                                  .child_remove = on_remove,
-                                 .event = on_event};
+                                 .event = on_event,
+                                 .key_log = on_keys};
 
     h->core = ike2_new(&ops, &h->settings, h->world->now);
     if (h->core == NULL)
@@ -364,6 +373,16 @@ void ike_world_inject(struct ike_world *w, size_t to, const struct ike2_datagram
     ike2_input(w->hosts[to].core, w->now, &copy);
 }
 
+/* The port at which it arrives; 0: nobody is there, or the NAT knows nothing of it. */
+static uint16_t port_of(const struct ike_host *h, const struct world_packet *p)
+{
+    uint16_t port = p->to.port;
+
+    if (h->behind_nat)
+        port = port == h->nat_port ? IKE2_PORT : port == h->nat_port + 1 ? IKE2_PORT_NAT_T : 0;
+    return port == IKE2_PORT || port == IKE2_PORT_NAT_T ? port : 0;
+}
+
 static void deliver(struct ike_world *w)
 {
     struct world_packet *p = w->packets;
@@ -371,9 +390,9 @@ static void deliver(struct ike_world *w)
     struct ike2_datagram d = {.remote = p->from, .marker = p->marker, .len = p->len};
 
     w->packets = p->next;
-    if (h != NULL && !h->dead) {
-        d.local = (struct ike2_endpoint){.addr = h->addr,
-                                         .port = p->marker ? IKE2_PORT_NAT_T : IKE2_PORT};
+    if (h != NULL && !h->dead && port_of(h, p) != 0 &&
+        (port_of(h, p) == IKE2_PORT_NAT_T) == p->marker) {
+        d.local = (struct ike2_endpoint){.addr = h->addr, .port = port_of(h, p)};
         if (is_second(h, &p->to.addr))
             d.local.addr = h->second;
         d.data = p->data;

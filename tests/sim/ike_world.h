@@ -34,9 +34,11 @@ struct ike_host {
     unsigned installed, removed, updated, events[IKE2_EVENT_COUNT];
     struct ike2_endpoint child_local, child_remote; /* of the last child_update */
     bool child_udp;
-    char last[IKE2_EVENT_COUNT][256]; /* the last words of each kind */
-    bool dead;                        /* hears and says nothing */
-    bool behind_nat;                  /* others see it at nat_addr, nat_port */
+    unsigned asked[GH_KEEPER_LIST + 1]; /* the keeper, by kind */
+    char last[IKE2_EVENT_COUNT][256];   /* the last words of each kind */
+    char key_line[1024];                /* the last of the key log */
+    bool dead;                          /* hears and says nothing */
+    bool behind_nat;                    /* others see it at nat_addr, nat_port */
     struct gh_addr nat_addr;
     uint16_t nat_port;
 };

@@ -77,6 +77,9 @@ static void a_tunnel_by_a_shared_key(void **state)
     assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_UP], 1);
     assert_int_equal(w->hosts[1].events[IKE2_EVENT_SA_UP], 1);
     assert_int_equal(w->carried, 4);
+    assert_string_equal(w->hosts[0].key_line, w->hosts[1].key_line);
+    assert_non_null(strstr(w->hosts[0].key_line,
+                           ",\"AES-GCM-256 with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\""));
     ike_world_free(w);
 }
 
@@ -281,6 +284,47 @@ static void a_restarted_peer_comes_again(void **state)
     ike_world_free(w);
 }
 
+static void reauthentication_makes_before_it_breaks(void **state)
+{
+    struct ike_world *w = pair(11);
+
+    w->hosts[0].policies[0]->reauthenticate = true;
+    w->hosts[0].policies[0]->lifetime.seconds = 600;
+    w->hosts[1].policies[0]->lifetime.seconds = 0;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    for (unsigned i = 0; i < 600; i++) {
+        ike_world_run(w, 10000);
+        assert_true(ike_world_children(&w->hosts[0]) >= 1);
+    }
+    assert_up(w, 1);
+    assert_true(w->hosts[0].events[IKE2_EVENT_SA_UP] >= 10);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_DOWN], 0);
+    ike_world_free(w);
+}
+
+static void a_new_configuration_takes_over(void **state)
+{
+    struct ike_world *w = up(12);
+    struct ike_host *h = &w->hosts[0];
+    uint64_t sa = sa_of(h);
+    struct ike2_sa_view v;
+
+    ike2_policy_free(h->policies[0]);
+    h->policy_count = 0;
+    ike_world_policy(w, 0, 1)->children[0].start = true;
+    ike_world_configure(w, 0);
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(sa_of(h), sa);
+    ike_world_sas(h, &v);
+    assert_ptr_equal(v.policy, h->policies[0]);
+    assert_true(ike2_rekey_child(h->core, w->now, child_of(h)));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
 /* Everything goes wrong for a while; afterwards both ends agree. */
 static void storm(uint64_t seed, unsigned rounds)
 {
@@ -365,6 +409,8 @@ int main(void)
         cmocka_unit_test(fragments_pass_where_datagrams_do_not),
         cmocka_unit_test(through_a_nat),
         cmocka_unit_test(a_restarted_peer_comes_again),
+        cmocka_unit_test(reauthentication_makes_before_it_breaks),
+        cmocka_unit_test(a_new_configuration_takes_over),
         cmocka_unit_test(storms),
     };
 

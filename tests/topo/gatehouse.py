@@ -33,29 +33,32 @@ class Key:
         return dataclasses.replace(self, send_id=self.recv_id, recv_id=self.send_id)
 
 
-def _value(value):
+def value_text(value):
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return f"{{ {', '.join(map(value_text, value))} }}"
     return str(value) if isinstance(value, int) else f"\"{value}\""
 
 
-def _block(head, options, inner=()):
-    lines = [f"{head} {{", *(f"    {k} = {_value(v)}" for k, v in options.items() if v is not None)]
-    lines += [f"    {line}" for block in inner for line in block.splitlines()]
+def block(head, options, inner=()):
+    """A section of gatehouse.conf; inner: the texts of sections within it."""
+    lines = [f"{head} {{", *(f"    {k} = {value_text(v)}" for k, v in options.items() if v is not None)]
+    lines += [f"    {line}" for text in inner for line in text.splitlines()]
     return "\n".join([*lines, "}"]) + "\n"
 
 
 def key_chain(name, keys, **options):
-    blocks = [_block(f"key {k.number}", {
+    blocks = [block(f"key {k.number}", {
         "send-id": k.send_id, "recv-id": k.recv_id, "algorithm": k.algorithm, "secret": k.secret,
         "include-tcp-options": k.include_tcp_options, **k.options}) for k in keys]
-    return _block(f"key-chain \"{name}\"", {k.replace("_", "-"): v for k, v in options.items()}, blocks)
+    return block(f"key-chain \"{name}\"", {k.replace("_", "-"): v for k, v in options.items()}, blocks)
 
 
 def tcp_ao(name, peer, chain, **options):
     """One protected session; options: local, port, direction, mode, netns, vrf, …"""
     options = {k.replace("_", "-"): v for k, v in options.items()}
-    return _block(f"tcp-ao \"{name}\"", {"peer": peer, "key-chain": chain, **options})
+    return block(f"tcp-ao \"{name}\"", {"peer": peer, "key-chain": chain, **options})
 
 
 class Gatehouse:

@@ -77,6 +77,9 @@ class Stream:
         """Both ends run; the connection may come up or not."""
         from wait import wait_for  # not when this file runs as a program
         client, server = self.ends
+        for left in (self.path, self.path + ".sent"):  # of an earlier namespace of that name
+            if os.path.exists(left):
+                os.unlink(left)
         self.receiver = server.spawn(self._argv("serve", self.path), self.log)
         wait_for(lambda: os.path.exists(self.path), 10, "the server listens")
         self.sender = client.spawn(self._argv("send", self.path + ".sent"), self.log)

@@ -48,6 +48,11 @@ static void words_may_be_abbreviated(void **state)
         {"res upstream", "reset-session", 1},
         {"m", "monitor", 1},
         {"help show status", "help", 1},
+        {"sh ike sa", "show ike sa", 3},
+        {"sh ike st", "show ike statistics", 3},
+        {"ike init core", "ike initiate", 2},
+        {"ike t p core", "ike terminate peer", 3},
+        {"cl ike l", "clear ike lockout", 3},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -66,7 +71,7 @@ static void what_is_not_a_command_is_named_with_what_would_be(void **state)
                         "gatectl: which one is meant? counters configuration\n");
     assert_string_equal(found("re", &used), "gatectl: which one is meant? reload reset-session\n");
     assert_string_equal(found("show", &used), "gatectl: go on with one of: key-chain tcp-ao "
-                                              "counters status processes configuration\n");
+                                              "counters status processes configuration ike\n");
     assert_string_equal(found("show tcp-ao x", &used),
                         "gatectl: there is no command \"x\" here; one of: session\n");
     assert_non_null(
@@ -112,7 +117,7 @@ static void assert_completes(const char *line, const char *prefix, const char *w
 static void completion_follows_the_table(void **state)
 {
     assert_completes("", "re", "reload reset-session", CLI_ARG_NONE);
-    assert_completes("show", "", "key-chain tcp-ao counters status processes configuration",
+    assert_completes("show", "", "key-chain tcp-ao counters status processes configuration ike",
                      CLI_ARG_NONE);
     assert_completes("sh", "co", "counters configuration", CLI_ARG_NONE);
     assert_completes("sh tcp", "", "session", CLI_ARG_NONE);
@@ -120,7 +125,13 @@ static void completion_follows_the_table(void **state)
     assert_completes("sh tcp ses upstream", "d", "detail", CLI_ARG_NONE);
     assert_completes("sh tcp ses upstream detail", "", "", CLI_ARG_NONE);
     assert_completes("show key-chain", "co", "", CLI_ARG_CHAIN);
-    assert_completes("explain", "", "", CLI_ARG_SESSION);
+    assert_completes("explain", "", "", CLI_ARG_ANYBODY);
+    assert_completes("sh ike", "", "peer sa child statistics lockout", CLI_ARG_NONE);
+    assert_completes("sh ike sa", "", "detail", CLI_ARG_PEER);
+    assert_completes("ike", "", "initiate rekey terminate", CLI_ARG_NONE);
+    assert_completes("ike rekey", "", "sa child", CLI_ARG_NONE);
+    assert_completes("ike rekey child", "", "", CLI_ARG_CHILD);
+    assert_completes("ike term sa", "", "", CLI_ARG_SA);
     assert_completes("verify-pcap x.pcap", "", "", CLI_ARG_FILE);
     assert_completes("help show", "st", "status", CLI_ARG_NONE);
     assert_completes("dance", "", "", CLI_ARG_NONE);
@@ -240,14 +251,19 @@ static void events_are_one_line(void **state)
 /* An answer of another version may lack every field, or hold other types. */
 static void any_answer_can_be_rendered(void **state)
 {
-    static const char *const ops[] = {"show-key-chain",     "show-session", "show-counters",
-                                      "show-status",        "explain",      "reset-session",
-                                      "show-configuration", "reload",       "show-processes"};
+    static const char *const ops[] = {
+        "show-key-chain",      "show-session",     "show-counters",
+        "show-status",         "explain",          "reset-session",
+        "show-configuration",  "reload",           "show-processes",
+        "show-ike-peer",       "show-ike-sa",      "show-ike-child",
+        "show-ike-statistics", "show-ike-lockout", "ike-terminate-peer",
+        "clear-ike-lockout"};
     static const char *const answers[] = {
         "{}",
         ("{\"key_chains\":[{},7],\"sessions\":[{\"connections\":[{},null]},\"x\"],"
-         "\"explanations\":[{\"findings\":[{\"checks\":[1]}]}],\"warnings\":[3],\"processes\":[{}]"
-         "}"),
+         "\"explanations\":[{\"findings\":[{\"checks\":[1]}]}],\"warnings\":[3],\"processes\":[{}],"
+         "\"peers\":[{},1],\"sas\":[{\"child_sas\":[{},2]},3],\"children\":[{},4],"
+         "\"clients\":[{},5],\"sockets\":[{},6],\"failures\":[{},7],\"enabled\":true}"),
         "{\"key_chains\":7,\"sessions\":\"x\",\"explanations\":{},\"warnings\":null,\"total\":[]}"};
 
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {

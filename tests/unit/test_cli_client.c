@@ -280,9 +280,13 @@ static void names_are_completed_from_the_daemon(void **state)
 {
     static const char *const replies[] = {
         "{\"ok\":true,\"sessions\":[{\"name\":\"upstream\"},{\"name\":\"fabric\"}]}\n",
-        "{\"ok\":true,\"key_chains\":[{\"name\":\"core\"},{\"name\":\"edge\"}]}\n", NULL};
+        "{\"ok\":true,\"peers\":[{\"name\":\"uplink\"},{\"name\":\"branch\"}]}\n",
+        "{\"ok\":true,\"key_chains\":[{\"name\":\"core\"},{\"name\":\"edge\"}]}\n",
+        "{\"ok\":true,\"sas\":[{\"id\":17},{\"id\":23}]}\n", NULL};
     char explain[] = "explain", up[] = "up", show[] = "show", chain[] = "key-chain", none[] = "";
-    char *first[] = {explain, up}, *second[] = {show, chain, none};
+    char ike[] = "ike", rekey[] = "rekey", sa[] = "sa", one[] = "1";
+    char *first[] = {explain, up}, *second[] = {show, chain, none},
+         *third[] = {ike, rekey, sa, one};
     char all[256] = "";
     struct server s;
     struct cli cli;
@@ -290,10 +294,13 @@ static void names_are_completed_from_the_daemon(void **state)
     server_start(&s, replies);
     cli = (struct cli){.socket = s.path};
     cli_candidates(&cli, 2, first, join, all);
-    assert_string_equal(all, "upstream ");
+    assert_string_equal(all, "upstream uplink ");
     all[0] = '\0';
     cli_candidates(&cli, 3, second, join, all);
     assert_string_equal(all, "detail core edge ");
+    all[0] = '\0';
+    cli_candidates(&cli, 4, third, join, all);
+    assert_string_equal(all, "17 ");
     server_stop(&s);
     all[0] = '\0';
     cli_candidates(&cli, 2, first, join, all);

@@ -40,7 +40,7 @@ static void check_sample(const char *dir, const char *file)
         gh_lint(c, NULL, NOW, &p);
     check_problems(file, &p);
     assert_non_null(c);
-    assert_true(c->session_count > 0);
+    assert_true(c->session_count > 0 || c->ike != NULL);
     for (size_t i = 0; i < c->chain_count; i++) {
         struct gh_sim_setup setup = {
             .here = &c->chains[i], .from = NOW, .to = NOW + 365 * 86400, .skew = 60};
@@ -73,7 +73,7 @@ static void every_sample_is_sound(void **state)
         count++;
     }
     closedir(d);
-    assert_true(count >= 8);
+    assert_true(count >= 11);
 }
 
 int main(void)

@@ -317,7 +317,9 @@ static const char text[] =
     "}\n"
     "tcp-ao upstream { peer = \"192.0.2.2\"  port = 179  key-chain = core  backend = kernel }\n"
     "tcp-ao customers { peer = \"2001:db8::/32\"  local = \"2001:db8::1\"  port = 179\n"
-    "                   key-chain = edge  direction = passive  vrf = \"red\"  netns = \"blue\" }\n";
+    "                   key-chain = edge  direction = passive  vrf = \"red\"  netns = \"blue\" }\n"
+    "ike-peer berlin { remote = \"192.0.2.2\"  psk-secret = \"a strong secret, four\"\n"
+    "    child lan { local-ts = \"10.1.0.0/16\"  remote-ts = \"10.2.0.0/16\" } }\n";
 
 static struct gh_setup make_setup(void)
 {
@@ -351,6 +353,7 @@ static void expect_same(const struct gh_setup *a, const struct gh_setup *b)
     char *x = printed(a->config), *y = printed(b->config);
 
     assert_string_equal(x, y);
+    assert_non_null(strstr(y, "ike-peer"));
     free(x);
     free(y);
     assert_string_equal(a->config->path, b->config->path);

@@ -612,6 +612,8 @@ static bool is_sanitized(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
     return true;
+#elif defined(__has_feature)
+    return __has_feature(address_sanitizer);
 #else
     return false;
 #endif
@@ -629,11 +631,12 @@ static void the_process(void **state)
     pid_t pid;
 
     if (is_sanitized()) {
-        print_message("the sanitizer's runtime needs system calls that the sandbox forbids\n");
+        print_message(
+            "skipped: the sanitizer's runtime needs system calls that the sandbox forbids\n");
         skip();
     }
     if (geteuid() != 0) {
-        print_message("only root can give up its rights\n");
+        print_message("skipped: only root can give up its rights\n");
         skip();
     }
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);

@@ -92,8 +92,9 @@ static void up(struct ike2 *c, struct ike2_sa *sa)
     ike2_count(c, IKE2_COUNT_SA_UP);
     if (c->lockout != NULL)
         gh_lockout_succeeded(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
-    ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s",
-              gh_identity_format(sa->remote_id, text, sizeof(text)));
+    ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s",
+              gh_identity_format(sa->remote_id, text, sizeof(text)),
+              sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "");
 }
 
 /* ---- Initiator ------------------------------------------------------------------------------ */
@@ -124,6 +125,7 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     ike2_put_certs(c, sa, &o);
     ike2_put_certreq(c, sa->policy, &o);
     put_auth(sa, &o, value);
+    ike2_ppk_put_identity(sa, &o);
     if (first_contact(c, sa))
         ike_notify_emit_data(&o, IKE_N_INITIAL_CONTACT, gh_view_of(NULL, 0));
     ike2_extend_auth(c, sa, &o);
@@ -144,19 +146,45 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     }
 }
 
-void ike2_auth_start(struct ike2 *c, struct ike2_sa *sa)
+static void cannot_begin(struct ike2 *c, struct ike2_sa *sa, const char *why, const char *remedy)
+{
+    ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "we cannot authenticate: %s%s%s", why,
+              remedy[0] != '\0' ? "; " : "", remedy);
+    ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+}
+
+static void prove_to_responder(struct ike2 *c, struct ike2_sa *sa);
+
+static void have_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
+{
+    if (ike2_ppk_keep_auth(sa, value))
+        prove_to_responder(c, sa);
+    else
+        send_auth(c, sa, value);
+}
+
+static void prove_to_responder(struct ike2 *c, struct ike2_sa *sa)
 {
     struct gh_pki_error e = {.message = "", .remedy = ""};
     struct gh_secret now = {.data = NULL};
 
-    if (!ike2_choose_identity(c, sa, &e) || !ike2_prove(c, sa, &now, &e)) {
-        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "we cannot authenticate: %s%s%s", e.message,
-                  e.remedy[0] != '\0' ? "; " : "", e.remedy);
-        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
-    } else if (now.len > 0) {
-        send_auth(c, sa, ike2_view(&now));
-    }
+    if (!ike2_prove(c, sa, &now, &e))
+        cannot_begin(c, sa, e.message, e.remedy);
+    else if (now.len > 0)
+        have_auth(c, sa, ike2_view(&now));
     gh_secret_clear(&now);
+}
+
+void ike2_auth_start(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct gh_pki_error e = {.message = "", .remedy = ""};
+
+    if (!ike2_choose_identity(c, sa, &e))
+        cannot_begin(c, sa, e.message, e.remedy);
+    else if (!sa->setup->ppk.agreed)
+        prove_to_responder(c, sa);
+    else if (!ike2_ppk_ask(c, sa))
+        cannot_begin(c, sa, "the keeper cannot be asked", "");
 }
 
 /* The rest of what the policy wants, each by an exchange of its own. */
@@ -202,6 +230,16 @@ static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     ike2_task_done(c, sa);
     ike2_sa_established(c, sa);
     want_the_rest(c, sa);
+    ike2_end_reauthenticated(c, sa);
+}
+
+/* It believed us and is up; nothing that it answers counts any more (RFC 8784 3). */
+static void tell_failure(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike_out o = ike2_inner(c);
+
+    ike_notify_emit_data(&o, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
+    ike2_request(c, sa, IKE_X_INFORMATIONAL, &o);
 }
 
 void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
@@ -217,6 +255,11 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
         ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer refuses IKE_AUTH: %s",
                   name != NULL ? name : "no reason given");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
+    if (!ike2_ppk_confirm(sa, in)) {
+        tell_failure(c, sa);
+        refuse(c, sa, "it does not use the PPK, but has to", "configure the PPK at the peer");
         return;
     }
     if (!take_id(sa, ike_find(in, IKE_P_IDR, 0)) || !keep_inner(sa, first, octets)) {
@@ -339,6 +382,8 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     put_id(&o, IKE_P_IDR, sa->local_id);
     ike2_put_certs(c, sa, &o);
     put_auth(sa, &o, value);
+    if (sa->ppk_used)
+        ike_notify_emit_data(&o, IKE_N_PPK_IDENTITY, gh_view_of(NULL, 0));
     up(c, sa);
     ike2_extend_auth_heard(c, sa, &in);
     ike2_extend_auth(c, sa, &o);
@@ -363,6 +408,44 @@ static void prove_ourselves(struct ike2 *c, struct ike2_sa *sa)
         finish(c, sa, ike2_view(&now));
     }
     gh_secret_clear(&now);
+}
+
+static void check_initiator(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    struct gh_pki_error e = {.message = "", .remedy = ""};
+
+    switch (ike2_check_proof(c, sa, in, &e)) {
+    case IKE2_PROOF_GOOD:
+        prove_ourselves(c, sa);
+        break;
+    case IKE2_PROOF_ASKED:
+        break;
+    default:
+        refuse(c, sa, e.message, e.remedy);
+        break;
+    }
+}
+
+static void ppk_decided(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                        enum ike2_ppk_state state)
+{
+    switch (state) {
+    case IKE2_PPK_ASKED:
+        break;
+    case IKE2_PPK_READY:
+        ike2_ppk_swap(sa);
+        check_initiator(c, sa, in);
+        break;
+    case IKE2_PPK_NONE:
+        check_initiator(c, sa, in);
+        break;
+    case IKE2_PPK_UNKNOWN:
+        refuse(c, sa, "it has no PPK in common with us", "configure the same PPK at both ends");
+        break;
+    case IKE2_PPK_FAILED:
+        refuse(c, sa, "the keeper cannot apply the PPK", "");
+        break;
+    }
 }
 
 void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
@@ -396,19 +479,34 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         sa->setup->refused = true;
         return;
     }
-    switch (ike2_check_proof(c, sa, in, &e)) {
-    case IKE2_PROOF_GOOD:
-        prove_ourselves(c, sa);
-        break;
-    case IKE2_PROOF_ASKED:
-        break;
-    default:
-        refuse(c, sa, e.message, e.remedy);
-        break;
-    }
+    ppk_decided(c, sa, in, ike2_ppk_judge(c, sa, in));
 }
 
 /* ---- The keeper's answers ------------------------------------------------------------------- */
+
+static void ppk_answered(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_answer *a)
+{
+    enum ike2_ppk_state state = ike2_ppk_take(c, sa, a);
+    struct ike_payloads in = {.count = 0};
+
+    if (!sa->initiator) {
+        if (!inner_again(sa, &in)) {
+            refuse(c, sa, "no memory", "");
+            return;
+        }
+        if (state == IKE2_PPK_UNKNOWN) /* configured, but the keeper has it not */
+            state = ike2_ppk_without(sa, &in);
+        ppk_decided(c, sa, &in, state);
+        return;
+    }
+    if (state == IKE2_PPK_READY) {
+        if (ike2_ppk_required(sa->policy))
+            ike2_ppk_swap(sa); /* no AUTH without it */
+        prove_to_responder(c, sa);
+    } else if (state != IKE2_PPK_ASKED) {
+        cannot_begin(c, sa, "the keeper cannot apply the PPK", "configure it");
+    }
+}
 
 static void peer_psk(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_answer *a)
 {
@@ -419,7 +517,9 @@ static void peer_psk(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_
         return;
     }
     if (!inner_again(sa, &in) || !ike2_check_psk(sa, &in, a->value)) {
-        refuse(c, sa, "its AUTH does not verify: the pre-shared keys differ",
+        refuse(c, sa,
+               sa->ppk_used ? "its AUTH does not verify: the pre-shared keys differ, or the PPKs"
+                            : "its AUTH does not verify: the pre-shared keys differ",
                "set the same key at both ends");
         return;
     }
@@ -434,6 +534,10 @@ void ike2_auth_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
 {
     if (sa->setup == NULL)
         return;
+    if (job == IKE2_JOB_PPK) {
+        ppk_answered(c, sa, a);
+        return;
+    }
     if (job == IKE2_JOB_PEER_PSK) {
         peer_psk(c, sa, a);
         return;
@@ -450,7 +554,7 @@ void ike2_auth_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
         return;
     }
     if (sa->initiator)
-        send_auth(c, sa, a->value);
+        have_auth(c, sa, a->value);
     else
         finish(c, sa, a->value);
 }

@@ -515,6 +515,52 @@ static int by_index(const void *x, const void *y)
     return a->index < b->index ? -1 : a->index > b->index;
 }
 
+static struct ike2_child_policy *child_named(struct ike2_policy *p, const char *name)
+{
+    for (size_t i = 0; i < p->child_count; i++)
+        if (strcmp(p->children[i].name, name) == 0)
+            return &p->children[i];
+    return NULL;
+}
+
+/* Whether all that hangs on the SA has its place in the new policy, too. */
+static bool fits(const struct ike2_sa *sa, struct ike2_policy *p)
+{
+    bool all =
+        sa->state >= IKE2_STATE_ESTABLISHED &&
+        (sa->task == NULL || sa->task->policy == NULL || child_named(p, sa->task->policy->name));
+
+    for (const struct ike2_child *child = sa->children; all && child != NULL; child = child->next)
+        all = child_named(p, child->policy->name) != NULL;
+    for (const struct ike2_task *t = sa->waiting; all && t != NULL; t = t->next)
+        all = t->policy == NULL || child_named(p, t->policy->name) != NULL;
+    return all;
+}
+
+/* What the new policy says counts from the next rekeying on. */
+static void adopt(struct ike2_sa *sa, struct ike2_policy *p)
+{
+    for (struct ike2_child *child = sa->children; child != NULL; child = child->next)
+        child->policy = child_named(p, child->policy->name);
+    for (struct ike2_task *t = sa->waiting; t != NULL; t = t->next)
+        t->policy = t->policy != NULL ? child_named(p, t->policy->name) : NULL;
+    if (sa->task != NULL && sa->task->policy != NULL)
+        sa->task->policy = child_named(p, sa->task->policy->name);
+    sa->client = NULL;
+    ike2_set_policy(sa, p);
+}
+
+static void take_over(struct ike2_policy *old, struct ike2_policy *p)
+{
+    struct ike2_sa *next;
+
+    for (struct ike2_sa *sa = old->sas; sa != NULL; sa = next) {
+        next = sa->next_peer;
+        if (fits(sa, p))
+            adopt(sa, p);
+    }
+}
+
 bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *const *policies,
                        size_t count)
 {
@@ -527,8 +573,14 @@ bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *co
         copy[i] = ike2_policy_ref(policies[i]);
     if (count > 0)
         qsort(copy, count, sizeof(struct ike2_policy *), by_index);
-    for (size_t i = 0; i < c->policy_count; i++)
-        ike2_policy_free(c->policies[i]);
+    for (size_t i = 0; i < c->policy_count; i++) {
+        struct ike2_policy *old = c->policies[i];
+
+        for (size_t k = 0; k < count; k++)
+            if (copy[k] != old && strcmp(copy[k]->name, old->name) == 0)
+                take_over(old, copy[k]);
+        ike2_policy_free(old);
+    }
     free(c->policies);
     c->policies = copy;
     c->policy_count = count;

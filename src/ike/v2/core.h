@@ -158,6 +158,9 @@ struct ike2_ops {
     void (*event)(void *ctx, const struct ike2_event *e);
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
     bool (*child_spi)(void *ctx, const struct ike2_child_policy *child, uint8_t *spi, size_t len);
+    /* Each time that an IKE SA's keys are made: a line of Wireshark's ikev2_decryption_table,
+     * without the line's end. NULL, as it should be: nothing is told. */
+    void (*key_log)(void *ctx, const char *line);
 };
 
 struct ike2_settings {
@@ -183,8 +186,9 @@ struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *se
 /* Nothing is sent; Child SAs are left as they are. Wipes. */
 void ike2_free(struct ike2 *c);
 
-/* Takes references. SAs of policies that are gone or changed are kept until they end, or are ended
- * by ike2_terminate(). `changed` policies with `start` begin. */
+/* Takes references. Established SAs go over to the policy of the same name, if that has all of
+ * their children: what it says counts from the next rekeying on. Others keep the policy that they
+ * have until they end. What is to start and is not up begins. */
 bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *const *policies,
                        size_t count);
 

@@ -297,6 +297,7 @@ static bool bring_up(struct ike2 *c, struct ike2_sa *sa)
         ike2_sa_free(sa);
         return false;
     }
+    ike2_log_keys(c, sa);
     ike2_sa_name(c, sa);
     ike2_sa_established(c, sa);
     ike2_schedule(c, sa);

@@ -303,7 +303,7 @@ static void drop_reassembly(struct ike2_sa *sa, bool response)
 static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d)
 {
     sa->last_in_ms = c->now.mono_ms;
-    if (!sa->initiator && sa->state == IKE2_STATE_AUTH) { /* it may have gone to port 4500 */
+    if (sa->state < IKE2_STATE_ESTABLISHED && !sa->initiator) { /* it goes on at port 4500 */
         sa->local = d->local;
         sa->remote = d->remote;
         sa->marker = d->marker;

@@ -116,6 +116,11 @@ void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
     struct ike_out o = ike2_inner(c);
     struct ike_delete d;
 
+    if (ike_has_notify(in, IKE_N_AUTHENTICATION_FAILED)) { /* RFC 7296 2.21.2 */
+        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer does not believe us");
+        delete_ike(c, sa);
+        return;
+    }
     for (size_t i = 0; (payload = ike_find(in, IKE_P_DELETE, i)) != NULL; i++) {
         if (ike_delete_parse(payload->body, &d) != IKE_OK)
             continue;

@@ -114,6 +114,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
     ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
     put_abilities(c, &o, sa->policy);
+    ike2_ppk_offer(sa->policy, &o);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
         !ike2_flight_set(&sa->request, 0, octets)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "no room for IKE_SA_INIT");
@@ -189,10 +190,12 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
            ike2_derive(sa, &shared, gh_view_of(s->nonce_i, s->nonce_i_len),
                        gh_view_of(s->nonce_r, s->nonce_r_len));
     gh_secret_clear(&shared);
-    if (good)
-        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT: chosen %s",
-                  ike_proposal_format(&chosen, text, sizeof(text)));
-    return good;
+    if (!good)
+        return false;
+    ike2_log_keys(c, sa);
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT: chosen %s",
+              ike_proposal_format(&chosen, text, sizeof(text)));
+    return true;
 }
 
 void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
@@ -219,6 +222,12 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
                   v.refused == IKE_N_NO_PROPOSAL_CHOSEN ? IKE2_COUNT_NO_PROPOSAL
                                                         : IKE2_COUNT_NOT_ADMITTED,
                   "the peer answers IKE_SA_INIT with %s", ike_notify_name(v.refused));
+        return;
+    }
+    if (!ike2_ppk_answered(sa, m)) {
+        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED,
+                  "IKE_SA_INIT response refused: the peer uses no PPK, but has to; configure the "
+                  "PPK at the peer");
         return;
     }
     if (!gh_secret_set(&sa->setup->response, d->data, d->len) || !take_answer(c, sa, m, why)) {
@@ -347,6 +356,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
     ike2_put_certreq(c, sa->policy, &o);
     put_abilities(c, &o, sa->policy);
+    ike2_ppk_answer(c, sa, m, &o);
     if (sa->policy->childless)
         ike_notify_emit_data(&o, IKE_N_CHILDLESS_IKEV2_SUPPORTED, gh_view_of(NULL, 0));
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
@@ -421,6 +431,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     }
     sa->receive_id = 1;
+    ike2_log_keys(c, sa);
     sa->expire_at = c->now.mono_ms + policy->half_open_ms;
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_count(c, IKE2_COUNT_SA_ANSWERED);

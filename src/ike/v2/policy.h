@@ -110,12 +110,13 @@ struct ike2_policy {
     struct ike2_sa *sas; /* the core's alone: the IKE SAs under it */
 };
 
-/* With the defaults of safe.c and no children. NULL: no memory. */
+/* With the defaults and no children. NULL: no memory. */
 struct ike2_policy *ike2_policy_new(const char *name);
 struct ike2_policy *ike2_policy_ref(struct ike2_policy *p);
 void ike2_policy_free(struct ike2_policy *p); /* gives a reference back; NULL is fine */
 
-/* AES-256-GCM, HMAC-SHA2-256 or -384, groups 31 and 19; the same for ESP with `protocol`. */
+/* AES-256-GCM, HMAC-SHA2-256 or -384, groups 31 and 19; the same for ESP with `protocol`. AH:
+ * HMAC-SHA2-256-128. Of any other protocol none. */
 void ike2_default_proposals(uint8_t protocol, struct ike_sa *out);
 
 #endif

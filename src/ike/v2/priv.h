@@ -8,6 +8,7 @@
  *     init.c      IKE_SA_INIT                      auth.c    IKE_AUTH, with proof.c
  *     proof.c     who we are, who the peer is      child.c   Child SAs
  *     create.c    CREATE_CHILD_SA                  inform.c  INFORMATIONAL
+ *     ppk.c       post-quantum preshared keys
  *
  * Extensions, each in a file of its own; extend.c is where the exchanges above ask them:
  *     crash.c     unknown SPIs, and the peer's crash noticed quickly (RFC 6290)
@@ -107,6 +108,15 @@ struct ike2_task {
     struct ike2_sa *their_sa; /* of an IKE SA; NULL if gone; its rival_of points back */
 };
 
+/* Of a post-quantum preshared key (RFC 8784). */
+struct ike2_ppk {
+    bool agreed;                /* USE_PPK went both ways */
+    unsigned keys;              /* how many of SK_d, SK_pi and SK_pr the keeper has answered */
+    struct gh_secret other;     /* SK_* with it, or without it if sa->sk has it */
+    struct gh_secret own_auth;  /* our AUTH data without it, for NO_PPK_AUTH */
+    struct gh_secret peer_auth; /* AUTH's body made from the peer's NO_PPK_AUTH, if that counts */
+};
+
 /* What is needed until the IKE SA is established. */
 struct ike2_setup {
     struct gh_secret request, response; /* IKE_SA_INIT as they went */
@@ -126,6 +136,7 @@ struct ike2_setup {
     uint32_t id; /* of that request */
     struct gh_sign_params sign;
     const struct gh_cert_entry *cert;
+    struct ike2_ppk ppk;
 };
 
 enum { IKE2_COOKIE2 = 16 };
@@ -147,7 +158,7 @@ struct ike2_mobile {
 };
 
 /* What the keeper was asked for. */
-enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK };
+enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK, IKE2_JOB_PPK };
 
 struct ike2_sa {
     struct ike2_sa *next_spi, *next_init;      /* hash chains */
@@ -159,6 +170,7 @@ struct ike2_sa {
     uint64_t id;
     uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
     bool initiator, in_init_table, named, half_open;
+    bool reauthenticated; /* another takes its place; then it is deleted */
     enum ike2_state state;
     struct ike2_policy *policy; /* a reference; NULL: not known yet */
     const struct gh_client *client;
@@ -260,6 +272,8 @@ void ike2_sa_free(struct ike2_sa *sa);
 void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why);
 void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state);
 void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa);
+/* Deletes SAs in whose place this one, just established, was made. */
+void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh);
 void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa);
 uint64_t ike2_sa_due(const struct ike2_sa *sa);
 void ike2_setup_free(struct ike2_setup *s);
@@ -292,6 +306,9 @@ bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
 bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out);
 void ike2_suite_proposal(const struct ike2_suite *s, struct ike_proposal *out);
 bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke);
+
+/* ---- keylog.c ---- */
+void ike2_log_keys(struct ike2 *c, const struct ike2_sa *sa);
 
 /* ---- flight.c ---- */
 struct ike_out ike2_inner(struct ike2 *c);
@@ -347,6 +364,42 @@ bool ike2_check_psk(struct ike2_sa *sa, const struct ike_payloads *in, struct gh
 void ike2_put_certs(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 void ike2_put_certreq(struct ike2 *c, const struct ike2_policy *p, struct ike_out *o);
 bool ike2_take_certreqs(struct ike2_setup *s, const struct ike_payloads *in);
+
+/* ---- ppk.c ---- */
+/* No IKE SA of ours without it. */
+bool ike2_ppk_required(const struct ike2_policy *p);
+/* USE_PPK in IKE_SA_INIT: the initiator's, the responder's in answer to `m`. */
+void ike2_ppk_offer(const struct ike2_policy *p, struct ike_out *o);
+void ike2_ppk_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                     struct ike_out *o);
+/* As initiator. False: the peer does without, and must not. */
+bool ike2_ppk_answered(struct ike2_sa *sa, const struct ike_message *m);
+enum ike2_ppk_state {
+    IKE2_PPK_NONE,    /* goes on without one */
+    IKE2_PPK_ASKED,   /* the keeper is */
+    IKE2_PPK_READY,   /* ike2_ppk_swap() puts SK_* in their place */
+    IKE2_PPK_UNKNOWN, /* there is no PPK that both have, but must be */
+    IKE2_PPK_FAILED   /* no memory, or the keeper cannot */
+};
+bool ike2_ppk_ask(struct ike2 *c, struct ike2_sa *sa);
+/* The keeper's answer. */
+enum ike2_ppk_state ike2_ppk_take(struct ike2 *c, struct ike2_sa *sa,
+                                  const struct gh_keeper_answer *a);
+/* SK_* with the PPK in the place of those without it, or back. */
+void ike2_ppk_swap(struct ike2_sa *sa);
+/* As initiator: our AUTH is there. True: it is the one for NO_PPK_AUTH, another one is needed. */
+bool ike2_ppk_keep_auth(struct ike2_sa *sa, struct gh_view value);
+void ike2_ppk_put_identity(const struct ike2_sa *sa, struct ike_out *o);
+/* As initiator: the answer with or without PPK_IDENTITY. False: it must be used, but is not. */
+bool ike2_ppk_confirm(struct ike2_sa *sa, const struct ike_payloads *in);
+/* As responder: what to do with the request, by RFC 8784's table 1. */
+enum ike2_ppk_state ike2_ppk_judge(struct ike2 *c, struct ike2_sa *sa,
+                                   const struct ike_payloads *in);
+/* As responder, the PPK is not known: NO_PPK_AUTH will do (IKE2_PPK_NONE) or not. */
+enum ike2_ppk_state ike2_ppk_without(struct ike2_sa *sa, const struct ike_payloads *in);
+/* The body of AUTH that is to be verified. */
+struct gh_view ike2_ppk_peer_auth(const struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_ppk_clear(struct ike2_ppk *ppk);
 
 /* ---- child.c ---- */
 /* What a request for a Child SA asks for and what we make of it. */

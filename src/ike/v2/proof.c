@@ -303,12 +303,11 @@ enum ike2_proof ike2_check_proof(struct ike2 *c, struct ike2_sa *sa, const struc
                                  struct gh_pki_error *e)
 {
     const struct ike_payload *id = ike_find(in, sa->initiator ? IKE_P_IDR : IKE_P_IDI, 0);
-    const struct ike_payload *auth = ike_find(in, IKE_P_AUTH, 0);
     struct gh_secret octets = {.data = NULL};
     enum ike2_proof proof = IKE2_PROOF_BAD;
 
     if (ike2_signed_octets(sa, !sa->initiator, id->body, &octets))
-        proof = check(c, sa, in, auth->body, ike2_view(&octets), e);
+        proof = check(c, sa, in, ike2_ppk_peer_auth(sa, in), ike2_view(&octets), e);
     else
         gh_pki_fail(e, "memory", "", "no memory");
     gh_secret_clear(&octets);
@@ -317,5 +316,5 @@ enum ike2_proof ike2_check_proof(struct ike2 *c, struct ike2_sa *sa, const struc
 
 bool ike2_check_psk(struct ike2_sa *sa, const struct ike_payloads *in, struct gh_view value)
 {
-    return gh_auth_equal(ike_find(in, IKE_P_AUTH, 0)->body, GH_AUTH_PSK, value);
+    return gh_auth_equal(ike2_ppk_peer_auth(sa, in), GH_AUTH_PSK, value);
 }

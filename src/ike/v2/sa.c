@@ -45,6 +45,7 @@ void ike2_setup_free(struct ike2_setup *s)
     gh_secret_clear(&s->response);
     gh_secret_clear(&s->certreqs);
     gh_secret_clear(&s->inner);
+    ike2_ppk_clear(&s->ppk);
     gh_ke_free(s->ke);
     gh_wipe(s, sizeof(*s));
     free(s);
@@ -352,18 +353,44 @@ static void check_silence(struct ike2 *c, struct ike2_sa *sa)
     least(&sa->liveness_at, keep);
 }
 
+/* A new IKE SA with the same children; this one goes when that is up. */
+static void reauthenticate(struct ike2 *c, struct ike2_sa *sa)
+{
+    if (sa->policy->gateway.len == 0 || sa->policy->responder_only)
+        return; /* the other end's to begin */
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "reauthentication begins");
+    ike2_set_state(c, sa, IKE2_STATE_REKEYED);
+    sa->reauthenticated = true;
+    for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
+        if (!child->replaced)
+            ike2_initiate(c, c->now, sa->policy->name, child->policy->name);
+}
+
+void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh)
+{
+    struct ike2_sa *next;
+
+    for (struct ike2_sa *sa = fresh->policy->sas; sa != NULL; sa = next) {
+        struct ike2_task *t;
+
+        next = sa->next_peer;
+        if (sa == fresh || !sa->reauthenticated)
+            continue;
+        t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
+        if (t != NULL)
+            t->why = IKE2_REMOVED_REPLACED;
+        ike2_tasks_run(c, sa);
+        ike2_schedule(c, sa);
+    }
+}
+
 static void begin_rekeying(struct ike2 *c, struct ike2_sa *sa)
 {
     sa->rekey_at = 0;
     if (sa->state != IKE2_STATE_ESTABLISHED || is_waiting(sa, IKE2_TASK_IKE_REKEY))
         return;
     if (sa->policy->reauthenticate) { /* make before break */
-        for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
-            sa->wanted |= 1u << (child->policy - sa->policy->children);
-        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "reauthentication begins");
-        ike2_set_state(c, sa, IKE2_STATE_REKEYED);
-        ike2_begin_again(c, sa->policy);
-        ike2_task_add(c, sa, IKE2_TASK_IKE_DELETE);
+        reauthenticate(c, sa);
         return;
     }
     ike2_task_add(c, sa, IKE2_TASK_IKE_REKEY);

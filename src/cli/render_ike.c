@@ -1,0 +1,269 @@
+/* show ike …. */
+#include "cli/render.h"
+
+#include <string.h>
+
+#include "cli/table.h"
+#include "control/format.h"
+
+/* "a b c" of a list of texts. */
+static const char *joined(const json_t *list, char *buf, size_t size)
+{
+    const json_t *item;
+    size_t i, at = 0;
+
+    buf[0] = '\0';
+    json_array_foreach(list, i, item)
+    {
+        int n = snprintf(buf + at, size - at, "%s%s", i > 0 ? " " : "", cli_string(item));
+
+        if (n < 0 || (size_t)n >= size - at)
+            break;
+        at += (size_t)n;
+    }
+    return buf;
+}
+
+/* "never", or how long; of a field in seconds. */
+static const char *span(const json_t *object, const char *field, char buf[GH_SPAN_TEXT])
+{
+    if (!cli_has(object, field))
+        return "-";
+    return gh_span_format(cli_integer(object, field), buf);
+}
+
+/* ---- Peers ---------------------------------------------------------------------------------- */
+
+void cli_render_ike_peer(const struct cli_render *r, const json_t *answer)
+{
+    static const char *const titles[] = {"Peer",    "State",   ">SAs",        ">Children",
+                                         "Gateway", "Last up", "Last failure"};
+    const json_t *peers = json_object_get(answer, "peers"), *p, *failure;
+    struct cli_table t;
+    size_t i;
+
+    if (json_array_size(peers) == 0)
+        fputs("No IKE peer is configured.\n", r->out);
+    cli_table_init(&t, titles, 7);
+    json_array_foreach(peers, i, p)
+    {
+        cli_table_row(&t);
+        cli_table_cell(&t, 0, "%s", cli_text(p, "name"));
+        cli_table_cell(&t, 1, "%s", cli_text(p, "state"));
+        cli_table_cell(&t, 2, "%" JSON_INTEGER_FORMAT, cli_integer(p, "sas"));
+        cli_table_cell(&t, 3, "%" JSON_INTEGER_FORMAT, cli_integer(p, "children"));
+        cli_table_cell(&t, 4, "%s", cli_text(p, cli_has(p, "gateway") ? "gateway" : "remote"));
+        cli_table_cell(&t, 5, "%s", cli_has(p, "last_up") ? cli_text(p, "last_up") : "never");
+        failure = json_object_get(p, "last_failure");
+        if (cli_has(failure, "reason"))
+            cli_table_cell(&t, 6, "%s %s", cli_text(failure, "time"), cli_text(failure, "reason"));
+    }
+    cli_table_print(&t, 0, r->out);
+}
+
+/* ---- SAs ------------------------------------------------------------------------------------ */
+
+static void line(const struct cli_render *r, const char *label, const char *text)
+{
+    fprintf(r->out, "  %-22s ", label);
+    cli_put(text, r->out);
+    fputc('\n', r->out);
+}
+
+static void child_line(const struct cli_render *r, const json_t *c)
+{
+    char local[400], remote[400];
+
+    fprintf(r->out, "  Child SA %" JSON_INTEGER_FORMAT " (", cli_integer(c, "id"));
+    cli_put(cli_text(c, "name"), r->out);
+    fprintf(r->out, "): %s %s, SPI in %s out %s\n    %s === %s\n", cli_text(c, "protocol"),
+            cli_text(c, "mode"), cli_text(c, "spi_in"), cli_text(c, "spi_out"),
+            joined(json_object_get(c, "local_ts"), local, sizeof(local)),
+            joined(json_object_get(c, "remote_ts"), remote, sizeof(remote)));
+}
+
+static void sa_block(const struct cli_render *r, const json_t *s)
+{
+    char buf[GH_SPAN_TEXT], more[GH_SPAN_TEXT], text[400];
+    const json_t *c;
+    size_t i;
+
+    fprintf(r->out, "IKE SA %" JSON_INTEGER_FORMAT " with ", cli_integer(s, "id"));
+    cli_put(cli_has(s, "peer") ? cli_text(s, "peer") : "(nobody known yet)", r->out);
+    fprintf(r->out, ": %s, we are the %s\n", cli_text(s, "state"), cli_text(s, "role"));
+    fprintf(r->out, "  %-22s %s, %s\n", "Local, remote:", cli_text(s, "local"),
+            cli_text(s, "remote"));
+    line(r, "Local identity:", cli_text(s, "local_id"));
+    line(r, "Remote identity:", cli_text(s, "remote_id"));
+    fprintf(r->out, "  %-22s %s, %s\n", "SPIs:", cli_text(s, "spi_i"), cli_text(s, "spi_r"));
+    line(r, "Algorithms:", joined(json_object_get(s, "suite"), text, sizeof(text)));
+    fprintf(r->out, "  %-22s %s, rekeyed %" JSON_INTEGER_FORMAT " times, next in %s\n",
+            "Up since:", span(s, "uptime", buf), cli_integer(s, "rekeys"),
+            span(s, "rekey_in", more));
+    line(r, "Expires in:", span(s, "expires_in", buf));
+    fprintf(r->out, "  %-22s %s%s%s\n",
+            "Between us:", cli_true(s, "nat_local") ? "a NAT before us, " : "",
+            cli_true(s, "nat_remote") ? "a NAT before the peer, " : "",
+            cli_true(s, "fragmentation") ? "messages are fragmented" : "no fragmentation");
+    fprintf(r->out,
+            "  %-22s next to send %" JSON_INTEGER_FORMAT ", to receive %" JSON_INTEGER_FORMAT "\n",
+            "Message IDs:", cli_integer(s, "next_send_id"), cli_integer(s, "next_receive_id"));
+    json_array_foreach(json_object_get(s, "child_sas"), i, c) child_line(r, c);
+}
+
+void cli_render_ike_sa(const struct cli_render *r, const json_t *answer)
+{
+    static const char *const titles[] = {">SA",    "Peer",     "State",     "Remote",
+                                         "Uptime", "Rekey in", ">Children", "Algorithms"};
+    const json_t *sas = json_object_get(answer, "sas"), *s;
+    char buf[GH_SPAN_TEXT], text[400];
+    struct cli_table t;
+    size_t i;
+
+    if (json_array_size(sas) == 0)
+        fputs("There is no IKE SA.\n", r->out);
+    cli_table_init(&t, titles, 8);
+    json_array_foreach(sas, i, s)
+    {
+        if (r->detail) {
+            if (i > 0)
+                fputc('\n', r->out);
+            sa_block(r, s);
+            continue;
+        }
+        cli_table_row(&t);
+        cli_table_cell(&t, 0, "%" JSON_INTEGER_FORMAT, cli_integer(s, "id"));
+        cli_table_cell(&t, 1, "%s", cli_has(s, "peer") ? cli_text(s, "peer") : "-");
+        cli_table_cell(&t, 2, "%s", cli_text(s, "state"));
+        cli_table_cell(&t, 3, "%s", cli_text(s, "remote"));
+        cli_table_cell(&t, 4, "%s", span(s, "uptime", buf));
+        cli_table_cell(&t, 5, "%s", span(s, "rekey_in", buf));
+        cli_table_cell(&t, 6, "%" JSON_INTEGER_FORMAT, cli_integer(s, "children"));
+        cli_table_cell(&t, 7, "%s", joined(json_object_get(s, "suite"), text, sizeof(text)));
+    }
+    cli_table_print(&t, 0, r->out);
+}
+
+void cli_render_ike_child(const struct cli_render *r, const json_t *answer)
+{
+    static const char *const titles[] = {">Child", ">SA",    "Peer",    "Name",  "Protocol",
+                                         "Mode",   "SPI in", "SPI out", "Local", "Remote"};
+    const json_t *children = json_object_get(answer, "children"), *c;
+    char text[400];
+    struct cli_table t;
+    size_t i;
+
+    if (json_array_size(children) == 0)
+        fputs("There is no Child SA.\n", r->out);
+    cli_table_init(&t, titles, 10);
+    json_array_foreach(children, i, c)
+    {
+        cli_table_row(&t);
+        cli_table_cell(&t, 0, "%" JSON_INTEGER_FORMAT, cli_integer(c, "id"));
+        cli_table_cell(&t, 1, "%" JSON_INTEGER_FORMAT, cli_integer(c, "sa"));
+        cli_table_cell(&t, 2, "%s", cli_text(c, "peer"));
+        cli_table_cell(&t, 3, "%s", cli_text(c, "name"));
+        cli_table_cell(&t, 4, "%s", cli_text(c, "protocol"));
+        cli_table_cell(&t, 5, "%s", cli_text(c, "mode"));
+        cli_table_cell(&t, 6, "%s", cli_text(c, "spi_in"));
+        cli_table_cell(&t, 7, "%s", cli_text(c, "spi_out"));
+        cli_table_cell(&t, 8, "%s", joined(json_object_get(c, "local_ts"), text, sizeof(text)));
+        cli_table_cell(&t, 9, "%s", joined(json_object_get(c, "remote_ts"), text, sizeof(text)));
+    }
+    cli_table_print(&t, 0, r->out);
+}
+
+/* ---- Statistics ----------------------------------------------------------------------------- */
+
+/* Those that are not zero. */
+static void counters_table(const struct cli_render *r, json_t *counters, const char *title)
+{
+    const char *const titles[] = {title, ">Count"};
+    const json_t *value;
+    const char *name;
+    struct cli_table t;
+
+    cli_table_init(&t, titles, 2);
+    json_object_foreach(counters, name, value)
+    {
+        if (json_integer_value(value) == 0)
+            continue;
+        cli_table_row(&t);
+        cli_table_cell(&t, 0, "%s", name);
+        cli_table_cell(&t, 1, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    }
+    cli_table_print(&t, 0, r->out);
+}
+
+static void failures_table(const struct cli_render *r, const json_t *failures)
+{
+    static const char *const titles[] = {"Failure", ">Count", "Last", "In words"};
+    const json_t *f;
+    struct cli_table t;
+    size_t i;
+
+    cli_table_init(&t, titles, 4);
+    json_array_foreach(failures, i, f)
+    {
+        cli_table_row(&t);
+        cli_table_cell(&t, 0, "%s", cli_text(f, "reason"));
+        cli_table_cell(&t, 1, "%" JSON_INTEGER_FORMAT, cli_integer(f, "count"));
+        cli_table_cell(&t, 2, "%s", cli_text(f, "time"));
+        cli_table_cell(&t, 3, "%s", cli_text(f, "text"));
+    }
+    cli_table_print(&t, 0, r->out);
+}
+
+void cli_render_ike_statistics(const struct cli_render *r, const json_t *answer)
+{
+    const json_t *rates = json_object_get(answer, "set_ups"), *s;
+    const json_t *keeper = json_object_get(answer, "keeper");
+    size_t i;
+
+    fprintf(r->out,
+            "Set-ups:  %" JSON_INTEGER_FORMAT " in the last second, %" JSON_INTEGER_FORMAT
+            " in 10 seconds, %" JSON_INTEGER_FORMAT " in 60 seconds\n",
+            cli_integer(rates, "last_second"), cli_integer(rates, "last_10_seconds"),
+            cli_integer(rates, "last_60_seconds"));
+    fprintf(r->out, "Keeper:   %s, %" JSON_INTEGER_FORMAT " requests wait\n",
+            cli_true(keeper, "connected") ? "there" : "AWAY", cli_integer(keeper, "waiting"));
+    fprintf(r->out, "Memory:   %" JSON_INTEGER_FORMAT " KiB for SAs\n",
+            cli_integer(answer, "memory") / 1024);
+    json_array_foreach(json_object_get(answer, "sockets"), i, s)
+    {
+        if (!cli_true(s, "open"))
+            fprintf(r->out, "WARNING:  no socket on UDP port %" JSON_INTEGER_FORMAT " (%s): %s\n",
+                    cli_integer(s, "port"), cli_text(s, "family"), cli_text(s, "error"));
+    }
+    counters_table(r, json_object_get(answer, "sas"), "IKE SAs");
+    failures_table(r, json_object_get(answer, "failures"));
+    counters_table(r, json_object_get(answer, "counters"), "Counter");
+    counters_table(r, json_object_get(answer, "udp"), "Datagrams");
+}
+
+void cli_render_ike_lockout(const struct cli_render *r, const json_t *answer)
+{
+    static const char *const titles[] = {"Client", ">Port", "State", ">Failures", "Ends in"};
+    const json_t *clients = json_object_get(answer, "clients"), *c;
+    char buf[GH_SPAN_TEXT];
+    struct cli_table t;
+    size_t i;
+
+    if (!cli_true(answer, "enabled"))
+        fputs("Nobody is locked out: it is not configured.\n", r->out);
+    else if (json_array_size(clients) == 0)
+        fputs("Nobody has failed lately.\n", r->out);
+    cli_table_init(&t, titles, 5);
+    json_array_foreach(clients, i, c)
+    {
+        cli_table_row(&t);
+        cli_table_cell(&t, 0, "%s", cli_text(c, "address"));
+        if (cli_has(c, "port"))
+            cli_table_cell(&t, 1, "%" JSON_INTEGER_FORMAT, cli_integer(c, "port"));
+        cli_table_cell(&t, 2, "%s", cli_true(c, "blocked") ? "blocked" : "watched");
+        cli_table_cell(&t, 3, "%" JSON_INTEGER_FORMAT, cli_integer(c, "failures"));
+        cli_table_cell(&t, 4, "%s",
+                       cli_has(c, "ends_in") ? span(c, "ends_in", buf) : "when cleared");
+    }
+    cli_table_print(&t, 0, r->out);
+}

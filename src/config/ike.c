@@ -1,0 +1,110 @@
+#include "config/ike.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/alloc.h"
+
+struct gh_ike_settings gh_ike_default_settings(void)
+{
+    return (struct gh_ike_settings){.sas_max = 20000,
+                                    .half_open_max = 2000,
+                                    .half_open_cookie = 200,
+                                    .children_max = 256,
+                                    .reassembly_ms = 2000,
+                                    .reduced_exchange_ms = 2000,
+                                    .lockout = gh_lockout_defaults()};
+}
+
+struct gh_ike_config *gh_ike_config_new(void)
+{
+    struct gh_ike_config *c = gh_config_alloc(1, sizeof(*c));
+
+    c->settings = gh_ike_default_settings();
+    return c;
+}
+
+static void free_trust(struct gh_ike_trust *t)
+{
+    for (size_t i = 0; i < t->anchor_count; i++)
+        gh_cert_free(t->anchors[i]);
+    for (size_t i = 0; i < t->known_count; i++)
+        gh_cert_free(t->known[i]);
+    free(t->known);
+    gh_trust_free(t->trust);
+    free(t->name);
+}
+
+void gh_ike_config_free(struct gh_ike_config *c)
+{
+    if (c == NULL)
+        return;
+    for (size_t i = 0; i < c->policy_count; i++)
+        ike2_policy_free(c->policies[i]);
+    for (size_t i = 0; i < c->profile_count; i++) {
+        gh_cert_profile_free(c->profiles[i].profile);
+        free(c->profiles[i].name);
+    }
+    for (size_t i = 0; i < c->trust_count; i++)
+        free_trust(&c->trusts[i]);
+    for (size_t i = 0; i < c->client_db_count; i++) {
+        gh_client_db_free(c->client_dbs[i].db);
+        free(c->client_dbs[i].clients);
+        free(c->client_dbs[i].name);
+    }
+    for (size_t i = 0; i < c->ts_list_count; i++)
+        free(c->ts_lists[i].name);
+    for (size_t i = 0; i < c->raw_key_count; i++)
+        gh_pubkey_free(c->raw_keys[i]);
+    for (size_t i = 0; i < c->definition_count; i++)
+        free(c->definitions[i].name);
+    for (size_t i = 0; i < c->secret_count; i++)
+        free(c->secrets[i].name);
+    free(c->policies);
+    free(c->profiles);
+    free(c->trusts);
+    free(c->client_dbs);
+    free(c->ts_lists);
+    free(c->raw_keys);
+    free(c->places);
+    free(c->definitions);
+    free(c->secrets);
+    free(c->settings.key_log);
+    free(c);
+}
+
+bool gh_ike_config_idle(const struct gh_ike_config *c)
+{
+    for (size_t i = 0; i < c->policy_count; i++) {
+        if (c->policies[i]->refs > 1)
+            return false;
+    }
+    return true;
+}
+
+const struct gh_ike_ts_list *gh_ike_ts_list(const struct gh_ike_config *c, const char *name)
+{
+    for (size_t i = 0; i < c->ts_list_count; i++) {
+        if (strcmp(c->ts_lists[i].name, name) == 0)
+            return &c->ts_lists[i];
+    }
+    return NULL;
+}
+
+struct gh_cert **gh_ike_known_cas(const struct gh_ike_config *c, size_t *count)
+{
+    size_t room = 0;
+    struct gh_cert **all;
+
+    *count = 0;
+    for (size_t t = 0; t < c->trust_count; t++)
+        room += c->trusts[t].anchor_count + c->trusts[t].known_count;
+    all = gh_config_alloc(room, sizeof(struct gh_cert *));
+    for (size_t t = 0; t < c->trust_count; t++) {
+        for (size_t i = 0; i < c->trusts[t].anchor_count; i++)
+            all[(*count)++] = c->trusts[t].anchors[i];
+        for (size_t i = 0; i < c->trusts[t].known_count; i++)
+            all[(*count)++] = c->trusts[t].known[i];
+    }
+    return all;
+}

@@ -1,0 +1,150 @@
+/*
+ * The configuration of IKE as a checked value: the peers' policies and all that they borrow.
+ *
+ * gh_config_load() makes it in the parent; gh_ike_config_encode() carries it to the `ike` process,
+ * which decodes the same value. No secret is in it: policies name secrets, and struct
+ * gh_keeper_order, which stands beside it, says where each is found.
+ *
+ * IKE SAs keep references to policies, and policies borrow certificates, CAs and client databases
+ * from here: a configuration that was replaced is freed when gh_ike_config_idle().
+ */
+#ifndef GH_CONFIG_IKE_H
+#define GH_CONFIG_IKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/view.h"
+#include "ike/lockout.h"
+#include "ike/ts.h"
+#include "ike/v2/policy.h"
+#include "keeper/request.h"
+#include "pki/client_db.h"
+#include "pki/profile.h"
+#include "pki/trust.h"
+
+enum {
+    /* Names of IKE's sections: with "/8000" behind it one is still a name for the keeper. */
+    GH_IKE_NAME_MAX = 58,
+    GH_IKE_TRANSFORMS = 4, /* that one policy or child names */
+    GH_IKE_PEERS = 4096,
+    GH_LIFETIME_MIN = 1200, /* seconds, of IKE and Child SAs */
+    GH_LIFETIME_MAX = 31536000,
+    GH_CHILD_LIFETIME = 3600
+};
+
+/* What holds for all peers: `ike { … }`. */
+struct gh_ike_settings {
+    uint32_t sas_max;             /* IKE SAs of all kinds */
+    uint32_t half_open_max;       /* of those as responder */
+    uint32_t half_open_cookie;    /* from here on cookies are asked for */
+    uint32_t children_max;        /* of one IKE SA */
+    uint32_t reassembly_ms;       /* a message of which fragments are missing */
+    uint32_t reduced_exchange_ms; /* half-open SAs while cookies are asked for */
+    bool lock_out;
+    struct gh_lockout_settings lockout; /* the seed is not set */
+    char *key_log;                      /* owned; a file for Wireshark; NULL: none */
+};
+struct gh_ike_settings gh_ike_default_settings(void); /* clients that fail are not locked out */
+
+struct gh_ike_profile {
+    char *name;
+    struct gh_cert_profile *profile;
+    int line;
+    int entry_lines[GH_PROFILE_ENTRIES];
+};
+
+struct gh_ike_trust {
+    char *name;
+    struct gh_trust *trust;
+    struct gh_cert *anchors[GH_TRUST_ANCHORS]; /* a reference each, here and below */
+    size_t anchor_count;
+    struct gh_cert **known; /* the CAs beside the anchors */
+    size_t known_count;
+    int line;
+};
+
+struct gh_ike_client_db {
+    char *name;
+    unsigned match;
+    bool fall_back;
+    struct gh_client_db *db;
+    struct gh_client *clients; /* what was added to db, which owns the patterns */
+    size_t count;
+    int line;
+};
+
+struct gh_ike_ts_list {
+    char *name;
+    struct ike_ts_list local, remote;
+    int line;
+};
+
+/* Anything with a name that others may refer to. For lint. */
+struct gh_ike_definition {
+    const char *section; /* "ike-psk" … */
+    char *name;
+    int line;
+    size_t index; /* among those of the section */
+    bool used;
+};
+
+/* What is known of a secret without having it. For lint. */
+struct gh_ike_secret {
+    enum gh_secret_kind kind;
+    char *name; /* the keeper's */
+    int line;
+    size_t len;     /* octets; 0: not looked at */
+    bool published; /* an example out of documents */
+    bool repeats;   /* a few characters again and again */
+};
+
+/* Where a policy was written. For lint. */
+struct gh_ike_place {
+    int line;
+    int child_lines[IKE2_CHILDREN];
+};
+
+struct gh_ike_config {
+    struct gh_ike_settings settings;
+    struct ike2_policy **policies; /* a reference each; by index from 1 */
+    size_t policy_count;
+    struct gh_ike_profile *profiles;
+    size_t profile_count;
+    struct gh_ike_trust *trusts;
+    size_t trust_count;
+    struct gh_ike_client_db *client_dbs;
+    size_t client_db_count;
+    struct gh_ike_ts_list *ts_lists;
+    size_t ts_list_count;
+    struct gh_pubkey **raw_keys; /* those that policies show and expect */
+    size_t raw_key_count;
+    /* Of the parent's value alone; the `ike` process has none of these. */
+    struct gh_ike_place *places; /* [policy_count] */
+    struct gh_ike_definition *definitions;
+    size_t definition_count;
+    struct gh_ike_secret *secrets;
+    size_t secret_count;
+};
+
+/* With default settings and nothing else. Memory as config/alloc.h has it. */
+struct gh_ike_config *gh_ike_config_new(void);
+void gh_ike_config_free(struct gh_ike_config *c); /* NULL is fine */
+/* Nobody else holds a policy of it. */
+bool gh_ike_config_idle(const struct gh_ike_config *c);
+/* Do both mean the same by policy i of `a` and policy k of `b`? For reloads: what is the same goes
+ * on untouched. Secrets are compared by name alone, and false may also mean: no memory. */
+bool gh_ike_policy_same(const struct gh_ike_config *a, size_t i, const struct gh_ike_config *b,
+                        size_t k);
+/* All CAs of it, borrowed, for compare-chains; the array is to be freed. */
+struct gh_cert **gh_ike_known_cas(const struct gh_ike_config *c, size_t *count);
+/* By name, for what the client database names; NULL: there is none. */
+const struct gh_ike_ts_list *gh_ike_ts_list(const struct gh_ike_config *c, const char *name);
+
+/* To be freed. NULL: no memory, or more than can be. */
+uint8_t *gh_ike_config_encode(const struct gh_ike_config *c, size_t *len);
+/* NULL for anything that gh_ike_config_encode() would not write, and without memory. */
+struct gh_ike_config *gh_ike_config_decode(struct gh_view data);
+
+#endif

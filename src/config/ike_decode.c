@@ -1,0 +1,555 @@
+/*
+ * The parent is trusted, the octets are checked all the same: what the loader would not have made
+ * is refused.
+ */
+#include "config/ike.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/ike_wire.h"
+#include "config/ike_words.h"
+#include "ike/codes.h"
+#include "pki/auth.h"
+#include "wire/rd.h"
+
+struct reading {
+    struct gh_rd r;
+    struct gh_ike_config *c;
+    struct gh_cert **certs; /* a reference each */
+    size_t cert_count;
+};
+
+static bool get_flag(struct gh_rd *r)
+{
+    uint8_t v = gh_rd_u8(r);
+
+    if (v > 1)
+        r->bad = true;
+    return v == 1;
+}
+
+static uint32_t get_below(struct gh_rd *r, uint32_t value, size_t end)
+{
+    if (value >= end)
+        r->bad = true;
+    return r->bad ? 0 : value;
+}
+
+/* `needed`: NULL is not allowed. */
+static char *get_text(struct gh_rd *r, bool needed)
+{
+    bool present = get_flag(r);
+    size_t len = gh_rd_u16(r);
+    const uint8_t *p = gh_rd_bytes(r, len);
+    char *text;
+
+    if ((!present && (needed || len > 0)) || (p != NULL && memchr(p, 0, len) != NULL))
+        r->bad = true;
+    if (r->bad || !present)
+        return NULL;
+    text = strndup(len > 0 ? (const char *)p : "", len);
+    if (text == NULL)
+        r->bad = true;
+    return text;
+}
+
+/* Into an array of `size`, which a longer text does not fit. */
+static void get_name(struct gh_rd *r, char *out, size_t size)
+{
+    char *text = get_text(r, true);
+
+    if (text == NULL)
+        return;
+    if (strlen(text) >= size)
+        r->bad = true;
+    else
+        strcpy(out, text);
+    free(text);
+}
+
+static void get_addr(struct gh_rd *r, bool needed, struct gh_addr *out)
+{
+    uint8_t len = gh_rd_u8(r);
+
+    if (len != 4 && len != 16 && (len != 0 || needed))
+        r->bad = true;
+    if (r->bad)
+        return;
+    *out = (struct gh_addr){.len = len};
+    gh_rd_copy(r, out->octets, len);
+}
+
+static void get_prefix(struct gh_rd *r, struct gh_prefix *out)
+{
+    get_addr(r, false, &out->addr);
+    out->bits = gh_rd_u8(r);
+    if (out->bits > out->addr.len * 8 ||
+        !gh_host_bits_clear(out->addr.octets, out->addr.len, out->bits))
+        r->bad = true;
+}
+
+/* An array for `count` elements of at least `min` octets each. NULL sets bad. */
+static void *get_array(struct gh_rd *r, size_t count, size_t min, size_t size)
+{
+    void *array;
+
+    if (r->bad || count > gh_rd_left(r) / min) {
+        r->bad = true;
+        return NULL;
+    }
+    array = calloc(count + 1, size);
+    if (array == NULL)
+        r->bad = true;
+    return array;
+}
+
+/* ---- Certificates --------------------------------------------------------------------------- */
+
+static void get_certs(struct reading *x)
+{
+    size_t count = gh_rd_u32(&x->r);
+
+    x->certs = get_array(&x->r, count, GH_IKE_CERT_MIN, sizeof(struct gh_cert *));
+    while (!x->r.bad && x->cert_count < count) {
+        size_t len = gh_rd_u32(&x->r);
+        const uint8_t *der = gh_rd_bytes(&x->r, len);
+        struct gh_cert *cert = der != NULL ? gh_cert_parse(gh_view_of(der, len), NULL) : NULL;
+
+        if (cert == NULL)
+            x->r.bad = true;
+        else
+            x->certs[x->cert_count++] = cert;
+    }
+}
+
+static struct gh_cert *get_cert_ref(struct reading *x)
+{
+    uint32_t place = gh_rd_u16(&x->r);
+
+    if (place == 0 || place > x->cert_count)
+        x->r.bad = true;
+    return x->r.bad ? NULL : x->certs[place - 1];
+}
+
+static void get_raw_keys(struct reading *x)
+{
+    struct gh_ike_config *c = x->c;
+    size_t count = gh_rd_u16(&x->r);
+
+    c->raw_keys = get_array(&x->r, count, 2, sizeof(struct gh_pubkey *));
+    while (!x->r.bad && c->raw_key_count < count) {
+        size_t len = gh_rd_u16(&x->r);
+        const uint8_t *spki = gh_rd_bytes(&x->r, len);
+        struct gh_pubkey *key = spki != NULL ? gh_pubkey_parse(gh_view_of(spki, len), NULL) : NULL;
+
+        if (key == NULL)
+            x->r.bad = true;
+        else
+            c->raw_keys[c->raw_key_count++] = key;
+    }
+}
+
+static void get_trust(struct reading *x, struct gh_ike_trust *t)
+{
+    size_t anchors, known;
+
+    t->name = get_text(&x->r, true);
+    anchors = get_below(&x->r, gh_rd_u8(&x->r), GH_TRUST_ANCHORS + 1);
+    t->trust = x->r.bad ? NULL : gh_trust_new(t->name);
+    if (t->trust == NULL)
+        x->r.bad = true;
+    while (!x->r.bad && t->anchor_count < anchors) {
+        struct gh_cert *ca = get_cert_ref(x);
+
+        if (ca != NULL && gh_trust_add(t->trust, ca, NULL))
+            t->anchors[t->anchor_count++] = gh_cert_ref(ca);
+        else
+            x->r.bad = true;
+    }
+    known = gh_rd_u16(&x->r);
+    t->known = get_array(&x->r, known, 2, sizeof(struct gh_cert *));
+    while (!x->r.bad && t->known_count < known) {
+        struct gh_cert *ca = get_cert_ref(x);
+
+        if (ca != NULL && gh_trust_know(t->trust, ca, NULL))
+            t->known[t->known_count++] = gh_cert_ref(ca);
+        else
+            x->r.bad = true;
+    }
+}
+
+static void get_trusts(struct reading *x)
+{
+    struct gh_ike_config *c = x->c;
+    size_t count = gh_rd_u16(&x->r);
+
+    c->trusts = get_array(&x->r, count, GH_IKE_TRUST_MIN, sizeof(*c->trusts));
+    while (!x->r.bad && c->trust_count < count)
+        get_trust(x, &c->trusts[c->trust_count++]);
+}
+
+static void get_entry(struct reading *x, struct gh_ike_profile *p, struct gh_cert *const *known,
+                      size_t known_count)
+{
+    char key_name[GH_KEY_NAME_MAX + 1] = "";
+    struct gh_cert *cert, *send[GH_CHAIN_CAS];
+    size_t count;
+    bool pss;
+
+    get_name(&x->r, key_name, sizeof(key_name));
+    cert = get_cert_ref(x);
+    count = get_below(&x->r, gh_rd_u8(&x->r), GH_CHAIN_CAS + 1);
+    for (size_t i = 0; i < count; i++)
+        send[i] = get_cert_ref(x);
+    pss = get_flag(&x->r);
+    if (!x->r.bad && !gh_cert_profile_add(p->profile, key_name, cert, send, count, known,
+                                          known_count, pss, NULL))
+        x->r.bad = true;
+}
+
+static void get_profiles(struct reading *x)
+{
+    struct gh_ike_config *c = x->c;
+    size_t count = gh_rd_u16(&x->r), known_count;
+    struct gh_cert **known = gh_ike_known_cas(c, &known_count);
+
+    c->profiles = get_array(&x->r, count, GH_IKE_PROFILE_MIN, sizeof(*c->profiles));
+    while (!x->r.bad && c->profile_count < count) {
+        struct gh_ike_profile *p = &c->profiles[c->profile_count++];
+        size_t entries;
+
+        p->name = get_text(&x->r, true);
+        entries = get_below(&x->r, gh_rd_u8(&x->r), GH_PROFILE_ENTRIES + 1);
+        p->profile = x->r.bad ? NULL : gh_cert_profile_new(p->name);
+        if (p->profile == NULL)
+            x->r.bad = true;
+        for (size_t i = 0; !x->r.bad && i < entries; i++)
+            get_entry(x, p, known, known_count);
+    }
+    free(known);
+}
+
+/* ---- Lists ---------------------------------------------------------------------------------- */
+
+static void get_selector(struct gh_rd *r, struct ike_ts *ts)
+{
+    struct gh_addr start = {.len = 0}, end = {.len = 0};
+    uint8_t protocol = gh_rd_u8(r);
+    uint16_t start_port = gh_rd_u16(r), end_port = gh_rd_u16(r);
+
+    get_addr(r, true, &start);
+    get_addr(r, true, &end);
+    if (start.len != end.len || memcmp(start.octets, end.octets, start.len) > 0 ||
+        (start_port > end_port && (start_port != 0xffff || end_port != 0)))
+        r->bad = true;
+    if (r->bad)
+        return;
+    *ts = ike_ts_from_range(&start, &end);
+    ts->protocol = protocol;
+    ts->start_port = start_port;
+    ts->end_port = end_port;
+}
+
+static void get_selectors(struct gh_rd *r, struct ike_ts_list *list)
+{
+    size_t count = get_below(r, gh_rd_u8(r), IKE_TS_MAX + 1);
+
+    while (!r->bad && list->count < count)
+        get_selector(r, &list->ts[list->count++]);
+}
+
+static void get_ts_lists(struct reading *x)
+{
+    struct gh_ike_config *c = x->c;
+    size_t count = gh_rd_u16(&x->r);
+
+    c->ts_lists = get_array(&x->r, count, GH_IKE_TS_LIST_MIN, sizeof(*c->ts_lists));
+    while (!x->r.bad && c->ts_list_count < count) {
+        struct gh_ike_ts_list *list = &c->ts_lists[c->ts_list_count++];
+
+        list->name = get_text(&x->r, true);
+        get_selectors(&x->r, &list->local);
+        get_selectors(&x->r, &list->remote);
+    }
+}
+
+static struct gh_pattern *get_pattern(struct gh_rd *r)
+{
+    char *text = get_text(r, false);
+    struct gh_pattern *pattern = NULL;
+
+    if (text != NULL) {
+        pattern = gh_pattern_new(text, NULL);
+        if (pattern == NULL)
+            r->bad = true;
+    }
+    free(text);
+    return pattern;
+}
+
+static void get_client(struct gh_rd *r, struct gh_ike_client_db *db)
+{
+    struct gh_client *c = &db->clients[db->count];
+
+    c->index = gh_rd_u16(r);
+    (void)snprintf(c->name, sizeof(c->name), "%.58s/%u", db->name, c->index);
+    c->identity = get_pattern(r);
+    c->has_prefix = get_flag(r);
+    if (c->has_prefix)
+        get_prefix(r, &c->prefix);
+    c->gets.reject = get_flag(r);
+    get_name(r, c->gets.psk, sizeof(c->gets.psk));
+    get_name(r, c->gets.ts_list, sizeof(c->gets.ts_list));
+    if (r->bad)
+        gh_pattern_free(c->identity);
+    else if (gh_client_db_add(db->db, c, NULL))
+        db->count++;
+    else
+        r->bad = true;
+}
+
+static void get_client_dbs(struct reading *x)
+{
+    struct gh_ike_config *c = x->c;
+    size_t count = gh_rd_u16(&x->r), clients;
+
+    c->client_dbs = get_array(&x->r, count, GH_IKE_CLIENT_DB_MIN, sizeof(*c->client_dbs));
+    while (!x->r.bad && c->client_db_count < count) {
+        struct gh_ike_client_db *db = &c->client_dbs[c->client_db_count++];
+
+        db->name = get_text(&x->r, true);
+        db->match = gh_rd_u8(&x->r);
+        db->fall_back = get_flag(&x->r);
+        clients = get_below(&x->r, gh_rd_u16(&x->r), GH_CLIENTS + 1);
+        db->clients = get_array(&x->r, clients, GH_IKE_CLIENT_MIN, sizeof(*db->clients));
+        db->db = x->r.bad ? NULL : gh_client_db_new(db->name, db->match, db->fall_back);
+        if (db->db == NULL || (db->match & ~(GH_CLIENT_BY_IDENTITY | GH_CLIENT_BY_ADDRESS)) != 0)
+            x->r.bad = true;
+        for (size_t i = 0; !x->r.bad && i < clients; i++)
+            get_client(&x->r, db);
+    }
+}
+
+/* ---- Policies ------------------------------------------------------------------------------- */
+
+/* One that a configuration can name. */
+static bool is_algorithm(const struct ike_transform *t, unsigned use)
+{
+    for (const struct gh_ike_word *w = gh_ike_words(t->type); w != NULL && w->name != NULL; w++) {
+        if (w->id == t->id && w->key_bits == t->key_bits)
+            return (w->use & use) != 0 || (t->type >= IKE_T_ADDKE1 && w->id == IKE_KE_NONE);
+    }
+    return false;
+}
+
+static void get_proposal(struct gh_rd *r, struct ike_proposal *p, bool ike)
+{
+    size_t count;
+    unsigned use;
+
+    p->protocol = gh_rd_u8(r);
+    if (ike ? p->protocol != IKE_PROTO_IKE
+            : p->protocol != IKE_PROTO_ESP && p->protocol != IKE_PROTO_AH)
+        r->bad = true;
+    use = ike ? GH_FOR_IKE : p->protocol == IKE_PROTO_ESP ? GH_FOR_ESP : GH_FOR_AH;
+    count = get_below(r, gh_rd_u8(r), IKE_TRANSFORMS_MAX + 1);
+    while (!r->bad && p->count < count) {
+        struct ike_transform *t = &p->transform[p->count++];
+
+        t->type = gh_rd_u8(r);
+        t->id = gh_rd_u16(r);
+        t->key_bits = gh_rd_u16(r);
+        if (!is_algorithm(t, use))
+            r->bad = true;
+    }
+}
+
+static void get_proposals(struct gh_rd *r, struct ike_sa *sa, bool ike)
+{
+    size_t count = get_below(r, gh_rd_u8(r), GH_IKE_TRANSFORMS + 1);
+
+    *sa = (struct ike_sa){.count = 0};
+    if (count == 0)
+        r->bad = true;
+    while (!r->bad && sa->count < count) {
+        struct ike_proposal *p = &sa->proposal[sa->count++];
+
+        p->number = (uint8_t)sa->count;
+        get_proposal(r, p, ike);
+    }
+}
+
+static struct ike2_lifetime get_lifetime(struct gh_rd *r)
+{
+    struct ike2_lifetime l = {.seconds = gh_rd_u32(r)};
+
+    l.octets = gh_rd_u64(r);
+    l.packets = gh_rd_u64(r);
+    if (l.seconds < GH_LIFETIME_MIN || l.seconds > GH_LIFETIME_MAX)
+        r->bad = true;
+    return l;
+}
+
+static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
+{
+    get_name(r, c->name, sizeof(c->name));
+    c->mode = get_below(r, gh_rd_u8(r), IKE2_TRANSPORT + 1);
+    get_proposals(r, &c->proposals, false);
+    get_selectors(r, &c->local);
+    get_selectors(r, &c->remote);
+    c->lifetime = get_lifetime(r);
+    c->start = get_flag(r);
+}
+
+static void get_borrowed(struct reading *x, struct ike2_policy *p)
+{
+    struct gh_rd *r = &x->r;
+    struct gh_ike_config *c = x->c;
+    size_t profile = get_below(r, gh_rd_u16(r), c->profile_count + 1);
+    size_t trust = get_below(r, gh_rd_u16(r), c->trust_count + 1);
+    size_t clients = get_below(r, gh_rd_u16(r), c->client_db_count + 1);
+    size_t ours = get_below(r, gh_rd_u16(r), c->raw_key_count + 1);
+    size_t theirs = get_below(r, gh_rd_u16(r), c->raw_key_count + 1);
+
+    if (r->bad)
+        return;
+    p->cert_profile = profile > 0 ? c->profiles[profile - 1].profile : NULL;
+    p->trust = trust > 0 ? c->trusts[trust - 1].trust : NULL;
+    p->client_db = clients > 0 ? c->client_dbs[clients - 1].db : NULL;
+    if (ours > 0)
+        p->raw_key_spki = gh_pubkey_spki(c->raw_keys[ours - 1]);
+    p->peer_raw_key = theirs > 0 ? c->raw_keys[theirs - 1] : NULL;
+}
+
+static void get_auth(struct reading *x, struct ike2_policy *p)
+{
+    struct gh_rd *r = &x->r;
+
+    p->local_auth = get_below(r, gh_rd_u8(r), IKE2_AUTH_NULL + 1);
+    p->remote_auths = get_below(r, gh_rd_u8(r), GH_BIT(IKE2_AUTH_NULL + 1));
+    p->local_id.type = gh_rd_u8(r);
+    p->local_id.len = (uint16_t)get_below(r, gh_rd_u16(r), GH_ID_DATA + 1);
+    gh_rd_copy(r, p->local_id.data, p->local_id.len);
+    p->remote_id = get_pattern(r);
+    p->match_id_to_cert = get_flag(r);
+    get_name(r, p->psk, sizeof(p->psk));
+    get_name(r, p->raw_key, sizeof(p->raw_key));
+    get_name(r, p->ppk, sizeof(p->ppk));
+    p->ppk_required = get_flag(r);
+    get_borrowed(x, p);
+    /* Nobody is taken for authentic because a part got lost. */
+    if (p->remote_auths == 0 ||
+        ((p->remote_auths & GH_BIT(IKE2_AUTH_CERT)) != 0 && p->trust == NULL) ||
+        ((p->remote_auths & GH_BIT(IKE2_AUTH_PSK)) != 0 && p->psk[0] == '\0' &&
+         p->client_db == NULL))
+        r->bad = true;
+}
+
+static void get_policy(struct reading *x, struct ike2_policy *p)
+{
+    struct gh_rd *r = &x->r;
+    size_t children;
+
+    get_addr(r, false, &p->local);
+    get_prefix(r, &p->remote);
+    get_addr(r, false, &p->gateway);
+    p->port = gh_rd_u16(r);
+    p->responder_only = get_flag(r);
+    get_proposals(r, &p->proposals, true);
+    p->prefer_theirs = get_flag(r);
+    p->mtu = gh_rd_u16(r);
+    p->fragmentation = get_flag(r);
+    p->force_nat_t = get_flag(r);
+    p->nat_keepalive_ms = gh_rd_u32(r);
+    p->childless = get_flag(r);
+    p->intermediate = get_flag(r);
+    get_auth(x, p);
+    p->lifetime = get_lifetime(r);
+    p->reauthenticate = get_flag(r);
+    p->liveness_ms = gh_rd_u32(r);
+    p->liveness_retries = gh_rd_u32(r);
+    p->retransmit_ms = gh_rd_u32(r);
+    p->retransmits = gh_rd_u32(r);
+    p->half_open_ms = gh_rd_u32(r);
+    p->mobike = get_flag(r);
+    p->initial_contact = get_flag(r);
+    children = get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
+    if (r->bad)
+        return;
+    p->children = calloc(children + 1, sizeof(*p->children));
+    if (p->children == NULL)
+        r->bad = true;
+    while (!r->bad && p->child_count < children)
+        get_child(r, &p->children[p->child_count++]);
+}
+
+static void get_policies(struct reading *x)
+{
+    struct gh_ike_config *c = x->c;
+    size_t count = get_below(&x->r, gh_rd_u16(&x->r), GH_IKE_PEERS + 1);
+
+    c->policies = get_array(&x->r, count, GH_IKE_POLICY_MIN, sizeof(struct ike2_policy *));
+    while (!x->r.bad && c->policy_count < count) {
+        char name[IKE2_NAME + 1] = "";
+        struct ike2_policy *p;
+
+        get_name(&x->r, name, sizeof(name));
+        p = x->r.bad ? NULL : ike2_policy_new(name);
+        if (p == NULL) {
+            x->r.bad = true;
+            return;
+        }
+        c->policies[c->policy_count++] = p;
+        p->index = (unsigned)c->policy_count;
+        get_policy(x, p);
+    }
+}
+
+static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
+{
+    s->sas_max = gh_rd_u32(r);
+    s->half_open_max = gh_rd_u32(r);
+    s->half_open_cookie = gh_rd_u32(r);
+    s->children_max = gh_rd_u32(r);
+    s->reassembly_ms = gh_rd_u32(r);
+    s->reduced_exchange_ms = gh_rd_u32(r);
+    s->lock_out = get_flag(r);
+    s->lockout.attempts = gh_rd_u32(r);
+    s->lockout.duration = gh_rd_u32(r);
+    s->lockout.block = gh_rd_u32(r);
+    s->lockout.max_ports = gh_rd_u32(r);
+    s->lockout.clients = gh_rd_u32(r);
+    s->key_log = get_text(r, false);
+}
+
+static void get_config(struct reading *x)
+{
+    if (gh_rd_u32(&x->r) != GH_IKE_MAGIC)
+        x->r.bad = true;
+    get_settings(&x->r, &x->c->settings);
+    get_certs(x);
+    get_raw_keys(x);
+    get_trusts(x);
+    get_profiles(x);
+    get_ts_lists(x);
+    get_client_dbs(x);
+    get_policies(x);
+}
+
+struct gh_ike_config *gh_ike_config_decode(struct gh_view data)
+{
+    struct reading x = {.r = gh_rd_make(data.p, data.len), .c = calloc(1, sizeof(*x.c))};
+
+    if (x.c == NULL)
+        return NULL;
+    get_config(&x);
+    for (size_t i = 0; i < x.cert_count; i++)
+        gh_cert_free(x.certs[i]);
+    free(x.certs);
+    if (gh_rd_done(&x.r))
+        return x.c;
+    gh_ike_config_free(x.c);
+    return NULL;
+}

@@ -1,0 +1,394 @@
+#include "config/ike.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/ike_wire.h"
+#include "wire/wr.h"
+
+/* One encoding: certificates are written once, whoever uses them. */
+struct writing {
+    struct gh_wr w;
+    const struct gh_ike_config *c;
+    const struct gh_cert **certs; /* borrowed */
+    size_t cert_count, cert_room;
+    bool no_memory;
+};
+
+static void put_text(struct gh_wr *w, const char *text)
+{
+    size_t len = text != NULL ? strlen(text) : 0;
+
+    gh_wr_u8(w, text != NULL);
+    gh_wr_u16(w, len);
+    gh_wr_bytes(w, text, len);
+}
+
+static void put_addr(struct gh_wr *w, const struct gh_addr *a)
+{
+    gh_wr_u8(w, a->len);
+    gh_wr_bytes(w, a->octets, a->len);
+}
+
+static void put_prefix(struct gh_wr *w, const struct gh_prefix *p)
+{
+    put_addr(w, &p->addr);
+    gh_wr_u8(w, p->bits);
+}
+
+/* ---- Certificates --------------------------------------------------------------------------- */
+
+static void know(struct writing *x, const struct gh_cert *cert)
+{
+    for (size_t i = 0; i < x->cert_count; i++) {
+        if (gh_cert_equal(x->certs[i], cert))
+            return;
+    }
+    if (x->cert_count == x->cert_room) {
+        size_t room = x->cert_room * 2 + 16;
+        const struct gh_cert **more = realloc(x->certs, room * sizeof(*more));
+
+        if (more == NULL) {
+            x->no_memory = true;
+            return;
+        }
+        x->certs = more;
+        x->cert_room = room;
+    }
+    x->certs[x->cert_count++] = cert;
+}
+
+static void know_all(struct writing *x)
+{
+    for (size_t t = 0; t < x->c->trust_count; t++) {
+        const struct gh_ike_trust *trust = &x->c->trusts[t];
+
+        for (size_t i = 0; i < trust->anchor_count; i++)
+            know(x, trust->anchors[i]);
+        for (size_t i = 0; i < trust->known_count; i++)
+            know(x, trust->known[i]);
+    }
+    for (size_t p = 0; p < x->c->profile_count; p++) {
+        const struct gh_cert_profile *profile = x->c->profiles[p].profile;
+
+        for (size_t i = 0; i < gh_cert_profile_count(profile); i++) {
+            const struct gh_cert_entry *e = gh_cert_profile_entry(profile, i);
+
+            know(x, e->cert);
+            for (size_t s = 0; s < e->send_count; s++)
+                know(x, e->send[s]);
+        }
+    }
+}
+
+static void put_certs(struct writing *x)
+{
+    gh_wr_u32(&x->w, x->cert_count);
+    for (size_t i = 0; i < x->cert_count; i++) {
+        struct gh_view der = gh_cert_der(x->certs[i]);
+
+        gh_wr_u32(&x->w, der.len);
+        gh_wr_bytes(&x->w, der.p, der.len);
+    }
+}
+
+static void put_cert_ref(struct writing *x, const struct gh_cert *cert)
+{
+    size_t i = 0;
+
+    while (i < x->cert_count && !gh_cert_equal(x->certs[i], cert))
+        i++;
+    gh_wr_u16(&x->w, i + 1);
+}
+
+static void put_trusts(struct writing *x)
+{
+    gh_wr_u16(&x->w, x->c->trust_count);
+    for (size_t t = 0; t < x->c->trust_count; t++) {
+        const struct gh_ike_trust *trust = &x->c->trusts[t];
+
+        put_text(&x->w, trust->name);
+        gh_wr_u8(&x->w, trust->anchor_count);
+        for (size_t i = 0; i < trust->anchor_count; i++)
+            put_cert_ref(x, trust->anchors[i]);
+        gh_wr_u16(&x->w, trust->known_count);
+        for (size_t i = 0; i < trust->known_count; i++)
+            put_cert_ref(x, trust->known[i]);
+    }
+}
+
+static void put_profiles(struct writing *x)
+{
+    gh_wr_u16(&x->w, x->c->profile_count);
+    for (size_t p = 0; p < x->c->profile_count; p++) {
+        const struct gh_cert_profile *profile = x->c->profiles[p].profile;
+
+        put_text(&x->w, x->c->profiles[p].name);
+        gh_wr_u8(&x->w, gh_cert_profile_count(profile));
+        for (size_t i = 0; i < gh_cert_profile_count(profile); i++) {
+            const struct gh_cert_entry *e = gh_cert_profile_entry(profile, i);
+
+            put_text(&x->w, e->key_name);
+            put_cert_ref(x, e->cert);
+            gh_wr_u8(&x->w, e->send_count);
+            for (size_t s = 0; s < e->send_count; s++)
+                put_cert_ref(x, e->send[s]);
+            gh_wr_u8(&x->w, e->pss);
+        }
+    }
+}
+
+static void put_raw_keys(struct writing *x)
+{
+    gh_wr_u16(&x->w, x->c->raw_key_count);
+    for (size_t i = 0; i < x->c->raw_key_count; i++) {
+        struct gh_view spki = gh_pubkey_spki(x->c->raw_keys[i]);
+
+        gh_wr_u16(&x->w, spki.len);
+        gh_wr_bytes(&x->w, spki.p, spki.len);
+    }
+}
+
+/* ---- Lists ---------------------------------------------------------------------------------- */
+
+static void put_selectors(struct gh_wr *w, const struct ike_ts_list *list)
+{
+    gh_wr_u8(w, list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct ike_ts *ts = &list->ts[i];
+
+        gh_wr_u8(w, ts->protocol);
+        gh_wr_u16(w, ts->start_port);
+        gh_wr_u16(w, ts->end_port);
+        put_addr(w, &ts->start);
+        put_addr(w, &ts->end);
+    }
+}
+
+static void put_ts_lists(struct writing *x)
+{
+    gh_wr_u16(&x->w, x->c->ts_list_count);
+    for (size_t i = 0; i < x->c->ts_list_count; i++) {
+        put_text(&x->w, x->c->ts_lists[i].name);
+        put_selectors(&x->w, &x->c->ts_lists[i].local);
+        put_selectors(&x->w, &x->c->ts_lists[i].remote);
+    }
+}
+
+static void put_client(struct gh_wr *w, const struct gh_client *c)
+{
+    gh_wr_u16(w, c->index);
+    put_text(w, c->identity != NULL ? gh_pattern_text(c->identity) : NULL);
+    gh_wr_u8(w, c->has_prefix);
+    if (c->has_prefix)
+        put_prefix(w, &c->prefix);
+    gh_wr_u8(w, c->gets.reject);
+    put_text(w, c->gets.psk);
+    put_text(w, c->gets.ts_list);
+}
+
+static void put_client_dbs(struct writing *x)
+{
+    gh_wr_u16(&x->w, x->c->client_db_count);
+    for (size_t i = 0; i < x->c->client_db_count; i++) {
+        const struct gh_ike_client_db *db = &x->c->client_dbs[i];
+
+        put_text(&x->w, db->name);
+        gh_wr_u8(&x->w, db->match);
+        gh_wr_u8(&x->w, db->fall_back);
+        gh_wr_u16(&x->w, db->count);
+        for (size_t k = 0; k < db->count; k++)
+            put_client(&x->w, &db->clients[k]);
+    }
+}
+
+/* ---- Policies ------------------------------------------------------------------------------- */
+
+static void put_proposals(struct gh_wr *w, const struct ike_sa *sa)
+{
+    gh_wr_u8(w, sa->count);
+    for (size_t i = 0; i < sa->count; i++) {
+        const struct ike_proposal *p = &sa->proposal[i];
+
+        gh_wr_u8(w, p->protocol);
+        gh_wr_u8(w, p->count);
+        for (size_t t = 0; t < p->count; t++) {
+            gh_wr_u8(w, p->transform[t].type);
+            gh_wr_u16(w, p->transform[t].id);
+            gh_wr_u16(w, p->transform[t].key_bits);
+        }
+    }
+}
+
+static void put_lifetime(struct gh_wr *w, const struct ike2_lifetime *l)
+{
+    gh_wr_u32(w, l->seconds);
+    gh_wr_u64(w, l->octets);
+    gh_wr_u64(w, l->packets);
+}
+
+static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
+{
+    put_text(w, c->name);
+    gh_wr_u8(w, c->mode);
+    put_proposals(w, &c->proposals);
+    put_selectors(w, &c->local);
+    put_selectors(w, &c->remote);
+    put_lifetime(w, &c->lifetime);
+    gh_wr_u8(w, c->start);
+}
+
+/* Where in its list stands what a policy borrows: from 1, 0 for none. */
+static size_t profile_place(const struct gh_ike_config *c, const struct gh_cert_profile *p)
+{
+    size_t i = 0;
+
+    while (p != NULL && i < c->profile_count && c->profiles[i].profile != p)
+        i++;
+    return p != NULL ? i + 1 : 0;
+}
+
+static size_t trust_place(const struct gh_ike_config *c, const struct gh_trust *t)
+{
+    size_t i = 0;
+
+    while (t != NULL && i < c->trust_count && c->trusts[i].trust != t)
+        i++;
+    return t != NULL ? i + 1 : 0;
+}
+
+static size_t client_db_place(const struct gh_ike_config *c, const struct gh_client_db *db)
+{
+    size_t i = 0;
+
+    while (db != NULL && i < c->client_db_count && c->client_dbs[i].db != db)
+        i++;
+    return db != NULL ? i + 1 : 0;
+}
+
+static size_t raw_key_place(const struct gh_ike_config *c, struct gh_view spki)
+{
+    for (size_t i = 0; spki.len > 0 && i < c->raw_key_count; i++) {
+        if (gh_view_equal(gh_pubkey_spki(c->raw_keys[i]), spki))
+            return i + 1;
+    }
+    return 0;
+}
+
+static void put_borrowed(struct writing *x, const struct ike2_policy *p)
+{
+    struct gh_view peer = {NULL, 0};
+
+    if (p->peer_raw_key != NULL)
+        peer = gh_pubkey_spki(p->peer_raw_key);
+    gh_wr_u16(&x->w, profile_place(x->c, p->cert_profile));
+    gh_wr_u16(&x->w, trust_place(x->c, p->trust));
+    gh_wr_u16(&x->w, client_db_place(x->c, p->client_db));
+    gh_wr_u16(&x->w, raw_key_place(x->c, p->raw_key_spki));
+    gh_wr_u16(&x->w, raw_key_place(x->c, peer));
+}
+
+static void put_auth(struct writing *x, const struct ike2_policy *p)
+{
+    struct gh_wr *w = &x->w;
+
+    gh_wr_u8(w, p->local_auth);
+    gh_wr_u8(w, p->remote_auths);
+    gh_wr_u8(w, p->local_id.type);
+    gh_wr_u16(w, p->local_id.len);
+    gh_wr_bytes(w, p->local_id.data, p->local_id.len);
+    put_text(w, p->remote_id != NULL ? gh_pattern_text(p->remote_id) : NULL);
+    gh_wr_u8(w, p->match_id_to_cert);
+    put_text(w, p->psk);
+    put_text(w, p->raw_key);
+    put_text(w, p->ppk);
+    gh_wr_u8(w, p->ppk_required);
+    put_borrowed(x, p);
+}
+
+static void put_policy(struct writing *x, const struct ike2_policy *p)
+{
+    struct gh_wr *w = &x->w;
+
+    put_text(w, p->name);
+    put_addr(w, &p->local);
+    put_prefix(w, &p->remote);
+    put_addr(w, &p->gateway);
+    gh_wr_u16(w, p->port);
+    gh_wr_u8(w, p->responder_only);
+    put_proposals(w, &p->proposals);
+    gh_wr_u8(w, p->prefer_theirs);
+    gh_wr_u16(w, p->mtu);
+    gh_wr_u8(w, p->fragmentation);
+    gh_wr_u8(w, p->force_nat_t);
+    gh_wr_u32(w, p->nat_keepalive_ms);
+    gh_wr_u8(w, p->childless);
+    gh_wr_u8(w, p->intermediate);
+    put_auth(x, p);
+    put_lifetime(w, &p->lifetime);
+    gh_wr_u8(w, p->reauthenticate);
+    gh_wr_u32(w, p->liveness_ms);
+    gh_wr_u32(w, p->liveness_retries);
+    gh_wr_u32(w, p->retransmit_ms);
+    gh_wr_u32(w, p->retransmits);
+    gh_wr_u32(w, p->half_open_ms);
+    gh_wr_u8(w, p->mobike);
+    gh_wr_u8(w, p->initial_contact);
+    gh_wr_u8(w, p->child_count);
+    for (size_t i = 0; i < p->child_count; i++)
+        put_child(w, &p->children[i]);
+}
+
+static void put_settings(struct gh_wr *w, const struct gh_ike_settings *s)
+{
+    gh_wr_u32(w, s->sas_max);
+    gh_wr_u32(w, s->half_open_max);
+    gh_wr_u32(w, s->half_open_cookie);
+    gh_wr_u32(w, s->children_max);
+    gh_wr_u32(w, s->reassembly_ms);
+    gh_wr_u32(w, s->reduced_exchange_ms);
+    gh_wr_u8(w, s->lock_out);
+    gh_wr_u32(w, s->lockout.attempts);
+    gh_wr_u32(w, s->lockout.duration);
+    gh_wr_u32(w, s->lockout.block);
+    gh_wr_u32(w, s->lockout.max_ports);
+    gh_wr_u32(w, s->lockout.clients);
+    put_text(w, s->key_log);
+}
+
+static void put_config(struct writing *x)
+{
+    gh_wr_u32(&x->w, GH_IKE_MAGIC);
+    put_settings(&x->w, &x->c->settings);
+    put_certs(x);
+    put_raw_keys(x);
+    put_trusts(x);
+    put_profiles(x);
+    put_ts_lists(x);
+    put_client_dbs(x);
+    gh_wr_u16(&x->w, x->c->policy_count);
+    for (size_t i = 0; i < x->c->policy_count; i++)
+        put_policy(x, x->c->policies[i]);
+}
+
+uint8_t *gh_ike_config_encode(const struct gh_ike_config *c, size_t *len)
+{
+    struct writing x = {.c = c};
+    uint8_t *done = NULL;
+
+    know_all(&x);
+    for (size_t cap = 65536; !x.no_memory && done == NULL && cap <= GH_IKE_WIRE_MAX; cap *= 2) {
+        uint8_t *data = malloc(cap);
+
+        x.w = gh_wr_make(data, data != NULL ? cap : 0);
+        put_config(&x);
+        if (gh_wr_ok(&x.w)) {
+            *len = x.w.len;
+            done = data;
+        } else {
+            free(data);
+        }
+    }
+    free(x.certs);
+    return done;
+}

@@ -1,0 +1,91 @@
+/*
+ * What the readers of IKE's sections share. For load_ike*.c only.
+ *
+ * They run in the order of what refers to what: secrets, transforms, TS-lists, CAs, certificates,
+ * clients, policies, peers. What is wrong is reported and left out; the configuration as a whole is
+ * then refused.
+ */
+#ifndef GH_CONFIG_IKE_LOAD_H
+#define GH_CONFIG_IKE_LOAD_H
+
+#include "config/ike.h"
+#include "config/schema.h"
+#include "keeper/order.h"
+
+enum { GH_IKE_PATH_MAX = 4095, GH_IKE_DESCRIPTION_MAX = 1024 };
+
+struct gh_ike_loader {
+    struct gh_loader *l;
+    struct gh_ike_config *ike;
+    struct gh_keeper_order *order;
+    struct ike_proposal *ike_transforms, *ipsec_transforms;
+    size_t ike_transform_count, ipsec_transform_count;
+    struct ike2_policy **templates; /* of ike-policy sections */
+    size_t template_count;
+    struct gh_pubkey **keys; /* of ike-key sections; NULL: not looked at */
+    size_t key_count;
+};
+
+/* ---- Names and references (load_ike_names.c) ------------------------------------------------ */
+
+/* A section's title as a name, or "?" after an error. */
+const char *gh_ike_name(struct gh_ike_loader *x, const struct gh_node *section);
+/* Enters a name; `index` is where it stands among those of `section`. Twice is an error. */
+void gh_ike_define(struct gh_ike_loader *x, const char *section, const char *name, int line,
+                   size_t index);
+/* The i-th value of a node as the name of something of `section`, which is then used. False: an
+ * error was reported; the value is not in it where it may be a secret by mistake. */
+bool gh_ike_refer(struct gh_ike_loader *x, const struct gh_node *n, size_t i, const char *section,
+                  size_t *index);
+/* The same for an option that may be absent (then false, without an error). */
+bool gh_ike_refer_option(struct gh_ike_loader *x, const struct gh_node *n, const char *section,
+                         size_t *index);
+
+/* ---- Values (load_ike_values.c) ------------------------------------------------------------- */
+
+/* Seconds or a duration. */
+bool gh_ike_seconds(struct gh_ike_loader *x, const struct gh_node *n, uint32_t min, uint32_t max,
+                    uint32_t *out);
+bool gh_ike_u32(struct gh_ike_loader *x, const struct gh_node *n, uint32_t min, uint32_t max,
+                uint32_t *out);
+bool gh_ike_addr(struct gh_ike_loader *x, const struct gh_node *n, struct gh_addr *out);
+/* The values of a list as traffic selectors, which must not overlap. */
+void gh_ike_selectors(struct gh_ike_loader *x, const struct gh_node *n, struct ike_ts_list *out);
+/* A file that is no secret: nobody but root or who reads it may be able to write it. */
+bool gh_ike_read_file(struct gh_ike_loader *x, const char *path, int line, struct gh_secret *out);
+void gh_ike_pki_error(struct gh_ike_loader *x, int line, const struct gh_pki_error *e);
+
+/* ---- Secrets (load_ike_secret.c) ------------------------------------------------------------ */
+
+/* The nodes of one secret: at most one of them is set. */
+struct gh_ike_secret_nodes {
+    const struct gh_node *file, *credential, *text;
+    const struct gh_node *pass_file, *pass_credential, *pass_text; /* a key's passphrase */
+};
+bool gh_ike_secret_given(const struct gh_ike_secret_nodes *n);
+/* Orders it from the keeper and looks at it. A KEY's public key is set where it could be read. */
+void gh_ike_secret(struct gh_ike_loader *x, enum gh_secret_kind kind, const char *name, int line,
+                   const struct gh_ike_secret_nodes *n, struct gh_pubkey **public_key);
+
+/* ---- Sections ------------------------------------------------------------------------------- */
+
+void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ike_psk(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ike_ppk(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ike_key(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ike_transform(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ipsec_transform(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ike_ts_list(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ike_trust(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ike_profile(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ike_clients(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section);
+/* A `child` of a peer's section. */
+void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
+                       struct ike2_policy *policy, struct gh_ike_place *place);
+/* The transforms that a node names, as proposals; NULL: `out` stays. */
+void gh_ike_proposals(struct gh_ike_loader *x, const struct gh_node *n, const char *section,
+                      struct ike_sa *out);
+
+#endif

@@ -1,0 +1,210 @@
+/*
+ * IKE's part of a configuration: its sections in the order of what refers to what, and what holds
+ * for all peers.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/alloc.h"
+#include "config/ike_load.h"
+#include "config/ike_print.h"
+
+enum {
+    GLOBAL_SAS,
+    GLOBAL_HALF_OPEN,
+    GLOBAL_COOKIE,
+    GLOBAL_CHILDREN,
+    GLOBAL_REASSEMBLY,
+    GLOBAL_REDUCED,
+    GLOBAL_KEY_LOG,
+    GLOBAL_LOCKOUT,
+    GLOBAL_ITEMS
+};
+
+static const struct gh_item global_items[GLOBAL_ITEMS] = {
+    [GLOBAL_SAS] = {"sa-limit", GH_ITEM_VALUE},
+    [GLOBAL_HALF_OPEN] = {"half-open-limit", GH_ITEM_VALUE},
+    [GLOBAL_COOKIE] = {"cookie-threshold", GH_ITEM_VALUE},
+    [GLOBAL_CHILDREN] = {"child-limit", GH_ITEM_VALUE},
+    [GLOBAL_REASSEMBLY] = {"reassembly-timeout", GH_ITEM_VALUE},
+    [GLOBAL_REDUCED] = {"reduced-exchange-timeout", GH_ITEM_VALUE},
+    [GLOBAL_KEY_LOG] = {"key-log", GH_ITEM_VALUE},
+    [GLOBAL_LOCKOUT] = {"lockout", GH_ITEM_SECTION},
+};
+
+enum {
+    LOCKOUT_ATTEMPTS,
+    LOCKOUT_DURATION,
+    LOCKOUT_BLOCK,
+    LOCKOUT_PORTS,
+    LOCKOUT_CLIENTS,
+    LOCKOUT_ITEMS
+};
+
+static const struct gh_item lockout_items[LOCKOUT_ITEMS] = {
+    [LOCKOUT_ATTEMPTS] = {"attempts", GH_ITEM_VALUE},
+    [LOCKOUT_DURATION] = {"duration", GH_ITEM_VALUE},
+    [LOCKOUT_BLOCK] = {"block", GH_ITEM_VALUE},
+    [LOCKOUT_PORTS] = {"max-ports", GH_ITEM_VALUE},
+    [LOCKOUT_CLIENTS] = {"clients", GH_ITEM_VALUE},
+};
+
+static void read_minutes(struct gh_ike_loader *x, const struct gh_node *n, uint32_t most,
+                         unsigned *out)
+{
+    uint32_t v;
+
+    if (gh_ike_u32(x, n, 1, most, &v))
+        *out = v;
+}
+
+static void read_lockout(struct gh_ike_loader *x, const struct gh_node *section)
+{
+    const struct gh_node *got[LOCKOUT_ITEMS];
+    struct gh_lockout_settings *s = &x->ike->settings.lockout;
+    const struct gh_node *block;
+    uint32_t v;
+
+    gh_items_collect(x->l, section, lockout_items, LOCKOUT_ITEMS, got);
+    x->ike->settings.lock_out = true;
+    if (gh_ike_u32(x, got[LOCKOUT_ATTEMPTS], GH_LOCKOUT_ATTEMPTS_MIN, GH_LOCKOUT_ATTEMPTS_MAX, &v))
+        s->attempts = v;
+    read_minutes(x, got[LOCKOUT_DURATION], GH_LOCKOUT_DURATION_MAX, &s->duration);
+    block = got[LOCKOUT_BLOCK];
+    if (block != NULL && strcmp(block->values[0], "infinite") == 0)
+        s->block = 0;
+    else
+        read_minutes(x, block, GH_LOCKOUT_BLOCK_MAX, &s->block);
+    if (gh_ike_u32(x, got[LOCKOUT_PORTS], GH_LOCKOUT_PORTS_MIN, GH_LOCKOUT_PORTS_MAX, &v))
+        s->max_ports = v;
+    if (gh_ike_u32(x, got[LOCKOUT_CLIENTS], 16, 1048576, &v))
+        s->clients = v;
+}
+
+static void read_key_log(struct gh_ike_loader *x, const struct gh_node *n)
+{
+    const char *path;
+
+    if (!gh_node_text(x->l, n, GH_IKE_PATH_MAX, &path))
+        return;
+    if (path[0] != '/')
+        gh_load_error(x->l, n->line, "range", "write the path from / on",
+                      "\"%s\" must be an absolute path", n->name);
+    gh_load_warning(x->l, n->line, "key-log", "remove it when the search for the fault is over",
+                    "THE KEYS OF ALL IKE SAS ARE WRITTEN TO A FILE: whoever reads it reads "
+                    "everything");
+    free(x->ike->settings.key_log);
+    x->ike->settings.key_log = gh_config_strdup(path);
+}
+
+void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
+{
+    const struct gh_node *got[GLOBAL_ITEMS], *lockout = NULL;
+    struct gh_ike_settings *s = &x->ike->settings;
+    uint32_t v;
+
+    gh_items_collect(x->l, section, global_items, GLOBAL_ITEMS, got);
+    gh_ike_u32(x, got[GLOBAL_SAS], 1, 1000000, &s->sas_max);
+    gh_ike_u32(x, got[GLOBAL_HALF_OPEN], 1, 1000000, &s->half_open_max);
+    gh_ike_u32(x, got[GLOBAL_COOKIE], 0, 1000000, &s->half_open_cookie);
+    gh_ike_u32(x, got[GLOBAL_CHILDREN], 1, 4096, &s->children_max);
+    if (gh_ike_seconds(x, got[GLOBAL_REASSEMBLY], 1, 5, &v))
+        s->reassembly_ms = v * 1000;
+    if (gh_ike_seconds(x, got[GLOBAL_REDUCED], 2, 60, &v))
+        s->reduced_exchange_ms = v * 1000;
+    read_key_log(x, got[GLOBAL_KEY_LOG]);
+    for (size_t i = 0; i < section->child_count; i++) {
+        const struct gh_node *n = &section->children[i];
+
+        if (!n->section || n->title != NULL || strcmp(n->name, "lockout") != 0)
+            continue;
+        if (lockout != NULL)
+            gh_load_error(x->l, n->line, "duplicate", "make them one",
+                          "there are two \"lockout\" sections, the first on line %d",
+                          lockout->line);
+        lockout = n;
+        read_lockout(x, n);
+    }
+    if (s->half_open_cookie > s->half_open_max)
+        gh_load_error(x->l, section->line, "range", "make \"cookie-threshold\" the smaller one",
+                      "\"cookie-threshold\" (%u) is beyond \"half-open-limit\" (%u), so that no "
+                      "cookie would ever be asked for",
+                      s->half_open_cookie, s->half_open_max);
+}
+
+/* In the order in which they are read. */
+static const struct {
+    const char *name;
+    bool titled;
+    void (*load)(struct gh_ike_loader *x, const struct gh_node *section);
+} sections[] = {
+    {"ike", false, gh_load_ike_globals},
+    {"ike-psk", true, gh_load_ike_psk},
+    {"ike-ppk", true, gh_load_ike_ppk},
+    {"ike-key", true, gh_load_ike_key},
+    {"ike-transform", true, gh_load_ike_transform},
+    {"ipsec-transform", true, gh_load_ipsec_transform},
+    {"ts-list", true, gh_load_ike_ts_list},
+    {"trust-anchor-profile", true, gh_load_ike_trust},
+    {"cert-profile", true, gh_load_ike_profile},
+    {"client-db", true, gh_load_ike_clients},
+    {"ike-policy", true, gh_load_ike_policy},
+    {"ike-peer", true, gh_load_ike_peer},
+};
+enum { SECTIONS = sizeof(sections) / sizeof(sections[0]) };
+
+static bool is_section(const struct gh_node *n, size_t s)
+{
+    return n->section && (n->title != NULL) == sections[s].titled &&
+           strcmp(n->name, sections[s].name) == 0;
+}
+
+bool gh_ike_is_section(const struct gh_node *n)
+{
+    for (size_t s = 0; s < SECTIONS; s++) {
+        if (is_section(n, s))
+            return true;
+    }
+    return false;
+}
+
+static void load_all(struct gh_ike_loader *x, const struct gh_node *root, size_t s)
+{
+    const struct gh_node *first = NULL;
+
+    for (size_t i = 0; i < root->child_count; i++) {
+        const struct gh_node *n = &root->children[i];
+
+        if (!is_section(n, s))
+            continue;
+        if (first != NULL && !sections[s].titled)
+            gh_load_error(x->l, n->line, "duplicate", "make them one",
+                          "there are two \"%s\" sections, the first on line %d", n->name,
+                          first->line);
+        first = n;
+        sections[s].load(x, n);
+    }
+}
+
+void gh_load_ike(struct gh_loader *l, const struct gh_node *root)
+{
+    struct gh_ike_loader x = {.l = l, .order = &l->config->keeper};
+    bool any = false;
+
+    for (size_t i = 0; i < root->child_count; i++)
+        any = any || gh_ike_is_section(&root->children[i]);
+    if (!any)
+        return;
+    x.ike = l->config->ike = gh_ike_config_new();
+    for (size_t s = 0; s < SECTIONS; s++)
+        load_all(&x, root, s);
+    l->config->ike_text = gh_ike_text(root);
+    for (size_t i = 0; i < x.template_count; i++)
+        ike2_policy_free(x.templates[i]);
+    for (size_t i = 0; i < x.key_count; i++)
+        gh_pubkey_free(x.keys[i]);
+    free(x.templates);
+    free(x.keys);
+    free(x.ike_transforms);
+    free(x.ipsec_transforms);
+}

@@ -1,0 +1,112 @@
+/*
+ * `child NAME { … }` of a peer.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "config/alloc.h"
+#include "config/ike_load.h"
+#include "ike/codes.h"
+
+enum {
+    CHILD_MODE,
+    CHILD_TRANSFORM,
+    CHILD_LOCAL_TS,
+    CHILD_REMOTE_TS,
+    CHILD_TS_LIST,
+    CHILD_LIFETIME,
+    CHILD_LIFETIME_OCTETS,
+    CHILD_LIFETIME_PACKETS,
+    CHILD_START,
+    CHILD_ITEMS
+};
+
+static const struct gh_item child_items[CHILD_ITEMS] = {
+    [CHILD_MODE] = {"mode", GH_ITEM_VALUE},
+    [CHILD_TRANSFORM] = {"ipsec-transform", GH_ITEM_LIST},
+    [CHILD_LOCAL_TS] = {"local-ts", GH_ITEM_LIST},
+    [CHILD_REMOTE_TS] = {"remote-ts", GH_ITEM_LIST},
+    [CHILD_TS_LIST] = {"ts-list", GH_ITEM_VALUE},
+    [CHILD_LIFETIME] = {"lifetime", GH_ITEM_VALUE},
+    [CHILD_LIFETIME_OCTETS] = {"lifetime-octets", GH_ITEM_VALUE},
+    [CHILD_LIFETIME_PACKETS] = {"lifetime-packets", GH_ITEM_VALUE},
+    [CHILD_START] = {"start", GH_ITEM_VALUE},
+};
+
+static void read_selectors(struct gh_ike_loader *x, const struct gh_node *section,
+                           const struct gh_node **got, struct ike2_child_policy *child)
+{
+    bool inside = got[CHILD_LOCAL_TS] != NULL || got[CHILD_REMOTE_TS] != NULL;
+    size_t index;
+
+    if (got[CHILD_TS_LIST] != NULL && inside)
+        gh_load_error(x->l, got[CHILD_TS_LIST]->line, "duplicate", "keep one of them",
+                      "\"ts-list\" and selectors of the child exclude each other");
+    if (gh_ike_refer_option(x, got[CHILD_TS_LIST], "ts-list", &index)) {
+        child->local = x->ike->ts_lists[index].local;
+        child->remote = x->ike->ts_lists[index].remote;
+    }
+    if (got[CHILD_TS_LIST] != NULL)
+        return;
+    for (size_t item = CHILD_LOCAL_TS; item <= CHILD_REMOTE_TS; item++) {
+        if (got[item] == NULL)
+            gh_load_error(x->l, section->line, "missing-option",
+                          "add it, as in \"10.1.0.0/16\", or a ts-list",
+                          "the child \"%s\" has no \"%s\"", child->name, child_items[item].name);
+    }
+    gh_ike_selectors(x, got[CHILD_LOCAL_TS], &child->local);
+    gh_ike_selectors(x, got[CHILD_REMOTE_TS], &child->remote);
+}
+
+static void read_name(struct gh_ike_loader *x, const struct gh_node *section,
+                      const struct ike2_policy *policy, const struct gh_ike_place *place,
+                      struct ike2_child_policy *child)
+{
+    (void)snprintf(child->name, sizeof(child->name), "%s", gh_ike_name(x, section));
+    for (size_t i = 0; i < policy->child_count; i++) {
+        if (strcmp(policy->children[i].name, child->name) == 0)
+            gh_load_error(x->l, section->line, "duplicate", "give them different names",
+                          "\"%s\" has a child \"%s\" already, on line %d", policy->name,
+                          child->name, place->child_lines[i]);
+    }
+}
+
+void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
+                       struct ike2_policy *policy, struct gh_ike_place *place)
+{
+    static const char *const modes[] = {"tunnel", "transport", NULL};
+    const uint64_t most = UINT64_C(999999999999999999); /* what a number may have: 18 digits */
+    const struct gh_node *got[CHILD_ITEMS];
+    struct ike2_child_policy *child;
+    unsigned mode = 0;
+
+    if (policy->child_count == IKE2_CHILDREN) {
+        gh_load_error(x->l, section->line, "too-many-children",
+                      "join them: a child may have 32 selectors a side",
+                      "\"%s\" has more than %d children", policy->name, (int)IKE2_CHILDREN);
+        return;
+    }
+    policy->children =
+        gh_config_grow(policy->children, policy->child_count, sizeof(*policy->children));
+    child = &policy->children[policy->child_count];
+    read_name(x, section, policy, place, child);
+    gh_items_collect(x->l, section, child_items, CHILD_ITEMS, got);
+    gh_node_choice(x->l, got[CHILD_MODE], modes, &mode);
+    child->mode = mode == 0 ? IKE2_TUNNEL : IKE2_TRANSPORT;
+    ike2_default_proposals(IKE_PROTO_ESP, &child->proposals);
+    gh_ike_proposals(x, got[CHILD_TRANSFORM], "ipsec-transform", &child->proposals);
+    read_selectors(x, section, got, child);
+    child->lifetime.seconds = GH_CHILD_LIFETIME;
+    gh_ike_seconds(x, got[CHILD_LIFETIME], GH_LIFETIME_MIN, GH_LIFETIME_MAX,
+                   &child->lifetime.seconds);
+    gh_node_number(x->l, got[CHILD_LIFETIME_OCTETS], 1048576, most, &child->lifetime.octets);
+    gh_node_number(x->l, got[CHILD_LIFETIME_PACKETS], 1024, most, &child->lifetime.packets);
+    child->start = !policy->responder_only;
+    gh_node_bool(x->l, got[CHILD_START], &child->start);
+    if (child->start && policy->responder_only)
+        gh_load_error(x->l, got[CHILD_START]->line, "range",
+                      "remove it, or give the peer a gateway and let it initiate",
+                      "\"%s\" never initiates, so the child \"%s\" cannot start", policy->name,
+                      child->name);
+    place->child_lines[policy->child_count++] = section->line;
+}

@@ -1,0 +1,117 @@
+/*
+ * `ike-policy NAME { … }`: how IKE SAs are made and kept, for any number of peers.
+ */
+#include "config/alloc.h"
+#include "config/ike_load.h"
+#include "ike/codes.h"
+
+enum {
+    POLICY_DESCRIPTION,
+    POLICY_TRANSFORM,
+    POLICY_PREFER,
+    POLICY_LIFETIME,
+    POLICY_REAUTHENTICATE,
+    POLICY_LIVENESS_INTERVAL,
+    POLICY_LIVENESS_RETRIES,
+    POLICY_LIVENESS_REPLY_ONLY,
+    POLICY_FORCE_NAT_T,
+    POLICY_NAT_KEEPALIVE,
+    POLICY_FRAGMENTATION,
+    POLICY_FRAGMENT_MTU,
+    POLICY_EXCHANGE_TIMEOUT,
+    POLICY_RETRANSMIT_INTERVAL,
+    POLICY_RETRANSMITS,
+    POLICY_MOBIKE,
+    POLICY_CHILDLESS,
+    POLICY_INITIAL_CONTACT,
+    POLICY_ITEMS
+};
+
+static const struct gh_item policy_items[POLICY_ITEMS] = {
+    [POLICY_DESCRIPTION] = {"description", GH_ITEM_VALUE},
+    [POLICY_TRANSFORM] = {"ike-transform", GH_ITEM_LIST},
+    [POLICY_PREFER] = {"prefer", GH_ITEM_VALUE},
+    [POLICY_LIFETIME] = {"lifetime", GH_ITEM_VALUE},
+    [POLICY_REAUTHENTICATE] = {"reauthenticate", GH_ITEM_VALUE},
+    [POLICY_LIVENESS_INTERVAL] = {"liveness-interval", GH_ITEM_VALUE},
+    [POLICY_LIVENESS_RETRIES] = {"liveness-retries", GH_ITEM_VALUE},
+    [POLICY_LIVENESS_REPLY_ONLY] = {"liveness-reply-only", GH_ITEM_VALUE},
+    [POLICY_FORCE_NAT_T] = {"force-nat-t", GH_ITEM_VALUE},
+    [POLICY_NAT_KEEPALIVE] = {"nat-keepalive", GH_ITEM_VALUE},
+    [POLICY_FRAGMENTATION] = {"fragmentation", GH_ITEM_VALUE},
+    [POLICY_FRAGMENT_MTU] = {"fragment-mtu", GH_ITEM_VALUE},
+    [POLICY_EXCHANGE_TIMEOUT] = {"exchange-timeout", GH_ITEM_VALUE},
+    [POLICY_RETRANSMIT_INTERVAL] = {"retransmit-interval", GH_ITEM_VALUE},
+    [POLICY_RETRANSMITS] = {"retransmits", GH_ITEM_VALUE},
+    [POLICY_MOBIKE] = {"mobike", GH_ITEM_VALUE},
+    [POLICY_CHILDLESS] = {"childless", GH_ITEM_VALUE},
+    [POLICY_INITIAL_CONTACT] = {"initial-contact", GH_ITEM_VALUE},
+};
+
+static bool has_additional_ke(const struct ike_sa *sa)
+{
+    for (size_t i = 0; i < sa->count; i++) {
+        for (size_t t = 0; t < sa->proposal[i].count; t++) {
+            const struct ike_transform *transform = &sa->proposal[i].transform[t];
+
+            if (transform->type != IKE_T_KE && ike_transform_is_ke(transform->type))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void read_times(struct gh_ike_loader *x, const struct gh_node **got, struct ike2_policy *p)
+{
+    uint32_t v;
+    bool reply_only = false;
+
+    gh_ike_seconds(x, got[POLICY_LIFETIME], GH_LIFETIME_MIN, GH_LIFETIME_MAX, &p->lifetime.seconds);
+    if (gh_ike_seconds(x, got[POLICY_LIVENESS_INTERVAL], 10, 300, &v))
+        p->liveness_ms = v * 1000;
+    if (gh_ike_u32(x, got[POLICY_LIVENESS_RETRIES], 2, 5, &v))
+        p->liveness_retries = v;
+    gh_node_bool(x->l, got[POLICY_LIVENESS_REPLY_ONLY], &reply_only);
+    if (reply_only)
+        p->liveness_ms = 0;
+    if (gh_ike_seconds(x, got[POLICY_NAT_KEEPALIVE], 120, 600, &v))
+        p->nat_keepalive_ms = v * 1000;
+    if (gh_ike_seconds(x, got[POLICY_EXCHANGE_TIMEOUT], 2, 60, &v))
+        p->half_open_ms = v * 1000;
+    if (gh_ike_seconds(x, got[POLICY_RETRANSMIT_INTERVAL], 1, 60, &v))
+        p->retransmit_ms = v * 1000;
+    if (gh_ike_u32(x, got[POLICY_RETRANSMITS], 1, 10, &v))
+        p->retransmits = v;
+    if (reply_only && got[POLICY_LIVENESS_INTERVAL] != NULL)
+        gh_load_error(x->l, got[POLICY_LIVENESS_INTERVAL]->line, "range", "keep one of them",
+                      "\"liveness-interval\" and \"liveness-reply-only\" exclude each other");
+}
+
+void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
+{
+    static const char *const preferences[] = {"ours", "theirs", NULL};
+    const struct gh_node *got[POLICY_ITEMS];
+    const char *name = gh_ike_name(x, section), *text;
+    struct ike2_policy *p = gh_config_must(ike2_policy_new(name));
+    unsigned prefer = 0;
+    uint32_t mtu;
+
+    gh_items_collect(x->l, section, policy_items, POLICY_ITEMS, got);
+    gh_node_text(x->l, got[POLICY_DESCRIPTION], GH_IKE_DESCRIPTION_MAX, &text);
+    gh_ike_proposals(x, got[POLICY_TRANSFORM], "ike-transform", &p->proposals);
+    p->intermediate = has_additional_ke(&p->proposals);
+    gh_node_choice(x->l, got[POLICY_PREFER], preferences, &prefer);
+    p->prefer_theirs = prefer == 1;
+    read_times(x, got, p);
+    gh_node_bool(x->l, got[POLICY_REAUTHENTICATE], &p->reauthenticate);
+    gh_node_bool(x->l, got[POLICY_FORCE_NAT_T], &p->force_nat_t);
+    gh_node_bool(x->l, got[POLICY_FRAGMENTATION], &p->fragmentation);
+    if (gh_ike_u32(x, got[POLICY_FRAGMENT_MTU], 512, 9000, &mtu))
+        p->mtu = (uint16_t)mtu;
+    gh_node_bool(x->l, got[POLICY_MOBIKE], &p->mobike);
+    gh_node_bool(x->l, got[POLICY_CHILDLESS], &p->childless);
+    gh_node_bool(x->l, got[POLICY_INITIAL_CONTACT], &p->initial_contact);
+    gh_ike_define(x, "ike-policy", name, section->line, x->template_count);
+    x->templates = gh_config_grow(x->templates, x->template_count, sizeof(struct ike2_policy *));
+    x->templates[x->template_count++] = p;
+}

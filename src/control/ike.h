@@ -1,0 +1,45 @@
+/*
+ * The control protocol of IKE: what the `ike` process answers and tells.
+ *
+ * Pure, like control.h, whose requests and refusals it shares: the core and what the shell knows go
+ * in, JSON comes out. Answers hold no key.
+ */
+#ifndef GH_CONTROL_IKE_H
+#define GH_CONTROL_IKE_H
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "control/ike_counts.h"
+#include "control/ike_notes.h"
+#include "ike/v2/core.h"
+
+/* One of the sockets that IKE needs. */
+struct gh_ike_socket_view {
+    uint16_t port;
+    bool v6, open;
+    int error; /* errno, why it is not open; 0: not heard of yet */
+};
+
+/* What the `ike` process knows; all borrowed. */
+struct gh_ike_view {
+    struct ike2 *core;
+    struct ike2_policy *const *policies; /* of the configuration in force */
+    size_t policy_count;
+    const struct gh_ike_socket_view *sockets;
+    size_t socket_count;
+    const uint64_t *udp; /* [GH_IKE_UDP_COUNT] */
+    const struct gh_ike_notes *notes;
+    bool keeper;           /* there is one to ask */
+    size_t keeper_waiting; /* requests without an answer */
+};
+
+/* Is it for `ike`? `explain` is not among them: it may concern either. */
+bool gh_ike_is_op(const char *op);
+/* Answers one request, also `explain`: a new object with "ok". NULL only without memory. */
+json_t *gh_ike_handle(const struct gh_ike_view *view, struct gh_now now, const json_t *request);
+
+/* What `monitor` clients are sent. NULL: nothing (a step for the log alone), or no memory. */
+json_t *gh_ike_event_json(const struct ike2_event *e, struct gh_now now);
+
+#endif

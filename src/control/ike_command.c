@@ -1,0 +1,188 @@
+/* What the operator has IKE do. */
+#include "control/ike_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *good(void)
+{
+    return json_pack("{s:b}", "ok", 1);
+}
+
+/* "id": a positive integer. False: *refusal. */
+static bool take_id(const json_t *request, json_int_t max, json_int_t *out, json_t **refusal)
+{
+    *out = json_integer_value(json_object_get(request, "id"));
+    if (*out > 0 && *out <= max)
+        return true;
+    *refusal = gh_control_refusal("`gatectl show ike sa` and `show ike child` show them",
+                                  "\"id\" must be the number of an SA");
+    return false;
+}
+
+static json_t *no_such_sa(json_int_t id)
+{
+    return gh_control_refusal(
+        "`gatectl show ike sa` lists them",
+        "there is no IKE SA %" JSON_INTEGER_FORMAT ", or it is on its way already", id);
+}
+
+static json_t *no_such_child(json_int_t id)
+{
+    return gh_control_refusal(
+        "`gatectl show ike child` lists them",
+        "there is no Child SA %" JSON_INTEGER_FORMAT ", or it is on its way already", id);
+}
+
+/* ---- To begin ------------------------------------------------------------------------------- */
+
+static const struct ike2_policy *find_policy(const struct gh_ike_view *view,
+                                             const struct gh_ike_target *t)
+{
+    for (size_t i = 0; i < view->policy_count; i++)
+        if (gh_ike_target_covers(t, view->policies[i]))
+            return view->policies[i];
+    return NULL;
+}
+
+static bool has_child(const struct ike2_policy *p, const char *child)
+{
+    for (size_t i = 0; i < p->child_count; i++)
+        if (strcmp(p->children[i].name, child) == 0)
+            return true;
+    return false;
+}
+
+json_t *gh_ike_initiate(const struct gh_ike_view *view, struct gh_now now, const json_t *request)
+{
+    const char *child = json_string_value(json_object_get(request, "child"));
+    const struct ike2_policy *p;
+    struct gh_ike_target target;
+    json_t *refusal;
+
+    if (!gh_ike_target_parse(view, request, true, &target, &refusal))
+        return refusal;
+    p = find_policy(view, &target);
+    if (p == NULL)
+        return gh_control_refusal("`gatectl reload`, if it is in the file again",
+                                  "this peer is not in the configuration any more");
+    if (child != NULL && !has_child(p, child))
+        return gh_control_refusal("`gatectl show ike peer` shows which it has",
+                                  "the peer \"%s\" has no child \"%.300s\"", p->name, child);
+    if (!ike2_initiate(view->core, now, p->name, child))
+        return gh_control_refusal(
+            "give it a gateway and a local address, or wait until it begins",
+            "the peer \"%s\" cannot be called: it only answers, or lacks an address", p->name);
+    return good();
+}
+
+/* ---- One SA --------------------------------------------------------------------------------- */
+
+json_t *gh_ike_rekey_sa(const struct gh_ike_view *view, struct gh_now now, const json_t *request)
+{
+    json_t *refusal;
+    json_int_t id;
+
+    if (!take_id(request, INT64_MAX, &id, &refusal))
+        return refusal;
+    return ike2_rekey_ike(view->core, now, (uint64_t)id) ? good() : no_such_sa(id);
+}
+
+json_t *gh_ike_terminate_sa(const struct gh_ike_view *view, struct gh_now now,
+                            const json_t *request)
+{
+    json_t *refusal;
+    json_int_t id;
+
+    if (!take_id(request, INT64_MAX, &id, &refusal))
+        return refusal;
+    return ike2_terminate_ike(view->core, now, (uint64_t)id) ? good() : no_such_sa(id);
+}
+
+json_t *gh_ike_rekey_child(const struct gh_ike_view *view, struct gh_now now, const json_t *request)
+{
+    json_t *refusal;
+    json_int_t id;
+
+    if (!take_id(request, UINT32_MAX, &id, &refusal))
+        return refusal;
+    return ike2_rekey_child(view->core, now, (uint32_t)id) ? good() : no_such_child(id);
+}
+
+json_t *gh_ike_terminate_child(const struct gh_ike_view *view, struct gh_now now,
+                               const json_t *request)
+{
+    json_t *refusal;
+    json_int_t id;
+
+    if (!take_id(request, UINT32_MAX, &id, &refusal))
+        return refusal;
+    return ike2_terminate_child(view->core, now, (uint32_t)id) ? good() : no_such_child(id);
+}
+
+/* ---- All of a peer -------------------------------------------------------------------------- */
+
+struct gathering {
+    const struct gh_ike_target *target;
+    uint64_t *ids;
+    size_t count, room;
+    bool failed;
+};
+
+static void gather(void *ctx, const struct ike2_sa_view *v)
+{
+    struct gathering *g = ctx;
+
+    if (g->failed || !gh_ike_target_covers_sa(g->target, v))
+        return;
+    if (g->count == g->room) {
+        size_t room = g->room * 2 + 16;
+        uint64_t *more = realloc(g->ids, room * sizeof(*more));
+
+        if (more == NULL) {
+            g->failed = true;
+            return;
+        }
+        g->ids = more;
+        g->room = room;
+    }
+    g->ids[g->count++] = v->id;
+}
+
+json_t *gh_ike_terminate_peer(const struct gh_ike_view *view, struct gh_now now,
+                              const json_t *request)
+{
+    struct gh_ike_target target;
+    struct gathering g = {.target = &target};
+    json_int_t ended = 0;
+    json_t *refusal;
+
+    if (!gh_ike_target_parse(view, request, true, &target, &refusal))
+        return refusal;
+    ike2_each_sa(view->core, gather, &g);
+    for (size_t i = 0; i < g.count && !g.failed; i++)
+        ended += ike2_terminate_ike(view->core, now, g.ids[i]);
+    free(g.ids);
+    if (g.failed)
+        return gh_control_refusal(NULL, "out of memory");
+    return json_pack("{s:b, s:I}", "ok", 1, "terminated", ended);
+}
+
+/* ---- Lockout -------------------------------------------------------------------------------- */
+
+json_t *gh_ike_clear_lockout(const struct gh_ike_view *view, struct gh_now now,
+                             const json_t *request)
+{
+    const char *text = json_string_value(json_object_get(request, "name"));
+    struct gh_lockout *lockout = ike2_lockout(view->core);
+    struct gh_addr addr;
+
+    (void)now;
+    if (lockout == NULL)
+        return gh_control_refusal(NULL, "nobody is locked out: it is not configured");
+    if (text != NULL && !gh_addr_parse(text, &addr))
+        return gh_control_refusal("give an IPv4 or IPv6 address", "\"%.100s\" is not an address",
+                                  text);
+    return json_pack("{s:b, s:I}", "ok", 1, "cleared",
+                     (json_int_t)gh_lockout_clear(lockout, text != NULL ? &addr : NULL, 0));
+}

@@ -1,0 +1,303 @@
+/*
+ * "Why is this IKE peer not up?": what is certain first (no socket, no keeper), then what was
+ * refused, by the latest, then silence. The words are explain.h's, and so is the page for
+ * operators.
+ */
+#include "control/ike_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/explain_parts.h"
+#include "control/format.h"
+
+/* What is known of one peer. */
+struct peer {
+    const struct gh_ike_view *view;
+    const struct ike2_policy *policy;
+    const struct gh_ike_note *note; /* NULL: nothing has happened */
+    struct gh_ike_tally tally;
+    struct gh_now now;
+};
+
+static bool only_answers(const struct ike2_policy *p)
+{
+    return p->responder_only || p->gateway.len == 0;
+}
+
+/* "192.0.2.2", or the prefix that it may come from. */
+static const char *where(const struct ike2_policy *p, char buf[GH_PREFIX_TEXT])
+{
+    char text[GH_ADDR_TEXT];
+
+    if (p->gateway.len != 0)
+        snprintf(buf, GH_PREFIX_TEXT, "%s", gh_addr_format(&p->gateway, text));
+    else if (p->remote.bits == 0)
+        snprintf(buf, GH_PREFIX_TEXT, "any address");
+    else
+        gh_prefix_format(&p->remote, buf);
+    return buf;
+}
+
+/* ---- Our own end ---------------------------------------------------------------------------- */
+
+/* Of the family in which we speak with the peer. */
+static void explain_sockets(const struct peer *k, struct gh_explanation *x)
+{
+    uint8_t family = k->policy->gateway.len != 0 ? k->policy->gateway.len
+                     : k->policy->local.len != 0 ? k->policy->local.len
+                                                 : k->policy->remote.addr.len;
+    const struct gh_ike_socket_view *missing = NULL;
+    struct gh_finding *f;
+
+    for (size_t i = 0; i < k->view->socket_count; i++) {
+        const struct gh_ike_socket_view *s = &k->view->sockets[i];
+
+        if (!s->open && (family == 0 || s->v6 == (family == 16)) && missing == NULL)
+            missing = s;
+    }
+    if (missing == NULL)
+        return;
+    f = gh_find(x, GH_CAUSE_IKE_NO_SOCKET, RANK_FACT);
+    gh_find_summary(f, "We have no socket on UDP port %u for IPv%c: IKE does not work without it.",
+                    missing->port, missing->v6 ? '6' : '4');
+    if (missing->error != 0)
+        gh_find_evidence(f, "the system said: %s", strerror(missing->error));
+    gh_find_check(f, "Does another IKE daemon run here (charon, pluto, iked)? `ss -ulpn` shows who "
+                     "has the port; stop it, we try again every second.");
+}
+
+static void explain_keeper(const struct peer *k, struct gh_explanation *x)
+{
+    struct gh_finding *f;
+
+    if (k->view->keeper)
+        return;
+    f = gh_find(x, GH_CAUSE_IKE_NO_KEEPER, RANK_FACT - 1);
+    gh_find_summary(f, "The process that keeps the secrets does not answer: nobody can "
+                       "authenticate.");
+    gh_find_evidence(f, "%zu requests wait for it", k->view->keeper_waiting);
+    gh_find_check(f, "Does it start again and again? `gatectl show processes` says so, and the "
+                     "log why.");
+}
+
+static void explain_lockout_of(void *ctx, const struct gh_lockout_client *client)
+{
+    struct gh_explanation *x = ctx;
+    char text[GH_ADDR_TEXT];
+    struct gh_finding *f;
+
+    if (!client->blocked)
+        return;
+    f = gh_find(x, GH_CAUSE_IKE_LOCKED_OUT, RANK_FACT - 2);
+    if (client->port != 0)
+        gh_find_summary(f, "%s port %u is locked out: what it sends is not read.",
+                        gh_addr_format(&client->addr, text), client->port);
+    else
+        gh_find_summary(f, "%s is locked out: what it sends is not read.",
+                        gh_addr_format(&client->addr, text));
+    gh_find_evidence(f, "it failed to authenticate too often");
+    gh_find_check(f, "Mend its credentials, then `gatectl clear ike lockout %s`.",
+                  gh_addr_format(&client->addr, text));
+}
+
+struct lockout_search {
+    const struct peer *peer;
+    struct gh_explanation *x;
+};
+
+static void look_at_client(void *ctx, const struct gh_lockout_client *client)
+{
+    const struct lockout_search *s = ctx;
+    const struct ike2_policy *p = s->peer->policy;
+
+    if (gh_addr_equal(&client->addr, &p->gateway) ||
+        (p->remote.bits > 0 && gh_prefix_contains(&p->remote, &client->addr)))
+        explain_lockout_of(s->x, client);
+}
+
+static void explain_lockout(const struct peer *k, struct gh_explanation *x)
+{
+    const struct gh_lockout *lockout = ike2_lockout(k->view->core);
+    struct lockout_search s = {.peer = k, .x = x};
+
+    if (lockout != NULL)
+        gh_lockout_each(lockout, k->now.mono_ms, look_at_client, &s);
+}
+
+/* ---- What failed ---------------------------------------------------------------------------- */
+
+/* One row a reason; the core's own words are the evidence. */
+static const struct {
+    enum ike2_count reason;
+    enum gh_cause cause;
+    const char *summary;
+    const char *checks[3];
+} failures[] = {
+    {IKE2_COUNT_TIMED_OUT,
+     GH_CAUSE_IKE_NO_ANSWER,
+     "The peer does not answer.",
+     {"Is the address right, and does the peer run IKEv2?",
+      "Do firewalls on the way let UDP ports 500 and 4500 pass, both ways?",
+      "The peer may be silent because it has no policy for us: look into its log."}},
+    {IKE2_COUNT_NO_PROPOSAL,
+     GH_CAUSE_IKE_NO_PROPOSAL,
+     "The two ends have no common proposal.",
+     {"Compare the proposals of both ends: encryption, PRF, integrity and group must all have one "
+      "in common.",
+      "Who answers says nothing more on the wire; the log of the answering end names both lists."}},
+    {IKE2_COUNT_INVALID_KE,
+     GH_CAUSE_IKE_NO_PROPOSAL,
+     "The two ends do not agree on the group of the key exchange.",
+     {"Put the group that the peer wants into our proposals, or ours into its."}},
+    {IKE2_COUNT_AUTH_FAILED,
+     GH_CAUSE_IKE_AUTHENTICATION,
+     "Authentication failed.",
+     {"Pre-shared keys: are they the same octets at both ends, without a newline?",
+      "Are the identities those that the other end expects (local-id here, remote id there)?",
+      "Certificates: valid now, signed by a CA that the other end trusts, and the identity in "
+      "them?"}},
+    {IKE2_COUNT_TS_UNACCEPTABLE,
+     GH_CAUSE_IKE_SELECTORS,
+     "The two ends do not agree on which traffic to protect.",
+     {"The traffic selectors of both ends must mirror each other: our local is its remote."}},
+    {IKE2_COUNT_HALF_OPEN_EXPIRED,
+     GH_CAUSE_IKE_UNFINISHED,
+     "An exchange was begun but not finished in time.",
+     {"Do large messages get lost? Certificates make them; set fragmentation and a smaller mtu, at "
+      "both ends.",
+      "The peer may have refused us: look into its log."}},
+    {IKE2_COUNT_HALF_OPEN_LIMIT,
+     GH_CAUSE_IKE_UNFINISHED,
+     "Too many exchanges are begun at once; new ones are dropped.",
+     {"An attack, or all peers at once: `gatectl show ike statistics` shows how many."}},
+    {IKE2_COUNT_PEER_DEAD,
+     GH_CAUSE_IKE_PEER_DEAD,
+     "The peer stopped answering, and its SA was given up.",
+     {"Was it restarted, or did its address or a NAT's mapping change?",
+      "Is the path there? `ping` from the local address."}},
+    {IKE2_COUNT_NO_MEMORY,
+     GH_CAUSE_IKE_NO_MEMORY,
+     "There was no memory or no room for another SA.",
+     {"`gatectl show ike statistics` shows how many there are."}},
+};
+
+static void explain_failures(const struct peer *k, int64_t since, struct gh_explanation *x)
+{
+    for (size_t i = 0; k->note != NULL && i < sizeof(failures) / sizeof(failures[0]); i++) {
+        const struct gh_ike_failure *seen = k->note->failures[failures[i].reason];
+        enum ike2_count latest;
+        char span[GH_SPAN_TEXT];
+        struct gh_finding *f;
+        bool first;
+
+        if (seen == NULL || seen->when < since)
+            continue;
+        first = gh_ike_note_latest(k->note, since, &latest) == seen;
+        f = gh_find(x, failures[i].cause, RANK_REFUSED + (first ? 10 : 0));
+        gh_find_summary(f, "%s", failures[i].summary);
+        gh_find_evidence(f, "%s ago: %s (%" PRIu64 " times in all)",
+                         gh_span_format(k->now.wall - seen->when, span), seen->text, seen->count);
+        for (size_t c = 0; c < 3 && failures[i].checks[c] != NULL; c++)
+            gh_find_check(f, "%s", failures[i].checks[c]);
+    }
+}
+
+/* ---- Silence -------------------------------------------------------------------------------- */
+
+static void explain_silence(const struct peer *k, struct gh_explanation *x)
+{
+    const uint64_t *counters = ike2_counters(k->view->core);
+    int64_t when = 0;
+    const char *text = ike2_last_failure(k->view->core, IKE2_COUNT_NO_POLICY, &when);
+    struct gh_finding *f;
+    char buf[GH_PREFIX_TEXT];
+
+    if (counters[IKE2_COUNT_NO_POLICY] > 0) {
+        f = gh_find(x, GH_CAUSE_IKE_NO_POLICY, RANK_GUESS);
+        gh_find_summary(f, "Somebody called whom no peer of the configuration covers. It may be "
+                           "this one, from another address.");
+        gh_find_evidence(f, "%s", text != NULL ? text : "its messages were dropped");
+        gh_find_check(f, "Is its address, as we see it behind a NAT, within the peer's remote?");
+    }
+    if (k->tally.opening > 0 || x->count > 0)
+        return;
+    f = gh_find(x, GH_CAUSE_IKE_NOBODY_BEGINS, RANK_SILENCE);
+    if (only_answers(k->policy)) {
+        gh_find_summary(f, "We only answer, and nothing came from %s.", where(k->policy, buf));
+        gh_find_check(f, "Does the peer begin? Is it told this host's address?");
+        gh_find_check(f, "Do firewalls let UDP ports 500 and 4500 in?");
+    } else {
+        gh_find_summary(f, "Nobody has begun yet.");
+        gh_find_check(f,
+                      "`gatectl ike initiate %s` begins; `start = true` of a child does so by "
+                      "itself.",
+                      k->policy->name);
+    }
+}
+
+/* ---- All together --------------------------------------------------------------------------- */
+
+static void headline(const struct peer *k, struct gh_explanation *x)
+{
+    const struct ike2_policy *p = k->policy;
+    char buf[GH_PREFIX_TEXT];
+
+    where(p, buf);
+    if (k->tally.up > 0) {
+        x->verdict = GH_VERDICT_UP;
+        snprintf(x->headline, sizeof(x->headline),
+                 "IKE peer %s with %s is up: %zu IKE SA%s, %zu Child SA%s.", p->name, buf,
+                 k->tally.up, k->tally.up == 1 ? "" : "s", k->tally.children,
+                 k->tally.children == 1 ? "" : "s");
+    } else if (k->tally.opening > 0) {
+        x->verdict = GH_VERDICT_OPENING;
+        snprintf(x->headline, sizeof(x->headline), "IKE peer %s with %s is opening.", p->name, buf);
+    } else {
+        x->verdict = GH_VERDICT_DOWN;
+        snprintf(x->headline, sizeof(x->headline), "IKE peer %s with %s is not up.", p->name, buf);
+    }
+}
+
+static void explain_peer(const struct peer *k, struct gh_explanation *x)
+{
+    memset(x, 0, sizeof(*x));
+    headline(k, x);
+    if (x->verdict == GH_VERDICT_UP) {
+        explain_failures(k, k->note != NULL && k->note->up > 0 ? k->note->up : k->now.wall, x);
+    } else {
+        explain_sockets(k, x);
+        explain_keeper(k, x);
+        explain_lockout(k, x);
+        explain_failures(k, 1, x);
+        explain_silence(k, x);
+    }
+    gh_findings_sort(x);
+}
+
+json_t *gh_ike_explain(const struct gh_ike_view *view, struct gh_now now, const json_t *request)
+{
+    struct gh_ike_target target;
+    struct gh_explanation x;
+    json_t *refusal, *explanations;
+
+    if (!gh_ike_target_parse(view, request, true, &target, &refusal))
+        return refusal;
+    explanations = json_array();
+    for (size_t i = 0; i < view->policy_count; i++) {
+        const struct ike2_policy *p = view->policies[i];
+        const struct peer peer = {.view = view,
+                                  .policy = p,
+                                  .note = gh_ike_notes_find(view->notes, p->name),
+                                  .tally = gh_ike_tally_of(view, p->name),
+                                  .now = now};
+
+        if (!gh_ike_target_covers(&target, p))
+            continue;
+        explain_peer(&peer, &x);
+        json_array_append_new(explanations, gh_explanation_json(p->name, &x));
+    }
+    return json_pack("{s:b, s:o, s:o}", "ok", 1, "time", gh_json_time(now.wall), "explanations",
+                     explanations);
+}

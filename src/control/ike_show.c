@@ -1,0 +1,318 @@
+/* show-ike-peer, show-ike-sa, show-ike-child, show-ike-lockout. */
+#include "control/ike_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ike/codes.h"
+#include "pki/identity.h"
+
+enum { HEX = 2 * 16 + 1 };
+
+static json_t *hex_json(const uint8_t *octets, size_t len)
+{
+    char text[HEX] = "";
+
+    for (size_t i = 0; i < len && 2 * i + 2 < sizeof(text); i++)
+        snprintf(text + 2 * i, 3, "%02x", octets[i]);
+    return json_string(text);
+}
+
+/* Seconds until a moment of the monotonic clock, negative when it is over; null: there is none. */
+static json_t *in_json(uint64_t moment, struct gh_now now)
+{
+    if (moment == 0)
+        return json_null();
+    return json_integer(((json_int_t)moment - (json_int_t)now.mono_ms) / 1000);
+}
+
+/* ---- Peers ---------------------------------------------------------------------------------- */
+
+static const char *const auth_names[] = {[IKE2_AUTH_PSK] = "psk",
+                                         [IKE2_AUTH_CERT] = "certificate",
+                                         [IKE2_AUTH_RAW_KEY] = "raw-key",
+                                         [IKE2_AUTH_NULL] = "null"};
+
+static json_t *auths_json(unsigned auths)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i <= IKE2_AUTH_NULL; i++)
+        if ((auths & 1U << i) != 0)
+            json_array_append_new(list, json_string(auth_names[i]));
+    return list;
+}
+
+static json_t *addr_json(const struct gh_addr *a)
+{
+    char text[GH_ADDR_TEXT];
+
+    return a->len != 0 ? json_string(gh_addr_format(a, text)) : json_null();
+}
+
+static json_t *children_names(const struct ike2_policy *p)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < p->child_count; i++)
+        json_array_append_new(list, gh_json_text(p->children[i].name));
+    return list;
+}
+
+static json_t *failure_json(const struct gh_ike_note *note)
+{
+    enum ike2_count reason;
+    const struct gh_ike_failure *f = gh_ike_note_latest(note, 1, &reason);
+
+    if (f == NULL)
+        return json_null();
+    return json_pack("{s:s, s:o, s:o, s:I}", "reason", ike2_count_name(reason), "time",
+                     gh_json_time(f->when), "text", gh_json_text(f->text), "count",
+                     (json_int_t)f->count);
+}
+
+static json_t *peer_json(const struct gh_ike_view *view, const struct ike2_policy *p)
+{
+    const struct gh_ike_note *note = gh_ike_notes_find(view->notes, p->name);
+    struct gh_ike_tally t = gh_ike_tally_of(view, p->name);
+    json_t *o = json_pack(
+        "{s:o, s:s, s:o, s:o, s:o, s:i, s:b, s:s, s:o}", "name", gh_json_text(p->name), "state",
+        t.up > 0        ? "up"
+        : t.opening > 0 ? "opening"
+                        : "down",
+        "local", addr_json(&p->local), "gateway", addr_json(&p->gateway), "remote",
+        p->remote.bits > 0 ? gh_json_prefix(&p->remote) : json_string("any"), "port", (int)p->port,
+        "responder_only", p->responder_only || p->gateway.len == 0, "local_auth",
+        auth_names[p->local_auth], "remote_auth", auths_json(p->remote_auths));
+
+    json_object_set_new(o, "configured_children", children_names(p));
+    json_object_set_new(o, "sas", json_integer((json_int_t)t.up));
+    json_object_set_new(o, "children", json_integer((json_int_t)t.children));
+    json_object_set_new(o, "last_up", gh_json_past(note != NULL ? note->up : 0));
+    json_object_set_new(o, "last_failure", failure_json(note));
+    return o;
+}
+
+json_t *gh_ike_show_peers(const struct gh_ike_view *view, struct gh_now now, const json_t *request)
+{
+    struct gh_ike_target target;
+    json_t *refusal, *peers;
+
+    if (!gh_ike_target_parse(view, request, false, &target, &refusal))
+        return refusal;
+    peers = json_array();
+    for (size_t i = 0; i < view->policy_count; i++)
+        if (gh_ike_target_covers(&target, view->policies[i]))
+            json_array_append_new(peers, peer_json(view, view->policies[i]));
+    return json_pack("{s:b, s:o, s:o}", "ok", 1, "time", gh_json_time(now.wall), "peers", peers);
+}
+
+/* ---- SAs ------------------------------------------------------------------------------------ */
+
+struct showing {
+    const struct gh_ike_view *view;
+    const struct gh_ike_target *target;
+    struct gh_now now;
+    bool detail;
+    json_t *list;
+};
+
+static json_t *identity_json(const struct gh_identity *id)
+{
+    char text[GH_ID_TEXT];
+
+    if (id == NULL || id->type == GH_ID_NONE)
+        return json_null();
+    return gh_json_text(gh_identity_format(id, text, sizeof(text)));
+}
+
+static void add_transform(json_t *list, const struct ike_transform *t)
+{
+    char number[IKE_CODE_TEXT], text[80];
+    const char *name;
+
+    if (t->type == 0)
+        return;
+    name = ike_code_text(ike_transform_name(t->type, t->id), t->id, number);
+    if (t->key_bits != 0)
+        snprintf(text, sizeof(text), "%s_%u", name, t->key_bits);
+    else
+        snprintf(text, sizeof(text), "%s", name);
+    json_array_append_new(list, json_string(text));
+}
+
+static json_t *sa_suite_json(const struct ike2_sa_view *v)
+{
+    json_t *list = json_array();
+
+    add_transform(list, &v->encr);
+    add_transform(list, &v->prf);
+    add_transform(list, &v->integ);
+    add_transform(list, &v->ke);
+    return list;
+}
+
+static json_t *sa_json(const struct ike2_sa_view *v, struct gh_now now, bool detail)
+{
+    bool up = v->established_ms != 0 && v->established_ms <= now.mono_ms;
+    json_t *o =
+        json_pack("{s:I, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:I}", "id", (json_int_t)v->id, "peer",
+                  gh_json_text(v->policy != NULL ? v->policy->name : NULL), "state",
+                  ike2_state_name(v->state), "role", v->initiator ? "initiator" : "responder",
+                  "local", gh_ike_endpoint_json(&v->local), "remote",
+                  gh_ike_endpoint_json(&v->remote), "local_id", identity_json(v->local_id),
+                  "remote_id", identity_json(v->remote_id), "children", (json_int_t)v->children);
+
+    json_object_set_new(o, "uptime",
+                        up ? json_integer((json_int_t)((now.mono_ms - v->established_ms) / 1000))
+                           : json_null());
+    json_object_set_new(o, "rekey_in", in_json(v->rekey_ms, now));
+    json_object_set_new(o, "expires_in", in_json(v->expire_ms, now));
+    json_object_set_new(o, "rekeys", json_integer(v->rekeys));
+    json_object_set_new(o, "suite", sa_suite_json(v));
+    if (!detail)
+        return o;
+    json_object_set_new(o, "spi_i", hex_json(v->spi_i, sizeof(v->spi_i)));
+    json_object_set_new(o, "spi_r", hex_json(v->spi_r, sizeof(v->spi_r)));
+    json_object_set_new(o, "nat_local", json_boolean(v->nat_local));
+    json_object_set_new(o, "nat_remote", json_boolean(v->nat_remote));
+    json_object_set_new(o, "fragmentation", json_boolean(v->fragmentation));
+    json_object_set_new(o, "next_send_id", json_integer((json_int_t)v->next_send_id));
+    json_object_set_new(o, "next_receive_id", json_integer((json_int_t)v->next_receive_id));
+    return o;
+}
+
+/* ---- Child SAs ------------------------------------------------------------------------------ */
+
+static json_t *ts_json(const struct ike_ts_list *list)
+{
+    json_t *o = json_array();
+    char text[IKE_TS_TEXT];
+
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        json_array_append_new(o, json_string(ike_ts_format(&list->ts[i], text)));
+    return o;
+}
+
+static json_t *suite_json(const struct ike_proposal *p)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; p != NULL && i < p->count; i++)
+        add_transform(list, &p->transform[i]);
+    return list;
+}
+
+static const char *const mode_names[] = {
+    [IKE2_TUNNEL] = "tunnel", [IKE2_TRANSPORT] = "transport", [IKE2_TCP_AO] = "tcp-ao"};
+
+/* Not its keys. */
+static json_t *child_json(const struct ike2_child_view *c)
+{
+    char number[IKE_CODE_TEXT];
+    json_t *o =
+        json_pack("{s:I, s:I, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "id", (json_int_t)c->id,
+                  "sa", (json_int_t)c->sa, "peer", gh_json_text(c->policy->name), "name",
+                  gh_json_text(c->child->name), "protocol",
+                  ike_code_text(ike_protocol_name(c->protocol), c->protocol, number), "mode",
+                  mode_names[c->mode], "spi_in", hex_json(c->spi_in.p, c->spi_in.len), "spi_out",
+                  hex_json(c->spi_out.p, c->spi_out.len), "local_ts", ts_json(c->ts_local),
+                  "remote_ts", ts_json(c->ts_remote));
+
+    json_object_set_new(o, "local", gh_ike_endpoint_json(&c->local));
+    json_object_set_new(o, "remote", gh_ike_endpoint_json(&c->remote));
+    json_object_set_new(o, "udp_encapsulation", json_boolean(c->udp_encapsulation));
+    json_object_set_new(o, "role", json_string(c->initiator ? "initiator" : "responder"));
+    json_object_set_new(o, "suite", suite_json(c->suite));
+    json_object_set_new(o, "lifetime",
+                        json_pack("{s:I, s:I, s:I}", "seconds", (json_int_t)c->lifetime.seconds,
+                                  "octets", (json_int_t)c->lifetime.octets, "packets",
+                                  (json_int_t)c->lifetime.packets));
+    return o;
+}
+
+static void add_child(void *ctx, const struct ike2_child_view *c)
+{
+    json_array_append_new(ctx, child_json(c));
+}
+
+static void add_sa(void *ctx, const struct ike2_sa_view *v)
+{
+    struct showing *s = ctx;
+    json_t *o, *children;
+
+    if (!gh_ike_target_covers_sa(s->target, v))
+        return;
+    o = sa_json(v, s->now, s->detail);
+    if (s->detail) {
+        children = json_array();
+        ike2_each_child(s->view->core, v->id, add_child, children);
+        json_object_set_new(o, "child_sas", children);
+    }
+    json_array_append_new(s->list, o);
+}
+
+json_t *gh_ike_show_sas(const struct gh_ike_view *view, struct gh_now now, const json_t *request)
+{
+    struct gh_ike_target target;
+    struct showing s = {.view = view, .target = &target, .now = now};
+    json_t *refusal;
+
+    if (!gh_ike_target_parse(view, request, false, &target, &refusal))
+        return refusal;
+    s.detail = json_is_true(json_object_get(request, "detail"));
+    s.list = json_array();
+    ike2_each_sa(view->core, add_sa, &s);
+    return json_pack("{s:b, s:o, s:o}", "ok", 1, "time", gh_json_time(now.wall), "sas", s.list);
+}
+
+static void add_children(void *ctx, const struct ike2_sa_view *v)
+{
+    struct showing *s = ctx;
+
+    if (gh_ike_target_covers_sa(s->target, v))
+        ike2_each_child(s->view->core, v->id, add_child, s->list);
+}
+
+json_t *gh_ike_show_children(const struct gh_ike_view *view, struct gh_now now,
+                             const json_t *request)
+{
+    struct gh_ike_target target;
+    struct showing s = {.view = view, .target = &target, .now = now};
+    json_t *refusal;
+
+    if (!gh_ike_target_parse(view, request, false, &target, &refusal))
+        return refusal;
+    s.list = json_array();
+    ike2_each_sa(view->core, add_children, &s);
+    return json_pack("{s:b, s:o, s:o}", "ok", 1, "time", gh_json_time(now.wall), "children",
+                     s.list);
+}
+
+/* ---- Lockout -------------------------------------------------------------------------------- */
+
+static void add_client(void *ctx, const struct gh_lockout_client *client)
+{
+    struct showing *s = ctx;
+
+    json_array_append_new(
+        s->list,
+        json_pack("{s:o, s:o, s:b, s:i, s:o}", "address", addr_json(&client->addr), "port",
+                  client->port != 0 ? json_integer(client->port) : json_null(), "blocked",
+                  client->blocked, "failures", (int)client->failures, "ends_in",
+                  client->until == UINT64_MAX ? json_null() : in_json(client->until, s->now)));
+}
+
+json_t *gh_ike_show_lockout(const struct gh_ike_view *view, struct gh_now now,
+                            const json_t *request)
+{
+    const struct gh_lockout *lockout = ike2_lockout(view->core);
+    struct showing s = {.now = now, .list = json_array()};
+
+    (void)request;
+    if (lockout != NULL)
+        gh_lockout_each(lockout, now.mono_ms, add_client, &s);
+    return json_pack("{s:b, s:o, s:b, s:o}", "ok", 1, "time", gh_json_time(now.wall), "enabled",
+                     lockout != NULL, "clients", s.list);
+}

@@ -1,0 +1,583 @@
+#include "daemon/ike.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include "base/log.h"
+#include "config/ike.h"
+#include "control/control.h"
+#include "control/ike.h"
+#include "crypto/cipher.h"
+#include "crypto/ke.h"
+#include "crypto/prf.h"
+#include "daemon/channel.h"
+#include "daemon/child.h"
+#include "daemon/ike_desk.h"
+#include "daemon/ike_udp.h"
+#include "daemon/sandbox.h"
+#include "wire/wr.h"
+
+enum {
+    SOCKETS = 4,
+    EVENTS_WAITING = 4 * 1048576, /* octets for the parent: beyond, events are not told */
+    TICK_MAX = 3600 * 1000,
+    LINES_A_SECOND = 50, /* of the log: strangers can make events */
+    GROUP_MAX = 37       /* the last that crypto/ke.h knows */
+};
+
+/* A configuration that was replaced; SAs of it may go on. */
+struct past {
+    struct past *next;
+    struct gh_ike_config *config;
+};
+
+struct socket {
+    uint16_t port;
+    bool v6;
+    int error;              /* why there is none; 0: not heard of yet */
+    struct gh_ike_udp *udp; /* NULL: none */
+};
+
+struct ike {
+    uv_loop_t loop;
+    uv_timer_t timer;
+    struct gh_channel *parent;
+    struct gh_now now; /* frozen for a batch of datagrams */
+    struct ike2 *core; /* NULL before the first configuration */
+    struct gh_ike_config *config;
+    struct past *past;
+    struct gh_ike_notes *notes;
+    struct gh_ike_desk *desk;
+    struct gh_ike_batch *batch;
+    struct socket sockets[SOCKETS];
+    uint64_t udp[GH_IKE_UDP_COUNT];
+    uint64_t log_second; /* monotonic */
+    unsigned log_lines, log_left_out;
+};
+
+/* ---- After each call of the core ------------------------------------------------------------ */
+
+static void on_timer(uv_timer_t *timer);
+
+static void forget_past(struct ike *ike)
+{
+    struct past **at = &ike->past;
+
+    while (*at != NULL) {
+        struct past *p = *at;
+
+        if (!gh_ike_config_idle(p->config)) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        gh_ike_config_free(p->config);
+        free(p);
+    }
+}
+
+/* Sends what the core said, and sets the timer by it. */
+static void settle(struct ike *ike)
+{
+    uint64_t deadline = ike2_next_deadline(ike->core), now = gh_clock_now().mono_ms;
+    uint64_t wait = deadline > now ? deadline - now : 0;
+
+    for (size_t i = 0; i < SOCKETS; i++)
+        if (ike->sockets[i].udp != NULL)
+            gh_ike_udp_flush(ike->sockets[i].udp);
+    uv_timer_start(&ike->timer, on_timer, wait < TICK_MAX ? wait : TICK_MAX, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct ike *ike = timer->data;
+
+    ike2_tick(ike->core, gh_clock_now());
+    gh_ike_notes_look(ike->notes, ike->core);
+    forget_past(ike);
+    settle(ike);
+}
+
+/* ---- What the core asks for ----------------------------------------------------------------- */
+
+static void core_random(void *ctx, void *out, size_t len)
+{
+    uint8_t *p = out;
+
+    while (len > 0) {
+        ssize_t n = getrandom(p, len, 0);
+
+        if (n < 0 && errno != EINTR)
+            abort(); /* keys of something else than randomness must not be */
+        if (n > 0) {
+            p += n;
+            len -= (size_t)n;
+        }
+    }
+}
+
+static void core_send(void *ctx, const struct ike2_datagram *d)
+{
+    struct ike *ike = ctx;
+
+    for (size_t i = 0; i < SOCKETS; i++) {
+        struct socket *s = &ike->sockets[i];
+
+        if (s->udp != NULL && s->port == d->local.port && s->v6 == (d->remote.addr.len == 16)) {
+            gh_ike_udp_send(s->udp, d);
+            return;
+        }
+    }
+    ike->udp[GH_IKE_UDP_NO_SOCKET]++;
+}
+
+static bool core_ask(void *ctx, const struct gh_keeper_request *r)
+{
+    struct ike *ike = ctx;
+
+    return gh_ike_desk_ask(ike->desk, ike, r);
+}
+
+/* Who carries packets is not asked yet: the keys go nowhere, and the operator is told. */
+static bool core_child_install(void *ctx, const struct ike2_child_view *c)
+{
+    gh_warning("%s: Child SA %u (%s): nothing here carries its packets yet", c->policy->name, c->id,
+               c->child->name);
+    return true;
+}
+
+static void core_child_remove(void *ctx, uint32_t id, enum ike2_removal why)
+{
+}
+
+static enum gh_log_level level_of(enum ike2_event_kind kind)
+{
+    switch (kind) {
+    case IKE2_EVENT_SA_FAILED:
+    case IKE2_EVENT_CHILD_FAILED:
+        return GH_LOG_WARNING;
+    case IKE2_EVENT_SA_BEGUN:
+    case IKE2_EVENT_CHILD_REKEYED:
+    case IKE2_EVENT_SA_REKEYED:
+        return GH_LOG_INFO;
+    case IKE2_EVENT_STORY:
+        return GH_LOG_DEBUG;
+    default:
+        return GH_LOG_NOTICE;
+    }
+}
+
+/* Is there room for one more line in this second? */
+static bool may_log(struct ike *ike)
+{
+    uint64_t second = ike->now.mono_ms / 1000;
+
+    if (second != ike->log_second) {
+        if (ike->log_left_out > 0)
+            gh_warning("%u events more, in one second, are not in the log", ike->log_left_out);
+        ike->log_second = second;
+        ike->log_lines = ike->log_left_out = 0;
+    }
+    if (ike->log_lines == LINES_A_SECOND) {
+        ike->log_left_out++;
+        return false;
+    }
+    ike->log_lines++;
+    return true;
+}
+
+static void log_event(struct ike *ike, const struct ike2_event *e)
+{
+    char remote[GH_ADDR_TEXT] = "";
+
+    if (e->kind != IKE2_EVENT_STORY && !may_log(ike))
+        return;
+    if (e->remote != NULL)
+        gh_addr_format(&e->remote->addr, remote);
+    gh_log(level_of(e->kind), "%s%s%s: %s: %s", e->policy,
+           e->policy[0] != '\0' && remote[0] != '\0' ? " " : "", remote, ike2_event_name(e->kind),
+           e->text);
+}
+
+static void core_event(void *ctx, const struct ike2_event *e)
+{
+    struct ike *ike = ctx;
+    json_t *object = gh_ike_event_json(e, ike->now);
+    size_t len = 0;
+    char *line = object != NULL ? gh_control_line(object, &len) : NULL;
+
+    log_event(ike, e);
+    gh_ike_notes_event(ike->notes, e, ike->now);
+    if (line != NULL && ike->parent->out_len < EVENTS_WAITING)
+        gh_channel_send(ike->parent, GH_MESSAGE_EVENT, line, len, -1);
+    free(line);
+    json_decref(object);
+}
+
+/* ---- Datagrams ------------------------------------------------------------------------------ */
+
+static void on_datagram(void *ctx, struct ike2_datagram *d)
+{
+    struct ike *ike = ctx;
+
+    ike->now = gh_clock_now();
+    ike2_input(ike->core, ike->now, d);
+    gh_ike_notes_look(ike->notes, ike->core);
+}
+
+static void on_batch(void *ctx)
+{
+    settle(ctx);
+}
+
+static struct socket *socket_at(struct ike *ike, uint16_t port, bool v6)
+{
+    for (size_t i = 0; i < SOCKETS; i++) {
+        struct socket *s = &ike->sockets[i];
+
+        if (s->port == 0 || (s->port == port && s->v6 == v6)) {
+            s->port = port;
+            s->v6 = v6;
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* Sockets are read once there are policies. */
+static void read_sockets(struct ike *ike)
+{
+    for (size_t i = 0; i < SOCKETS && ike->core != NULL; i++)
+        if (ike->sockets[i].udp != NULL)
+            gh_ike_udp_start(ike->sockets[i].udp);
+}
+
+static bool add_socket(struct ike *ike, struct gh_rd *body, int fd)
+{
+    static const struct gh_ike_udp_ops ops = {.datagram = on_datagram, .done = on_batch};
+    uint16_t port = gh_rd_u16(body);
+    bool v6 = gh_rd_u8(body) == 1;
+    struct socket *s = socket_at(ike, port, v6);
+    const struct gh_ike_udp_settings settings = {.loop = &ike->loop,
+                                                 .batch = ike->batch,
+                                                 .ops = &ops,
+                                                 .ctx = ike,
+                                                 .counters = ike->udp,
+                                                 .port = port,
+                                                 .nat_t = port == IKE2_PORT_NAT_T,
+                                                 .v6 = v6};
+
+    if (s == NULL) {
+        close(fd);
+        return false;
+    }
+    gh_ike_udp_close(s->udp);
+    s->udp = gh_ike_udp_new(fd, &settings);
+    s->error = 0;
+    read_sockets(ike);
+    return s->udp != NULL;
+}
+
+static bool note_failed_socket(struct ike *ike, struct gh_rd *body)
+{
+    uint16_t port = gh_rd_u16(body);
+    struct socket *s = socket_at(ike, port, gh_rd_u8(body) == 1);
+
+    if (s == NULL)
+        return false;
+    s->error = (int)gh_rd_u32(body);
+    return true;
+}
+
+/* ---- The keeper ----------------------------------------------------------------------------- */
+
+static void on_answer(void *asker, const struct gh_keeper_answer *a)
+{
+    struct ike *ike = asker;
+
+    ike->now = gh_clock_now();
+    ike2_complete(ike->core, ike->now, a);
+    gh_ike_notes_look(ike->notes, ike->core);
+    settle(ike);
+}
+
+static void on_desk_lost(void *ctx)
+{
+    struct ike *ike = ctx;
+
+    gh_channel_send(ike->parent, GH_MESSAGE_DESK_LOST, NULL, 0, -1);
+}
+
+static bool open_desk(struct ike *ike, int fd)
+{
+    gh_ike_desk_open(ike->desk, fd);
+    return true;
+}
+
+/* ---- The configuration ---------------------------------------------------------------------- */
+
+static bool make_core(struct ike *ike, const struct gh_ike_settings *config)
+{
+    const struct ike2_ops ops = {.ctx = ike,
+                                 .random = core_random,
+                                 .send = core_send,
+                                 .ask = core_ask,
+                                 .child_install = core_child_install,
+                                 .child_remove = core_child_remove,
+                                 .event = core_event};
+    struct gh_lockout_settings lockout = config->lockout;
+    struct ike2_settings settings = ike2_default_settings();
+
+    if (ike->core != NULL)
+        return true;
+    core_random(NULL, &lockout.seed, sizeof(lockout.seed));
+    settings.sas_max = config->sas_max;
+    settings.half_open_max = config->half_open_max;
+    settings.half_open_cookie = config->half_open_cookie;
+    settings.children_max = config->children_max;
+    settings.lockout = config->lock_out ? &lockout : NULL;
+    ike->core = ike2_new(&ops, &settings, ike->now);
+    return ike->core != NULL;
+}
+
+/* Takes it, whatever happens. */
+static bool put_in_force(struct ike *ike, struct gh_ike_config *next)
+{
+    struct past *past = calloc(1, sizeof(*past));
+
+    if (past == NULL || !make_core(ike, &next->settings) ||
+        !ike2_set_policies(ike->core, ike->now, next->policies, next->policy_count)) {
+        free(past);
+        gh_ike_config_free(next);
+        return false;
+    }
+    if (ike->config != NULL) {
+        *past = (struct past){.next = ike->past, .config = ike->config};
+        ike->past = past;
+    } else {
+        free(past);
+    }
+    ike->config = next;
+    gh_ike_notes_keep(ike->notes, next->policies, next->policy_count);
+    gh_ike_notes_look(ike->notes, ike->core);
+    forget_past(ike);
+    return true;
+}
+
+static struct gh_ike_config *open_config(int fd, uint64_t len)
+{
+    void *data = len > 0 ? mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    struct gh_ike_config *config;
+
+    close(fd);
+    if (data == MAP_FAILED)
+        return NULL;
+    config = gh_ike_config_decode(gh_view_of(data, len));
+    munmap(data, len);
+    return config;
+}
+
+static bool configure(struct ike *ike, struct gh_rd *body, int fd)
+{
+    uint64_t len = gh_rd_u64(body);
+    uint32_t generation = gh_rd_u32(body);
+    struct gh_ike_config *next = open_config(fd, len);
+    uint8_t answer[5];
+    struct gh_wr w = gh_wr_make(answer, sizeof(answer));
+    bool good;
+
+    ike->now = gh_clock_now();
+    good = next != NULL && put_in_force(ike, next);
+    if (good) {
+        read_sockets(ike);
+        settle(ike);
+    }
+    gh_wr_u32(&w, generation);
+    gh_wr_u8(&w, good);
+    return gh_channel_send(ike->parent, GH_MESSAGE_CONFIGURED, answer, w.len, -1);
+}
+
+/* ---- Control -------------------------------------------------------------------------------- */
+
+static json_t *answer_request(struct ike *ike, const char *line, size_t len)
+{
+    struct gh_ike_socket_view sockets[SOCKETS];
+    struct gh_ike_view view = {.core = ike->core,
+                               .sockets = sockets,
+                               .udp = ike->udp,
+                               .notes = ike->notes,
+                               .keeper = gh_ike_desk_is_open(ike->desk),
+                               .keeper_waiting = gh_ike_desk_waiting(ike->desk)};
+    json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
+
+    if (request == NULL)
+        return refusal;
+    for (size_t i = 0; i < SOCKETS && ike->sockets[i].port != 0; i++) {
+        const struct socket *s = &ike->sockets[i];
+
+        sockets[view.socket_count++] = (struct gh_ike_socket_view){
+            .port = s->port, .v6 = s->v6, .open = s->udp != NULL, .error = s->error};
+    }
+    if (ike->core == NULL) {
+        answer = gh_control_refusal("try again", "IKE has no configuration yet");
+    } else {
+        view.policies = ike->config->policies;
+        view.policy_count = ike->config->policy_count;
+        ike->now = gh_clock_now();
+        answer = gh_ike_handle(&view, ike->now, request);
+        gh_ike_notes_look(ike->notes, ike->core);
+        settle(ike);
+    }
+    json_decref(request);
+    return answer;
+}
+
+static bool handle_request(struct ike *ike, struct gh_rd *body)
+{
+    const uint8_t *client = gh_rd_bytes(body, 4);
+    size_t len = gh_rd_left(body), answer_len = 0;
+    json_t *answer = answer_request(ike, (const char *)gh_rd_bytes(body, len), len);
+    char *line = answer != NULL ? gh_control_line(answer, &answer_len) : NULL;
+    uint8_t *message = line != NULL ? malloc(4 + answer_len) : NULL;
+
+    if (message != NULL) {
+        memcpy(message, client, 4);
+        memcpy(message + 4, line, answer_len);
+        gh_channel_send(ike->parent, GH_MESSAGE_ANSWER, message, 4 + answer_len, -1);
+    }
+    free(message);
+    free(line);
+    json_decref(answer);
+    return message != NULL;
+}
+
+/* ---- The parent ----------------------------------------------------------------------------- */
+
+static bool on_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    struct ike *ike = ctx;
+
+    switch (frame->type) {
+    case GH_MESSAGE_CONFIG:
+        return configure(ike, &frame->body, fd);
+    case GH_MESSAGE_IKE_SOCKET:
+        return add_socket(ike, &frame->body, fd);
+    case GH_MESSAGE_IKE_SOCKET_FAILED:
+        return note_failed_socket(ike, &frame->body);
+    case GH_MESSAGE_DESK:
+        return open_desk(ike, fd);
+    case GH_MESSAGE_REQUEST:
+        return handle_request(ike, &frame->body);
+    case GH_MESSAGE_PING:
+        return gh_channel_send(ike->parent, GH_MESSAGE_PONG, NULL, 0, -1);
+    default:
+        return false;
+    }
+}
+
+struct sa_ids {
+    uint64_t *list; /* NULL: only counted */
+    size_t count;
+};
+
+static void add_id(void *ctx, const struct ike2_sa_view *v)
+{
+    struct sa_ids *ids = ctx;
+
+    if (ids->list != NULL)
+        ids->list[ids->count] = v->id;
+    ids->count++;
+}
+
+/* Nobody will have these SAs after us: the peers are told once, and need not wait until they find
+ * out. */
+static void say_goodbye(struct ike *ike)
+{
+    struct sa_ids ids = {.list = NULL};
+
+    ike->now = gh_clock_now();
+    ike2_each_sa(ike->core, add_id, &ids);
+    ids.list = calloc(ids.count + 1, sizeof(*ids.list));
+    ids.count = 0;
+    if (ids.list == NULL)
+        return;
+    ike2_each_sa(ike->core, add_id, &ids);
+    for (size_t i = 0; i < ids.count; i++)
+        ike2_terminate_ike(ike->core, ike->now, ids.list[i]);
+    settle(ike);
+    free(ids.list);
+}
+
+static void on_broken(void *ctx, const char *why)
+{
+    struct ike *ike = ctx;
+
+    gh_notice("the parent: %s; ending", why);
+    if (ike->core != NULL) {
+        say_goodbye(ike);
+        ike2_free(ike->core); /* wipes */
+    }
+    _exit(0);
+}
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+/* libcrypto and the C library open files when they are first used; inside the sandbox they may
+ * not. */
+static void warm_up(void)
+{
+    const struct gh_view octets = gh_view_of("warm-up", 7);
+    uint8_t out[GH_PRF_MAX];
+
+    tzset();
+    json_object_seed(0);
+    OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
+    for (int prf = GH_PRF_NONE; prf <= GH_PRF_AES128_CMAC; prf++)
+        if (gh_prf_len(prf) != 0 && !gh_prf(prf, octets, &octets, 1, out))
+            gh_warning("libcrypto does not offer PRF %d", prf);
+    for (unsigned enc = GH_ENC_DES; enc <= GH_ENC_CHACHA20_POLY1305; enc++)
+        for (unsigned bits = 0; bits <= 256; bits += 64)
+            if (gh_enc_known(enc, bits))
+                gh_enc_available(enc, bits);
+    for (unsigned group = 1; group <= GROUP_MAX; group++)
+        if (gh_ke_known(group))
+            gh_ke_available(group);
+}
+
+int gh_ike_main(uid_t uid, gid_t gid)
+{
+    static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
+    static const struct gh_ike_desk_ops desk_ops = {.answer = on_answer, .lost = on_desk_lost};
+    struct ike ike = {.batch = gh_ike_batch_new(), .notes = gh_ike_notes_new()};
+
+    /* The parent says when to end, by closing the channel. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_NAME, "gatehoused-ike");
+    if (ike.batch == NULL || ike.notes == NULL || uv_loop_init(&ike.loop) != 0 ||
+        uv_timer_init(&ike.loop, &ike.timer) != 0)
+        return 1;
+    ike.timer.data = &ike;
+    warm_up();
+    if (!gh_sandbox_enter(GH_SANDBOX_IKE, uid, gid))
+        return 1;
+    ike.parent = gh_channel_new(&ike.loop, GH_CHILD_CHANNEL_FD, GH_TO_IKE, &ops, &ike);
+    ike.desk = gh_ike_desk_new(&ike.loop, &desk_ops, &ike);
+    if (ike.parent == NULL || ike.desk == NULL ||
+        !gh_channel_send(ike.parent, GH_MESSAGE_READY, NULL, 0, -1))
+        return 1;
+    return uv_run(&ike.loop, UV_RUN_DEFAULT);
+}

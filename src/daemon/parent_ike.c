@@ -1,0 +1,374 @@
+/* IKE in the parent: its sockets, and the processes `keeper` and `ike`. */
+#include "daemon/parent_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "control/control.h"
+#include "control/ike.h"
+#include "daemon/keeper.h"
+#include "daemon/sealed.h"
+#include "platform/udp.h"
+#include "wire/wr.h"
+
+/* ---- Sockets -------------------------------------------------------------------------------- */
+
+/* They outlive `ike`: what comes while it is away waits. */
+static void tell_socket(struct gh_parent *p, const struct gh_ike_socket *s)
+{
+    uint8_t body[7];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u16(&w, s->port);
+    gh_wr_u8(&w, s->v6);
+    if (s->fd < 0)
+        gh_wr_u32(&w, (uint32_t)s->error);
+    gh_channel_send(p->ike.ike.channel,
+                    s->fd >= 0 ? GH_MESSAGE_IKE_SOCKET : GH_MESSAGE_IKE_SOCKET_FAILED, body, w.len,
+                    s->fd);
+}
+
+static void open_socket(struct gh_parent *p, struct gh_ike_socket *s)
+{
+    int result = gh_udp_open(NULL, s->v6, s->port), before = s->error;
+
+    s->fd = result >= 0 ? result : -1;
+    s->error = result >= 0 ? 0 : -result;
+    if (s->error != 0 && s->error != before)
+        gh_error("UDP port %u for IPv%c: %s; IKE does not work there until it can be opened",
+                 s->port, s->v6 ? '6' : '4', strerror(s->error));
+    else if (s->error == 0 && before != 0)
+        gh_notice("UDP port %u for IPv%c is open now", s->port, s->v6 ? '6' : '4');
+    if (s->error != before || s->error == 0)
+        tell_socket(p, s);
+}
+
+static void open_sockets(struct gh_parent *p)
+{
+    for (size_t i = 0; i < GH_IKE_SOCKETS; i++)
+        if (p->ike.sockets[i].fd < 0)
+            open_socket(p, &p->ike.sockets[i]);
+}
+
+static void close_sockets(struct gh_parent *p)
+{
+    for (size_t i = 0; i < GH_IKE_SOCKETS; i++) {
+        struct gh_ike_socket *s = &p->ike.sockets[i];
+
+        if (s->fd >= 0)
+            close(s->fd);
+        s->fd = -1;
+        s->error = 0;
+    }
+}
+
+/* ---- What the children are told ------------------------------------------------------------- */
+
+static void send_file(struct gh_child *child, enum gh_message type, size_t len,
+                      const uint32_t *generation, int fd)
+{
+    uint8_t body[12];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u64(&w, len);
+    if (generation != NULL)
+        gh_wr_u32(&w, *generation);
+    gh_channel_send(child->channel, type, body, w.len, fd);
+}
+
+/* A new pair: `ike` asks at one end, the keeper answers at the other. */
+static void open_desk(struct gh_parent *p)
+{
+    struct gh_parent_ike *k = &p->ike;
+    int pair[2];
+
+    if (!k->keeper_ready || k->ike.channel == NULL)
+        return;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+        gh_error("a socket between ike and keeper: %s", strerror(errno));
+        return;
+    }
+    gh_channel_send(k->keeper.channel, GH_MESSAGE_KEEPER_CLIENT, NULL, 0, pair[0]);
+    gh_channel_send(k->ike.channel, GH_MESSAGE_DESK, NULL, 0, pair[1]);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* Sockets and the keeper first: with its policies `ike` begins. */
+static void on_ike_started(void *ctx)
+{
+    struct gh_parent *p = ctx;
+
+    for (size_t i = 0; i < GH_IKE_SOCKETS; i++)
+        tell_socket(p, &p->ike.sockets[i]);
+    open_desk(p);
+    send_file(&p->ike.ike, GH_MESSAGE_CONFIG, p->ike.setup_len, &p->generation, p->ike.setup);
+}
+
+static void on_keeper_started(void *ctx)
+{
+    struct gh_parent *p = ctx;
+
+    send_file(&p->ike.keeper, GH_MESSAGE_KEEPER_ORDER, p->ike.order_len, NULL, p->ike.order);
+}
+
+/* ---- What they tell ------------------------------------------------------------------------- */
+
+static bool on_ike_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    struct gh_parent *p = ctx;
+
+    switch (frame->type) {
+    case GH_MESSAGE_READY:
+    case GH_MESSAGE_PONG:
+        return true;
+    case GH_MESSAGE_CONFIGURED:
+        gh_rd_skip(&frame->body, 4);
+        return gh_rd_u8(&frame->body) == 1; /* else no memory there: a new one starts with more */
+    case GH_MESSAGE_ANSWER:
+        return gh_parent_answer(p, GH_ANSWERER_IKE, &frame->body);
+    case GH_MESSAGE_EVENT:
+        return gh_parent_tell_monitors(p, &frame->body);
+    case GH_MESSAGE_DESK_LOST:
+        open_desk(p);
+        return true;
+    default:
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+}
+
+static bool on_keeper_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    struct gh_parent *p = ctx;
+
+    if (frame->type == GH_MESSAGE_READY) {
+        p->ike.keeper_ready = true;
+        open_desk(p);
+        return true;
+    }
+    if (fd >= 0)
+        close(fd);
+    return frame->type == GH_MESSAGE_PONG;
+}
+
+static void on_ike_ended(void *ctx, uint64_t wait)
+{
+    struct gh_parent *p = ctx;
+
+    gh_warning("ike starts again %s; its SAs are gone", wait == 0 ? "at once" : "soon");
+    gh_control_server_refuse_waiting(p->control, GH_ANSWERER_IKE,
+                                     "the IKE process has just ended and starts again");
+    gh_parent_publish(p, "ike-restarted",
+                      "the IKE process ended and is started again; its SAs are "
+                      "gone");
+}
+
+static void on_keeper_ended(void *ctx, uint64_t wait)
+{
+    struct gh_parent *p = ctx;
+
+    p->ike.keeper_ready = false;
+    gh_warning("keeper starts again %s; who authenticates waits", wait == 0 ? "at once" : "soon");
+}
+
+/* ---- Starting and stopping ------------------------------------------------------------------ */
+
+static void start(struct gh_parent *p, struct gh_child *child, const char *role,
+                  const struct gh_child_ops *ops)
+{
+    child->loop = &p->loop;
+    child->role = role;
+    child->log_level = p->options->log_level;
+    child->lock = p->lock;
+    child->ops = ops;
+    child->ctx = p;
+    child->failures = 0;
+    if (!gh_parent_find_user(p->config, &child->uid, &child->gid) || !gh_child_start(child))
+        gh_error("%s: not started; IKE does not work. `gatectl reload` tries again", role);
+}
+
+static void start_keeper(struct gh_parent *p);
+static void start_ike(struct gh_parent *p);
+
+static void on_keeper_stopped(void *ctx)
+{
+    struct gh_parent *p = ctx;
+
+    if (p->stopping)
+        gh_parent_child_stopped(p);
+    else if (p->ike.peers > 0)
+        start_keeper(p);
+}
+
+/* Peers may have come back meanwhile. */
+static void on_ike_stopped(void *ctx)
+{
+    struct gh_parent *p = ctx;
+
+    if (p->control != NULL)
+        gh_control_server_refuse_waiting(p->control, GH_ANSWERER_IKE,
+                                         "there are no IKE peers any more");
+    if (p->stopping)
+        gh_parent_child_stopped(p);
+    else if (p->ike.peers > 0)
+        start_ike(p);
+}
+
+static void start_keeper(struct gh_parent *p)
+{
+    static const struct gh_child_ops ops = {.started = on_keeper_started,
+                                            .ended = on_keeper_ended,
+                                            .stopped = on_keeper_stopped,
+                                            .message = on_keeper_message};
+
+    start(p, &p->ike.keeper, "keeper", &ops);
+}
+
+static void start_ike(struct gh_parent *p)
+{
+    static const struct gh_child_ops ops = {.started = on_ike_started,
+                                            .ended = on_ike_ended,
+                                            .stopped = on_ike_stopped,
+                                            .message = on_ike_message};
+
+    start(p, &p->ike.ike, "ike", &ops);
+}
+
+/* A keeper has one order in its life; files that it names may hold something else by now. */
+static void renew_keeper(struct gh_parent *p)
+{
+    p->ike.keeper_ready = false;
+    if (!gh_child_stop(&p->ike.keeper))
+        start_keeper(p);
+}
+
+static void stop_both(struct gh_parent *p)
+{
+    p->ike.keeper_ready = false;
+    gh_child_stop(&p->ike.ike);
+    gh_child_stop(&p->ike.keeper);
+}
+
+void gh_parent_ike_apply(struct gh_parent *p)
+{
+    struct gh_child *ike = &p->ike.ike;
+
+    if (p->ike.peers == 0) {
+        stop_both(p);
+        close_sockets(p);
+        return;
+    }
+    open_sockets(p);
+    renew_keeper(p);
+    if (ike->running && ike->channel != NULL)
+        send_file(ike, GH_MESSAGE_CONFIG, p->ike.setup_len, &p->generation, p->ike.setup);
+    else if (!gh_child_is_there(ike) && !gh_child_is_waiting(ike))
+        start_ike(p); /* else it comes by itself, and is told then */
+}
+
+void gh_parent_ike_stop(struct gh_parent *p)
+{
+    stop_both(p);
+}
+
+bool gh_parent_ike_runs(const struct gh_parent *p)
+{
+    return gh_child_is_there(&p->ike.ike) || gh_child_is_there(&p->ike.keeper);
+}
+
+void gh_parent_ike_tend(struct gh_parent *p)
+{
+    if (p->ike.peers > 0)
+        open_sockets(p);
+}
+
+/* ---- The configuration ---------------------------------------------------------------------- */
+
+void gh_parent_ike_init(struct gh_parent *p)
+{
+    static const struct gh_ike_socket sockets[GH_IKE_SOCKETS] = {
+        {.port = IKE2_PORT, .fd = -1},
+        {.port = IKE2_PORT, .v6 = true, .fd = -1},
+        {.port = IKE2_PORT_NAT_T, .fd = -1},
+        {.port = IKE2_PORT_NAT_T, .v6 = true, .fd = -1}};
+
+    memcpy(p->ike.sockets, sockets, sizeof(sockets));
+    p->ike.setup = p->ike.order = -1;
+}
+
+bool gh_parent_ike_take(struct gh_parent *p, struct gh_ike_plan *plan)
+{
+    struct gh_parent_ike *k = &p->ike;
+    int setup = -1, order = -1;
+    size_t order_len = 0;
+
+    if (plan->peers > 0) {
+        setup = gh_sealed_file("gatehouse-ike", plan->octets, plan->len);
+        order = gh_keeper_order_seal(plan->order, &order_len);
+    }
+    if (plan->peers > 0 && (setup < 0 || order < 0)) {
+        if (setup >= 0)
+            close(setup);
+        if (order >= 0)
+            close(order);
+        return false;
+    }
+    if (k->setup >= 0)
+        close(k->setup);
+    if (k->order >= 0)
+        close(k->order);
+    k->setup = setup;
+    k->setup_len = plan->len;
+    k->order = order;
+    k->order_len = order_len;
+    k->peers = plan->peers;
+    gh_ike_plan_clear(plan);
+    return true;
+}
+
+/* ---- Control -------------------------------------------------------------------------------- */
+
+static bool is_session(const struct gh_config *config, const char *target)
+{
+    struct gh_addr addr;
+    bool is_addr = gh_addr_parse(target, &addr);
+
+    for (size_t i = 0; i < config->session_count; i++)
+        if (strcmp(config->sessions[i].name, target) == 0 ||
+            (is_addr && gh_prefix_contains(&config->sessions[i].peer, &addr)))
+            return true;
+    return false;
+}
+
+/* Of a name or address that both know, a TCP-AO session is meant. */
+static bool explains_ike(const struct gh_parent *p, const json_t *request)
+{
+    const char *target = json_string_value(json_object_get(request, "name"));
+
+    if (target == NULL)
+        target = json_string_value(json_object_get(request, "peer"));
+    return target != NULL && !is_session(p->config, target) && gh_ike_plan_knows(p->config, target);
+}
+
+bool gh_parent_ike_request(struct gh_parent *p, uint32_t client, const json_t *request,
+                           const char *line, size_t len)
+{
+    const char *op = gh_control_op(request);
+
+    if (strcmp(op, "explain") == 0 ? !explains_ike(p, request) : !gh_ike_is_op(op))
+        return false;
+    if (p->ike.peers == 0)
+        gh_control_server_answer_json(
+            p->control, client, GH_ANSWERER_PARENT,
+            gh_control_refusal("write one into the configuration, then `gatectl reload`",
+                               "no IKE peers are configured"));
+    else
+        gh_parent_forward(p, &p->ike.ike, client, GH_ANSWERER_IKE, line, len);
+    return true;
+}

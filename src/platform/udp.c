@@ -1,0 +1,57 @@
+#include "platform/udp.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "platform/netns.h"
+
+enum { BUFFER = 4 * 1048576 }; /* a burst of peers that come back at once */
+
+static bool set(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+/* IPv4: no DF, and no heed to ICMP's word on the path's MTU, which anybody may forge: IKE's own
+ * fragments are made for a configured size, and what is larger the network fragments. In IPv6 only
+ * we can fragment, so the path's MTU counts. */
+static bool prepare(int fd, bool v6)
+{
+    set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER);
+    set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER);
+    if (v6)
+        return set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+               set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+               set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT);
+    return set(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
+           set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+}
+
+static bool bind_to(int fd, bool v6, uint16_t port)
+{
+    const struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    const struct sockaddr_in6 any6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+
+    return v6 ? bind(fd, (const struct sockaddr *)&any6, sizeof(any6)) == 0
+              : bind(fd, (const struct sockaddr *)&any4, sizeof(any4)) == 0;
+}
+
+int gh_udp_open(const char *netns, bool v6, uint16_t port)
+{
+    int back, fd, result = gh_netns_enter(netns, &back);
+
+    if (result != 0)
+        return result;
+    fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    result = fd;
+    if (fd < 0 || !prepare(fd, v6) || !bind_to(fd, v6, port)) {
+        result = -errno;
+        if (fd >= 0)
+            close(fd);
+    }
+    gh_netns_leave(back);
+    return result;
+}

@@ -1,0 +1,340 @@
+/* What makes IKEv2 last against quantum computers, core against core: PPKs (RFC 8784). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ike/v2/priv.h"
+#include "ike_world.h"
+#include "pki/privkey.h"
+#include "unit.h"
+
+static const char ppk[] = "a post-quantum preshared key of the simulation";
+
+static struct ike_world *pair(uint64_t seed)
+{
+    struct ike_world *w = ike_world_new(seed, 2);
+
+    w->verbose = getenv("GATEHOUSE_SIM_VERBOSE") != NULL;
+    ike_world_policy(w, 0, 1);
+    ike_world_policy(w, 1, 0);
+    return w;
+}
+
+static struct ike2_policy *policy(struct ike_world *w, size_t i)
+{
+    return w->hosts[i].policies[0];
+}
+
+static void begin(struct ike_world *w)
+{
+    ike_world_configure(w, 0);
+    ike_world_configure(w, 1);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+}
+
+static void assert_up(struct ike_world *w)
+{
+    const char *wrong = ike_world_agree(&w->hosts[0], &w->hosts[1]);
+
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ike_world_sas(&w->hosts[i], NULL), 1);
+        assert_int_equal(ike_world_children(&w->hosts[i]), 1);
+    }
+    if (wrong != NULL)
+        fail_msg("%s", wrong);
+}
+
+static void assert_nothing(struct ike_world *w)
+{
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ike_world_sas(&w->hosts[i], NULL), 0);
+        assert_int_equal(ike_world_children(&w->hosts[i]), 0);
+        assert_int_equal(ike2_memory(w->hosts[i].core), 0);
+    }
+}
+
+static uint64_t sa_of(const struct ike_host *h)
+{
+    struct ike2_sa_view v;
+
+    assert_int_equal(ike_world_sas(h, &v), 1);
+    return v.id;
+}
+
+static uint32_t child_of(const struct ike_host *h)
+{
+    for (size_t i = 0; i < WORLD_CHILDREN; i++)
+        if (h->child[i].used)
+            return h->child[i].id;
+    return 0;
+}
+
+/* ---- PPK ------------------------------------------------------------------------------------- */
+
+static void know(struct ike_world *w, size_t i, const char *name, const char *value)
+{
+    struct gh_secret secret = {.data = NULL};
+
+    assert_true(gh_secret_set(&secret, (const uint8_t *)value, strlen(value)));
+    assert_true(gh_keeper_store_add_secret(w->hosts[i].keeper, GH_SECRET_PPK, name, &secret, NULL));
+}
+
+static void use(struct ike_world *w, size_t i, const char *name, bool required)
+{
+    strcpy(policy(w, i)->ppk, name);
+    policy(w, i)->ppk_required = required;
+}
+
+enum outcome { REFUSED, PLAIN, MIXED };
+
+/* RFC 8784's table 1 and what the initiator has to do; "": no PPK is configured. */
+static const struct {
+    const char *initiator;
+    bool initiator_requires;
+    const char *responder;
+    bool responder_requires;
+    enum outcome outcome;
+} cases[] = {
+    {"", false, "", false, PLAIN},
+    {"", false, "ppk", false, PLAIN},
+    {"", false, "ppk", true, REFUSED},
+    {"ppk", false, "", false, PLAIN},
+    {"ppk", true, "", false, REFUSED},
+    {"ppk", false, "ppk", false, MIXED},
+    {"ppk", false, "ppk", true, MIXED},
+    {"ppk", true, "ppk", false, MIXED},
+    {"ppk", true, "ppk", true, MIXED},
+    {"ppk", false, "other", false, PLAIN},
+    {"ppk", true, "other", false, REFUSED},
+    {"ppk", false, "other", true, REFUSED},
+    {"ppk", true, "other", true, REFUSED},
+    {"ppk", false, "lost", false, PLAIN}, /* the responder's keeper has it not */
+    {"ppk", false, "lost", true, REFUSED},
+    {"lost", false, "ppk", false, REFUSED}, /* nor the initiator's: it said that it had */
+    {"differs", false, "differs", false, REFUSED},
+    {"differs", true, "differs", true, REFUSED},
+};
+
+/* PKCS #8 of an Ed25519 key, without its 32 octets. */
+static const uint8_t ed25519[] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06,
+                                  0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20};
+
+/* Host i signs with a key of its own; *pub is the caller's. */
+static void give_key(struct ike_world *w, size_t i, struct gh_pubkey **pub)
+{
+    uint8_t der[sizeof(ed25519) + 32];
+    struct gh_bundle bundle = {.key = NULL};
+
+    memcpy(der, ed25519, sizeof(ed25519));
+    memset(der + sizeof(ed25519), (int)(i + 1), 32);
+    assert_true(gh_bundle_parse(gh_view_of(der, sizeof(der)), gh_view_of(NULL, 0), &bundle, NULL));
+    *pub = gh_pubkey_parse(gh_pubkey_spki(gh_privkey_public(bundle.key)), NULL);
+    assert_non_null(*pub);
+    assert_true(gh_keeper_store_add_key(w->hosts[i].keeper, "key", &bundle, NULL));
+    strcpy(policy(w, i)->raw_key, "key");
+    policy(w, i)->raw_key_spki = gh_pubkey_spki(*pub);
+    policy(w, !i)->peer_raw_key = *pub;
+}
+
+static struct ike_world *world_of_case(size_t i, enum ike2_auth method)
+{
+    struct ike_world *w = pair(100 + i);
+
+    know(w, 0, "ppk", ppk);
+    know(w, 1, "ppk", ppk);
+    know(w, 1, "other", "another one");
+    know(w, 0, "differs", "this is one value");
+    know(w, 1, "differs", "this is another value");
+    use(w, 0, cases[i].initiator, cases[i].initiator_requires);
+    use(w, 1, cases[i].responder, cases[i].responder_requires);
+    for (size_t side = 0; side < 2; side++) {
+        policy(w, side)->local_auth = method;
+        policy(w, side)->remote_auths = GH_BIT(method);
+    }
+    return w;
+}
+
+static void assert_outcome(struct ike_world *w, enum outcome outcome)
+{
+    if (outcome == REFUSED) {
+        ike_world_run(w, 200 * 1000);
+        assert_int_equal(w->hosts[0].installed + w->hosts[1].installed, 0);
+        assert_nothing(w);
+        return;
+    }
+    assert_up(w);
+    assert_int_equal(w->carried, 4);
+    for (size_t i = 0; i < 2; i++) {
+        bool told = strstr(w->hosts[i].last[IKE2_EVENT_SA_UP], "without the PPK") != NULL;
+
+        assert_int_equal(w->hosts[i].core->sas->ppk_used, outcome == MIXED);
+        assert_int_equal(told, outcome == PLAIN && policy(w, i)->ppk[0] != '\0');
+    }
+}
+
+/* Who proves itself by nothing else cannot do without a PPK (RFC 8784 5.2.3). */
+static enum outcome outcome_of(size_t i, enum ike2_auth method)
+{
+    bool alone = method == IKE2_AUTH_NULL && cases[i].initiator[0] != '\0';
+
+    return alone && cases[i].outcome == PLAIN ? REFUSED : cases[i].outcome;
+}
+
+static void every_configuration_of_both_ends(void **state)
+{
+    static const enum ike2_auth methods[] = {IKE2_AUTH_PSK, IKE2_AUTH_NULL, IKE2_AUTH_RAW_KEY};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (size_t m = 0; m < sizeof(methods) / sizeof(methods[0]); m++) {
+            struct ike_world *w = world_of_case(i, methods[m]);
+            struct gh_pubkey *pub[2] = {NULL, NULL};
+
+            for (size_t side = 0; side < 2 && methods[m] == IKE2_AUTH_RAW_KEY; side++)
+                give_key(w, side, &pub[side]);
+
+            begin(w);
+            ike_world_run(w, 500);
+            assert_outcome(w, outcome_of(i, methods[m]));
+            ike_world_free(w);
+            gh_pubkey_free(pub[0]);
+            gh_pubkey_free(pub[1]);
+        }
+}
+
+static void run_until_keys(struct ike_world *w)
+{
+    for (unsigned i = 0; i < 1000; i++) {
+        const struct ike2_sa *sa = w->hosts[0].core->sas;
+
+        if (sa != NULL && sa->state == IKE2_STATE_AUTH)
+            return;
+        ike_world_run(w, 1);
+    }
+    fail_msg("IKE_SA_INIT does not end");
+}
+
+/* prf(PPK, key | 1), by RFC 8784 3. */
+static void assert_mixed(struct gh_view before, struct gh_view after)
+{
+    static const uint8_t one = 1;
+    const struct gh_view parts[] = {before, gh_view_of(&one, 1)};
+    uint8_t expected[GH_PRF_MAX];
+
+    assert_true(gh_prf(GH_PRF_HMAC_SHA2_256, gh_view_of(ppk, strlen(ppk)), parts, 2, expected));
+    assert_int_equal(before.len, 32);
+    assert_int_equal(after.len, 32);
+    assert_memory_equal(after.p, expected, 32);
+}
+
+static void three_keys_take_it(void **state)
+{
+    struct ike_world *w = pair(1);
+    struct gh_secret before = {.data = NULL};
+    struct ike2_sa plain, *sa;
+
+    for (size_t i = 0; i < 2; i++) {
+        know(w, i, "ppk", ppk);
+        use(w, i, "ppk", true);
+    }
+    begin(w);
+    run_until_keys(w);
+    sa = w->hosts[0].core->sas;
+    assert_true(gh_secret_set(&before, sa->sk.data, sa->sk.len));
+    plain = *sa;
+    plain.sk = before;
+    ike_world_run(w, 1000);
+    assert_up(w);
+    assert_mixed(ike2_sk_d(&plain), ike2_sk_d(sa));
+    assert_mixed(ike2_sk_p(&plain, true), ike2_sk_p(sa, true));
+    assert_mixed(ike2_sk_p(&plain, false), ike2_sk_p(sa, false));
+    /* And no other. */
+    assert_memory_equal(before.data + 32, sa->sk.data + 32, sa->sk.len - 3 * 32);
+    gh_secret_clear(&before);
+    ike_world_free(w);
+}
+
+static void rekeying_does_not_apply_it_again(void **state)
+{
+    struct ike_world *w = pair(2);
+
+    for (size_t i = 0; i < 2; i++) {
+        know(w, i, "ppk", ppk);
+        use(w, i, "ppk", i == 0);
+    }
+    begin(w);
+    ike_world_run(w, 1000);
+    assert_up(w);
+    for (unsigned round = 0; round < 4; round++) {
+        struct ike_host *h = &w->hosts[round % 2];
+
+        assert_true(ike2_rekey_child(h->core, w->now, child_of(h)));
+        ike_world_run(w, 1000);
+        assert_true(ike2_rekey_ike(h->core, w->now, sa_of(h)));
+        ike_world_run(w, 1000);
+        assert_up(w);
+    }
+    assert_int_equal(w->hosts[0].asked[GH_KEEPER_PPK], 3);
+    assert_int_equal(w->hosts[1].asked[GH_KEEPER_PPK], 3);
+    ike_world_free(w);
+}
+
+/* A peer that says it has PPKs, believes us without and uses none, although we gave it no
+ * NO_PPK_AUTH: it is refused, and told. */
+static void a_peer_that_leaves_it_out_is_told(void **state)
+{
+    struct ike_world *w = pair(3);
+    struct ike2_sa *sa;
+
+    know(w, 0, "ppk", ppk);
+    use(w, 0, "ppk", false);
+    know(w, 1, "other", "another one");
+    use(w, 1, "other", false);
+    begin(w);
+    run_until_keys(w);
+    sa = w->hosts[0].core->sas;
+    while (sa->request.len == 0)
+        ike_world_run(w, 1);
+    gh_secret_clear(&sa->setup->ppk.own_auth); /* as if it had not been sent */
+    ike_world_run(w, 1000);
+    assert_nothing(w);
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "does not use the PPK"));
+    assert_int_equal(w->hosts[0].installed, 0);
+    assert_int_equal(w->hosts[1].installed, w->hosts[1].removed);
+    ike_world_free(w);
+}
+
+static void ppks_through_a_bad_network(void **state)
+{
+    for (uint64_t seed = 300; seed < 330; seed++) {
+        struct ike_world *w = pair(seed);
+
+        for (size_t i = 0; i < 2; i++) {
+            know(w, i, "ppk", ppk);
+            use(w, i, "ppk", seed % 2);
+            policy(w, i)->children[0].start = i == 0;
+        }
+        w->loss = 300;
+        w->duplicated = 100;
+        w->delay_most = 300;
+        begin(w);
+        ike_world_run(w, 300 * 1000);
+        w->loss = w->duplicated = 0;
+        ike_world_run(w, 300 * 1000);
+        assert_up(w);
+        assert_true(w->hosts[0].core->sas->ppk_used && w->hosts[1].core->sas->ppk_used);
+        ike_world_free(w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_configuration_of_both_ends),
+        cmocka_unit_test(three_keys_take_it),
+        cmocka_unit_test(rekeying_does_not_apply_it_again),
+        cmocka_unit_test(a_peer_that_leaves_it_out_is_told),
+        cmocka_unit_test(ppks_through_a_bad_network),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

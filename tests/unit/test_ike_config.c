@@ -1,0 +1,1171 @@
+/* gatehouse.conf, IKE's part: what is read, what is refused and on which line, what reaches the
+ * process that runs IKE, and that no secret is in it. */
+#include "made_certs.h"
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/pem.h>
+
+#include "config/ike_ts_text.h"
+#include "config/ike_words.h"
+#include "config/lint.h"
+#include "ike/codes.h"
+#include "pki/auth.h"
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct gh_config_options skip = {.skip_secrets = true};
+static char dir[] = "/tmp/gh-ikecfg-XXXXXX";
+
+/* ---- Helpers -------------------------------------------------------------------------------- */
+
+static struct gh_config *parse_with(const char *text, const struct gh_config_options *options,
+                                    struct gh_problems *p)
+{
+    return gh_config_parse("t.conf", text, strlen(text), options, p);
+}
+
+static struct gh_config *must_parse(const char *text, const struct gh_config_options *options)
+{
+    struct gh_problems p = {0};
+    struct gh_config *c = parse_with(text, options, &p);
+
+    if (c == NULL) {
+        gh_problems_print(&p, stderr);
+        fail_msg("refused: %s", text);
+    }
+    gh_problems_clear(&p);
+    return c;
+}
+
+static const struct gh_problem *find(const struct gh_problems *p, const char *rule, int line)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (strcmp(p->list[i].rule, rule) == 0 && p->list[i].line == line)
+            return &p->list[i];
+    }
+    return NULL;
+}
+
+/* It is refused, by this rule, on this line. */
+static void must_refuse(const char *text, const struct gh_config_options *options, const char *rule,
+                        int line)
+{
+    struct gh_problems p = {0};
+    struct gh_config *c = parse_with(text, options, &p);
+    const struct gh_problem *q = find(&p, rule, line);
+
+    if (c != NULL || q == NULL || q->severity != GH_PROBLEM_ERROR) {
+        gh_problems_print(&p, stderr);
+        fail_msg("not refused as [%s] on line %d: %s", rule, line, text);
+    }
+    gh_problems_clear(&p);
+}
+
+static char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static char *format(const char *fmt, ...)
+{
+    va_list ap;
+    char *text = NULL;
+
+    va_start(ap, fmt);
+    assert_true(vasprintf(&text, fmt, ap) >= 0);
+    va_end(ap);
+    return text;
+}
+
+static const char *path_of(const char *name)
+{
+    static char path[8][256];
+    static unsigned next;
+
+    next = (next + 1) % 8;
+    snprintf(path[next], sizeof(path[next]), "%s/%s", dir, name);
+    return path[next];
+}
+
+static void write_file(const char *name, const char *text, mode_t mode)
+{
+    FILE *f = fopen(path_of(name), "w");
+
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    assert_int_equal(chmod(path_of(name), mode), 0);
+}
+
+static void write_cert(const char *name, struct made_plan plan)
+{
+    X509 *x = made_x509(&plan);
+    FILE *f = fopen(path_of(name), "w");
+
+    assert_non_null(f);
+    assert_int_equal(PEM_write_X509(f, x), 1);
+    fclose(f);
+    chmod(path_of(name), 0644);
+    X509_free(x);
+}
+
+static void write_key(const char *name, EVP_PKEY *key)
+{
+    FILE *f = fopen(path_of(name), "w");
+
+    assert_non_null(f);
+    assert_int_equal(PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL), 1);
+    fclose(f);
+    chmod(path_of(name), 0600);
+}
+
+static int make_files(void **state)
+{
+    EVP_PKEY *root = made_key_nth("P-256", 0), *sub = made_key_nth("P-256", 1),
+             *leaf = made_key_nth("P-256", 2), *other = made_key_nth("P-256", 3);
+    int64_t year = 365 * MADE_DAY;
+    FILE *f;
+
+    assert_non_null(mkdtemp(dir));
+    write_file("psk", "0s3q2+796tvu8BI0VniavN7w==\n", 0600);
+    write_file("short", "0123456789abcde\n", 0600);
+    write_file("open", "a secret that others can read\n", 0644);
+    write_file("ppk", "0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n", 0600);
+    write_file("none.pem", "no certificate\n", 0644);
+    write_file("writable.pem", "whatever\n", 0666);
+    chmod(path_of("writable.pem"), 0666);
+    write_cert(
+        "root.pem",
+        (struct made_plan){.cn = "Root", .key = root, .basic = MADE_CA, .until = MADE_NOW + year});
+    write_cert("sub.pem", (struct made_plan){.cn = "Sub",
+                                             .issuer = "Root",
+                                             .key = sub,
+                                             .signer = root,
+                                             .basic = MADE_CA,
+                                             .until = MADE_NOW + year});
+    write_cert("leaf.pem", (struct made_plan){.cn = "gw",
+                                              .issuer = "Sub",
+                                              .key = leaf,
+                                              .signer = sub,
+                                              .san = "DNS:gw.example.net",
+                                              .until = MADE_NOW + 40 * MADE_DAY});
+    write_cert("other.pem", (struct made_plan){.cn = "other", .key = other});
+    write_key("leaf.key", leaf);
+    write_key("other.key", other);
+    f = fopen(path_of("raw.pem"), "w");
+    assert_non_null(f);
+    assert_int_equal(PEM_write_PUBKEY(f, other), 1);
+    fclose(f);
+    chmod(path_of("raw.pem"), 0644);
+    return 0;
+}
+
+static int remove_files(void **state)
+{
+    static const char *const names[] = {
+        "psk",          "short",    "open",     "ppk",       "none.pem",  "root.pem", "sub.pem",
+        "writable.pem", "leaf.pem", "leaf.key", "other.pem", "other.key", "raw.pem"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        unlink(path_of(names[i]));
+    for (unsigned i = 0; i < 9; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "ca%u.pem", i);
+        unlink(path_of(name));
+    }
+    return rmdir(dir);
+}
+
+/* The text with DIR in place of each "@". */
+static char *at_dir(const char *text)
+{
+    char *all = NULL;
+    size_t len;
+    FILE *out = open_memstream(&all, &len);
+
+    for (; *text != '\0'; text++) {
+        if (*text == '@')
+            fputs(dir, out);
+        else
+            fputc(*text, out);
+    }
+    fclose(out);
+    return all;
+}
+
+static char *print(const struct gh_config *c)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    gh_config_print(c, out);
+    fclose(out);
+    return text;
+}
+
+/* ---- What is read --------------------------------------------------------------------------- */
+
+static const char six_lines[] = "ike-peer \"berlin\" {\n"
+                                "    remote = \"192.0.2.2\"\n"
+                                "    local = \"192.0.2.1\"\n"
+                                "    psk-file = \"/etc/gatehouse/secrets/berlin\"\n"
+                                "    child \"lan\" { local-ts = \"10.1.0.0/16\"  "
+                                "remote-ts = \"10.2.0.0/16\" }\n"
+                                "}\n";
+
+static void a_peer_is_six_lines(void **state)
+{
+    struct gh_problems problems = {0};
+    struct gh_config *c = parse_with(six_lines, &skip, &problems);
+    const struct ike2_policy *p;
+    struct ike2_policy *defaults = ike2_policy_new("berlin");
+    const struct gh_order_item *item;
+    char text[IKE_TS_TEXT], addr[GH_ADDR_TEXT];
+
+    assert_non_null(c);
+    assert_int_equal(problems.count, 0);
+    assert_int_equal(c->ike->policy_count, 1);
+    p = c->ike->policies[0];
+    assert_string_equal(p->name, "berlin");
+    assert_int_equal(p->index, 1);
+    assert_string_equal(gh_addr_format(&p->gateway, addr), "192.0.2.2");
+    assert_string_equal(gh_addr_format(&p->local, addr), "192.0.2.1");
+    assert_true(gh_prefix_is_host(&p->remote));
+    assert_int_equal(p->port, 500);
+    assert_false(p->responder_only);
+    assert_int_equal(p->local_auth, IKE2_AUTH_PSK);
+    assert_int_equal(p->remote_auths, GH_BIT(IKE2_AUTH_PSK));
+    assert_string_equal(p->psk, "berlin");
+    assert_null(p->remote_id);
+    assert_memory_equal(&p->proposals, &defaults->proposals, sizeof(p->proposals));
+    assert_int_equal(p->lifetime.seconds, 86400);
+    assert_int_equal(p->mtu, 1500);
+    assert_int_equal(p->child_count, 1);
+    assert_string_equal(p->children[0].name, "lan");
+    assert_int_equal(p->children[0].mode, IKE2_TUNNEL);
+    assert_int_equal(p->children[0].lifetime.seconds, 3600);
+    assert_true(p->children[0].start);
+    assert_int_equal(p->children[0].proposals.proposal[0].protocol, IKE_PROTO_ESP);
+    assert_string_equal(ike_ts_format(&p->children[0].local.ts[0], text), "10.1.0.0/16");
+    assert_string_equal(ike_ts_format(&p->children[0].remote.ts[0], text), "10.2.0.0/16");
+    assert_false(c->ike->settings.lock_out);
+    assert_null(c->ike->settings.key_log);
+    assert_int_equal(c->keeper.count, 1);
+    item = &c->keeper.items[0];
+    assert_int_equal(item->kind, GH_SECRET_PSK);
+    assert_string_equal(item->name, "berlin");
+    assert_int_equal(item->source.place, GH_PLACE_FILE);
+    assert_string_equal(item->source.where, "/etc/gatehouse/secrets/berlin");
+    assert_int_equal(gh_lint(c, NULL, MADE_NOW, &problems), 0);
+    ike2_policy_free(defaults);
+    gh_config_free(c);
+}
+
+static void without_ike_there_is_none(void **state)
+{
+    struct gh_config *c = must_parse("gatehouse { }\n", NULL);
+
+    assert_null(c->ike);
+    assert_null(c->ike_text);
+    assert_int_equal(c->keeper.count, 0);
+    gh_config_free(c);
+}
+
+static const char everything[] =
+    "ike { sa-limit = 5000 half-open-limit = 500 cookie-threshold = 50 child-limit = 20\n"
+    "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys\n"
+    "  lockout { attempts = 64 duration = 60 block = 1440 max-ports = 32000 clients = 100 } }\n"
+    "ike-psk shared { secret-file = \"@/psk\" }\n"
+    "ike-ppk quantum { secret-file = \"@/ppk\" }\n"
+    "ike-key gw { key-file = \"@/leaf.key\" }\n"
+    "ike-key raw { key-file = \"@/other.key\" }\n"
+    "ike-transform strong { encryption = { aes-256-gcm, chacha20-poly1305 }\n"
+    "  prf = { hmac-sha-384 } ke = { x25519, 20 } additional-ke-1 = { ecp-521, none } }\n"
+    "ike-transform old { encryption = 3des integrity = hmac-md5-96 prf = hmac-md5 ke = { 2, 5 }\n"
+    "  legacy = yes }\n"
+    "ipsec-transform esp { encryption = aes-128-cbc integrity = hmac-sha-384-192 ke = { 14, none "
+    "}\n"
+    "  esn = no }\n"
+    "ipsec-transform ah { protocol = ah integrity = { hmac-sha-512-256, aes-cmac-96 } }\n"
+    "ts-list wide { local = { \"10.0.0.0/8 tcp 80-443\", \"192.0.2.1-192.0.2.9 udp opaque\" }\n"
+    "  remote = { \"2001:db8::/32 icmpv6 128/0\", \"198.51.100.0/24\" } }\n"
+    "trust-anchor-profile cas { ca-file = { \"@/root.pem\" } intermediate-file = \"@/sub.pem\" }\n"
+    "cert-profile certs {\n"
+    "  entry 2 { cert-file = \"@/other.pem\" key-file = \"@/other.key\" }\n"
+    "  entry 1 { cert-file = \"@/leaf.pem\" key = gw send-chain = { \"@/sub.pem\" }\n"
+    "    rsa-signature = pss } }\n"
+    "client-db clients { match = { id, address } no-match = fail\n"
+    "  client 2 { id = \"*.example.net\" address = 203.0.113.0/24 psk = shared ts-list = wide }\n"
+    "  client 1 { description = bad id = \"regex:gw[0-9]+\" address = 0.0.0.0/0 reject = yes } }\n"
+    "ike-policy slow { description = \"x y\" ike-transform = { strong, old } prefer = theirs\n"
+    "  lifetime = 31536000 liveness-interval = 300 liveness-retries = 5 force-nat-t = yes\n"
+    "  nat-keepalive = 600 fragmentation = no fragment-mtu = 9000 exchange-timeout = 60\n"
+    "  retransmit-interval = 2 retransmits = 10 reauthenticate = yes mobike = yes\n"
+    "  childless = yes initial-contact = no }\n"
+    "ike-peer a { remote = 192.0.2.0/24 gateway = 192.0.2.7 local = 192.0.2.1 port = 501\n"
+    "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
+    "gw.example.net\n"
+    "  remote-id = \"C=CH, O=Net, CN=them\" match-peer-id-to-cert = yes ppk = quantum\n"
+    "  ppk-required = yes\n"
+    "  child one { ts-list = wide ipsec-transform = { esp, ah } lifetime = 1200\n"
+    "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no }\n"
+    "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7 } }\n"
+    "ike-peer b { remote = any cert-profile = certs psk = shared local-auth = cert\n"
+    "  remote-auth = { psk } client-db = clients child c { ts-list = wide } }\n"
+    "ike-peer c { remote = 2001:db8::2 raw-key = raw peer-raw-key-file = \"@/raw.pem\"\n"
+    "  remote-id = key-id:abc child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n";
+
+static struct gh_config *load_everything(void)
+{
+    char *text = at_dir(everything);
+    struct gh_config *c = must_parse(text, NULL);
+
+    free(text);
+    return c;
+}
+
+static void check_policy_a(const struct ike2_policy *p)
+{
+    const struct ike_sa *sa = &p->proposals;
+
+    assert_string_equal(p->name, "a");
+    assert_int_equal(p->port, 501);
+    assert_int_equal(sa->count, 2);
+    assert_int_equal(sa->proposal[0].number, 1);
+    assert_int_equal(sa->proposal[1].number, 2);
+    assert_int_equal(ike_proposal_id(&sa->proposal[0], IKE_T_ADDKE1), IKE_KE_ECP_521);
+    assert_null(ike_proposal_find(&sa->proposal[0], IKE_T_INTEG));
+    assert_int_equal(ike_proposal_id(&sa->proposal[1], IKE_T_KE), IKE_KE_MODP_1024);
+    assert_true(p->intermediate);
+    assert_true(p->prefer_theirs);
+    assert_int_equal(p->lifetime.seconds, 31536000);
+    assert_int_equal(p->liveness_ms, 300000);
+    assert_int_equal(p->liveness_retries, 5);
+    assert_true(p->force_nat_t);
+    assert_int_equal(p->nat_keepalive_ms, 600000);
+    assert_false(p->fragmentation);
+    assert_int_equal(p->mtu, 9000);
+    assert_int_equal(p->half_open_ms, 60000);
+    assert_int_equal(p->retransmit_ms, 2000);
+    assert_int_equal(p->retransmits, 10);
+    assert_true(p->reauthenticate && p->mobike && p->childless && !p->initial_contact);
+    assert_int_equal(p->local_auth, IKE2_AUTH_CERT);
+    assert_int_equal(p->remote_auths, GH_BIT(IKE2_AUTH_CERT));
+    assert_int_equal(p->local_id.type, GH_ID_FQDN);
+    assert_string_equal(gh_pattern_text(p->remote_id), "C=CH, O=Net, CN=them");
+    assert_string_equal(p->ppk, "quantum");
+    assert_true(p->ppk_required);
+    assert_int_equal(p->child_count, 2);
+    assert_int_equal(p->children[0].proposals.count, 2);
+    assert_int_equal(p->children[0].proposals.proposal[1].protocol, IKE_PROTO_AH);
+    assert_true(p->children[0].lifetime.octets == UINT64_C(1000000000000));
+    assert_int_equal(p->children[0].lifetime.packets, 1048576);
+    assert_false(p->children[0].start);
+    assert_int_equal(p->children[0].remote.count, 2);
+    assert_int_equal(p->children[1].mode, IKE2_TRANSPORT);
+}
+
+/* The same for what was read and what came out of the octets. */
+static void check_everything(const struct gh_ike_config *c)
+{
+    const struct gh_cert_entry *e;
+    const struct gh_client *client;
+    struct gh_identity id;
+    struct gh_addr addr;
+
+    assert_int_equal(c->settings.sas_max, 5000);
+    assert_int_equal(c->settings.half_open_max, 500);
+    assert_int_equal(c->settings.half_open_cookie, 50);
+    assert_int_equal(c->settings.children_max, 20);
+    assert_int_equal(c->settings.reassembly_ms, 5000);
+    assert_int_equal(c->settings.reduced_exchange_ms, 60000);
+    assert_string_equal(c->settings.key_log, "/tmp/keys");
+    assert_true(c->settings.lock_out);
+    assert_int_equal(c->settings.lockout.attempts, 64);
+    assert_int_equal(c->settings.lockout.duration, 60);
+    assert_int_equal(c->settings.lockout.block, 1440);
+    assert_int_equal(c->settings.lockout.max_ports, 32000);
+    assert_int_equal(c->settings.lockout.clients, 100);
+    assert_int_equal(c->policy_count, 3);
+    check_policy_a(c->policies[0]);
+    assert_ptr_equal(c->policies[0]->cert_profile, c->profiles[0].profile);
+    assert_ptr_equal(c->policies[0]->trust, c->trusts[0].trust);
+    assert_int_equal(gh_trust_count(c->trusts[0].trust), 1);
+    assert_int_equal(c->trusts[0].known_count, 1);
+    assert_int_equal(gh_cert_profile_count(c->profiles[0].profile), 2);
+    e = gh_cert_profile_entry(c->profiles[0].profile, 0);
+    assert_string_equal(e->key_name, "certs/2");
+    e = gh_cert_profile_entry(c->profiles[0].profile, 1);
+    assert_string_equal(e->key_name, "gw");
+    assert_int_equal(e->send_count, 1);
+    assert_true(e->pss);
+    assert_int_equal(e->compare.count, 3); /* up to the root, which the trust anchors bring */
+    assert_true(c->policies[1]->responder_only);
+    assert_int_equal(c->policies[1]->remote.bits, 0);
+    assert_int_equal(c->policies[1]->local_auth, IKE2_AUTH_CERT);
+    assert_int_equal(c->policies[1]->remote_auths, GH_BIT(IKE2_AUTH_PSK));
+    assert_string_equal(c->policies[1]->psk, "shared");
+    assert_false(c->policies[1]->children[0].start);
+    assert_true(gh_identity_from_text("x.example.net", &id, NULL));
+    assert_true(gh_addr_parse("203.0.113.9", &addr));
+    assert_int_equal(gh_client_db_find(c->policies[1]->client_db, &id, &addr, &client),
+                     GH_CLIENT_FOUND);
+    assert_int_equal(client->index, 2);
+    assert_string_equal(client->gets.psk, "shared");
+    assert_int_equal(gh_ike_ts_list(c, client->gets.ts_list)->remote.count, 2);
+    assert_true(gh_identity_from_text("gw17", &id, NULL));
+    assert_int_equal(gh_client_db_find(c->policies[1]->client_db, &id, &addr, &client),
+                     GH_CLIENT_FOUND);
+    assert_true(client->gets.reject);
+    assert_true(gh_identity_from_text("nobody", &id, NULL));
+    assert_int_equal(gh_client_db_find(c->policies[1]->client_db, &id, &addr, &client),
+                     GH_CLIENT_FAIL);
+    assert_int_equal(c->policies[2]->local_auth, IKE2_AUTH_RAW_KEY);
+    assert_int_equal(c->policies[2]->remote_auths, GH_BIT(IKE2_AUTH_RAW_KEY));
+    assert_string_equal(c->policies[2]->raw_key, "raw");
+    assert_true(
+        gh_view_equal(c->policies[2]->raw_key_spki, gh_pubkey_spki(c->policies[2]->peer_raw_key)));
+}
+
+static void every_option_is_read(void **state)
+{
+    struct gh_config *c = load_everything();
+
+    check_everything(c->ike);
+    assert_int_equal(c->keeper.count, 5); /* shared, quantum, gw, raw, certs/2 */
+    assert_true(gh_ike_config_idle(c->ike));
+    ike2_policy_ref(c->ike->policies[0]);
+    assert_false(gh_ike_config_idle(c->ike));
+    ike2_policy_free(c->ike->policies[0]);
+    gh_config_free(c);
+}
+
+static void the_keeper_can_carry_out_the_order(void **state)
+{
+    struct gh_config *c = load_everything();
+    struct gh_keeper_store *store = gh_keeper_store_new();
+
+    assert_int_equal(gh_keeper_load(&c->keeper, store, NULL, NULL), 0);
+    assert_int_equal(gh_keeper_store_count(store), 5);
+    gh_keeper_store_free(store);
+    gh_config_free(c);
+}
+
+static void printing_and_reading_is_the_identity(void **state)
+{
+    struct gh_config *c = load_everything(), *again;
+    char *text = print(c), *text_again;
+
+    again = must_parse(text, NULL);
+    text_again = print(again);
+    assert_string_equal(text, text_again);
+    check_everything(again->ike);
+    free(text);
+    free(text_again);
+    gh_config_free(c);
+    gh_config_free(again);
+}
+
+/* ---- As octets ------------------------------------------------------------------------------ */
+
+static void octets_bring_the_same(void **state)
+{
+    struct gh_config *c = load_everything();
+    size_t len, len_again;
+    uint8_t *data = gh_ike_config_encode(c->ike, &len), *data_again;
+    struct gh_ike_config *got = gh_ike_config_decode(gh_view_of(data, len));
+
+    assert_non_null(got);
+    check_everything(got);
+    data_again = gh_ike_config_encode(got, &len_again);
+    assert_int_equal(len, len_again);
+    assert_memory_equal(data, data_again, len);
+    free(data);
+    free(data_again);
+    gh_ike_config_free(got);
+    gh_config_free(c);
+}
+
+/* Policy `policy` of `everything` and of the same with `from` replaced by `to`. */
+static bool same_after(size_t policy, const char *from, const char *to)
+{
+    struct gh_config *a = load_everything(), *b;
+    const char *at = strstr(everything, from);
+    char *changed, *text;
+    bool same;
+
+    assert_non_null(at);
+    changed = format("%.*s%s%s", (int)(at - everything), everything, to, at + strlen(from));
+    text = at_dir(changed);
+    b = must_parse(text, NULL);
+    same = gh_ike_policy_same(a->ike, policy, b->ike, policy);
+    gh_config_free(a);
+    gh_config_free(b);
+    free(changed);
+    free(text);
+    return same;
+}
+
+static void a_reload_knows_what_has_changed(void **state)
+{
+    assert_true(same_after(0, "ike {", "ike { # nothing\n"));
+    assert_true(same_after(0, "block = 1440", "block = 10"));
+    assert_true(same_after(0, "remote = 2001:db8::2", "remote = 2001:db8::3"));
+    assert_false(same_after(2, "remote = 2001:db8::2", "remote = 2001:db8::3"));
+    assert_false(same_after(0, "lifetime = 1200", "lifetime = 1201"));
+    assert_false(same_after(0, "lifetime = 31536000", "lifetime = 86400"));
+    assert_false(same_after(0, "rsa-signature = pss", ""));
+    assert_true(same_after(2, "rsa-signature = pss", ""));
+    assert_false(same_after(1, "reject = yes", ""));
+    assert_true(same_after(0, "reject = yes", ""));
+    assert_false(same_after(2, "peer-raw-key-file = \"@/raw.pem\"",
+                            "remote-auth = cert trust-anchor-profile = cas"));
+}
+
+static void damaged_octets_are_refused(void **state)
+{
+    struct gh_config *c = load_everything();
+    size_t len;
+    uint8_t *data = gh_ike_config_encode(c->ike, &len), *longer = malloc(len + 1);
+    unsigned survived = 0;
+
+    for (size_t cut = 0; cut < len; cut += 3)
+        assert_null(gh_ike_config_decode(gh_view_of(data, cut)));
+    memcpy(longer, data, len);
+    longer[len] = 0;
+    assert_null(gh_ike_config_decode(gh_view_of(longer, len + 1)));
+    /* A changed octet may be another value; then it is one that can be written again. */
+    for (size_t i = 0; i < len; i += 3) {
+        struct gh_ike_config *got;
+
+        data[i] ^= 0x81;
+        got = gh_ike_config_decode(gh_view_of(data, len));
+        if (got != NULL) {
+            size_t len_again;
+            uint8_t *again = gh_ike_config_encode(got, &len_again);
+
+            assert_non_null(again);
+            survived++;
+            free(again);
+        }
+        gh_ike_config_free(got);
+        data[i] ^= 0x81;
+    }
+    assert_true(survived > 0 && survived < len);
+    free(data);
+    free(longer);
+    gh_config_free(c);
+}
+
+static bool holds(const void *haystack, size_t len, const char *needle)
+{
+    return memmem(haystack, len, needle, strlen(needle)) != NULL;
+}
+
+static void secrets_go_to_the_keeper_alone(void **state)
+{
+    static const char text[] =
+        "ike-psk one { secret = \"SECRET-number-one-of-it\" }\n"
+        "ike-ppk two { secret = \"SECRET-number-two-of-it\" }\n"
+        "client-db d { client 1 { id = any psk-secret = \"SECRET-number-three\" } }\n"
+        "ike-peer p { remote = 192.0.2.2 psk-secret = \"SECRET-number-four-i\" ppk = two\n"
+        "  client-db = d child c { local-ts = 10.0.0.0/8 remote-ts = 0.0.0.0/0 } }\n"
+        "ike-peer q { remote = 192.0.2.3 psk = one\n"
+        "  child c { local-ts = 10.0.0.0/8 remote-ts = 192.0.2.3 } }\n";
+    struct gh_config *c = must_parse(text, NULL);
+    struct gh_problems p = {0};
+    char *printed = print(c), *said = NULL;
+    size_t len, said_len;
+    uint8_t *data = gh_ike_config_encode(c->ike, &len);
+    FILE *out = open_memstream(&said, &said_len);
+
+    assert_int_equal(c->keeper.count, 4);
+    assert_int_equal(c->keeper.items[0].source.place, GH_PLACE_TEXT);
+    assert_memory_equal(c->keeper.items[0].source.text.data, "SECRET-number-one-of-it", 23);
+    assert_string_equal(c->keeper.items[2].name, "d/1");
+    assert_string_equal(c->ike->policies[0]->psk, "p");
+    assert_string_equal(c->ike->policies[1]->psk, "one");
+    gh_lint(c, NULL, MADE_NOW, &p);
+    gh_problems_print(&p, out);
+    fclose(out);
+    assert_false(holds(data, len, "SECRET"));
+    assert_false(holds(printed, strlen(printed), "SECRET"));
+    assert_false(holds(said, said_len, "SECRET"));
+    free(data);
+    free(printed);
+    free(said);
+    gh_problems_clear(&p);
+    gh_config_free(c);
+}
+
+/* Somebody writes the secret where its name is meant. */
+static void a_secret_in_the_wrong_place_is_not_shown(void **state)
+{
+    static const char text[] = "ike-peer p { remote = 192.0.2.2 psk = SECRET-misplaced ppk = "
+                               "SECRET-too\n child c { local-ts = 10.0.0.0/8 remote-ts = ::/0 } }\n"
+                               "client-db d { client 1 { id = any psk = SECRET-again } }\n";
+    struct gh_problems p = {0};
+    char *said = NULL;
+    size_t len;
+    FILE *out = open_memstream(&said, &len);
+
+    assert_null(parse_with(text, NULL, &p));
+    assert_int_equal(p.errors, 3);
+    gh_problems_print(&p, out);
+    fclose(out);
+    assert_false(holds(said, len, "SECRET"));
+    free(said);
+    gh_problems_clear(&p);
+}
+
+/* ---- What is refused ------------------------------------------------------------------------ */
+
+#define CHILD "child c { local-ts = 10.1.0.0/16 remote-ts = 10.2.0.0/16 }"
+#define PEER  "ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD " }\n"
+
+static const struct {
+    const char *text, *rule;
+    int line;
+} refused[] = {
+    {"ike-peer p {\n psk-file = /k " CHILD " }", "missing-option", 1},
+    {"ike-peer p { remote = 192.0.2.2\n " CHILD " }", "missing-option", 1},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k }", "missing-option", 1},
+    {"ike-peer p { remote = 192.0.2.2/24 psk-file = /k " CHILD " }", "address", 1},
+    {"ike-peer p {\n remote = 0.0.0.0 psk-file = /k " CHILD " }", "address", 2},
+    {"ike-peer p { remote = 192.0.2.2\n local = 0.0.0.0 psk-file = /k " CHILD " }", "address", 2},
+    {"ike-peer p { remote = 192.0.2.2\n local = 2001:db8::1 psk-file = /k " CHILD " }", "address",
+     2},
+    {"ike-peer p { remote = 192.0.2.0/24\n gateway = 198.51.100.1 psk-file = /k " CHILD " }",
+     "address", 2},
+    {"ike-peer p { remote = 192.0.2.0/24\n responder-only = no psk-file = /k " CHILD " }",
+     "address", 2},
+    {"ike-peer p { remote = any psk-file = /k\n"
+     " child c { local-ts = 10.0.0.0/8 remote-ts = ::/0 start = yes } }",
+     "range", 2},
+    {"ike-peer \"a b\" { remote = 192.0.2.2 psk-file = /k " CHILD " }", "name-length", 1},
+    {"ike-peer p { remote = 192.0.2.2\n psk-file = k " CHILD " }", "secret-missing", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n psk-credential = k " CHILD " }", "duplicate",
+     2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n psk = k " CHILD " }", "duplicate", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n ike-policy = q " CHILD " }",
+     "unknown-reference", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n remote-auth = { psk,\n cert } " CHILD " }",
+     "missing-option", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n local-auth = cert " CHILD " }",
+     "missing-option", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n remote-auth = { } " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n remote-auth = eap " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n remote-id = \"regex:(\" " CHILD " }",
+     "pattern", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n ppk-required = yes " CHILD " }",
+     "missing-option", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n child c { local-ts = 10.0.0.0/8 } }",
+     "missing-option", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD "\n " CHILD " }", "duplicate", 2},
+    {PEER PEER, "duplicate", 2},
+    {PEER "ike-peer q { remote = 192.0.2.2 psk-file = /k " CHILD " }", "peer-overlap", 2},
+    {PEER "ike-psk p { secret-file = /k }", "duplicate", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n ts-list = x " CHILD " }", "unknown-option",
+     2},
+    {"ike-transform t {\n encryption = 3des }", "legacy-algorithm", 2},
+    {"ike-transform t {\n encryption = des }", "legacy-algorithm", 2},
+    {"ike-transform t {\n prf = hmac-md5 }", "legacy-algorithm", 2},
+    {"ike-transform t { encryption = aes-128-cbc\n integrity = hmac-md5-96 }", "legacy-algorithm",
+     2},
+    {"ike-transform t {\n ke = 1 }", "legacy-algorithm", 2},
+    {"ike-transform t {\n ke = { 14,\n modp-1024 } }", "legacy-algorithm", 3},
+    {"ike-transform t {\n ke = 5 }", "legacy-algorithm", 2},
+    {"ipsec-transform t {\n ke = 5 }", "legacy-algorithm", 2},
+    {"ike-transform t {\n ke = { 19,\n ecp-256 } }", "duplicate", 3},
+    {"ike-transform t {\n ke = none }", "algorithm", 2},
+    {"ike-transform t {\n ke = 22 }", "algorithm", 2},
+    {"ike-transform t {\n ke = { } }", "range", 2},
+    {"ike-transform t {\n encryption = null }", "algorithm", 2},
+    {"ike-transform t {\n encryption = aes-128-gmac }", "algorithm", 2},
+    {"ike-transform t {\n encryption = { aes-128-gcm, aes-128-cbc } }", "mixed-encryption", 2},
+    {"ike-transform t {\n integrity = hmac-sha-256-128 }", "mixed-encryption", 2},
+    {"ike-transform t {\n esn = yes }", "unknown-option", 2},
+    {"ipsec-transform t {\n prf = hmac-sha-256 }", "unknown-option", 2},
+    {"ipsec-transform t { protocol = ah\n encryption = aes-128-gcm }", "algorithm", 2},
+    {"ts-list t { local = 10.0.0.0/8 }", "missing-option", 1},
+    {"ts-list t { local = 10.0.0.0/8\n remote = { } }", "range", 2},
+    {"ts-list t { local = 10.0.0.0/8\n remote = \"10.0.0.0/8 gre 5\" }", "traffic-selector", 2},
+    {"trust-anchor-profile t { }", "missing-option", 1},
+    {"trust-anchor-profile t {\n ca-file = ca.pem }", "file-missing", 2},
+    {"cert-profile c { }", "missing-option", 1},
+    {"cert-profile c {\n entry 0 { cert-file = /c key-file = /k } }", "cert-profile", 2},
+    {"cert-profile c {\n entry 9 { cert-file = /c key-file = /k } }", "cert-profile", 2},
+    {"cert-profile c {\n entry 1 { cert-file = /c } }", "missing-option", 2},
+    {"cert-profile c {\n entry 1 { key-file = /k } }", "missing-option", 2},
+    {"cert-profile c {\n entry 1 { cert-file = /c key-file = /k }\n"
+     " entry 1 { cert-file = /c key-file = /k } }",
+     "duplicate", 3},
+    {"client-db d { client 1 { id = any }\n client 1 { id = any } }", "client-index", 2},
+    {"client-db d {\n client 8001 { id = any } }", "range", 2},
+    {"client-db d {\n client 0 { id = any } }", "range", 2},
+    {"client-db d {\n client 1 { address = 10.0.0.0/8 } }", "client-match", 2},
+    {"client-db d { match = address\n client 1 { id = any } }", "client-match", 2},
+    {"client-db d {\n match = name }", "range", 2},
+    {"client-db d {\n client 1 { id = any ts-list = none } }", "unknown-reference", 2},
+    {"ike-psk k { }", "missing-option", 1},
+    {"ike-key k { }", "missing-option", 1},
+    {"ike-key k { key-file = /k passphrase = a\n passphrase-file = /b }", "duplicate", 2},
+    {"ike { }\nike { }", "duplicate", 2},
+    {"ike x { }", "syntax", 1},
+    {"ike-policy { }", "syntax", 1},
+    {"ike { cookie-threshold = 3 half-open-limit = 2 }", "range", 1},
+    {"ike {\n key-log = relative }", "range", 2},
+    {"ike { lockout { }\n lockout { } }", "duplicate", 2},
+    {"ike-policy p { liveness-reply-only = yes\n liveness-interval = 30 }", "range", 2},
+    {"ike-policy p {\n lifetime = soon }", "range", 2},
+    {"ike-policy p {\n ike-transform = { a } }", "unknown-reference", 2},
+};
+
+static void mistakes_are_told_with_their_line(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+        must_refuse(refused[i].text, &skip, refused[i].rule, refused[i].line);
+}
+
+static void overlapping_selectors_name_both_lines(void **state)
+{
+    static const char text[] = "ts-list t { local = { 10.0.0.0/8,\n"
+                               " \"192.0.2.0/24\",\n"
+                               " \"10.3.0.0/16 tcp 80\" } remote = 0.0.0.0/0 }";
+    struct gh_problems p = {0};
+    const struct gh_problem *q;
+
+    assert_null(parse_with(text, NULL, &p));
+    q = find(&p, "ts-overlap", 3);
+    assert_non_null(q);
+    assert_string_equal(q->message, "\"local\": 10.3.0.0/16 tcp 80 (line 3) and 10.0.0.0/8 "
+                                    "(line 1) overlap");
+    gh_problems_clear(&p);
+    /* Ports that differ, or OPAQUE beside a range, do not overlap. */
+    gh_config_free(must_parse("ts-list t { local = { \"10.0.0.0/8 tcp 1-79\", \"10.0.0.0/8 tcp "
+                              "80\", \"10.0.0.0/8 tcp opaque\" } remote = 0.0.0.0/0 }",
+                              NULL));
+}
+
+static void a_typing_error_is_answered_with_the_right_word(void **state)
+{
+    struct gh_problems p = {0};
+
+    assert_null(parse_with("ike-policy slow { }\nike-transform t { encryption = aes-256-gmc }\n"
+                           "ike-peer p { remote = 192.0.2.2 psk-file = /k ike-policy = slwo " CHILD
+                           " }",
+                           &skip, &p));
+    assert_int_equal(p.errors, 2);
+    assert_string_equal(p.list[0].remedy, "did you mean \"aes-256-gcm\"?");
+    assert_string_equal(p.list[1].remedy, "did you mean \"slow\"?");
+    gh_problems_clear(&p);
+}
+
+static void legacy_is_taken_with_a_warning(void **state)
+{
+    static const char text[] =
+        "ike-transform t { legacy = yes encryption = 3des\n integrity = hmac-md5-96 prf = "
+        "hmac-md5 ke = { 1, 2, 5 } }";
+    struct gh_problems p = {0};
+    struct gh_config *c = parse_with(text, NULL, &p);
+
+    assert_non_null(c);
+    assert_int_equal(p.errors, 0);
+    assert_int_equal(p.count, 6);
+    for (size_t i = 0; i < p.count; i++)
+        assert_string_equal(p.list[i].rule, "legacy-algorithm");
+    gh_problems_clear(&p);
+    gh_config_free(c);
+}
+
+/* ---- Ranges and limits ---------------------------------------------------------------------- */
+
+static const struct {
+    const char *before, *option, *after;
+    unsigned long min, max;
+} ranges[] = {
+    {"ike-policy p { ", "lifetime", " }", 1200, 31536000},
+    {"ike-policy p { ", "liveness-interval", " }", 10, 300},
+    {"ike-policy p { ", "liveness-retries", " }", 2, 5},
+    {"ike-policy p { ", "nat-keepalive", " }", 120, 600},
+    {"ike-policy p { ", "fragment-mtu", " }", 512, 9000},
+    {"ike-policy p { ", "exchange-timeout", " }", 2, 60},
+    {"ike { ", "reassembly-timeout", " }", 1, 5},
+    {"ike { ", "reduced-exchange-timeout", " }", 2, 60},
+    {"ike { lockout { ", "attempts", " } }", 1, 64},
+    {"ike { lockout { ", "duration", " } }", 1, 60},
+    {"ike { lockout { ", "block", " } }", 1, 1440},
+    {"ike { lockout { ", "max-ports", " } }", 1, 32000},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0 ",
+     "lifetime", " } }", 1200, 31536000},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD " ", "port", " }", 1, 65535},
+};
+
+static void ranges_are_as_documented(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++) {
+        const unsigned long good[] = {ranges[i].min, ranges[i].max};
+        const unsigned long bad[] = {ranges[i].min - 1, ranges[i].max + 1};
+
+        for (size_t k = 0; k < 2; k++) {
+            char *text = format("%s%s = %lu%s", ranges[i].before, ranges[i].option, good[k],
+                                ranges[i].after);
+
+            gh_config_free(must_parse(text, &skip));
+            free(text);
+            text = format("%s\n%s = %lu%s", ranges[i].before, ranges[i].option, bad[k],
+                          ranges[i].after);
+            must_refuse(text, &skip, "range", 2);
+            free(text);
+        }
+    }
+}
+
+static void a_block_may_be_infinite(void **state)
+{
+    struct gh_config *c = must_parse("ike { lockout { block = infinite } }", NULL);
+
+    assert_true(c->ike->settings.lock_out);
+    assert_int_equal(c->ike->settings.lockout.block, 0);
+    assert_int_equal(c->ike->settings.lockout.attempts, 3);
+    assert_int_equal(c->ike->settings.lockout.duration, 5);
+    assert_int_equal(c->ike->settings.lockout.max_ports, 16);
+    gh_config_free(c);
+}
+
+/* `before`, then `count` times `each` with a number in it, one a line, then `after`. */
+static char *many(const char *before, const char *each, unsigned count, const char *after)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    fprintf(out, "%s", before);
+    for (unsigned i = 1; i <= count; i++) {
+        const char *at = strchr(each, '%');
+
+        fprintf(out, "\n%.*s%u%s", (int)(at - each), each, i, at + 1);
+    }
+    fprintf(out, "%s", after);
+    fclose(out);
+    return text;
+}
+
+static const struct {
+    const char *before, *each, *after;
+    unsigned limit;
+    const char *rule;
+    int line; /* of the error, which need not be at the element itself */
+} limits[] = {
+    {"ts-list t { remote = ::/0 local = {", "10.%.0.0/16,", " } }", 32, "too-many-selectors", 34},
+    {"ts-list t { local = ::/0 remote = {", "10.%.0.0/16,", " } }", 32, "too-many-selectors", 34},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = {",
+     "10.%.0.0/16,", " } } }", 32, "too-many-selectors", 34},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k",
+     "child % { local-ts = 10.0.0.0/8 remote-ts = ::/0 }", " }", 32, "too-many-children", 34},
+    {"cert-profile c {", "entry % { cert-file = /c key-file = /k }", " }", 8, "cert-profile", 10},
+    {"trust-anchor-profile t { ca-file = {", "/ca%.pem,", " } }", 8, "trust-anchors", 10},
+    {"cert-profile c { entry 1 { cert-file = /c key-file = /k send-chain = {", "/ca%.pem,",
+     " } } }", 7, "cert-profile", 9},
+    {"client-db d {", "client % { id = any }", " }", 1000, "client-db", 1002},
+};
+
+static void limits_are_as_documented(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        char *text = many(limits[i].before, limits[i].each, limits[i].limit, limits[i].after);
+
+        gh_config_free(must_parse(text, &skip));
+        free(text);
+        text = many(limits[i].before, limits[i].each, limits[i].limit + 1, limits[i].after);
+        must_refuse(text, &skip, limits[i].rule, limits[i].line);
+        free(text);
+    }
+}
+
+static void four_transforms_and_no_fifth(void **state)
+{
+    static const char defined[] = "ike-transform a { }\nike-transform b { }\nike-transform c { }\n"
+                                  "ike-transform d { }\nike-transform e { }\n";
+    char *text = format("%sike-policy p { ike-transform = { a, b, c, d } }", defined);
+    struct gh_config *c = must_parse(text, NULL);
+
+    gh_config_free(c);
+    free(text);
+    text = format("%sike-policy p {\nike-transform = { a, b, c, d, e } }", defined);
+    must_refuse(text, NULL, "range", 7);
+    free(text);
+}
+
+static void names_have_58_characters(void **state)
+{
+    char name[60], *text;
+
+    memset(name, 'n', sizeof(name));
+    name[58] = '\0';
+    text = format("client-db %s { client 8000 { id = any psk-secret = 0123456789abcdef } }", name);
+    gh_config_free(must_parse(text, NULL));
+    free(text);
+    name[58] = 'n';
+    name[59] = '\0';
+    text = format("client-db %s { }", name);
+    must_refuse(text, NULL, "name-length", 1);
+    free(text);
+}
+
+/* ---- Files ---------------------------------------------------------------------------------- */
+
+static void refuse_at(const char *text, const char *rule, int line)
+{
+    char *full = at_dir(text);
+
+    must_refuse(full, NULL, rule, line);
+    free(full);
+}
+
+static void files_are_looked_at_when_the_configuration_is_read(void **state)
+{
+    refuse_at("ike-psk k {\n secret-file = \"@/nowhere\" }", "secret-missing", 2);
+    refuse_at("ike-psk k {\n secret-file = \"@/open\" }", "secret-permissions", 2);
+    refuse_at("ike-psk k {\n secret = 0xabc }", "secret-format", 2);
+    refuse_at("ike-psk k {\n secret = \"\" }", "secret-format", 2);
+    refuse_at("ike-key k {\n key-file = \"@/psk\" }", "key-format", 2);
+    refuse_at("trust-anchor-profile t {\n ca-file = \"@/nowhere\" }", "file-missing", 2);
+    refuse_at("trust-anchor-profile t {\n ca-file = \"@/writable.pem\" }", "file-permissions", 2);
+    refuse_at("trust-anchor-profile t {\n ca-file = \"@\" }", "file-permissions", 2);
+    refuse_at("trust-anchor-profile t { ca-file = { \"@/root.pem\",\n \"@/none.pem\" } }",
+              "cert-file", 2);
+    refuse_at("trust-anchor-profile t { ca-file = { \"@/root.pem\",\n \"@/root.pem\" } }",
+              "trust-anchors", 2);
+    refuse_at("trust-anchor-profile t {\n ca-file = \"@/leaf.pem\" }", "ca-basic-constraints", 2);
+    refuse_at("cert-profile c {\n entry 1 { cert-file = \"@/leaf.pem\"\n"
+              " key-file = \"@/other.key\" } }",
+              "key-mismatch", 2);
+    refuse_at("ike-peer p { remote = 192.0.2.2 psk-file = \"@/psk\"\n"
+              " remote-auth = raw-key peer-raw-key-file = \"@/none.pem\" " CHILD " }",
+              "key-format", 2);
+}
+
+static void eight_cas_and_no_ninth(void **state)
+{
+    char *text, *full;
+
+    for (unsigned i = 0; i < 9; i++) {
+        char name[16], cn[16];
+
+        snprintf(name, sizeof(name), "ca%u.pem", i);
+        snprintf(cn, sizeof(cn), "CA %u", i);
+        write_cert(name,
+                   (struct made_plan){.cn = cn, .key = made_key_nth("P-256", i), .basic = MADE_CA});
+    }
+    text = many("trust-anchor-profile t { ca-file = { \"@/ca0.pem\",", "\"@/ca%.pem\",", 7, " } }");
+    full = at_dir(text);
+    gh_config_free(must_parse(full, NULL));
+    free(full);
+    free(text);
+    text = many("trust-anchor-profile t { ca-file = { \"@/ca0.pem\",", "\"@/ca%.pem\",", 8, " } }");
+    refuse_at(text, "trust-anchors", 9);
+    free(text);
+}
+
+/* ---- Advice --------------------------------------------------------------------------------- */
+
+/* Lint says this, on this line, and (rule NULL) nothing at all. */
+static void lint_says(const char *text, int64_t now, const char *rule, int line, bool error)
+{
+    char *full = at_dir(text);
+    struct gh_config *c = must_parse(full, NULL);
+    struct gh_problems p = {0};
+    const struct gh_problem *q;
+
+    gh_lint(c, NULL, now, &p);
+    q = rule != NULL ? find(&p, rule, line) : NULL;
+    if (rule == NULL ? p.count > 0 : q == NULL || (q->severity == GH_PROBLEM_ERROR) != error) {
+        gh_problems_print(&p, stderr);
+        fail_msg("lint does not say [%s] on line %d: %s", rule != NULL ? rule : "nothing", line,
+                 full);
+    }
+    gh_problems_clear(&p);
+    gh_config_free(c);
+    free(full);
+}
+
+#define GOOD_PEER "ike-peer p { remote = 192.0.2.2 psk-file = \"@/psk\" " CHILD " }\n"
+#define CERT_PEER                                                                                  \
+    "trust-anchor-profile t { ca-file = \"@/root.pem\" intermediate-file = \"@/sub.pem\" }\n"      \
+    "cert-profile c {\n entry 1 { cert-file = \"@/leaf.pem\" key-file = \"@/leaf.key\" } }\n"      \
+    "ike-peer p { remote = 192.0.2.2 cert-profile = c trust-anchor-profile = t\n"                  \
+    " remote-id = them.example.net " CHILD " }\n"
+
+static void lint_knows_ike(void **state)
+{
+    lint_says(GOOD_PEER, MADE_NOW, NULL, 0, false);
+    lint_says(GOOD_PEER "ike-transform t { }", MADE_NOW, "unused-definition", 2, false);
+    lint_says(GOOD_PEER "ike-psk k { secret-file = \"@/psk\" }", MADE_NOW, "unused-definition", 2,
+              false);
+    lint_says(GOOD_PEER "ike-policy t { }", MADE_NOW, "unused-definition", 2, false);
+    lint_says("\nike-peer p { remote = 192.0.2.2 psk-file = \"@/short\" " CHILD " }", MADE_NOW,
+              "weak-secret", 2, false);
+    lint_says("\nike-psk k { secret = changeme }", MADE_NOW, "known-secret", 2, false);
+    lint_says("\nike-psk k { secret = aaaabbbbaaaabbbbaaaa }", MADE_NOW, "weak-secret", 2, false);
+    lint_says("\nike-ppk k { secret-file = \"@/psk\" }", MADE_NOW, "weak-secret", 2, false);
+    lint_says(GOOD_PEER "ike-peer q { remote = 192.0.2.3 psk-file = \"@/psk\"\n child d { local-ts "
+                        "= 10.1.2.0/24 remote-ts = 0.0.0.0/0 } }",
+              MADE_NOW, "child-overlap", 3, false);
+    lint_says("ike-peer q { remote = 192.0.2.3 psk-file = \"@/psk\" " CHILD "\n child d { local-ts "
+              "= 10.1.2.0/24 remote-ts = 10.2.3.0/24 } }",
+              MADE_NOW, "child-overlap", 2, false);
+    lint_says(GOOD_PEER "ike-peer q { remote = 192.0.2.3 psk-file = \"@/psk\"\n child d { local-ts "
+                        "= 10.1.0.0/16 remote-ts = 10.3.0.0/16 } }",
+              MADE_NOW, NULL, 0, false);
+    lint_says("\nike-peer q { remote = any psk-file = \"@/psk\" " CHILD " }", MADE_NOW,
+              "shared-psk", 2, false);
+    lint_says("ipsec-transform n { encryption = null }\nike-peer q { remote = 192.0.2.3 psk-file = "
+              "\"@/psk\"\n child d { local-ts = ::/0 remote-ts = ::/0 ipsec-transform = n } }",
+              MADE_NOW, "no-encryption", 3, false);
+    lint_says("ipsec-transform n { ke = { 14, none } }\nike-peer q { remote = 192.0.2.3 psk-file = "
+              "\"@/psk\"\n child d { local-ts = ::/0 remote-ts = ::/0 ipsec-transform = n } }",
+              MADE_NOW, "no-pfs", 3, false);
+    lint_says("ike-peer q { remote = 192.0.2.3 psk-file = \"@/psk\"\n child d { local-ts = ::/0 "
+              "remote-ts = ::/0 lifetime = 2d } }",
+              MADE_NOW, "child-lifetime", 2, false);
+}
+
+static void lint_looks_at_certificates(void **state)
+{
+    lint_says(CERT_PEER "ike-peer q { remote = 192.0.2.3 psk-file = \"@/psk\" cert-profile = c\n"
+                        " local-auth = psk child d { local-ts = ::/0 remote-ts = ::/0 } }",
+              MADE_NOW, "unused-credential", 6, false);
+    lint_says(CERT_PEER, MADE_NOW, NULL, 0, false);
+    lint_says(CERT_PEER, MADE_NOW + 10 * MADE_DAY - 1, NULL, 0, false);
+    lint_says(CERT_PEER, MADE_NOW + 10 * MADE_DAY, "cert-expires", 3, false);
+    lint_says(CERT_PEER, MADE_NOW + 40 * MADE_DAY, "cert-expired", 3, true);
+    lint_says(CERT_PEER, MADE_NOW - 2 * MADE_DAY, "cert-not-yet-valid", 3, true);
+    lint_says(CERT_PEER, MADE_NOW + 340 * MADE_DAY, "cert-expires", 1, false);
+    lint_says("cert-profile c {\n entry 1 { cert-file = \"@/leaf.pem\" key-file = \"@/leaf.key\" "
+              "send-chain = \"@/root.pem\" } }",
+              MADE_NOW, "send-chain", 2, false);
+    lint_says("trust-anchor-profile t { ca-file = \"@/root.pem\" }\n"
+              "ike-peer p { remote = 192.0.2.2 psk-file = \"@/psk\" local-auth = psk\n"
+              " remote-auth = cert trust-anchor-profile = t remote-id = them.example.net\n"
+              " match-peer-id-to-cert = no " CHILD " }\n",
+              MADE_NOW, "identity-not-in-cert", 2, false);
+}
+
+/* ---- Words ---------------------------------------------------------------------------------- */
+
+static void traffic_selectors_read_back(void **state)
+{
+    static const char *const texts[] = {"10.0.0.0/8",
+                                        "192.0.2.1",
+                                        "0.0.0.0/0",
+                                        "192.0.2.1-192.0.2.9 tcp 179",
+                                        "2001:db8::/32 icmpv6 128/0",
+                                        "10.0.0.0/8 icmp 8/0-8/255",
+                                        "10.0.0.0/8 udp opaque",
+                                        "10.0.0.0/8 sctp 1-65534",
+                                        "10.0.0.0/8 47",
+                                        "2001:db8::/64 mh 5/0"};
+    char text[IKE_TS_TEXT];
+    struct ike_ts ts;
+    const char *why;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        assert_true(gh_ike_ts_parse(texts[i], &ts, &why));
+        assert_string_equal(ike_ts_format(&ts, text), texts[i]);
+    }
+    assert_true(gh_ike_ts_parse(" 10.0.0.0/8\ticmp 8 ", &ts, &why));
+    assert_int_equal(ts.start_port, 0x800);
+    assert_int_equal(ts.end_port, 0x8ff);
+    assert_true(gh_ike_ts_parse("10.0.0.0/8 any any", &ts, &why));
+    assert_true(ike_ts_any_port(&ts));
+    assert_true(gh_ike_ts_parse("10.0.0.0/8 udp opaque", &ts, &why));
+    assert_true(ike_ts_opaque(&ts));
+}
+
+static void what_is_no_selector_is_refused(void **state)
+{
+    static const char *const texts[] = {"",
+                                        "10.0.0.1/8",
+                                        "10.0.0.9-10.0.0.1",
+                                        "10.0.0.1-::1",
+                                        "10.0.0.0/8 tcp 443-80",
+                                        "10.0.0.0/8 tcp 65536",
+                                        "10.0.0.0/8 tcp 8/0",
+                                        "10.0.0.0/8 icmp 256",
+                                        "10.0.0.0/8 icmp 8/256",
+                                        "10.0.0.0/8 icmpv6",
+                                        "2001:db8::/32 icmp",
+                                        "10.0.0.0/8 any 80",
+                                        "10.0.0.0/8 any opaque",
+                                        "10.0.0.0/8 47 80",
+                                        "10.0.0.0/8 256",
+                                        "10.0.0.0/8 tcp 80 81",
+                                        "10.0.0.0/8 tcp -80",
+                                        "10.0.0.0/8 tcp 80-",
+                                        "tcp"};
+    struct ike_ts ts;
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        const char *why = NULL;
+
+        if (gh_ike_ts_parse(texts[i], &ts, &why))
+            fail_msg("taken: %s", texts[i]);
+        assert_non_null(why);
+    }
+}
+
+static void every_algorithm_has_one_word(void **state)
+{
+    static const uint8_t types[] = {IKE_T_ENCR, IKE_T_PRF, IKE_T_INTEG, IKE_T_KE, IKE_T_SN};
+
+    for (size_t t = 0; t < ARRAY_LEN(types); t++) {
+        for (const struct gh_ike_word *w = gh_ike_words(types[t]); w->name != NULL; w++) {
+            assert_ptr_equal(gh_ike_word(types[t], w->name), w);
+            for (const struct gh_ike_word *v = gh_ike_words(types[t]); v < w; v++)
+                assert_false(v->id == w->id && v->key_bits == w->key_bits);
+        }
+    }
+    assert_int_equal(gh_ike_word(IKE_T_KE, "14")->id, IKE_KE_MODP_2048);
+    assert_null(gh_ike_word(IKE_T_KE, "014"));
+    assert_null(gh_ike_word(IKE_T_KE, ""));
+    assert_null(gh_ike_word(IKE_T_ENCR, "12"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_peer_is_six_lines),
+        cmocka_unit_test(without_ike_there_is_none),
+        cmocka_unit_test(every_option_is_read),
+        cmocka_unit_test(the_keeper_can_carry_out_the_order),
+        cmocka_unit_test(printing_and_reading_is_the_identity),
+        cmocka_unit_test(octets_bring_the_same),
+        cmocka_unit_test(a_reload_knows_what_has_changed),
+        cmocka_unit_test(damaged_octets_are_refused),
+        cmocka_unit_test(secrets_go_to_the_keeper_alone),
+        cmocka_unit_test(a_secret_in_the_wrong_place_is_not_shown),
+        cmocka_unit_test(mistakes_are_told_with_their_line),
+        cmocka_unit_test(overlapping_selectors_name_both_lines),
+        cmocka_unit_test(a_typing_error_is_answered_with_the_right_word),
+        cmocka_unit_test(legacy_is_taken_with_a_warning),
+        cmocka_unit_test(ranges_are_as_documented),
+        cmocka_unit_test(a_block_may_be_infinite),
+        cmocka_unit_test(limits_are_as_documented),
+        cmocka_unit_test(four_transforms_and_no_fifth),
+        cmocka_unit_test(names_have_58_characters),
+        cmocka_unit_test(files_are_looked_at_when_the_configuration_is_read),
+        cmocka_unit_test(eight_cas_and_no_ninth),
+        cmocka_unit_test(lint_knows_ike),
+        cmocka_unit_test(lint_looks_at_certificates),
+        cmocka_unit_test(traffic_selectors_read_back),
+        cmocka_unit_test(what_is_no_selector_is_refused),
+        cmocka_unit_test(every_algorithm_has_one_word),
+    };
+
+    return cmocka_run_group_tests(tests, make_files, remove_files);
+}

@@ -1,0 +1,521 @@
+/* The parts of the `ike` process: its datagrams, its desk at the keeper, what it remembers. */
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control/ike_notes.h"
+#include "daemon/channel.h"
+#include "daemon/ike_desk.h"
+#include "daemon/ike_udp.h"
+#include "platform/udp.h"
+
+enum { TURNS = 200 };
+
+/* ---- Datagrams ------------------------------------------------------------------------------ */
+
+static void what_comes_is_sorted(void **state)
+{
+    static const uint8_t message[8] = {0, 0, 0, 0, 1, 2, 3, 4}, esp[8] = {0, 0, 0, 1},
+                         ff[] = {0xff};
+
+    assert_int_equal(gh_ike_kind_of(true, message, 8), GH_IKE_MESSAGE);
+    assert_int_equal(gh_ike_kind_of(true, message, 4), GH_IKE_MESSAGE);
+    assert_int_equal(gh_ike_kind_of(true, message, 3), GH_IKE_SHORT);
+    assert_int_equal(gh_ike_kind_of(true, esp, 8), GH_IKE_ESP);
+    assert_int_equal(gh_ike_kind_of(true, ff, 1), GH_IKE_KEEPALIVE);
+    assert_int_equal(gh_ike_kind_of(true, NULL, 0), GH_IKE_SHORT);
+    assert_int_equal(gh_ike_kind_of(false, esp, 8), GH_IKE_MESSAGE);
+    assert_int_equal(gh_ike_kind_of(false, message, 3), GH_IKE_MESSAGE);
+    assert_int_equal(gh_ike_kind_of(false, ff, 1), GH_IKE_KEEPALIVE);
+    assert_int_equal(gh_ike_kind_of(false, NULL, 0), GH_IKE_SHORT);
+}
+
+struct wire {
+    uv_loop_t loop;
+    struct gh_ike_udp *udp;
+    struct gh_ike_batch *batch;
+    uint64_t counters[GH_IKE_UDP_COUNT];
+    struct ike2_datagram last;
+    uint8_t data[100];
+    unsigned count, batches;
+    bool echo;
+    int peer;
+    struct sockaddr_in at; /* where the socket is, on 127.0.0.7 */
+};
+
+static void on_datagram(void *ctx, struct ike2_datagram *d)
+{
+    struct wire *w = ctx;
+
+    w->count++;
+    w->last = *d;
+    assert_true(d->len <= sizeof(w->data));
+    memcpy(w->data, d->data, d->len);
+    if (w->echo)
+        gh_ike_udp_send(w->udp, d);
+}
+
+static void on_done(void *ctx)
+{
+    struct wire *w = ctx;
+
+    w->batches++;
+    gh_ike_udp_flush(w->udp);
+}
+
+static void wire_start(struct wire *w, bool nat_t)
+{
+    static const struct gh_ike_udp_ops ops = {.datagram = on_datagram, .done = on_done};
+    struct gh_ike_udp_settings s = {
+        .loop = &w->loop, .ops = &ops, .ctx = w, .counters = w->counters, .nat_t = nat_t};
+    const struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr = {htonl(0x7f000009)}};
+    socklen_t len = sizeof(w->at);
+    int fd;
+
+    memset(w, 0, sizeof(*w));
+    assert_int_equal(uv_loop_init(&w->loop), 0);
+    w->batch = gh_ike_batch_new();
+    fd = gh_udp_open(NULL, false, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&w->at, &len), 0);
+    w->at.sin_addr.s_addr = htonl(0x7f000007);
+    s.port = ntohs(w->at.sin_port);
+    s.batch = w->batch;
+    w->udp = gh_ike_udp_new(fd, &s);
+    assert_non_null(w->udp);
+    w->peer = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(w->peer, (const struct sockaddr *)&own, sizeof(own)), 0);
+}
+
+static void wire_end(struct wire *w)
+{
+    gh_ike_udp_close(w->udp);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&w->loop), 0);
+    gh_ike_batch_free(w->batch);
+    close(w->peer);
+}
+
+static void say(struct wire *w, const char *octets, size_t len)
+{
+    assert_int_equal(
+        sendto(w->peer, octets, len, 0, (const struct sockaddr *)&w->at, sizeof(w->at)), len);
+}
+
+/* Loopback delivers while the sender sends. */
+static void turn(struct wire *w)
+{
+    uv_run(&w->loop, UV_RUN_NOWAIT);
+}
+
+static void a_datagram_tells_both_ends(void **state)
+{
+    struct wire w;
+
+    wire_start(&w, false);
+    say(&w, "hello", 5);
+    turn(&w);
+    assert_int_equal(w.count, 0); /* nothing is read before it is started */
+    gh_ike_udp_start(w.udp);
+    turn(&w);
+    assert_int_equal(w.count, 1);
+    assert_memory_equal(w.data, "hello", 5);
+    assert_int_equal(w.last.len, 5);
+    assert_false(w.last.marker);
+    assert_memory_equal(w.last.local.addr.octets, "\177\0\0\7", 4);
+    assert_int_equal(w.last.local.port, ntohs(w.at.sin_port));
+    assert_memory_equal(w.last.remote.addr.octets, "\177\0\0\11", 4);
+    wire_end(&w);
+}
+
+static void answers_leave_from_where_the_question_came_to(void **state)
+{
+    struct sockaddr_in from;
+    socklen_t len = sizeof(from);
+    char back[100];
+    struct wire w;
+
+    wire_start(&w, true);
+    gh_ike_udp_start(w.udp);
+    w.echo = true;
+    say(&w, "\0\0\0\0hello", 9);
+    turn(&w);
+    assert_int_equal(w.count, 1);
+    assert_int_equal(w.last.len, 5);
+    assert_true(w.last.marker);
+    assert_int_equal(recvfrom(w.peer, back, sizeof(back), 0, (struct sockaddr *)&from, &len), 9);
+    assert_memory_equal(back, "\0\0\0\0hello", 9);
+    assert_int_equal(from.sin_addr.s_addr, w.at.sin_addr.s_addr);
+    assert_int_equal(from.sin_port, w.at.sin_port);
+    wire_end(&w);
+}
+
+static void a_keepalive_has_no_marker(void **state)
+{
+    struct ike2_datagram d = {.marker = true};
+    char back[100];
+    struct wire w;
+
+    wire_start(&w, true);
+    gh_ike_udp_start(w.udp);
+    say(&w, "\0\0\0\0x", 5);
+    turn(&w);
+    d.local = w.last.local;
+    d.remote = w.last.remote;
+    gh_ike_udp_send(w.udp, &d);
+    gh_ike_udp_flush(w.udp);
+    assert_int_equal(recv(w.peer, back, sizeof(back), 0), 1);
+    assert_int_equal((uint8_t)back[0], 0xff);
+    wire_end(&w);
+}
+
+static void many_go_both_ways(void **state)
+{
+    enum { MANY = 100 };
+    struct wire w;
+    char back[100];
+
+    wire_start(&w, false);
+    gh_ike_udp_start(w.udp);
+    w.echo = true;
+    for (unsigned i = 0; i < MANY; i++)
+        say(&w, (const char *)&i, sizeof(i));
+    for (unsigned i = 0; i < TURNS && w.count < MANY; i++)
+        turn(&w);
+    assert_int_equal(w.count, MANY);
+    assert_true(w.batches < MANY);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(recv(w.peer, back, sizeof(back), 0), sizeof(i));
+        assert_memory_equal(back, &i, sizeof(i));
+    }
+    wire_end(&w);
+}
+
+/* One that the kernel refuses does not keep the others back. */
+static void what_cannot_be_sent_is_counted(void **state)
+{
+    uint8_t text[] = "x";
+    struct ike2_datagram d = {.data = text, .len = 1};
+    struct wire w;
+    char back[10];
+
+    wire_start(&w, false);
+    gh_ike_udp_start(w.udp);
+    say(&w, "hi", 2);
+    turn(&w);
+    d.remote = w.last.remote;
+    d.local = w.last.local;
+    d.local.addr.octets[0] = 192; /* 192.0.0.7 is not ours */
+    gh_ike_udp_send(w.udp, &d);
+    d.local = w.last.local;
+    gh_ike_udp_send(w.udp, &d);
+    gh_ike_udp_flush(w.udp);
+    assert_int_equal(w.counters[GH_IKE_UDP_SEND_FAILED], 1);
+    assert_int_equal(recv(w.peer, back, sizeof(back), 0), 1);
+    assert_int_equal(recv(w.peer, back, sizeof(back), 0), -1);
+    wire_end(&w);
+}
+
+/* ---- The desk ------------------------------------------------------------------------------- */
+
+struct asker {
+    unsigned count;
+    struct gh_keeper_answer last;
+    char text[100];
+};
+
+struct office {
+    uv_loop_t loop;
+    struct gh_ike_desk *desk;
+    struct gh_channel *keeper;
+    unsigned asked, lost;
+    uint32_t numbers[20];
+    bool silent;
+};
+
+static void on_answer(void *who, const struct gh_keeper_answer *a)
+{
+    struct asker *asker = who;
+
+    asker->count++;
+    asker->last = *a;
+    snprintf(asker->text, sizeof(asker->text), "%.*s", (int)a->value.len, (const char *)a->value.p);
+}
+
+static void on_lost(void *ctx)
+{
+    ((struct office *)ctx)->lost++;
+}
+
+static void reply(struct office *o, uint32_t number, const char *text)
+{
+    const struct gh_keeper_answer a = {.id = number, .value = gh_view_of(text, strlen(text))};
+    uint8_t body[100];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    assert_true(gh_keeper_answer_put(&w, &a));
+    assert_true(gh_channel_send(o->keeper, GH_MESSAGE_KEEPER_ANSWER, body, w.len, -1));
+}
+
+static bool keeper_hears(void *ctx, struct gh_frame *frame, int fd)
+{
+    struct office *o = ctx;
+    size_t len = gh_rd_left(&frame->body);
+    struct gh_keeper_request q;
+
+    assert_true(gh_keeper_request_parse(gh_view_of(gh_rd_bytes(&frame->body, len), len), &q));
+    o->numbers[o->asked++] = q.id;
+    return true;
+}
+
+static void keeper_broken(void *ctx, const char *why)
+{
+}
+
+/* A keeper at the other end of a new desk. */
+static void office_open(struct office *o)
+{
+    static const struct gh_channel_ops ops = {.message = keeper_hears, .broken = keeper_broken};
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    o->keeper = gh_channel_new(&o->loop, pair[0], GH_TO_DESK, &ops, o);
+    gh_ike_desk_open(o->desk, pair[1]);
+}
+
+static void office_start(struct office *o)
+{
+    static const struct gh_ike_desk_ops ops = {.answer = on_answer, .lost = on_lost};
+
+    memset(o, 0, sizeof(*o));
+    assert_int_equal(uv_loop_init(&o->loop), 0);
+    o->desk = gh_ike_desk_new(&o->loop, &ops, o);
+    assert_non_null(o->desk);
+}
+
+static void office_end(struct office *o)
+{
+    gh_ike_desk_free(o->desk);
+    gh_channel_close(o->keeper);
+    uv_run(&o->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&o->loop), 0);
+}
+
+static void office_turn(struct office *o)
+{
+    for (unsigned i = 0; i < 5; i++)
+        uv_run(&o->loop, UV_RUN_NOWAIT);
+}
+
+static bool ask(struct office *o, struct asker *asker, uint32_t id)
+{
+    const struct gh_keeper_request q = {.kind = GH_KEEPER_PSK,
+                                        .id = id,
+                                        .name = gh_view_of("branch", 6),
+                                        .prf = GH_PRF_HMAC_SHA2_256,
+                                        .octets = gh_view_of("octets", 6)};
+
+    return gh_ike_desk_ask(o->desk, asker, &q);
+}
+
+static void answers_come_in_any_order(void **state)
+{
+    struct asker one = {0}, two = {0};
+    struct office o;
+
+    office_start(&o);
+    office_open(&o);
+    assert_true(ask(&o, &one, 7));
+    assert_true(ask(&o, &two, 7)); /* ids are the askers' own */
+    office_turn(&o);
+    assert_int_equal(o.asked, 2);
+    reply(&o, o.numbers[1], "second");
+    office_turn(&o);
+    assert_int_equal(one.count, 0);
+    assert_string_equal(two.text, "second");
+    assert_int_equal(two.last.id, 7);
+    reply(&o, o.numbers[0], "first");
+    office_turn(&o);
+    assert_string_equal(one.text, "first");
+    assert_int_equal(gh_ike_desk_waiting(o.desk), 0);
+    office_end(&o);
+}
+
+static void requests_outlive_the_keeper(void **state)
+{
+    struct asker one = {0};
+    struct office o;
+
+    office_start(&o);
+    assert_true(ask(&o, &one, 1)); /* before there is a desk */
+    office_open(&o);
+    office_turn(&o);
+    assert_int_equal(o.asked, 1);
+    gh_channel_close(o.keeper);
+    office_turn(&o);
+    assert_int_equal(o.lost, 1);
+    assert_false(gh_ike_desk_is_open(o.desk));
+    office_open(&o);
+    office_turn(&o);
+    assert_int_equal(o.asked, 2);
+    assert_int_equal(o.numbers[0], o.numbers[1]);
+    reply(&o, o.numbers[1], "at last");
+    office_turn(&o);
+    assert_string_equal(one.text, "at last");
+    office_end(&o);
+}
+
+static void a_request_that_breaks_every_desk_is_refused(void **state)
+{
+    struct asker one = {0}, other = {0};
+    struct office o;
+
+    office_start(&o);
+    assert_true(ask(&o, &one, 1));
+    for (unsigned i = 0; i < GH_DESK_TRIES; i++) {
+        office_open(&o);
+        office_turn(&o);
+        assert_int_equal(one.count, 0);
+        gh_channel_close(o.keeper);
+        office_turn(&o);
+    }
+    assert_int_equal(o.lost, GH_DESK_TRIES);
+    assert_true(ask(&o, &other, 1));
+    office_open(&o);
+    office_turn(&o);
+    assert_int_equal(one.last.result, GH_KEEPER_REFUSED);
+    assert_int_equal(other.count, 0);
+    assert_int_equal(gh_ike_desk_waiting(o.desk), 1);
+    office_end(&o);
+}
+
+static void a_keeper_that_makes_things_up_is_not_believed(void **state)
+{
+    struct asker one = {0};
+    struct office o;
+
+    office_start(&o);
+    office_open(&o);
+    assert_true(ask(&o, &one, 1));
+    office_turn(&o);
+    reply(&o, o.numbers[0] + 1, "to nobody");
+    office_turn(&o);
+    assert_int_equal(o.lost, 1);
+    assert_int_equal(one.count, 0);
+    assert_int_equal(gh_ike_desk_waiting(o.desk), 1);
+    office_end(&o);
+}
+
+static void who_is_forgotten_hears_nothing(void **state)
+{
+    struct asker one = {0};
+    struct office o;
+
+    office_start(&o);
+    office_open(&o);
+    assert_true(ask(&o, &one, 1));
+    office_turn(&o);
+    gh_ike_desk_forget(o.desk, &one);
+    reply(&o, o.numbers[0], "too late");
+    office_turn(&o);
+    assert_int_equal(one.count, 0);
+    assert_int_equal(o.lost, 0);
+    office_end(&o);
+}
+
+static void what_cannot_be_asked_is_refused_at_once(void **state)
+{
+    const struct gh_keeper_request nameless = {
+        .kind = GH_KEEPER_PSK, .prf = GH_PRF_HMAC_SHA2_256, .octets = gh_view_of("x", 1)};
+    struct asker one = {0};
+    struct office o;
+
+    office_start(&o);
+    assert_false(gh_ike_desk_ask(o.desk, &one, &nameless));
+    for (unsigned i = 0; i < GH_DESK_WAITING_MAX; i++)
+        assert_true(ask(&o, &one, i));
+    assert_false(ask(&o, &one, 0));
+    office_end(&o);
+}
+
+/* ---- Notes ---------------------------------------------------------------------------------- */
+
+static struct gh_now at(int64_t second)
+{
+    return (struct gh_now){.wall = 1000000 + second, .mono_ms = (uint64_t)second * 1000 + 500};
+}
+
+static void up(struct gh_ike_notes *n, const char *policy, int64_t second)
+{
+    const struct ike2_event e = {.kind = IKE2_EVENT_SA_UP, .policy = policy, .text = "up"};
+
+    gh_ike_notes_event(n, &e, at(second));
+}
+
+static void set_ups_are_counted_by_the_second(void **state)
+{
+    struct gh_ike_notes *n = gh_ike_notes_new();
+
+    assert_int_equal(gh_ike_notes_rate(n, at(0), 60), 0);
+    up(n, "a", 100);
+    up(n, "b", 100);
+    up(n, "a", 109);
+    assert_int_equal(gh_ike_notes_rate(n, at(109), 1), 1);
+    assert_int_equal(gh_ike_notes_rate(n, at(109), 9), 1);
+    assert_int_equal(gh_ike_notes_rate(n, at(109), 10), 3);
+    assert_int_equal(gh_ike_notes_rate(n, at(159), 60), 3);
+    assert_int_equal(gh_ike_notes_rate(n, at(160), 60), 1);
+    assert_int_equal(gh_ike_notes_rate(n, at(169), 60), 0);
+    up(n, "a", 170); /* where the ring had one of 110 seconds */
+    assert_int_equal(gh_ike_notes_rate(n, at(170), 60), 1);
+    up(n, "a", 5000);
+    assert_int_equal(gh_ike_notes_rate(n, at(5000), 60), 1);
+    assert_int_equal(gh_ike_notes_find(n, "a")->up, at(5000).wall);
+    assert_int_equal(gh_ike_notes_find(n, "b")->up, at(100).wall);
+    assert_null(gh_ike_notes_find(n, "c"));
+    gh_ike_notes_free(n);
+}
+
+static void notes_of_policies_that_are_gone_go(void **state)
+{
+    struct ike2_policy *a = ike2_policy_new("a");
+    struct gh_ike_notes *n = gh_ike_notes_new();
+
+    up(n, "a", 1);
+    up(n, "b", 1);
+    gh_ike_notes_keep(n, &a, 1);
+    assert_non_null(gh_ike_notes_find(n, "a"));
+    assert_null(gh_ike_notes_find(n, "b"));
+    gh_ike_notes_keep(n, NULL, 0);
+    assert_null(gh_ike_notes_find(n, "a"));
+    gh_ike_notes_free(n);
+    ike2_policy_free(a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_comes_is_sorted),
+        cmocka_unit_test(a_datagram_tells_both_ends),
+        cmocka_unit_test(answers_leave_from_where_the_question_came_to),
+        cmocka_unit_test(a_keepalive_has_no_marker),
+        cmocka_unit_test(many_go_both_ways),
+        cmocka_unit_test(what_cannot_be_sent_is_counted),
+        cmocka_unit_test(answers_come_in_any_order),
+        cmocka_unit_test(requests_outlive_the_keeper),
+        cmocka_unit_test(a_request_that_breaks_every_desk_is_refused),
+        cmocka_unit_test(a_keeper_that_makes_things_up_is_not_believed),
+        cmocka_unit_test(who_is_forgotten_hears_nothing),
+        cmocka_unit_test(what_cannot_be_asked_is_refused_at_once),
+        cmocka_unit_test(set_ups_are_counted_by_the_second),
+        cmocka_unit_test(notes_of_policies_that_are_gone_go),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
