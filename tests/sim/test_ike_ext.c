@@ -533,6 +533,92 @@ static void restless_hosts(void **state)
         a_restless_host(seed);
 }
 
+/* ---- Childless IKE SAs (RFC 6023) ----------------------------------------------------------- */
+
+static void an_ike_sa_without_a_child(void **state)
+{
+    struct ike_world *w = pair(40);
+
+    policy(w, 0)->childless = policy(w, 1)->childless = true;
+    policy(w, 0)->child_count = 0;
+    for (size_t i = 0; i < 2; i++)
+        ike_world_configure(w, i);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", NULL));
+    ike_world_run(w, 1000);
+    assert_up(w, 0);
+    assert_int_equal(w->carried, 4);
+    /* The other makes one later. */
+    assert_true(ike2_rekey_ike(w->hosts[1].core, w->now, sa_of(&w->hosts[1]).id));
+    ike_world_run(w, 1000);
+    assert_up(w, 0);
+    ike_world_free(w);
+}
+
+static void children_follow_with_keys_of_their_own(void **state)
+{
+    struct ike_world *w = pair(41);
+
+    policy(w, 0)->childless = policy(w, 1)->childless = true;
+    begin(w);
+    assert_up(w, 1);
+    assert_int_equal(w->carried, 6);
+    ike_world_free(w);
+}
+
+static void only_one_side_is_childless(void **state)
+{
+    struct ike_world *w = pair(42);
+
+    policy(w, 0)->childless = true;
+    begin(w); /* as ever, since the peer says nothing */
+    assert_up(w, 1);
+    assert_int_equal(w->carried, 4);
+    ike_world_free(w);
+
+    w = pair(43);
+    policy(w, 0)->child_count = 0;
+    for (size_t i = 0; i < 2; i++)
+        ike_world_configure(w, i);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", NULL));
+    ike_world_run(w, 1000);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "without one"));
+    ike_world_free(w);
+}
+
+/* The initiator is made to believe what the responder did not say. */
+static bool add_childless(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    static uint8_t octets[2048];
+    const uint8_t notify[8] = {0, 0, 0, 8, 0, 0, 16418 >> 8, 16418 & 255};
+    size_t at = IKE_HEADER_LEN;
+
+    if (from != &from->world->hosts[1] || d->data[18] != IKE_X_SA_INIT)
+        return true;
+    memcpy(octets, d->data, d->len);
+    while (octets[at] != 0)
+        at += (size_t)(octets[at + 2] << 8 | octets[at + 3]);
+    octets[at] = IKE_P_NOTIFY;
+    memcpy(octets + d->len, notify, sizeof(notify));
+    d->data = octets;
+    d->len += sizeof(notify);
+    octets[26] = (uint8_t)(d->len >> 8);
+    octets[27] = (uint8_t)d->len;
+    return true;
+}
+
+static void who_is_not_childless_refuses(void **state)
+{
+    struct ike_world *w = pair(44);
+
+    policy(w, 0)->childless = true;
+    w->filter = add_childless;
+    begin(w);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL) + ike_world_sas(&w->hosts[1], NULL), 0);
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "INVALID_SYNTAX"));
+    ike_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -550,6 +636,10 @@ int main(void)
         cmocka_unit_test(where_no_nat_may_be_none_is_believed),
         cmocka_unit_test(another_address_of_the_peer_is_found),
         cmocka_unit_test(restless_hosts),
+        cmocka_unit_test(an_ike_sa_without_a_child),
+        cmocka_unit_test(children_follow_with_keys_of_their_own),
+        cmocka_unit_test(only_one_side_is_childless),
+        cmocka_unit_test(who_is_not_childless_refuses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

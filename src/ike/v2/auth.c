@@ -99,10 +99,13 @@ static void up(struct ike2 *c, struct ike2_sa *sa)
 
 /* ---- Initiator ------------------------------------------------------------------------------ */
 
+/* Of the Child SAs the one that IKE_AUTH makes; none if the peer does without (RFC 6023). */
 static size_t first_wanted(const struct ike2_sa *sa)
 {
     size_t i = 0;
 
+    if (sa->policy->childless && sa->setup->peer_childless)
+        return sa->policy->child_count;
     while (i < sa->policy->child_count && !(sa->wanted & 1u << i))
         i++;
     return i;
@@ -121,6 +124,12 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     struct ike_out o = ike2_inner(c);
     size_t child = first_wanted(sa);
 
+    if (child == sa->policy->child_count && !sa->setup->peer_childless) {
+        ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED,
+                  "no Child SA is wanted, and the peer takes no IKE SA without one");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
     put_id(&o, IKE_P_IDI, sa->local_id);
     ike2_put_certs(c, sa, &o);
     ike2_put_certreq(c, sa->policy, &o);
@@ -448,6 +457,14 @@ static void ppk_decided(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     }
 }
 
+/* Before anybody is asked to authenticate. */
+static void refuse_with(struct ike2 *c, struct ike2_sa *sa, uint16_t notify, const char *why)
+{
+    ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "IKE_AUTH refused: %s", why);
+    ike2_respond_notify(c, sa, IKE_X_AUTH, notify, gh_view_of(NULL, 0));
+    sa->setup->refused = true;
+}
+
 void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                        uint8_t first, struct gh_view octets)
 {
@@ -473,10 +490,12 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         refuse(c, sa, e.message, "");
         return;
     }
+    if (ike_find(in, IKE_P_SA, 0) == NULL && !sa->policy->childless) {
+        refuse_with(c, sa, IKE_N_INVALID_SYNTAX, "it wants an IKE SA without a Child SA");
+        return;
+    }
     if (!ike2_mobike_no_nat(c, sa, in)) {
-        ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "its addresses were changed on the way");
-        ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_UNEXPECTED_NAT_DETECTED, gh_view_of(NULL, 0));
-        sa->setup->refused = true;
+        refuse_with(c, sa, IKE_N_UNEXPECTED_NAT_DETECTED, "its addresses were changed on the way");
         return;
     }
     ppk_decided(c, sa, in, ike2_ppk_judge(c, sa, in));

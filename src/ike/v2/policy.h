@@ -65,8 +65,9 @@ struct ike2_policy {
     bool fragmentation;
     bool force_nat_t;          /* UDP encapsulation also where there is no NAT */
     uint32_t nat_keepalive_ms; /* 20 s (RFC 3948) */
-    bool childless;            /* IKE SAs without a Child SA (RFC 6023) */
-    bool intermediate;         /* RFC 9242, for additional key exchanges */
+    bool childless; /* RFC 6023: the peer need not ask for a Child SA in IKE_AUTH; nor do we, if it
+                     * allows that: each is made by an exchange of its own, with fresh keys */
+    bool intermediate; /* RFC 9242, for additional key exchanges */
 
     /* Authentication, each side by its own method. */
     enum ike2_auth local_auth;
