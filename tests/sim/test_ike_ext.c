@@ -172,7 +172,7 @@ static void a_forged_invalid_spi_changes_nothing(void **state)
 }
 
 struct catcher {
-    unsigned caught;
+    unsigned caught, most;
     uint8_t octets[512];
     size_t len;
 };
@@ -619,6 +619,135 @@ static void who_is_not_childless_refuses(void **state)
     ike_world_free(w);
 }
 
+/* ---- Puzzles (RFC 8019) --------------------------------------------------------------------- */
+
+/* Host 1 is under attack: it asks everybody for a puzzle of so many bits. */
+static struct ike_world *crowded(uint64_t seed, uint8_t bits)
+{
+    struct ike_world *w = pair(seed);
+    struct ike2_settings *s = &w->hosts[1].settings;
+
+    s->half_open_cookie = s->half_open_puzzle = 0;
+    s->puzzle_bits = bits;
+    s->puzzle_legacy = 0;
+    w->hosts[0].settings.puzzle_budget = 100;
+    ike_world_restart(w, 0);
+    ike_world_restart(w, 1);
+    return w;
+}
+
+static void a_puzzle_is_solved(void **state)
+{
+    struct ike_world *w = crowded(50, 8);
+
+    begin(w);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SENT), 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SOLVED), 1);
+    ike_world_free(w);
+}
+
+static void who_solves_nothing_needs_luck(void **state)
+{
+    for (unsigned luck = 0; luck < 2; luck++) {
+        struct ike_world *w = crowded(51, 8);
+
+        w->hosts[1].settings.puzzle_legacy = 1000 * luck;
+        ike_world_restart(w, 1);
+        policy(w, 0)->puzzle_bits = 7; /* it has no time for 8 */
+        begin(w);
+        assert_int_equal(ike_world_sas(&w->hosts[1], NULL), luck);
+        assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SOLVED), 0);
+        ike_world_free(w);
+    }
+}
+
+/* Of what host 0 brings, the solution is another. */
+static bool spoil_solution(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    struct ike_message m;
+
+    if (from == &from->world->hosts[0] && d->data[18] == IKE_X_SA_INIT &&
+        ike_message_parse(gh_view_of(d->data, d->len), &m) == IKE_OK) {
+        const struct ike_payload *p = ike_find(&m.clear, IKE_P_PS, 0);
+
+        if (p != NULL) /* the last of the keys is the second last */
+            memcpy(d->data + (p->body.p - d->data) + p->body.len / 4 * 3, p->body.p,
+                   p->body.len / 4);
+    }
+    return true;
+}
+
+static void a_wrong_solution_opens_nothing(void **state)
+{
+    struct ike_world *w = crowded(52, 8);
+
+    w->filter = spoil_solution;
+    begin(w);
+    assert_int_equal(ike_world_sas(&w->hosts[1], NULL), 0);
+    assert_true(count(&w->hosts[1], IKE2_COUNT_BAD_PUZZLE) >= 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SOLVED), 0);
+    ike_world_free(w);
+}
+
+/* Keeps what host 0 says first, and lets nothing of its pass while `caught` is below `most`. */
+static bool catch_first(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    struct catcher *k = ctx;
+
+    if (from != &from->world->hosts[0] || k->caught >= k->most || d->len > sizeof(k->octets))
+        return true;
+    if (k->caught++ == 0) {
+        memcpy(k->octets, d->data, d->len);
+        k->len = d->len;
+    }
+    return false;
+}
+
+/* An answer in clear to it. */
+static void forge_answer(struct ike_world *w, const struct catcher *k, uint16_t type,
+                         struct gh_view data, bool puzzle)
+{
+    const uint8_t impossible[3] = {0, IKE_PRF_HMAC_SHA2_256, 255};
+    struct ike_header h = {
+        .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_RESPONSE};
+    uint8_t octets[256];
+    struct ike_out o;
+    struct gh_view whole;
+    struct ike2_datagram d = {
+        .local = {w->hosts[0].addr, 500}, .remote = {w->hosts[1].addr, 500}, .data = octets};
+
+    memcpy(h.spi_i, k->octets, IKE_SPI_LEN);
+    o = ike_out_message(octets, sizeof(octets), &h);
+    ike_notify_emit_data(&o, type, data);
+    if (puzzle)
+        ike_notify_emit_data(&o, IKE_N_PUZZLE, gh_view_of(impossible, sizeof(impossible)));
+    assert_true(ike_out_done(&o, &whole));
+    d.len = whole.len;
+    ike_world_inject(w, 0, &d);
+}
+
+static void an_impossible_puzzle_is_left(void **state)
+{
+    struct ike_world *w = pair(53);
+    struct catcher k = {.most = 21};
+    uint8_t cookie[20] = {1};
+
+    w->filter = catch_first;
+    w->filter_ctx = &k;
+    for (size_t i = 0; i < 2; i++)
+        ike_world_configure(w, i);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    for (unsigned i = 0; i < 20; i++) {
+        cookie[1] = (uint8_t)i;
+        forge_answer(w, &k, IKE_N_COOKIE, gh_view_of(cookie, sizeof(cookie)), true);
+    }
+    assert_int_equal(k.caught, 21);
+    ike_world_run(w, 3000);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -640,6 +769,10 @@ int main(void)
         cmocka_unit_test(children_follow_with_keys_of_their_own),
         cmocka_unit_test(only_one_side_is_childless),
         cmocka_unit_test(who_is_not_childless_refuses),
+        cmocka_unit_test(a_puzzle_is_solved),
+        cmocka_unit_test(who_solves_nothing_needs_luck),
+        cmocka_unit_test(a_wrong_solution_opens_nothing),
+        cmocka_unit_test(an_impossible_puzzle_is_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,10 @@ struct ike2_settings ike2_default_settings(void)
     return (struct ike2_settings){.sas_max = 65536,
                                   .half_open_max = 4096,
                                   .half_open_cookie = 64,
+                                  .half_open_puzzle = 1024,
+                                  .puzzle_bits = 16,
+                                  .puzzle_legacy = 30,
+                                  .puzzle_budget = 1024,
                                   .children_max = 64,
                                   .strays_per_second = 20};
 }

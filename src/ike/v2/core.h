@@ -117,6 +117,9 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_NOT_ADMITTED, "not-admitted")                                                     \
     X(IKE2_COUNT_COOKIES_SENT, "cookies-sent")                                                     \
     X(IKE2_COUNT_BAD_COOKIE, "bad-cookie")                                                         \
+    X(IKE2_COUNT_PUZZLES_SENT, "puzzles-sent")                                                     \
+    X(IKE2_COUNT_PUZZLES_SOLVED, "puzzles-solved") /* by peers */                                  \
+    X(IKE2_COUNT_BAD_PUZZLE, "bad-puzzle")                                                         \
     X(IKE2_COUNT_HALF_OPEN_LIMIT, "half-open-limit")                                               \
     X(IKE2_COUNT_LOCKED_OUT, "locked-out")                                                         \
     X(IKE2_COUNT_NO_MEMORY, "no-memory")                                                           \
@@ -164,10 +167,14 @@ struct ike2_ops {
 };
 
 struct ike2_settings {
-    size_t sas_max;                            /* IKE SAs of all kinds */
-    size_t half_open_max;                      /* of those as responder; beyond: dropped */
-    size_t half_open_cookie;                   /* from here on cookies are asked for */
-    size_t children_max;                       /* of one IKE SA */
+    size_t sas_max;          /* IKE SAs of all kinds */
+    size_t half_open_max;    /* of those as responder; beyond: dropped */
+    size_t half_open_cookie; /* from here on cookies are asked for */
+    size_t half_open_puzzle; /* and from here on solved puzzles (RFC 8019) */
+    uint8_t puzzle_bits;     /* zero bits of those: each doubles the work */
+    unsigned puzzle_legacy;  /* of a thousand that solve none: let in all the same */
+    unsigned puzzle_budget;  /* keys that we try in one tick, as initiator */
+    size_t children_max;     /* of one IKE SA */
     const struct gh_lockout_settings *lockout; /* NULL: none */
     unsigned strays_per_second;                /* answers to messages with unknown SPIs; 0: none */
     /* For tokens by which peers notice at once that we crashed (RFC 6290 5.1): 32 octets, drawn

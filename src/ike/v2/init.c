@@ -107,8 +107,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
         return;
     }
     o = ike_out_message(c->inner, sizeof(c->inner), &h);
-    if (s->cookie.len > 0)
-        ike_notify_emit_data(&o, IKE_N_COOKIE, s->cookie);
+    ike2_gate_put(sa, &o);
     ike_sa_emit(&o, &sa->policy->proposals);
     ike_ke_emit(&o, &(struct ike_ke){.method = s->group, .data = gh_ke_public(s->ke)});
     ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
@@ -136,9 +135,8 @@ static bool begin_anew(struct ike2 *c, struct ike2_sa *sa, const struct ike_mess
     if (!ike_find_notify(&m->clear, refused, 0, &n))
         return false;
     if (refused == IKE_N_COOKIE && n.data.len > 0 && n.data.len <= IKE_COOKIE_MAX) {
-        memcpy(s->cookie_octets, n.data.p, n.data.len);
-        s->cookie = gh_view_of(s->cookie_octets, n.data.len);
-        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer asks for a cookie");
+        if (!ike2_gate_closed(c, sa, m, n.data))
+            return true;
     } else if (refused == IKE_N_INVALID_KE_PAYLOAD && !s->group_retried &&
                ike_invalid_ke_read(n.data, &group) == IKE_OK &&
                ike_ke_retry(&sa->policy->proposals, s->group, group)) {
@@ -247,6 +245,7 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
                   sa->nat_local ? ", we are behind it" : "",
                   sa->nat_remote ? ", the peer is behind it" : "");
     sa->send_id = 1;
+    sa->puzzle_at = 0; /* who let us in wants no solution */
     ike2_task_done(c, sa);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_task_first(c, sa, IKE2_TASK_AUTH);
@@ -254,44 +253,31 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
 
 /* ---- Responder ------------------------------------------------------------------------------ */
 
-/* An answer for which nothing is kept. */
-static void answer(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
-                   uint16_t type, struct gh_view data)
+void ike2_answer_plain(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
+                       uint16_t type, struct gh_view data, const struct ike_puzzle *puzzle)
 {
     struct ike_header h = {
-        .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_RESPONSE};
-    struct gh_view octets;
+        .version = IKE_VERSION_2, .exchange = m->h.exchange, .flags = IKE_FLAG_RESPONSE};
+    uint8_t octets[4];
+    struct gh_wr w = gh_wr_make(octets, sizeof(octets));
+    struct gh_view whole;
     struct ike_out o;
 
     memcpy(h.spi_i, m->h.spi_i, IKE_SPI_LEN);
     o = ike_out_message(c->inner, sizeof(c->inner), &h);
     ike_notify_emit_data(&o, type, data);
-    if (ike_out_done(&o, &octets))
-        ike2_send(c, &d->local, &d->remote, d->marker, octets);
+    if (puzzle != NULL) {
+        ike_puzzle_put(&w, puzzle);
+        ike_notify_emit_data(&o, IKE_N_PUZZLE, gh_view_of(octets, w.len));
+    }
+    if (ike_out_done(&o, &whole))
+        ike2_send(c, &d->local, &d->remote, d->marker, whole);
 }
 
-/* True: the peer is where it says, or we have room enough not to ask. */
-static bool cookie_is_right(struct ike2 *c, const struct ike2_datagram *d,
-                            const struct ike_message *m, struct gh_view nonce)
+static void answer(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
+                   uint16_t type, struct gh_view data)
 {
-    const struct ike_cookie_peer peer = {
-        .nonce = nonce, .spi_i = m->h.spi_i, .addr = &d->remote.addr};
-    uint8_t cookie[IKE_COOKIE_LEN];
-    struct ike_puzzle puzzle;
-    struct ike_notify n;
-
-    if (c->half_open < c->settings.half_open_cookie)
-        return true;
-    if (ike_find_notify(&m->clear, IKE_N_COOKIE, 0, &n)) {
-        if (ike_cookie_check(&c->cookies, &peer, n.data, &puzzle) != IKE_COOKIE_BAD)
-            return true;
-        ike2_count(c, IKE2_COUNT_BAD_COOKIE);
-    }
-    if (ike_cookie_make(&c->cookies, &peer, NULL, cookie)) {
-        ike2_count(c, IKE2_COUNT_COOKIES_SENT);
-        answer(c, d, m, IKE_N_COOKIE, gh_view_of(cookie, sizeof(cookie)));
-    }
-    return false;
+    ike2_answer_plain(c, d, m, type, data, NULL);
 }
 
 /* The first policy for these addresses that has a proposal in common. */
@@ -391,7 +377,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         ike_sa_parse(ike_find(&m->clear, IKE_P_SA, 0)->body, &offer) != IKE_OK ||
         ike_ke_parse(ike_find(&m->clear, IKE_P_KE, 0)->body, &ke) != IKE_OK)
         return;
-    if (!cookie_is_right(c, d, m, nonce))
+    if (!ike2_gate(c, d, m, nonce, &offer))
         return;
     if (c->half_open >= c->settings.half_open_max) {
         ike2_count(c, IKE2_COUNT_HALF_OPEN_LIMIT);

@@ -13,6 +13,7 @@
  * Extensions, each in a file of its own; extend.c is where the exchanges above ask them:
  *     crash.c     unknown SPIs, and the peer's crash noticed quickly (RFC 6290)
  *     mobike.c    addresses that change (RFC 4555)
+ *     gate.c      cookies and puzzles: who is let in when there are many (RFC 8019)
  */
 #ifndef IKE2_PRIV_H
 #define IKE2_PRIV_H
@@ -27,6 +28,7 @@
 #include "ike/notify_data.h"
 #include "ike/out.h"
 #include "ike/proposal.h"
+#include "ike/puzzle.h"
 #include "ike/sk.h"
 #include "ike/ts_set.h"
 #include "ike/v2/core.h"
@@ -127,7 +129,10 @@ struct ike2_setup {
     bool group_retried;
     struct gh_view cookie;
     uint8_t cookie_octets[IKE_COOKIE_MAX];
-    unsigned peer_hashes; /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
+    struct ike_puzzle_search search; /* under way while the SA's puzzle_at is set */
+    struct gh_view solution;         /* to the cookie's puzzle, held by `search` */
+    unsigned puzzles;                /* that we were given */
+    unsigned peer_hashes;            /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
     bool peer_childless;
     bool refused; /* as responder: AUTHENTICATION_FAILED is said, nothing else is heard */
     struct gh_secret certreqs; /* bodies: u16 length and octets */
@@ -199,7 +204,7 @@ struct ike2_sa {
     unsigned rekeys;
     uint64_t established_ms, last_in_ms, last_out_ms;
     /* Deadlines; 0: none. `due` is the least of them all, as it stands in the heap. */
-    uint64_t retransmit_at, liveness_at, rekey_at, expire_at, task_at;
+    uint64_t retransmit_at, liveness_at, rekey_at, expire_at, task_at, puzzle_at;
     uint64_t due;
     size_t heap_at; /* place in the heap + 1; 0: not there */
 };
@@ -334,6 +339,9 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
 void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
                         const struct ike_message *m);
 
+/* An answer in clear to a first request, for which nothing is kept; `puzzle` may be NULL. */
+void ike2_answer_plain(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
+                       uint16_t type, struct gh_view data, const struct ike_puzzle *puzzle);
 /* NAT detection for the SPIs of a message; `in` of the peer's. */
 void ike2_put_nat(struct ike_out *o, const uint8_t *spi_i, const uint8_t *spi_r,
                   const struct ike2_sa *sa);
@@ -501,6 +509,19 @@ bool ike2_mobike_wonders(const struct ike2_sa *sa, const struct ike2_datagram *d
 void ike2_mobike_try(struct ike2 *c, struct ike2_sa *sa);
 /* The users of the Child SAs hear of the addresses. */
 void ike2_children_moved(struct ike2 *c, struct ike2_sa *sa);
+
+/* ---- gate.c ---- */
+/* True: whoever sent this first request is let in. Else it was told what it lacks. `offer` NULL: a
+ * request without SA payload. */
+bool ike2_gate(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
+               struct gh_view nonce, const struct ike_sa *offer);
+/* The peer answers with a cookie. True: begin again now; false: when a puzzle is solved, or never.
+ */
+bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                      struct gh_view cookie);
+void ike2_gate_put(const struct ike2_sa *sa, struct ike_out *o);
+/* A portion of the search for keys. */
+void ike2_puzzle_work(struct ike2 *c, struct ike2_sa *sa);
 
 static inline struct gh_view ike2_view(const struct gh_secret *s)
 {

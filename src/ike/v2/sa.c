@@ -140,6 +140,7 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
                                                 : "lost");
     ike2_set_state(c, sa, IKE2_STATE_DEAD);
     sa->retransmit_at = sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
+    sa->puzzle_at = 0;
     free_tasks(sa);
     forget_rival(sa);
     ike2_sa_unlink(c, sa);
@@ -303,6 +304,7 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa)
     least(&due, sa->rekey_at);
     least(&due, sa->expire_at);
     least(&due, sa->task_at);
+    least(&due, sa->puzzle_at);
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next) {
         least(&due, child->going ? 0 : child->rekey_at);
         least(&due, child->expire_at);
@@ -459,6 +461,8 @@ void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa)
         if (sa->state == IKE2_STATE_DEAD)
             return;
     }
+    if (sa->puzzle_at != 0 && now >= sa->puzzle_at)
+        ike2_puzzle_work(c, sa);
     if (sa->task_at != 0 && now >= sa->task_at)
         sa->task_at = 0;
     if (sa->rekey_at != 0 && now >= sa->rekey_at)
