@@ -748,6 +748,205 @@ static void an_impossible_puzzle_is_left(void **state)
     ike_world_free(w);
 }
 
+/* ---- Resumption (RFC 5723) ------------------------------------------------------------------ */
+
+static struct ike_world *with_tickets(uint64_t seed)
+{
+    struct ike_world *w = pair(seed);
+
+    policy(w, 0)->resumption = policy(w, 1)->resumption = true;
+    begin(w);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_TICKETS_GIVEN), 1);
+    return w;
+}
+
+/* Host 0 no longer hears host 1, gives up, and comes again. */
+static void lose_and_begin_again(struct ike_world *w)
+{
+    w->hosts[1].dead = true;
+    ike_world_run(w, 120 * 1000);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+    w->hosts[1].dead = false;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+}
+
+static void a_lost_sa_comes_again(void **state)
+{
+    struct ike_world *w = with_tickets(60);
+    struct ike2_sa_view v;
+
+    for (unsigned i = 1; i < 4; i++) {
+        unsigned asked = w->hosts[0].asked[GH_KEEPER_PSK] + w->hosts[1].asked[GH_KEEPER_PSK];
+
+        lose_and_begin_again(w);
+        assert_up(w, 1); /* the old one of host 1 is gone, too */
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), i);
+        assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), i);
+        assert_int_equal(w->hosts[0].asked[GH_KEEPER_PSK] + w->hosts[1].asked[GH_KEEPER_PSK],
+                         asked);
+        v = sa_of(&w->hosts[0]);
+        assert_int_equal(v.ke.id, IKE_KE_CURVE25519);
+        assert_true(ike2_rekey_child(w->hosts[1].core, w->now,
+                                     v.children == 1 ? w->hosts[1].child[0].id : 0));
+        ike_world_run(w, 1000);
+        assert_up(w, 1);
+    }
+    ike_world_free(w);
+}
+
+static void a_rekeyed_sa_has_a_new_ticket(void **state)
+{
+    for (size_t who = 0; who < 2; who++) {
+        struct ike_world *w = with_tickets(61 + who);
+
+        assert_true(ike2_rekey_ike(w->hosts[who].core, w->now, sa_of(&w->hosts[who]).id));
+        ike_world_run(w, 3000); /* the request may be there before the new SA is */
+        assert_int_equal(count(&w->hosts[1], IKE2_COUNT_TICKETS_GIVEN), 2);
+        lose_and_begin_again(w);
+        assert_up(w, 1);
+        assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 1);
+        ike_world_free(w);
+    }
+}
+
+static void who_ended_it_does_not_resume_it(void **state)
+{
+    for (size_t who = 0; who < 2; who++) {
+        struct ike_world *w = with_tickets(63 + who);
+
+        assert_true(ike2_terminate_ike(w->hosts[who].core, w->now, sa_of(&w->hosts[who]).id));
+        ike_world_run(w, 1000);
+        assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+        ike_world_run(w, 1000);
+        assert_up(w, 1);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 0);
+        assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), 0);
+        ike_world_free(w);
+    }
+}
+
+static void a_gateway_that_forgot_gets_a_key_exchange(void **state)
+{
+    struct ike_world *w = with_tickets(65);
+
+    w->hosts[1].dead = true;
+    ike_world_run(w, 120 * 1000);
+    ike_world_restart(w, 1);
+    w->hosts[1].dead = false;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), 1);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 0);
+    ike_world_free(w);
+}
+
+static void tickets_expire(void **state)
+{
+    struct ike_world *w = pair(66);
+
+    w->hosts[1].settings.ticket_seconds = 60; /* less than it takes to notice */
+    ike_world_restart(w, 1);
+    policy(w, 0)->resumption = policy(w, 1)->resumption = true;
+    begin(w);
+    lose_and_begin_again(w);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 0);
+    ike_world_free(w);
+}
+
+static bool catch_resume(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    struct catcher *k = ctx;
+
+    if (from == &from->world->hosts[0] && d->data[18] == IKE_X_SESSION_RESUME &&
+        d->len <= sizeof(k->octets)) {
+        k->caught++;
+        memcpy(k->octets, d->data, d->len);
+        k->len = d->len;
+    }
+    return true;
+}
+
+static void a_ticket_is_good_once(void **state)
+{
+    struct ike_world *w = with_tickets(67);
+    struct catcher k = {.caught = 0};
+    struct ike2_datagram d = {
+        .local = {w->hosts[1].addr, 500}, .remote = {w->hosts[0].addr, 500}, .data = k.octets};
+    struct ike2_sa_view before, after;
+
+    w->filter = catch_resume;
+    w->filter_ctx = &k;
+    lose_and_begin_again(w);
+    assert_up(w, 1);
+    assert_int_equal(k.caught, 1);
+    before = sa_of(&w->hosts[1]);
+    d.len = k.len;
+    for (uint8_t i = 0; i < 20; i++) { /* as it was, and as somebody else's */
+        if (i > 0)
+            k.octets[0] = (uint8_t)(k.octets[0] + 1);
+        ike_world_inject(w, 1, &d);
+    }
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), 19);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 1);
+    ike_world_run(w, 100 * 1000);
+    after = sa_of(&w->hosts[1]);
+    assert_true(before.id == after.id);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
+/* A ticket that was seen, but not used by whom it is: it opens nothing without SK_d. */
+static void a_stolen_ticket_ends_nothing(void **state)
+{
+    struct ike_world *w = with_tickets(68);
+    struct catcher k = {.caught = 0};
+    struct ike2_datagram d = {
+        .local = {w->hosts[1].addr, 500}, .remote = {w->hosts[0].addr, 500}, .data = k.octets};
+
+    w->filter = catch_resume;
+    w->filter_ctx = &k;
+    w->loss = 1000; /* host 0 tries alone */
+    ike_world_run(w, 120 * 1000);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    w->hosts[0].dead = true;
+    assert_int_equal(k.caught, 1);
+    w->loss = 0;
+    d.len = k.len;
+    ike_world_inject(w, 1, &d);
+    ike_world_run(w, 60 * 1000);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 0);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_HALF_OPEN_EXPIRED), 1);
+    for (size_t at = IKE_HEADER_LEN; at < k.len; at += 3) { /* changed anywhere, it is refused */
+        k.octets[at] ^= 0x20;
+        k.octets[at % IKE_SPI_LEN] ^= 1;
+        ike_world_inject(w, 1, &d);
+        k.octets[at] ^= 0x20;
+    }
+    ike_world_run(w, 60 * 1000);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 0);
+    ike_world_free(w);
+}
+
+static void resumption_asks_for_a_cookie(void **state)
+{
+    struct ike_world *w = pair(69);
+
+    w->hosts[1].settings.half_open_cookie = w->hosts[1].settings.half_open_puzzle = 0;
+    w->hosts[1].settings.puzzle_bits = 4;
+    ike_world_restart(w, 1);
+    policy(w, 0)->resumption = policy(w, 1)->resumption = true;
+    begin(w);
+    lose_and_begin_again(w);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_COOKIES_SENT), 1);
+    ike_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -773,6 +972,14 @@ int main(void)
         cmocka_unit_test(who_solves_nothing_needs_luck),
         cmocka_unit_test(a_wrong_solution_opens_nothing),
         cmocka_unit_test(an_impossible_puzzle_is_left),
+        cmocka_unit_test(a_lost_sa_comes_again),
+        cmocka_unit_test(a_rekeyed_sa_has_a_new_ticket),
+        cmocka_unit_test(who_ended_it_does_not_resume_it),
+        cmocka_unit_test(a_gateway_that_forgot_gets_a_key_exchange),
+        cmocka_unit_test(tickets_expire),
+        cmocka_unit_test(a_ticket_is_good_once),
+        cmocka_unit_test(a_stolen_ticket_ends_nothing),
+        cmocka_unit_test(resumption_asks_for_a_cookie),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

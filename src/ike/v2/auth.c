@@ -50,7 +50,8 @@ static void put_auth(struct ike2_sa *sa, struct ike_out *o, struct gh_view value
 {
     uint8_t body[4 + GH_PRF_MAX] = {GH_AUTH_PSK};
 
-    if (sa->policy->local_auth != IKE2_AUTH_PSK) { /* the whole body */
+    if (sa->policy->local_auth != IKE2_AUTH_PSK &&
+        sa->setup->resumed == NULL) { /* the whole body */
         ike_out_payload(o, IKE_P_AUTH, false, value);
         return;
     }
@@ -131,8 +132,10 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
         return;
     }
     put_id(&o, IKE_P_IDI, sa->local_id);
-    ike2_put_certs(c, sa, &o);
-    ike2_put_certreq(c, sa->policy, &o);
+    if (sa->setup->resumed == NULL) {
+        ike2_put_certs(c, sa, &o);
+        ike2_put_certreq(c, sa->policy, &o);
+    }
     put_auth(sa, &o, value);
     ike2_ppk_put_identity(sa, &o);
     if (first_contact(c, sa))
@@ -187,8 +190,15 @@ static void prove_to_responder(struct ike2 *c, struct ike2_sa *sa)
 void ike2_auth_start(struct ike2 *c, struct ike2_sa *sa)
 {
     struct gh_pki_error e = {.message = "", .remedy = ""};
+    struct gh_secret now = {.data = NULL};
 
-    if (!ike2_choose_identity(c, sa, &e))
+    if (sa->setup->resumed != NULL) {
+        if (ike2_resume_begin_auth(sa, &now))
+            send_auth(c, sa, ike2_view(&now));
+        else
+            cannot_begin(c, sa, "no memory", "");
+        gh_secret_clear(&now);
+    } else if (!ike2_choose_identity(c, sa, &e))
         cannot_begin(c, sa, e.message, e.remedy);
     else if (!sa->setup->ppk.agreed)
         prove_to_responder(c, sa);
@@ -234,6 +244,8 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     up(c, sa);
+    if (sa->setup->resumed != NULL)
+        ike2_resume_done(c, sa);
     ike2_extend_auth_heard(c, sa, in);
     make_first_child(c, sa, in);
     ike2_task_done(c, sa);
@@ -280,6 +292,13 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
         snprintf(e.message, sizeof(e.message), "it calls itself %.200s",
                  gh_identity_format(sa->remote_id, text, sizeof(text)));
         refuse(c, sa, e.message, gh_pattern_text(sa->policy->remote_id));
+        return;
+    }
+    if (sa->setup->resumed != NULL) {
+        if (ike2_resume_believes(sa, in))
+            answered_well(c, sa, in);
+        else
+            refuse(c, sa, "it is not the one that gave the ticket", "");
         return;
     }
     switch (ike2_check_proof(c, sa, in, &e)) {
@@ -389,11 +408,14 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     if (ike_has_notify(&in, IKE_N_INITIAL_CONTACT))
         drop_others(c, sa);
     put_id(&o, IKE_P_IDR, sa->local_id);
-    ike2_put_certs(c, sa, &o);
+    if (sa->setup->resumed == NULL)
+        ike2_put_certs(c, sa, &o);
     put_auth(sa, &o, value);
     if (sa->ppk_used)
         ike_notify_emit_data(&o, IKE_N_PPK_IDENTITY, gh_view_of(NULL, 0));
     up(c, sa);
+    if (sa->setup->resumed != NULL)
+        ike2_resume_done(c, sa);
     ike2_extend_auth_heard(c, sa, &in);
     ike2_extend_auth(c, sa, &o);
     answer_child(c, sa, &in, &o);
@@ -457,6 +479,18 @@ static void ppk_decided(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     }
 }
 
+/* No keeper is asked: who has the ticket's SK_d is whom it was given to. */
+static void resumed_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    struct gh_secret value = {.data = NULL};
+
+    if (!ike2_resume_believes(sa, in) || !ike2_resume_prove(sa, &value))
+        refuse(c, sa, "it is not the one that was given the ticket", "");
+    else
+        finish(c, sa, ike2_view(&value));
+    gh_secret_clear(&value);
+}
+
 /* Before anybody is asked to authenticate. */
 static void refuse_with(struct ike2 *c, struct ike2_sa *sa, uint16_t notify, const char *why)
 {
@@ -484,7 +518,7 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         refuse(c, sa, "its identity or its certificate requests are malformed", "");
         return;
     }
-    if (!choose_policy(c, sa, in) || !find_client(sa)) {
+    if ((sa->setup->resumed == NULL && !choose_policy(c, sa, in)) || !find_client(sa)) {
         snprintf(e.message, sizeof(e.message), "no peer is called %.200s",
                  gh_identity_format(sa->remote_id, text, sizeof(text)));
         refuse(c, sa, e.message, "");
@@ -498,7 +532,10 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         refuse_with(c, sa, IKE_N_UNEXPECTED_NAT_DETECTED, "its addresses were changed on the way");
         return;
     }
-    ppk_decided(c, sa, in, ike2_ppk_judge(c, sa, in));
+    if (sa->setup->resumed != NULL)
+        resumed_request(c, sa, in);
+    else
+        ppk_decided(c, sa, in, ike2_ppk_judge(c, sa, in));
 }
 
 /* ---- The keeper's answers ------------------------------------------------------------------- */

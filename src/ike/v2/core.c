@@ -47,6 +47,7 @@ struct ike2_settings ike2_default_settings(void)
                                   .puzzle_legacy = 30,
                                   .puzzle_budget = 1024,
                                   .children_max = 64,
+                                  .ticket_seconds = 8 * 3600,
                                   .strays_per_second = 20};
 }
 
@@ -123,6 +124,7 @@ void ike2_free(struct ike2 *c)
     free(c->by_name);
     free(c->by_child);
     free(c->heap);
+    ike2_resume_free(c);
     gh_lockout_free(c->lockout);
     gh_wipe(c, sizeof(*c));
     free(c);
@@ -672,7 +674,10 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
             return;
         }
-        ike2_init_response(c, sa, d, m);
+        if (sa->task != NULL && sa->task->kind == IKE2_TASK_RESUME)
+            ike2_resume_response(c, sa, d, m);
+        else
+            ike2_init_response(c, sa, d, m);
         settle(c, sa);
         return;
     }
@@ -690,7 +695,10 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
             ike2_flight_send(c, sa, &sa->response);
         return;
     }
-    ike2_init_request(c, d, m);
+    if (m->h.exchange == IKE_X_SESSION_RESUME)
+        ike2_resume_request(c, d, m);
+    else
+        ike2_init_request(c, d, m);
 }
 
 void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d)
@@ -717,7 +725,7 @@ void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d
         ike2_count(c, IKE2_COUNT_MALFORMED);
         return;
     }
-    if (m.h.exchange == IKE_X_SA_INIT) {
+    if (m.h.exchange == IKE_X_SA_INIT || m.h.exchange == IKE_X_SESSION_RESUME) {
         init_message(c, d, &m);
         bury(c);
         return;
@@ -850,8 +858,26 @@ static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
         return NULL;
     }
     sa->expire_at = c->now.mono_ms + p->half_open_ms + p->retransmit_ms * (2u << p->retransmits);
-    ike2_task_add(c, sa, IKE2_TASK_INIT);
+    ike2_task_add(c, sa, ike2_resume_possible(c, sa) ? IKE2_TASK_RESUME : IKE2_TASK_INIT);
     return sa;
+}
+
+void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why)
+{
+    struct ike2_policy *policy = ike2_policy_ref(sa->policy);
+    uint32_t wanted = sa->wanted;
+    struct ike2_sa *fresh;
+
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "%s", why);
+    ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+    fresh = begin_sa(c, policy);
+    if (fresh != NULL) {
+        fresh->wanted = wanted;
+        settle(c, fresh);
+    } else {
+        ike2_count(c, IKE2_COUNT_NO_MEMORY);
+    }
+    ike2_policy_free(policy);
 }
 
 bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const char *child)

@@ -126,6 +126,9 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_SA_INITIATED, "sa-initiated")                                                     \
     X(IKE2_COUNT_SA_ANSWERED, "sa-answered")                                                       \
     X(IKE2_COUNT_SA_UP, "sa-up")                                                                   \
+    X(IKE2_COUNT_SA_RESUMED, "sa-resumed")                                                         \
+    X(IKE2_COUNT_TICKETS_GIVEN, "tickets-given")                                                   \
+    X(IKE2_COUNT_BAD_TICKET, "bad-ticket")                                                         \
     X(IKE2_COUNT_SA_REKEYED, "sa-rekeyed")                                                         \
     X(IKE2_COUNT_CHILD_UP, "child-up")                                                             \
     X(IKE2_COUNT_CHILD_REKEYED, "child-rekeyed")                                                   \
@@ -176,6 +179,7 @@ struct ike2_settings {
     unsigned puzzle_budget;  /* keys that we try in one tick, as initiator */
     size_t children_max;     /* of one IKE SA */
     const struct gh_lockout_settings *lockout; /* NULL: none */
+    uint32_t ticket_seconds;                   /* that a ticket of RFC 5723 is good at most */
     unsigned strays_per_second;                /* answers to messages with unknown SPIs; 0: none */
     /* For tokens by which peers notice at once that we crashed (RFC 6290 5.1): 32 octets, drawn
      * once and kept by the shell for all later lives. Borrowed during ike2_new(). NULL: no tokens.

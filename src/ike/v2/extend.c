@@ -8,17 +8,28 @@ void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
 {
     ike2_crash_put(c, sa, o);
     ike2_mobike_put(c, sa, o);
+    if (sa->initiator)
+        ike2_resume_ask(sa, o);
+    else if (sa->setup->ticket_wanted)
+        ike2_resume_give(c, sa, o);
 }
 
 void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     ike2_crash_take(sa, in);
     ike2_mobike_take(c, sa, in);
+    sa->asks_tickets = sa->initiator;
+    sa->setup->ticket_wanted = ike_has_notify(in, IKE_N_TICKET_REQUEST);
+    if (sa->asks_tickets)
+        ike2_resume_take(c, sa, in);
 }
 
 void ike2_extend_successor(struct ike2 *c, struct ike2_sa *sa, const struct ike2_sa *old)
 {
     ike2_mobike_inherit(c, sa, old);
+    sa->asks_tickets = old->asks_tickets;
+    if (sa->asks_tickets && sa->policy->resumption)
+        ike2_task_add(c, sa, IKE2_TASK_TICKET); /* that of the old one ends with it */
 }
 
 void ike2_extend_rekeyed(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
@@ -37,6 +48,8 @@ void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
 {
     if (sa->task->kind == IKE2_TASK_TOKEN)
         ike2_crash_put(c, sa, o);
+    else if (sa->task->kind == IKE2_TASK_TICKET)
+        ike2_resume_ask(sa, o);
     else if (sa->mobile != NULL)
         ike2_mobike_request(c, sa, o);
 }
@@ -44,6 +57,8 @@ void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
 void ike2_extend_inform_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind,
                                  const struct ike_payloads *in)
 {
+    if (kind == IKE2_TASK_TICKET)
+        ike2_resume_take(c, sa, in);
     if (sa->mobile != NULL)
         ike2_mobike_answered(c, sa, kind, in);
 }
@@ -54,4 +69,6 @@ void ike2_extend_inform_heard(struct ike2 *c, struct ike2_sa *sa, const struct i
     ike2_crash_take(sa, in);
     if (sa->mobile != NULL)
         ike2_mobike_heard(c, sa, in, o);
+    if (!sa->asks_tickets && ike_has_notify(in, IKE_N_TICKET_REQUEST))
+        ike2_resume_give(c, sa, o);
 }

@@ -188,6 +188,8 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
     unsigned most = probe ? p->liveness_retries : p->retransmits;
     unsigned shift = sa->transmissions < 6 ? sa->transmissions : 6;
 
+    if (ike2_resume_gave_up(c, sa))
+        return;
     if (sa->transmissions > most && sa->mobile != NULL && ike2_mobike_other_way(c, sa))
         return;
     if (sa->transmissions > most) {

@@ -163,5 +163,8 @@ void ike2_puzzle_work(struct ike2 *c, struct ike2_sa *sa)
         break;
     }
     sa->puzzle_at = 0;
-    ike2_init_start(c, sa);
+    if (s->resumed != NULL)
+        ike2_resume_start(c, sa);
+    else
+        ike2_init_start(c, sa);
 }

@@ -45,6 +45,8 @@ void ike2_detect_nat(struct ike2_sa *sa, const uint8_t *spi_i, const uint8_t *sp
     uint8_t hash[GH_HASH_MAX];
     bool any = false, same = false;
 
+    if (sa->policy->no_nats)
+        return;
     for (size_t i = 0; ike_find_notify(in, IKE_N_NAT_DETECTION_SOURCE_IP, i, &n); i++) {
         any = true;
         same = same || (nat_hash(spi_i, spi_r, &sa->remote, hash) &&
@@ -60,7 +62,7 @@ void ike2_detect_nat(struct ike2_sa *sa, const uint8_t *spi_i, const uint8_t *sp
 
 /* ---- What both say of themselves ------------------------------------------------------------ */
 
-static void put_abilities(struct ike2 *c, struct ike_out *o, const struct ike2_policy *p)
+void ike2_put_abilities(struct ike_out *o, const struct ike2_policy *p)
 {
     uint8_t octets[16];
     struct gh_wr w = gh_wr_make(octets, sizeof(octets));
@@ -71,7 +73,7 @@ static void put_abilities(struct ike2 *c, struct ike_out *o, const struct ike2_p
     ike_notify_emit_data(o, IKE_N_SIGNATURE_HASH_ALGORITHMS, gh_view_of(octets, w.len));
 }
 
-static void take_abilities(struct ike2_sa *sa, const struct ike_message *m)
+void ike2_take_abilities(struct ike2_sa *sa, const struct ike_message *m)
 {
     struct ike_notify n;
 
@@ -112,7 +114,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     ike_ke_emit(&o, &(struct ike_ke){.method = s->group, .data = gh_ke_public(s->ke)});
     ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
     ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
-    put_abilities(c, &o, sa->policy);
+    ike2_put_abilities(&o, sa->policy);
     ike2_ppk_offer(sa->policy, &o);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
         !ike2_flight_set(&sa->request, 0, octets)) {
@@ -196,12 +198,34 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
     return true;
 }
 
-void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
-                        const struct ike_message *m)
+void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)
 {
     /* RFC 4555 3.3: port 4500 from the beginning, so that a NAT may come on the way later. */
     bool moves = sa->policy->mobike && !sa->policy->no_nats &&
                  ike_has_notify(&m->clear, IKE_N_NAT_DETECTION_SOURCE_IP);
+
+    ike2_take_abilities(sa, m);
+    ike2_detect_nat(sa, m->h.spi_i, m->h.spi_r, &m->clear);
+    ike2_take_certreqs(sa->setup, &m->clear);
+    if (sa->nat_local || sa->nat_remote || moves) {
+        sa->marker = true;
+        sa->local.port = IKE2_PORT_NAT_T;
+        sa->remote.port = IKE2_PORT_NAT_T;
+    }
+    if (sa->nat_local || sa->nat_remote)
+        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "a NAT is in between%s%s: port 4500",
+                  sa->nat_local ? ", we are behind it" : "",
+                  sa->nat_remote ? ", the peer is behind it" : "");
+    sa->send_id = 1;
+    sa->puzzle_at = 0; /* who let us in wants no solution */
+    ike2_task_done(c, sa);
+    ike2_set_state(c, sa, IKE2_STATE_AUTH);
+    ike2_task_first(c, sa, IKE2_TASK_AUTH);
+}
+
+void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                        const struct ike_message *m)
+{
     struct ike_verdict v;
     struct ike_notify n;
     char why[160];
@@ -232,23 +256,7 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
         ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "IKE_SA_INIT response refused: %s", why);
         return;
     }
-    take_abilities(sa, m);
-    ike2_detect_nat(sa, m->h.spi_i, m->h.spi_r, &m->clear);
-    ike2_take_certreqs(sa->setup, &m->clear);
-    if (sa->nat_local || sa->nat_remote || moves) {
-        sa->marker = true;
-        sa->local.port = IKE2_PORT_NAT_T;
-        sa->remote.port = IKE2_PORT_NAT_T;
-    }
-    if (sa->nat_local || sa->nat_remote)
-        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "a NAT is in between%s%s: port 4500",
-                  sa->nat_local ? ", we are behind it" : "",
-                  sa->nat_remote ? ", the peer is behind it" : "");
-    sa->send_id = 1;
-    sa->puzzle_at = 0; /* who let us in wants no solution */
-    ike2_task_done(c, sa);
-    ike2_set_state(c, sa, IKE2_STATE_AUTH);
-    ike2_task_first(c, sa, IKE2_TASK_AUTH);
+    ike2_first_answered(c, sa, m);
 }
 
 /* ---- Responder ------------------------------------------------------------------------------ */
@@ -341,12 +349,23 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     ike_nonce_emit(&o, gh_view_of(s->nonce_r, s->nonce_r_len));
     ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
     ike2_put_certreq(c, sa->policy, &o);
-    put_abilities(c, &o, sa->policy);
+    ike2_put_abilities(&o, sa->policy);
     ike2_ppk_answer(c, sa, m, &o);
     if (sa->policy->childless)
         ike_notify_emit_data(&o, IKE_N_CHILDLESS_IKEV2_SUPPORTED, gh_view_of(NULL, 0));
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
            gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
+}
+
+void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa)
+{
+    sa->receive_id = 1;
+    ike2_log_keys(c, sa);
+    sa->expire_at = c->now.mono_ms + sa->policy->half_open_ms;
+    ike2_set_state(c, sa, IKE2_STATE_AUTH);
+    ike2_count(c, IKE2_COUNT_SA_ANSWERED);
+    ike2_flight_send(c, sa, &sa->response);
+    ike2_schedule(c, sa);
 }
 
 void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
@@ -407,7 +426,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
     sa->setup->nonce_i_len = nonce.len;
     sa->setup->nonce_r_len = IKE2_NONCE;
     c->ops.random(c->ops.ctx, sa->setup->nonce_r, IKE2_NONCE);
-    take_abilities(sa, m);
+    ike2_take_abilities(sa, m);
     ike2_detect_nat(sa, m->h.spi_i, m->h.spi_r, &m->clear);
     if (!ike2_suite_of(&chosen, &sa->suite) || !respond(c, sa, d, m, &chosen, ke.data) ||
         !ike2_sa_link(c, sa)) {
@@ -416,14 +435,8 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         ike2_sa_free(sa);
         return;
     }
-    sa->receive_id = 1;
-    ike2_log_keys(c, sa);
-    sa->expire_at = c->now.mono_ms + policy->half_open_ms;
-    ike2_set_state(c, sa, IKE2_STATE_AUTH);
-    ike2_count(c, IKE2_COUNT_SA_ANSWERED);
+    ike2_first_accepted(c, sa);
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
               gh_addr_format(&d->remote.addr, addr),
               ike_proposal_format(&chosen, text, sizeof(text)));
-    ike2_flight_send(c, sa, &sa->response);
-    ike2_schedule(c, sa);
 }

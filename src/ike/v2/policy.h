@@ -104,6 +104,7 @@ struct ike2_policy {
     bool no_nats;     /* no NAT traversal: whoever changes addresses on the way is refused */
 
     bool initial_contact;
+    bool resumption;   /* RFC 5723: tickets, asked for by us and given to the peer */
     bool crash_tokens; /* RFC 6290: the peer gets one, if the core has a secret for them; true */
 
     struct ike2_child_policy *children; /* owned */

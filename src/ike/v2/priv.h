@@ -13,6 +13,7 @@
  * Extensions, each in a file of its own; extend.c is where the exchanges above ask them:
  *     crash.c     unknown SPIs, and the peer's crash noticed quickly (RFC 6290)
  *     mobike.c    addresses that change (RFC 4555)
+ *     resume.c    session resumption (RFC 5723)    tickets.c its tickets
  *     gate.c      cookies and puzzles: who is let in when there are many (RFC 8019)
  */
 #ifndef IKE2_PRIV_H
@@ -85,9 +86,11 @@ enum ike2_task_kind {
     IKE2_TASK_IKE_REKEY,
     IKE2_TASK_IKE_DELETE,
     IKE2_TASK_LIVENESS,
-    IKE2_TASK_TOKEN,      /* of RFC 6290, after we rekeyed */
-    IKE2_TASK_MOVE,       /* UPDATE_SA_ADDRESSES */
-    IKE2_TASK_ROUTABILITY /* COOKIE2: is the peer where it says */
+    IKE2_TASK_TOKEN,       /* of RFC 6290, after we rekeyed */
+    IKE2_TASK_MOVE,        /* UPDATE_SA_ADDRESSES */
+    IKE2_TASK_ROUTABILITY, /* COOKIE2: is the peer where it says */
+    IKE2_TASK_RESUME,      /* in the place of INIT */
+    IKE2_TASK_TICKET       /* TICKET_REQUEST */
 };
 
 /* An exchange that we begin; one at a time is under way, the others wait. */
@@ -119,6 +122,32 @@ struct ike2_ppk {
     struct gh_secret peer_auth; /* AUTH's body made from the peer's NO_PPK_AUTH, if that counts */
 };
 
+/* A ticket that we gave; key 0: none. */
+struct ike2_ticket_ref {
+    uint32_t key, serial;
+};
+
+/* What is in a ticket. */
+struct ike2_ticket_state {
+    int64_t expires;
+    uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN]; /* of the IKE SA of which it is */
+    struct ike2_suite suite;
+    bool ppk_used;
+    char policy[IKE2_NAME + 1];
+    struct gh_identity client, gateway;
+    uint8_t sk_d[GH_PRF_MAX], sk_d_len;
+};
+
+/* Of an IKE SA that comes again. */
+struct ike2_resumed {
+    struct ike2_suite suite;
+    bool ppk_used;
+    struct gh_identity local, remote;
+    struct gh_secret sk_d, ticket; /* ticket: as client */
+    struct ike2_ticket_ref ref;    /* as gateway, and the SA of before */
+    uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
+};
+
 /* What is needed until the IKE SA is established. */
 struct ike2_setup {
     struct gh_secret request, response; /* IKE_SA_INIT as they went */
@@ -132,6 +161,8 @@ struct ike2_setup {
     struct ike_puzzle_search search; /* under way while the SA's puzzle_at is set */
     struct gh_view solution;         /* to the cookie's puzzle, held by `search` */
     unsigned puzzles;                /* that we were given */
+    struct ike2_resumed *resumed;    /* NULL: it begins with a key exchange */
+    bool ticket_wanted;              /* by the peer */
     unsigned peer_hashes;            /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
     bool peer_childless;
     bool refused; /* as responder: AUTHENTICATION_FAILED is said, nothing else is heard */
@@ -191,6 +222,8 @@ struct ike2_sa {
     struct ike2_flight request, response;
     unsigned transmissions;
     struct ike_reassembly *reassembly[2]; /* of requests, of responses */
+    struct ike2_ticket_ref ticket;        /* that we gave for it */
+    bool asks_tickets;                    /* one of the two ends does */
     struct gh_secret token;               /* the peer's of RFC 6290; empty: none */
     uint64_t hinted_ms;                   /* when somebody last said that the peer lost this SA */
     struct ike2_task *task, *waiting, *waiting_tail;
@@ -223,7 +256,9 @@ struct ike2 {
     struct ike2_sa **heap;
     size_t heap_count, heap_room;
     struct ike2_sa *asking, **asking_end;
-    struct ike2_sa *dead; /* chained by next_spi; freed when the call is over */
+    struct ike2_ticket_keys *ticket_keys;
+    struct ike2_stub *stubs; /* tickets of other gateways */
+    struct ike2_sa *dead;    /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
     uint64_t cookies_at;
     const struct ike2_datagram *arriving; /* what is being looked at; NULL: nothing */
@@ -263,6 +298,8 @@ void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind ki
 void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason, const char *format,
                ...) __attribute__((format(printf, 4, 5)));
 void ike2_count(struct ike2 *c, enum ike2_count what);
+/* In the place of one that did not get far: the same from its first exchange on. */
+void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
 /* The policy for a peer's first message: by addresses alone; the next after `after`. */
 struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
                                     const struct gh_addr *remote, const struct ike2_policy *after);
@@ -303,6 +340,8 @@ bool ike2_derive(struct ike2_sa *sa, const struct gh_secret *shared, struct gh_v
                  struct gh_view nr);
 bool ike2_derive_rekeyed(struct ike2_sa *sa, const struct ike2_sa *old,
                          const struct gh_secret *shared, struct gh_view ni, struct gh_view nr);
+bool ike2_derive_resumed(struct ike2_sa *sa, struct gh_view sk_d, struct gh_view ni,
+                         struct gh_view nr);
 bool ike2_ciphers(struct ike2_sa *sa);      /* made if need be */
 void ike2_ciphers_drop(struct ike2_sa *sa); /* an idle SA keeps its keys alone */
 bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
@@ -342,6 +381,12 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
 /* An answer in clear to a first request, for which nothing is kept; `puzzle` may be NULL. */
 void ike2_answer_plain(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
                        uint16_t type, struct gh_view data, const struct ike_puzzle *puzzle);
+void ike2_put_abilities(struct ike_out *o, const struct ike2_policy *p);
+void ike2_take_abilities(struct ike2_sa *sa, const struct ike_message *m);
+/* The first exchange is over, keys are there: as initiator IKE_AUTH is next; as responder the SA is
+ * linked, and the response goes. */
+void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
+void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa);
 /* NAT detection for the SPIs of a message; `in` of the peer's. */
 void ike2_put_nat(struct ike_out *o, const uint8_t *spi_i, const uint8_t *spi_r,
                   const struct ike2_sa *sa);
@@ -485,6 +530,36 @@ void ike2_stray(struct ike2 *c, const struct ike2_datagram *d, const struct ike_
 void ike2_hint(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
 void ike2_crash_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
 void ike2_crash_take(struct ike2_sa *sa, const struct ike_payloads *in);
+
+/* ---- tickets.c ---- */
+bool ike2_ticket_seal(struct ike2 *c, const struct ike2_ticket_state *s, struct gh_wr *out,
+                      struct ike2_ticket_ref *ref);
+/* False: not of ours, changed, expired or spent. */
+bool ike2_ticket_open(struct ike2 *c, struct gh_view ticket, struct ike2_ticket_state *s,
+                      struct ike2_ticket_ref *ref);
+void ike2_ticket_spend(struct ike2 *c, const struct ike2_ticket_ref *ref);
+void ike2_tickets_free(struct ike2 *c);
+
+/* ---- resume.c ---- */
+void ike2_resume_free(struct ike2 *c);
+void ike2_resumed_free(struct ike2_resumed *r);
+void ike2_resume_ask(struct ike2_sa *sa, struct ike_out *o);
+void ike2_resume_give(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_resume_take(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_resume_ended(struct ike2 *c, const struct ike2_sa *sa, enum ike2_removal why);
+/* True: there is a ticket for the policy of this new SA, which has it now. */
+bool ike2_resume_possible(struct ike2 *c, struct ike2_sa *sa);
+void ike2_resume_start(struct ike2 *c, struct ike2_sa *sa);
+void ike2_resume_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                          const struct ike_message *m);
+void ike2_resume_request(struct ike2 *c, const struct ike2_datagram *d,
+                         const struct ike_message *m);
+bool ike2_resume_gave_up(struct ike2 *c, struct ike2_sa *sa);
+/* AUTH of a resumed IKE SA: ours, the peer's. */
+bool ike2_resume_begin_auth(struct ike2_sa *sa, struct gh_secret *value);
+bool ike2_resume_prove(struct ike2_sa *sa, struct gh_secret *value);
+bool ike2_resume_believes(struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_resume_done(struct ike2 *c, struct ike2_sa *sa);
 
 /* ---- mobike.c ---- */
 bool ike2_mobike_move(struct ike2 *c, struct ike2_sa *sa, const struct ike2_endpoint *local);

@@ -46,6 +46,7 @@ void ike2_setup_free(struct ike2_setup *s)
     gh_secret_clear(&s->certreqs);
     gh_secret_clear(&s->inner);
     ike2_ppk_clear(&s->ppk);
+    ike2_resumed_free(s->resumed);
     gh_ke_free(s->ke);
     gh_wipe(s, sizeof(*s));
     free(s);
@@ -138,6 +139,8 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
                   : why == IKE2_REMOVED_COMMAND ? "ended by the operator"
                   : why == IKE2_REMOVED_EXPIRED ? "its lifetime is over"
                                                 : "lost");
+    if (sa->state >= IKE2_STATE_ESTABLISHED)
+        ike2_resume_ended(c, sa, why);
     ike2_set_state(c, sa, IKE2_STATE_DEAD);
     sa->retransmit_at = sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
     sa->puzzle_at = 0;
@@ -259,6 +262,9 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
     switch (sa->task->kind) {
     case IKE2_TASK_INIT:
         ike2_init_start(c, sa);
+        break;
+    case IKE2_TASK_RESUME:
+        ike2_resume_start(c, sa);
         break;
     case IKE2_TASK_AUTH:
         ike2_auth_start(c, sa);
