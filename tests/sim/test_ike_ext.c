@@ -947,6 +947,153 @@ static void resumption_asks_for_a_cookie(void **state)
     ike_world_free(w);
 }
 
+/* ---- Redirect (RFC 5685) -------------------------------------------------------------------- */
+
+/* Host 0 is a client, the others are gateways of one net, each of which may send it to the next. */
+static struct ike_world *gateways(uint64_t seed, size_t count_of_them, enum ike2_redirect_at at)
+{
+    struct ike_world *w = ike_world_new(seed, 1 + count_of_them);
+    struct ike2_policy *client = ike_world_policy(w, 0, 1);
+
+    w->verbose = getenv("GATEHOUSE_SIM_VERBOSE") != NULL;
+    client->redirects = true;
+    for (size_t i = 1; i <= count_of_them; i++) {
+        struct ike2_policy *p = ike_world_policy(w, i, 0);
+
+        p->children[0].local = client->children[0].remote;
+        p->redirect_at = at;
+        p->redirect_to = w->hosts[1 + i % count_of_them].addr;
+    }
+    return w;
+}
+
+static void assert_served_by(struct ike_world *w, size_t gateway)
+{
+    const char *wrong = ike_world_agree(&w->hosts[0], &w->hosts[gateway]);
+
+    if (wrong != NULL)
+        fail_msg("%s", wrong);
+    assert_int_equal(ike_world_children(&w->hosts[0]), 1);
+    for (size_t i = 0; i < w->host_count; i++)
+        assert_int_equal(ike_world_sas(&w->hosts[i], NULL), i == 0 || i == gateway);
+}
+
+static void a_client_is_sent_elsewhere(void **state)
+{
+    static const enum ike2_redirect_at when[] = {IKE2_REDIRECT_INIT, IKE2_REDIRECT_AUTH};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct ike_world *w = gateways(80, 2, when[i]);
+
+        policy(w, 2)->redirect_at = IKE2_REDIRECT_NEVER;
+        begin(w);
+        ike_world_run(w, 1000);
+        assert_served_by(w, 2);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_REDIRECTED), 1);
+        assert_int_equal(w->hosts[1].installed, 0);
+        ike_world_run(w, 100 * 1000);
+        assert_served_by(w, 2);
+        ike_world_free(w);
+    }
+}
+
+static void who_cannot_go_is_served(void **state)
+{
+    static const enum ike2_redirect_at when[] = {IKE2_REDIRECT_INIT, IKE2_REDIRECT_AUTH};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct ike_world *w = gateways(81, 2, when[i]);
+
+        policy(w, 0)->redirects = false;
+        begin(w);
+        assert_served_by(w, 1);
+        assert_false(
+            ike2_redirect(w->hosts[1].core, w->now, sa_of(&w->hosts[1]).id, &w->hosts[2].addr));
+        ike_world_free(w);
+    }
+}
+
+static void a_session_is_sent_elsewhere(void **state)
+{
+    struct ike_world *w = gateways(82, 2, IKE2_REDIRECT_NEVER);
+
+    begin(w);
+    assert_served_by(w, 1);
+    assert_false(
+        ike2_redirect(w->hosts[0].core, w->now, sa_of(&w->hosts[0]).id, &w->hosts[2].addr));
+    assert_true(ike2_rekey_ike(w->hosts[1].core, w->now, sa_of(&w->hosts[1]).id));
+    ike_world_run(w, 1000);
+    assert_true(ike2_redirect(w->hosts[1].core, w->now, sa_of(&w->hosts[1]).id, &w->hosts[2].addr));
+    ike_world_run(w, 1000);
+    assert_served_by(w, 2);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_DOWN], 0); /* made before it broke */
+    ike_world_free(w);
+}
+
+static void two_that_send_to_each_other(void **state)
+{
+    struct ike_world *w = gateways(83, 2, IKE2_REDIRECT_INIT);
+
+    begin(w);
+    assert_served_by(w, 2); /* it does not send back whoever comes from there */
+    ike_world_free(w);
+}
+
+static void a_loop_ends(void **state)
+{
+    struct ike_world *w = gateways(84, 3, IKE2_REDIRECT_INIT);
+
+    begin(w);
+    ike_world_run(w, 100 * 1000);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_REDIRECTED), 5);
+    assert_true(count(&w->hosts[0], IKE2_COUNT_NOT_REDIRECTED) >= 1);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+    ike_world_run(w, 300 * 1000);
+    policy(w, 1)->redirect_at = IKE2_REDIRECT_NEVER; /* put right, it is served */
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_served_by(w, 1);
+    ike_world_free(w);
+}
+
+static void a_forged_redirect_changes_nothing(void **state)
+{
+    struct ike_world *w = gateways(85, 2, IKE2_REDIRECT_NEVER);
+    struct catcher k = {.most = 21};
+    uint8_t data[6 + 32] = {1, 4};
+
+    memcpy(data + 2, w->hosts[2].addr.octets, 4);
+    w->filter = catch_first;
+    w->filter_ctx = &k;
+    for (size_t i = 0; i < w->host_count; i++)
+        ike_world_configure(w, i);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    assert_int_equal(k.caught, 1);
+    for (unsigned i = 0; i < 20; i++) { /* with no nonce, and with others */
+        data[6] = (uint8_t)i;
+        forge_answer(w, &k, IKE_N_REDIRECT, gh_view_of(data, i == 0 ? 6 : 6 + 32), false);
+    }
+    k.most = 1;
+    ike_world_run(w, 3000);
+    assert_served_by(w, 1);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_REDIRECTED), 0);
+    ike_world_free(w);
+}
+
+static void a_gateway_that_is_not_there(void **state)
+{
+    struct ike_world *w = gateways(86, 2, IKE2_REDIRECT_INIT);
+
+    policy(w, 0)->children[0].start = true;
+    w->hosts[2].dead = true;
+    begin(w);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+    policy(w, 1)->redirect_at = IKE2_REDIRECT_NEVER;
+    ike_world_run(w, 200 * 1000); /* back where it was sent from */
+    assert_served_by(w, 1);
+    ike_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -980,6 +1127,13 @@ int main(void)
         cmocka_unit_test(a_ticket_is_good_once),
         cmocka_unit_test(a_stolen_ticket_ends_nothing),
         cmocka_unit_test(resumption_asks_for_a_cookie),
+        cmocka_unit_test(a_client_is_sent_elsewhere),
+        cmocka_unit_test(who_cannot_go_is_served),
+        cmocka_unit_test(a_session_is_sent_elsewhere),
+        cmocka_unit_test(two_that_send_to_each_other),
+        cmocka_unit_test(a_loop_ends),
+        cmocka_unit_test(a_forged_redirect_changes_nothing),
+        cmocka_unit_test(a_gateway_that_is_not_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,6 +247,8 @@ static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     if (sa->setup->resumed != NULL)
         ike2_resume_done(c, sa);
     ike2_extend_auth_heard(c, sa, in);
+    if (ike2_redirect_auth(c, sa, in))
+        return;
     make_first_child(c, sa, in);
     ike2_task_done(c, sa);
     ike2_sa_established(c, sa);
@@ -400,6 +402,7 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
 {
     struct ike_payloads in = {.count = 0};
     struct ike_out o = ike2_inner(c);
+    bool away;
 
     if (!inner_again(sa, &in)) {
         refuse(c, sa, "no memory", "");
@@ -418,12 +421,16 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
         ike2_resume_done(c, sa);
     ike2_extend_auth_heard(c, sa, &in);
     ike2_extend_auth(c, sa, &o);
-    answer_child(c, sa, &in, &o);
+    away = ike2_redirect_in_auth(c, sa, &o);
+    if (!away)
+        answer_child(c, sa, &in, &o);
     if (!ike2_respond(c, sa, IKE_X_AUTH, &o)) {
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
     ike2_sa_established(c, sa);
+    if (away)
+        ike2_redirect_leave(c, sa);
 }
 
 static void prove_ourselves(struct ike2 *c, struct ike2_sa *sa)

@@ -125,6 +125,7 @@ void ike2_free(struct ike2 *c)
     free(c->by_child);
     free(c->heap);
     ike2_resume_free(c);
+    ike2_redirect_free(c);
     gh_lockout_free(c->lockout);
     gh_wipe(c, sizeof(*c));
     free(c);
@@ -848,7 +849,7 @@ static void want_child(struct ike2 *c, struct ike2_sa *sa, size_t index)
 static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
 {
     const struct ike2_endpoint local = {.addr = p->local, .port = IKE2_PORT};
-    const struct ike2_endpoint remote = {.addr = p->gateway, .port = p->port};
+    const struct ike2_endpoint remote = {.addr = ike2_redirect_gateway(c, p), .port = p->port};
     struct ike2_sa *sa = ike2_sa_new(c, p, true, &local, &remote);
 
     if (sa == NULL)
@@ -930,6 +931,17 @@ bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t id, const struct ike2
 
     c->now = now;
     if (sa == NULL || !ike2_mobike_move(c, sa, local))
+        return false;
+    settle(c, sa);
+    return true;
+}
+
+bool ike2_redirect(struct ike2 *c, struct gh_now now, uint64_t id, const struct gh_addr *to)
+{
+    struct ike2_sa *sa = sa_numbered(c, id);
+
+    c->now = now;
+    if (sa == NULL || !ike2_redirect_sa(c, sa, to))
         return false;
     settle(c, sa);
     return true;

@@ -126,6 +126,9 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_SA_INITIATED, "sa-initiated")                                                     \
     X(IKE2_COUNT_SA_ANSWERED, "sa-answered")                                                       \
     X(IKE2_COUNT_SA_UP, "sa-up")                                                                   \
+    X(IKE2_COUNT_REDIRECTS_SENT, "redirects-sent")                                                 \
+    X(IKE2_COUNT_REDIRECTED, "redirected")                                                         \
+    X(IKE2_COUNT_NOT_REDIRECTED, "not-redirected")                                                 \
     X(IKE2_COUNT_SA_RESUMED, "sa-resumed")                                                         \
     X(IKE2_COUNT_TICKETS_GIVEN, "tickets-given")                                                   \
     X(IKE2_COUNT_BAD_TICKET, "bad-ticket")                                                         \
@@ -220,6 +223,9 @@ bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
 /* MOBIKE: the IKE SA and its children go on from this address of ours; port 0: as it was. False: no
  * such SA, the peer has no MOBIKE, or it was the peer that began and so decides. */
 bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t sa, const struct ike2_endpoint *local);
+/* As gateway: the client is to go to another one (RFC 5685 5). False: no such SA, the client
+ * cannot, or it was us who began. */
+bool ike2_redirect(struct ike2 *c, struct gh_now now, uint64_t sa, const struct gh_addr *to);
 /* What the user of a Child SA counted: rekeying by octets and packets, and liveness (traffic that
  * came in is proof enough). */
 void ike2_child_used(struct ike2 *c, struct gh_now now, uint32_t child, uint64_t octets,

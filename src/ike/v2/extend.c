@@ -18,17 +18,18 @@ void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike
 {
     ike2_crash_take(sa, in);
     ike2_mobike_take(c, sa, in);
-    sa->asks_tickets = sa->initiator;
+    sa->began = sa->initiator;
     sa->setup->ticket_wanted = ike_has_notify(in, IKE_N_TICKET_REQUEST);
-    if (sa->asks_tickets)
+    if (sa->began)
         ike2_resume_take(c, sa, in);
 }
 
 void ike2_extend_successor(struct ike2 *c, struct ike2_sa *sa, const struct ike2_sa *old)
 {
     ike2_mobike_inherit(c, sa, old);
-    sa->asks_tickets = old->asks_tickets;
-    if (sa->asks_tickets && sa->policy->resumption)
+    sa->began = old->began;
+    sa->can_redirect = old->can_redirect;
+    if (sa->began && sa->policy->resumption)
         ike2_task_add(c, sa, IKE2_TASK_TICKET); /* that of the old one ends with it */
 }
 
@@ -50,6 +51,8 @@ void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
         ike2_crash_put(c, sa, o);
     else if (sa->task->kind == IKE2_TASK_TICKET)
         ike2_resume_ask(sa, o);
+    else if (sa->task->kind == IKE2_TASK_REDIRECT)
+        ike2_redirect_request(c, sa, o);
     else if (sa->mobile != NULL)
         ike2_mobike_request(c, sa, o);
 }
@@ -69,6 +72,6 @@ void ike2_extend_inform_heard(struct ike2 *c, struct ike2_sa *sa, const struct i
     ike2_crash_take(sa, in);
     if (sa->mobile != NULL)
         ike2_mobike_heard(c, sa, in, o);
-    if (!sa->asks_tickets && ike_has_notify(in, IKE_N_TICKET_REQUEST))
+    if (!sa->began && ike_has_notify(in, IKE_N_TICKET_REQUEST))
         ike2_resume_give(c, sa, o);
 }

@@ -201,6 +201,7 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
                      : "no answer after %u transmissions",
                   sa->transmissions);
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        ike2_redirect_failed(c, policy);
         ike2_begin_again(c, policy);
         ike2_policy_free(policy);
         return;

@@ -132,4 +132,5 @@ void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
     }
     ike2_extend_inform_heard(c, sa, in, &o);
     ike2_respond(c, sa, IKE_X_INFORMATIONAL, &o);
+    ike2_redirect_heard(c, sa, in);
 }

@@ -79,6 +79,7 @@ void ike2_take_abilities(struct ike2_sa *sa, const struct ike_message *m)
 
     sa->fragmentation =
         sa->policy->fragmentation && ike_has_notify(&m->clear, IKE_N_FRAGMENTATION_SUPPORTED);
+    sa->can_redirect = ike2_redirect_is_heard(m);
     sa->setup->peer_childless = ike_has_notify(&m->clear, IKE_N_CHILDLESS_IKEV2_SUPPORTED);
     if (ike_find_notify(&m->clear, IKE_N_SIGNATURE_HASH_ALGORITHMS, 0, &n))
         sa->setup->peer_hashes = gh_sig_hashes_parse(n.data);
@@ -114,6 +115,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     ike_ke_emit(&o, &(struct ike_ke){.method = s->group, .data = gh_ke_public(s->ke)});
     ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
     ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
+    ike2_redirect_put(c, sa, &o);
     ike2_put_abilities(&o, sa->policy);
     ike2_ppk_offer(sa->policy, &o);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
@@ -238,6 +240,10 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
     if (v.refused != 0) {
         if (begin_anew(c, sa, m, v.refused))
             return;
+        if (v.refused == IKE_N_REDIRECT) {
+            ike2_redirect_first(c, sa, m);
+            return;
+        }
         /* Not authenticated: it may be a lie, so the request is repeated to its end. */
         ike_find_error(&m->clear, &n);
         ike2_fail(c, sa,
@@ -407,6 +413,8 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         refuse_proposals(c, d, m, &miss);
         return;
     }
+    if (ike2_redirect_away(c, policy, d, m, nonce))
+        return;
     if (ke.method != ike_proposal_id(&chosen, IKE_T_KE)) {
         uint16_t group = ike_proposal_id(&chosen, IKE_T_KE);
         const uint8_t wanted[2] = {(uint8_t)(group >> 8), (uint8_t)group};

@@ -27,6 +27,9 @@ enum {
     IKE2_ADDRESSES = 8 /* beside the one in use */
 };
 
+/* When a gateway sends a client elsewhere (RFC 5685): as it begins, or when it is known. */
+enum ike2_redirect_at { IKE2_REDIRECT_NEVER, IKE2_REDIRECT_INIT, IKE2_REDIRECT_AUTH };
+
 enum ike2_auth { IKE2_AUTH_PSK, IKE2_AUTH_CERT, IKE2_AUTH_RAW_KEY, IKE2_AUTH_NULL };
 
 /* What a Child SA is for: who installs it. */
@@ -104,6 +107,9 @@ struct ike2_policy {
     bool no_nats;     /* no NAT traversal: whoever changes addresses on the way is refused */
 
     bool initial_contact;
+    bool redirects;                    /* RFC 5685: as client we go where the gateway sends us */
+    enum ike2_redirect_at redirect_at; /* as gateway: when clients that can go are sent … */
+    struct gh_addr redirect_to;        /* … there; len 0: nowhere */
     bool resumption;   /* RFC 5723: tickets, asked for by us and given to the peer */
     bool crash_tokens; /* RFC 6290: the peer gets one, if the core has a secret for them; true */
 

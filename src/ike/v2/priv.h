@@ -14,6 +14,7 @@
  *     crash.c     unknown SPIs, and the peer's crash noticed quickly (RFC 6290)
  *     mobike.c    addresses that change (RFC 4555)
  *     resume.c    session resumption (RFC 5723)    tickets.c its tickets
+ *     redirect.c  to another gateway (RFC 5685)
  *     gate.c      cookies and puzzles: who is let in when there are many (RFC 8019)
  */
 #ifndef IKE2_PRIV_H
@@ -90,7 +91,8 @@ enum ike2_task_kind {
     IKE2_TASK_MOVE,        /* UPDATE_SA_ADDRESSES */
     IKE2_TASK_ROUTABILITY, /* COOKIE2: is the peer where it says */
     IKE2_TASK_RESUME,      /* in the place of INIT */
-    IKE2_TASK_TICKET       /* TICKET_REQUEST */
+    IKE2_TASK_TICKET,      /* TICKET_REQUEST */
+    IKE2_TASK_REDIRECT     /* to `to` */
 };
 
 /* An exchange that we begin; one at a time is under way, the others wait. */
@@ -105,6 +107,7 @@ struct ike2_task {
     struct gh_ke *ke;
     bool group_retried;
     enum ike2_removal why; /* of a deletion */
+    struct gh_addr to;     /* of a redirect */
     /* The peer rekeys the same at the same time (RFC 7296 2.8.1). */
     bool collided;
     uint8_t their_nonce[IKE_NONCE_MAX]; /* the lower one of that exchange */
@@ -223,7 +226,8 @@ struct ike2_sa {
     unsigned transmissions;
     struct ike_reassembly *reassembly[2]; /* of requests, of responses */
     struct ike2_ticket_ref ticket;        /* that we gave for it */
-    bool asks_tickets;                    /* one of the two ends does */
+    bool began;                           /* we, the first IKE SA in whose place this one is */
+    bool can_redirect;                    /* the peer can be sent elsewhere */
     struct gh_secret token;               /* the peer's of RFC 6290; empty: none */
     uint64_t hinted_ms;                   /* when somebody last said that the peer lost this SA */
     struct ike2_task *task, *waiting, *waiting_tail;
@@ -257,6 +261,7 @@ struct ike2 {
     size_t heap_count, heap_room;
     struct ike2_sa *asking, **asking_end;
     struct ike2_ticket_keys *ticket_keys;
+    struct ike2_detour *detours;
     struct ike2_stub *stubs; /* tickets of other gateways */
     struct ike2_sa *dead;    /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
@@ -315,6 +320,7 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why);
 void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state);
 void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa);
 /* Deletes SAs in whose place this one, just established, was made. */
+void ike2_reauthenticate(struct ike2 *c, struct ike2_sa *sa);
 void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh);
 void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa);
 uint64_t ike2_sa_due(const struct ike2_sa *sa);
@@ -560,6 +566,25 @@ bool ike2_resume_begin_auth(struct ike2_sa *sa, struct gh_secret *value);
 bool ike2_resume_prove(struct ike2_sa *sa, struct gh_secret *value);
 bool ike2_resume_believes(struct ike2_sa *sa, const struct ike_payloads *in);
 void ike2_resume_done(struct ike2 *c, struct ike2_sa *sa);
+
+/* ---- redirect.c ---- */
+void ike2_redirect_free(struct ike2 *c);
+/* Where an IKE SA of this policy begins; nothing came of it. */
+struct gh_addr ike2_redirect_gateway(const struct ike2 *c, const struct ike2_policy *p);
+void ike2_redirect_failed(struct ike2 *c, const struct ike2_policy *p);
+void ike2_redirect_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
+/* We are sent elsewhere in the first exchange; in IKE_AUTH (true: so it is); later. */
+void ike2_redirect_first(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
+bool ike2_redirect_auth(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_redirect_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+/* We send the client elsewhere, at the same places. */
+bool ike2_redirect_is_heard(const struct ike_message *m);
+bool ike2_redirect_away(struct ike2 *c, const struct ike2_policy *p, const struct ike2_datagram *d,
+                        const struct ike_message *m, struct gh_view nonce);
+bool ike2_redirect_in_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_redirect_leave(struct ike2 *c, struct ike2_sa *sa);
+bool ike2_redirect_sa(struct ike2 *c, struct ike2_sa *sa, const struct gh_addr *to);
+void ike2_redirect_request(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 
 /* ---- mobike.c ---- */
 bool ike2_mobike_move(struct ike2 *c, struct ike2_sa *sa, const struct ike2_endpoint *local);

@@ -288,6 +288,7 @@ void ike2_resume_start(struct ike2 *c, struct ike2_sa *sa)
     ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
     ike_notify_emit_data(&o, IKE_N_TICKET_OPAQUE, ike2_view(&s->resumed->ticket));
     ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
+    ike2_redirect_put(c, sa, &o);
     ike2_put_abilities(&o, sa->policy);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
         !ike2_flight_set(&sa->request, 0, octets)) {
@@ -319,6 +320,10 @@ void ike2_resume_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_
     }
     if (v.refused == IKE_N_TICKET_NACK) { /* it may be a lie, and costs us a key exchange */
         ike2_begin_anew(c, sa, "the peer does not take the ticket");
+        return;
+    }
+    if (v.refused == IKE_N_REDIRECT) {
+        ike2_redirect_first(c, sa, m);
         return;
     }
     if (v.refused != 0 ||

@@ -362,7 +362,7 @@ static void check_silence(struct ike2 *c, struct ike2_sa *sa)
 }
 
 /* A new IKE SA with the same children; this one goes when that is up. */
-static void reauthenticate(struct ike2 *c, struct ike2_sa *sa)
+void ike2_reauthenticate(struct ike2 *c, struct ike2_sa *sa)
 {
     if (sa->policy->gateway.len == 0 || sa->policy->responder_only)
         return; /* the other end's to begin */
@@ -398,7 +398,7 @@ static void begin_rekeying(struct ike2 *c, struct ike2_sa *sa)
     if (sa->state != IKE2_STATE_ESTABLISHED || is_waiting(sa, IKE2_TASK_IKE_REKEY))
         return;
     if (sa->policy->reauthenticate) { /* make before break */
-        reauthenticate(c, sa);
+        ike2_reauthenticate(c, sa);
         return;
     }
     ike2_task_add(c, sa, IKE2_TASK_IKE_REKEY);
