@@ -98,8 +98,7 @@ static void sa_block(const struct cli_render *r, const json_t *s)
     fprintf(r->out, "  %-22s %s, %s\n", "SPIs:", cli_text(s, "spi_i"), cli_text(s, "spi_r"));
     line(r, "Algorithms:", joined(json_object_get(s, "suite"), text, sizeof(text)));
     fprintf(r->out, "  %-22s %s, rekeyed %" JSON_INTEGER_FORMAT " times, next in %s\n",
-            "Up since:", span(s, "uptime", buf), cli_integer(s, "rekeys"),
-            span(s, "rekey_in", more));
+            "Up for:", span(s, "uptime", buf), cli_integer(s, "rekeys"), span(s, "rekey_in", more));
     line(r, "Expires in:", span(s, "expires_in", buf));
     fprintf(r->out, "  %-22s %s%s%s\n",
             "Between us:", cli_true(s, "nat_local") ? "a NAT before us, " : "",

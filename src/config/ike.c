@@ -4,15 +4,18 @@
 #include <string.h>
 
 #include "config/alloc.h"
+#include "ike/v2/core.h"
 
 struct gh_ike_settings gh_ike_default_settings(void)
 {
-    return (struct gh_ike_settings){.sas_max = 20000,
-                                    .half_open_max = 2000,
-                                    .half_open_cookie = 200,
-                                    .children_max = 256,
-                                    .reassembly_ms = 2000,
-                                    .reduced_exchange_ms = 2000,
+    struct ike2_settings core = ike2_default_settings();
+
+    return (struct gh_ike_settings){.sas_max = (uint32_t)core.sas_max,
+                                    .half_open_max = (uint32_t)core.half_open_max,
+                                    .half_open_cookie = (uint32_t)core.half_open_cookie,
+                                    .children_max = (uint32_t)core.children_max,
+                                    .reassembly_ms = core.reassembly_ms,
+                                    .reduced_exchange_ms = core.reduced_exchange_ms,
                                     .lockout = gh_lockout_defaults()};
 }
 

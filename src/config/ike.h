@@ -133,10 +133,6 @@ struct gh_ike_config *gh_ike_config_new(void);
 void gh_ike_config_free(struct gh_ike_config *c); /* NULL is fine */
 /* Nobody else holds a policy of it. */
 bool gh_ike_config_idle(const struct gh_ike_config *c);
-/* Do both mean the same by policy i of `a` and policy k of `b`? For reloads: what is the same goes
- * on untouched. Secrets are compared by name alone, and false may also mean: no memory. */
-bool gh_ike_policy_same(const struct gh_ike_config *a, size_t i, const struct gh_ike_config *b,
-                        size_t k);
 /* All CAs of it, borrowed, for compare-chains; the array is to be freed. */
 struct gh_cert **gh_ike_known_cas(const struct gh_ike_config *c, size_t *count);
 /* By name, for what the client database names; NULL: there is none. */

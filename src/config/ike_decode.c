@@ -10,9 +10,9 @@
 
 #include "config/ike_wire.h"
 #include "config/ike_words.h"
+#include "config/octets.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
-#include "wire/rd.h"
 
 struct reading {
     struct gh_rd r;
@@ -21,44 +21,10 @@ struct reading {
     size_t cert_count;
 };
 
-static bool get_flag(struct gh_rd *r)
-{
-    uint8_t v = gh_rd_u8(r);
-
-    if (v > 1)
-        r->bad = true;
-    return v == 1;
-}
-
-static uint32_t get_below(struct gh_rd *r, uint32_t value, size_t end)
-{
-    if (value >= end)
-        r->bad = true;
-    return r->bad ? 0 : value;
-}
-
-/* `needed`: NULL is not allowed. */
-static char *get_text(struct gh_rd *r, bool needed)
-{
-    bool present = get_flag(r);
-    size_t len = gh_rd_u16(r);
-    const uint8_t *p = gh_rd_bytes(r, len);
-    char *text;
-
-    if ((!present && (needed || len > 0)) || (p != NULL && memchr(p, 0, len) != NULL))
-        r->bad = true;
-    if (r->bad || !present)
-        return NULL;
-    text = strndup(len > 0 ? (const char *)p : "", len);
-    if (text == NULL)
-        r->bad = true;
-    return text;
-}
-
 /* Into an array of `size`, which a longer text does not fit. */
 static void get_name(struct gh_rd *r, char *out, size_t size)
 {
-    char *text = get_text(r, true);
+    char *text = gh_get_text(r, true);
 
     if (text == NULL)
         return;
@@ -69,49 +35,13 @@ static void get_name(struct gh_rd *r, char *out, size_t size)
     free(text);
 }
 
-static void get_addr(struct gh_rd *r, bool needed, struct gh_addr *out)
-{
-    uint8_t len = gh_rd_u8(r);
-
-    if (len != 4 && len != 16 && (len != 0 || needed))
-        r->bad = true;
-    if (r->bad)
-        return;
-    *out = (struct gh_addr){.len = len};
-    gh_rd_copy(r, out->octets, len);
-}
-
-static void get_prefix(struct gh_rd *r, struct gh_prefix *out)
-{
-    get_addr(r, false, &out->addr);
-    out->bits = gh_rd_u8(r);
-    if (out->bits > out->addr.len * 8 ||
-        !gh_host_bits_clear(out->addr.octets, out->addr.len, out->bits))
-        r->bad = true;
-}
-
-/* An array for `count` elements of at least `min` octets each. NULL sets bad. */
-static void *get_array(struct gh_rd *r, size_t count, size_t min, size_t size)
-{
-    void *array;
-
-    if (r->bad || count > gh_rd_left(r) / min) {
-        r->bad = true;
-        return NULL;
-    }
-    array = calloc(count + 1, size);
-    if (array == NULL)
-        r->bad = true;
-    return array;
-}
-
 /* ---- Certificates --------------------------------------------------------------------------- */
 
 static void get_certs(struct reading *x)
 {
     size_t count = gh_rd_u32(&x->r);
 
-    x->certs = get_array(&x->r, count, GH_IKE_CERT_MIN, sizeof(struct gh_cert *));
+    x->certs = gh_get_array(&x->r, count, GH_IKE_CERT_MIN, sizeof(struct gh_cert *));
     while (!x->r.bad && x->cert_count < count) {
         size_t len = gh_rd_u32(&x->r);
         const uint8_t *der = gh_rd_bytes(&x->r, len);
@@ -138,7 +68,7 @@ static void get_raw_keys(struct reading *x)
     struct gh_ike_config *c = x->c;
     size_t count = gh_rd_u16(&x->r);
 
-    c->raw_keys = get_array(&x->r, count, 2, sizeof(struct gh_pubkey *));
+    c->raw_keys = gh_get_array(&x->r, count, 2, sizeof(struct gh_pubkey *));
     while (!x->r.bad && c->raw_key_count < count) {
         size_t len = gh_rd_u16(&x->r);
         const uint8_t *spki = gh_rd_bytes(&x->r, len);
@@ -155,8 +85,8 @@ static void get_trust(struct reading *x, struct gh_ike_trust *t)
 {
     size_t anchors, known;
 
-    t->name = get_text(&x->r, true);
-    anchors = get_below(&x->r, gh_rd_u8(&x->r), GH_TRUST_ANCHORS + 1);
+    t->name = gh_get_text(&x->r, true);
+    anchors = gh_get_below(&x->r, gh_rd_u8(&x->r), GH_TRUST_ANCHORS + 1);
     t->trust = x->r.bad ? NULL : gh_trust_new(t->name);
     if (t->trust == NULL)
         x->r.bad = true;
@@ -169,7 +99,7 @@ static void get_trust(struct reading *x, struct gh_ike_trust *t)
             x->r.bad = true;
     }
     known = gh_rd_u16(&x->r);
-    t->known = get_array(&x->r, known, 2, sizeof(struct gh_cert *));
+    t->known = gh_get_array(&x->r, known, 2, sizeof(struct gh_cert *));
     while (!x->r.bad && t->known_count < known) {
         struct gh_cert *ca = get_cert_ref(x);
 
@@ -185,7 +115,7 @@ static void get_trusts(struct reading *x)
     struct gh_ike_config *c = x->c;
     size_t count = gh_rd_u16(&x->r);
 
-    c->trusts = get_array(&x->r, count, GH_IKE_TRUST_MIN, sizeof(*c->trusts));
+    c->trusts = gh_get_array(&x->r, count, GH_IKE_TRUST_MIN, sizeof(*c->trusts));
     while (!x->r.bad && c->trust_count < count)
         get_trust(x, &c->trusts[c->trust_count++]);
 }
@@ -200,10 +130,10 @@ static void get_entry(struct reading *x, struct gh_ike_profile *p, struct gh_cer
 
     get_name(&x->r, key_name, sizeof(key_name));
     cert = get_cert_ref(x);
-    count = get_below(&x->r, gh_rd_u8(&x->r), GH_CHAIN_CAS + 1);
+    count = gh_get_below(&x->r, gh_rd_u8(&x->r), GH_CHAIN_CAS + 1);
     for (size_t i = 0; i < count; i++)
         send[i] = get_cert_ref(x);
-    pss = get_flag(&x->r);
+    pss = gh_get_flag(&x->r);
     if (!x->r.bad && !gh_cert_profile_add(p->profile, key_name, cert, send, count, known,
                                           known_count, pss, NULL))
         x->r.bad = true;
@@ -215,13 +145,13 @@ static void get_profiles(struct reading *x)
     size_t count = gh_rd_u16(&x->r), known_count;
     struct gh_cert **known = gh_ike_known_cas(c, &known_count);
 
-    c->profiles = get_array(&x->r, count, GH_IKE_PROFILE_MIN, sizeof(*c->profiles));
+    c->profiles = gh_get_array(&x->r, count, GH_IKE_PROFILE_MIN, sizeof(*c->profiles));
     while (!x->r.bad && c->profile_count < count) {
         struct gh_ike_profile *p = &c->profiles[c->profile_count++];
         size_t entries;
 
-        p->name = get_text(&x->r, true);
-        entries = get_below(&x->r, gh_rd_u8(&x->r), GH_PROFILE_ENTRIES + 1);
+        p->name = gh_get_text(&x->r, true);
+        entries = gh_get_below(&x->r, gh_rd_u8(&x->r), GH_PROFILE_ENTRIES + 1);
         p->profile = x->r.bad ? NULL : gh_cert_profile_new(p->name);
         if (p->profile == NULL)
             x->r.bad = true;
@@ -239,8 +169,8 @@ static void get_selector(struct gh_rd *r, struct ike_ts *ts)
     uint8_t protocol = gh_rd_u8(r);
     uint16_t start_port = gh_rd_u16(r), end_port = gh_rd_u16(r);
 
-    get_addr(r, true, &start);
-    get_addr(r, true, &end);
+    gh_get_addr(r, true, &start);
+    gh_get_addr(r, true, &end);
     if (start.len != end.len || memcmp(start.octets, end.octets, start.len) > 0 ||
         (start_port > end_port && (start_port != 0xffff || end_port != 0)))
         r->bad = true;
@@ -254,7 +184,7 @@ static void get_selector(struct gh_rd *r, struct ike_ts *ts)
 
 static void get_selectors(struct gh_rd *r, struct ike_ts_list *list)
 {
-    size_t count = get_below(r, gh_rd_u8(r), IKE_TS_MAX + 1);
+    size_t count = gh_get_below(r, gh_rd_u8(r), IKE_TS_MAX + 1);
 
     while (!r->bad && list->count < count)
         get_selector(r, &list->ts[list->count++]);
@@ -265,11 +195,11 @@ static void get_ts_lists(struct reading *x)
     struct gh_ike_config *c = x->c;
     size_t count = gh_rd_u16(&x->r);
 
-    c->ts_lists = get_array(&x->r, count, GH_IKE_TS_LIST_MIN, sizeof(*c->ts_lists));
+    c->ts_lists = gh_get_array(&x->r, count, GH_IKE_TS_LIST_MIN, sizeof(*c->ts_lists));
     while (!x->r.bad && c->ts_list_count < count) {
         struct gh_ike_ts_list *list = &c->ts_lists[c->ts_list_count++];
 
-        list->name = get_text(&x->r, true);
+        list->name = gh_get_text(&x->r, true);
         get_selectors(&x->r, &list->local);
         get_selectors(&x->r, &list->remote);
     }
@@ -277,7 +207,7 @@ static void get_ts_lists(struct reading *x)
 
 static struct gh_pattern *get_pattern(struct gh_rd *r)
 {
-    char *text = get_text(r, false);
+    char *text = gh_get_text(r, false);
     struct gh_pattern *pattern = NULL;
 
     if (text != NULL) {
@@ -296,10 +226,10 @@ static void get_client(struct gh_rd *r, struct gh_ike_client_db *db)
     c->index = gh_rd_u16(r);
     (void)snprintf(c->name, sizeof(c->name), "%.58s/%u", db->name, c->index);
     c->identity = get_pattern(r);
-    c->has_prefix = get_flag(r);
+    c->has_prefix = gh_get_flag(r);
     if (c->has_prefix)
-        get_prefix(r, &c->prefix);
-    c->gets.reject = get_flag(r);
+        gh_get_prefix(r, false, &c->prefix);
+    c->gets.reject = gh_get_flag(r);
     get_name(r, c->gets.psk, sizeof(c->gets.psk));
     get_name(r, c->gets.ts_list, sizeof(c->gets.ts_list));
     if (r->bad)
@@ -315,15 +245,15 @@ static void get_client_dbs(struct reading *x)
     struct gh_ike_config *c = x->c;
     size_t count = gh_rd_u16(&x->r), clients;
 
-    c->client_dbs = get_array(&x->r, count, GH_IKE_CLIENT_DB_MIN, sizeof(*c->client_dbs));
+    c->client_dbs = gh_get_array(&x->r, count, GH_IKE_CLIENT_DB_MIN, sizeof(*c->client_dbs));
     while (!x->r.bad && c->client_db_count < count) {
         struct gh_ike_client_db *db = &c->client_dbs[c->client_db_count++];
 
-        db->name = get_text(&x->r, true);
+        db->name = gh_get_text(&x->r, true);
         db->match = gh_rd_u8(&x->r);
-        db->fall_back = get_flag(&x->r);
-        clients = get_below(&x->r, gh_rd_u16(&x->r), GH_CLIENTS + 1);
-        db->clients = get_array(&x->r, clients, GH_IKE_CLIENT_MIN, sizeof(*db->clients));
+        db->fall_back = gh_get_flag(&x->r);
+        clients = gh_get_below(&x->r, gh_rd_u16(&x->r), GH_CLIENTS + 1);
+        db->clients = gh_get_array(&x->r, clients, GH_IKE_CLIENT_MIN, sizeof(*db->clients));
         db->db = x->r.bad ? NULL : gh_client_db_new(db->name, db->match, db->fall_back);
         if (db->db == NULL || (db->match & ~(GH_CLIENT_BY_IDENTITY | GH_CLIENT_BY_ADDRESS)) != 0)
             x->r.bad = true;
@@ -354,7 +284,7 @@ static void get_proposal(struct gh_rd *r, struct ike_proposal *p, bool ike)
             : p->protocol != IKE_PROTO_ESP && p->protocol != IKE_PROTO_AH)
         r->bad = true;
     use = ike ? GH_FOR_IKE : p->protocol == IKE_PROTO_ESP ? GH_FOR_ESP : GH_FOR_AH;
-    count = get_below(r, gh_rd_u8(r), IKE_TRANSFORMS_MAX + 1);
+    count = gh_get_below(r, gh_rd_u8(r), IKE_TRANSFORMS_MAX + 1);
     while (!r->bad && p->count < count) {
         struct ike_transform *t = &p->transform[p->count++];
 
@@ -368,7 +298,7 @@ static void get_proposal(struct gh_rd *r, struct ike_proposal *p, bool ike)
 
 static void get_proposals(struct gh_rd *r, struct ike_sa *sa, bool ike)
 {
-    size_t count = get_below(r, gh_rd_u8(r), GH_IKE_TRANSFORMS + 1);
+    size_t count = gh_get_below(r, gh_rd_u8(r), GH_IKE_TRANSFORMS + 1);
 
     *sa = (struct ike_sa){.count = 0};
     if (count == 0)
@@ -395,23 +325,23 @@ static struct ike2_lifetime get_lifetime(struct gh_rd *r)
 static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
 {
     get_name(r, c->name, sizeof(c->name));
-    c->mode = get_below(r, gh_rd_u8(r), IKE2_TRANSPORT + 1);
+    c->mode = gh_get_below(r, gh_rd_u8(r), IKE2_TRANSPORT + 1);
     get_proposals(r, &c->proposals, false);
     get_selectors(r, &c->local);
     get_selectors(r, &c->remote);
     c->lifetime = get_lifetime(r);
-    c->start = get_flag(r);
+    c->start = gh_get_flag(r);
 }
 
 static void get_borrowed(struct reading *x, struct ike2_policy *p)
 {
     struct gh_rd *r = &x->r;
     struct gh_ike_config *c = x->c;
-    size_t profile = get_below(r, gh_rd_u16(r), c->profile_count + 1);
-    size_t trust = get_below(r, gh_rd_u16(r), c->trust_count + 1);
-    size_t clients = get_below(r, gh_rd_u16(r), c->client_db_count + 1);
-    size_t ours = get_below(r, gh_rd_u16(r), c->raw_key_count + 1);
-    size_t theirs = get_below(r, gh_rd_u16(r), c->raw_key_count + 1);
+    size_t profile = gh_get_below(r, gh_rd_u16(r), c->profile_count + 1);
+    size_t trust = gh_get_below(r, gh_rd_u16(r), c->trust_count + 1);
+    size_t clients = gh_get_below(r, gh_rd_u16(r), c->client_db_count + 1);
+    size_t ours = gh_get_below(r, gh_rd_u16(r), c->raw_key_count + 1);
+    size_t theirs = gh_get_below(r, gh_rd_u16(r), c->raw_key_count + 1);
 
     if (r->bad)
         return;
@@ -427,17 +357,17 @@ static void get_auth(struct reading *x, struct ike2_policy *p)
 {
     struct gh_rd *r = &x->r;
 
-    p->local_auth = get_below(r, gh_rd_u8(r), IKE2_AUTH_NULL + 1);
-    p->remote_auths = get_below(r, gh_rd_u8(r), GH_BIT(IKE2_AUTH_NULL + 1));
+    p->local_auth = gh_get_below(r, gh_rd_u8(r), IKE2_AUTH_NULL + 1);
+    p->remote_auths = gh_get_below(r, gh_rd_u8(r), GH_BIT(IKE2_AUTH_NULL + 1));
     p->local_id.type = gh_rd_u8(r);
-    p->local_id.len = (uint16_t)get_below(r, gh_rd_u16(r), GH_ID_DATA + 1);
+    p->local_id.len = (uint16_t)gh_get_below(r, gh_rd_u16(r), GH_ID_DATA + 1);
     gh_rd_copy(r, p->local_id.data, p->local_id.len);
     p->remote_id = get_pattern(r);
-    p->match_id_to_cert = get_flag(r);
+    p->match_id_to_cert = gh_get_flag(r);
     get_name(r, p->psk, sizeof(p->psk));
     get_name(r, p->raw_key, sizeof(p->raw_key));
     get_name(r, p->ppk, sizeof(p->ppk));
-    p->ppk_required = get_flag(r);
+    p->ppk_required = gh_get_flag(r);
     get_borrowed(x, p);
     /* Nobody is taken for authentic because a part got lost. */
     if (p->remote_auths == 0 ||
@@ -452,30 +382,30 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     struct gh_rd *r = &x->r;
     size_t children;
 
-    get_addr(r, false, &p->local);
-    get_prefix(r, &p->remote);
-    get_addr(r, false, &p->gateway);
+    gh_get_addr(r, false, &p->local);
+    gh_get_prefix(r, false, &p->remote);
+    gh_get_addr(r, false, &p->gateway);
     p->port = gh_rd_u16(r);
-    p->responder_only = get_flag(r);
+    p->responder_only = gh_get_flag(r);
     get_proposals(r, &p->proposals, true);
-    p->prefer_theirs = get_flag(r);
+    p->prefer_theirs = gh_get_flag(r);
     p->mtu = gh_rd_u16(r);
-    p->fragmentation = get_flag(r);
-    p->force_nat_t = get_flag(r);
+    p->fragmentation = gh_get_flag(r);
+    p->force_nat_t = gh_get_flag(r);
     p->nat_keepalive_ms = gh_rd_u32(r);
-    p->childless = get_flag(r);
-    p->intermediate = get_flag(r);
+    p->childless = gh_get_flag(r);
+    p->intermediate = gh_get_flag(r);
     get_auth(x, p);
     p->lifetime = get_lifetime(r);
-    p->reauthenticate = get_flag(r);
+    p->reauthenticate = gh_get_flag(r);
     p->liveness_ms = gh_rd_u32(r);
     p->liveness_retries = gh_rd_u32(r);
     p->retransmit_ms = gh_rd_u32(r);
     p->retransmits = gh_rd_u32(r);
     p->half_open_ms = gh_rd_u32(r);
-    p->mobike = get_flag(r);
-    p->initial_contact = get_flag(r);
-    children = get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
+    p->mobike = gh_get_flag(r);
+    p->initial_contact = gh_get_flag(r);
+    children = gh_get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
     if (r->bad)
         return;
     p->children = calloc(children + 1, sizeof(*p->children));
@@ -488,9 +418,9 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
 static void get_policies(struct reading *x)
 {
     struct gh_ike_config *c = x->c;
-    size_t count = get_below(&x->r, gh_rd_u16(&x->r), GH_IKE_PEERS + 1);
+    size_t count = gh_get_below(&x->r, gh_rd_u16(&x->r), GH_IKE_PEERS + 1);
 
-    c->policies = get_array(&x->r, count, GH_IKE_POLICY_MIN, sizeof(struct ike2_policy *));
+    c->policies = gh_get_array(&x->r, count, GH_IKE_POLICY_MIN, sizeof(struct ike2_policy *));
     while (!x->r.bad && c->policy_count < count) {
         char name[IKE2_NAME + 1] = "";
         struct ike2_policy *p;
@@ -515,13 +445,13 @@ static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
     s->children_max = gh_rd_u32(r);
     s->reassembly_ms = gh_rd_u32(r);
     s->reduced_exchange_ms = gh_rd_u32(r);
-    s->lock_out = get_flag(r);
+    s->lock_out = gh_get_flag(r);
     s->lockout.attempts = gh_rd_u32(r);
     s->lockout.duration = gh_rd_u32(r);
     s->lockout.block = gh_rd_u32(r);
     s->lockout.max_ports = gh_rd_u32(r);
     s->lockout.clients = gh_rd_u32(r);
-    s->key_log = get_text(r, false);
+    s->key_log = gh_get_text(r, false);
 }
 
 static void get_config(struct reading *x)

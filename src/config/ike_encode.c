@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "config/ike_wire.h"
-#include "wire/wr.h"
+#include "config/octets.h"
 
 /* One encoding: certificates are written once, whoever uses them. */
 struct writing {
@@ -14,27 +14,6 @@ struct writing {
     size_t cert_count, cert_room;
     bool no_memory;
 };
-
-static void put_text(struct gh_wr *w, const char *text)
-{
-    size_t len = text != NULL ? strlen(text) : 0;
-
-    gh_wr_u8(w, text != NULL);
-    gh_wr_u16(w, len);
-    gh_wr_bytes(w, text, len);
-}
-
-static void put_addr(struct gh_wr *w, const struct gh_addr *a)
-{
-    gh_wr_u8(w, a->len);
-    gh_wr_bytes(w, a->octets, a->len);
-}
-
-static void put_prefix(struct gh_wr *w, const struct gh_prefix *p)
-{
-    put_addr(w, &p->addr);
-    gh_wr_u8(w, p->bits);
-}
 
 /* ---- Certificates --------------------------------------------------------------------------- */
 
@@ -107,7 +86,7 @@ static void put_trusts(struct writing *x)
     for (size_t t = 0; t < x->c->trust_count; t++) {
         const struct gh_ike_trust *trust = &x->c->trusts[t];
 
-        put_text(&x->w, trust->name);
+        gh_put_text(&x->w, trust->name);
         gh_wr_u8(&x->w, trust->anchor_count);
         for (size_t i = 0; i < trust->anchor_count; i++)
             put_cert_ref(x, trust->anchors[i]);
@@ -123,12 +102,12 @@ static void put_profiles(struct writing *x)
     for (size_t p = 0; p < x->c->profile_count; p++) {
         const struct gh_cert_profile *profile = x->c->profiles[p].profile;
 
-        put_text(&x->w, x->c->profiles[p].name);
+        gh_put_text(&x->w, x->c->profiles[p].name);
         gh_wr_u8(&x->w, gh_cert_profile_count(profile));
         for (size_t i = 0; i < gh_cert_profile_count(profile); i++) {
             const struct gh_cert_entry *e = gh_cert_profile_entry(profile, i);
 
-            put_text(&x->w, e->key_name);
+            gh_put_text(&x->w, e->key_name);
             put_cert_ref(x, e->cert);
             gh_wr_u8(&x->w, e->send_count);
             for (size_t s = 0; s < e->send_count; s++)
@@ -160,8 +139,8 @@ static void put_selectors(struct gh_wr *w, const struct ike_ts_list *list)
         gh_wr_u8(w, ts->protocol);
         gh_wr_u16(w, ts->start_port);
         gh_wr_u16(w, ts->end_port);
-        put_addr(w, &ts->start);
-        put_addr(w, &ts->end);
+        gh_put_addr(w, &ts->start);
+        gh_put_addr(w, &ts->end);
     }
 }
 
@@ -169,7 +148,7 @@ static void put_ts_lists(struct writing *x)
 {
     gh_wr_u16(&x->w, x->c->ts_list_count);
     for (size_t i = 0; i < x->c->ts_list_count; i++) {
-        put_text(&x->w, x->c->ts_lists[i].name);
+        gh_put_text(&x->w, x->c->ts_lists[i].name);
         put_selectors(&x->w, &x->c->ts_lists[i].local);
         put_selectors(&x->w, &x->c->ts_lists[i].remote);
     }
@@ -178,13 +157,13 @@ static void put_ts_lists(struct writing *x)
 static void put_client(struct gh_wr *w, const struct gh_client *c)
 {
     gh_wr_u16(w, c->index);
-    put_text(w, c->identity != NULL ? gh_pattern_text(c->identity) : NULL);
+    gh_put_text(w, c->identity != NULL ? gh_pattern_text(c->identity) : NULL);
     gh_wr_u8(w, c->has_prefix);
     if (c->has_prefix)
-        put_prefix(w, &c->prefix);
+        gh_put_prefix(w, &c->prefix);
     gh_wr_u8(w, c->gets.reject);
-    put_text(w, c->gets.psk);
-    put_text(w, c->gets.ts_list);
+    gh_put_text(w, c->gets.psk);
+    gh_put_text(w, c->gets.ts_list);
 }
 
 static void put_client_dbs(struct writing *x)
@@ -193,7 +172,7 @@ static void put_client_dbs(struct writing *x)
     for (size_t i = 0; i < x->c->client_db_count; i++) {
         const struct gh_ike_client_db *db = &x->c->client_dbs[i];
 
-        put_text(&x->w, db->name);
+        gh_put_text(&x->w, db->name);
         gh_wr_u8(&x->w, db->match);
         gh_wr_u8(&x->w, db->fall_back);
         gh_wr_u16(&x->w, db->count);
@@ -229,7 +208,7 @@ static void put_lifetime(struct gh_wr *w, const struct ike2_lifetime *l)
 
 static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
 {
-    put_text(w, c->name);
+    gh_put_text(w, c->name);
     gh_wr_u8(w, c->mode);
     put_proposals(w, &c->proposals);
     put_selectors(w, &c->local);
@@ -297,11 +276,11 @@ static void put_auth(struct writing *x, const struct ike2_policy *p)
     gh_wr_u8(w, p->local_id.type);
     gh_wr_u16(w, p->local_id.len);
     gh_wr_bytes(w, p->local_id.data, p->local_id.len);
-    put_text(w, p->remote_id != NULL ? gh_pattern_text(p->remote_id) : NULL);
+    gh_put_text(w, p->remote_id != NULL ? gh_pattern_text(p->remote_id) : NULL);
     gh_wr_u8(w, p->match_id_to_cert);
-    put_text(w, p->psk);
-    put_text(w, p->raw_key);
-    put_text(w, p->ppk);
+    gh_put_text(w, p->psk);
+    gh_put_text(w, p->raw_key);
+    gh_put_text(w, p->ppk);
     gh_wr_u8(w, p->ppk_required);
     put_borrowed(x, p);
 }
@@ -310,10 +289,10 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
 {
     struct gh_wr *w = &x->w;
 
-    put_text(w, p->name);
-    put_addr(w, &p->local);
-    put_prefix(w, &p->remote);
-    put_addr(w, &p->gateway);
+    gh_put_text(w, p->name);
+    gh_put_addr(w, &p->local);
+    gh_put_prefix(w, &p->remote);
+    gh_put_addr(w, &p->gateway);
     gh_wr_u16(w, p->port);
     gh_wr_u8(w, p->responder_only);
     put_proposals(w, &p->proposals);
@@ -353,7 +332,7 @@ static void put_settings(struct gh_wr *w, const struct gh_ike_settings *s)
     gh_wr_u32(w, s->lockout.block);
     gh_wr_u32(w, s->lockout.max_ports);
     gh_wr_u32(w, s->lockout.clients);
-    put_text(w, s->key_log);
+    gh_put_text(w, s->key_log);
 }
 
 static void put_config(struct writing *x)

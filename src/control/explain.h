@@ -77,6 +77,7 @@ const char *gh_verdict_name(enum gh_verdict v); /* "up", "unprotected", "opening
     X(IKE_NO_PROPOSAL, "ike-no-proposal")                                                          \
     X(IKE_AUTHENTICATION, "ike-authentication")                                                    \
     X(IKE_SELECTORS, "ike-traffic-selectors")                                                      \
+    X(IKE_CHILD_REFUSED, "ike-child-refused")                                                      \
     X(IKE_UNFINISHED, "ike-unfinished")                                                            \
     X(IKE_PEER_DEAD, "ike-peer-dead")                                                              \
     X(IKE_NO_MEMORY, "ike-no-memory")                                                              \

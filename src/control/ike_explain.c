@@ -11,6 +11,7 @@
 
 #include "control/explain_parts.h"
 #include "control/format.h"
+#include "ike/codes.h"
 
 /* What is known of one peer. */
 struct peer {
@@ -128,12 +129,14 @@ static void explain_lockout(const struct peer *k, struct gh_explanation *x)
 
 /* ---- What failed ---------------------------------------------------------------------------- */
 
+enum { CHECKS = 3 };
+
 /* One row a reason; the core's own words are the evidence. */
 static const struct {
     enum ike2_count reason;
     enum gh_cause cause;
     const char *summary;
-    const char *checks[3];
+    const char *checks[CHECKS];
 } failures[] = {
     {IKE2_COUNT_TIMED_OUT,
      GH_CAUSE_IKE_NO_ANSWER,
@@ -182,10 +185,56 @@ static const struct {
      "There was no memory or no room for another SA.",
      {"`gatectl show ike statistics` shows how many there are."}},
 };
+enum { FAILURES = sizeof(failures) / sizeof(failures[0]) };
+
+static bool has_finding(const struct gh_explanation *x, enum gh_cause cause)
+{
+    for (size_t i = 0; i < x->count; i++)
+        if (x->findings[i].cause == cause)
+            return true;
+    return false;
+}
+
+/* The row of a reason; FAILURES: there is none. */
+static size_t row_of(enum ike2_count reason)
+{
+    size_t i = 0;
+
+    while (i < FAILURES && failures[i].reason != reason)
+        i++;
+    return i;
+}
+
+/* A Child SA that was refused while the IKE SA is well. Why is in the words alone. */
+static void explain_child(const struct peer *k, struct gh_explanation *x)
+{
+    const struct gh_ike_failure *child = k->note != NULL ? &k->note->child : NULL;
+    char span[GH_SPAN_TEXT];
+    struct gh_finding *f;
+    size_t row = FAILURES;
+
+    if (child == NULL || child->when == 0 || child->when < k->note->child_up)
+        return;
+    if (strstr(child->text, ike_notify_name(IKE_N_NO_PROPOSAL_CHOSEN)) != NULL)
+        row = row_of(IKE2_COUNT_NO_PROPOSAL);
+    else if (strstr(child->text, ike_notify_name(IKE_N_TS_UNACCEPTABLE)) != NULL)
+        row = row_of(IKE2_COUNT_TS_UNACCEPTABLE);
+    if (row < FAILURES && has_finding(x, failures[row].cause))
+        return;
+    f = gh_find(x, row < FAILURES ? failures[row].cause : GH_CAUSE_IKE_CHILD_REFUSED,
+                RANK_REFUSED - 1);
+    gh_find_summary(f, "%s",
+                    row < FAILURES ? failures[row].summary : "A Child SA did not come about.");
+    gh_find_evidence(f, "%s ago: %s", gh_span_format(k->now.wall - child->when, span), child->text);
+    for (size_t c = 0; row < FAILURES && c < CHECKS && failures[row].checks[c] != NULL; c++)
+        gh_find_check(f, "%s", failures[row].checks[c]);
+    if (row == FAILURES)
+        gh_find_check(f, "Compare the children of both ends; the log of the other end says more.");
+}
 
 static void explain_failures(const struct peer *k, int64_t since, struct gh_explanation *x)
 {
-    for (size_t i = 0; k->note != NULL && i < sizeof(failures) / sizeof(failures[0]); i++) {
+    for (size_t i = 0; k->note != NULL && i < FAILURES; i++) {
         const struct gh_ike_failure *seen = k->note->failures[failures[i].reason];
         enum ike2_count latest;
         char span[GH_SPAN_TEXT];
@@ -199,7 +248,7 @@ static void explain_failures(const struct peer *k, int64_t since, struct gh_expl
         gh_find_summary(f, "%s", failures[i].summary);
         gh_find_evidence(f, "%s ago: %s (%" PRIu64 " times in all)",
                          gh_span_format(k->now.wall - seen->when, span), seen->text, seen->count);
-        for (size_t c = 0; c < 3 && failures[i].checks[c] != NULL; c++)
+        for (size_t c = 0; c < CHECKS && failures[i].checks[c] != NULL; c++)
             gh_find_check(f, "%s", failures[i].checks[c]);
     }
 }
@@ -211,8 +260,8 @@ static void explain_silence(const struct peer *k, struct gh_explanation *x)
     const uint64_t *counters = ike2_counters(k->view->core);
     int64_t when = 0;
     const char *text = ike2_last_failure(k->view->core, IKE2_COUNT_NO_POLICY, &when);
+    char buf[GH_PREFIX_TEXT], span[GH_SPAN_TEXT];
     struct gh_finding *f;
-    char buf[GH_PREFIX_TEXT];
 
     if (counters[IKE2_COUNT_NO_POLICY] > 0) {
         f = gh_find(x, GH_CAUSE_IKE_NO_POLICY, RANK_GUESS);
@@ -221,8 +270,17 @@ static void explain_silence(const struct peer *k, struct gh_explanation *x)
         gh_find_evidence(f, "%s", text != NULL ? text : "its messages were dropped");
         gh_find_check(f, "Is its address, as we see it behind a NAT, within the peer's remote?");
     }
-    if (k->tally.opening > 0 || x->count > 0)
+    if (x->count > 0)
         return;
+    if (k->tally.opening > 0) {
+        f = gh_find(x, GH_CAUSE_IKE_NO_ANSWER, RANK_GUESS);
+        gh_find_summary(f, "The exchange with %s is not finished yet.", where(k->policy, buf));
+        if (k->note != NULL && k->note->begun > 0)
+            gh_find_evidence(f, "begun %s ago", gh_span_format(k->now.wall - k->note->begun, span));
+        gh_find_check(f, "If this lasts, the peer does not answer: do firewalls let UDP ports 500 "
+                         "and 4500 pass, both ways?");
+        return;
+    }
     f = gh_find(x, GH_CAUSE_IKE_NOBODY_BEGINS, RANK_SILENCE);
     if (only_answers(k->policy)) {
         gh_find_summary(f, "We only answer, and nothing came from %s.", where(k->policy, buf));
@@ -266,6 +324,7 @@ static void explain_peer(const struct peer *k, struct gh_explanation *x)
     headline(k, x);
     if (x->verdict == GH_VERDICT_UP) {
         explain_failures(k, k->note != NULL && k->note->up > 0 ? k->note->up : k->now.wall, x);
+        explain_child(k, x);
     } else {
         explain_sockets(k, x);
         explain_keeper(k, x);

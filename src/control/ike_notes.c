@@ -122,6 +122,13 @@ const struct gh_ike_failure *gh_ike_note_latest(const struct gh_ike_note *note, 
 
 /* ---- Events --------------------------------------------------------------------------------- */
 
+static void set_failure(struct gh_ike_failure *f, uint64_t count, int64_t when, const char *text)
+{
+    f->when = when;
+    f->count += count;
+    snprintf(f->text, sizeof(f->text), "%s", text);
+}
+
 /* Seconds that have passed without an SA are empty. */
 static void advance(struct gh_ike_notes *n, uint64_t second)
 {
@@ -151,6 +158,10 @@ void gh_ike_notes_event(struct gh_ike_notes *n, const struct ike2_event *e, stru
         note->up = now.wall;
     else if (e->kind == IKE2_EVENT_SA_DOWN)
         note->down = now.wall;
+    else if (e->kind == IKE2_EVENT_CHILD_UP)
+        note->child_up = now.wall;
+    else if (e->kind == IKE2_EVENT_CHILD_FAILED)
+        set_failure(&note->child, 1, now.wall, e->text);
 }
 
 unsigned gh_ike_notes_rate(const struct gh_ike_notes *n, struct gh_now now, unsigned seconds)
@@ -200,9 +211,7 @@ static void add_failure(struct gh_ike_note *note, enum ike2_count reason, uint64
         f = note->failures[reason] = calloc(1, sizeof(*f));
     if (f == NULL)
         return;
-    f->when = when;
-    f->count += count;
-    snprintf(f->text, sizeof(f->text), "%s", text);
+    set_failure(f, count, when, text);
 }
 
 void gh_ike_notes_look(struct gh_ike_notes *n, const struct ike2 *core)

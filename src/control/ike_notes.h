@@ -29,6 +29,8 @@ struct gh_ike_note {
     char name[IKE2_NAME + 1];
     char from[GH_ADDR_TEXT + 8]; /* how the core names its address in words; "": it has no one */
     int64_t begun, up, down;     /* wall time of the last event of an IKE SA; 0: never */
+    int64_t child_up;
+    struct gh_ike_failure child; /* the last Child SA that did not come about */
     /* By reason: those that gh_ike_count_is_failure() names, the others never. NULL: never. */
     struct gh_ike_failure *failures[IKE2_COUNT_COUNT];
 };

@@ -132,7 +132,7 @@ static void add_transform(json_t *list, const struct ike_transform *t)
     char number[IKE_CODE_TEXT], text[80];
     const char *name;
 
-    if (t->type == 0)
+    if (t->type == 0 || (t->type == IKE_T_INTEG && t->id == IKE_INTEG_NONE)) /* with an AEAD */
         return;
     name = ike_code_text(ike_transform_name(t->type, t->id), t->id, number);
     if (t->key_bits != 0)

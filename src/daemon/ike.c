@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -59,6 +60,7 @@ struct ike {
     struct past *past;
     struct gh_ike_notes *notes;
     struct gh_ike_desk *desk;
+    int key_log; /* -1: keys are told to nobody */
     struct gh_ike_batch *batch;
     struct socket sockets[SOCKETS];
     uint64_t udp[GH_IKE_UDP_COUNT];
@@ -225,6 +227,24 @@ static void core_event(void *ctx, const struct ike2_event *e)
     json_decref(object);
 }
 
+/* One write a line, so that lines of several processes do not mix. */
+static void core_key_log(void *ctx, const char *line)
+{
+    struct ike *ike = ctx;
+    struct iovec parts[] = {{.iov_base = (void *)(uintptr_t)line, .iov_len = strlen(line)},
+                            {.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1}};
+
+    if (ike->key_log >= 0 && writev(ike->key_log, parts, 2) < 0)
+        gh_warning("the key log: %s", strerror(errno));
+}
+
+static void set_key_log(struct ike *ike, int fd)
+{
+    if (ike->key_log >= 0)
+        close(ike->key_log);
+    ike->key_log = fd;
+}
+
 /* ---- Datagrams ------------------------------------------------------------------------------ */
 
 static void on_datagram(void *ctx, struct ike2_datagram *d)
@@ -335,7 +355,8 @@ static bool make_core(struct ike *ike, const struct gh_ike_settings *config)
                                  .ask = core_ask,
                                  .child_install = core_child_install,
                                  .child_remove = core_child_remove,
-                                 .event = core_event};
+                                 .event = core_event,
+                                 .key_log = ike->key_log >= 0 ? core_key_log : NULL};
     struct gh_lockout_settings lockout = config->lockout;
     struct ike2_settings settings = ike2_default_settings();
 
@@ -345,6 +366,8 @@ static bool make_core(struct ike *ike, const struct gh_ike_settings *config)
     settings.sas_max = config->sas_max;
     settings.half_open_max = config->half_open_max;
     settings.half_open_cookie = config->half_open_cookie;
+    settings.reassembly_ms = config->reassembly_ms;
+    settings.reduced_exchange_ms = config->reduced_exchange_ms;
     settings.children_max = config->children_max;
     settings.lockout = config->lock_out ? &lockout : NULL;
     ike->core = ike2_new(&ops, &settings, ike->now);
@@ -369,6 +392,8 @@ static bool put_in_force(struct ike *ike, struct gh_ike_config *next)
         free(past);
     }
     ike->config = next;
+    if (next->settings.key_log == NULL)
+        set_key_log(ike, -1);
     gh_ike_notes_keep(ike->notes, next->policies, next->policy_count);
     gh_ike_notes_look(ike->notes, ike->core);
     forget_past(ike);
@@ -477,6 +502,9 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return note_failed_socket(ike, &frame->body);
     case GH_MESSAGE_DESK:
         return open_desk(ike, fd);
+    case GH_MESSAGE_KEY_LOG:
+        set_key_log(ike, fd);
+        return true;
     case GH_MESSAGE_REQUEST:
         return handle_request(ike, &frame->body);
     case GH_MESSAGE_PING:
@@ -559,7 +587,7 @@ int gh_ike_main(uid_t uid, gid_t gid)
 {
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
     static const struct gh_ike_desk_ops desk_ops = {.answer = on_answer, .lost = on_desk_lost};
-    struct ike ike = {.batch = gh_ike_batch_new(), .notes = gh_ike_notes_new()};
+    struct ike ike = {.key_log = -1, .batch = gh_ike_batch_new(), .notes = gh_ike_notes_new()};
 
     /* The parent says when to end, by closing the channel. */
     signal(SIGINT, SIG_IGN);

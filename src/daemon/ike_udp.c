@@ -16,17 +16,12 @@ enum {
     MARKER = 4
 };
 
-union control {
-    struct cmsghdr align;
-    char room[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-};
-
 struct slot {
     union {
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } peer;
-    union control control;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
     struct iovec part;
 };
 
@@ -90,7 +85,7 @@ static void prepare(struct gh_ike_batch *b)
                                                 .msg_namelen = sizeof(slot->peer),
                                                 .msg_iov = &slot->part,
                                                 .msg_iovlen = 1,
-                                                .msg_control = &slot->control,
+                                                .msg_control = slot->control,
                                                 .msg_controllen = sizeof(slot->control)};
     }
 }
@@ -202,8 +197,8 @@ static void put_info(struct msghdr *h, struct slot *slot, int level, int type, c
 {
     struct cmsghdr *c;
 
-    memset(&slot->control, 0, sizeof(slot->control));
-    h->msg_control = &slot->control;
+    memset(slot->control, 0, sizeof(slot->control));
+    h->msg_control = slot->control;
     h->msg_controllen = CMSG_SPACE(len);
     c = CMSG_FIRSTHDR(h);
     c->cmsg_level = level;

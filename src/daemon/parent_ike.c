@@ -2,6 +2,7 @@
 #include "daemon/parent_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -98,6 +99,27 @@ static void open_desk(struct gh_parent *p)
     close(pair[1]);
 }
 
+/* Whoever reads the file can decrypt: only root, and only as long as the operator wants it. */
+static void send_key_log(struct gh_parent *p)
+{
+    const struct gh_ike_config *config = p->config->ike;
+    const char *path = config != NULL ? config->settings.key_log : NULL;
+    int fd;
+
+    if (path == NULL)
+        return;
+    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        gh_error("key-log %s: %s", path, strerror(errno));
+        return;
+    }
+    gh_warning("THE KEYS of IKE SAs made from now on are written to %s: whoever reads it can "
+               "decrypt them",
+               path);
+    gh_channel_send(p->ike.ike.channel, GH_MESSAGE_KEY_LOG, NULL, 0, fd);
+    close(fd);
+}
+
 /* Sockets and the keeper first: with its policies `ike` begins. */
 static void on_ike_started(void *ctx)
 {
@@ -106,6 +128,7 @@ static void on_ike_started(void *ctx)
     for (size_t i = 0; i < GH_IKE_SOCKETS; i++)
         tell_socket(p, &p->ike.sockets[i]);
     open_desk(p);
+    send_key_log(p);
     send_file(&p->ike.ike, GH_MESSAGE_CONFIG, p->ike.setup_len, &p->generation, p->ike.setup);
 }
 

@@ -39,7 +39,7 @@ static const int allowed_ao[] = {
 /* UDP sockets that the parent has bound; it cannot have others, or connect them. Where libcrypto
  * looks for a file after all, it is told that there is none: what a peer sends must not end the
  * process, and all SAs with it. */
-static const int allowed_ike[] = {SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg)};
+static const int allowed_ike[] = {SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(writev)};
 
 static bool failed(const char *what, int error)
 {

@@ -3,79 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/octets.h"
 #include "daemon/setup_wire.h"
-#include "wire/rd.h"
-
-static bool get_flag(struct gh_rd *r)
-{
-    uint8_t v = gh_rd_u8(r);
-
-    if (v > 1)
-        r->bad = true;
-    return v == 1;
-}
-
-/* A value below `end`. */
-static uint32_t get_below(struct gh_rd *r, uint32_t value, size_t end)
-{
-    if (value >= end)
-        r->bad = true;
-    return r->bad ? 0 : value;
-}
-
-/* `needed`: NULL is not allowed. */
-static char *get_text(struct gh_rd *r, bool needed)
-{
-    bool present = get_flag(r);
-    size_t len = gh_rd_u16(r);
-    const uint8_t *p = gh_rd_bytes(r, len);
-    char *text = NULL;
-
-    if ((!present && (needed || len > 0)) || (p != NULL && memchr(p, 0, len) != NULL))
-        r->bad = true;
-    if (r->bad || !present)
-        return NULL;
-    text = malloc(len + 1);
-    if (text == NULL) {
-        r->bad = true;
-        return NULL;
-    }
-    if (len > 0)
-        memcpy(text, p, len);
-    text[len] = '\0';
-    return text;
-}
-
-/* NULL for an empty one. */
-static char *get_long_text(struct gh_rd *r)
-{
-    size_t len = gh_rd_u32(r);
-    const uint8_t *p = gh_rd_bytes(r, len);
-    char *text = NULL;
-
-    if (p != NULL && memchr(p, 0, len) != NULL)
-        r->bad = true;
-    if (!r->bad && len > 0) {
-        text = strndup((const char *)p, len);
-        r->bad = text == NULL;
-    }
-    return text;
-}
-
-static void get_prefix(struct gh_rd *r, bool needed, struct gh_prefix *out)
-{
-    uint8_t len = gh_rd_u8(r);
-
-    if (len != 4 && len != 16 && (len != 0 || needed))
-        r->bad = true;
-    if (r->bad)
-        return;
-    out->addr.len = len;
-    gh_rd_copy(r, out->addr.octets, len);
-    out->bits = gh_rd_u8(r);
-    if (out->bits > len * 8)
-        r->bad = true;
-}
 
 static struct tcpao_lifetime get_lifetime(struct gh_rd *r)
 {
@@ -107,44 +36,29 @@ static void get_key(struct gh_rd *r, struct gh_key *k)
     k->mkt.mac_len = gh_rd_u8(r);
     if (k->mkt.mac_len < GH_MAC_MIN || k->mkt.mac_len > tcpao_mac_len_max(k->mkt.alg))
         r->bad = true; /* also for an unknown algorithm, whose longest MAC is 0 */
-    k->mkt.options_covered = get_flag(r);
-    k->mkt.accept_mismatch = get_flag(r);
+    k->mkt.options_covered = gh_get_flag(r);
+    k->mkt.accept_mismatch = gh_get_flag(r);
     k->mkt.send = get_lifetime(r);
     k->mkt.accept = get_lifetime(r);
     get_secret(r, k);
-    k->secret_source = get_text(r, false);
-    k->send_set = get_flag(r);
-    k->accept_set = get_flag(r);
+    k->secret_source = gh_get_text(r, false);
+    k->send_set = gh_get_flag(r);
+    k->accept_set = gh_get_flag(r);
     k->line = (int)gh_rd_u32(r);
-}
-
-/* An array for `count` elements of at least `min` octets each. NULL sets bad unless count is 0. */
-static void *get_array(struct gh_rd *r, size_t count, size_t min, size_t size)
-{
-    void *array;
-
-    if (r->bad || count > gh_rd_left(r) / min) {
-        r->bad = true;
-        return NULL;
-    }
-    array = calloc(count + 1, size);
-    if (array == NULL)
-        r->bad = true;
-    return array;
 }
 
 static void get_chain(struct gh_rd *r, struct gh_key_chain *c)
 {
     size_t count;
 
-    c->name = get_text(r, true);
-    c->description = get_text(r, false);
+    c->name = gh_get_text(r, true);
+    c->description = gh_get_text(r, false);
     c->tolerance = gh_rd_u32(r);
-    c->warn_count = get_below(r, gh_rd_u8(r), GH_WARN_TIMES_MAX + 1);
+    c->warn_count = gh_get_below(r, gh_rd_u8(r), GH_WARN_TIMES_MAX + 1);
     for (size_t i = 0; i < c->warn_count; i++)
         c->warn_before[i] = (int64_t)gh_rd_u64(r);
-    count = get_below(r, gh_rd_u16(r), GH_KEYS_MAX + 1);
-    c->keys = get_array(r, count, GH_SETUP_KEY_MIN, sizeof(*c->keys));
+    count = gh_get_below(r, gh_rd_u16(r), GH_KEYS_MAX + 1);
+    c->keys = gh_get_array(r, count, GH_SETUP_KEY_MIN, sizeof(*c->keys));
     while (!r->bad && c->key_count < count)
         get_key(r, &c->keys[c->key_count++]);
     c->line = (int)gh_rd_u32(r);
@@ -153,19 +67,34 @@ static void get_chain(struct gh_rd *r, struct gh_key_chain *c)
 static void get_session(struct gh_rd *r, struct gh_session *s, uint16_t *zone, size_t chains)
 {
     *zone = gh_rd_u16(r);
-    s->name = get_text(r, true);
-    s->description = get_text(r, false);
-    get_prefix(r, true, &s->peer);
-    get_prefix(r, false, &s->local);
+    s->name = gh_get_text(r, true);
+    s->description = gh_get_text(r, false);
+    gh_get_prefix(r, true, &s->peer);
+    gh_get_prefix(r, false, &s->local);
     s->port = gh_rd_u16(r);
-    s->direction = get_below(r, gh_rd_u8(r), GH_PASSIVE + 1);
-    s->mode = get_below(r, gh_rd_u8(r), GH_ACCEPT_MISMATCH + 1);
-    s->backend = get_below(r, gh_rd_u8(r), GH_BACKEND_KERNEL + 1);
-    s->accept_icmp = get_flag(r);
-    s->netns = get_text(r, false);
-    s->vrf = get_text(r, false);
-    s->chain = get_below(r, gh_rd_u32(r), chains);
+    s->direction = gh_get_below(r, gh_rd_u8(r), GH_PASSIVE + 1);
+    s->mode = gh_get_below(r, gh_rd_u8(r), GH_ACCEPT_MISMATCH + 1);
+    s->backend = gh_get_below(r, gh_rd_u8(r), GH_BACKEND_KERNEL + 1);
+    s->accept_icmp = gh_get_flag(r);
+    s->netns = gh_get_text(r, false);
+    s->vrf = gh_get_text(r, false);
+    s->chain = gh_get_below(r, gh_rd_u32(r), chains);
     s->line = (int)gh_rd_u32(r);
+}
+
+static char *get_ike_text(struct gh_rd *r)
+{
+    size_t len = gh_rd_u32(r);
+    const uint8_t *p = gh_rd_bytes(r, len);
+    char *text = NULL;
+
+    if (len == 0 || r->bad)
+        return NULL;
+    if (memchr(p, 0, len) == NULL)
+        text = strndup((const char *)p, len);
+    if (text == NULL)
+        r->bad = true;
+    return text;
 }
 
 static void get_config(struct gh_rd *r, struct gh_setup *s)
@@ -175,25 +104,25 @@ static void get_config(struct gh_rd *r, struct gh_setup *s)
 
     if (gh_rd_u32(r) != GH_SETUP_MAGIC)
         r->bad = true;
-    c->path = get_text(r, true);
-    c->user = get_text(r, false);
-    c->firewall = get_below(r, gh_rd_u8(r), GH_FIREWALL_IPTABLES + 1);
+    c->path = gh_get_text(r, true);
+    c->user = gh_get_text(r, false);
+    c->firewall = gh_get_below(r, gh_rd_u8(r), GH_FIREWALL_IPTABLES + 1);
     c->queue_base = gh_rd_u16(r);
     c->queue_length = gh_rd_u32(r);
     c->max_connections = gh_rd_u32(r);
     count = gh_rd_u32(r);
-    c->chains = get_array(r, count, GH_SETUP_CHAIN_MIN, sizeof(*c->chains));
+    c->chains = gh_get_array(r, count, GH_SETUP_CHAIN_MIN, sizeof(*c->chains));
     while (!r->bad && c->chain_count < count)
         get_chain(r, &c->chains[c->chain_count++]);
     count = gh_rd_u32(r);
-    c->sessions = get_array(r, count, GH_SETUP_SESSION_MIN, sizeof(*c->sessions));
-    s->zones = get_array(r, count, GH_SETUP_SESSION_MIN, sizeof(*s->zones));
+    c->sessions = gh_get_array(r, count, GH_SETUP_SESSION_MIN, sizeof(*c->sessions));
+    s->zones = gh_get_array(r, count, GH_SETUP_SESSION_MIN, sizeof(*s->zones));
     while (!r->bad && c->session_count < count) {
         size_t i = c->session_count++;
 
         get_session(r, &c->sessions[i], &s->zones[i], c->chain_count);
     }
-    c->ike_text = get_long_text(r);
+    c->ike_text = get_ike_text(r);
 }
 
 bool gh_setup_decode(const uint8_t *data, size_t len, struct gh_setup *out)

@@ -4,24 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/octets.h"
 #include "daemon/setup_wire.h"
-#include "wire/wr.h"
-
-static void put_text(struct gh_wr *w, const char *text)
-{
-    size_t len = text != NULL ? strlen(text) : 0;
-
-    gh_wr_u8(w, text != NULL);
-    gh_wr_u16(w, len);
-    gh_wr_bytes(w, text, len);
-}
-
-static void put_prefix(struct gh_wr *w, const struct gh_prefix *p)
-{
-    gh_wr_u8(w, p->addr.len);
-    gh_wr_bytes(w, p->addr.octets, p->addr.len);
-    gh_wr_u8(w, p->bits);
-}
 
 static void put_lifetime(struct gh_wr *w, const struct tcpao_lifetime *l)
 {
@@ -42,7 +26,7 @@ static void put_key(struct gh_wr *w, const struct gh_key *k)
     put_lifetime(w, &k->mkt.accept);
     gh_wr_u8(w, k->secret.len);
     gh_wr_bytes(w, k->secret.data, k->secret.len);
-    put_text(w, k->secret_source);
+    gh_put_text(w, k->secret_source);
     gh_wr_u8(w, k->send_set);
     gh_wr_u8(w, k->accept_set);
     gh_wr_u32(w, (uint32_t)k->line);
@@ -50,8 +34,8 @@ static void put_key(struct gh_wr *w, const struct gh_key *k)
 
 static void put_chain(struct gh_wr *w, const struct gh_key_chain *c)
 {
-    put_text(w, c->name);
-    put_text(w, c->description);
+    gh_put_text(w, c->name);
+    gh_put_text(w, c->description);
     gh_wr_u32(w, c->tolerance);
     gh_wr_u8(w, c->warn_count);
     for (size_t i = 0; i < c->warn_count; i++)
@@ -65,38 +49,31 @@ static void put_chain(struct gh_wr *w, const struct gh_key_chain *c)
 static void put_session(struct gh_wr *w, const struct gh_session *s, uint16_t zone)
 {
     gh_wr_u16(w, zone);
-    put_text(w, s->name);
-    put_text(w, s->description);
-    put_prefix(w, &s->peer);
-    put_prefix(w, &s->local);
+    gh_put_text(w, s->name);
+    gh_put_text(w, s->description);
+    gh_put_prefix(w, &s->peer);
+    gh_put_prefix(w, &s->local);
     gh_wr_u16(w, s->port);
     gh_wr_u8(w, s->direction);
     gh_wr_u8(w, s->mode);
     gh_wr_u8(w, s->backend);
     gh_wr_u8(w, s->accept_icmp);
-    put_text(w, s->netns);
-    put_text(w, s->vrf);
+    gh_put_text(w, s->netns);
+    gh_put_text(w, s->vrf);
     gh_wr_u32(w, s->chain);
     gh_wr_u32(w, (uint32_t)s->line);
 }
 
-/* IKE's sections, for `show configuration`; nothing else of IKE is for `ao`. */
-static void put_long_text(struct gh_wr *w, const char *text)
-{
-    size_t len = text != NULL ? strlen(text) : 0;
-
-    gh_wr_u32(w, len);
-    gh_wr_bytes(w, text, len);
-}
-
-/* Not shim-users: the parent alone lets programs in. */
+/* Not shim-users: the parent alone lets programs in. Of IKE only the text to show: the rest is
+ * another process's. */
 static void put_setup(struct gh_wr *w, const struct gh_setup *s)
 {
     const struct gh_config *c = s->config;
+    size_t ike = c->ike_text != NULL ? strlen(c->ike_text) : 0;
 
     gh_wr_u32(w, GH_SETUP_MAGIC);
-    put_text(w, c->path);
-    put_text(w, c->user);
+    gh_put_text(w, c->path);
+    gh_put_text(w, c->user);
     gh_wr_u8(w, c->firewall);
     gh_wr_u16(w, c->queue_base);
     gh_wr_u32(w, c->queue_length);
@@ -107,7 +84,8 @@ static void put_setup(struct gh_wr *w, const struct gh_setup *s)
     gh_wr_u32(w, c->session_count);
     for (size_t i = 0; i < c->session_count; i++)
         put_session(w, &c->sessions[i], s->zones[i]);
-    put_long_text(w, c->ike_text);
+    gh_wr_u32(w, ike);
+    gh_wr_bytes(w, c->ike_text, ike);
 }
 
 uint8_t *gh_setup_encode(const struct gh_setup *s, size_t *len)

@@ -165,8 +165,10 @@ static enum ike_fault store(struct ike_reassembly *r, const struct ike_reassembl
     r->have[(number - 1) / 8] |= (uint8_t)(1u << (number - 1) % 8);
     r->octets += content.len;
     r->stored++;
-    if (number == 1)
+    if (number == 1) {
         r->first = m->sealed.first;
+        r->flags = m->sealed.flags;
+    }
     return IKE_OK;
 }
 

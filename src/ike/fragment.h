@@ -54,6 +54,7 @@ struct ike_reassembly {
     uint16_t stored; /* how many are there */
     size_t octets;   /* in all of them */
     uint8_t first;   /* type of the first payload inside, once fragment 1 is there */
+    uint8_t flags;   /* of fragment 1's generic header */
     uint64_t deadline_ms;
     struct gh_secret *fragment; /* `total` of them */
     uint8_t have[IKE_FRAGMENTS_MAX / 8];

@@ -81,6 +81,7 @@ enum ike_fault ike_message_parse(struct gh_view datagram, struct ike_message *ou
         if (!take_payload(&r, &type, &envelope))
             return IKE_SYNTAX;
         m.sealed.first = type;
+        m.sealed.flags = datagram.p[m.sealed.offset + 1];
         m.sealed.body = envelope.body;
     }
     if (!gh_rd_done(&r))

@@ -31,6 +31,7 @@ struct ike_sealed {
     uint8_t first;       /* type of the first payload inside */
     size_t offset;       /* of the generic header in the datagram */
     struct gh_view body; /* SKF: with fragment number and total */
+    uint8_t flags;       /* critical and reserved bits of the generic header, as they came */
 };
 
 struct ike_message {

@@ -204,6 +204,7 @@ int main(int argc, char **argv)
         while (step(&i, now) || step(&r, now))
             ;
         ike2_free(i.core); /* the responder's memory alone is looked at */
+        gh_keeper_store_free(i.keeper);
         if (r.up != n + 1)
             return 1;
         set_up(&i, &r, 1, now);

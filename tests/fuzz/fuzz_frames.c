@@ -71,6 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     read_frames(GH_TO_AO, data, size);
     read_frames(GH_TO_PARENT, data, size);
+    read_frames(GH_TO_KEEPER, data, size);
+    read_frames(GH_TO_DESK, data, size);
+    read_frames(GH_TO_ASKER, data, size);
+    read_frames(GH_TO_IKE, data, size);
     if (gh_setup_decode(data, size, &s)) {
         size_t len;
         uint8_t *again = gh_setup_encode(&s, &len);

@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/codes.h"
+#include "ike/payload.h"
+#include "ike/sk.h"
 #include "ike_world.h"
+#include "pki/auth.h"
 #include "unit.h"
 
 static struct ike_world *pair(uint64_t seed)
@@ -64,11 +68,107 @@ static uint64_t last_sa_of(const struct ike_host *h)
 
 static uint32_t child_of(const struct ike_host *h)
 {
-    for (size_t i = 0; i < WORLD_CHILDREN; i++)
+    for (size_t i = 0; i < h->child_room; i++)
         if (h->child[i].used)
             return h->child[i].id;
     return 0;
 }
+
+/* ---- What a peer that is not ours might say ---------------------------------------------------
+ */
+
+enum { KEY_AND_SALT = 36, NOTIFY_LEN = 8 };
+
+static size_t from_hex(const char **text, uint8_t *out, size_t most)
+{
+    size_t n = 0;
+    unsigned octet;
+
+    while (n < most && sscanf(*text, "%2x", &octet) == 1) {
+        out[n++] = (uint8_t)octet;
+        *text += 2;
+    }
+    *text += **text == ',';
+    return n;
+}
+
+/* What `h` seals with, by its key log; for AES-GCM. `h` is the initiator of that SA, or not. */
+static struct gh_cipher *cipher_of(const struct ike_host *h, bool initiator, uint8_t spis[16])
+{
+    const char *text = h->key_line;
+    uint8_t key[2][KEY_AND_SALT];
+    struct gh_cipher *c;
+
+    assert_int_equal(from_hex(&text, spis, 8), 8);
+    assert_int_equal(from_hex(&text, spis + 8, 8), 8);
+    assert_int_equal(from_hex(&text, key[0], KEY_AND_SALT), KEY_AND_SALT);
+    assert_int_equal(from_hex(&text, key[1], KEY_AND_SALT), KEY_AND_SALT);
+    c = gh_cipher_new(GH_ENC_AES_GCM_16, 256, GH_INTEG_NONE,
+                      gh_view_of(key[!initiator], KEY_AND_SALT), gh_view_of(NULL, 0));
+    assert_non_null(c);
+    return c;
+}
+
+/* A sealed request with these octets inside, from host 0, which began the IKE SA. */
+static void forge(struct ike_world *w, uint8_t exchange, uint32_t id, uint8_t first,
+                  struct gh_view inner)
+{
+    static const uint8_t iv[8] = {0xff, 0xee};
+    struct ike_header h = {
+        .version = IKE_VERSION_2, .exchange = exchange, .flags = IKE_FLAG_INITIATOR, .id = id};
+    uint8_t spis[16], mem[WORLD_DATAGRAM];
+    struct gh_cipher *c = cipher_of(&w->hosts[1], true, spis);
+    struct gh_view datagram;
+
+    memcpy(h.spi_i, spis, 8);
+    memcpy(h.spi_r, spis + 8, 8);
+    assert_true(ike_sk_seal(c, &h, first, inner, gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
+    ike_world_hand(w, &w->hosts[0], &w->hosts[1], datagram.p, datagram.len);
+    gh_cipher_free(c);
+}
+
+static uint16_t added;        /* the notification that add_notify() adds, to messages of … */
+static uint8_t added_to;      /* … this exchange … */
+static bool added_to_answers; /* … in this direction */
+
+/* A world's tamper: puts a notification in front of what is sealed. */
+static size_t add_notify(struct ike_world *w, const struct ike_host *from, uint8_t *octets,
+                         size_t len)
+{
+    static const uint8_t iv[8] = {0xff, 0xdd};
+    uint8_t spis[16], inside[WORLD_DATAGRAM], mem[WORLD_DATAGRAM];
+    struct gh_view inner, datagram;
+    struct ike_message m;
+    struct gh_cipher *c;
+
+    assert_int_equal(ike_message_parse(gh_view_of(octets, len), &m), IKE_OK);
+    if (m.sealed.type != IKE_P_SK || m.h.exchange != added_to ||
+        ike_header_is_response(&m.h) != added_to_answers)
+        return len;
+    c = cipher_of(from, ike_header_from_initiator(&m.h), spis);
+    assert_int_equal(ike_sk_open(c, octets, &m, &inner), IKE_OK);
+    memcpy(inside,
+           (const uint8_t[]){m.sealed.first, 0, 0, NOTIFY_LEN, 0, 0, (uint8_t)(added >> 8),
+                             (uint8_t)added},
+           NOTIFY_LEN);
+    memcpy(inside + NOTIFY_LEN, inner.p, inner.len);
+    assert_true(ike_sk_seal(c, &m.h, IKE_P_NOTIFY, gh_view_of(inside, NOTIFY_LEN + inner.len),
+                            gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
+    memcpy(octets, datagram.p, datagram.len);
+    gh_cipher_free(c);
+    return datagram.len;
+}
+
+static void add(struct ike_world *w, uint16_t notify, uint8_t exchange, bool answers)
+{
+    added = notify;
+    added_to = exchange;
+    added_to_answers = answers;
+    w->tamper = add_notify;
+}
+
+/* ---- One exchange after the other -------------------------------------------------------------
+ */
 
 static void a_tunnel_by_a_shared_key(void **state)
 {
@@ -273,6 +373,59 @@ static void through_a_nat(void **state)
     ike_world_free(w);
 }
 
+static void between_two_nats_answers_go_back(void **state)
+{
+    struct ike_world *w = pair(20);
+    struct ike2_sa_view v;
+
+    for (uint8_t i = 0; i < 2; i++) {
+        const uint8_t outside[4] = {203, 0, 113, (uint8_t)(7 + i)};
+
+        w->hosts[i].behind_nat = true;
+        w->hosts[i].nat_addr = gh_addr_from(outside, 4);
+        w->hosts[i].nat_port = i == 0 ? 40000 : IKE2_PORT;
+        w->hosts[!i].policies[0]->remote = (struct gh_prefix){.addr = {.len = 4}};
+        w->hosts[!i].policies[0]->gateway = w->hosts[i].nat_addr;
+    }
+    w->hosts[1].nat_is_static = true;
+    w->hosts[1].policies[0]->liveness_ms = 0;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    w->hosts[0].nat_port = 50000;
+    ike_world_run(w, 200000); /* host 1 is behind a NAT itself: it does not follow, but answers */
+    assert_int_equal(ike2_counters(w->hosts[0].core)[IKE2_COUNT_PEER_DEAD], 0);
+    assert_up(w, 1);
+    ike_world_sas(&w->hosts[1], &v);
+    assert_int_equal(v.remote.port, 40001);
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.5, 3.1: the answer has our version, no flag of a higher one, and not often. */
+static void a_higher_version_is_told_ours(void **state)
+{
+    struct ike_world *w = pair(21);
+    uint8_t octets[36] = {1, 2, 3, 4, 5, 6, 7, 8, [16] = 33, 0x30, 34, 0x08, [27] = 36, [31] = 8};
+    struct ike_host *h = &w->hosts[1];
+
+    configure(w);
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
+    assert_int_equal(h->said_count, 1);
+    assert_memory_equal(h->said_octets, octets, 16);
+    assert_int_equal(h->said_octets[17], 0x20);
+    assert_int_equal(h->said_octets[18], 34);
+    assert_int_equal(h->said_octets[19], 0x20);
+    assert_int_equal(h->said_octets[35], 5); /* INVALID_MAJOR_VERSION */
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
+    assert_int_equal(h->said_count, 1);
+    ike_world_run(w, 1000);
+    octets[19] |= 0x20; /* a response has no answer */
+    ike_world_hand(w, &w->hosts[0], h, octets, sizeof(octets));
+    assert_int_equal(h->said_count, 1);
+    ike_world_free(w);
+}
+
 static void a_restarted_peer_comes_again(void **state)
 {
     struct ike_world *w = up(10);
@@ -281,6 +434,176 @@ static void a_restarted_peer_comes_again(void **state)
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
     ike_world_run(w, 2000);
     assert_up(w, 1); /* INITIAL_CONTACT: the earlier one is gone */
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.4: the responder says that it has lost all that was before. */
+static void initial_contact_in_an_answer(void **state)
+{
+    struct ike_world *w = pair(22);
+    struct ike2_policy *p = w->hosts[0].policies[0];
+
+    p->reauthenticate = true;
+    p->lifetime.seconds = 600;
+    p->liveness_ms = 0;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    ike_world_restart(w, 1);
+    add(w, IKE_N_INITIAL_CONTACT, IKE_X_AUTH, true);
+    for (unsigned i = 0; i < 600 && w->hosts[0].events[IKE2_EVENT_SA_UP] < 2; i++)
+        ike_world_run(w, 1000);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_UP], 2);
+    ike_world_run(w, 1000); /* the old one's deletion would be under way for a minute */
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
+static uint32_t next_id(const struct ike_host *h)
+{
+    struct ike2_sa_view v = {.next_send_id = 0};
+
+    ike_world_sas(h, &v);
+    return v.next_send_id;
+}
+
+/* RFC 7296 2.21.3: every request has an answer, and INVALID_SYNTAX ends the IKE SA at both ends. */
+static void malformed_requests_end_the_sa(void **state)
+{
+    static const uint8_t half[6] = {0, 0, 0, 40};
+    static const struct {
+        uint8_t exchange, first;
+        struct gh_view inner;
+    } requests[] = {{IKE_X_INFORMATIONAL, IKE_P_NOTIFY, {half, sizeof(half)}},
+                    {IKE_X_AUTH, IKE_P_NONE, {half, 0}},
+                    {IKE_X_INTERMEDIATE, IKE_P_NONE, {half, 0}}};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct ike_world *w = up(25 + i);
+        unsigned said = w->hosts[1].said_count;
+
+        forge(w, requests[i].exchange, next_id(&w->hosts[0]), requests[i].first, requests[i].inner);
+        assert_int_equal(w->hosts[1].said_count, said + 1);
+        assert_int_equal(w->hosts[1].said_octets[18], requests[i].exchange);
+        assert_int_equal(ike_world_sas(&w->hosts[1], NULL), 0);
+        assert_int_equal(ike_world_children(&w->hosts[1]), 0);
+        ike_world_free(w);
+    }
+}
+
+static void an_answer_of_invalid_syntax_ends_the_sa(void **state)
+{
+    struct ike_world *w = pair(28);
+    uint64_t before;
+
+    w->hosts[0].policies[0]->children[0].start = true;
+    w->hosts[1].policies[0]->liveness_ms = 0;
+    configure(w);
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    before = sa_of(&w->hosts[0]);
+    add(w, IKE_N_INVALID_SYNTAX, IKE_X_INFORMATIONAL, true);
+    for (unsigned i = 0; i < 60 && ike_world_sas(&w->hosts[0], NULL) > 0; i++)
+        ike_world_run(w, 1000);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+    w->tamper = NULL;
+    ike_world_run(w, 6000); /* after a pause it begins again */
+    assert_up(w, 1);
+    assert_int_not_equal(sa_of(&w->hosts[0]), before);
+    ike_world_free(w);
+}
+
+/* An unknown critical payload in IKE_AUTH: no second attempt under the same keys. */
+static void a_refused_ike_auth_is_the_last(void **state)
+{
+    static const uint8_t critical[4] = {0, 0x80, 0, 4};
+    struct ike_world *w = pair(29);
+    uint64_t errors;
+
+    configure(w);
+    w->hosts[1].policies[0]->half_open_ms = 200000;
+    w->loss = 0;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    while (w->hosts[1].said_count == 0) /* the answer to IKE_SA_INIT */
+        ike_world_run(w, 1);
+    forge(w, IKE_X_AUTH, 1, 200, gh_view_of(critical, 4));
+    assert_int_equal(w->hosts[1].said_count, 2);
+    errors = ike2_counters(w->hosts[1].core)[IKE2_COUNT_NOT_ADMITTED];
+    forge(w, IKE_X_AUTH, 2, 200, gh_view_of(critical, 4));
+    assert_int_equal(w->hosts[1].said_count, 2);
+    assert_true(ike2_counters(w->hosts[1].core)[IKE2_COUNT_NOT_ADMITTED] > errors);
+    ike_world_run(w, 250000);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL) + ike_world_sas(&w->hosts[1], NULL), 0);
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.21.2: the initiator does not believe the responder, and says so. */
+static void a_responder_hears_that_it_is_not_believed(void **state)
+{
+    struct ike_world *w = pair(30);
+
+    w->hosts[0].policies[0]->remote_id = gh_pattern_new("somebody.else.example", NULL);
+    w->hosts[1].policies[0]->liveness_ms = 0;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_int_equal(w->hosts[1].events[IKE2_EVENT_SA_UP], 1);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL) + ike_world_sas(&w->hosts[1], NULL), 0);
+    assert_int_equal(ike_world_children(&w->hosts[1]), 0);
+    ike_world_free(w);
+}
+
+/* What the operator ended stays ended, even if the peer does not confirm it. */
+static void an_unconfirmed_end_is_an_end(void **state)
+{
+    struct ike_world *w = pair(31);
+
+    w->hosts[0].policies[0]->children[0].start = true;
+    configure(w);
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    w->hosts[1].dead = true;
+    assert_true(ike2_terminate_ike(w->hosts[0].core, w->now, sa_of(&w->hosts[0])));
+    ike_world_run(w, 300000);
+    assert_int_equal(ike2_memory(w->hosts[0].core), 0);
+    ike_world_free(w);
+}
+
+static void anonymous(struct ike_world *w)
+{
+    w->hosts[0].policies[0]->local_auth = IKE2_AUTH_NULL;
+    assert_true(gh_identity_from_text("gw0.example", &w->hosts[0].policies[0]->local_id, NULL));
+    w->hosts[1].policies[0]->remote_auths = GH_BIT(IKE2_AUTH_NULL) | GH_BIT(IKE2_AUTH_PSK);
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+}
+
+/* RFC 7619 2.2 and 2.3: no name, and so no earlier life either. */
+static void who_proves_nothing_is_nobody(void **state)
+{
+    struct ike_world *w = pair(23);
+    struct ike2_sa_view v;
+
+    anonymous(w);
+    assert_up(w, 1);
+    ike_world_sas(&w->hosts[1], &v);
+    assert_int_equal(v.remote_id->type, GH_ID_NULL);
+    ike_world_restart(w, 0);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_int_equal(ike_world_sas(&w->hosts[1], NULL), 2); /* in spite of INITIAL_CONTACT */
+    ike_world_free(w);
+}
+
+static void a_name_without_proof_opens_no_policy(void **state)
+{
+    struct ike_world *w = pair(24);
+
+    w->hosts[1].policies[0]->remote_id = gh_pattern_new("gw0.example", NULL);
+    anonymous(w);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL) + ike_world_sas(&w->hosts[1], NULL), 0);
+    assert_int_equal(ike2_counters(w->hosts[1].core)[IKE2_COUNT_AUTH_FAILED], 1);
     ike_world_free(w);
 }
 
@@ -408,7 +731,17 @@ int main(void)
         cmocka_unit_test(lifetimes_end_in_rekeying),
         cmocka_unit_test(fragments_pass_where_datagrams_do_not),
         cmocka_unit_test(through_a_nat),
+        cmocka_unit_test(between_two_nats_answers_go_back),
+        cmocka_unit_test(a_higher_version_is_told_ours),
         cmocka_unit_test(a_restarted_peer_comes_again),
+        cmocka_unit_test(initial_contact_in_an_answer),
+        cmocka_unit_test(malformed_requests_end_the_sa),
+        cmocka_unit_test(an_answer_of_invalid_syntax_ends_the_sa),
+        cmocka_unit_test(a_refused_ike_auth_is_the_last),
+        cmocka_unit_test(a_responder_hears_that_it_is_not_believed),
+        cmocka_unit_test(an_unconfirmed_end_is_an_end),
+        cmocka_unit_test(who_proves_nothing_is_nobody),
+        cmocka_unit_test(a_name_without_proof_opens_no_policy),
         cmocka_unit_test(reauthentication_makes_before_it_breaks),
         cmocka_unit_test(a_new_configuration_takes_over),
         cmocka_unit_test(storms),

@@ -150,7 +150,7 @@ static void forge_invalid_spi(struct ike_world *w, const uint8_t *token)
     assert_true(ike_out_done(&o, &whole));
     d.data = octets;
     d.len = whole.len;
-    ike_world_inject(w, 0, &d);
+    ike_world_push(w, 0, &d);
 }
 
 static void a_forged_invalid_spi_changes_nothing(void **state)
@@ -208,7 +208,7 @@ static void poke(struct ike_world *w, const uint8_t *spi_i, const uint8_t *spi_r
     ike_out_payload(&o, IKE_P_SK, false, gh_view_of(sealed, sizeof(sealed)));
     assert_true(ike_out_done(&o, &whole));
     d.len = whole.len;
-    ike_world_inject(w, 1, &d);
+    ike_world_push(w, 1, &d);
 }
 
 static void no_token_is_had_for_an_sa_that_lives(void **state)
@@ -724,7 +724,7 @@ static void forge_answer(struct ike_world *w, const struct catcher *k, uint16_t 
         ike_notify_emit_data(&o, IKE_N_PUZZLE, gh_view_of(impossible, sizeof(impossible)));
     assert_true(ike_out_done(&o, &whole));
     d.len = whole.len;
-    ike_world_inject(w, 0, &d);
+    ike_world_push(w, 0, &d);
 }
 
 static void an_impossible_puzzle_is_left(void **state)
@@ -888,7 +888,7 @@ static void a_ticket_is_good_once(void **state)
     for (uint8_t i = 0; i < 20; i++) { /* as it was, and as somebody else's */
         if (i > 0)
             k.octets[0] = (uint8_t)(k.octets[0] + 1);
-        ike_world_inject(w, 1, &d);
+        ike_world_push(w, 1, &d);
     }
     assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), 19);
     assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 1);
@@ -916,14 +916,14 @@ static void a_stolen_ticket_ends_nothing(void **state)
     assert_int_equal(k.caught, 1);
     w->loss = 0;
     d.len = k.len;
-    ike_world_inject(w, 1, &d);
+    ike_world_push(w, 1, &d);
     ike_world_run(w, 60 * 1000);
     assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 0);
     assert_int_equal(count(&w->hosts[1], IKE2_COUNT_HALF_OPEN_EXPIRED), 1);
     for (size_t at = IKE_HEADER_LEN; at < k.len; at += 3) { /* changed anywhere, it is refused */
         k.octets[at] ^= 0x20;
         k.octets[at % IKE_SPI_LEN] ^= 1;
-        ike_world_inject(w, 1, &d);
+        ike_world_push(w, 1, &d);
         k.octets[at] ^= 0x20;
     }
     ike_world_run(w, 60 * 1000);

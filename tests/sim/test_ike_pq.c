@@ -1,4 +1,5 @@
-/* What makes IKEv2 last against quantum computers, core against core: PPKs (RFC 8784). */
+/* What makes IKEv2 last against quantum computers, core against core: PPKs (RFC 8784), and several
+ * key exchanges (RFC 9370) in IKE_INTERMEDIATE (RFC 9242). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,7 @@ static uint64_t sa_of(const struct ike_host *h)
 
 static uint32_t child_of(const struct ike_host *h)
 {
-    for (size_t i = 0; i < WORLD_CHILDREN; i++)
+    for (size_t i = 0; i < h->child_room; i++)
         if (h->child[i].used)
             return h->child[i].id;
     return 0;
@@ -326,6 +327,264 @@ static void ppks_through_a_bad_network(void **state)
     }
 }
 
+/* ---- IKE_INTERMEDIATE ------------------------------------------------------------------------ */
+
+static void add_ke(struct ike_world *w, size_t i, uint8_t type, uint16_t group)
+{
+    policy(w, i)->intermediate = true;
+    assert_true(ike_proposal_add(&policy(w, i)->proposals.proposal[0], type, group, 0));
+}
+
+/* Both ends have X25519, then two more, which may not be left out. */
+static struct ike_world *hybrid(uint64_t seed)
+{
+    struct ike_world *w = pair(seed);
+
+    for (size_t i = 0; i < 2; i++) {
+        add_ke(w, i, IKE_T_ADDKE1, GH_KE_ECP_384);
+        add_ke(w, i, IKE_T_ADDKE1 + 2, GH_KE_MODP_3072);
+    }
+    return w;
+}
+
+static void three_key_exchanges(void **state)
+{
+    struct ike_world *w = hybrid(10);
+    const struct ike2_suite *s;
+
+    begin(w);
+    ike_world_run(w, 3000);
+    assert_up(w);
+    assert_int_equal(w->carried, 8);
+    s = &w->hosts[1].core->sas->suite;
+    assert_int_equal(s->ke, GH_KE_X25519);
+    assert_int_equal(s->addke[0], GH_KE_ECP_384);
+    assert_int_equal(s->addke[1], GH_KE_NONE);
+    assert_int_equal(s->addke[2], GH_KE_MODP_3072);
+    assert_int_equal(w->hosts[0].core->sas->send_id, 4);
+    ike_world_free(w);
+}
+
+/* Each exchange makes all keys anew; both ends have the same ones. */
+static void keys_change_with_each(void **state)
+{
+    struct ike_world *w = hybrid(11);
+    uint8_t seen[8][32];
+    size_t count = 0;
+
+    begin(w);
+    for (unsigned i = 0; i < 1000 && ike_world_children(&w->hosts[0]) == 0; i++) {
+        const struct ike2_sa *sa = w->hosts[0].core->sas;
+        bool fresh = sa->sk.data != NULL;
+
+        for (size_t k = 0; k < count && fresh; k++)
+            fresh = memcmp(seen[k], sa->sk.data, 32) != 0;
+        if (fresh) {
+            assert_true(count < 8);
+            memcpy(seen[count++], sa->sk.data, 32);
+        }
+        ike_world_run(w, 1);
+    }
+    ike_world_run(w, 1000);
+    assert_up(w);
+    assert_int_equal(count, 3);
+    assert_true(gh_secret_equal(&w->hosts[0].core->sas->sk, &w->hosts[1].core->sas->sk));
+    ike_world_free(w);
+}
+
+/* RFC 9242 3.3.2 by hand: a request in one piece, a response that came in fragments. */
+static void int_auth_is_as_in_the_rfc(void **state)
+{
+    struct ike_world *w = hybrid(12);
+    struct ike_header h = {.spi_i = {1, 2, 3, 4, 5, 6, 7, 8},
+                           .spi_r = {9, 10, 11, 12, 13, 14, 15, 16},
+                           .next = IKE_P_SKF,
+                           .version = IKE_VERSION_2,
+                           .exchange = IKE_X_INTERMEDIATE,
+                           .flags = IKE_FLAG_INITIATOR,
+                           .id = 1,
+                           .length = 999};
+    static const uint8_t a[] = {1,  2,  3,  4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,   15, 16,
+                                46, 32, 43, 8, 0, 0, 0, 1, 0, 0,  0,  35, 34, 0x2a, 0,  7};
+    static const uint8_t p[] = {0xaa, 0xbb, 0xcc};
+    const struct gh_view inner = gh_view_of(p, sizeof(p));
+    uint8_t first[GH_PRF_MAX], second[GH_PRF_MAX], octets[IKE2_INT_AUTH_MAX];
+    struct gh_view parts[] = {gh_view_of(NULL, 0), gh_view_of(a, sizeof(a)), inner};
+    struct ike2_sa *sa;
+
+    begin(w);
+    run_until_keys(w);
+    sa = w->hosts[0].core->sas;
+    memset(&sa->setup->intermediate, 0, sizeof(sa->setup->intermediate));
+    assert_int_equal(ike2_int_auth_put(sa, octets), 0);
+    assert_true(ike2_int_auth(sa, true, &h, gh_view_of(NULL, 0), 0x2a, 34, inner));
+    assert_true(gh_prf(GH_PRF_HMAC_SHA2_256, ike2_sk_p(sa, true), parts, 3, first));
+    sa->setup->intermediate.done = 1;
+    assert_int_equal(ike2_int_auth_put(sa, octets), 68);
+    assert_memory_equal(octets, first, 32);
+    assert_memory_equal(octets + 64, ((uint8_t[]){0, 0, 0, 2}), 4);
+    parts[0] = gh_view_of(first, 32);
+    assert_true(ike2_int_auth(sa, true, &h, gh_view_of(NULL, 0), 0x2a, 34, inner));
+    assert_true(gh_prf(GH_PRF_HMAC_SHA2_256, ike2_sk_p(sa, true), parts, 3, second));
+    ike2_int_auth_put(sa, octets);
+    assert_memory_equal(octets, second, 32);
+    ike_world_free(w);
+}
+
+static void what_was_said_there_is_authenticated(void **state)
+{
+    for (size_t which = 0; which < 2; which++) {
+        struct ike_world *w = hybrid(13);
+        const struct ike2_sa *sa;
+
+        begin(w);
+        run_until_keys(w);
+        sa = w->hosts[0].core->sas;
+        while (sa->setup->intermediate.done == 0)
+            ike_world_run(w, 1);
+        w->hosts[1].core->sas->setup->intermediate.auth[which][0] ^= 1;
+        ike_world_run(w, 200 * 1000);
+        assert_nothing(w);
+        assert_int_equal(w->hosts[0].installed + w->hosts[1].installed, 0);
+        assert_int_equal(ike2_counters(w->hosts[1].core)[IKE2_COUNT_AUTH_FAILED], 1);
+        ike_world_free(w);
+    }
+}
+
+/* The path takes 576 octets; MODP-8192 has public values of 1024. */
+static void fragments_are_authenticated_whole(void **state)
+{
+    struct ike_world *w = pair(14);
+
+    for (size_t i = 0; i < 2; i++) {
+        add_ke(w, i, IKE_T_ADDKE1, GH_KE_MODP_8192);
+        policy(w, i)->mtu = 576;
+    }
+    w->datagram_max = 576;
+    begin(w);
+    ike_world_run(w, 3000);
+    assert_up(w);
+    assert_int_equal(w->too_long, 0);
+    assert_true(w->carried >= 4 + 6);
+    ike_world_free(w);
+}
+
+/* Who has it how: ADDKE1 in the only proposal, in the first of two, with NONE, or not at all. */
+enum have { HAVE_NOT, HAVE_ONLY, HAVE_FIRST, HAVE_OR_NONE, HAVE_BUT_MAY_NOT };
+
+static void give(struct ike_world *w, size_t i, enum have have)
+{
+    struct ike_sa *sa = &policy(w, i)->proposals;
+
+    if (have == HAVE_FIRST) {
+        sa->proposal[sa->count] = sa->proposal[0];
+        sa->proposal[sa->count++].number = 2;
+    }
+    if (have != HAVE_NOT)
+        add_ke(w, i, IKE_T_ADDKE1, GH_KE_ECP_384);
+    if (have == HAVE_OR_NONE)
+        add_ke(w, i, IKE_T_ADDKE1, GH_KE_NONE);
+    policy(w, i)->intermediate = have != HAVE_NOT && have != HAVE_BUT_MAY_NOT;
+}
+
+static void who_has_it_and_who_does_not(void **state)
+{
+    /* The additional key exchange is done, left out, or there is no IKE SA. */
+    static const char expected[5][6] = {
+        /* the responder, in the order of the enum */
+        [HAVE_NOT] = "-x--x",         [HAVE_ONLY] = "x+++x",
+        [HAVE_FIRST] = "-+++x",       [HAVE_OR_NONE] = "x+++x", /* a type that it does not know */
+        [HAVE_BUT_MAY_NOT] = "xxxxx",
+    };
+
+    for (enum have i = HAVE_NOT; i <= HAVE_BUT_MAY_NOT; i++)
+        for (enum have r = HAVE_NOT; r <= HAVE_BUT_MAY_NOT; r++) {
+            struct ike_world *w = pair(400 + 10 * i + r);
+
+            give(w, 0, i);
+            give(w, 1, r);
+            begin(w);
+            ike_world_run(w, 2000);
+            if (expected[i][r] == 'x') {
+                ike_world_run(w, 200 * 1000);
+                assert_nothing(w);
+            } else {
+                assert_up(w);
+                assert_int_equal(w->carried, expected[i][r] == '+' ? 6 : 4);
+            }
+            ike_world_free(w);
+        }
+}
+
+static void what_openssl_lacks_is_not_offered(void **state)
+{
+    struct ike_world *w = pair(15);
+    bool ml_kem = gh_ke_available(GH_KE_ML_KEM_768);
+
+    for (size_t i = 0; i < 2; i++) {
+        add_ke(w, i, IKE_T_ADDKE1, GH_KE_ML_KEM_768);
+        add_ke(w, i, IKE_T_ADDKE1, GH_KE_ECP_521);
+    }
+    begin(w);
+    ike_world_run(w, 2000);
+    assert_up(w);
+    assert_int_equal(w->hosts[0].core->sas->suite.addke[0],
+                     ml_kem ? GH_KE_ML_KEM_768 : GH_KE_ECP_521);
+    ike_world_free(w);
+}
+
+static void ppk_and_key_exchanges_together(void **state)
+{
+    struct ike_world *w = hybrid(16);
+
+    for (size_t i = 0; i < 2; i++) {
+        know(w, i, "ppk", ppk);
+        use(w, i, "ppk", false);
+    }
+    begin(w);
+    ike_world_run(w, 3000);
+    assert_up(w);
+    assert_true(w->hosts[1].core->sas->ppk_used);
+    ike_world_free(w);
+}
+
+/* The first IKE_AUTH with nothing in between: the responder takes nothing for granted. */
+static void no_exchange_is_left_out(void **state)
+{
+    struct ike_world *w = hybrid(17);
+    struct ike2_sa *sa;
+
+    begin(w);
+    run_until_keys(w);
+    sa = w->hosts[0].core->sas;
+    memset(sa->suite.addke, 0, sizeof(sa->suite.addke)); /* it forgets them after the first */
+    ike_world_run(w, 200 * 1000);
+    assert_nothing(w);
+    assert_non_null(strstr(w->hosts[1].last[IKE2_EVENT_SA_FAILED], "left out"));
+    ike_world_free(w);
+}
+
+static void key_exchanges_through_a_bad_network(void **state)
+{
+    for (uint64_t seed = 500; seed < 520; seed++) {
+        struct ike_world *w = hybrid(seed);
+
+        for (size_t i = 0; i < 2; i++) {
+            policy(w, i)->mtu = 576;
+            policy(w, i)->children[0].start = i == 0;
+        }
+        w->loss = 300;
+        w->duplicated = 100;
+        w->delay_most = 300;
+        begin(w);
+        ike_world_run(w, 300 * 1000);
+        w->loss = w->duplicated = 0;
+        ike_world_run(w, 300 * 1000);
+        assert_up(w);
+        ike_world_free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +593,16 @@ int main(void)
         cmocka_unit_test(rekeying_does_not_apply_it_again),
         cmocka_unit_test(a_peer_that_leaves_it_out_is_told),
         cmocka_unit_test(ppks_through_a_bad_network),
+        cmocka_unit_test(three_key_exchanges),
+        cmocka_unit_test(keys_change_with_each),
+        cmocka_unit_test(int_auth_is_as_in_the_rfc),
+        cmocka_unit_test(what_was_said_there_is_authenticated),
+        cmocka_unit_test(fragments_are_authenticated_whole),
+        cmocka_unit_test(who_has_it_and_who_does_not),
+        cmocka_unit_test(what_openssl_lacks_is_not_offered),
+        cmocka_unit_test(ppk_and_key_exchanges_together),
+        cmocka_unit_test(no_exchange_is_left_out),
+        cmocka_unit_test(key_exchanges_through_a_bad_network),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import stat
 
 import pytest
 
@@ -297,6 +298,28 @@ def test_certificates_inside_the_sandbox(net, build_dir):
         assert role == "keeper" or secret not in memory(pid), role
 
 
+def test_keys_for_wireshark_where_they_are_asked_for(net, build_dir):
+    a, one, _, _ = two_ends(net, build_dir)
+    path = os.path.join(a.directory("keys"), "log")
+    one.configure(f'ike {{\n    key-log = "{path}"\n}}\n' + peer("b", A4, B4))
+    one.stop()
+    one.start()
+    one.gatectl("ike", "initiate", "b")
+    wait_established(one)
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    detail = one.ask("show", "ike", "sa", "detail")["sas"][0]
+    assert len(lines) == 1 and lines[0].startswith(f"{detail['spi_i']},{detail['spi_r']},")
+
+
+def test_the_configuration_is_shown_without_secrets(net, build_dir):
+    _, one, _, _ = two_ends(net, build_dir)
+    text = one.gatectl("show", "configuration").stdout
+    assert 'ike-peer "b"' in text or "ike-peer b" in text
+    assert SECRET not in text
+
+
 # ---- Datagrams ----------------------------------------------------------------------------------
 
 def udp(gatehouse):
@@ -357,6 +380,28 @@ def test_large_messages_are_fragmented(net, build_dir):
     assert ip["ReasmReqds"] == ip["FragCreates"] == 0
 
 
+def test_many_peers_at_once(net, build_dir):
+    """They begin by themselves, all in the same moment."""
+    many = 200
+    a, one, _, two = two_ends(net, build_dir)
+    addresses = [f"10.77.1.{i}" for i in range(1, many + 1)]
+    for address in addresses:
+        a.add_address("lo", f"{address}/32")
+    two.configure(peer("all", B4, "10.77.1.0/24").replace('remote-id = "10.77.1.0/24"', 'remote-id = "any"')
+                  .replace("10.77.1.0/24/32", "10.77.1.0/24"))
+    two.host.route("10.77.1.0/24", A4)
+    two.reload()
+    one.configure("".join(peer(f"p{i}", address, B4).replace("start = false", "start = true")
+                          for i, address in enumerate(addresses)))
+    one.reload()
+    wait_established(one, many)
+    wait_established(two, many)
+    found = one.ask("show", "ike", "statistics")
+    assert found["set_ups"]["last_60_seconds"] >= many
+    assert found["keeper"]["waiting"] == 0
+    assert udp(one)["send-queue-full"] == udp(one)["send-failed"] == 0
+
+
 # ---- Why not? ----------------------------------------------------------------------------------
 
 def causes(gatehouse, name="b"):
@@ -384,6 +429,39 @@ def test_wrong_secrets(net, build_dir):
     assert failures["authentication-failed"]["time"] and failures["authentication-failed"]["text"]
     assert one.ask("show", "ike", "peer")["peers"][0]["last_failure"]["reason"] == \
         "authentication-failed"
+
+
+def test_selectors_that_do_not_meet(net, build_dir):
+    _, one, _, two = two_ends(net, build_dir)
+    with open(two.config_file, encoding="utf-8") as file:
+        text = file.read()
+    two.configure(text.replace(f'remote-ts = "{A4}/32"', 'remote-ts = "192.0.2.0/24"'))
+    two.reload()
+    one.gatectl("ike", "initiate", "b", "net")
+    wait_cause(one, "ike-traffic-selectors")
+    wait_cause(two, "ike-traffic-selectors", name="a")
+
+
+def test_who_fails_too_often_is_locked_out(net, build_dir):
+    _, one, _, two = two_ends(net, build_dir, secret_b="another pre-shared key of the tests",
+                              head="ike {\n    lockout {\n        attempts = 2\n    }\n}\n")
+    for _ in range(2):
+        failed = failures(two)
+        one.gatectl("ike", "initiate", "b")
+        wait_for(lambda: failures(two) > failed, 10, "it fails")
+        one.gatectl("ike", "terminate", "peer", "b")
+    wait_cause(two, "ike-locked-out", name="a")
+    clients = two.ask("show", "ike", "lockout")["clients"]
+    assert [(c["address"], c["blocked"]) for c in clients] == [(A4, True)]
+    assert two.ask("clear", "ike", "lockout", A4)["cleared"] == 1
+    assert two.ask("show", "ike", "lockout")["clients"] == []
+    failed = failures(two)
+    one.gatectl("ike", "initiate", "b")
+    wait_for(lambda: failures(two) > failed, 10, "it is heard again")
+
+
+def failures(gatehouse):
+    return gatehouse.ask("show", "ike", "statistics")["counters"]["authentication-failed"]
 
 
 def test_an_occupied_port(net, build_dir):

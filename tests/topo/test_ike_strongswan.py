@@ -23,7 +23,7 @@ def connection(children=None, **changes):
     """swanctl.conf's connections: "gw" with the child "net"; a change to None removes a setting."""
     settings = {"version": 2, "local_addrs": B4, "remote_addrs": A4, "proposals": PROPOSAL,
                 "local": {"auth": "psk"}, "remote": {"auth": "psk"},
-                "children": children or {"net": child()}, **changes}
+                "children": {"net": child()} if children is None else children, **changes}
     return {"gw": {name: value for name, value in settings.items() if value is not None}}
 
 

@@ -253,6 +253,12 @@ static void a_peer_is_six_lines(void **state)
     assert_string_equal(ike_ts_format(&p->children[0].local.ts[0], text), "10.1.0.0/16");
     assert_string_equal(ike_ts_format(&p->children[0].remote.ts[0], text), "10.2.0.0/16");
     assert_false(c->ike->settings.lock_out);
+    assert_int_equal(c->ike->settings.sas_max, 65536);
+    assert_int_equal(c->ike->settings.half_open_max, 4096);
+    assert_int_equal(c->ike->settings.half_open_cookie, 64);
+    assert_int_equal(c->ike->settings.children_max, 64);
+    assert_int_equal(c->ike->settings.reassembly_ms, 2000);
+    assert_int_equal(c->ike->settings.reduced_exchange_ms, 2000);
     assert_null(c->ike->settings.key_log);
     assert_int_equal(c->keeper.count, 1);
     item = &c->keeper.items[0];
@@ -490,42 +496,6 @@ static void octets_bring_the_same(void **state)
     gh_config_free(c);
 }
 
-/* Policy `policy` of `everything` and of the same with `from` replaced by `to`. */
-static bool same_after(size_t policy, const char *from, const char *to)
-{
-    struct gh_config *a = load_everything(), *b;
-    const char *at = strstr(everything, from);
-    char *changed, *text;
-    bool same;
-
-    assert_non_null(at);
-    changed = format("%.*s%s%s", (int)(at - everything), everything, to, at + strlen(from));
-    text = at_dir(changed);
-    b = must_parse(text, NULL);
-    same = gh_ike_policy_same(a->ike, policy, b->ike, policy);
-    gh_config_free(a);
-    gh_config_free(b);
-    free(changed);
-    free(text);
-    return same;
-}
-
-static void a_reload_knows_what_has_changed(void **state)
-{
-    assert_true(same_after(0, "ike {", "ike { # nothing\n"));
-    assert_true(same_after(0, "block = 1440", "block = 10"));
-    assert_true(same_after(0, "remote = 2001:db8::2", "remote = 2001:db8::3"));
-    assert_false(same_after(2, "remote = 2001:db8::2", "remote = 2001:db8::3"));
-    assert_false(same_after(0, "lifetime = 1200", "lifetime = 1201"));
-    assert_false(same_after(0, "lifetime = 31536000", "lifetime = 86400"));
-    assert_false(same_after(0, "rsa-signature = pss", ""));
-    assert_true(same_after(2, "rsa-signature = pss", ""));
-    assert_false(same_after(1, "reject = yes", ""));
-    assert_true(same_after(0, "reject = yes", ""));
-    assert_false(same_after(2, "peer-raw-key-file = \"@/raw.pem\"",
-                            "remote-auth = cert trust-anchor-profile = cas"));
-}
-
 static void damaged_octets_are_refused(void **state)
 {
     struct gh_config *c = load_everything();
@@ -533,13 +503,13 @@ static void damaged_octets_are_refused(void **state)
     uint8_t *data = gh_ike_config_encode(c->ike, &len), *longer = malloc(len + 1);
     unsigned survived = 0;
 
-    for (size_t cut = 0; cut < len; cut += 3)
+    for (size_t cut = 0; cut < len; cut += 7)
         assert_null(gh_ike_config_decode(gh_view_of(data, cut)));
     memcpy(longer, data, len);
     longer[len] = 0;
     assert_null(gh_ike_config_decode(gh_view_of(longer, len + 1)));
     /* A changed octet may be another value; then it is one that can be written again. */
-    for (size_t i = 0; i < len; i += 3) {
+    for (size_t i = 0; i < len; i += 7) {
         struct gh_ike_config *got;
 
         data[i] ^= 0x81;
@@ -729,6 +699,22 @@ static void mistakes_are_told_with_their_line(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(refused); i++)
         must_refuse(refused[i].text, &skip, refused[i].rule, refused[i].line);
+}
+
+static void nothing_to_authenticate_by_is_one_mistake(void **state)
+{
+    struct gh_problems p = {0};
+
+    assert_null(parse_with("ike-peer p { remote = 192.0.2.2 " CHILD " }", NULL, &p));
+    assert_int_equal(p.count, 1);
+    assert_string_equal(p.list[0].message, "the ike-peer \"p\" has nothing to authenticate by");
+    gh_problems_clear(&p);
+    must_refuse("cert-profile c { entry 1 { cert-file = /c key-file = /k } }\n"
+                "ike-peer p { remote = 192.0.2.2 cert-profile = c " CHILD " }",
+                &skip, "missing-option", 2);
+    must_refuse("cert-profile c { entry 1 { cert-file = /c key-file = /k } }\n"
+                "ike-peer p { remote = 192.0.2.2 cert-profile = c psk-file = /p " CHILD " }",
+                &skip, "missing-option", 2);
 }
 
 static void overlapping_selectors_name_both_lines(void **state)
@@ -950,6 +936,77 @@ static void files_are_looked_at_when_the_configuration_is_read(void **state)
               "key-format", 2);
 }
 
+static void take_at(const char *text)
+{
+    char *full = at_dir(text);
+
+    gh_config_free(must_parse(full, NULL));
+    free(full);
+}
+
+static void an_encrypted_key_needs_its_passphrase(void **state)
+{
+    EVP_PKEY *key = made_key_nth("P-256", 2);
+    FILE *f = fopen(path_of("locked.key"), "w");
+
+    assert_non_null(f);
+    assert_int_equal(
+        PEM_write_PKCS8PrivateKey(f, key, EVP_aes_128_cbc(), "open sesame", 11, NULL, NULL), 1);
+    fclose(f);
+    chmod(path_of("locked.key"), 0600);
+    write_file("pass", "open sesame\n", 0600);
+    take_at("cert-profile c { entry 1 { cert-file = \"@/leaf.pem\" key-file = \"@/locked.key\"\n"
+            " passphrase-file = \"@/pass\" } }");
+    take_at("ike-key k { key-file = \"@/locked.key\" passphrase = \"open sesame\" }");
+    refuse_at("ike-key k {\n key-file = \"@/locked.key\" }", "key-passphrase", 2);
+    refuse_at("ike-key k {\n key-file = \"@/locked.key\" passphrase = wrong }", "key-passphrase",
+              2);
+    unlink(path_of("locked.key"));
+    unlink(path_of("pass"));
+}
+
+static void secrets_come_as_credentials(void **state)
+{
+    unsetenv("CREDENTIALS_DIRECTORY");
+    refuse_at("ike-psk k {\n secret-credential = psk }", "secret-missing", 2);
+    setenv("CREDENTIALS_DIRECTORY", dir, 1);
+    take_at("ike-psk k { secret-credential = psk }");
+    take_at("ike-key k { key-credential = leaf.key }");
+    refuse_at("ike-psk k {\n secret-credential = nowhere }", "secret-missing", 2);
+    unsetenv("CREDENTIALS_DIRECTORY");
+}
+
+/* What stands behind the certificate in its file is sent with it. */
+static void a_file_may_bring_its_chain(void **state)
+{
+    char *text = at_dir("cert-profile c { entry 1 { cert-file = \"@/chain.pem\" key-file = "
+                        "\"@/leaf.key\" send-chain = \"@/root.pem\" } }");
+    char octets[8192];
+    FILE *out = fopen(path_of("chain.pem"), "w");
+    static const char *const parts[] = {"leaf.pem", "sub.pem"};
+    const struct gh_cert_entry *e;
+    struct gh_config *c;
+
+    assert_non_null(out);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        FILE *in = fopen(path_of(parts[i]), "r");
+        size_t n = fread(octets, 1, sizeof(octets), in);
+
+        fclose(in);
+        assert_int_equal(fwrite(octets, 1, n, out), n);
+    }
+    fclose(out);
+    chmod(path_of("chain.pem"), 0644);
+    c = must_parse(text, NULL);
+    e = gh_cert_profile_entry(c->ike->profiles[0].profile, 0);
+    assert_int_equal(e->send_count, 2);
+    assert_string_equal(gh_cert_subject(e->send[0]), "C=CH, O=Net, CN=Sub");
+    assert_string_equal(gh_cert_subject(e->send[1]), "C=CH, O=Net, CN=Root");
+    unlink(path_of("chain.pem"));
+    gh_config_free(c);
+    free(text);
+}
+
 static void eight_cas_and_no_ninth(void **state)
 {
     char *text, *full;
@@ -1145,11 +1202,11 @@ int main(void)
         cmocka_unit_test(the_keeper_can_carry_out_the_order),
         cmocka_unit_test(printing_and_reading_is_the_identity),
         cmocka_unit_test(octets_bring_the_same),
-        cmocka_unit_test(a_reload_knows_what_has_changed),
         cmocka_unit_test(damaged_octets_are_refused),
         cmocka_unit_test(secrets_go_to_the_keeper_alone),
         cmocka_unit_test(a_secret_in_the_wrong_place_is_not_shown),
         cmocka_unit_test(mistakes_are_told_with_their_line),
+        cmocka_unit_test(nothing_to_authenticate_by_is_one_mistake),
         cmocka_unit_test(overlapping_selectors_name_both_lines),
         cmocka_unit_test(a_typing_error_is_answered_with_the_right_word),
         cmocka_unit_test(legacy_is_taken_with_a_warning),
@@ -1159,6 +1216,9 @@ int main(void)
         cmocka_unit_test(four_transforms_and_no_fifth),
         cmocka_unit_test(names_have_58_characters),
         cmocka_unit_test(files_are_looked_at_when_the_configuration_is_read),
+        cmocka_unit_test(an_encrypted_key_needs_its_passphrase),
+        cmocka_unit_test(secrets_come_as_credentials),
+        cmocka_unit_test(a_file_may_bring_its_chain),
         cmocka_unit_test(eight_cas_and_no_ninth),
         cmocka_unit_test(lint_knows_ike),
         cmocka_unit_test(lint_looks_at_certificates),

@@ -12,6 +12,16 @@
 
 /* ---- Common --------------------------------------------------------------------------------- */
 
+/* The responder has an IKE SA with us: told once, so that it does not wait for us (RFC 7296
+ * 2.21.2). */
+static void say_so(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike_out o = ike2_inner(c);
+
+    ike_notify_emit_data(&o, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
+    ike2_request(c, sa, IKE_X_INFORMATIONAL, &o);
+}
+
 static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const char *remedy)
 {
     char addr[GH_ADDR_TEXT];
@@ -22,17 +32,29 @@ static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const ch
         if (c->lockout != NULL)
             gh_lockout_failed(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
         ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
-        sa->setup->refused = true; /* it stays to say so again, until it expires */
-        return;
+        return; /* it stays to say so again, until it expires */
     }
+    say_so(c, sa);
     ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
 }
 
-static bool take_id(struct ike2_sa *sa, const struct ike_payload *payload)
+static bool is_anonymous(const struct ike_payloads *in)
+{
+    const struct ike_payload *auth = ike_find(in, IKE_P_AUTH, 0);
+
+    return auth != NULL && auth->body.p[0] == GH_AUTH_NULL;
+}
+
+/* Whoever proves nothing is nobody, whatever it calls itself (RFC 7619 2.2). */
+static bool take_id(struct ike2_sa *sa, const struct ike_payloads *in, uint8_t type)
 {
     if (sa->remote_id == NULL)
         sa->remote_id = calloc(1, sizeof(*sa->remote_id));
-    return sa->remote_id != NULL && gh_identity_parse(payload->body, sa->remote_id);
+    if (sa->remote_id == NULL || !gh_identity_parse(ike_find(in, type, 0)->body, sa->remote_id))
+        return false;
+    if (is_anonymous(in))
+        *sa->remote_id = (struct gh_identity){.type = GH_ID_NULL};
+    return true;
 }
 
 static bool keep_inner(struct ike2_sa *sa, uint8_t first, struct gh_view octets)
@@ -68,16 +90,19 @@ static void put_id(struct ike_out *o, uint8_t payload, const struct gh_identity 
                 &(struct ike_id){.type = id->type, .data = gh_view_of(id->data, id->len)});
 }
 
-/* All others with this peer are of an earlier life of it. */
-static void drop_others(struct ike2 *c, struct ike2_sa *sa)
+/* INITIAL_CONTACT: all others with this peer are of an earlier life of it. Of somebody without a
+ * name it says nothing (RFC 7619 2.3). */
+static void drop_others(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     struct ike2_sa *next;
 
+    if (!ike_has_notify(in, IKE_N_INITIAL_CONTACT) || is_anonymous(in))
+        return;
     for (struct ike2_sa *other = ike2_by_name(c, sa->remote_id, NULL); other != NULL;
          other = next) {
         next = ike2_by_name(c, sa->remote_id, other);
-        if (other != sa && other->state >= IKE2_STATE_ESTABLISHED && other->policy == sa->policy &&
-            gh_identity_equal(other->remote_id, sa->remote_id) &&
+        if (other->id < sa->id && other->state >= IKE2_STATE_ESTABLISHED &&
+            other->policy == sa->policy && gh_identity_equal(other->remote_id, sa->remote_id) &&
             gh_addr_equal(&other->remote.addr, &sa->remote.addr)) {
             ike2_tell(c, other, IKE2_EVENT_STORY, 0, "the peer says that it begins anew");
             ike2_sa_die(c, other, IKE2_REMOVED_LOST);
@@ -225,24 +250,28 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
     const struct ike2_setup *s = sa->setup;
     struct ike2_wish w;
     struct ike_notify n;
+    uint16_t notify;
     char why[160];
 
     if (t->policy == NULL)
         return;
     if (ike_find_error(in, &n)) {
-        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s: the peer answers with %s",
-                  t->policy->name,
-                  ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error");
+        ike2_fail_child(
+            c, sa, ike2_count_of(n.type), 0, "%s: the peer answers with %s", t->policy->name,
+            ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error");
         return;
     }
-    if (ike2_child_confirm(c, sa, in, true, t->policy, &w, why) != 0 ||
+    notify = ike2_child_confirm(c, sa, in, true, t->policy, &w, why);
+    if (notify != 0)
+        ike2_fail_child(c, sa, ike2_count_of(notify), 0, "%s: %s", t->policy->name, why);
+    else /* says itself why it could not */
         ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
-                        gh_view_of(s->nonce_r, s->nonce_r_len), 0) == NULL)
-        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s: %s", t->policy->name, why);
+                        gh_view_of(s->nonce_r, s->nonce_r_len), 0);
 }
 
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
+    drop_others(c, sa, in);
     up(c, sa);
     if (sa->setup->resumed != NULL)
         ike2_resume_done(c, sa);
@@ -254,15 +283,6 @@ static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     ike2_sa_established(c, sa);
     want_the_rest(c, sa);
     ike2_end_reauthenticated(c, sa);
-}
-
-/* It believed us and is up; nothing that it answers counts any more (RFC 8784 3). */
-static void tell_failure(struct ike2 *c, struct ike2_sa *sa)
-{
-    struct ike_out o = ike2_inner(c);
-
-    ike_notify_emit_data(&o, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
-    ike2_request(c, sa, IKE_X_INFORMATIONAL, &o);
 }
 
 void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
@@ -281,19 +301,19 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
         return;
     }
     if (!ike2_ppk_confirm(sa, in)) {
-        tell_failure(c, sa);
         refuse(c, sa, "it does not use the PPK, but has to", "configure the PPK at the peer");
         return;
     }
-    if (!take_id(sa, ike_find(in, IKE_P_IDR, 0)) || !keep_inner(sa, first, octets)) {
+    if (!take_id(sa, in, IKE_P_IDR) || !keep_inner(sa, first, octets)) {
         refuse(c, sa, "its identity is malformed", "");
         return;
     }
     if (sa->policy->remote_id != NULL &&
         gh_pattern_match(sa->policy->remote_id, sa->remote_id) != GH_MATCH_YES) {
-        snprintf(e.message, sizeof(e.message), "it calls itself %.200s",
-                 gh_identity_format(sa->remote_id, text, sizeof(text)));
-        refuse(c, sa, e.message, gh_pattern_text(sa->policy->remote_id));
+        snprintf(e.message, sizeof(e.message), "it calls itself %.100s, not %.100s",
+                 gh_identity_format(sa->remote_id, text, sizeof(text)),
+                 gh_pattern_text(sa->policy->remote_id));
+        refuse(c, sa, e.message, "");
         return;
     }
     if (sa->setup->resumed != NULL) {
@@ -317,13 +337,15 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
 
 /* ---- Responder ------------------------------------------------------------------------------ */
 
-static bool suits(const struct ike2 *c, const struct ike2_sa *sa, const struct ike2_policy *p,
+static bool suits(const struct ike2_sa *sa, const struct ike2_policy *p, bool anonymous,
                   const struct gh_identity *idr)
 {
     struct ike_proposal mine, chosen;
-    struct ike_sa offer = {.count = 1};
-    const struct ike_choice_rules rules = {.prefer_theirs = false};
+    struct ike_sa offer = {.count = 1}, ours;
+    const struct ike_choice_rules rules = {.additional_ke = p->intermediate};
 
+    if (anonymous && !(p->remote_auths & GH_BIT(IKE2_AUTH_NULL)))
+        return false;
     if (p->remote_id != NULL && gh_pattern_match(p->remote_id, sa->remote_id) != GH_MATCH_YES)
         return false;
     if (idr != NULL && p->local_id.type != GH_ID_NONE && !gh_identity_equal(idr, &p->local_id))
@@ -332,7 +354,8 @@ static bool suits(const struct ike2 *c, const struct ike2_sa *sa, const struct i
         return true;
     ike2_suite_proposal(&sa->suite, &mine); /* IKE_SA_INIT was judged by another's proposals */
     offer.proposal[0] = mine;
-    return ike_proposal_choose(&offer, &p->proposals, &rules, &chosen, NULL);
+    ike2_offer(&p->proposals, p->intermediate, &ours);
+    return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
 }
 
 /* Whose this is, now that the peer has said its name. */
@@ -345,7 +368,7 @@ static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 
     for (int strict = 1; strict >= 0; strict--) { /* IDr is a wish (RFC 7296 1.2) */
         while ((p = ike2_policy_for(c, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
-            if (!suits(c, sa, p, strict ? idr : NULL))
+            if (!suits(sa, p, is_anonymous(in), strict ? idr : NULL))
                 continue;
             ike2_set_policy(sa, p);
             return true;
@@ -392,9 +415,8 @@ static void answer_child(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
         ike2_child_put_answer(o, &w, spi, spi_len);
         return;
     }
-    ike2_fail(c, sa,
-              notify == IKE_N_TS_UNACCEPTABLE ? IKE2_COUNT_TS_UNACCEPTABLE : IKE2_COUNT_NO_PROPOSAL,
-              "Child SA refused with %s: %s", ike_notify_name(notify), why);
+    ike2_fail_child(c, sa, ike2_count_of(notify), 0, "refused with %s: %s", ike_notify_name(notify),
+                    why);
     ike_notify_emit_data(o, notify, gh_view_of(NULL, 0));
 }
 
@@ -408,8 +430,7 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
         refuse(c, sa, "no memory", "");
         return;
     }
-    if (ike_has_notify(&in, IKE_N_INITIAL_CONTACT))
-        drop_others(c, sa);
+    drop_others(c, sa, &in);
     put_id(&o, IKE_P_IDR, sa->local_id);
     if (sa->setup->resumed == NULL)
         ike2_put_certs(c, sa, &o);
@@ -441,7 +462,6 @@ static void prove_ourselves(struct ike2 *c, struct ike2_sa *sa)
     if (!ike2_choose_identity(c, sa, &e) || !ike2_prove(c, sa, &now, &e)) {
         ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "we cannot authenticate: %s", e.message);
         ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
-        sa->setup->refused = true;
     } else if (now.len > 0) {
         finish(c, sa, ike2_view(&now));
     }
@@ -512,22 +532,29 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
     struct gh_pki_error e = {.message = "", .remedy = ""};
     char text[GH_ID_TEXT];
 
-    if (sa->initiator || sa->setup == NULL || sa->setup->refused) {
+    if (sa->initiator || sa->setup == NULL) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (ike2_intermediate_next(sa) != IKE_KE_NONE) {
+        refuse(c, sa, "it left out an additional key exchange", "");
         return;
     }
     if (ike_find(in, IKE_P_AUTH, 0) == NULL) {
         refuse(c, sa, "it wants EAP", "configure a method that both have");
         return;
     }
-    if (!take_id(sa, ike_find(in, IKE_P_IDI, 0)) || !keep_inner(sa, first, octets) ||
+    if (!take_id(sa, in, IKE_P_IDI) || !keep_inner(sa, first, octets) ||
         !ike2_take_certreqs(sa->setup, in)) {
         refuse(c, sa, "its identity or its certificate requests are malformed", "");
         return;
     }
     if ((sa->setup->resumed == NULL && !choose_policy(c, sa, in)) || !find_client(sa)) {
-        snprintf(e.message, sizeof(e.message), "no peer is called %.200s",
-                 gh_identity_format(sa->remote_id, text, sizeof(text)));
+        if (is_anonymous(in))
+            strcpy(e.message, "it proves nothing (NULL authentication), which is not allowed here");
+        else
+            snprintf(e.message, sizeof(e.message), "no peer is called %.200s",
+                     gh_identity_format(sa->remote_id, text, sizeof(text)));
         refuse(c, sa, e.message, "");
         return;
     }

@@ -8,7 +8,7 @@
 
 #include "ike/v2/priv.h"
 
-enum { TABLE_FIRST = 64, COOKIE_SECRET_MS = 60 * 1000 };
+enum { TABLE_FIRST = 64, COOKIE_SECRET_MS = 60 * 1000, VERSION_MS = 100 };
 
 /* ---- Names ---------------------------------------------------------------------------------- */
 
@@ -47,6 +47,8 @@ struct ike2_settings ike2_default_settings(void)
                                   .puzzle_legacy = 30,
                                   .puzzle_budget = 1024,
                                   .children_max = 64,
+                                  .reassembly_ms = 2000,
+                                  .reduced_exchange_ms = 2000,
                                   .ticket_seconds = 8 * 3600,
                                   .strays_per_second = 20};
 }
@@ -492,8 +494,36 @@ void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind ki
     tell(c, sa, kind, child, text);
 }
 
+static void fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
+                 enum ike2_event_kind kind, uint32_t child, const char *text)
+{
+    ike2_count(c, reason);
+    c->failures[reason].when = c->now.wall;
+    snprintf(c->failures[reason].text, sizeof(c->failures[reason].text), "%s%s%.*s",
+             sa != NULL && sa->policy != NULL ? sa->policy->name : "",
+             sa != NULL && sa->policy != NULL ? ": " : "",
+             (int)sizeof(c->failures[reason].text) - 70, text);
+    tell(c, sa, kind, child, text);
+}
+
 void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason, const char *format,
                ...)
+{
+    bool ends = reason == IKE2_COUNT_AUTH_FAILED || reason == IKE2_COUNT_PEER_DEAD;
+    /* Anybody can make us refuse him, so that is not told each time. */
+    bool told = sa != NULL ? ends || sa->state < IKE2_STATE_ESTABLISHED
+                           : c->now.wall - c->failures[reason].when >= IKE2_STRANGERS_S;
+    char text[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    fail(c, sa, reason, told ? IKE2_EVENT_SA_FAILED : IKE2_EVENT_STORY, 0, text);
+}
+
+void ike2_fail_child(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
+                     uint32_t child, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -501,15 +531,21 @@ void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    ike2_count(c, reason);
-    c->failures[reason].when = c->now.wall;
-    snprintf(c->failures[reason].text, sizeof(c->failures[reason].text), "%s%s%.*s",
-             sa != NULL && sa->policy != NULL ? sa->policy->name : "",
-             sa != NULL && sa->policy != NULL ? ": " : "",
-             (int)sizeof(c->failures[reason].text) - 70, text);
-    tell(c, sa,
-         sa != NULL && sa->state < IKE2_STATE_ESTABLISHED ? IKE2_EVENT_SA_FAILED : IKE2_EVENT_STORY,
-         0, text);
+    fail(c, sa, reason, IKE2_EVENT_CHILD_FAILED, child, text);
+}
+
+enum ike2_count ike2_count_of(uint16_t notify)
+{
+    switch (notify) {
+    case IKE_N_TS_UNACCEPTABLE:
+        return IKE2_COUNT_TS_UNACCEPTABLE;
+    case IKE_N_NO_PROPOSAL_CHOSEN:
+        return IKE2_COUNT_NO_PROPOSAL;
+    case IKE_N_INVALID_KE_PAYLOAD:
+        return IKE2_COUNT_INVALID_KE;
+    default:
+        return IKE2_COUNT_NOT_ADMITTED;
+    }
 }
 
 /* ---- Policies ------------------------------------------------------------------------------- */
@@ -653,10 +689,11 @@ static void answer_version(struct ike2 *c, const struct ike2_datagram *d,
     struct gh_view whole;
     struct ike_out o;
 
-    if (ike_header_is_response(h))
+    if (ike_header_is_response(h) || c->now.mono_ms < c->version_at)
         return;
+    c->version_at = c->now.mono_ms + VERSION_MS; /* whoever asks may be anybody */
     answer.version = IKE_VERSION_2;
-    answer.flags = (uint8_t)(IKE_FLAG_RESPONSE | IKE_FLAG_VERSION);
+    answer.flags = IKE_FLAG_RESPONSE;
     o = ike_out_message(octets, sizeof(octets), &answer);
     ike_notify_emit_data(&o, IKE_N_INVALID_MAJOR_VERSION, gh_view_of(NULL, 0));
     if (ike_out_done(&o, &whole))
@@ -692,8 +729,10 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
         ike2_count(c, IKE2_COUNT_REPEATED);
         if (sa->state == IKE2_STATE_AUTH && sa->receive_id == 1 && sa->setup != NULL &&
             sa->setup->request.len == d->len &&
-            memcmp(sa->setup->request.data, d->data, d->len) == 0)
-            ike2_flight_send(c, sa, &sa->response);
+            memcmp(sa->setup->request.data, d->data, d->len) == 0) {
+            sa->asked = ike2_path_of(d);
+            ike2_send_response(c, sa);
+        }
         return;
     }
     if (m->h.exchange == IKE_X_SESSION_RESUME)
@@ -860,6 +899,10 @@ static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
     }
     sa->expire_at = c->now.mono_ms + p->half_open_ms + p->retransmit_ms * (2u << p->retransmits);
     ike2_task_add(c, sa, ike2_resume_possible(c, sa) ? IKE2_TASK_RESUME : IKE2_TASK_INIT);
+    if (c->pause_ms > 0) {
+        sa->task_at = c->now.mono_ms + c->pause_ms;
+        sa->expire_at += c->pause_ms;
+    }
     return sa;
 }
 

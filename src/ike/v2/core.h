@@ -181,6 +181,9 @@ struct ike2_settings {
     unsigned puzzle_legacy;  /* of a thousand that solve none: let in all the same */
     unsigned puzzle_budget;  /* keys that we try in one tick, as initiator */
     size_t children_max;     /* of one IKE SA */
+    uint32_t reassembly_ms;  /* a message of which fragments are missing is kept so long */
+    /* While cookies are asked for, a half-open IKE SA as responder lives no longer than this. */
+    uint32_t reduced_exchange_ms;
     const struct gh_lockout_settings *lockout; /* NULL: none */
     uint32_t ticket_seconds;                   /* that a ticket of RFC 5723 is good at most */
     unsigned strays_per_second;                /* answers to messages with unknown SPIs; 0: none */

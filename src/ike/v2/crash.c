@@ -110,14 +110,11 @@ static bool proves(const struct ike2_sa *sa, const struct ike_payloads *in)
 
 static void crashed(struct ike2 *c, struct ike2_sa *sa)
 {
-    struct ike2_policy *policy = ike2_policy_ref(sa->policy);
-    bool was_up = sa->state == IKE2_STATE_ESTABLISHED;
-
     ike2_fail(c, sa, IKE2_COUNT_PEER_CRASHED, "the peer proves that it lost this IKE SA");
-    ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
-    if (was_up)
-        ike2_begin_again(c, policy);
-    ike2_policy_free(policy);
+    if (sa->state == IKE2_STATE_ESTABLISHED)
+        ike2_sa_lost(c, sa, 0);
+    else
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
 }
 
 void ike2_hint(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)

@@ -117,7 +117,9 @@ static void give_up(struct ike2 *c, struct ike2_sa *sa)
 
     if (child != NULL) {
         child->going = false;
-        if (!child->replaced && child->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
+        if (child->expired)
+            ike2_child_expired(c, sa, child);
+        else if (!child->replaced && child->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
             child->rekey_at = c->now.mono_ms + IKE2_RETRY_MS;
     }
     if (sa->task->kind == IKE2_TASK_IKE_REKEY && sa->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
@@ -131,8 +133,8 @@ void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
     bool good;
 
-    if (t->kind == IKE2_TASK_CHILD_REKEY && (old == NULL || old->replaced)) {
-        ike2_task_done(c, sa); /* the peer was faster */
+    if (t->kind == IKE2_TASK_CHILD_REKEY && (old == NULL || old->replaced || old->expired)) {
+        give_up(c, sa); /* the peer was faster, or time was */
         return;
     }
     good = t->kind == IKE2_TASK_IKE_REKEY ? request_ike(c, sa, t) : request_child(c, sa, t);
@@ -183,8 +185,12 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
     if (we_lose(t, nr)) {
         ike2_tell(c, sa, IKE2_EVENT_STORY, fresh->id, "both ends rekeyed: the peer's stays");
         delete_child(c, sa, fresh);
-        if (old != NULL)
+        if (old != NULL) {
             old->replaced = true;
+            old->going = false;
+            if (old->expired)
+                ike2_child_expired(c, sa, old);
+        }
         return;
     }
     if (theirs != NULL) {
@@ -193,6 +199,15 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
     }
     if (old != NULL)
         delete_child(c, sa, old);
+}
+
+/* The peer's deletion of what it made came before its answer, which had got lost. */
+static bool was_deleted(const struct ike2_task *t, struct gh_view spi)
+{
+    for (size_t i = 0; i < t->deleted_count; i++)
+        if (gh_view_equal(spi, gh_view_of(t->deleted[i], spi.len)))
+            return true;
+    return false;
 }
 
 static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -209,8 +224,11 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
         shared_secret(t, in, &shared, why)) {
         bool lost = we_lose(t, nr);
 
-        fresh = ike2_child_make(c, sa, &w, true, t->spi, t->ke != NULL ? &shared : NULL,
-                                gh_view_of(t->nonce, IKE2_NONCE), nr, lost ? 0 : t->child);
+        if (was_deleted(t, gh_view_of(w.chosen.spi, w.chosen.spi_len)))
+            snprintf(why, sizeof(why), "the peer deleted it before its answer came");
+        else
+            fresh = ike2_child_make(c, sa, &w, true, t->spi, t->ke != NULL ? &shared : NULL,
+                                    gh_view_of(t->nonce, IKE2_NONCE), nr, lost ? 0 : t->child);
     }
     gh_secret_clear(&shared);
     if (fresh == NULL) {
@@ -419,14 +437,12 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         ike2_task_done(c, sa);
         return;
     }
-    ike2_fail(c, sa,
-              n->type == IKE_N_TS_UNACCEPTABLE      ? IKE2_COUNT_TS_UNACCEPTABLE
-              : n->type == IKE_N_NO_PROPOSAL_CHOSEN ? IKE2_COUNT_NO_PROPOSAL
-                                                    : IKE2_COUNT_NOT_ADMITTED,
-              "CREATE_CHILD_SA refused by the peer: %s", name != NULL ? name : "unknown error");
-    if (t->kind != IKE2_TASK_IKE_REKEY)
-        ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: the peer answers with %s",
-                  t->policy->name, name != NULL ? name : "an unknown error");
+    if (t->kind == IKE2_TASK_IKE_REKEY)
+        ike2_fail(c, sa, ike2_count_of(n->type), "rekeying of the IKE SA: the peer answers with %s",
+                  name != NULL ? name : "an unknown error");
+    else
+        ike2_fail_child(c, sa, ike2_count_of(n->type), t->child, "%s: the peer answers with %s",
+                        t->policy->name, name != NULL ? name : "an unknown error");
     give_up(c, sa);
     if (theirs != NULL)
         ike2_inherit(c, sa, theirs);
@@ -464,19 +480,25 @@ static uint16_t exchange_keys(struct ike2 *c, const struct ike_payloads *in, uin
                               uint8_t public_value[GH_KE_PUBLIC_MAX], struct gh_secret *shared)
 {
     const struct ike_payload *payload = ike_find(in, IKE_P_KE, 0);
-    uint8_t seed[GH_KE_SEED_MAX];
-    size_t len = gh_ke_seed_len(group);
     struct ike_ke ke = {.method = 0};
-    bool good;
 
     if (group == 0)
         return 0;
     if (payload == NULL || ike_ke_parse(payload->body, &ke) != IKE_OK || ke.method != group)
         return IKE_N_INVALID_KE_PAYLOAD;
-    c->ops.random(c->ops.ctx, seed, len);
-    good = gh_ke_answer(group, gh_view_of(seed, len), ke.data, public_value, shared);
-    gh_wipe(seed, sizeof(seed));
-    return good ? 0 : IKE_N_INVALID_SYNTAX;
+    return ike2_answer_ke(c, group, ke.data, public_value, shared) ? 0 : IKE_N_INVALID_SYNTAX;
+}
+
+/* We delete it, or are about to. */
+static bool is_to_go(const struct ike2_sa *sa, uint32_t child)
+{
+    const struct ike2_task *t = sa->waiting;
+
+    if (sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE && sa->task->child == child)
+        return true;
+    while (t != NULL && (t->kind != IKE2_TASK_CHILD_DELETE || t->child != child))
+        t = t->next;
+    return t != NULL;
 }
 
 /* The Child SA that a request wants to rekey. 0, or what to answer. */
@@ -489,13 +511,13 @@ static uint16_t find_rekeyed(struct ike2_sa *sa, const struct ike_payloads *in,
     if (!ike_find_notify(in, IKE_N_REKEY_SA, 0, &n))
         return 0;
     *old = ike2_child_by_out(sa, n.spi);
-    if (*old == NULL)
-        return IKE_N_CHILD_SA_NOT_FOUND;
-    if ((*old)->replaced ||
-        ((*old)->going && sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE &&
-         sa->task->child == (*old)->id))
-        return IKE_N_TEMPORARY_FAILURE;
-    return 0;
+    if (*old == NULL) /* it may be the one whose making the peer has answered, unheard by us */
+        return sa->task != NULL && (sa->task->kind == IKE2_TASK_CHILD_NEW ||
+                                    sa->task->kind == IKE2_TASK_CHILD_REKEY)
+                   ? IKE_N_TEMPORARY_FAILURE
+                   : IKE_N_CHILD_SA_NOT_FOUND;
+    return (*old)->replaced || (*old)->expired || is_to_go(sa, (*old)->id) ? IKE_N_TEMPORARY_FAILURE
+                                                                           : 0;
 }
 
 static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -508,6 +530,7 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     struct ike_out o;
     char why[160] = "";
     uint16_t group = 0, notify = find_rekeyed(sa, in, &old);
+    bool collides = false;
 
     if (notify == 0 && ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &ni) != IKE_OK)
         notify = IKE_N_INVALID_SYNTAX;
@@ -519,9 +542,9 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     }
     if (notify == 0) {
         struct ike2_task *t = sa->task;
-        bool collides =
-            old != NULL && t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->child == old->id;
 
+        collides =
+            old != NULL && t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->child == old->id;
         c->ops.random(c->ops.ctx, nonce, IKE2_NONCE);
         if (ike2_child_spi(c, w.policy, spi, &spi_len))
             fresh = ike2_child_make(c, sa, &w, false, spi, group != 0 ? &shared : NULL, ni, nr,
@@ -540,16 +563,14 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     }
     if (notify != 0) {
         if (notify != IKE_N_TEMPORARY_FAILURE && notify != IKE_N_CHILD_SA_NOT_FOUND)
-            ike2_fail(c, sa,
-                      notify == IKE_N_TS_UNACCEPTABLE ? IKE2_COUNT_TS_UNACCEPTABLE
-                                                      : IKE2_COUNT_NO_PROPOSAL,
-                      "Child SA refused with %s: %s", ike_notify_name(notify), why);
+            ike2_fail_child(c, sa, ike2_count_of(notify), old != NULL ? old->id : 0,
+                            "refused with %s: %s", ike_notify_name(notify), why);
         say(c, sa, notify, gh_view_of(NULL, 0));
         return;
     }
     if (old != NULL) { /* its end is the peer's to ask for; the lifetime is there if it does not */
         old->rekey_at = 0;
-        if (!old->going)
+        if (!collides) /* one that waits for its turn finds that it is late */
             old->replaced = true;
     }
     o = ike2_inner(c);

@@ -7,8 +7,11 @@
 
 #include "ike/v2/priv.h"
 
-static const struct ike_reassembly_limits reassembly = {
-    .fragments = 128, .octets = 65536, .lifetime_ms = 30 * 1000};
+static struct ike_reassembly_limits reassembly_limits(const struct ike2 *c)
+{
+    return (struct ike_reassembly_limits){
+        .fragments = 128, .octets = 65536, .lifetime_ms = c->settings.reassembly_ms};
+}
 
 /* ---- Flights -------------------------------------------------------------------------------- */
 
@@ -52,10 +55,9 @@ void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
     c->ops.send(c->ops.ctx, &d);
 }
 
-void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f)
+static void send_flight(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f,
+                        const struct ike2_path *path)
 {
-    /* An answer goes to where its question came from (RFC 7296 2.11). */
-    const struct ike2_datagram *to = f == &sa->response ? c->arriving : NULL;
     struct gh_rd r = gh_rd_make(f->octets, f->len);
 
     while (gh_rd_left(&r) > 0) {
@@ -64,10 +66,26 @@ void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flig
 
         if (octets == NULL)
             return;
-        ike2_send(c, to != NULL ? &to->local : &sa->local, to != NULL ? &to->remote : &sa->remote,
-                  to != NULL ? to->marker : sa->marker, gh_view_of(octets, len));
+        ike2_send(c, &path->local, &path->remote, path->marker, gh_view_of(octets, len));
     }
     sa->last_out_ms = c->now.mono_ms;
+}
+
+void ike2_send_request(struct ike2 *c, struct ike2_sa *sa)
+{
+    const struct ike2_path path = {sa->local, sa->remote, sa->marker};
+
+    send_flight(c, sa, &sa->request, &path);
+}
+
+void ike2_send_response(struct ike2 *c, struct ike2_sa *sa)
+{
+    send_flight(c, sa, &sa->response, &sa->asked);
+}
+
+struct ike2_path ike2_path_of(const struct ike2_datagram *d)
+{
+    return (struct ike2_path){d->local, d->remote, d->marker};
 }
 
 /* ---- Sealing -------------------------------------------------------------------------------- */
@@ -130,12 +148,15 @@ static bool seal_and_send(struct ike2 *c, struct ike2_sa *sa, const struct ike_h
         ike2_count(c, IKE2_COUNT_NO_MEMORY);
         return false;
     }
-    ike2_flight_send(c, sa, f);
+    if (f == &sa->request)
+        ike2_send_request(c, sa);
+    else
+        ike2_send_response(c, sa);
     return true;
 }
 
-static struct ike_header header_of(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
-                                   bool response)
+struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
+                              bool response)
 {
     struct ike_header h = {.version = IKE_VERSION_2, .exchange = exchange, .id = id};
 
@@ -156,7 +177,7 @@ void ike2_begin_retransmission(struct ike2 *c, struct ike2_sa *sa)
 
 bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner)
 {
-    struct ike_header h = header_of(sa, exchange, sa->send_id, false);
+    struct ike_header h = ike2_header(sa, exchange, sa->send_id, false);
 
     if (!seal_and_send(c, sa, &h, inner, &sa->request))
         return false;
@@ -166,7 +187,7 @@ bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct i
 
 bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner)
 {
-    struct ike_header h = header_of(sa, exchange, sa->receive_id, true);
+    struct ike_header h = ike2_header(sa, exchange, sa->receive_id, true);
 
     sa->receive_id++; /* the request is answered, whatever becomes of it */
     return seal_and_send(c, sa, &h, inner, &sa->response);
@@ -179,6 +200,11 @@ void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, u
 
     ike_notify_emit_data(&o, type, data);
     ike2_respond(c, sa, exchange, &o);
+    /* Fatal at both ends (RFC 7296 2.21.2, 2.21.3). */
+    if (sa->state < IKE2_STATE_ESTABLISHED && sa->setup != NULL)
+        sa->setup->refused = true;
+    else if (type == IKE_N_INVALID_SYNTAX)
+        ike2_sa_lost(c, sa, IKE2_RETRY_MS);
 }
 
 void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
@@ -194,20 +220,21 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
         return;
     if (sa->transmissions > most) {
         bool up = sa->state >= IKE2_STATE_ESTABLISHED;
-        struct ike2_policy *policy = ike2_policy_ref(sa->policy);
 
         ike2_fail(c, sa, up ? IKE2_COUNT_PEER_DEAD : IKE2_COUNT_TIMED_OUT,
                   up ? "the peer answers no more: nothing came after %u transmissions"
                      : "no answer after %u transmissions",
                   sa->transmissions);
-        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
-        ike2_redirect_failed(c, policy);
-        ike2_begin_again(c, policy);
-        ike2_policy_free(policy);
+        if (sa->state == IKE2_STATE_DELETING) { /* as we wanted, although nobody confirms it */
+            ike2_sa_die(c, sa, sa->task->why);
+        } else {
+            ike2_redirect_failed(c, sa->policy);
+            ike2_sa_lost(c, sa, 0);
+        }
         return;
     }
     ike2_count(c, IKE2_COUNT_RETRANSMITTED);
-    ike2_flight_send(c, sa, &sa->request);
+    ike2_send_request(c, sa);
     sa->transmissions++;
     sa->retransmit_at = c->now.mono_ms + ((uint64_t)p->retransmit_ms << shift);
 }
@@ -223,6 +250,9 @@ static enum ike_state class_of(const struct ike2_sa *sa)
 static bool step_of_request(const struct ike_message *m, enum ike_step *step)
 {
     switch (m->h.exchange) {
+    case IKE_X_INTERMEDIATE:
+        *step = IKE_STEP_INTERMEDIATE;
+        return true;
     case IKE_X_AUTH:
         *step = IKE_STEP_AUTH;
         return true;
@@ -240,6 +270,8 @@ static bool step_of_request(const struct ike_message *m, enum ike_step *step)
 static enum ike_step step_of_task(const struct ike2_task *t)
 {
     switch (t->kind) {
+    case IKE2_TASK_INTERMEDIATE:
+        return IKE_STEP_INTERMEDIATE;
     case IKE2_TASK_AUTH:
         return IKE_STEP_AUTH;
     case IKE2_TASK_CHILD_NEW:
@@ -258,6 +290,7 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
                          struct ike_message *m, struct gh_view *inner, uint8_t *first)
 {
     bool response = ike_header_is_response(&m->h);
+    const struct ike_reassembly_limits limits = reassembly_limits(c);
     struct ike_reassembly **r = &sa->reassembly[response];
     enum ike_fault fault = IKE_LOCAL;
 
@@ -272,12 +305,13 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
             ike_reassembly_clear(*r);
         if (*r == NULL)
             return false;
-        switch (ike_reassembly_take(*r, &reassembly, c->now.mono_ms, sa->in, d->data, m, inner,
-                                    &fault)) {
+        switch (
+            ike_reassembly_take(*r, &limits, c->now.mono_ms, sa->in, d->data, m, inner, &fault)) {
         case IKE_FRAGMENT_STORED:
             return false;
         case IKE_FRAGMENT_WHOLE:
             *first = (*r)->first;
+            m->sealed.flags = (*r)->flags;
             return true;
         default:
             break;
@@ -302,21 +336,35 @@ static void drop_reassembly(struct ike2_sa *sa, bool response)
     *r = NULL;
 }
 
-/* The peer is behind a NAT that gave it another address or port (RFC 7296 2.23). */
-static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d)
+static bool same_endpoint(const struct ike2_endpoint *a, const struct ike2_endpoint *b)
 {
+    return a->port == b->port && gh_addr_equal(&a->addr, &b->addr);
+}
+
+static bool same_path(const struct ike2_path *a, const struct ike2_path *b)
+{
+    return a->marker == b->marker && same_endpoint(&a->local, &b->local) &&
+           same_endpoint(&a->remote, &b->remote);
+}
+
+/* The initiator goes on from port 4500 once it has seen a NAT, and the responder with it; later the
+ * NAT may give the peer another address or port (RFC 7296 2.23). */
+static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d, bool response)
+{
+    const struct ike2_path was = {sa->local, sa->remote, sa->marker}, is = ike2_path_of(d);
+    bool first = !sa->initiator && sa->state == IKE2_STATE_AUTH;
+
     sa->last_in_ms = c->now.mono_ms;
-    if (sa->state < IKE2_STATE_ESTABLISHED && !sa->initiator) { /* it goes on at port 4500 */
-        sa->local = d->local;
-        sa->remote = d->remote;
-        sa->marker = d->marker;
+    if (!response)
+        sa->asked = is;
+    if (same_path(&was, &is) ||
+        (!first && (!sa->nat_remote || sa->nat_local || sa->mobile != NULL))) /* RFC 4555 3.8 */
         return;
-    }
-    if (gh_addr_equal(&sa->remote.addr, &d->remote.addr) && sa->remote.port == d->remote.port)
-        return;
-    if (!sa->nat_remote || sa->nat_local || sa->mobile != NULL) /* RFC 4555 3.8 */
-        return;
+    sa->local = d->local;
     sa->remote = d->remote;
+    sa->marker = d->marker;
+    if (first)
+        return;
     ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "its address or port behind the NAT changed");
     ike2_children_moved(c, sa);
 }
@@ -331,6 +379,8 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
 
     if (!step_of_request(m, &step)) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        if (class_of(sa) == IKE_STATE_ESTABLISHED)
+            ike2_respond_notify(c, sa, m->h.exchange, IKE_N_INVALID_SYNTAX, gh_view_of(NULL, 0));
         return;
     }
     if (fault == IKE_OK && step == IKE_STEP_CHILD_NEW)
@@ -344,6 +394,8 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
     }
     if (!ike_admit(step, false, class_of(sa), m, &in, &v)) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        if (v.notify == 0 && class_of(sa) == IKE_STATE_ESTABLISHED)
+            v.notify = IKE_N_INVALID_SYNTAX; /* RFC 7296 2.21.3: some answer there must be */
         if (v.notify != 0) {
             bool critical = v.notify == IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD;
 
@@ -354,7 +406,9 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
         }
         return;
     }
-    if (step == IKE_STEP_AUTH)
+    if (step == IKE_STEP_INTERMEDIATE)
+        ike2_intermediate_request(c, sa, m, &in, first, octets);
+    else if (step == IKE_STEP_AUTH)
         ike2_auth_request(c, sa, &in, first, octets);
     else if (step == IKE_STEP_INFORMATIONAL)
         ike2_inform_request(c, sa, &in);
@@ -379,7 +433,16 @@ static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike
     sa->send_id++;
     sa->retransmit_at = 0;
     ike2_flight_clear(&sa->request);
+    if (step != IKE_STEP_AUTH && ike_has_notify(&in, IKE_N_INVALID_SYNTAX)) {
+        ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "the peer found our %s request malformed",
+                  ike_step_name(step));
+        ike2_sa_lost(c, sa, IKE2_RETRY_MS);
+        return;
+    }
     switch (sa->task->kind) {
+    case IKE2_TASK_INTERMEDIATE:
+        ike2_intermediate_response(c, sa, m, &in, first, octets);
+        break;
     case IKE2_TASK_AUTH:
         ike2_auth_response(c, sa, &in, first, octets);
         break;
@@ -394,8 +457,35 @@ static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike
     }
 }
 
+/* The NAT may have moved the peer between its request and the repetition: then the answer that got
+ * lost went to where nobody is. A stranger's word is not enough for sending it elsewhere. */
+static bool comes_from_peer(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                            const struct ike_message *m)
+{
+    const struct ike2_path path = ike2_path_of(d);
+    const struct ike_reassembly_limits limits = reassembly_limits(c);
+    struct ike_reassembly r = {.total = 0};
+    enum ike_fault fault = IKE_LOCAL;
+    struct gh_view inner;
+
+    if (same_path(&path, &sa->asked))
+        return true;
+    if (!ike2_ciphers(sa))
+        return false;
+    if (m->sealed.type == IKE_P_SKF) {
+        if (ike_reassembly_take(&r, &limits, c->now.mono_ms, sa->in, d->data, m, &inner, &fault) !=
+            IKE_FRAGMENT_REFUSED)
+            fault = IKE_OK;
+        ike_reassembly_clear(&r);
+    } else {
+        fault = ike_sk_open(sa->in, d->data, m, &inner);
+    }
+    return fault == IKE_OK;
+}
+
 /* True: the request is the last one again, and its answer was sent again. */
-static bool repeated(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)
+static bool repeated(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                     const struct ike_message *m)
 {
     uint16_t number = 1, total;
 
@@ -403,8 +493,10 @@ static bool repeated(struct ike2 *c, struct ike2_sa *sa, const struct ike_messag
         return false;
     ike_fragment_number(m, &number, &total);
     ike2_count(c, IKE2_COUNT_REPEATED);
-    if (number == 1) /* RFC 7383 2.6.1: else each fragment would bring all of them */
-        ike2_flight_send(c, sa, &sa->response);
+    if (number == 1 && comes_from_peer(c, sa, d, m)) { /* RFC 7383 2.6.1: not for each fragment */
+        sa->asked = ike2_path_of(d);
+        ike2_send_response(c, sa);
+    }
     return true;
 }
 
@@ -425,11 +517,14 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
     }
     if (response ? (sa->task == NULL || sa->request.len == 0 || m->h.id != sa->send_id)
                  : m->h.id != sa->receive_id) {
-        if (response || !repeated(c, sa, m))
+        if (response || !repeated(c, sa, d, m))
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
-        else if (sa->mobile != NULL && ike2_mobike_wonders(sa, d) &&
-                 open_message(c, sa, d, m, &inner, &first))
+        else if (sa->mobile != NULL && ike2_mobike_wonders(sa))
             ike2_mobike_try(c, sa);
+        return;
+    }
+    if (!response && sa->setup != NULL && sa->setup->refused) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
         return;
     }
     if (!response && sa->job != IKE2_JOB_NONE && !sa->initiator)
@@ -437,7 +532,7 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
     if (!open_message(c, sa, d, m, &inner, &first))
         return;
     whole = m->sealed.type == IKE_P_SKF;
-    follow(c, sa, d);
+    follow(c, sa, d, response);
     if (response)
         handle_response(c, sa, m, first, inner);
     else

@@ -84,6 +84,19 @@ static bool is_contested(const struct ike2_task *t, const struct ike2_child *chi
            (t->child == child->id || t->their_child == child->id);
 }
 
+/* It may be what our request made, whose answer is not here yet. */
+static void note_deleted(struct ike2_sa *sa, struct gh_view spi)
+{
+    struct ike2_task *t = sa->task;
+
+    if (t != NULL && (t->kind == IKE2_TASK_CHILD_NEW || t->kind == IKE2_TASK_CHILD_REKEY) &&
+        spi.len <= sizeof(t->deleted[0])) {
+        memmove(t->deleted[1], t->deleted[0], 3 * sizeof(t->deleted[0]));
+        memcpy(t->deleted[0], spi.p, spi.len);
+        t->deleted_count += t->deleted_count < 4;
+    }
+}
+
 static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike_delete *d,
                             struct ike_out *o)
 {
@@ -95,8 +108,10 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
         struct ike2_child *child = ike2_child_by_out(sa, spi);
         bool both;
 
-        if (child == NULL || child->spi_len != d->spi_len)
+        if (child == NULL || child->spi_len != d->spi_len) {
+            note_deleted(sa, spi);
             continue;
+        }
         /* Where both delete at once, neither answer has it (RFC 7296 1.4.1). */
         both = sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE &&
                sa->task->child == child->id;
@@ -110,17 +125,23 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
         put_delete(o, d->protocol, ours, d->spi_len, count);
 }
 
+/* In the first request after IKE_AUTH: the initiator could not take our answer (RFC 7296 2.21.2).
+ */
+static bool is_refused(const struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    return !sa->initiator && sa->rekeys == 0 && sa->receive_id == 2 &&
+           (ike_has_notify(in, IKE_N_AUTHENTICATION_FAILED) ||
+            ike_has_notify(in, IKE_N_INVALID_SYNTAX) ||
+            ike_has_notify(in, IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD));
+}
+
 void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     const struct ike_payload *payload;
+    bool refused = is_refused(sa, in);
     struct ike_out o = ike2_inner(c);
     struct ike_delete d;
 
-    if (ike_has_notify(in, IKE_N_AUTHENTICATION_FAILED)) { /* RFC 7296 2.21.2 */
-        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer does not believe us");
-        delete_ike(c, sa);
-        return;
-    }
     for (size_t i = 0; (payload = ike_find(in, IKE_P_DELETE, i)) != NULL; i++) {
         if (ike_delete_parse(payload->body, &d) != IKE_OK)
             continue;
@@ -132,5 +153,10 @@ void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
     }
     ike2_extend_inform_heard(c, sa, in, &o);
     ike2_respond(c, sa, IKE_X_INFORMATIONAL, &o);
+    if (refused) {
+        ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer does not believe us");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
     ike2_redirect_heard(c, sa, in);
 }

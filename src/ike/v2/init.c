@@ -93,11 +93,19 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     struct ike_header h = {
         .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_INITIATOR};
     struct gh_view octets;
+    struct ike_sa offer;
     struct ike_out o;
 
     memcpy(h.spi_i, sa->spi_i, IKE_SPI_LEN);
+    ike2_offer(&sa->policy->proposals, sa->policy->intermediate, &offer);
+    if (offer.count == 0) {
+        ike2_fail(c, sa, IKE2_COUNT_NO_PROPOSAL,
+                  "no proposal can be offered: their key exchanges are not to be had here");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
     if (s->group == 0)
-        s->group = ike_ke_guess(&sa->policy->proposals);
+        s->group = ike_ke_guess(&offer);
     if (s->nonce_i_len == 0) {
         s->nonce_i_len = IKE2_NONCE;
         c->ops.random(c->ops.ctx, s->nonce_i, IKE2_NONCE);
@@ -111,12 +119,14 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     }
     o = ike_out_message(c->inner, sizeof(c->inner), &h);
     ike2_gate_put(sa, &o);
-    ike_sa_emit(&o, &sa->policy->proposals);
+    ike_sa_emit(&o, &offer);
     ike_ke_emit(&o, &(struct ike_ke){.method = s->group, .data = gh_ke_public(s->ke)});
     ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
     ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
     ike2_redirect_put(c, sa, &o);
     ike2_put_abilities(&o, sa->policy);
+    if (ike2_has_addke(&offer))
+        ike2_intermediate_put(&o);
     ike2_ppk_offer(sa->policy, &o);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
         !ike2_flight_set(&sa->request, 0, octets)) {
@@ -124,7 +134,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_flight_send(c, sa, &sa->request);
+    ike2_send_request(c, sa);
     ike2_begin_retransmission(c, sa);
 }
 
@@ -160,11 +170,11 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
                         char why[160])
 {
     struct ike2_setup *s = sa->setup;
-    const struct ike_choice_rules rules = {.prefer_theirs = false};
+    const struct ike_choice_rules rules = {.additional_ke = sa->policy->intermediate};
     struct gh_secret shared = {.data = NULL};
     struct ike_choice_miss miss;
     struct ike_proposal chosen;
-    struct ike_sa offer;
+    struct ike_sa offer, ours;
     struct gh_view nonce;
     struct ike_ke ke;
     char text[200];
@@ -175,9 +185,14 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
         ike_ke_parse(ike_find(&m->clear, IKE_P_KE, 0)->body, &ke) != IKE_OK ||
         ike_nonce_parse(ike_find(&m->clear, IKE_P_NONCE, 0)->body, &nonce) != IKE_OK)
         return false;
-    if (!ike_proposal_confirm(&offer, &sa->policy->proposals, &rules, &chosen, &miss) ||
+    ike2_offer(&sa->policy->proposals, sa->policy->intermediate, &ours);
+    if (!ike_proposal_confirm(&offer, &ours, &rules, &chosen, &miss) ||
         !ike2_suite_of(&chosen, &sa->suite)) {
         strcpy(why, "it chose what was not offered");
+        return false;
+    }
+    if (ike2_proposal_has_addke(&chosen) && !ike2_intermediate_heard(m)) {
+        strcpy(why, "it chose additional key exchanges, but has no IKE_INTERMEDIATE");
         return false;
     }
     if (ke.method != s->group || sa->suite.ke != s->group) {
@@ -222,7 +237,7 @@ void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_me
     sa->puzzle_at = 0; /* who let us in wants no solution */
     ike2_task_done(c, sa);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
-    ike2_task_first(c, sa, IKE2_TASK_AUTH);
+    ike2_intermediate_go_on(c, sa);
 }
 
 void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
@@ -296,15 +311,19 @@ static void answer(struct ike2 *c, const struct ike2_datagram *d, const struct i
 
 /* The first policy for these addresses that has a proposal in common. */
 static struct ike2_policy *choose(struct ike2 *c, const struct ike2_datagram *d,
-                                  const struct ike_sa *offer, struct ike_proposal *chosen,
-                                  struct ike_choice_miss *miss)
+                                  const struct ike_message *m, const struct ike_sa *offer,
+                                  struct ike_proposal *chosen, struct ike_choice_miss *miss)
 {
+    bool intermediate = ike2_intermediate_heard(m);
     struct ike2_policy *p = NULL;
 
     while ((p = ike2_policy_for(c, &d->local.addr, &d->remote.addr, p)) != NULL) {
-        const struct ike_choice_rules rules = {.prefer_theirs = p->prefer_theirs};
+        const struct ike_choice_rules rules = {.prefer_theirs = p->prefer_theirs,
+                                               .additional_ke = intermediate && p->intermediate};
+        struct ike_sa ours;
 
-        if (ike_proposal_choose(offer, &p->proposals, &rules, chosen, miss))
+        ike2_offer(&p->proposals, rules.additional_ke, &ours);
+        if (ike_proposal_choose(offer, &ours, &rules, chosen, miss))
             return p;
     }
     return NULL;
@@ -329,19 +348,15 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     struct ike2_setup *s = sa->setup;
     struct ike_header h = {
         .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_RESPONSE};
-    uint8_t seed[GH_KE_SEED_MAX], public_value[GH_KE_PUBLIC_MAX];
-    size_t seed_len = gh_ke_seed_len(sa->suite.ke);
+    uint8_t public_value[GH_KE_PUBLIC_MAX];
     struct gh_secret shared = {.data = NULL};
     struct gh_view octets;
     struct ike_out o;
     bool good;
 
-    c->ops.random(c->ops.ctx, seed, seed_len);
-    good = gh_ke_answer(sa->suite.ke, gh_view_of(seed, seed_len), peer_public, public_value,
-                        &shared) &&
+    good = ike2_answer_ke(c, sa->suite.ke, peer_public, public_value, &shared) &&
            ike2_derive(sa, &shared, gh_view_of(s->nonce_i, s->nonce_i_len),
                        gh_view_of(s->nonce_r, s->nonce_r_len));
-    gh_wipe(seed, sizeof(seed));
     gh_secret_clear(&shared);
     if (!good)
         return false;
@@ -356,6 +371,8 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
     ike2_put_certreq(c, sa->policy, &o);
     ike2_put_abilities(&o, sa->policy);
+    if (ike2_proposal_has_addke(chosen))
+        ike2_intermediate_put(&o);
     ike2_ppk_answer(c, sa, m, &o);
     if (sa->policy->childless)
         ike_notify_emit_data(&o, IKE_N_CHILDLESS_IKEV2_SUPPORTED, gh_view_of(NULL, 0));
@@ -363,14 +380,24 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
            gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
 }
 
-void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa)
+static uint32_t half_open_ms(const struct ike2 *c, const struct ike2_policy *p)
+{
+    bool crowded = c->half_open >= c->settings.half_open_cookie;
+
+    return crowded && c->settings.reduced_exchange_ms < p->half_open_ms
+               ? c->settings.reduced_exchange_ms
+               : p->half_open_ms;
+}
+
+void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d)
 {
     sa->receive_id = 1;
     ike2_log_keys(c, sa);
-    sa->expire_at = c->now.mono_ms + sa->policy->half_open_ms;
+    sa->expire_at = c->now.mono_ms + half_open_ms(c, sa->policy);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_count(c, IKE2_COUNT_SA_ANSWERED);
-    ike2_flight_send(c, sa, &sa->response);
+    sa->asked = ike2_path_of(d);
+    ike2_send_response(c, sa);
     ike2_schedule(c, sa);
 }
 
@@ -408,7 +435,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         ike2_count(c, IKE2_COUNT_HALF_OPEN_LIMIT);
         return;
     }
-    policy = choose(c, d, &offer, &chosen, &miss);
+    policy = choose(c, d, m, &offer, &chosen, &miss);
     if (policy == NULL) {
         refuse_proposals(c, d, m, &miss);
         return;
@@ -443,7 +470,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         ike2_sa_free(sa);
         return;
     }
-    ike2_first_accepted(c, sa);
+    ike2_first_accepted(c, sa, d);
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
               gh_addr_format(&d->remote.addr, addr),
               ike_proposal_format(&chosen, text, sizeof(text)));

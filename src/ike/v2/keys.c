@@ -40,6 +40,11 @@ bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out)
                                .integ = ike_proposal_id(p, IKE_T_INTEG),
                                .ke = ike_proposal_id(p, IKE_T_KE),
                                .sn = ike_proposal_id(p, IKE_T_SN)};
+    for (uint8_t i = 0; i < IKE2_ADDKES; i++) {
+        out->addke[i] = ike_proposal_id(p, (uint8_t)(IKE_T_ADDKE1 + i));
+        if (out->addke[i] != IKE_KE_NONE && !gh_ke_available(out->addke[i]))
+            return false;
+    }
     if (p->protocol == IKE_PROTO_AH)
         return gh_integ_known((enum gh_integ_alg)out->integ);
     if (!gh_enc_known((enum gh_enc_alg)out->encr, out->encr_bits) ||
@@ -62,6 +67,9 @@ void ike2_suite_proposal(const struct ike2_suite *s, struct ike_proposal *out)
         ike_proposal_add(out, IKE_T_KE, s->ke, 0);
     if (s->protocol != IKE_PROTO_IKE)
         ike_proposal_add(out, IKE_T_SN, s->sn, 0);
+    for (uint8_t i = 0; i < IKE2_ADDKES; i++)
+        if (s->addke[i] != IKE_KE_NONE)
+            ike_proposal_add(out, (uint8_t)(IKE_T_ADDKE1 + i), s->addke[i], 0);
 }
 
 bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke)
@@ -73,6 +81,19 @@ bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke)
     *ke = gh_ke_new(group, gh_view_of(seed, len));
     gh_wipe(seed, sizeof(seed));
     return *ke != NULL;
+}
+
+bool ike2_answer_ke(struct ike2 *c, uint16_t group, struct gh_view peer_public,
+                    uint8_t public_value[GH_KE_PUBLIC_MAX], struct gh_secret *shared)
+{
+    uint8_t seed[GH_KE_SEED_MAX];
+    size_t len = gh_ke_seed_len(group);
+    bool good;
+
+    c->ops.random(c->ops.ctx, seed, len);
+    good = gh_ke_answer(group, gh_view_of(seed, len), peer_public, public_value, shared);
+    gh_wipe(seed, sizeof(seed));
+    return good;
 }
 
 /* {SK_d | …} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr) */

@@ -212,7 +212,7 @@ static void tell_peer(struct ike2 *c, struct ike2_sa *sa)
 static void send_again(struct ike2 *c, struct ike2_sa *sa)
 {
     if (sa->task != NULL && sa->request.len > 0)
-        ike2_flight_send(c, sa, &sa->request);
+        ike2_send_request(c, sa);
 }
 
 /* While both ends rekey, there are two IKE SAs, of which one will stay: both go. */
@@ -278,23 +278,23 @@ bool ike2_mobike_other_way(struct ike2 *c, struct ike2_sa *sa)
     sa->remote.addr = m->others[m->tried];
     m->others[m->tried++] = here;
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "no answer: another address of the peer is tried");
-    ike2_flight_send(c, sa, &sa->request);
+    ike2_send_request(c, sa);
     ike2_begin_retransmission(c, sa);
     tell_peer(c, sa);
     return true;
 }
 
-bool ike2_mobike_wonders(const struct ike2_sa *sa, const struct ike2_datagram *d)
+bool ike2_mobike_wonders(const struct ike2_sa *sa)
 {
     return sa->mobile->moved && !sa->mobile->first && is_under_way(sa, IKE2_TASK_ROUTABILITY) &&
-           !same_endpoint(&sa->remote, &d->remote);
+           !same_endpoint(&sa->remote, &sa->asked.remote);
 }
 
 void ike2_mobike_try(struct ike2 *c, struct ike2_sa *sa)
 {
-    sa->local = c->arriving->local;
-    sa->remote = c->arriving->remote;
-    sa->marker = c->arriving->marker;
+    sa->local = sa->asked.local;
+    sa->remote = sa->asked.remote;
+    sa->marker = sa->asked.marker;
     send_again(c, sa);
 }
 
@@ -356,12 +356,8 @@ static bool cookie_came_back(const struct ike2_mobile *m, const struct ike_paylo
 /* RFC 4555 3.7: an IKE SA with such an answer MUST be closed. */
 static void close_it(struct ike2 *c, struct ike2_sa *sa)
 {
-    struct ike2_policy *policy = ike2_policy_ref(sa->policy);
-
     ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "COOKIE2 came back as another");
-    ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
-    ike2_begin_again(c, policy);
-    ike2_policy_free(policy);
+    ike2_sa_lost(c, sa, 0);
 }
 
 static void move_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)

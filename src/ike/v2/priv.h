@@ -1,5 +1,6 @@
 /*
- * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2 includes it.
+ * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2
+ * includes it but the simulator's invariants (tests/sim).
  *
  *     core.c      tables of SAs and policies, input, time, commands, views
  *     sa.c        an IKE SA's life: state, deadlines, end
@@ -8,7 +9,8 @@
  *     init.c      IKE_SA_INIT                      auth.c    IKE_AUTH, with proof.c
  *     proof.c     who we are, who the peer is      child.c   Child SAs
  *     create.c    CREATE_CHILD_SA                  inform.c  INFORMATIONAL
- *     ppk.c       post-quantum preshared keys
+ *     ppk.c       post-quantum preshared keys      intermediate.c  IKE_INTERMEDIATE
+ *     addke.c     additional key exchanges in proposals
  *
  * Extensions, each in a file of its own; extend.c is where the exchanges above ask them:
  *     crash.c     unknown SPIs, and the peer's crash noticed quickly (RFC 6290)
@@ -41,14 +43,18 @@
 enum {
     IKE2_SCRATCH = 65536,
     IKE2_NONCE = 32, /* ours */
+    IKE2_ADDKES = 7, /* ADDKE1 … ADDKE7 */
+    IKE2_INT_AUTH_MAX = 2 * GH_PRF_MAX + 4,
     IKE2_HALF_OPEN_RESPONSE_MS = 30 * 1000,
     IKE2_DELETE_MS = 60 * 1000, /* how long a replaced SA waits for its end by the peer */
-    IKE2_RETRY_MS = 5 * 1000    /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_RETRY_MS = 5 * 1000,   /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_STRANGERS_S = 10       /* at most one refusal of strangers is told in so many seconds */
 };
 
 /* What an IKE SA or a Child SA is protected by. */
 struct ike2_suite {
     uint16_t encr, encr_bits, prf, integ, ke, sn;
+    uint16_t addke[IKE2_ADDKES]; /* by transform type; NONE: there is none */
     uint8_t protocol;
 };
 
@@ -71,6 +77,7 @@ struct ike2_child {
     bool transport;
     bool going;        /* a task of ours rekeys or deletes it */
     bool replaced;     /* a rekey made its successor: it waits for its deletion */
+    bool expired;      /* while it was going */
     struct ike_ts *ts; /* local ones, then remote ones */
     uint8_t local_count, remote_count;
     uint64_t rekey_at, expire_at; /* 0: never */
@@ -80,6 +87,7 @@ struct ike2_child {
 enum ike2_task_kind {
     IKE2_TASK_NONE,
     IKE2_TASK_INIT,
+    IKE2_TASK_INTERMEDIATE,
     IKE2_TASK_AUTH,
     IKE2_TASK_CHILD_NEW,
     IKE2_TASK_CHILD_REKEY,
@@ -112,8 +120,16 @@ struct ike2_task {
     bool collided;
     uint8_t their_nonce[IKE_NONCE_MAX]; /* the lower one of that exchange */
     size_t their_nonce_len;
-    uint32_t their_child;     /* what it made */
+    uint32_t their_child;  /* what it made */
+    uint8_t deleted[4][4]; /* SPIs of the peer's deletions that nothing was found for: the last */
+    uint8_t deleted_count;
     struct ike2_sa *their_sa; /* of an IKE SA; NULL if gone; its rival_of points back */
+};
+
+/* Of the exchanges between IKE_SA_INIT and IKE_AUTH (RFC 9242). */
+struct ike2_intermediate {
+    unsigned done;               /* how many are over */
+    uint8_t auth[2][GH_PRF_MAX]; /* IntAuth_r, IntAuth_i so far */
 };
 
 /* Of a post-quantum preshared key (RFC 8784). */
@@ -176,6 +192,7 @@ struct ike2_setup {
     struct gh_sign_params sign;
     const struct gh_cert_entry *cert;
     struct ike2_ppk ppk;
+    struct ike2_intermediate intermediate;
 };
 
 enum { IKE2_COOKIE2 = 16 };
@@ -199,6 +216,12 @@ struct ike2_mobile {
 /* What the keeper was asked for. */
 enum ike2_job { IKE2_JOB_NONE, IKE2_JOB_OWN_AUTH, IKE2_JOB_PEER_PSK, IKE2_JOB_PPK };
 
+/* Where datagrams go and come from. */
+struct ike2_path {
+    struct ike2_endpoint local, remote;
+    bool marker;
+};
+
 struct ike2_sa {
     struct ike2_sa *next_spi, *next_init;      /* hash chains */
     struct ike2_sa *next, *previous;           /* all */
@@ -217,6 +240,7 @@ struct ike2_sa {
     struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
     bool marker, nat_local, nat_remote, fragmentation, ppk_used, initial_contact;
     struct ike2_mobile *mobile; /* NULL: one end has no MOBIKE */
+    struct ike2_path asked;     /* where the last request came from: there its answer goes */
     struct ike2_suite suite;
     struct gh_secret sk; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr */
     struct gh_cipher *in, *out;
@@ -265,7 +289,8 @@ struct ike2 {
     struct ike2_stub *stubs; /* tickets of other gateways */
     struct ike2_sa *dead;    /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
-    uint64_t cookies_at;
+    uint32_t pause_ms; /* before an IKE SA that begins in this call says its first word */
+    uint64_t cookies_at, version_at;      /* the next INVALID_MAJOR_VERSION not before */
     const struct ike2_datagram *arriving; /* what is being looked at; NULL: nothing */
     uint8_t crash_secret[IKE2_CRASH_SECRET];
     bool has_crash_secret;
@@ -279,7 +304,7 @@ struct ike2 {
     uint64_t counters[IKE2_COUNT_COUNT];
     struct {
         int64_t when;
-        char text[160];
+        char text[400];
     } failures[IKE2_COUNT_COUNT];
     uint8_t inner[IKE2_SCRATCH], out[IKE2_SCRATCH];
 };
@@ -299,9 +324,15 @@ void ike2_child_unlink(struct ike2 *c, struct ike2_child *child);
 void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN]);
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* Counts a reason and keeps its words for `show`; also told as a story. */
+/* Counts a reason and keeps its words for `show`. That an SA never comes up or ends for it is told
+ * as a failure, so is the refusal of somebody whom nobody knows, if none was lately; else a story.
+ */
 void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason, const char *format,
                ...) __attribute__((format(printf, 4, 5)));
+/* The same of a Child SA that did not come about; child: the one that it was to replace, or 0. */
+void ike2_fail_child(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
+                     uint32_t child, const char *format, ...) __attribute__((format(printf, 5, 6)));
+enum ike2_count ike2_count_of(uint16_t notify); /* of a refused Child SA */
 void ike2_count(struct ike2 *c, enum ike2_count what);
 /* In the place of one that did not get far: the same from its first exchange on. */
 void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
@@ -327,6 +358,9 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa);
 void ike2_setup_free(struct ike2_setup *s);
 /* Tries again what the policy wants to be up, after an SA was lost. */
 void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy);
+/* Ends it without a word on the wire, and begins again after the pause, which keeps two ends that
+ * do not understand each other from a storm. */
+void ike2_sa_lost(struct ike2 *c, struct ike2_sa *sa, uint32_t pause_ms);
 /* A part of a lifetime before its end, at random: 5 to 15 %. */
 uint64_t ike2_soft(struct ike2 *c, uint64_t from, uint32_t seconds);
 
@@ -356,20 +390,29 @@ bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
 bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out);
 void ike2_suite_proposal(const struct ike2_suite *s, struct ike_proposal *out);
 bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke);
+/* The responder's half. False: the peer's value is refused. */
+bool ike2_answer_ke(struct ike2 *c, uint16_t group, struct gh_view peer_public,
+                    uint8_t public_value[GH_KE_PUBLIC_MAX], struct gh_secret *shared);
 
 /* ---- keylog.c ---- */
 void ike2_log_keys(struct ike2 *c, const struct ike2_sa *sa);
 
 /* ---- flight.c ---- */
 struct ike_out ike2_inner(struct ike2 *c);
+struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
+                              bool response);
 bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
 bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
-/* A response with one notification. */
+/* A response with one notification. INVALID_SYNTAX ends the IKE SA. */
 void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, uint16_t type,
                          struct gh_view data);
 bool ike2_flight_set(struct ike2_flight *f, uint32_t id, struct gh_view datagram);
 void ike2_flight_clear(struct ike2_flight *f);
-void ike2_flight_send(struct ike2 *c, struct ike2_sa *sa, const struct ike2_flight *f);
+/* Our request, to where the peer is. */
+void ike2_send_request(struct ike2 *c, struct ike2_sa *sa);
+/* Our response, to where its request came from (RFC 7296 2.11). */
+void ike2_send_response(struct ike2 *c, struct ike2_sa *sa);
+struct ike2_path ike2_path_of(const struct ike2_datagram *d);
 void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
                const struct ike2_endpoint *remote, bool marker, struct gh_view octets);
 void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa);
@@ -392,7 +435,7 @@ void ike2_take_abilities(struct ike2_sa *sa, const struct ike_message *m);
 /* The first exchange is over, keys are there: as initiator IKE_AUTH is next; as responder the SA is
  * linked, and the response goes. */
 void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
-void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa);
+void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d);
 /* NAT detection for the SPIs of a message; `in` of the peer's. */
 void ike2_put_nat(struct ike_out *o, const uint8_t *spi_i, const uint8_t *spi_r,
                   const struct ike2_sa *sa);
@@ -423,6 +466,34 @@ bool ike2_check_psk(struct ike2_sa *sa, const struct ike_payloads *in, struct gh
 void ike2_put_certs(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 void ike2_put_certreq(struct ike2 *c, const struct ike2_policy *p, struct ike_out *o);
 bool ike2_take_certreqs(struct ike2_setup *s, const struct ike_payloads *in);
+
+/* ---- addke.c ---- */
+/* The proposals that can be done here, numbered from 1. additional: with RFC 9370; else ADDKE types
+ * are left out where they may be NONE, and proposals with others. */
+void ike2_offer(const struct ike_sa *proposals, bool additional, struct ike_sa *out);
+bool ike2_has_addke(const struct ike_sa *sa);
+bool ike2_proposal_has_addke(const struct ike_proposal *p);
+/* The nth (from 0) additional key exchange of a suite; NONE: there is none any more. */
+uint16_t ike2_addke(const struct ike2_suite *s, unsigned n);
+
+/* ---- intermediate.c ---- */
+void ike2_intermediate_put(struct ike_out *o);
+bool ike2_intermediate_heard(const struct ike_message *m);
+/* The next additional key exchange before IKE_AUTH; NONE: all are over. */
+uint16_t ike2_intermediate_next(const struct ike2_sa *sa);
+/* As initiator: the next exchange, or IKE_AUTH. */
+void ike2_intermediate_go_on(struct ike2 *c, struct ike2_sa *sa);
+void ike2_intermediate_start(struct ike2 *c, struct ike2_sa *sa);
+void ike2_intermediate_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                               const struct ike_payloads *in, uint8_t first, struct gh_view inner);
+void ike2_intermediate_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                                const struct ike_payloads *in, uint8_t first, struct gh_view inner);
+/* Takes one message of either side into IntAuth. clear: payloads in front of SK; flags: the second
+ * octet of SK's generic header. */
+bool ike2_int_auth(struct ike2_sa *sa, bool initiator, const struct ike_header *header,
+                   struct gh_view clear, uint8_t flags, uint8_t first, struct gh_view inner);
+/* What it adds to the signed octets: so many octets. */
+size_t ike2_int_auth_put(const struct ike2_sa *sa, uint8_t out[IKE2_INT_AUTH_MAX]);
 
 /* ---- ppk.c ---- */
 /* No IKE SA of ours without it. */
@@ -485,6 +556,8 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
                                    struct gh_view nr, uint32_t replaces);
 void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
                      enum ike2_removal why);
+/* Its hard lifetime is over and nothing else is done about it: it is deleted. */
+void ike2_child_expired(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
 struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id);
 struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi);
 bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len);
@@ -605,7 +678,7 @@ void ike2_mobike_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
 /* No answer where the SA runs: true if there is another way to try. */
 bool ike2_mobike_other_way(struct ike2 *c, struct ike2_sa *sa);
 /* The peer's request came again, from another address than it is being asked at: ask it there. */
-bool ike2_mobike_wonders(const struct ike2_sa *sa, const struct ike2_datagram *d);
+bool ike2_mobike_wonders(const struct ike2_sa *sa);
 void ike2_mobike_try(struct ike2 *c, struct ike2_sa *sa);
 /* The users of the Child SAs hear of the addresses. */
 void ike2_children_moved(struct ike2 *c, struct ike2_sa *sa);

@@ -20,14 +20,17 @@ bool ike2_signed_octets(const struct ike2_sa *sa, bool initiator, struct gh_view
     const uint8_t *nonce = initiator ? s->nonce_r : s->nonce_i;
     size_t nonce_len = initiator ? s->nonce_r_len : s->nonce_i_len;
     enum gh_prf_alg prf = (enum gh_prf_alg)sa->suite.prf;
-    uint8_t mac[GH_PRF_MAX], *all = malloc(message->len + nonce_len + GH_PRF_MAX);
+    uint8_t mac[GH_PRF_MAX], int_auth[IKE2_INT_AUTH_MAX];
+    size_t len = message->len + nonce_len + gh_prf_len(prf), more = ike2_int_auth_put(sa, int_auth);
+    uint8_t *all = malloc(len + more);
     bool good = all != NULL && gh_prf(prf, ike2_sk_p(sa, initiator), &id_body, 1, mac);
 
     if (good) {
         memcpy(all, message->data, message->len);
         memcpy(all + message->len, nonce, nonce_len);
         memcpy(all + message->len + nonce_len, mac, gh_prf_len(prf));
-        good = gh_secret_set(out, all, message->len + nonce_len + gh_prf_len(prf));
+        memcpy(all + len, int_auth, more);
+        good = gh_secret_set(out, all, len + more);
     }
     free(all);
     return good;

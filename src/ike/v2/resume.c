@@ -296,7 +296,7 @@ void ike2_resume_start(struct ike2 *c, struct ike2_sa *sa)
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_flight_send(c, sa, &sa->request);
+    ike2_send_request(c, sa);
     ike2_begin_retransmission(c, sa);
 }
 
@@ -444,7 +444,7 @@ void ike2_resume_request(struct ike2 *c, const struct ike2_datagram *d, const st
         refuse(c, d, m);
     } else {
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SESSION_RESUME: the ticket is good");
-        ike2_first_accepted(c, sa);
+        ike2_first_accepted(c, sa, d);
     }
     gh_wipe(&t, sizeof(t));
 }

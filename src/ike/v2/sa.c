@@ -170,6 +170,7 @@ void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa)
     sa->established_ms = now;
     sa->rekey_at = life > 0 ? ike2_soft(c, now, life) : 0;
     sa->expire_at = life > 0 ? now + 1000 * (uint64_t)life : 0;
+    sa->liveness_at = now + 1; /* also where nothing is ever heard, as after a rekeying */
     ike2_setup_free(sa->setup);
     sa->setup = NULL;
 }
@@ -179,6 +180,17 @@ void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy)
     for (size_t i = 0; i < policy->child_count && policy->gateway.len != 0; i++)
         if (policy->children[i].start && !policy->responder_only)
             ike2_initiate(c, c->now, policy->name, policy->children[i].name);
+}
+
+void ike2_sa_lost(struct ike2 *c, struct ike2_sa *sa, uint32_t pause_ms)
+{
+    struct ike2_policy *policy = ike2_policy_ref(sa->policy);
+
+    ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+    c->pause_ms = pause_ms;
+    ike2_begin_again(c, policy);
+    c->pause_ms = 0;
+    ike2_policy_free(policy);
 }
 
 /* ---- Tasks ---------------------------------------------------------------------------------- */
@@ -265,6 +277,9 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
         break;
     case IKE2_TASK_RESUME:
         ike2_resume_start(c, sa);
+        break;
+    case IKE2_TASK_INTERMEDIATE:
+        ike2_intermediate_start(c, sa);
         break;
     case IKE2_TASK_AUTH:
         ike2_auth_start(c, sa);
@@ -417,6 +432,17 @@ static void expired(struct ike2 *c, struct ike2_sa *sa)
     ike2_policy_free(policy);
 }
 
+void ike2_child_expired(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child)
+{
+    struct ike2_task *t = ike2_task_add(c, sa, IKE2_TASK_CHILD_DELETE);
+
+    if (t == NULL)
+        return;
+    t->child = child->id;
+    t->why = child->replaced ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED;
+    child->going = true;
+}
+
 static void check_children(struct ike2 *c, struct ike2_sa *sa)
 {
     uint64_t now = c->now.mono_ms;
@@ -427,18 +453,9 @@ static void check_children(struct ike2 *c, struct ike2_sa *sa)
         if (child->expire_at != 0 && now >= child->expire_at) {
             child->expire_at = 0;
             child->rekey_at = 0;
-            if (!child->replaced)
-                ike2_tell(c, sa, IKE2_EVENT_CHILD_DOWN, child->id, "%s: its lifetime is over",
-                          child->policy->name);
-            if (!child->going) {
-                struct ike2_task *t = ike2_task_add(c, sa, IKE2_TASK_CHILD_DELETE);
-
-                if (t != NULL) {
-                    t->child = child->id;
-                    t->why = child->replaced ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED;
-                    child->going = true;
-                }
-            }
+            child->expired = true;
+            if (!child->going)
+                ike2_child_expired(c, sa, child);
         } else if (child->rekey_at != 0 && now >= child->rekey_at && !child->going) {
             struct ike2_task *t = sa->state == IKE2_STATE_ESTABLISHED
                                       ? ike2_task_add(c, sa, IKE2_TASK_CHILD_REKEY)
