@@ -551,7 +551,8 @@ void ike_world_restart(struct ike_world *w, size_t i)
     struct ike_host *h = &w->hosts[i];
 
     ike2_free(h->core);
-    memset(h->child, 0, h->child_room * sizeof(*h->child));
+    if (h->child_room > 0)
+        memset(h->child, 0, h->child_room * sizeof(*h->child));
     h->child_count = 0;
     start_core(h);
     ike_world_configure(w, i);

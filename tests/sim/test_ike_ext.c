@@ -1094,6 +1094,84 @@ static void a_gateway_that_is_not_there(void **state)
     ike_world_free(w);
 }
 
+/* ---- All of it at once ---------------------------------------------------------------------- */
+
+/* Two addresses, restarts, rekeying, losses, with every extension; afterwards both ends agree. */
+static void everything(uint64_t seed)
+{
+    struct ike_world *w = pair(seed);
+    struct ike_host *h = &w->hosts[0];
+
+    make_mobile(w);
+    h->second = address(77);
+    for (size_t i = 0; i < 2; i++) {
+        w->hosts[i].settings.crash_secret = crash_secret;
+        w->hosts[i].settings.half_open_cookie = 0;
+        w->hosts[i].settings.half_open_puzzle = i;
+        w->hosts[i].settings.puzzle_bits = 4;
+        ike_world_restart(w, i);
+        policy(w, i)->resumption = policy(w, i)->redirects = true;
+        policy(w, i)->childless = seed % 2;
+        policy(w, i)->children[0].lifetime.seconds = 60;
+        policy(w, i)->lifetime.seconds = 200;
+    }
+    policy(w, 0)->children[0].start = true;
+    policy(w, 1)->remote = (struct gh_prefix){.addr = {.len = 4}};
+    w->loss = 250;
+    w->duplicated = 100;
+    w->delay_most = 300;
+    for (size_t i = 0; i < 2; i++)
+        ike_world_configure(w, i);
+    for (unsigned i = 0; i < 150; i++) {
+        size_t who = ike_world_random(w, 2);
+        struct ike2_sa_view v;
+        bool up = ike_world_sas(&w->hosts[who], &v) > 0;
+
+        ike_world_run(w, ike_world_random(w, 4000));
+        switch (ike_world_random(w, 8)) {
+        case 0:
+            if (up)
+                ike2_rekey_ike(w->hosts[who].core, w->now, v.id);
+            break;
+        case 1:
+        case 2:
+            if (up && who == 0) {
+                struct ike2_endpoint to = {
+                    .addr = gh_addr_equal(&v.local.addr, &h->addr) ? h->second : h->addr};
+
+                ike2_move(h->core, w->now, v.id, &to);
+            }
+            break;
+        case 3:
+            if (ike_world_random(w, 10) == 0)
+                ike_world_restart(w, who);
+            break;
+        case 4:
+            w->hosts[1].dead = ike_world_random(w, 3) == 0;
+            break;
+        default:
+            break;
+        }
+        assert_true(ike2_memory(h->core) < 400000);
+    }
+    w->hosts[1].dead = false;
+    w->loss = w->duplicated = 0;
+    w->delay_most = 5;
+    ike_world_run(w, 600 * 1000);
+    ike2_initiate(h->core, w->now, "to-1", "net"); /* if its lifetime ended in the storm */
+    ike_world_run(w, 1000);
+    if (ike_world_agree(h, &w->hosts[1]) != NULL || ike_world_children(h) == 0)
+        fail_msg("seed %llu: %s", (unsigned long long)seed,
+                 ike_world_children(h) == 0 ? "nothing is up" : ike_world_agree(h, &w->hosts[1]));
+    ike_world_free(w);
+}
+
+static void everything_at_once(void **state)
+{
+    for (uint64_t seed = 3000; seed < 3030; seed++)
+        everything(seed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1134,6 +1212,7 @@ int main(void)
         cmocka_unit_test(a_loop_ends),
         cmocka_unit_test(a_forged_redirect_changes_nothing),
         cmocka_unit_test(a_gateway_that_is_not_there),
+        cmocka_unit_test(everything_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
