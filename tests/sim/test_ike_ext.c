@@ -843,6 +843,36 @@ static void a_gateway_that_forgot_gets_a_key_exchange(void **state)
     ike_world_free(w);
 }
 
+static void a_changed_policy_takes_no_ticket(void **state)
+{
+    for (unsigned how = 0; how < 3; how++) {
+        struct ike_world *w = with_tickets(70);
+        struct ike_host *h = &w->hosts[1];
+
+        w->hosts[1].dead = true;
+        ike_world_run(w, 120 * 1000);
+        w->hosts[1].dead = false;
+        if (how == 0) { /* another of the same name */
+            struct ike2_policy *was = h->policies[0];
+
+            h->policy_count = 0;
+            ike_world_policy(w, 1, 0)->resumption = true;
+            ike_world_configure(w, 1);
+            ike2_policy_free(was);
+        } else if (how == 1) {
+            ike2_forget_tickets(h->core);
+        } else {
+            ike_world_configure(w, 1); /* the same ones again */
+        }
+        assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+        ike_world_run(w, 1000);
+        assert_int_equal(ike_world_children(&w->hosts[0]), 1);
+        assert_int_equal(count(h, IKE2_COUNT_BAD_TICKET), how < 2);
+        assert_int_equal(count(h, IKE2_COUNT_SA_RESUMED), how == 2);
+        ike_world_free(w);
+    }
+}
+
 static void tickets_expire(void **state)
 {
     struct ike_world *w = pair(66);
@@ -1201,6 +1231,7 @@ int main(void)
         cmocka_unit_test(a_rekeyed_sa_has_a_new_ticket),
         cmocka_unit_test(who_ended_it_does_not_resume_it),
         cmocka_unit_test(a_gateway_that_forgot_gets_a_key_exchange),
+        cmocka_unit_test(a_changed_policy_takes_no_ticket),
         cmocka_unit_test(tickets_expire),
         cmocka_unit_test(a_ticket_is_good_once),
         cmocka_unit_test(a_stolen_ticket_ends_nothing),

@@ -618,7 +618,14 @@ bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *co
         qsort(copy, count, sizeof(struct ike2_policy *), by_index);
     for (size_t i = 0; i < c->policy_count; i++) {
         struct ike2_policy *old = c->policies[i];
+        bool stays = false;
 
+        for (size_t k = 0; k < count; k++)
+            stays = stays || copy[k] == old;
+        if (!stays) {
+            ike2_resume_forget(c, old);
+            ike2_redirect_forget(c, old);
+        }
         for (size_t k = 0; k < count; k++)
             if (copy[k] != old && strcmp(copy[k]->name, old->name) == 0)
                 take_over(old, copy[k]);
@@ -1155,6 +1162,7 @@ size_t ike2_memory(const struct ike2 *c)
         sum += sa->setup != NULL ? sizeof(*sa->setup) + sa->setup->request.len +
                                        sa->setup->response.len + sa->setup->inner.len
                                  : 0;
+        sum += sa->token.len + (sa->mobile != NULL ? sizeof(*sa->mobile) : 0);
         for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
             sum += sizeof(*child) +
                    (child->local_count + (size_t)child->remote_count) * sizeof(struct ike_ts);

@@ -226,6 +226,9 @@ bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
 /* MOBIKE: the IKE SA and its children go on from this address of ours; port 0: as it was. False: no
  * such SA, the peer has no MOBIKE, or it was the peer that began and so decides. */
 bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t sa, const struct ike2_endpoint *local);
+/* Tickets of RFC 5723 are good no more, at either end: for when credentials were revoked. A policy
+ * that ike2_set_policies() changes or takes away does the same. */
+void ike2_forget_tickets(struct ike2 *c);
 /* As gateway: the client is to go to another one (RFC 5685 5). False: no such SA, the client
  * cannot, or it was us who began. */
 bool ike2_redirect(struct ike2 *c, struct gh_now now, uint64_t sa, const struct gh_addr *to);

@@ -621,6 +621,8 @@ void ike2_tickets_free(struct ike2 *c);
 
 /* ---- resume.c ---- */
 void ike2_resume_free(struct ike2 *c);
+/* The policy is another now, or gone: who was believed by it has to show again who it is. */
+void ike2_resume_forget(struct ike2 *c, const struct ike2_policy *p);
 void ike2_resumed_free(struct ike2_resumed *r);
 void ike2_resume_ask(struct ike2_sa *sa, struct ike_out *o);
 void ike2_resume_give(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
@@ -642,6 +644,7 @@ void ike2_resume_done(struct ike2 *c, struct ike2_sa *sa);
 
 /* ---- redirect.c ---- */
 void ike2_redirect_free(struct ike2 *c);
+void ike2_redirect_forget(struct ike2 *c, const struct ike2_policy *p);
 /* Where an IKE SA of this policy begins; nothing came of it. */
 struct gh_addr ike2_redirect_gateway(const struct ike2 *c, const struct ike2_policy *p);
 void ike2_redirect_failed(struct ike2 *c, const struct ike2_policy *p);

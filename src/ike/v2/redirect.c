@@ -29,6 +29,18 @@ void ike2_redirect_free(struct ike2 *c)
     }
 }
 
+void ike2_redirect_forget(struct ike2 *c, const struct ike2_policy *p)
+{
+    struct ike2_detour **at = &c->detours, *x;
+
+    while (*at != NULL && strcmp((*at)->policy, p->name) != 0)
+        at = &(*at)->next;
+    x = *at;
+    if (x != NULL)
+        *at = x->next;
+    free(x);
+}
+
 static struct ike2_detour *detour_of(const struct ike2 *c, const struct ike2_policy *p)
 {
     struct ike2_detour *x = c->detours;

@@ -63,6 +63,21 @@ static struct ike2_stub *take_stub(struct ike2 *c, const char *policy)
     return s;
 }
 
+void ike2_resume_forget(struct ike2 *c, const struct ike2_policy *p)
+{
+    struct ike2_stub *s = take_stub(c, p->name);
+
+    if (s != NULL)
+        stub_free(s);
+    if (p->resumption) /* tickets are with the peers: without the keys none of them is good */
+        ike2_tickets_free(c);
+}
+
+void ike2_forget_tickets(struct ike2 *c)
+{
+    ike2_resume_free(c);
+}
+
 /* ---- Tickets, given and taken --------------------------------------------------------------- */
 
 static bool is_offered(const struct ike2_suite *s, const struct ike_sa *proposals)
