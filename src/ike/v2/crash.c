@@ -132,7 +132,10 @@ void ike2_hint(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)
         return;
     }
     ike2_count(c, IKE2_COUNT_INVALID_SPI_HEARD);
+    /* Without retransmission a question that is lost would be the end, which is what a liar wants.
+     */
     if (sa->state != IKE2_STATE_ESTABLISHED || sa->task != NULL || sa->waiting != NULL ||
+        sa->policy->liveness_retries == 0 ||
         (sa->hinted_ms != 0 && c->now.mono_ms - sa->hinted_ms < HINT_MS))
         return;
     sa->hinted_ms = c->now.mono_ms;
