@@ -72,7 +72,8 @@ static void put_auth(struct ike2_sa *sa, struct ike_out *o, struct gh_view value
 {
     uint8_t body[4 + GH_PRF_MAX] = {GH_AUTH_PSK};
 
-    if (sa->policy->local_auth != IKE2_AUTH_PSK) { /* the whole body */
+    if (sa->policy->local_auth != IKE2_AUTH_PSK &&
+        sa->setup->resumed == NULL) { /* the whole body */
         ike_out_payload(o, IKE_P_AUTH, false, value);
         return;
     }
@@ -124,10 +125,13 @@ static void up(struct ike2 *c, struct ike2_sa *sa)
 
 /* ---- Initiator ------------------------------------------------------------------------------ */
 
+/* Of the Child SAs the one that IKE_AUTH makes; none if the peer does without (RFC 6023). */
 static size_t first_wanted(const struct ike2_sa *sa)
 {
     size_t i = 0;
 
+    if (sa->policy->childless && sa->setup->peer_childless)
+        return sa->policy->child_count;
     while (i < sa->policy->child_count && !(sa->wanted & 1u << i))
         i++;
     return i;
@@ -146,13 +150,22 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     struct ike_out o = ike2_inner(c);
     size_t child = first_wanted(sa);
 
+    if (child == sa->policy->child_count && !sa->setup->peer_childless) {
+        ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED,
+                  "no Child SA is wanted, and the peer takes no IKE SA without one");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
     put_id(&o, IKE_P_IDI, sa->local_id);
-    ike2_put_certs(c, sa, &o);
-    ike2_put_certreq(c, sa->policy, &o);
+    if (sa->setup->resumed == NULL) {
+        ike2_put_certs(c, sa, &o);
+        ike2_put_certreq(c, sa->policy, &o);
+    }
     put_auth(sa, &o, value);
     ike2_ppk_put_identity(sa, &o);
     if (first_contact(c, sa))
         ike_notify_emit_data(&o, IKE_N_INITIAL_CONTACT, gh_view_of(NULL, 0));
+    ike2_extend_auth(c, sa, &o);
     if (child < sa->policy->child_count) {
         const struct ike2_child_policy *p = &sa->policy->children[child];
 
@@ -202,8 +215,15 @@ static void prove_to_responder(struct ike2 *c, struct ike2_sa *sa)
 void ike2_auth_start(struct ike2 *c, struct ike2_sa *sa)
 {
     struct gh_pki_error e = {.message = "", .remedy = ""};
+    struct gh_secret now = {.data = NULL};
 
-    if (!ike2_choose_identity(c, sa, &e))
+    if (sa->setup->resumed != NULL) {
+        if (ike2_resume_begin_auth(sa, &now))
+            send_auth(c, sa, ike2_view(&now));
+        else
+            cannot_begin(c, sa, "no memory", "");
+        gh_secret_clear(&now);
+    } else if (!ike2_choose_identity(c, sa, &e))
         cannot_begin(c, sa, e.message, e.remedy);
     else if (!sa->setup->ppk.agreed)
         prove_to_responder(c, sa);
@@ -257,6 +277,11 @@ static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 {
     drop_others(c, sa, in);
     up(c, sa);
+    if (sa->setup->resumed != NULL)
+        ike2_resume_done(c, sa);
+    ike2_extend_auth_heard(c, sa, in);
+    if (ike2_redirect_auth(c, sa, in))
+        return;
     make_first_child(c, sa, in);
     ike2_task_done(c, sa);
     ike2_sa_established(c, sa);
@@ -293,6 +318,13 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
                  gh_identity_format(sa->remote_id, text, sizeof(text)),
                  gh_pattern_text(sa->policy->remote_id));
         refuse(c, sa, e.message, "");
+        return;
+    }
+    if (sa->setup->resumed != NULL) {
+        if (ike2_resume_believes(sa, in))
+            answered_well(c, sa, in);
+        else
+            refuse(c, sa, "it is not the one that gave the ticket", "");
         return;
     }
     switch (ike2_check_proof(c, sa, in, &e)) {
@@ -402,6 +434,7 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
 {
     struct ike_payloads in = {.count = 0};
     struct ike_out o = ike2_inner(c);
+    bool away;
 
     if (!inner_again(sa, &in)) {
         refuse(c, sa, "no memory", "");
@@ -409,17 +442,26 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     }
     drop_others(c, sa, &in);
     put_id(&o, IKE_P_IDR, sa->local_id);
-    ike2_put_certs(c, sa, &o);
+    if (sa->setup->resumed == NULL)
+        ike2_put_certs(c, sa, &o);
     put_auth(sa, &o, value);
     if (sa->ppk_used)
         ike_notify_emit_data(&o, IKE_N_PPK_IDENTITY, gh_view_of(NULL, 0));
     up(c, sa);
-    answer_child(c, sa, &in, &o);
+    if (sa->setup->resumed != NULL)
+        ike2_resume_done(c, sa);
+    ike2_extend_auth_heard(c, sa, &in);
+    ike2_extend_auth(c, sa, &o);
+    away = ike2_redirect_in_auth(c, sa, &o);
+    if (!away)
+        answer_child(c, sa, &in, &o);
     if (!ike2_respond(c, sa, IKE_X_AUTH, &o)) {
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
     ike2_sa_established(c, sa);
+    if (away)
+        ike2_redirect_leave(c, sa);
 }
 
 static void prove_ourselves(struct ike2 *c, struct ike2_sa *sa)
@@ -474,6 +516,26 @@ static void ppk_decided(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     }
 }
 
+/* No keeper is asked: who has the ticket's SK_d is whom it was given to. */
+static void resumed_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    struct gh_secret value = {.data = NULL};
+
+    if (!ike2_resume_believes(sa, in) || !ike2_resume_prove(sa, &value))
+        refuse(c, sa, "it is not the one that was given the ticket", "");
+    else
+        finish(c, sa, ike2_view(&value));
+    gh_secret_clear(&value);
+}
+
+/* Before anybody is asked to authenticate. */
+static void refuse_with(struct ike2 *c, struct ike2_sa *sa, uint16_t notify, const char *why)
+{
+    ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "IKE_AUTH refused: %s", why);
+    ike2_respond_notify(c, sa, IKE_X_AUTH, notify, gh_view_of(NULL, 0));
+    sa->setup->refused = true;
+}
+
 void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                        uint8_t first, struct gh_view octets)
 {
@@ -497,7 +559,7 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         refuse(c, sa, "its identity or its certificate requests are malformed", "");
         return;
     }
-    if (!choose_policy(c, sa, in) || !find_client(sa)) {
+    if ((sa->setup->resumed == NULL && !choose_policy(c, sa, in)) || !find_client(sa)) {
         if (is_anonymous(in))
             strcpy(e.message, "it proves nothing (NULL authentication), which is not allowed here");
         else
@@ -506,7 +568,18 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         refuse(c, sa, e.message, "");
         return;
     }
-    ppk_decided(c, sa, in, ike2_ppk_judge(c, sa, in));
+    if (ike_find(in, IKE_P_SA, 0) == NULL && !sa->policy->childless) {
+        refuse_with(c, sa, IKE_N_INVALID_SYNTAX, "it wants an IKE SA without a Child SA");
+        return;
+    }
+    if (!ike2_mobike_no_nat(c, sa, in)) {
+        refuse_with(c, sa, IKE_N_UNEXPECTED_NAT_DETECTED, "its addresses were changed on the way");
+        return;
+    }
+    if (sa->setup->resumed != NULL)
+        resumed_request(c, sa, in);
+    else
+        ppk_decided(c, sa, in, ike2_ppk_judge(c, sa, in));
 }
 
 /* ---- The keeper's answers ------------------------------------------------------------------- */

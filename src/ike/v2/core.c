@@ -43,9 +43,15 @@ struct ike2_settings ike2_default_settings(void)
     return (struct ike2_settings){.sas_max = 65536,
                                   .half_open_max = 4096,
                                   .half_open_cookie = 64,
+                                  .half_open_puzzle = 1024,
+                                  .puzzle_bits = 16,
+                                  .puzzle_legacy = 30,
+                                  .puzzle_budget = 1024,
                                   .children_max = 64,
                                   .reassembly_ms = 2000,
-                                  .reduced_exchange_ms = 2000};
+                                  .reduced_exchange_ms = 2000,
+                                  .ticket_seconds = 8 * 3600,
+                                  .strays_per_second = 20};
 }
 
 static void renew_cookies(struct ike2 *c)
@@ -67,6 +73,7 @@ struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *se
         return NULL;
     c->ops = *ops;
     c->settings = *settings;
+    c->settings.crash_secret = NULL; /* borrowed */
     c->now = now;
     c->next_id = c->next_child = c->next_job = 1;
     c->asking_end = &c->asking;
@@ -84,6 +91,9 @@ struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *se
     }
     c->ops.random(c->ops.ctx, &c->hash_seed, sizeof(c->hash_seed));
     renew_cookies(c);
+    if (settings->crash_secret != NULL)
+        memcpy(c->crash_secret, settings->crash_secret, IKE2_CRASH_SECRET);
+    c->has_crash_secret = settings->crash_secret != NULL;
     return c;
 }
 
@@ -117,6 +127,8 @@ void ike2_free(struct ike2 *c)
     free(c->by_name);
     free(c->by_child);
     free(c->heap);
+    ike2_resume_free(c);
+    ike2_redirect_free(c);
     gh_lockout_free(c->lockout);
     gh_wipe(c, sizeof(*c));
     free(c);
@@ -613,7 +625,14 @@ bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *co
         qsort(copy, count, sizeof(struct ike2_policy *), by_index);
     for (size_t i = 0; i < c->policy_count; i++) {
         struct ike2_policy *old = c->policies[i];
+        bool stays = false;
 
+        for (size_t k = 0; k < count; k++)
+            stays = stays || copy[k] == old;
+        if (!stays) {
+            ike2_resume_forget(c, old);
+            ike2_redirect_forget(c, old);
+        }
         for (size_t k = 0; k < count; k++)
             if (copy[k] != old && strcmp(copy[k]->name, old->name) == 0)
                 take_over(old, copy[k]);
@@ -718,7 +737,10 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
             return;
         }
-        ike2_init_response(c, sa, d, m);
+        if (sa->task != NULL && sa->task->kind == IKE2_TASK_RESUME)
+            ike2_resume_response(c, sa, d, m);
+        else
+            ike2_init_response(c, sa, d, m);
         settle(c, sa);
         return;
     }
@@ -738,7 +760,10 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
         }
         return;
     }
-    ike2_init_request(c, d, m);
+    if (m->h.exchange == IKE_X_SESSION_RESUME)
+        ike2_resume_request(c, d, m);
+    else
+        ike2_init_request(c, d, m);
 }
 
 void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d)
@@ -765,7 +790,7 @@ void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d
         ike2_count(c, IKE2_COUNT_MALFORMED);
         return;
     }
-    if (m.h.exchange == IKE_X_SA_INIT) {
+    if (m.h.exchange == IKE_X_SA_INIT || m.h.exchange == IKE_X_SESSION_RESUME) {
         init_message(c, d, &m);
         bury(c);
         return;
@@ -774,9 +799,12 @@ void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d
     if (sa == NULL || memcmp(sa->initiator ? sa->spi_r : sa->spi_i,
                              sa->initiator ? m.h.spi_r : m.h.spi_i, IKE_SPI_LEN) != 0) {
         ike2_count(c, IKE2_COUNT_UNKNOWN_SPI);
+        ike2_stray(c, d, &m);
         return;
     }
+    c->arriving = d;
     ike2_sealed(c, sa, d, &m);
+    c->arriving = NULL;
     settle(c, sa);
     bury(c);
 }
@@ -885,7 +913,7 @@ static void want_child(struct ike2 *c, struct ike2_sa *sa, size_t index)
 static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
 {
     const struct ike2_endpoint local = {.addr = p->local, .port = IKE2_PORT};
-    const struct ike2_endpoint remote = {.addr = p->gateway, .port = p->port};
+    const struct ike2_endpoint remote = {.addr = ike2_redirect_gateway(c, p), .port = p->port};
     struct ike2_sa *sa = ike2_sa_new(c, p, true, &local, &remote);
 
     if (sa == NULL)
@@ -895,12 +923,30 @@ static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
         return NULL;
     }
     sa->expire_at = c->now.mono_ms + p->half_open_ms + p->retransmit_ms * (2u << p->retransmits);
-    ike2_task_add(c, sa, IKE2_TASK_INIT);
+    ike2_task_add(c, sa, ike2_resume_possible(c, sa) ? IKE2_TASK_RESUME : IKE2_TASK_INIT);
     if (c->pause_ms > 0) {
         sa->task_at = c->now.mono_ms + c->pause_ms;
         sa->expire_at += c->pause_ms;
     }
     return sa;
+}
+
+void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why)
+{
+    struct ike2_policy *policy = ike2_policy_ref(sa->policy);
+    uint32_t wanted = sa->wanted;
+    struct ike2_sa *fresh;
+
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "%s", why);
+    ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+    fresh = begin_sa(c, policy);
+    if (fresh != NULL) {
+        fresh->wanted = wanted;
+        settle(c, fresh);
+    } else {
+        ike2_count(c, IKE2_COUNT_NO_MEMORY);
+    }
+    ike2_policy_free(policy);
 }
 
 bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const char *child)
@@ -945,6 +991,28 @@ static struct ike2_child *child_numbered(const struct ike2 *c, uint32_t id)
     while (child != NULL && child->id != id)
         child = child->next_id;
     return child;
+}
+
+bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t id, const struct ike2_endpoint *local)
+{
+    struct ike2_sa *sa = sa_numbered(c, id);
+
+    c->now = now;
+    if (sa == NULL || !ike2_mobike_move(c, sa, local))
+        return false;
+    settle(c, sa);
+    return true;
+}
+
+bool ike2_redirect(struct ike2 *c, struct gh_now now, uint64_t id, const struct gh_addr *to)
+{
+    struct ike2_sa *sa = sa_numbered(c, id);
+
+    c->now = now;
+    if (sa == NULL || !ike2_redirect_sa(c, sa, to))
+        return false;
+    settle(c, sa);
+    return true;
 }
 
 bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t id)
@@ -1054,6 +1122,7 @@ void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_
                                  .nat_local = sa->nat_local,
                                  .nat_remote = sa->nat_remote,
                                  .fragmentation = sa->fragmentation,
+                                 .mobike = sa->mobile != NULL,
                                  .established_ms = sa->established_ms,
                                  .rekey_ms = sa->rekey_at,
                                  .expire_ms = sa->expire_at,
@@ -1110,6 +1179,7 @@ size_t ike2_memory(const struct ike2 *c)
         sum += sa->setup != NULL ? sizeof(*sa->setup) + sa->setup->request.len +
                                        sa->setup->response.len + sa->setup->inner.len
                                  : 0;
+        sum += sa->token.len + (sa->mobile != NULL ? sizeof(*sa->mobile) : 0);
         for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
             sum += sizeof(*child) +
                    (child->local_count + (size_t)child->remote_count) * sizeof(struct ike_ts);

@@ -321,6 +321,7 @@ static struct ike2_sa *successor(struct ike2 *c, struct ike2_sa *old, bool initi
     }
     *sa->local_id = *old->local_id;
     *sa->remote_id = *old->remote_id;
+    ike2_extend_successor(c, sa, old);
     return sa;
 }
 
@@ -352,6 +353,7 @@ void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa)
     }
     old->waiting_tail = NULL;
     ike2_pending_clear(old);
+    ike2_mobike_inherited(c, old, sa);
     old->rekey_at = old->task_at = 0;
     old->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
     ike2_set_state(c, old, IKE2_STATE_REKEYED);
@@ -451,6 +453,8 @@ static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         return;
     }
     lost = theirs != NULL && we_lose(sa->task, nr);
+    if (!lost)
+        ike2_extend_rekeyed_heard(c, fresh, in);
     ike2_task_done(c, sa);
     ike2_inherit(c, sa, lost ? theirs : fresh);
     if (lost) {
@@ -802,6 +806,8 @@ static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     put_ke(&o, suite.ke, gh_view_of(public_value, gh_ke_public_len(suite.ke, true)));
     if (later)
         ike2_pending_put(sa, &o);
+    else
+        ike2_extend_rekeyed(c, fresh, &o);
     ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
     if (sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY)
         note_collision(c, sa->task, ni, nr);
@@ -824,6 +830,7 @@ static void finish_ike(struct ike2 *c, struct ike2_sa *sa, struct ike2_pending *
         ike2_respond_notify(c, sa, IKE_X_FOLLOWUP_KE, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0));
         return;
     }
+    ike2_extend_token(c, fresh);
     ike2_respond(c, sa, IKE_X_FOLLOWUP_KE, o);
     replace_by(c, sa, fresh);
 }

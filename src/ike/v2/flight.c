@@ -214,6 +214,10 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
     unsigned most = probe ? p->liveness_retries : p->retransmits;
     unsigned shift = sa->transmissions < 6 ? sa->transmissions : 6;
 
+    if (ike2_resume_gave_up(c, sa))
+        return;
+    if (sa->transmissions > most && sa->mobile != NULL && ike2_mobike_other_way(c, sa))
+        return;
     if (sa->transmissions > most) {
         bool up = sa->state >= IKE2_STATE_ESTABLISHED;
 
@@ -221,11 +225,13 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
                   up ? "the peer answers no more: nothing came after %u transmissions"
                      : "no answer after %u transmissions",
                   sa->transmissions);
-        if (sa->state == IKE2_STATE_DELETING &&
-            sa->task->why != IKE2_REMOVED_LOST) /* as we wanted, although nobody confirms it */
+        /* Deleted as we wanted, although nobody confirms it. */
+        if (sa->state == IKE2_STATE_DELETING && sa->task->why != IKE2_REMOVED_LOST) {
             ike2_sa_die(c, sa, sa->task->why);
-        else
+        } else {
+            ike2_redirect_failed(c, sa->policy);
             ike2_sa_lost(c, sa, 0);
+        }
         return;
     }
     ike2_count(c, IKE2_COUNT_RETRANSMITTED);
@@ -357,13 +363,16 @@ static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagra
     sa->last_in_ms = c->now.mono_ms;
     if (!response)
         sa->asked = is;
-    if (same_path(&was, &is) || (!first && (!sa->nat_remote || sa->nat_local)))
+    if (same_path(&was, &is) ||
+        (!first && (!sa->nat_remote || sa->nat_local || sa->mobile != NULL))) /* RFC 4555 3.8 */
         return;
     sa->local = d->local;
     sa->remote = d->remote;
     sa->marker = d->marker;
-    if (!first)
-        ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "its address or port behind the NAT changed");
+    if (first)
+        return;
+    ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "its address or port behind the NAT changed");
+    ike2_children_moved(c, sa);
 }
 
 static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
@@ -510,14 +519,20 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
     struct gh_view inner;
     uint8_t first = 0;
 
-    if (ike_header_from_initiator(&m->h) == sa->initiator || m->sealed.type == 0) {
+    if (ike_header_from_initiator(&m->h) == sa->initiator) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (m->sealed.type == 0) {
+        ike2_hint(c, sa, m);
         return;
     }
     if (response ? (sa->task == NULL || sa->request.len == 0 || m->h.id != sa->send_id)
                  : m->h.id != sa->receive_id) {
         if (response || !repeated(c, sa, d, m))
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        else if (sa->mobile != NULL && ike2_mobike_wonders(sa))
+            ike2_mobike_try(c, sa);
         return;
     }
     if (!response && sa->setup != NULL && sa->setup->refused) {

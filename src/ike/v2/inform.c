@@ -36,6 +36,8 @@ void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa)
         if (sa->state == IKE2_STATE_ESTABLISHED)
             ike2_set_state(c, sa, IKE2_STATE_DELETING);
         put_delete(&o, IKE_PROTO_IKE, NULL, 0, 0);
+    } else {
+        ike2_extend_inform(c, sa, &o);
     }
     if (!ike2_request(c, sa, IKE_X_INFORMATIONAL, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "INFORMATIONAL could not be made");
@@ -56,6 +58,8 @@ void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         ike2_sa_lost(c, sa, 0);
     else if (kind == IKE2_TASK_IKE_DELETE)
         ike2_sa_die(c, sa, why);
+    else
+        ike2_extend_inform_answered(c, sa, kind, in);
 }
 
 /* ---- The peer's ----------------------------------------------------------------------------- */
@@ -169,9 +173,12 @@ void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
         }
         delete_children(c, sa, &d, &o);
     }
+    ike2_extend_inform_heard(c, sa, in, &o);
     ike2_respond(c, sa, IKE_X_INFORMATIONAL, &o);
     if (refused) {
         ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer does not believe us");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
     }
+    ike2_redirect_heard(c, sa, in);
 }

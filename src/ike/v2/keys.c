@@ -157,6 +157,19 @@ bool ike2_derive_rekeyed(struct ike2_sa *sa, const struct ike2_sa *old,
     return good;
 }
 
+bool ike2_derive_resumed(struct ike2_sa *sa, struct gh_view sk_d, struct gh_view ni,
+                         struct gh_view nr)
+{
+    const struct gh_view parts[] = {gh_view_of("Resumption", 10), ni, nr};
+    enum gh_prf_alg prf = (enum gh_prf_alg)sa->suite.prf;
+    uint8_t skeyseed[GH_PRF_MAX];
+    bool good = sk_d.len == gh_prf_len(prf) && gh_prf(prf, sk_d, parts, 3, skeyseed) &&
+                expand(sa, gh_view_of(skeyseed, gh_prf_len(prf)), ni, nr);
+
+    gh_wipe(skeyseed, sizeof(skeyseed));
+    return good;
+}
+
 bool ike2_ciphers(struct ike2_sa *sa)
 {
     struct layout l = layout_of(&sa->suite);

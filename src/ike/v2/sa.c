@@ -46,6 +46,7 @@ void ike2_setup_free(struct ike2_setup *s)
     gh_secret_clear(&s->certreqs);
     gh_secret_clear(&s->inner);
     ike2_ppk_clear(&s->ppk);
+    ike2_resumed_free(s->resumed);
     gh_ke_free(s->ke);
     gh_wipe(s, sizeof(*s));
     free(s);
@@ -94,6 +95,8 @@ void ike2_sa_free(struct ike2_sa *sa)
     ike2_setup_free(sa->setup);
     ike2_ciphers_drop(sa);
     gh_secret_clear(&sa->sk);
+    gh_secret_clear(&sa->token);
+    free(sa->mobile);
     ike2_flight_clear(&sa->request);
     ike2_flight_clear(&sa->response);
     for (int i = 0; i < 2; i++) {
@@ -151,10 +154,13 @@ void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state)
     sa->state = state;
 }
 
-bool ike2_half_open_evict(struct ike2 *c)
+bool ike2_half_open_room(struct ike2 *c)
 {
     struct ike2_sa *sa = c->half_first;
 
+    if (c->half_open < c->settings.half_open_max)
+        return true;
+    ike2_count(c, IKE2_COUNT_HALF_OPEN_LIMIT);
     while (sa != NULL && sa->job != IKE2_JOB_NONE)
         sa = sa->next_half;
     if (sa == NULL)
@@ -176,8 +182,11 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
                   : why == IKE2_REMOVED_COMMAND ? "ended by the operator"
                   : why == IKE2_REMOVED_EXPIRED ? "its lifetime is over"
                                                 : "lost");
+    if (sa->state >= IKE2_STATE_ESTABLISHED)
+        ike2_resume_ended(c, sa, why);
     ike2_set_state(c, sa, IKE2_STATE_DEAD);
     sa->retransmit_at = sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
+    sa->puzzle_at = 0;
     free_tasks(sa);
     ike2_pending_clear(sa);
     forget_rival(sa);
@@ -298,9 +307,16 @@ void ike2_task_done(struct ike2 *c, struct ike2_sa *sa)
     ike2_task_free(t);
 }
 
+/* Waits for no failed one to be tried again. */
+static bool is_urgent(const struct ike2_task *t)
+{
+    return t->kind == IKE2_TASK_IKE_DELETE || t->kind == IKE2_TASK_MOVE ||
+           t->kind == IKE2_TASK_ROUTABILITY;
+}
+
 void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
 {
-    struct ike2_task *t = sa->task;
+    struct ike2_task *t = sa->task, **at = &sa->waiting;
 
     sa->task = NULL;
     sa->retransmit_at = 0;
@@ -310,10 +326,12 @@ void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
                             .child = t->child,
                             .policy = t->policy,
                             .why = t->why,
-                            .refused_at = t->refused_at,
-                            .next = sa->waiting};
-    sa->waiting = t;
-    if (sa->waiting_tail == NULL)
+                            .refused_at = t->refused_at};
+    while (*at != NULL && is_urgent(*at))
+        at = &(*at)->next;
+    t->next = *at;
+    *at = t;
+    if (t->next == NULL)
         sa->waiting_tail = t;
     sa->task_at = c->now.mono_ms + IKE2_RETRY_MS;
 }
@@ -323,6 +341,9 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
     switch (sa->task->kind) {
     case IKE2_TASK_INIT:
         ike2_init_start(c, sa);
+        break;
+    case IKE2_TASK_RESUME:
+        ike2_resume_start(c, sa);
         break;
     case IKE2_TASK_INTERMEDIATE:
         ike2_intermediate_start(c, sa);
@@ -344,8 +365,7 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
 void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa)
 {
     while (sa->state != IKE2_STATE_DEAD && sa->task == NULL && sa->waiting != NULL &&
-           ((sa->task_at == 0 && !ike2_pending_holds(sa)) ||
-            sa->waiting->kind == IKE2_TASK_IKE_DELETE)) {
+           ((sa->task_at == 0 && !ike2_pending_holds(sa)) || is_urgent(sa->waiting))) {
         sa->task = sa->waiting;
         sa->waiting = sa->task->next;
         if (sa->waiting == NULL)
@@ -373,6 +393,7 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa)
     least(&due, sa->expire_at);
     least(&due, sa->task_at);
     least(&due, sa->pending != NULL ? sa->pending->expire_at : 0);
+    least(&due, sa->puzzle_at);
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next) {
         least(&due, child->going ? 0 : child->rekey_at);
         least(&due, child->expire_at);
@@ -532,6 +553,8 @@ void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa)
 {
     uint64_t now = c->now.mono_ms;
 
+    if (sa->task_at != 0 && now >= sa->task_at)
+        sa->task_at = 0;
     if (sa->expire_at != 0 && now >= sa->expire_at) {
         expired(c, sa);
         return;
@@ -541,8 +564,8 @@ void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa)
         if (sa->state == IKE2_STATE_DEAD)
             return;
     }
-    if (sa->task_at != 0 && now >= sa->task_at)
-        sa->task_at = 0;
+    if (sa->puzzle_at != 0 && now >= sa->puzzle_at)
+        ike2_puzzle_work(c, sa);
     if (sa->pending != NULL && now >= sa->pending->expire_at)
         ike2_pending_clear(sa);
     if (sa->rekey_at != 0 && now >= sa->rekey_at)
