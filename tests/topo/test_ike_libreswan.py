@@ -95,11 +95,17 @@ def changed(sas, before, what):
 @BOTH
 @pytest.mark.parametrize("who", ["gatehouse", "libreswan"])
 def test_delete(tunnel, opener, who):
-    tunnel.start().up(opener)
+    """What libreswan itself was told to bring up it brings up again when the peer deletes it."""
+    before = tunnel.start().up(opener)
     if who == "gatehouse":
         tunnel.gatehouse.gatectl("ike", "terminate", "peer", "peer")
     else:
         tunnel.swan.terminate()
+    if who == "gatehouse" and opener == "libreswan":
+        wait_for(lambda: changed(tunnel.gatehouse.sas(), before, "ike"), 10,
+                 lambda: f"another IKE SA: {tunnel.gatehouse.sas()}\n{tunnel.gatehouse.tail()}")
+        assert tunnel.same().spi_i != before.spi_i
+        return
     tunnel.gatehouse.wait_sas(0)
     tunnel.swan.wait_sas(0)
 
