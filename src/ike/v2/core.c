@@ -163,12 +163,13 @@ struct ike2_sa *ike2_by_spi(const struct ike2 *c, const uint8_t spi[IKE_SPI_LEN]
 }
 
 static struct ike2_sa *by_init(const struct ike2 *c, const uint8_t spi_i[IKE_SPI_LEN],
-                               const struct ike2_endpoint *remote)
+                               const struct ike2_datagram *d)
 {
-    struct ike2_sa *sa = c->by_init[slot_of(c, spi_i, &remote->addr)];
+    struct ike2_sa *sa = c->by_init[slot_of(c, spi_i, &d->remote.addr)];
 
-    while (sa != NULL && (memcmp(sa->spi_i, spi_i, IKE_SPI_LEN) != 0 ||
-                          !gh_addr_equal(&sa->init_addr, &remote->addr)))
+    while (sa != NULL &&
+           (memcmp(sa->spi_i, spi_i, IKE_SPI_LEN) != 0 || sa->local.zone != d->local.zone ||
+            !gh_addr_equal(&sa->init_addr, &d->remote.addr)))
         sa = sa->next_init;
     return sa;
 }
@@ -647,15 +648,16 @@ bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *co
     return true;
 }
 
-static bool is_for(const struct ike2_policy *p, const struct gh_addr *local,
+static bool is_for(const struct ike2_policy *p, const struct ike2_endpoint *local,
                    const struct gh_addr *remote)
 {
-    return (p->local.len == 0 || gh_addr_equal(&p->local, local)) &&
+    return p->zone == local->zone &&
+           (p->local.len == 0 || gh_addr_equal(&p->local, &local->addr)) &&
            (p->remote.bits == 0 ? p->remote.addr.len == 0 || p->remote.addr.len == remote->len
                                 : gh_prefix_contains(&p->remote, remote));
 }
 
-struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
+struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct ike2_endpoint *local,
                                     const struct gh_addr *remote, const struct ike2_policy *after)
 {
     bool seen = after == NULL;
@@ -733,7 +735,7 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
     if (ike_header_is_response(&m->h)) {
         sa = ike2_by_spi(c, m->h.spi_i);
         if (sa == NULL || !sa->initiator || sa->state != IKE2_STATE_INIT || m->h.id != 0 ||
-            ike_header_from_initiator(&m->h)) {
+            ike_header_from_initiator(&m->h) || sa->local.zone != d->local.zone) {
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
             return;
         }
@@ -749,7 +751,7 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
         return;
     }
-    sa = by_init(c, m->h.spi_i, &d->remote);
+    sa = by_init(c, m->h.spi_i, d);
     if (sa != NULL) { /* said again: answered again, as long as it is still that exchange */
         ike2_count(c, IKE2_COUNT_REPEATED);
         if (sa->state == IKE2_STATE_AUTH && sa->receive_id == 1 && sa->setup != NULL &&
@@ -796,8 +798,9 @@ void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d
         return;
     }
     sa = ike2_by_spi(c, ike_header_from_initiator(&m.h) ? m.h.spi_r : m.h.spi_i);
-    if (sa == NULL || memcmp(sa->initiator ? sa->spi_r : sa->spi_i,
-                             sa->initiator ? m.h.spi_r : m.h.spi_i, IKE_SPI_LEN) != 0) {
+    if (sa == NULL || sa->local.zone != d->local.zone ||
+        memcmp(sa->initiator ? sa->spi_r : sa->spi_i, sa->initiator ? m.h.spi_r : m.h.spi_i,
+               IKE_SPI_LEN) != 0) {
         ike2_count(c, IKE2_COUNT_UNKNOWN_SPI);
         ike2_stray(c, d, &m);
         return;
@@ -912,7 +915,7 @@ static void want_child(struct ike2 *c, struct ike2_sa *sa, size_t index)
 
 static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
 {
-    const struct ike2_endpoint local = {.addr = p->local, .port = IKE2_PORT};
+    const struct ike2_endpoint local = {.addr = p->local, .port = IKE2_PORT, .zone = p->zone};
     const struct ike2_endpoint remote = {.addr = ike2_redirect_gateway(c, p), .port = p->port};
     struct ike2_sa *sa = ike2_sa_new(c, p, true, &local, &remote);
 
@@ -922,7 +925,7 @@ static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
         ike2_sa_free(sa);
         return NULL;
     }
-    sa->expire_at = c->now.mono_ms + p->half_open_ms + p->retransmit_ms * (2u << p->retransmits);
+    sa->expire_at = c->now.mono_ms + ike2_begin_ms(p);
     ike2_task_add(c, sa, ike2_resume_possible(c, sa) ? IKE2_TASK_RESUME : IKE2_TASK_INIT);
     if (c->pause_ms > 0) {
         sa->task_at = c->now.mono_ms + c->pause_ms;
@@ -958,7 +961,7 @@ bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const 
     c->now = now;
     for (size_t i = 0; p != NULL && !found && i < p->child_count; i++)
         found = strcmp(p->children[i].name, child) == 0;
-    if (p == NULL || !found || p->gateway.len == 0 || p->local.len == 0)
+    if (p == NULL || !found || p->gateway.len == 0 || (p->local.len == 0 && c->ops.source == NULL))
         return false;
     sa = sa_of_policy(p);
     if (sa == NULL)
@@ -1002,6 +1005,24 @@ bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t id, const struct ike2
         return false;
     settle(c, sa);
     return true;
+}
+
+void ike2_paths_changed(struct ike2 *c, struct gh_now now)
+{
+    struct ike2_sa *next;
+
+    c->now = now;
+    for (struct ike2_sa *sa = c->sas; sa != NULL; sa = next) {
+        next = sa->next;
+        if (sa->state == IKE2_STATE_ESTABLISHED && sa->mobile != NULL)
+            ike2_mobike_look(c, sa);
+        else
+            ike2_path_lost(c, sa);
+        settle(c, sa);
+    }
+    for (size_t i = 0; i < c->policy_count; i++)
+        ike2_begin_again(c, c->policies[i]);
+    bury(c);
 }
 
 bool ike2_redirect(struct ike2 *c, struct gh_now now, uint64_t id, const struct gh_addr *to)

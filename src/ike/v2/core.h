@@ -31,6 +31,7 @@ enum { IKE2_PORT = 500, IKE2_PORT_NAT_T = 4500, IKE2_DATAGRAM_MAX = 65535 - 28 }
 struct ike2_endpoint {
     struct gh_addr addr;
     uint16_t port;
+    uint16_t zone; /* of an end of ours: where it is, as in struct ike2_policy */
 };
 
 /* One UDP datagram without the non-ESP marker, which goes before it if `marker` is set (port 4500
@@ -152,6 +153,8 @@ const char *ike2_count_name(enum ike2_count count);
 
 /* ---- The shell's side ------------------------------------------------------------------------ */
 
+enum ike2_way { IKE2_WAY_UNKNOWN, IKE2_WAY_NONE, IKE2_WAY_THERE };
+
 struct ike2_ops {
     void *ctx;
     void (*random)(void *ctx, void *out, size_t len);
@@ -167,6 +170,13 @@ struct ike2_ops {
     void (*event)(void *ctx, const struct ike2_event *e);
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
     bool (*child_spi)(void *ctx, const struct ike2_child_policy *child, uint8_t *spi, size_t len);
+    /* Where the system would send from, to this address in this zone. What is not known yet is told
+     * by ike2_paths_changed() when it is. NULL: policies without `local` cannot begin. */
+    enum ike2_way (*source)(void *ctx, uint16_t zone, const struct gh_addr *remote,
+                            struct gh_addr *out);
+    /* The addresses that we have in a zone, borrowed until the next call of the core. NULL, also as
+     * answer: not known. */
+    const struct gh_addr *(*addresses)(void *ctx, uint16_t zone, size_t *count);
     /* Each time that an IKE SA's keys are made: a line of Wireshark's ikev2_decryption_table,
      * without the line's end. NULL, as it should be: nothing is told. */
     void (*key_log)(void *ctx, const char *line);
@@ -223,6 +233,9 @@ bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 bool ike2_rekey_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
+/* Addresses or routes of ours are others than before: what ops.source() and ops.addresses() say.
+ * What waited for a way begins, and SAs with MOBIKE go where the way is now. */
+void ike2_paths_changed(struct ike2 *c, struct gh_now now);
 /* MOBIKE: the IKE SA and its children go on from this address of ours; port 0: as it was. False: no
  * such SA, the peer has no MOBIKE, or it was the peer that began and so decides. */
 bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t sa, const struct ike2_endpoint *local);

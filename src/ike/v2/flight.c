@@ -218,7 +218,7 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
         return;
     if (sa->transmissions > most && sa->mobile != NULL && ike2_mobike_other_way(c, sa))
         return;
-    if (sa->transmissions > most) {
+    if (sa->transmissions > most && (sa->mobile == NULL || !ike2_mobike_is_patient(sa))) {
         bool up = sa->state >= IKE2_STATE_ESTABLISHED;
 
         ike2_fail(c, sa, up ? IKE2_COUNT_PEER_DEAD : IKE2_COUNT_TIMED_OUT,

@@ -55,7 +55,8 @@ struct ike2_policy {
     unsigned index; /* of equal matches the smallest wins */
 
     /* Which messages are this peer's. */
-    struct gh_addr local;    /* len 0: any of ours */
+    uint16_t zone; /* a network namespace and VRF, by the shell's number; 0: where the daemon is */
+    struct gh_addr local;    /* len 0: any of ours; we begin from where the system would send */
     struct gh_prefix remote; /* 0 bits: anybody, as responder only */
     struct gh_addr gateway;  /* where to begin; len 0: responder only */
     uint16_t port;           /* 500 */
@@ -102,6 +103,7 @@ struct ike2_policy {
     bool mobike;
     struct gh_addr others[IKE2_ADDRESSES]; /* ours beside `local`, that the peer may try */
     size_t other_count;
+    bool others_all;           /* instead: all that the zone has */
     struct gh_prefix moves_to; /* where the peer may move; no address: anywhere */
     bool routability; /* Child SAs follow a peer only when it answers where it went; true */
     bool no_nats;     /* no NAT traversal: whoever changes addresses on the way is refused */

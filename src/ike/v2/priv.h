@@ -99,6 +99,7 @@ enum ike2_task_kind {
     IKE2_TASK_TOKEN,       /* of RFC 6290, after we rekeyed */
     IKE2_TASK_MOVE,        /* UPDATE_SA_ADDRESSES */
     IKE2_TASK_ROUTABILITY, /* COOKIE2: is the peer where it says */
+    IKE2_TASK_ADDRESSES,   /* ADDITIONAL_IP*_ADDRESS: the list is another */
     IKE2_TASK_RESUME,      /* in the place of INIT */
     IKE2_TASK_TICKET,      /* TICKET_REQUEST */
     IKE2_TASK_REDIRECT     /* to `to` */
@@ -221,10 +222,14 @@ struct ike2_mobile {
     struct ike2_endpoint was_local, was_remote;
     struct gh_addr others[IKE2_ADDRESSES]; /* the peer's */
     uint8_t other_count, tried;            /* of them, since an answer came */
-    unsigned refusals;                     /* UNEXPECTED_NAT_DETECTED, one after the other */
-    uint8_t cookie[IKE2_COOKIE2];          /* of the task under way */
-    struct ike2_endpoint asked;            /* where it went */
-    uint8_t seen[20]; /* NAT_DETECTION_DESTINATION_IP of the peer's last answer */
+    uint8_t tried_own;                     /* of our others, when all of the peer's were */
+    struct gh_addr told[IKE2_ADDRESSES];   /* what the peer knows of ours */
+    uint8_t told_count;
+    struct gh_addr told_from;
+    unsigned refusals;            /* UNEXPECTED_NAT_DETECTED, one after the other */
+    uint8_t cookie[IKE2_COOKIE2]; /* of the task under way */
+    struct ike2_endpoint asked;   /* where it went */
+    uint8_t seen[20];             /* NAT_DETECTION_DESTINATION_IP of the peer's last answer */
     bool has_seen;
 };
 
@@ -357,7 +362,7 @@ void ike2_count(struct ike2 *c, enum ike2_count what);
 /* In the place of one that did not get far: the same from its first exchange on. */
 void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
 /* The policy for a peer's first message: by addresses alone; the next after `after`. */
-struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
+struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct ike2_endpoint *local,
                                     const struct gh_addr *remote, const struct ike2_policy *after);
 void ike2_schedule(struct ike2 *c, struct ike2_sa *sa);
 bool ike2_ask(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job, struct gh_keeper_request *r);
@@ -740,10 +745,30 @@ void ike2_redirect_leave(struct ike2 *c, struct ike2_sa *sa);
 bool ike2_redirect_sa(struct ike2 *c, struct ike2_sa *sa, const struct gh_addr *to);
 void ike2_redirect_request(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 
+/* ---- paths.c ---- */
+/* How long one that begins may take in all. */
+uint32_t ike2_begin_ms(const struct ike2_policy *p);
+/* Is this an address of ours, there? Yes, if nobody knows. */
+bool ike2_path_has(const struct ike2 *c, uint16_t zone, const struct gh_addr *a);
+/* From where a peer can be reached at this address of it. */
+enum ike2_way ike2_path_from(const struct ike2 *c, const struct ike2_policy *p,
+                             const struct gh_addr *remote, struct gh_addr *out);
+/* Our addresses beside the one in use that the peer may know; how many. */
+size_t ike2_path_others(const struct ike2 *c, const struct ike2_sa *sa,
+                        struct gh_addr out[IKE2_ADDRESSES]);
+/* One that begins and has no address yet gets one. False: it has to wait. */
+bool ike2_path_begin(struct ike2 *c, struct ike2_sa *sa);
+/* After a change: one that cannot move may have lost its address. */
+void ike2_path_lost(struct ike2 *c, struct ike2_sa *sa);
+
 /* ---- mobike.c ---- */
+/* Our addresses or routes changed: is the IKE SA still where it should be? */
+void ike2_mobike_look(struct ike2 *c, struct ike2_sa *sa);
+/* We follow, and the other end finds out what is wrong: it is given time (RFC 4555 3.11). */
+bool ike2_mobike_is_patient(const struct ike2_sa *sa);
 bool ike2_mobike_move(struct ike2 *c, struct ike2_sa *sa, const struct ike2_endpoint *local);
 /* In IKE_AUTH. */
-void ike2_mobike_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
+void ike2_mobike_put(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 void ike2_mobike_take(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 /* False: the addresses of the message at hand are not those that the peer meant. */
 bool ike2_mobike_no_nat(const struct ike2 *c, const struct ike2_sa *sa,

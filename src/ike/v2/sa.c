@@ -217,6 +217,8 @@ void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa)
     sa->liveness_at = now + 1; /* also where nothing is ever heard, as after a rekeying */
     ike2_setup_free(sa->setup);
     sa->setup = NULL;
+    if (sa->mobile != NULL)
+        ike2_mobike_look(c, sa); /* the way may have changed meanwhile */
 }
 
 void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy)
@@ -311,7 +313,7 @@ void ike2_task_done(struct ike2 *c, struct ike2_sa *sa)
 static bool is_urgent(const struct ike2_task *t)
 {
     return t->kind == IKE2_TASK_IKE_DELETE || t->kind == IKE2_TASK_MOVE ||
-           t->kind == IKE2_TASK_ROUTABILITY;
+           t->kind == IKE2_TASK_ROUTABILITY || t->kind == IKE2_TASK_ADDRESSES;
 }
 
 void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
@@ -364,6 +366,8 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
 
 void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa)
 {
+    if (sa->local.addr.len == 0 && !ike2_path_begin(c, sa))
+        return; /* ike2_paths_changed() */
     while (sa->state != IKE2_STATE_DEAD && sa->task == NULL && sa->waiting != NULL &&
            ((sa->task_at == 0 && !ike2_pending_holds(sa)) || is_urgent(sa->waiting))) {
         sa->task = sa->waiting;
@@ -514,7 +518,10 @@ static void expired(struct ike2 *c, struct ike2_sa *sa)
         return;
     }
     if (was < IKE2_STATE_ESTABLISHED && !sa->setup->refused) /* else the reason is told */
-        ike2_fail(c, sa, IKE2_COUNT_HALF_OPEN_EXPIRED, "not established in time");
+        ike2_fail(c, sa, IKE2_COUNT_HALF_OPEN_EXPIRED,
+                  sa->local.addr.len == 0 ? "no way to the peer: the system knows no address of "
+                                            "ours from which it can be reached"
+                                          : "not established in time");
     ike2_sa_die(c, sa, was == IKE2_STATE_REKEYED ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED);
     if (was == IKE2_STATE_ESTABLISHED)
         ike2_begin_again(c, policy);
