@@ -29,6 +29,7 @@ enum {
     GH_IKE_NAME_MAX = 58,
     GH_IKE_TRANSFORMS = 4, /* that one policy or child names */
     GH_IKE_PEERS = 4096,
+    GH_IKE_ZONES = 1024,
     GH_LIFETIME_MIN = 1200, /* seconds, of IKE and Child SAs */
     GH_LIFETIME_MAX = 31536000,
     GH_CHILD_LIFETIME = 3600
@@ -81,6 +82,12 @@ struct gh_ike_ts_list {
     int line;
 };
 
+/* Where a peer is, if not where the daemon is. */
+struct gh_ike_zone {
+    char *netns; /* the name of a network namespace; NULL: the daemon's own */
+    char *vrf;   /* the name of a VRF device, or NULL */
+};
+
 /* Anything with a name that others may refer to. For lint. */
 struct gh_ike_definition {
     const char *section; /* "ike-psk" … */
@@ -120,6 +127,8 @@ struct gh_ike_config {
     size_t ts_list_count;
     struct gh_pubkey **raw_keys; /* those that policies show and expect */
     size_t raw_key_count;
+    struct gh_ike_zone *zones; /* those of the policies, which have their places from 1 on */
+    size_t zone_count;
     /* Of the parent's value alone; the `ike` process has none of these. */
     struct gh_ike_place *places; /* [policy_count] */
     struct gh_ike_definition *definitions;

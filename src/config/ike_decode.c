@@ -377,10 +377,41 @@ static void get_auth(struct reading *x, struct ike2_policy *p)
         r->bad = true;
 }
 
+static void get_zones(struct reading *x)
+{
+    struct gh_ike_config *c = x->c;
+    size_t count = gh_get_below(&x->r, gh_rd_u16(&x->r), GH_IKE_ZONES + 1);
+
+    c->zones = gh_get_array(&x->r, count, GH_IKE_ZONE_MIN, sizeof(*c->zones));
+    while (!x->r.bad && c->zone_count < count) {
+        struct gh_ike_zone *zone = &c->zones[c->zone_count++];
+
+        zone->netns = gh_get_text(&x->r, false);
+        zone->vrf = gh_get_text(&x->r, false);
+        if (zone->netns == NULL && zone->vrf == NULL)
+            x->r.bad = true;
+    }
+}
+
+static void get_mobike(struct gh_rd *r, struct ike2_policy *p)
+{
+    size_t count;
+
+    p->mobike = gh_get_flag(r);
+    p->no_nats = gh_get_flag(r);
+    p->others_all = gh_get_flag(r);
+    count = gh_get_below(r, gh_rd_u8(r), IKE2_ADDRESSES + 1);
+    while (!r->bad && p->other_count < count)
+        gh_get_addr(r, true, &p->others[p->other_count++]);
+    gh_get_prefix(r, false, &p->moves_to);
+}
+
 static void get_policy(struct reading *x, struct ike2_policy *p)
 {
     struct gh_rd *r = &x->r;
     size_t children;
+
+    p->zone = (uint16_t)gh_get_below(r, gh_rd_u16(r), x->c->zone_count + 1);
 
     gh_get_addr(r, false, &p->local);
     gh_get_prefix(r, false, &p->remote);
@@ -403,7 +434,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->retransmit_ms = gh_rd_u32(r);
     p->retransmits = gh_rd_u32(r);
     p->half_open_ms = gh_rd_u32(r);
-    p->mobike = gh_get_flag(r);
+    get_mobike(r, p);
     p->initial_contact = gh_get_flag(r);
     children = gh_get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
     if (r->bad)
@@ -465,6 +496,7 @@ static void get_config(struct reading *x)
     get_profiles(x);
     get_ts_lists(x);
     get_client_dbs(x);
+    get_zones(x);
     get_policies(x);
 }
 

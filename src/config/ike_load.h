@@ -55,6 +55,12 @@ void gh_ike_selectors(struct gh_ike_loader *x, const struct gh_node *n, struct i
 bool gh_ike_read_file(struct gh_ike_loader *x, const char *path, int line, struct gh_secret *out);
 void gh_ike_pki_error(struct gh_ike_loader *x, int line, const struct gh_pki_error *e);
 
+/* ---- Paths (load_ike_path.c) ---------------------------------------------------------------- */
+
+/* `netns` and `vrf` of a policy or peer; of what is not given, that of its zone before stays. */
+void gh_ike_zone(struct gh_ike_loader *x, const struct gh_node *netns, const struct gh_node *vrf,
+                 struct ike2_policy *p);
+
 /* ---- Secrets (load_ike_secret.c) ------------------------------------------------------------ */
 
 /* The nodes of one secret: at most one of them is set. */

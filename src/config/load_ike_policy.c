@@ -22,6 +22,9 @@ enum {
     POLICY_RETRANSMIT_INTERVAL,
     POLICY_RETRANSMITS,
     POLICY_MOBIKE,
+    POLICY_NO_NATS,
+    POLICY_NETNS,
+    POLICY_VRF,
     POLICY_CHILDLESS,
     POLICY_INITIAL_CONTACT,
     POLICY_ITEMS
@@ -44,6 +47,9 @@ static const struct gh_item policy_items[POLICY_ITEMS] = {
     [POLICY_RETRANSMIT_INTERVAL] = {"retransmit-interval", GH_ITEM_VALUE},
     [POLICY_RETRANSMITS] = {"retransmits", GH_ITEM_VALUE},
     [POLICY_MOBIKE] = {"mobike", GH_ITEM_VALUE},
+    [POLICY_NO_NATS] = {"no-nats", GH_ITEM_VALUE},
+    [POLICY_NETNS] = {"netns", GH_ITEM_VALUE},
+    [POLICY_VRF] = {"vrf", GH_ITEM_VALUE},
     [POLICY_CHILDLESS] = {"childless", GH_ITEM_VALUE},
     [POLICY_INITIAL_CONTACT] = {"initial-contact", GH_ITEM_VALUE},
 };
@@ -109,6 +115,11 @@ void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
     if (gh_ike_u32(x, got[POLICY_FRAGMENT_MTU], 512, 9000, &mtu))
         p->mtu = (uint16_t)mtu;
     gh_node_bool(x->l, got[POLICY_MOBIKE], &p->mobike);
+    gh_node_bool(x->l, got[POLICY_NO_NATS], &p->no_nats);
+    if (p->no_nats && p->force_nat_t)
+        gh_load_error(x->l, got[POLICY_NO_NATS]->line, "range", "keep one of them",
+                      "\"no-nats\" and \"force-nat-t\" exclude each other");
+    gh_ike_zone(x, got[POLICY_NETNS], got[POLICY_VRF], p);
     gh_node_bool(x->l, got[POLICY_CHILDLESS], &p->childless);
     gh_node_bool(x->l, got[POLICY_INITIAL_CONTACT], &p->initial_contact);
     gh_ike_define(x, "ike-policy", name, section->line, x->template_count);

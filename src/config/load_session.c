@@ -8,7 +8,7 @@
 #include "config/backend.h"
 #include "config/schema.h"
 
-enum { DESCRIPTION_MAX = 1024, DEFAULT_PORT = 179, DEVICE_NAME_MAX = 15, NETNS_NAME_MAX = 255 };
+enum { DESCRIPTION_MAX = 1024, DEFAULT_PORT = 179 };
 
 enum {
     SESSION_DESCRIPTION,
@@ -163,26 +163,6 @@ static void read_chain_reference(struct gh_loader *l, const struct gh_node *n, s
     s->chain = 0;
 }
 
-static void read_place(struct gh_loader *l, const struct gh_node **got, struct gh_session *s)
-{
-    const char *text;
-
-    if (gh_node_text(l, got[SESSION_NETNS], NETNS_NAME_MAX, &text)) {
-        if (strchr(text, '/') != NULL || text[0] == '.')
-            gh_load_error(l, got[SESSION_NETNS]->line, "range",
-                          "write the name that `ip netns list` shows",
-                          "\"netns\" is a name, not a path");
-        s->netns = gh_config_strdup(text);
-    }
-    if (gh_node_text(l, got[SESSION_VRF], DEVICE_NAME_MAX, &text)) {
-        if (strpbrk(text, "/ \t") != NULL)
-            gh_load_error(l, got[SESSION_VRF]->line, "range",
-                          "write the name that `ip link show type vrf` shows",
-                          "\"vrf\" is the name of a network device");
-        s->vrf = gh_config_strdup(text);
-    }
-}
-
 /* ---- Sessions among each other ---- */
 
 /* The longest peer prefix wins, then the longest local one; equal ones are ambiguous. */
@@ -237,7 +217,7 @@ void gh_load_session(struct gh_loader *l, const struct gh_node *section)
     gh_node_choice(l, got[SESSION_BACKEND], backends, &backend);
     s.backend = (enum gh_backend)backend;
     gh_node_bool(l, got[SESSION_ACCEPT_ICMP], &s.accept_icmp);
-    read_place(l, got, &s);
+    gh_load_place(l, got[SESSION_NETNS], got[SESSION_VRF], &s.netns, &s.vrf);
     read_chain_reference(l, got[SESSION_KEY_CHAIN], &s);
     check_others(l, &s);
     l->config->sessions =
