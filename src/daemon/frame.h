@@ -68,10 +68,16 @@ enum {
     X(KEEPER_CLIENT, GH_TO_KEEPER, 0, 0, 1) /* the socket of one who may ask */                    \
     X(KEEPER_ASK, GH_TO_DESK, 5, GH_KEEPER_REQUEST_MAX, 0)    /* keeper/request.h */               \
     X(KEEPER_ANSWER, GH_TO_ASKER, 5, GH_KEEPER_ANSWER_MAX, 0) /* keeper/request.h */               \
-    X(DESK, GH_TO_IKE, 0, 0, 1)              /* where to ask the keeper from now on */             \
-    X(KEY_LOG, GH_TO_IKE, 0, 0, 1)           /* where IKE SAs' keys are written, for Wireshark */  \
-    X(IKE_SOCKET, GH_TO_IKE, 3, 3, 1)        /* u16 port, u8 IPv6; the socket */                   \
-    X(IKE_SOCKET_FAILED, GH_TO_IKE, 7, 7, 0) /* as IKE_SOCKET, u32 errno: there is none */         \
+    X(DESK, GH_TO_IKE, 0, 0, 1)    /* where to ask the keeper from now on */                       \
+    X(KEY_LOG, GH_TO_IKE, 0, 0, 1) /* where IKE SAs' keys are written, for Wireshark */            \
+    /* of IKE's places: netns and vrf as texts of config/octets.h, addresses as there */           \
+    X(IKE_SOCKET, GH_TO_IKE, 9, 600, 1)         /* place, u16 port, u8 IPv6; the socket */         \
+    X(IKE_SOCKET_FAILED, GH_TO_IKE, 13, 600, 0) /* as IKE_SOCKET, u32 errno: there is none; 0: it  \
+                                                   is to be closed, with the SAs there */          \
+    X(IKE_ADDRESSES, GH_TO_IKE, 8, 4096, 0)     /* place, u16 how many, addresses: those or routes \
+                                                   changed */                                      \
+    X(IKE_WAY, GH_TO_IKE, 12, 700, 0)        /* place, peer's address, u32 errno, ours or none */  \
+    X(IKE_ASK_WAY, GH_TO_PARENT, 11, 700, 0) /* place, peer's address: answered by IKE_WAY */      \
     X(MONITORS, GH_TO_IKE, 1, 1, 0)          /* u8: does anybody want to be told EVENTs? */
 
 enum gh_message {

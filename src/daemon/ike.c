@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "config/ike.h"
+#include "config/octets.h"
 #include "control/control.h"
 #include "control/ike.h"
 #include "crypto/cipher.h"
@@ -25,12 +26,12 @@
 #include "daemon/channel.h"
 #include "daemon/child.h"
 #include "daemon/ike_desk.h"
+#include "daemon/ike_places.h"
 #include "daemon/ike_udp.h"
 #include "daemon/sandbox.h"
 #include "wire/wr.h"
 
 enum {
-    SOCKETS = 4,
     EVENTS_WAITING = 4 * 1048576, /* octets for the parent: beyond, events are not told */
     TICK_MAX = 3600 * 1000,
     LINES_A_SECOND = 50, /* of the log: strangers can make events */
@@ -44,6 +45,7 @@ struct past {
 };
 
 struct socket {
+    uint16_t zone;
     uint16_t port;
     bool v6;
     int error;              /* why there is none; 0: not heard of yet */
@@ -65,7 +67,9 @@ struct ike {
     struct gh_ike_desk *desk;
     int key_log; /* -1: keys are told to nobody */
     struct gh_ike_batch *batch;
-    struct socket sockets[SOCKETS];
+    struct gh_ike_places *places;
+    struct socket *sockets;
+    size_t socket_count;
     uint64_t udp[GH_IKE_UDP_COUNT];
     uint64_t log_second; /* monotonic */
     unsigned log_lines, log_left_out;
@@ -98,7 +102,7 @@ static void settle_now(struct ike *ike)
     uint64_t deadline = ike2_next_deadline(ike->core), now = gh_clock_now().mono_ms;
     uint64_t wait = deadline > now ? deadline - now : 0;
 
-    for (size_t i = 0; i < SOCKETS; i++)
+    for (size_t i = 0; i < ike->socket_count; i++)
         if (ike->sockets[i].udp != NULL)
             gh_ike_udp_flush(ike->sockets[i].udp);
     uv_timer_start(&ike->timer, on_timer, wait < TICK_MAX ? wait : TICK_MAX, 0);
@@ -154,10 +158,11 @@ static void core_send(void *ctx, const struct ike2_datagram *d)
 {
     struct ike *ike = ctx;
 
-    for (size_t i = 0; i < SOCKETS; i++) {
+    for (size_t i = 0; i < ike->socket_count; i++) {
         struct socket *s = &ike->sockets[i];
 
-        if (s->udp != NULL && s->port == d->local.port && s->v6 == (d->remote.addr.len == 16)) {
+        if (s->udp != NULL && s->zone == d->local.zone && s->port == d->local.port &&
+            s->v6 == (d->remote.addr.len == 16)) {
             gh_ike_udp_send(s->udp, d);
             return;
         }
@@ -185,8 +190,30 @@ static bool core_child_install(void *ctx, const struct ike2_child_view *c)
     return true;
 }
 
+static void core_child_update(void *ctx, const struct ike2_child_view *c)
+{
+    if (may_log(ctx))
+        gh_info("%s: Child SA %u (%s) goes on at the new addresses", c->policy->name, c->id,
+                c->child->name);
+}
+
 static void core_child_remove(void *ctx, uint32_t id, enum ike2_removal why)
 {
+}
+
+static enum ike2_way core_source(void *ctx, uint16_t zone, const struct gh_addr *remote,
+                                 struct gh_addr *out)
+{
+    struct ike *ike = ctx;
+
+    return gh_ike_way(ike->places, zone, remote, out, NULL);
+}
+
+static const struct gh_addr *core_addresses(void *ctx, uint16_t zone, size_t *count)
+{
+    struct ike *ike = ctx;
+
+    return gh_ike_place_list(ike->places, zone, count);
 }
 
 static enum gh_log_level level_of(enum ike2_event_kind kind)
@@ -286,62 +313,180 @@ static void on_batch(void *ctx)
     settle(ctx);
 }
 
-static struct socket *socket_at(struct ike *ike, uint16_t port, bool v6)
+/* NULL: no memory. */
+static struct socket *socket_at(struct ike *ike, uint16_t zone, uint16_t port, bool v6)
 {
-    for (size_t i = 0; i < SOCKETS; i++) {
+    struct socket *more;
+
+    for (size_t i = 0; i < ike->socket_count; i++) {
         struct socket *s = &ike->sockets[i];
 
-        if (s->port == 0 || (s->port == port && s->v6 == v6)) {
-            s->port = port;
-            s->v6 = v6;
+        if (s->zone == zone && s->port == port && s->v6 == v6)
             return s;
-        }
     }
-    return NULL;
+    more = realloc(ike->sockets, (ike->socket_count + 1) * sizeof(*more));
+    if (more == NULL)
+        return NULL;
+    ike->sockets = more;
+    more[ike->socket_count] = (struct socket){.zone = zone, .port = port, .v6 = v6};
+    return &more[ike->socket_count++];
+}
+
+static void drop_socket(struct ike *ike, struct socket *s)
+{
+    gh_ike_udp_close(s->udp);
+    *s = ike->sockets[--ike->socket_count];
 }
 
 /* Sockets are read once there are policies. */
 static void read_sockets(struct ike *ike)
 {
-    for (size_t i = 0; i < SOCKETS && ike->core != NULL; i++)
+    for (size_t i = 0; i < ike->socket_count && ike->core != NULL; i++)
         if (ike->sockets[i].udp != NULL)
             gh_ike_udp_start(ike->sockets[i].udp);
+}
+
+/* False: no memory, or a bad body. */
+static bool get_place(struct ike *ike, struct gh_rd *body, uint16_t *zone)
+{
+    char *netns = gh_get_text(body, false), *vrf = gh_get_text(body, false);
+
+    *zone = body->bad ? UINT16_MAX : gh_ike_place(ike->places, netns, vrf);
+    free(netns);
+    free(vrf);
+    return *zone != UINT16_MAX;
+}
+
+/* The socket that a message is about. */
+static struct socket *get_socket(struct ike *ike, struct gh_rd *body)
+{
+    uint16_t zone, port;
+    bool v6;
+
+    if (!get_place(ike, body, &zone))
+        return NULL;
+    port = gh_rd_u16(body);
+    v6 = gh_rd_u8(body) == 1;
+    return body->bad ? NULL : socket_at(ike, zone, port, v6);
 }
 
 static bool add_socket(struct ike *ike, struct gh_rd *body, int fd)
 {
     static const struct gh_ike_udp_ops ops = {.datagram = on_datagram, .done = on_batch};
-    uint16_t port = gh_rd_u16(body);
-    bool v6 = gh_rd_u8(body) == 1;
-    struct socket *s = socket_at(ike, port, v6);
-    const struct gh_ike_udp_settings settings = {.loop = &ike->loop,
-                                                 .batch = ike->batch,
-                                                 .ops = &ops,
-                                                 .ctx = ike,
-                                                 .counters = ike->udp,
-                                                 .port = port,
-                                                 .nat_t = port == IKE2_PORT_NAT_T,
-                                                 .v6 = v6};
+    struct socket *s = get_socket(ike, body);
 
     if (s == NULL) {
         close(fd);
         return false;
     }
     gh_ike_udp_close(s->udp);
-    s->udp = gh_ike_udp_new(fd, &settings);
+    s->udp = gh_ike_udp_new(fd, &(struct gh_ike_udp_settings){.loop = &ike->loop,
+                                                              .batch = ike->batch,
+                                                              .ops = &ops,
+                                                              .ctx = ike,
+                                                              .counters = ike->udp,
+                                                              .port = s->port,
+                                                              .zone = s->zone,
+                                                              .nat_t = s->port == IKE2_PORT_NAT_T,
+                                                              .v6 = s->v6});
     s->error = 0;
     read_sockets(ike);
     return s->udp != NULL;
 }
 
+static void end_sas(struct ike *ike, const uint16_t *zone);
+
 static bool note_failed_socket(struct ike *ike, struct gh_rd *body)
 {
-    uint16_t port = gh_rd_u16(body);
-    struct socket *s = socket_at(ike, port, gh_rd_u8(body) == 1);
+    struct socket *s = get_socket(ike, body);
+    uint32_t error = gh_rd_u32(body);
 
-    if (s == NULL)
+    if (s == NULL || body->bad)
         return false;
-    s->error = (int)gh_rd_u32(body);
+    if (error == 0) {
+        if (ike->core != NULL)
+            end_sas(ike, &s->zone);
+        drop_socket(ike, s);
+        return true;
+    }
+    gh_ike_udp_close(s->udp);
+    s->udp = NULL;
+    s->error = (int)error;
+    return true;
+}
+
+/* ---- Paths ---------------------------------------------------------------------------------- */
+
+static void ask_way(void *ctx, const char *netns, const char *vrf, const struct gh_addr *remote)
+{
+    struct ike *ike = ctx;
+    uint8_t body[700];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_put_text(&w, netns);
+    gh_put_text(&w, vrf);
+    gh_put_addr(&w, remote);
+    gh_channel_send(ike->parent, GH_MESSAGE_IKE_ASK_WAY, body, w.len, -1);
+}
+
+/* Those that `show` tells and that are begun with: asked for before anybody needs them. */
+static void want_ways(struct ike *ike)
+{
+    struct gh_addr from;
+
+    for (size_t i = 0; ike->config != NULL && i < ike->config->policy_count; i++) {
+        const struct ike2_policy *p = ike->config->policies[i];
+
+        if (p->local.len == 0 && p->gateway.len != 0)
+            gh_ike_way(ike->places, p->zone, &p->gateway, &from, NULL);
+    }
+}
+
+static void paths_changed(struct ike *ike)
+{
+    if (ike->core == NULL)
+        return;
+    ike->now = gh_clock_now();
+    want_ways(ike);
+    ike2_paths_changed(ike->core, ike->now);
+    gh_ike_notes_look(ike->notes, ike->core);
+    settle(ike);
+}
+
+static bool take_addresses(struct ike *ike, struct gh_rd *body)
+{
+    struct gh_addr list[256];
+    uint16_t zone;
+    size_t count, n = 0;
+
+    if (!get_place(ike, body, &zone))
+        return false;
+    count = gh_get_below(body, gh_rd_u16(body), 256);
+    while (!body->bad && n < count)
+        gh_get_addr(body, true, &list[n++]);
+    if (body->bad)
+        return false;
+    gh_ike_place_addresses(ike->places, zone, list, count);
+    if (gh_ike_places_settled(ike->places))
+        paths_changed(ike);
+    return true;
+}
+
+static bool take_way(struct ike *ike, struct gh_rd *body)
+{
+    struct gh_addr remote, local;
+    uint16_t zone;
+    int error;
+
+    if (!get_place(ike, body, &zone))
+        return false;
+    gh_get_addr(body, true, &remote);
+    error = (int)gh_rd_u32(body);
+    gh_get_addr(body, false, &local);
+    if (body->bad)
+        return false;
+    if (gh_ike_way_answered(ike->places, zone, &remote, local.len != 0 ? &local : NULL, error))
+        paths_changed(ike);
     return true;
 }
 
@@ -379,8 +524,11 @@ static bool make_core(struct ike *ike, const struct gh_ike_settings *config)
                                  .send = core_send,
                                  .ask = core_ask,
                                  .child_install = core_child_install,
+                                 .child_update = core_child_update,
                                  .child_remove = core_child_remove,
                                  .event = core_event,
+                                 .source = core_source,
+                                 .addresses = core_addresses,
                                  .key_log = ike->key_log >= 0 ? core_key_log : NULL};
     struct gh_lockout_settings lockout = config->lockout;
     struct ike2_settings settings = ike2_default_settings();
@@ -399,12 +547,28 @@ static bool make_core(struct ike *ike, const struct gh_ike_settings *config)
     return ike->core != NULL;
 }
 
+/* From the places of the configuration to ours, which have their numbers for good. False: no
+ * memory. */
+static bool number_places(struct ike *ike, struct gh_ike_config *c)
+{
+    for (size_t i = 0; i < c->policy_count; i++) {
+        struct ike2_policy *p = c->policies[i];
+        const struct gh_ike_zone *zone = p->zone > 0 ? &c->zones[p->zone - 1] : NULL;
+
+        if (zone != NULL)
+            p->zone = gh_ike_place(ike->places, zone->netns, zone->vrf);
+        if (p->zone == UINT16_MAX)
+            return false;
+    }
+    return true;
+}
+
 /* Takes it, whatever happens. */
 static bool put_in_force(struct ike *ike, struct gh_ike_config *next)
 {
     struct past *past = calloc(1, sizeof(*past));
 
-    if (past == NULL || !make_core(ike, &next->settings) ||
+    if (past == NULL || !number_places(ike, next) || !make_core(ike, &next->settings) ||
         !ike2_set_policies(ike->core, ike->now, next->policies, next->policy_count)) {
         free(past);
         gh_ike_config_free(next);
@@ -451,6 +615,7 @@ static bool configure(struct ike *ike, struct gh_rd *body, int fd)
     good = next != NULL && put_in_force(ike, next);
     if (good) {
         read_sockets(ike);
+        want_ways(ike);
         settle(ike);
     }
     gh_wr_u32(&w, generation);
@@ -460,24 +625,48 @@ static bool configure(struct ike *ike, struct gh_rd *body, int fd)
 
 /* ---- Control -------------------------------------------------------------------------------- */
 
+static struct gh_ike_place_view view_place(void *ctx, uint16_t zone)
+{
+    struct ike *ike = ctx;
+
+    return (struct gh_ike_place_view){.netns = gh_ike_place_netns(ike->places, zone),
+                                      .vrf = gh_ike_place_vrf(ike->places, zone)};
+}
+
+static enum ike2_way view_way(void *ctx, uint16_t zone, const struct gh_addr *remote,
+                              struct gh_addr *out, int *error)
+{
+    struct ike *ike = ctx;
+
+    return gh_ike_way(ike->places, zone, remote, out, error);
+}
+
 static json_t *answer_request(struct ike *ike, const char *line, size_t len)
 {
-    struct gh_ike_socket_view sockets[SOCKETS];
+    const struct gh_ike_places_view places = {.ctx = ike, .place = view_place, .way = view_way};
+    struct gh_ike_socket_view *sockets = calloc(ike->socket_count + 1, sizeof(*sockets));
     struct gh_ike_view view = {.core = ike->core,
                                .sockets = sockets,
+                               .places = &places,
                                .udp = ike->udp,
                                .notes = ike->notes,
                                .keeper = gh_ike_desk_is_open(ike->desk),
                                .keeper_waiting = gh_ike_desk_waiting(ike->desk)};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
-    if (request == NULL)
-        return refusal;
-    for (size_t i = 0; i < SOCKETS && ike->sockets[i].port != 0; i++) {
+    if (request == NULL || sockets == NULL) {
+        json_decref(request);
+        free(sockets);
+        return request == NULL ? refusal : NULL;
+    }
+    for (size_t i = 0; i < ike->socket_count; i++) {
         const struct socket *s = &ike->sockets[i];
 
-        sockets[view.socket_count++] = (struct gh_ike_socket_view){
-            .port = s->port, .v6 = s->v6, .open = s->udp != NULL, .error = s->error};
+        sockets[view.socket_count++] = (struct gh_ike_socket_view){.zone = s->zone,
+                                                                   .port = s->port,
+                                                                   .v6 = s->v6,
+                                                                   .open = s->udp != NULL,
+                                                                   .error = s->error};
     }
     if (ike->core == NULL) {
         answer = gh_control_refusal("try again", "IKE has no configuration yet");
@@ -490,6 +679,7 @@ static json_t *answer_request(struct ike *ike, const char *line, size_t len)
         settle(ike);
     }
     json_decref(request);
+    free(sockets);
     return answer;
 }
 
@@ -525,6 +715,10 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return add_socket(ike, &frame->body, fd);
     case GH_MESSAGE_IKE_SOCKET_FAILED:
         return note_failed_socket(ike, &frame->body);
+    case GH_MESSAGE_IKE_ADDRESSES:
+        return take_addresses(ike, &frame->body);
+    case GH_MESSAGE_IKE_WAY:
+        return take_way(ike, &frame->body);
     case GH_MESSAGE_DESK:
         return open_desk(ike, fd);
     case GH_MESSAGE_KEY_LOG:
@@ -543,7 +737,8 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
 }
 
 struct sa_ids {
-    uint64_t *list; /* NULL: only counted */
+    const uint16_t *zone; /* NULL: all */
+    uint64_t *list;       /* NULL: only counted */
     size_t count;
 };
 
@@ -551,16 +746,18 @@ static void add_id(void *ctx, const struct ike2_sa_view *v)
 {
     struct sa_ids *ids = ctx;
 
+    if (ids->zone != NULL && *ids->zone != v->local.zone)
+        return;
     if (ids->list != NULL)
         ids->list[ids->count] = v->id;
     ids->count++;
 }
 
-/* Nobody will have these SAs after us: the peers are told once, and need not wait until they find
- * out. */
-static void say_goodbye(struct ike *ike)
+/* Nobody will have these SAs after us, or they lose their sockets: the peers are told once, and
+ * need not wait until they find out. zone NULL: all. */
+static void end_sas(struct ike *ike, const uint16_t *zone)
 {
-    struct sa_ids ids = {.list = NULL};
+    struct sa_ids ids = {.zone = zone};
 
     ike->now = gh_clock_now();
     ike2_each_sa(ike->core, add_id, &ids);
@@ -581,7 +778,7 @@ static void on_broken(void *ctx, const char *why)
 
     gh_notice("the parent: %s; ending", why);
     if (ike->core != NULL) {
-        say_goodbye(ike);
+        end_sas(ike, NULL);
         ike2_free(ike->core); /* wipes */
     }
     _exit(0);
@@ -615,6 +812,7 @@ int gh_ike_main(uid_t uid, gid_t gid)
 {
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
     static const struct gh_ike_desk_ops desk_ops = {.answer = on_answer, .lost = on_desk_lost};
+    static const struct gh_ike_places_ops places_ops = {.ask = ask_way};
     struct ike ike = {.key_log = -1, .batch = gh_ike_batch_new(), .notes = gh_ike_notes_new()};
 
     /* The parent says when to end, by closing the channel. */
@@ -623,8 +821,10 @@ int gh_ike_main(uid_t uid, gid_t gid)
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_NAME, "gatehoused-ike");
-    if (ike.batch == NULL || ike.notes == NULL || uv_loop_init(&ike.loop) != 0 ||
-        uv_timer_init(&ike.loop, &ike.timer) != 0 || uv_prepare_init(&ike.loop, &ike.prepare) != 0)
+    ike.places = gh_ike_places_new(&places_ops, &ike);
+    if (ike.batch == NULL || ike.notes == NULL || ike.places == NULL ||
+        uv_loop_init(&ike.loop) != 0 || uv_timer_init(&ike.loop, &ike.timer) != 0 ||
+        uv_prepare_init(&ike.loop, &ike.prepare) != 0)
         return 1;
     ike.timer.data = &ike;
     ike.prepare.data = &ike;
