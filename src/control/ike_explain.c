@@ -55,7 +55,8 @@ static void explain_sockets(const struct peer *k, struct gh_explanation *x)
     for (size_t i = 0; i < k->view->socket_count; i++) {
         const struct gh_ike_socket_view *s = &k->view->sockets[i];
 
-        if (!s->open && (family == 0 || s->v6 == (family == 16)) && missing == NULL)
+        if (!s->open && s->zone == k->policy->zone && (family == 0 || s->v6 == (family == 16)) &&
+            missing == NULL)
             missing = s;
     }
     if (missing == NULL)
@@ -67,6 +68,28 @@ static void explain_sockets(const struct peer *k, struct gh_explanation *x)
         gh_find_evidence(f, "the system said: %s", strerror(missing->error));
     gh_find_check(f, "Does another IKE daemon run here (charon, pluto, iked)? `ss -ulpn` shows who "
                      "has the port; stop it, we try again every second.");
+}
+
+static void explain_way(const struct peer *k, struct gh_explanation *x)
+{
+    const struct ike2_policy *p = k->policy;
+    char text[GH_ADDR_TEXT];
+    struct gh_addr from;
+    struct gh_finding *f;
+    int error;
+
+    if (only_answers(p) || gh_ike_source_of(k->view, p, &from, &error) != IKE2_WAY_NONE)
+        return;
+    gh_addr_format(&p->gateway, text);
+    f = gh_find(x, GH_CAUSE_IKE_NO_WAY, RANK_FACT - 1);
+    gh_find_summary(f, "There is no way from here to %s.", text);
+    gh_find_evidence(f, "asked for the address from which it would be reached, the system said: %s",
+                     strerror(error));
+    gh_find_check(f,
+                  "Is there a route, in the peer's namespace and VRF? `ip route get %s` must "
+                  "name a source address.",
+                  text);
+    gh_find_check(f, "We look again as soon as routes or addresses change.");
 }
 
 static void explain_keeper(const struct peer *k, struct gh_explanation *x)
@@ -327,6 +350,7 @@ static void explain_peer(const struct peer *k, struct gh_explanation *x)
         explain_child(k, x);
     } else {
         explain_sockets(k, x);
+        explain_way(k, x);
         explain_keeper(k, x);
         explain_lockout(k, x);
         explain_failures(k, 1, x);

@@ -76,6 +76,9 @@ static json_t *peer_json(const struct gh_ike_view *view, const struct ike2_polic
 {
     const struct gh_ike_note *note = gh_ike_notes_find(view->notes, p->name);
     struct gh_ike_tally t = gh_ike_tally_of(view, p->name);
+    enum ike2_way way;
+    struct gh_addr from;
+    int error;
     json_t *o = json_pack(
         "{s:o, s:s, s:o, s:o, s:o, s:i, s:b, s:s, s:o}", "name", gh_json_text(p->name), "state",
         t.up > 0        ? "up"
@@ -86,6 +89,11 @@ static json_t *peer_json(const struct gh_ike_view *view, const struct ike2_polic
         "responder_only", p->responder_only || p->gateway.len == 0, "local_auth",
         auth_names[p->local_auth], "remote_auth", auths_json(p->remote_auths));
 
+    gh_ike_put_place(view, p->zone, o);
+    way = gh_ike_source_of(view, p, &from, &error);
+    json_object_set_new(o, "source", way == IKE2_WAY_THERE ? addr_json(&from) : json_null());
+    json_object_set_new(o, "source_error",
+                        way == IKE2_WAY_NONE ? gh_json_text(strerror(error)) : json_null());
     json_object_set_new(o, "configured_children", children_names(p));
     json_object_set_new(o, "sas", json_integer((json_int_t)t.up));
     json_object_set_new(o, "children", json_integer((json_int_t)t.children));
@@ -177,6 +185,7 @@ static json_t *sa_json(const struct ike2_sa_view *v, struct gh_now now, bool det
     json_object_set_new(o, "spi_r", hex_json(v->spi_r, sizeof(v->spi_r)));
     json_object_set_new(o, "nat_local", json_boolean(v->nat_local));
     json_object_set_new(o, "nat_remote", json_boolean(v->nat_remote));
+    json_object_set_new(o, "mobike", json_boolean(v->mobike));
     json_object_set_new(o, "fragmentation", json_boolean(v->fragmentation));
     json_object_set_new(o, "next_send_id", json_integer((json_int_t)v->next_send_id));
     json_object_set_new(o, "next_receive_id", json_integer((json_int_t)v->next_receive_id));
@@ -245,6 +254,7 @@ static void add_sa(void *ctx, const struct ike2_sa_view *v)
     if (!gh_ike_target_covers_sa(s->target, v))
         return;
     o = sa_json(v, s->now, s->detail);
+    gh_ike_put_place(s->view, v->local.zone, o);
     if (s->detail) {
         children = json_array();
         ike2_each_child(s->view->core, v->id, add_child, children);

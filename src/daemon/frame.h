@@ -29,7 +29,8 @@ enum {
     GH_FRAME_HEADER = 8,
     GH_FRAME_BODY_MAX = 64 * 1048576,
     GH_REQUEST_MAX = 8192,
-    GH_KEEP_MAX = 4 * 1048576
+    GH_KEEP_MAX = 4 * 1048576,
+    GH_IKE_ADDRESSES_MAX = 131072
 };
 
 /* id, receiver, least and most octets of body, descriptors beside it, what it says. */
@@ -74,8 +75,8 @@ enum {
     X(IKE_SOCKET, GH_TO_IKE, 9, 600, 1)         /* place, u16 port, u8 IPv6; the socket */         \
     X(IKE_SOCKET_FAILED, GH_TO_IKE, 13, 600, 0) /* as IKE_SOCKET, u32 errno: there is none; 0: it  \
                                                    is to be closed, with the SAs there */          \
-    X(IKE_ADDRESSES, GH_TO_IKE, 8, 4096, 0)     /* place, u16 how many, addresses: those or routes \
-                                                   changed */                                      \
+    X(IKE_ADDRESSES, GH_TO_IKE, 9, GH_IKE_ADDRESSES_MAX, 0) /* place, u8 known, u16 how many,      \
+        each: u8 fit for a peer to know, address; those or routes changed */                       \
     X(IKE_WAY, GH_TO_IKE, 12, 700, 0)        /* place, peer's address, u32 errno, ours or none */  \
     X(IKE_ASK_WAY, GH_TO_PARENT, 11, 700, 0) /* place, peer's address: answered by IKE_WAY */      \
     X(MONITORS, GH_TO_IKE, 1, 1, 0)          /* u8: does anybody want to be told EVENTs? */

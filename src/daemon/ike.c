@@ -209,11 +209,11 @@ static enum ike2_way core_source(void *ctx, uint16_t zone, const struct gh_addr 
     return gh_ike_way(ike->places, zone, remote, out, NULL);
 }
 
-static const struct gh_addr *core_addresses(void *ctx, uint16_t zone, size_t *count)
+static const struct gh_addr *core_addresses(void *ctx, uint16_t zone, size_t *count, size_t *fit)
 {
     struct ike *ike = ctx;
 
-    return gh_ike_place_list(ike->places, zone, count);
+    return gh_ike_place_list(ike->places, zone, count, fit);
 }
 
 static enum gh_log_level level_of(enum ike2_event_kind kind)
@@ -455,18 +455,28 @@ static void paths_changed(struct ike *ike)
 
 static bool take_addresses(struct ike *ike, struct gh_rd *body)
 {
-    struct gh_addr list[256];
+    struct gh_addr *list;
+    size_t count, fit = 0;
     uint16_t zone;
-    size_t count, n = 0;
+    bool known;
 
     if (!get_place(ike, body, &zone))
         return false;
-    count = gh_get_below(body, gh_rd_u16(body), 256);
-    while (!body->bad && n < count)
-        gh_get_addr(body, true, &list[n++]);
-    if (body->bad)
+    known = gh_get_flag(body);
+    count = gh_rd_u16(body);
+    list = calloc(count + 1, sizeof(*list));
+    for (size_t i = 0; list != NULL && !body->bad && i < count; i++) {
+        bool is_fit = gh_get_flag(body);
+
+        list[i] = list[fit]; /* those that are fit first */
+        gh_get_addr(body, true, &list[is_fit ? fit : i]);
+        fit += is_fit;
+    }
+    if (list != NULL && !body->bad)
+        gh_ike_place_addresses(ike->places, zone, known ? list : NULL, count, fit);
+    free(list);
+    if (list == NULL || body->bad)
         return false;
-    gh_ike_place_addresses(ike->places, zone, list, count);
     if (gh_ike_places_settled(ike->places))
         paths_changed(ike);
     return true;

@@ -20,7 +20,7 @@ struct place {
     char *netns, *vrf;
     bool known;
     struct gh_addr *list;
-    size_t count;
+    size_t count, fit;
 };
 
 struct gh_ike_places {
@@ -110,11 +110,12 @@ const char *gh_ike_place_vrf(const struct gh_ike_places *p, uint16_t place)
 }
 
 const struct gh_addr *gh_ike_place_list(const struct gh_ike_places *p, uint16_t place,
-                                        size_t *count)
+                                        size_t *count, size_t *fit)
 {
     if (place >= p->count || !p->list[place].known)
         return NULL;
     *count = p->list[place].count;
+    *fit = p->list[place].fit;
     return p->list[place].list;
 }
 
@@ -221,19 +222,22 @@ static void ask_anew(struct gh_ike_places *p, uint16_t place, struct way **at)
 }
 
 void gh_ike_place_addresses(struct gh_ike_places *p, uint16_t place, const struct gh_addr *list,
-                            size_t count)
+                            size_t count, size_t fit)
 {
-    struct gh_addr *copy = calloc(count + 1, sizeof(*copy));
+    struct gh_addr *copy = list != NULL ? calloc(count + 1, sizeof(*copy)) : NULL;
+    struct place *x = place < p->count ? &p->list[place] : NULL;
 
-    if (copy == NULL || place >= p->count) {
+    if (x == NULL) {
         free(copy);
         return;
     }
-    memcpy(copy, list, count * sizeof(*copy));
-    free(p->list[place].list);
-    p->list[place].list = copy;
-    p->list[place].count = count;
-    p->list[place].known = true;
+    if (copy != NULL)
+        memcpy(copy, list, count * sizeof(*copy));
+    free(x->list);
+    x->list = copy;
+    x->known = copy != NULL;
+    x->count = count;
+    x->fit = fit;
     p->changed = true;
     for (size_t s = 0; s < SLOTS; s++)
         ask_anew(p, place, &p->slots[s]);

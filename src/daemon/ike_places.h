@@ -34,13 +34,13 @@ uint16_t gh_ike_place(struct gh_ike_places *p, const char *netns, const char *vr
 const char *gh_ike_place_netns(const struct gh_ike_places *p, uint16_t place);
 const char *gh_ike_place_vrf(const struct gh_ike_places *p, uint16_t place);
 
-/* What the place has from now on (copied): its ways are asked for anew, but for those that nobody
- * wanted to know since they were the last time. */
+/* What the place has from now on (copied), first those that peers may know; list NULL: not known.
+ * Its ways are asked for anew, but for those that nobody wanted to know since the last time. */
 void gh_ike_place_addresses(struct gh_ike_places *p, uint16_t place, const struct gh_addr *list,
-                            size_t count);
+                            size_t count, size_t fit);
 /* NULL: not known. */
 const struct gh_addr *gh_ike_place_list(const struct gh_ike_places *p, uint16_t place,
-                                        size_t *count);
+                                        size_t *count, size_t *fit);
 
 /* From where to an address. What is not known is asked for. *error, which may be NULL: an errno,
  * why there is none. */

@@ -102,22 +102,24 @@ static void open_socket(struct gh_parent *p, struct gh_parent_place *place, stru
 
 /* ---- Paths ---------------------------------------------------------------------------------- */
 
+/* What cannot be known is told, too: that ways are to be asked for anew it says all the same. */
 static void tell_addresses(struct gh_parent *p, struct gh_parent_place *place)
 {
-    struct gh_addr list[GH_PATHS_ADDRESSES];
-    uint8_t body[4096];
+    static struct gh_paths_address list[GH_PATHS_ADDRESSES];
+    static uint8_t body[GH_IKE_ADDRESSES_MAX];
     struct gh_wr w = begin(place, body, sizeof(body));
     size_t count;
     int result = gh_paths_addresses(&place->paths, list, &count);
     char where[PLACE_TEXT];
 
-    if (result != 0) {
+    if (result != 0)
         gh_warning("addresses%s: %s", text_of(place, where), strerror(-result));
-        return;
-    }
+    gh_wr_u8(&w, result == 0);
     gh_wr_u16(&w, count);
-    for (size_t i = 0; i < count; i++)
-        gh_put_addr(&w, &list[i]);
+    for (size_t i = 0; i < count; i++) {
+        gh_wr_u8(&w, list[i].fit);
+        gh_put_addr(&w, &list[i].addr);
+    }
     tell(p, GH_MESSAGE_IKE_ADDRESSES, &w, -1);
 }
 

@@ -178,9 +178,9 @@ static bool is_in(const struct gh_paths *p, uint32_t ifindex)
     return (link != NULL && link->is_vrf ? link->ifindex : 0) == p->vrf;
 }
 
-bool gh_paths_parse_address(const struct gh_nl_message *m, struct gh_addr *out, uint32_t *ifindex)
+bool gh_paths_parse_address(const struct gh_nl_message *m, struct gh_paths_address *out,
+                            uint32_t *ifindex)
 {
-    static const uint32_t unfit = IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED;
     struct gh_rd r = m->body;
     uint8_t family = gh_rd_u8(&r), scope;
     struct gh_addr local = {.len = 0};
@@ -191,42 +191,47 @@ bool gh_paths_parse_address(const struct gh_nl_message *m, struct gh_addr *out, 
     flags = gh_rd_u8(&r);
     scope = gh_rd_u8(&r);
     *ifindex = gh_nl_u32(&r);
-    *out = (struct gh_addr){.len = 0};
+    *out = (struct gh_paths_address){.fit = false};
     while (m->type == RTM_NEWADDR && gh_nl_next_attr(&r, &a)) {
         size_t len = gh_rd_left(&a.body);
 
         if (a.type == IFA_FLAGS)
             flags = gh_nl_u32(&a.body);
-        else if (a.type == IFA_LOCAL && len == 4)
-            local = gh_addr_from(gh_rd_bytes(&a.body, len), 4);
+        else if (a.type == IFA_LOCAL && (len == 4 || len == 16))
+            local = gh_addr_from(gh_rd_bytes(&a.body, len), (uint8_t)len);
         else if (a.type == IFA_ADDRESS && (len == 4 || len == 16))
-            *out = gh_addr_from(gh_rd_bytes(&a.body, len), (uint8_t)len);
+            out->addr = gh_addr_from(gh_rd_bytes(&a.body, len), (uint8_t)len);
     }
     if (local.len != 0) /* of a link with two ends the other one is the peer's */
-        *out = local;
-    return out->len != 0 && scope == RT_SCOPE_UNIVERSE && (flags & unfit) == 0 &&
-           (family != AF_INET6 || (flags & IFA_F_TEMPORARY) == 0);
+        out->addr = local;
+    out->fit = scope == RT_SCOPE_UNIVERSE && (flags & IFA_F_DEPRECATED) == 0 &&
+               (family != AF_INET6 || (flags & IFA_F_TEMPORARY) == 0);
+    return out->addr.len != 0 && (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) == 0;
 }
 
 struct addresses {
     const struct gh_paths *paths;
-    struct gh_addr *list;
+    struct gh_paths_address *list;
     size_t count;
+    bool too_many;
 };
 
 static bool on_address(void *ctx, const struct gh_nl_message *m)
 {
     struct addresses *x = ctx;
-    struct gh_addr a;
+    struct gh_paths_address a;
     uint32_t ifindex;
 
-    if (x->count < GH_PATHS_ADDRESSES && gh_paths_parse_address(m, &a, &ifindex) &&
-        is_in(x->paths, ifindex))
+    if (!gh_paths_parse_address(m, &a, &ifindex) || !is_in(x->paths, ifindex))
+        return true;
+    if (x->count == GH_PATHS_ADDRESSES)
+        x->too_many = true;
+    else
         x->list[x->count++] = a;
     return true;
 }
 
-int gh_paths_addresses(const struct gh_paths *p, struct gh_addr list[GH_PATHS_ADDRESSES],
+int gh_paths_addresses(const struct gh_paths *p, struct gh_paths_address list[GH_PATHS_ADDRESSES],
                        size_t *count)
 {
     struct addresses x = {.paths = p, .list = list};
@@ -234,6 +239,8 @@ int gh_paths_addresses(const struct gh_paths *p, struct gh_addr list[GH_PATHS_AD
 
     if (result == 0)
         result = dump(p->ask, RTM_GETADDR, sizeof(struct ifaddrmsg), on_address, &x);
+    if (result == 0 && x.too_many)
+        result = -E2BIG;
     *count = result == 0 ? x.count : 0;
     return result;
 }

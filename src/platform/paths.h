@@ -33,16 +33,21 @@ bool gh_paths_is_there(const struct gh_paths *p, const char *vrf);
  * ENETUNREACH. */
 int gh_paths_source(const struct gh_paths *p, const struct gh_addr *remote, struct gh_addr *out);
 
-enum { GH_PATHS_ADDRESSES = 64 };
-/* The addresses that a peer may know: global ones of interfaces that are up and in the VRF (of
- * none, without), neither tentative nor deprecated nor temporary. 0, or a negative errno. */
-int gh_paths_addresses(const struct gh_paths *p, struct gh_addr list[GH_PATHS_ADDRESSES],
+enum { GH_PATHS_ADDRESSES = 4096 };
+struct gh_paths_address {
+    struct gh_addr addr;
+    bool fit; /* for a peer to know: global, neither deprecated nor temporary */
+};
+/* The addresses of interfaces that are up and in the VRF (of none, without), but for tentative
+ * ones. 0, or a negative errno: E2BIG if there are more. */
+int gh_paths_addresses(const struct gh_paths *p, struct gh_paths_address list[GH_PATHS_ADDRESSES],
                        size_t *count);
 
 /* Pure, for tests: the source in an answer to RTM_GETROUTE; 1: it is no such answer. */
 int gh_paths_parse_source(const uint8_t *data, size_t len, struct gh_addr *out);
-/* Pure: one RTM_NEWADDR. False: not an address for a peer. */
+/* Pure: one RTM_NEWADDR. False: no address that can be used. */
 struct gh_nl_message;
-bool gh_paths_parse_address(const struct gh_nl_message *m, struct gh_addr *out, uint32_t *ifindex);
+bool gh_paths_parse_address(const struct gh_nl_message *m, struct gh_paths_address *out,
+                            uint32_t *ifindex);
 
 #endif

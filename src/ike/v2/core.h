@@ -174,9 +174,9 @@ struct ike2_ops {
      * by ike2_paths_changed() when it is. NULL: policies without `local` cannot begin. */
     enum ike2_way (*source)(void *ctx, uint16_t zone, const struct gh_addr *remote,
                             struct gh_addr *out);
-    /* The addresses that we have in a zone, borrowed until the next call of the core. NULL, also as
-     * answer: not known. */
-    const struct gh_addr *(*addresses)(void *ctx, uint16_t zone, size_t *count);
+    /* The addresses that we have in a zone, borrowed until the next call of the core; the first
+     * `fit` are such that peers may know. NULL, also as answer: not known. */
+    const struct gh_addr *(*addresses)(void *ctx, uint16_t zone, size_t *count, size_t *fit);
     /* Each time that an IKE SA's keys are made: a line of Wireshark's ikev2_decryption_table,
      * without the line's end. NULL, as it should be: nothing is told. */
     void (*key_log)(void *ctx, const char *line);

@@ -268,6 +268,7 @@ static void go_from(struct ike2 *c, struct ike2_sa *sa, const struct ike2_endpoi
 {
     remember(sa);
     sa->local.addr = local->addr;
+    sa->local_seen = ike2_path_has(c, sa->local.zone, &local->addr);
     if (local->port != 0)
         sa->local.port = local->port;
     sa->marker = sa->local.port == IKE2_PORT_NAT_T;
@@ -397,7 +398,7 @@ static void flee(struct ike2 *c, struct ike2_sa *sa)
     char text[GH_ADDR_TEXT];
     struct gh_addr from;
 
-    if (ike2_path_has(c, sa->local.zone, &sa->local.addr) ||
+    if (!sa->local_seen || ike2_path_has(c, sa->local.zone, &sa->local.addr) ||
         ike2_path_from(c, sa->policy, &sa->remote.addr, &from) != IKE2_WAY_THERE ||
         gh_addr_equal(&from, &sa->local.addr))
         return;

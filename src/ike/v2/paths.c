@@ -14,9 +14,9 @@ uint32_t ike2_begin_ms(const struct ike2_policy *p)
 
 bool ike2_path_has(const struct ike2 *c, uint16_t zone, const struct gh_addr *a)
 {
-    size_t count = 0;
+    size_t count = 0, fit;
     const struct gh_addr *list =
-        c->ops.addresses != NULL ? c->ops.addresses(c->ops.ctx, zone, &count) : NULL;
+        c->ops.addresses != NULL ? c->ops.addresses(c->ops.ctx, zone, &count, &fit) : NULL;
 
     for (size_t i = 0; i < count; i++)
         if (gh_addr_equal(&list[i], a))
@@ -52,11 +52,12 @@ size_t ike2_path_others(const struct ike2 *c, const struct ike2_sa *sa,
 {
     const struct ike2_policy *p = sa->policy;
     const struct gh_addr *all = p->others;
-    size_t count = p->other_count, n = 0;
+    size_t count = p->other_count, n = 0, have;
 
     if (p->others_all) {
         count = 0;
-        all = c->ops.addresses != NULL ? c->ops.addresses(c->ops.ctx, p->zone, &count) : NULL;
+        all =
+            c->ops.addresses != NULL ? c->ops.addresses(c->ops.ctx, p->zone, &have, &count) : NULL;
     }
     if (p->local.len > 0 && !gh_addr_equal(&p->local, &sa->local.addr) &&
         ike2_path_has(c, p->zone, &p->local))
@@ -74,6 +75,7 @@ bool ike2_path_begin(struct ike2 *c, struct ike2_sa *sa)
     if (ike2_path_from(c, sa->policy, &sa->remote.addr, &from) != IKE2_WAY_THERE)
         return false;
     sa->local.addr = from;
+    sa->local_seen = true;
     sa->expire_at = c->now.mono_ms + ike2_begin_ms(sa->policy);
     ike2_schedule(c, sa);
     return true;
@@ -83,7 +85,9 @@ bool ike2_path_begin(struct ike2 *c, struct ike2_sa *sa)
  */
 void ike2_path_lost(struct ike2 *c, struct ike2_sa *sa)
 {
-    if (sa->local.addr.len == 0 || ike2_path_has(c, sa->local.zone, &sa->local.addr))
+    /* One that was never seen here may be had all the same, as a whole network by its route. */
+    if (sa->local.addr.len == 0 || !sa->local_seen ||
+        ike2_path_has(c, sa->local.zone, &sa->local.addr))
         return;
     if (sa->initiator && sa->state < IKE2_STATE_ESTABLISHED)
         ike2_begin_anew(c, sa, "our address is gone");

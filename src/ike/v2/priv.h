@@ -258,6 +258,7 @@ struct ike2_sa {
     struct ike2_policy *policy; /* a reference; NULL: not known yet */
     const struct gh_client *client;
     struct ike2_endpoint local, remote;
+    bool local_seen;          /* `local` was among our addresses */
     struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
     bool marker, nat_local, nat_remote, fragmentation, ppk_used, initial_contact;
     struct ike2_mobile *mobile; /* NULL: one end has no MOBIKE */

@@ -30,6 +30,7 @@ struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool ini
     sa->policy = ike2_policy_ref(policy);
     sa->initiator = initiator;
     sa->local = *local;
+    sa->local_seen = ike2_path_has(c, local->zone, &local->addr);
     sa->remote = *remote;
     sa->state = IKE2_STATE_INIT;
     sa->last_in_ms = c->now.mono_ms;
