@@ -25,6 +25,7 @@ bool gh_ike_count_is_failure(enum ike2_count c)
     case IKE2_COUNT_LOCKED_OUT:
     case IKE2_COUNT_PEER_DEAD:
     case IKE2_COUNT_NO_MEMORY:
+    case IKE2_COUNT_NOT_MOVED:
         return true;
     default:
         return false;

@@ -221,6 +221,7 @@ static enum gh_log_level level_of(enum ike2_event_kind kind)
     switch (kind) {
     case IKE2_EVENT_SA_FAILED:
     case IKE2_EVENT_CHILD_FAILED:
+    case IKE2_EVENT_NOT_MOVED:
         return GH_LOG_WARNING;
     case IKE2_EVENT_SA_BEGUN:
     case IKE2_EVENT_CHILD_REKEYED:

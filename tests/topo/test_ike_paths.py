@@ -194,3 +194,147 @@ def test_the_peer_goes_to_ipv6(tunnel):  # noqa: F811
     assert_goes_on(tunnel, before)
     sa = tunnel.gatehouse.list_sas()[0]
     assert sa["local"] == f"[{A6}]:4500" and sa["remote"] == f"[{B6}]:4500"
+
+
+# ---- Several ways -----------------------------------------------------------------------------
+
+A_2, B_2 = "10.78.0.1", "10.78.0.2"
+
+
+@pytest.fixture
+def two_links(tunnel):  # noqa: F811
+    """Both ends have a second link between them."""
+    for host in (tunnel.a, tunnel.b):
+        host.run(["ip", "-6", "address", "flush", "dev", "eth0"])
+    tunnel.net.link(tunnel.a, tunnel.b, (f"{A_2}/24", f"{B_2}/24"), name_a="eth1", name_b="eth1")
+    return tunnel
+
+
+def test_the_first_path_dies_without_a_word(two_links):
+    """The peer is asked whether it lives, is not heard, and is found at its other address."""
+    before = mobile_tunnel(two_links)
+    for chain, flag in (("INPUT", "-i"), ("OUTPUT", "-o")):
+        two_links.b.run(["iptables", "-A", chain, flag, "eth0", "-j", "DROP"])
+    wait_ends(two_links, A_2, B_2)
+    assert_goes_on(two_links, before)
+    assert two_links.swan.said("ADD_4_ADDR")
+
+
+def test_the_first_path_is_taken_down(two_links):
+    """There is no route any more: nobody waits for an answer."""
+    before = mobile_tunnel(two_links)
+    two_links.a.run(["ip", "link", "set", "eth0", "down"])
+    wait_ends(two_links, A_2, B_2)
+    assert_goes_on(two_links, before)
+    assert not two_links.gatehouse.said("no answer")
+
+
+def test_the_peer_finds_our_other_address(two_links):
+    """strongSwan began, so it looks for another path; ours is in the list that it was given."""
+    before = mobile_tunnel(two_links, "strongswan", local_addrs="%any", dpd_delay="2s")
+    for chain, flag in (("INPUT", "-i"), ("OUTPUT", "-o")):
+        two_links.a.run(["iptables", "-A", chain, flag, "eth0", "-j", "DROP"])
+    two_links.b.run(["ip", "link", "set", "eth0", "down"])
+    wait_for(lambda: swan_ends(two_links) == (B_2, A_2), 30,
+             lambda: f"the second link\n{two_links.swan.tail(60)}")
+    assert_goes_on(two_links, before)
+
+
+def test_our_list_of_addresses_changes(tunnel):  # noqa: F811
+    """The peer is told, whoever began; nothing moves."""
+    before = mobile_tunnel(tunnel)
+    tunnel.a.add_address("lo", "192.0.2.9/32")
+    tunnel.swan.wait_said("[ N(ADD_4_ADDR) N(ADD_6_ADDR) ]")
+    tunnel.a.run(["ip", "address", "del", "192.0.2.9/32", "dev", "lo"])
+    tunnel.a.run(["ip", "-6", "address", "flush", "dev", "eth0"])
+    tunnel.swan.wait_said("[ N(NO_ADD_ADDR) ]")
+    assert tunnel.same() == before
+
+
+def test_who_answered_loses_its_address(tunnel):  # noqa: F811
+    """strongSwan began: it is told by the list of our addresses, from the one that is left."""
+    tunnel.a.add_address("eth0", f"{A_NEW}/25")  # no secondary one of the first
+    before = mobile_tunnel(tunnel, "strongswan")
+    tunnel.a.run(["ip", "address", "del", f"{A4}/24", "dev", "eth0"])
+    wait_for(lambda: swan_ends(tunnel)[1] in (A_NEW, A6), 30,
+             lambda: f"strongSwan follows\n{tunnel.gatehouse.tail()}{tunnel.swan.tail(60)}")
+    assert_goes_on(tunnel, before)
+
+
+# ---- NATs -------------------------------------------------------------------------------------
+
+NAT_IN, NAT_OUT = "192.168.9.1", "10.79.0.254"
+
+
+def add_nat(net, a, b):
+    """A masquerading router r between a and b, beside what they have."""
+    router = net.namespace("r")
+    net.link(router, a, (f"{NAT_IN}/24", "192.168.9.2/24"), name_a="in", name_b="nat")
+    net.link(router, b, (f"{NAT_OUT}/24", "10.79.0.2/24"), name_a="out", name_b="nat")
+    router.sysctl("net.ipv4.ip_forward", 1)
+    router.route(f"{B4}/32", "10.79.0.2")
+    a.run(["ip", "route", "add", f"{B4}/32", "via", NAT_IN, "metric", "100"])
+    for host in (a, b):
+        host.run(["ip", "-6", "address", "flush", "dev", "eth0"])
+    # A longer prefix than that of the link, but only where the link is gone.
+    a.run(["ip", "route", "add", f"{B4}/32", "dev", "eth0", "src", A4, "metric", "10"])
+    router.run(["iptables", "-t", "nat", "-A", "POSTROUTING", "-o", "out", "-j", "MASQUERADE",
+                "--random-fully"])
+
+
+def test_a_nat_is_on_the_new_path(tunnel):  # noqa: F811
+    add_nat(tunnel.net, tunnel.a, tunnel.b)
+    before = mobile_tunnel(tunnel, config=without_local(ike_policy="m", additional_addresses=["none"]))
+    assert not tunnel.gatehouse.list_sas()[0]["nat_local"]
+    tunnel.a.run(["ip", "link", "set", "eth0", "down"])
+    wait_for(lambda: swan_ends(tunnel)[1] == NAT_OUT, 30,
+             lambda: f"through the NAT\n{tunnel.gatehouse.tail()}{tunnel.swan.tail(60)}")
+    assert_goes_on(tunnel, before)
+    sa = tunnel.gatehouse.list_sas()[0]
+    assert sa["nat_local"] and sa["local"] == "192.168.9.2:4500"
+    assert all(c["udp_encapsulation"] for c in sa["child_sas"])
+    # And back, where there is none.
+    tunnel.a.run(["ip", "link", "set", "eth0", "up"])
+    tunnel.a.run(["ip", "route", "add", f"{B4}/32", "dev", "eth0", "src", A4, "metric", "10"])
+    wait_ends(tunnel, A4)
+    assert not tunnel.gatehouse.list_sas()[0]["nat_local"]
+
+
+def two_gatehouses(net, build_dir, **options):
+    """Ours at both ends, without NAT traversal; a begins."""
+    policy = section('ike-policy "m"', mobike=True, no_nats=True, liveness_interval=10,
+                     retransmits=2, retransmit_interval=1)
+    a, b = net.two_routers()
+    one = IkeGatehouse(a, build_dir, policy + without_local(ike_policy="m", **options)).start()
+    two = IkeGatehouse(b, build_dir, policy + peer_section(
+        psk_secret=SECRET, local=None, remote="any", ike_policy="m", local_id=B4, remote_id=A4,
+        children=[child_section(local_ts="10.2.0.0/24", remote_ts=NET_A)])).start()
+    return a, one, b, two
+
+
+def test_no_nats(net, build_dir):
+    """Refused: moving behind a NAT; the SA stays where it was, and goes there when the NAT is gone."""
+    a, one, b, two = two_gatehouses(net, build_dir, local_id=A4, additional_addresses=["none"])
+    add_nat(net, a, b)
+    wait_source(one, A4)
+    one.gatectl("ike", "initiate", "peer", "net")
+    before, _ = one.wait_sas(1, 1), two.wait_sas(1, 1)
+    assert one.list_sas()[0]["local"] == f"{A4}:500"  # no NAT traversal: no port 4500
+    a.run(["ip", "link", "set", "eth0", "down"])
+    two.wait_said("not-moved: the peer's addresses were changed on the way")
+    one.wait_said("not-moved: something on the way changes addresses")
+    assert two.causes("peer") == ["ike-not-moved"]
+    assert two.list_sas()[0]["remote"] == f"{A4}:500"
+    assert two.sas()[0].spi_i == before[0].spi_i
+
+
+def test_no_nats_from_the_beginning(net, build_dir):
+    """IKE_AUTH comes through a NAT: nothing comes up."""
+    a, one, b, two = two_gatehouses(net, build_dir, local_id=A4)
+    add_nat(net, a, b)
+    a.run(["ip", "link", "set", "eth0", "down"])
+    wait_source(one, "192.168.9.2")
+    one.gatectl("ike", "initiate", "peer", "net")
+    one.wait_said("sa-failed")
+    assert one.sas() == [] == two.sas()
+    assert "UNEXPECTED_NAT_DETECTED" in one.tail(), one.tail()

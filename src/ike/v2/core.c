@@ -520,13 +520,16 @@ void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
     /* Anybody can make us refuse him, so that is not told each time. */
     bool told = sa != NULL ? ends || sa->state < IKE2_STATE_ESTABLISHED
                            : c->now.wall - c->failures[reason].when >= IKE2_STRANGERS_S;
+    enum ike2_event_kind kind = reason == IKE2_COUNT_NOT_MOVED ? IKE2_EVENT_NOT_MOVED
+                                : told                         ? IKE2_EVENT_SA_FAILED
+                                                               : IKE2_EVENT_STORY;
     char text[512];
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    fail(c, sa, reason, told ? IKE2_EVENT_SA_FAILED : IKE2_EVENT_STORY, 0, text);
+    fail(c, sa, reason, kind, 0, text);
 }
 
 void ike2_fail_child(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,

@@ -85,8 +85,9 @@ enum ike2_removal {
     X(IKE2_EVENT_CHILD_REKEYED, "child-rekeyed")                                                   \
     X(IKE2_EVENT_CHILD_DOWN, "child-down")                                                         \
     X(IKE2_EVENT_CHILD_FAILED, "child-failed")                                                     \
-    X(IKE2_EVENT_MOVED, "moved") /* the peer's address or port changed */                          \
-    X(IKE2_EVENT_STORY, "story") /* a step of an exchange, for the log */
+    X(IKE2_EVENT_MOVED, "moved")         /* an address or port of either end changed */            \
+    X(IKE2_EVENT_NOT_MOVED, "not-moved") /* it would have, but that was refused */                 \
+    X(IKE2_EVENT_STORY, "story")         /* a step of an exchange, for the log */
 
 #define IKE2_EVENT_ENUM(constant, name) constant,
 enum ike2_event_kind { IKE2_EVENTS(IKE2_EVENT_ENUM) IKE2_EVENT_COUNT };

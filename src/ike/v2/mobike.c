@@ -223,7 +223,7 @@ static void go_back(struct ike2 *c, struct ike2_sa *sa, const char *why)
         sa->marker = m->marked;
     }
     m->moved = false;
-    ike2_fail(c, sa, IKE2_COUNT_NOT_MOVED, "not moved: %s", why);
+    ike2_fail(c, sa, IKE2_COUNT_NOT_MOVED, "%s", why);
 }
 
 static bool is_under_way(const struct ike2_sa *sa, enum ike2_task_kind kind)
