@@ -102,19 +102,20 @@ static void open_socket(struct gh_parent *p, struct gh_parent_place *place, stru
 
 /* ---- Paths ---------------------------------------------------------------------------------- */
 
-/* What cannot be known is told, too: that ways are to be asked for anew it says all the same. */
-static void tell_addresses(struct gh_parent *p, struct gh_parent_place *place)
+/* What cannot be known is told, too: it says that ways are to be asked for anew. */
+static void tell_addresses(struct gh_parent *p, const struct gh_parent_place *place)
 {
     static struct gh_paths_address list[GH_PATHS_ADDRESSES];
     static uint8_t body[GH_IKE_ADDRESSES_MAX];
     struct gh_wr w = begin(place, body, sizeof(body));
-    size_t count;
-    int result = gh_paths_addresses(&place->paths, list, &count);
+    bool open = place->paths.ask >= 0;
+    size_t count = 0;
+    int result = open ? gh_paths_addresses(&place->paths, list, &count) : 0;
     char where[PLACE_TEXT];
 
     if (result != 0)
         gh_warning("addresses%s: %s", text_of(place, where), strerror(-result));
-    gh_wr_u8(&w, result == 0);
+    gh_wr_u8(&w, open && result == 0);
     gh_wr_u16(&w, count);
     for (size_t i = 0; i < count; i++) {
         gh_wr_u8(&w, list[i].fit);
@@ -183,9 +184,11 @@ static void open_paths(struct gh_parent *p, struct gh_parent_place *place)
                  : -ENOMEM;
     place->paths_error = -result;
     if (result != 0) {
-        if (place->paths_error != before)
+        if (place->paths_error != before) {
             gh_error("routes%s: %s; peers without \"local\" are not called from there",
                      text_of(place, where), strerror(-result));
+            tell_addresses(p, place);
+        }
         free(w);
         free(place->poll);
         place->poll = NULL;
@@ -252,6 +255,7 @@ static void close_place(struct gh_parent *p, struct gh_parent_place *place)
     }
     gh_paths_close(&place->paths);
     place->paths_error = 0;
+    tell_addresses(p, place);
 }
 
 static void drop_place(struct gh_parent *p, size_t i)
@@ -345,7 +349,6 @@ void gh_parent_ike_places_tell(struct gh_parent *p)
 
         for (size_t k = 0; k < GH_IKE_SOCKETS; k++)
             tell_socket(p, place, &place->sockets[k]);
-        if (place->paths.ask >= 0)
-            tell_addresses(p, place);
+        tell_addresses(p, place);
     }
 }
