@@ -11,6 +11,7 @@ from ike import (NET_A, SECRET, IkeGatehouse, assert_same, child_section, peer_s
 from ike_pair import peer
 from netns import A4, A6, B4, B6
 from test_ike_strongswan import BOTH, PSK, Tunnel, child, connection, tunnel  # noqa: F401
+from uml import Guest
 from wait import wait_for
 
 A_NEW, B_NEW = "10.77.0.11", "10.77.0.12"
@@ -338,3 +339,45 @@ def test_no_nats_from_the_beginning(net, build_dir):
     one.wait_said("sa-failed")
     assert one.sas() == [] == two.sas()
     assert "UNEXPECTED_NAT_DETECTED" in one.tail(), one.tail()
+
+
+# ---- With the kernel's own ESP ----------------------------------------------------------------
+
+@pytest.fixture
+def guest_tunnel(net, build_dir, lab_kernel):
+    """strongSwan in a guest, whose kernel carries the packets: Child SAs can follow there."""
+    tunnel = Tunnel.__new__(Tunnel)  # noqa: F811
+    tunnel.net, tunnel.build_dir = net, build_dir
+    tunnel.a = net.namespace("a")
+    tunnel.a.tap("tap0", f"{A4}/24")
+    tunnel.b = Guest(tunnel.a, lab_kernel, taps=["tap0"])
+    tunnel.b.add_address("vec0", f"{B4}/24")
+    tunnel.b.add_address("lo", "10.2.0.1/32")
+    return tunnel
+
+
+@BOTH
+def test_the_child_sa_stays_the_same(guest_tunnel, opener):
+    """Whoever moves: the Child SA has the same SPIs and keys, at new addresses, also in the kernel."""
+    guest_tunnel.gatehouse = IkeGatehouse(
+        guest_tunnel.a, guest_tunnel.build_dir, MOBILE + without_local(
+            remote="10.77.0.0/24", gateway=B4, ike_policy="m", local_id="gw.example",
+            remote_id="b.example")).start()
+    guest_tunnel.swan = StrongSwan(guest_tunnel.b, connection(
+        mobike=True, local_addrs="%any", local={"auth": "psk", "id": "b.example"},
+        remote={"auth": "psk", "id": "gw.example"}), PSK, esp=False).start()
+    before = guest_tunnel.up(opener)
+    if opener == "gatehouse":
+        ours, theirs = A_NEW, B4
+        host, device = guest_tunnel.a, "tap0"
+    else:
+        ours, theirs = A4, B_NEW
+        host, device = guest_tunnel.b, "vec0"
+    host.add_address(device, f"{ours if host is guest_tunnel.a else theirs}/25")
+    host.run(["ip", "address", "del", f"{A4 if host is guest_tunnel.a else B4}/24", "dev", device])
+    wait_ends(guest_tunnel, ours, theirs)
+    assert guest_tunnel.same() == before
+    assert not any(c["udp_encapsulation"] for c in guest_tunnel.gatehouse.list_sas()[0]["child_sas"])
+    states = guest_tunnel.b.run(["ip", "xfrm", "state"]).stdout
+    assert f"src {ours} dst {theirs}" in states and f"src {theirs} dst {ours}" in states
+    assert before.children[0].spi_in in states and before.children[0].spi_out in states
