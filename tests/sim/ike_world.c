@@ -412,13 +412,36 @@ static void on_keys(void *ctx, const char *line)
     snprintf(h->key_line, sizeof(h->key_line), "%s", line);
 }
 
-/* ---- Made ----------------------------------------------------------------------------------- */
+/* ---- Time ----------------------------------------------------------------------------------- */
 
 struct gh_now ike_world_now(const struct ike_host *h)
 {
     return (struct gh_now){.wall = h->world->now.wall + h->wall_ahead,
                            .mono_ms = h->world->now.mono_ms + h->mono_ahead};
 }
+
+/* ---- Paths ---------------------------------------------------------------------------------- */
+
+static enum ike2_way on_source(void *ctx, uint16_t zone, const struct gh_addr *remote,
+                               struct gh_addr *out)
+{
+    struct ike_host *h = ctx;
+
+    *out = h->addr;
+    return h->way;
+}
+
+static const struct gh_addr *on_addresses(void *ctx, uint16_t zone, size_t *count, size_t *fit)
+{
+    struct ike_host *h = ctx;
+
+    h->list[0] = h->addr;
+    h->list[1] = h->second;
+    *count = *fit = h->second.len > 0 ? 2 : 1;
+    return h->list;
+}
+
+/* ---- Made ----------------------------------------------------------------------------------- */
 
 static void start_core(struct ike_host *h)
 {
@@ -430,6 +453,8 @@ static void start_core(struct ike_host *h)
                                  .child_update = on_update,
                                  .child_remove = on_remove,
                                  .event = on_event,
+                                 .source = h->knows_paths ? on_source : NULL,
+                                 .addresses = h->knows_paths ? on_addresses : NULL,
                                  .key_log = on_keys};
 
     h->lives++;

@@ -43,7 +43,10 @@ struct ike_host {
     struct ike2 *core;
     struct gh_keeper_store *keeper;
     struct gh_addr addr;
-    struct gh_addr second; /* another one of the host; len 0: none */
+    struct gh_addr second;  /* another one of the host; len 0: none */
+    bool knows_paths;       /* of its next life: the core asks what is here and in `way` */
+    enum ike2_way way;      /* from `addr` to anywhere */
+    struct gh_addr list[2]; /* what it was answered */
     struct ike2_policy **policies;
     size_t policy_count;
     struct world_child *child; /* `used` ones among child_room */

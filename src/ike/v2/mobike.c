@@ -56,7 +56,8 @@ static void ask_ways(const struct ike2 *c, const struct ike2_sa *sa)
 {
     struct gh_addr from;
 
-    for (size_t i = 0; sa->mobile->first && i < sa->mobile->other_count; i++)
+    ike2_path_from(c, sa->policy, &sa->remote.addr, &from);
+    for (size_t i = 0; i < sa->mobile->other_count; i++)
         ike2_path_from(c, sa->policy, &sa->mobile->others[i], &from);
 }
 
@@ -391,16 +392,26 @@ static void follow_way(struct ike2 *c, struct ike2_sa *sa)
     }
 }
 
-/* Where the peer decides: only what we have lost is left, and the peer hears of it by the list of
- * our addresses (RFC 4555 3.5, 3.6). */
+/* Where the peer decides: we leave only what we have lost, and the peer hears of it by the list of
+ * our addresses, at any address of it that can be reached (RFC 4555 3.5, 3.6). */
 static void flee(struct ike2 *c, struct ike2_sa *sa)
 {
+    struct ike2_mobile *m = sa->mobile;
     char text[GH_ADDR_TEXT];
-    struct gh_addr from;
+    struct gh_addr from, here = sa->remote.addr;
+    enum ike2_way way;
 
-    if (!sa->local_seen || ike2_path_has(c, sa->local.zone, &sa->local.addr) ||
-        ike2_path_from(c, sa->policy, &sa->remote.addr, &from) != IKE2_WAY_THERE ||
-        gh_addr_equal(&from, &sa->local.addr))
+    if (!sa->local_seen || ike2_path_has(c, sa->local.zone, &sa->local.addr))
+        return;
+    way = ike2_path_from(c, sa->policy, &sa->remote.addr, &from);
+    for (size_t i = 0; way == IKE2_WAY_NONE && i < m->other_count; i++) {
+        way = ike2_path_from(c, sa->policy, &m->others[i], &from);
+        if (way != IKE2_WAY_THERE)
+            continue;
+        sa->remote.addr = m->others[i];
+        m->others[i] = here;
+    }
+    if (way != IKE2_WAY_THERE)
         return;
     sa->local.addr = from;
     ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "our address is gone, another is used: %s",
@@ -607,6 +618,50 @@ static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads
         ike2_task_first(c, sa, IKE2_TASK_ROUTABILITY);
 }
 
+static bool take_out(struct ike2_mobile *m, const struct gh_addr *a)
+{
+    for (uint8_t i = 0; i < m->other_count; i++) {
+        if (!gh_addr_equal(&m->others[i], a))
+            continue;
+        m->other_count--;
+        memmove(&m->others[i], &m->others[i + 1], (m->other_count - i) * sizeof(*a));
+        return true;
+    }
+    return false;
+}
+
+/* The list is that of the notifications and the source address (RFC 4555 3.6); we have it without
+ * the address in use. False: that is not in it any more. */
+static bool complete_list(struct ike2_sa *sa, const struct gh_addr *source)
+{
+    struct ike2_mobile *m = sa->mobile;
+
+    if (take_out(m, &sa->remote.addr) || gh_addr_equal(&sa->remote.addr, source))
+        return true;
+    take_out(m, source);
+    if (m->other_count == IKE2_ADDRESSES)
+        m->other_count--;
+    memmove(&m->others[1], &m->others[0], m->other_count * sizeof(*source));
+    m->others[0] = *source;
+    m->other_count++;
+    return false;
+}
+
+/* The peer has lost the address in use; it spoke from another one. */
+static void leave_address(struct ike2 *c, struct ike2_sa *sa, const struct gh_addr *to)
+{
+    struct gh_addr from;
+
+    if (sa->state != IKE2_STATE_ESTABLISHED || !way_from(c, sa, to, &from))
+        return;
+    remember(sa);
+    sa->remote.addr = *to;
+    take_out(sa->mobile, to);
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer has left its address: another one is tried");
+    go_from(c, sa, &(struct ike2_endpoint){.addr = from});
+    take_along(c, sa);
+}
+
 void ike2_mobike_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                        struct ike_out *o)
 {
@@ -615,6 +670,7 @@ void ike2_mobike_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
                  ike_has_notify(in, IKE_N_ADDITIONAL_IP6_ADDRESS) ||
                  ike_has_notify(in, IKE_N_NO_ADDITIONAL_ADDRESSES);
     struct ike_notify n;
+    bool listed;
 
     if (ike_find_notify(in, IKE_N_COOKIE2, 0, &n) && n.data.len >= 8 && n.data.len <= 64)
         ike_notify_emit_data(o, IKE_N_COOKIE2, n.data);
@@ -630,9 +686,12 @@ void ike2_mobike_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         ike2_fail(c, sa, IKE2_COUNT_NOT_MOVED, "the peer may not move there");
         return;
     }
-    take_addresses(sa->mobile, in);
+    listed = take_addresses(sa->mobile, in);
     if (update)
         follow(c, sa, in);
+    if (listed && !complete_list(sa, &c->arriving->remote.addr) && sa->mobile->first)
+        leave_address(c, sa, &c->arriving->remote.addr);
+    ask_ways(c, sa);
     if (ike_has_notify(in, IKE_N_NAT_DETECTION_SOURCE_IP)) {
         struct ike2_sa as_seen = *sa; /* what it was asked for: this message's addresses */
 
