@@ -12,6 +12,7 @@
 #include "control/ike_notes.h"
 #include "daemon/channel.h"
 #include "daemon/ike_desk.h"
+#include "daemon/ike_places.h"
 #include "daemon/ike_udp.h"
 #include "platform/udp.h"
 
@@ -500,9 +501,124 @@ static void notes_of_policies_that_are_gone_go(void **state)
     ike2_policy_free(a);
 }
 
+/* ---- Places and ways ------------------------------------------------------------------------ */
+
+struct asked {
+    unsigned count;
+    struct gh_addr last;
+    char netns[32], vrf[32];
+};
+
+static void on_ask(void *ctx, const char *netns, const char *vrf, const struct gh_addr *remote)
+{
+    struct asked *a = ctx;
+
+    a->count++;
+    a->last = *remote;
+    snprintf(a->netns, sizeof(a->netns), "%s", netns != NULL ? netns : "-");
+    snprintf(a->vrf, sizeof(a->vrf), "%s", vrf != NULL ? vrf : "-");
+}
+
+static struct gh_addr host(uint8_t last)
+{
+    const uint8_t octets[4] = {192, 0, 2, last};
+
+    return gh_addr_from(octets, 4);
+}
+
+static const struct gh_ike_places_ops places_ops = {.ask = on_ask};
+
+static void places_have_their_numbers_for_good(void **state)
+{
+    struct asked asked = {0};
+    struct gh_ike_places *p = gh_ike_places_new(&places_ops, &asked);
+
+    assert_int_equal(gh_ike_place(p, NULL, NULL), 0);
+    assert_int_equal(gh_ike_place(p, "blue", NULL), 1);
+    assert_int_equal(gh_ike_place(p, "blue", "red"), 2);
+    assert_int_equal(gh_ike_place(p, NULL, "red"), 3);
+    assert_int_equal(gh_ike_place(p, "blue", NULL), 1);
+    assert_string_equal(gh_ike_place_netns(p, 2), "blue");
+    assert_string_equal(gh_ike_place_vrf(p, 2), "red");
+    assert_null(gh_ike_place_netns(p, 3));
+    gh_ike_places_free(p);
+}
+
+static void ways_are_asked_for_once(void **state)
+{
+    struct asked asked = {0};
+    struct gh_ike_places *p = gh_ike_places_new(&places_ops, &asked);
+    uint16_t blue = gh_ike_place(p, "blue", "red");
+    struct gh_addr to = host(2), from = host(1), found;
+    int error;
+
+    assert_int_equal(gh_ike_way(p, blue, &to, &found, NULL), IKE2_WAY_UNKNOWN);
+    assert_int_equal(gh_ike_way(p, blue, &to, &found, &error), IKE2_WAY_UNKNOWN);
+    assert_int_equal(error, 0);
+    assert_int_equal(asked.count, 1);
+    assert_string_equal(asked.netns, "blue");
+    assert_string_equal(asked.vrf, "red");
+    assert_true(gh_ike_way_answered(p, blue, &to, &from, 0));
+    assert_false(gh_ike_way_answered(p, blue, &to, &from, 0)); /* nobody asked */
+    assert_int_equal(gh_ike_way(p, blue, &to, &found, NULL), IKE2_WAY_THERE);
+    assert_true(gh_addr_equal(&found, &from));
+    /* The same address elsewhere is another one. */
+    assert_int_equal(gh_ike_way(p, 0, &to, &found, NULL), IKE2_WAY_UNKNOWN);
+    assert_true(gh_ike_way_answered(p, 0, &to, NULL, ENETUNREACH));
+    assert_int_equal(gh_ike_way(p, 0, &to, &found, &error), IKE2_WAY_NONE);
+    assert_int_equal(error, ENETUNREACH);
+    assert_int_equal(gh_ike_way(p, blue, &to, &found, NULL), IKE2_WAY_THERE);
+    assert_int_equal(gh_ike_way(p, 77, &to, &found, NULL), IKE2_WAY_UNKNOWN); /* no such place */
+    assert_int_equal(asked.count, 2);
+    gh_ike_places_free(p);
+}
+
+static void a_change_asks_anew_and_tells_when_all_is_known(void **state)
+{
+    struct asked asked = {0};
+    struct gh_ike_places *p = gh_ike_places_new(&places_ops, &asked);
+    struct gh_addr list[2] = {host(1), host(9)}, to[3] = {host(2), host(3), host(4)}, found;
+    size_t count = 0, fit = 0;
+
+    assert_null(gh_ike_place_list(p, 0, &count, &fit));
+    for (size_t i = 0; i < 3; i++) {
+        gh_ike_way(p, 0, &to[i], &found, NULL);
+        gh_ike_way_answered(p, 0, &to[i], &list[0], 0);
+    }
+    gh_ike_place_addresses(p, 0, list, 2, 1);
+    assert_int_equal(asked.count, 6);
+    assert_false(gh_ike_places_settled(p));
+    assert_int_equal(gh_ike_place_list(p, 0, &count, &fit)[1].octets[3], 9);
+    assert_int_equal(count, 2);
+    assert_int_equal(fit, 1);
+    /* What was known holds until the answer is there; then all are told at once. */
+    assert_int_equal(gh_ike_way(p, 0, &to[0], &found, NULL), IKE2_WAY_THERE);
+    assert_false(gh_ike_way_answered(p, 0, &to[0], &list[1], 0));
+    assert_false(gh_ike_way_answered(p, 0, &to[1], &list[1], 0));
+    gh_ike_place_addresses(p, 0, NULL, 0, 0); /* once more, while one is missing */
+    assert_null(gh_ike_place_list(p, 0, &count, &fit));
+    assert_false(gh_ike_way_answered(p, 0, &to[2], &list[1], 0));
+    assert_int_equal(asked.count, 8); /* nobody wanted to know of to[1] since */
+    assert_false(gh_ike_way_answered(p, 0, &to[1], &list[1], 0));
+    assert_false(gh_ike_way_answered(p, 0, &to[0], &list[0], 0));
+    assert_true(gh_ike_way_answered(p, 0, &to[2], &list[0], 0));
+    assert_false(gh_ike_places_settled(p));
+    assert_int_equal(gh_ike_way(p, 0, &to[0], &found, NULL), IKE2_WAY_THERE);
+    assert_true(gh_addr_equal(&found, &list[0]));
+    gh_ike_place_addresses(p, 0, list, 2, 1);
+    gh_ike_way_answered(p, 0, &to[0], &list[0], 0);
+    gh_ike_place_addresses(p, 0, list, 2, 1); /* nobody wanted to know anything any more */
+    assert_true(gh_ike_places_settled(p));
+    assert_false(gh_ike_places_settled(p));
+    gh_ike_places_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(places_have_their_numbers_for_good),
+        cmocka_unit_test(ways_are_asked_for_once),
+        cmocka_unit_test(a_change_asks_anew_and_tells_when_all_is_known),
         cmocka_unit_test(what_comes_is_sorted),
         cmocka_unit_test(a_datagram_tells_both_ends),
         cmocka_unit_test(answers_leave_from_where_the_question_came_to),

@@ -51,13 +51,13 @@ static bool is_told(const struct ike2 *c, const struct ike2_sa *sa)
     return same;
 }
 
-/* The ways to where the peer may be: asked for early, for the system may answer later. */
+/* The ways to where the peer may be: asked for early, for the system may answer later. Who follows
+ * needs them only when its own address is gone, and may have many thousand peers. */
 static void ask_ways(const struct ike2 *c, const struct ike2_sa *sa)
 {
     struct gh_addr from;
 
-    ike2_path_from(c, sa->policy, &sa->remote.addr, &from);
-    for (size_t i = 0; i < sa->mobile->other_count; i++)
+    for (size_t i = 0; sa->mobile->first && i < sa->mobile->other_count; i++)
         ike2_path_from(c, sa->policy, &sa->mobile->others[i], &from);
 }
 
