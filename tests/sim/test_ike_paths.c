@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/codes.h"
 #include "ike_world.h"
 #include "unit.h"
 
@@ -298,6 +299,50 @@ static void who_cannot_move_begins_anew(void **state)
     ike_world_free(w);
 }
 
+/* ---- No NATs -------------------------------------------------------------------------------- */
+
+/* Whoever sits on the way writes another source address on IKE_AUTH. */
+struct rewriter {
+    unsigned rewritten, most;
+};
+
+static bool rewrite_auth(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    struct rewriter *r = ctx;
+    bool is_auth = d->len > 18 && d->data[18] == IKE_X_AUTH;
+
+    if (from == &from->world->hosts[0] && is_auth && r->rewritten < r->most) {
+        r->rewritten++;
+        d->local.addr = address(66);
+    }
+    return true;
+}
+
+/* RFC 4555 3.9: one changed packet does not keep anybody away, and all of them do not for ever. */
+static void it_begins_anew_where_there_seems_to_be_a_nat(void **state)
+{
+    for (unsigned most = 1; most < 1000; most += 998) {
+        struct ike_world *w = pair(14);
+        struct rewriter r = {.most = most};
+
+        for (size_t i = 0; i < 2; i++)
+            policy(w, i)->no_nats = true;
+        policy(w, 1)->remote = (struct gh_prefix){.addr = {.len = 4}};
+        w->hosts[0].second = address(66); /* so that the refusal is heard */
+        w->filter = rewrite_auth;
+        w->filter_ctx = &r;
+        begin(w);
+        if (most == 1)
+            assert_up(w);
+        else
+            assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_INITIATED),
+                         1 + (most == 1 ? 1 : policy(w, 0)->retransmits));
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_AUTH_FAILED), most != 1);
+        ike_world_free(w);
+    }
+}
+
 /* ---- Zones ---------------------------------------------------------------------------------- */
 
 /* What comes in another zone is somebody else's, although addresses, SPIs and keys are right. */
@@ -354,6 +399,7 @@ int main(void)
         cmocka_unit_test(another_address_of_ours_is_tried),
         cmocka_unit_test(who_follows_is_patient),
         cmocka_unit_test(who_cannot_move_begins_anew),
+        cmocka_unit_test(it_begins_anew_where_there_seems_to_be_a_nat),
         cmocka_unit_test(zones_do_not_mix),
     };
 

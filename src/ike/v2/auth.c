@@ -299,6 +299,12 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     if (ike_find(in, IKE_P_AUTH, 0) == NULL) {
         const char *name = ike_find_error(in, &n) ? ike_notify_name(n.type) : NULL;
 
+        /* RFC 4555 3.9: who can change one packet shall not keep us away. */
+        if (name != NULL && n.type == IKE_N_UNEXPECTED_NAT_DETECTED &&
+            sa->nat_refusals++ < sa->policy->retransmits) {
+            ike2_begin_anew(c, sa, "something on the way changed our addresses: begun anew");
+            return;
+        }
         ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer refuses IKE_AUTH: %s",
                   name != NULL ? name : "no reason given");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);

@@ -941,13 +941,17 @@ void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why)
 {
     struct ike2_policy *policy = ike2_policy_ref(sa->policy);
     uint32_t wanted = sa->wanted;
+    uint8_t nat_refusals = sa->nat_refusals;
     struct ike2_sa *fresh;
 
+    if (sa->task != NULL && sa->task->policy != NULL) /* what IKE_AUTH was to make */
+        wanted |= 1u << (sa->task->policy - policy->children);
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "%s", why);
     ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
     fresh = begin_sa(c, policy);
     if (fresh != NULL) {
         fresh->wanted = wanted;
+        fresh->nat_refusals = nat_refusals;
         settle(c, fresh);
     } else {
         ike2_count(c, IKE2_COUNT_NO_MEMORY);

@@ -258,6 +258,7 @@ struct ike2_sa {
     struct ike2_policy *policy; /* a reference; NULL: not known yet */
     const struct gh_client *client;
     struct ike2_endpoint local, remote;
+    uint8_t nat_refusals;     /* UNEXPECTED_NAT_DETECTED in IKE_AUTH, one after the other */
     bool local_seen;          /* `local` was among our addresses */
     struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
     bool marker, nat_local, nat_remote, fragmentation, ppk_used, initial_contact;
