@@ -272,7 +272,7 @@ void cli_render_ike_lockout(const struct cli_render *r, const json_t *answer)
 {
     static const char *const titles[] = {"Client", ">Port", "State", ">Failures", "Ends in"};
     const json_t *clients = json_object_get(answer, "clients"), *c;
-    char buf[GH_SPAN_TEXT];
+    char buf[GH_SPAN_TEXT], where[PLACE_TEXT];
     struct cli_table t;
     size_t i;
 
@@ -284,7 +284,7 @@ void cli_render_ike_lockout(const struct cli_render *r, const json_t *answer)
     json_array_foreach(clients, i, c)
     {
         cli_table_row(&t);
-        cli_table_cell(&t, 0, "%s", cli_text(c, "address"));
+        cli_table_cell(&t, 0, "%s%s", cli_text(c, "address"), place(c, where, sizeof(where)));
         if (cli_has(c, "port"))
             cli_table_cell(&t, 1, "%" JSON_INTEGER_FORMAT, cli_integer(c, "port"));
         cli_table_cell(&t, 2, "%s", cli_true(c, "blocked") ? "blocked" : "watched");

@@ -136,8 +136,9 @@ static void look_at_client(void *ctx, const struct gh_lockout_client *client)
     const struct lockout_search *s = ctx;
     const struct ike2_policy *p = s->peer->policy;
 
-    if (gh_addr_equal(&client->addr, &p->gateway) ||
-        (p->remote.bits > 0 && gh_prefix_contains(&p->remote, &client->addr)))
+    if (client->zone == p->zone &&
+        (gh_addr_equal(&client->addr, &p->gateway) ||
+         (p->remote.bits > 0 && gh_prefix_contains(&p->remote, &client->addr))))
         explain_lockout_of(s->x, client);
 }
 

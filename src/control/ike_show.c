@@ -305,20 +305,21 @@ json_t *gh_ike_show_children(const struct gh_ike_view *view, struct gh_now now,
 static void add_client(void *ctx, const struct gh_lockout_client *client)
 {
     struct showing *s = ctx;
-
-    json_array_append_new(
-        s->list,
+    json_t *o =
         json_pack("{s:o, s:o, s:b, s:i, s:o}", "address", addr_json(&client->addr), "port",
                   client->port != 0 ? json_integer(client->port) : json_null(), "blocked",
                   client->blocked, "failures", (int)client->failures, "ends_in",
-                  client->until == UINT64_MAX ? json_null() : in_json(client->until, s->now)));
+                  client->until == UINT64_MAX ? json_null() : in_json(client->until, s->now));
+
+    gh_ike_put_place(s->view, client->zone, o);
+    json_array_append_new(s->list, o);
 }
 
 json_t *gh_ike_show_lockout(const struct gh_ike_view *view, struct gh_now now,
                             const json_t *request)
 {
     const struct gh_lockout *lockout = ike2_lockout(view->core);
-    struct showing s = {.now = now, .list = json_array()};
+    struct showing s = {.view = view, .now = now, .list = json_array()};
 
     (void)request;
     if (lockout != NULL)

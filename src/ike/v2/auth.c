@@ -30,7 +30,8 @@ static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const ch
               gh_addr_format(&sa->remote.addr, addr), why, remedy[0] != '\0' ? "; " : "", remedy);
     if (!sa->initiator) {
         if (c->lockout != NULL)
-            gh_lockout_failed(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
+            gh_lockout_failed(c->lockout, c->now.mono_ms, sa->local.zone, &sa->remote.addr,
+                              sa->remote.port);
         ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
         return; /* it stays to say so again, until it expires */
     }
@@ -117,7 +118,8 @@ static void up(struct ike2 *c, struct ike2_sa *sa)
     ike2_sa_name(c, sa);
     ike2_count(c, IKE2_COUNT_SA_UP);
     if (c->lockout != NULL)
-        gh_lockout_succeeded(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
+        gh_lockout_succeeded(c->lockout, c->now.mono_ms, sa->local.zone, &sa->remote.addr,
+                             sa->remote.port);
     ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s",
               gh_identity_format(sa->remote_id, text, sizeof(text)),
               sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "");

@@ -779,8 +779,8 @@ void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d
 
     c->now = now;
     ike2_count(c, IKE2_COUNT_IN);
-    if (c->lockout != NULL &&
-        gh_lockout_blocked(c->lockout, now.mono_ms, &d->remote.addr, d->remote.port)) {
+    if (c->lockout != NULL && gh_lockout_blocked(c->lockout, now.mono_ms, d->local.zone,
+                                                 &d->remote.addr, d->remote.port)) {
         ike2_count(c, IKE2_COUNT_LOCKED_OUT);
         return;
     }
