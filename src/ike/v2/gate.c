@@ -63,7 +63,7 @@ bool ike2_gate(struct ike2 *c, const struct ike2_datagram *d, const struct ike_m
                struct gh_view nonce, const struct ike_sa *offer)
 {
     const struct ike_cookie_peer peer = {
-        .nonce = nonce, .spi_i = m->h.spi_i, .addr = &d->remote.addr};
+        .nonce = nonce, .spi_i = m->h.spi_i, .addr = &d->remote.addr, .zone = d->local.zone};
     struct ike_puzzle given = {0},
                       puzzle = {.prf = prf_of(offer), .difficulty = c->settings.puzzle_bits};
     bool puzzles = c->half_open >= c->settings.half_open_puzzle && puzzle.prf != 0;
