@@ -59,8 +59,8 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port)
         return result;
     fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     result = fd;
-    if (fd < 0 || !set(fd, SOL_SOCKET, SO_REUSEPORT, 1) || !prepare(fd, v6) ||
-        !put_into(fd, vrf) || !bind_to(fd, v6, port)) {
+    if (fd < 0 || !set(fd, SOL_SOCKET, SO_REUSEPORT, 1) || !prepare(fd, v6) || !put_into(fd, vrf) ||
+        !bind_to(fd, v6, port)) {
         result = -errno;
         if (fd >= 0)
             close(fd);

@@ -227,6 +227,39 @@ static void who_follows_flees_from_an_address_that_is_gone(void **state)
     ike_world_free(w);
 }
 
+static bool drop_all(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    return false;
+}
+
+/* RFC 4555 3.6: from which of both addresses the list was heard nobody knows, so it is said anew.
+ */
+static void a_list_said_from_two_addresses_is_said_again(void **state)
+{
+    struct ike_world *w = pair(15);
+    struct ike_host *h = &w->hosts[1];
+    uint32_t next;
+
+    begin(w);
+    next = sa_of(h).next_send_id;
+    w->filter = drop_all;
+    h->second = address(99);
+    changed(w, 1);
+    assert_int_equal(w->lost, 1);
+    h->addr = h->second; /* while it is under way */
+    h->second.len = 0;
+    changed(w, 1);
+    assert_int_equal(w->lost, 2);
+    assert_int_equal(sa_of(h).next_send_id, next); /* still the same request */
+    w->filter = NULL;
+    ike_world_run(w, 10 * 1000);
+    /* It, the list anew, and whether the peer is where it then says that it is. */
+    assert_int_equal(sa_of(h).next_send_id, next + 3);
+    assert_end(sa_of(&w->hosts[0]).remote, &h->addr);
+    assert_up(w);
+    ike_world_free(w);
+}
+
 /* Our uplink is dead, and no route says so: the other one is tried. */
 struct cut {
     struct gh_addr from;
@@ -396,6 +429,7 @@ int main(void)
         cmocka_unit_test(a_list_that_changes_is_told_once),
         cmocka_unit_test(it_is_found_at_an_address_of_the_list),
         cmocka_unit_test(who_follows_flees_from_an_address_that_is_gone),
+        cmocka_unit_test(a_list_said_from_two_addresses_is_said_again),
         cmocka_unit_test(another_address_of_ours_is_tried),
         cmocka_unit_test(who_follows_is_patient),
         cmocka_unit_test(who_cannot_move_begins_anew),
