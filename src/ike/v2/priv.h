@@ -11,7 +11,8 @@
  *     flight.c    sealed messages: Message IDs, fragments, retransmission, repeated requests
  *     init.c      IKE_SA_INIT                      auth.c    IKE_AUTH, with proof.c
  *     proof.c     who we are, who the peer is      child.c   Child SAs
- *     create.c    CREATE_CHILD_SA                  inform.c  INFORMATIONAL
+ *     create.c    CREATE_CHILD_SA                  create_answer.c  the same as responder
+ *     succeed.c   what takes the place of SAs      inform.c         INFORMATIONAL
  *     ppk.c       post-quantum preshared keys      intermediate.c  IKE_INTERMEDIATE
  *     addke.c     additional key exchanges in proposals    followup.c      IKE_FOLLOWUP_KE
  *
@@ -653,14 +654,28 @@ void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const u
 
 /* ---- create.c ---- */
 void ike2_create_start(struct ike2 *c, struct ike2_sa *sa);
-void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                           uint8_t first, struct gh_view octets);
 /* Our exchange comes to nothing; what the peer made at the same time counts. */
 void ike2_create_abandon(struct ike2 *c, struct ike2_sa *sa);
+/* The peer began the same as this task of ours, with these nonces (RFC 7296 2.8.1). */
+void ike2_note_collision(struct ike2 *c, struct ike2_task *t, struct gh_view ni, struct gh_view nr);
+
+/* ---- create_answer.c ---- */
+void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 /* As responder: sa->pending has all its keys. `o` is the answer to the last exchange. */
 void ike2_create_finish(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 
+/* ---- succeed.c ---- */
+/* Another is in the place of this Child SA. Its end is the peer's to ask for; ours if it does not.
+ */
+void ike2_supersede(struct ike2 *c, struct ike2_child *child);
+/* The IKE SA that is to be in the place of `old`, up. spi: both, the initiator's first. NULL: no
+ * memory. */
+struct ike2_sa *ike2_make_ike(struct ike2 *c, struct ike2_sa *old, bool initiator,
+                              const uint8_t *spi[2], const struct ike2_suite *suite,
+                              const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
+                              struct gh_view more);
 /* All that hangs on the old IKE SA goes on with the new one. */
 void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa);
 
