@@ -423,6 +423,8 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(client->index, 2);
     assert_string_equal(client->gets.psk, "shared");
     assert_int_equal(gh_ike_ts_list(c, client->gets.ts_list)->remote.count, 2);
+    assert_ptr_equal(client->gets.ts_local, &gh_ike_ts_list(c, "wide")->local);
+    assert_ptr_equal(client->gets.ts_remote, &gh_ike_ts_list(c, "wide")->remote);
     assert_true(gh_identity_from_text("gw17", &id, NULL));
     assert_int_equal(gh_client_db_find(c->policies[1]->client_db, &id, &addr, &client),
                      GH_CLIENT_FOUND);

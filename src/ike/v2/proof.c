@@ -8,7 +8,7 @@
 #include "ike/cert.h"
 #include "ike/v2/priv.h"
 
-enum { CERTREQS_MAX = 16, CERTREQ_OCTETS = 4096 };
+enum { CERTREQS_MAX = IKE_PAYLOADS_MAX };
 
 /* ---- Signed octets -------------------------------------------------------------------------- */
 
@@ -49,17 +49,31 @@ static bool own_octets(const struct ike2_sa *sa, struct gh_secret *out)
 
 /* ---- CERTREQ and CERT ----------------------------------------------------------------------- */
 
+/* All of them, and some hosts name every CA that they know: which of them count is for who chooses
+ * the certificate to say. */
 bool ike2_take_certreqs(struct ike2_setup *s, const struct ike_payloads *in)
 {
-    uint8_t octets[CERTREQ_OCTETS];
-    struct gh_wr w = gh_wr_make(octets, sizeof(octets));
     const struct ike_payload *p;
+    size_t size = 0;
+    uint8_t *octets;
+    struct gh_wr w;
+    bool good;
 
-    for (size_t i = 0; i < CERTREQS_MAX && (p = ike_find(in, IKE_P_CERTREQ, i)) != NULL; i++) {
+    for (size_t i = 0; (p = ike_find(in, IKE_P_CERTREQ, i)) != NULL; i++)
+        size += 2 + p->body.len;
+    if (size == 0)
+        return true;
+    octets = malloc(size);
+    if (octets == NULL)
+        return false;
+    w = gh_wr_make(octets, size);
+    for (size_t i = 0; (p = ike_find(in, IKE_P_CERTREQ, i)) != NULL; i++) {
         gh_wr_u16(&w, p->body.len);
         gh_wr_bytes(&w, p->body.p, p->body.len);
     }
-    return w.len == 0 || (gh_wr_ok(&w) && gh_secret_set(&s->certreqs, octets, w.len));
+    good = gh_wr_ok(&w) && gh_secret_set(&s->certreqs, octets, w.len);
+    free(octets);
+    return good;
 }
 
 static size_t certreqs_of(const struct ike2_setup *s, struct gh_view out[CERTREQS_MAX])
@@ -282,7 +296,7 @@ static enum ike2_proof check(struct ike2 *c, struct ike2_sa *sa, const struct ik
         if (ask_for_psk(c, sa, IKE2_JOB_PEER_PSK, octets))
             return IKE2_PROOF_ASKED;
         gh_pki_fail(e, "keeper", "", "the keeper cannot be asked");
-        return IKE2_PROOF_BAD;
+        return IKE2_PROOF_UNSEEN;
     case GH_AUTH_NULL:
         if (!(p->remote_auths & GH_BIT(IKE2_AUTH_NULL)))
             break;
@@ -309,7 +323,7 @@ enum ike2_proof ike2_check_proof(struct ike2 *c, struct ike2_sa *sa, const struc
 {
     const struct ike_payload *id = ike_find(in, sa->initiator ? IKE_P_IDR : IKE_P_IDI, 0);
     struct gh_secret octets = {.data = NULL};
-    enum ike2_proof proof = IKE2_PROOF_BAD;
+    enum ike2_proof proof = IKE2_PROOF_UNSEEN;
 
     if (ike2_signed_octets(sa, !sa->initiator, id->body, &octets))
         proof = check(c, sa, in, ike2_ppk_peer_auth(sa, in), ike2_view(&octets), e);
