@@ -319,6 +319,73 @@ static void certificates_that_are_not_believed_count(void **state)
     ike_world_free(p.w);
 }
 
+static void move(struct pair *p, unsigned n)
+{
+    static const uint8_t outside[4] = {203, 0, 113, 7};
+
+    p->client->behind_nat = true;
+    p->client->nat_addr = gh_addr_from(outside, 4);
+    p->client->nat_port = (uint16_t)(40000 + 10 * n);
+}
+
+/* Each guess from another port: the address goes as a whole, whatever it knows now. */
+static void guesses_from_many_ports_lock_out_the_address(void **state)
+{
+    struct gh_lockout_settings s = gh_lockout_defaults();
+    struct pair p = pair_new();
+    unsigned n;
+
+    s.max_ports = 4;
+    p.pg->remote = (struct gh_prefix){.addr = {.len = 4}};
+    lock_out(&p, &s);
+    ike_world_configure(p.w, 0);
+    guess(&p);
+    for (n = 0; n <= s.max_ports; n++) {
+        assert_int_equal(count(p.gateway, IKE2_COUNT_LOCKED_OUT), 0);
+        move(&p, n);
+        call(&p);
+    }
+    assert_int_equal(count(p.gateway, IKE2_COUNT_AUTH_FAILED), s.max_ports + 1);
+    assert_words(p.gateway, IKE2_COUNT_LOCKED_OUT, "203.0.113.7 is locked out with all its ports");
+    strcpy(p.pc->psk, "psk");
+    move(&p, n);
+    call(&p);
+    assert_int_equal(ike_world_sas(p.client, NULL), 0);
+    assert_int_equal(gh_lockout_clear(ike2_lockout(p.gateway->core), &p.client->nat_addr, 0), 1);
+    run(&p, 300 * 1000);
+    call(&p);
+    assert_up(&p, 1);
+    ike_world_free(p.w);
+}
+
+/* ---- Half-open IKE SAs ----------------------------------------------------------------------- */
+
+static bool without_ike_auth(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    return d->len <= 18 || d->data[18] != IKE_X_AUTH;
+}
+
+/* While cookies are asked for there is less patience with who does not go on. */
+static void crowds_shorten_the_first_exchanges(void **state)
+{
+    for (unsigned crowded = 0; crowded < 2; crowded++) {
+        struct pair p = pair_new();
+
+        p.gateway->settings.half_open_cookie = crowded ? 0 : 64;
+        p.gateway->settings.reduced_exchange_ms = 4000;
+        ike_world_restart(p.w, 1);
+        p.w->filter = without_ike_auth;
+        begin(&p); /* 2 seconds */
+        assert_int_equal(count(p.gateway, IKE2_COUNT_COOKIES_SENT), crowded);
+        assert_int_equal(count(p.gateway, IKE2_COUNT_HALF_OPEN_EXPIRED), 0);
+        run(&p, 3000);
+        assert_int_equal(count(p.gateway, IKE2_COUNT_HALF_OPEN_EXPIRED), crowded);
+        run(&p, 30 * 1000);
+        assert_int_equal(count(p.gateway, IKE2_COUNT_HALF_OPEN_EXPIRED), 1);
+        ike_world_free(p.w);
+    }
+}
+
 /* ---- Requests for certificates --------------------------------------------------------------- */
 
 /* Some hosts name every CA that they know: hundreds, in one payload or in many. */
@@ -418,6 +485,8 @@ int main(void)
         cmocka_unit_test(more_than_32_results_are_refused),
         cmocka_unit_test(only_a_proof_that_fails_counts),
         cmocka_unit_test(certificates_that_are_not_believed_count),
+        cmocka_unit_test(guesses_from_many_ports_lock_out_the_address),
+        cmocka_unit_test(crowds_shorten_the_first_exchanges),
         cmocka_unit_test(every_ca_may_be_named),
         cmocka_unit_test(forced_nat_traversal_encapsulates),
         cmocka_unit_test(who_is_behind_a_nat_keeps_it_open),

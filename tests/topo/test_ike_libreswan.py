@@ -136,6 +136,16 @@ def test_asymmetric(tunnel, opener):
 
 
 @BOTH
+def test_null_authentication(tunnel, opener):
+    """Nobody proves anything (RFC 7619), as both have to be asked for."""
+    config = peer_section(local_auth="null", remote_auth=["null"])
+    tunnel.start(config, {"authby": "null", "leftid": "%null", "rightid": "%null"}, "").up(opener)
+    sa = tunnel.gatehouse.list_sas()[0]
+    assert (sa["local_id"], sa["remote_id"]) == ("null", "null")
+    assert tunnel.gatehouse.said("AUTHENTICATES NOBODY")
+
+
+@BOTH
 @pytest.mark.parametrize("required", [False, True])
 def test_ppk(tunnel, opener, required):
     config = section('ike-ppk "quantum"', secret="a post-quantum preshared key") + peer_section(

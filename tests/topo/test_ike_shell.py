@@ -311,6 +311,8 @@ def test_keys_for_wireshark_where_they_are_asked_for(net, build_dir):
         lines = file.read().splitlines()
     detail = one.ask("show", "ike", "sa", "detail")["sas"][0]
     assert len(lines) == 1 and lines[0].startswith(f"{detail['spi_i']},{detail['spi_r']},")
+    with open(one.log, encoding="utf-8") as file:  # for whoever looks later who could read what
+        assert f"THE KEYS of IKE SAs made from now on are written to {path}" in file.read()
 
 
 def test_the_configuration_is_shown_without_secrets(net, build_dir):
