@@ -381,6 +381,7 @@ static bool make_core(struct ike *ike, const struct gh_ike_settings *config)
                                  .child_install = core_child_install,
                                  .child_remove = core_child_remove,
                                  .event = core_event,
+                                 .no_stories = !gh_log_wants(level_of(IKE2_EVENT_STORY)),
                                  .key_log = ike->key_log >= 0 ? core_key_log : NULL};
     struct gh_lockout_settings lockout = config->lockout;
     struct ike2_settings settings = ike2_default_settings();

@@ -258,6 +258,8 @@ static void tell_asked(struct ike2 *c, const struct ike2_sa *sa, const struct as
 {
     char text[3 * IKE_TS_TEXT], local[IKE_TS_TEXT], remote[IKE_TS_TEXT];
 
+    if (c->ops.no_stories)
+        return;
     snprintf(text, sizeof(text), "the peer asks for a Child SA, %s%s to %s%s, %s, and offers",
              asked->local.count > 0 ? ike_ts_format(&asked->local.ts[0], local) : "?",
              asked->local.count > 1 ? " …" : "",

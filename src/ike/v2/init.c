@@ -252,11 +252,27 @@ void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_me
     ike2_intermediate_go_on(c, sa);
 }
 
+static void refused_init(struct ike2 *c, struct ike2_sa *sa, uint16_t notify)
+{
+    struct ike_sa offer;
+    char text[200];
+
+    if (notify != IKE_N_NO_PROPOSAL_CHOSEN) {
+        ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "the peer answers IKE_SA_INIT with %s",
+                  ike_notify_name(notify));
+        return;
+    }
+    ike2_offer(&sa->policy->proposals, sa->policy->intermediate, &offer);
+    ike2_fail(c, sa, IKE2_COUNT_NO_PROPOSAL,
+              "the peer answers IKE_SA_INIT with NO_PROPOSAL_CHOSEN; we offered %s%s",
+              offer.count > 0 ? ike_proposal_format(&offer.proposal[0], text, sizeof(text)) : "",
+              offer.count > 1 ? " …" : "");
+}
+
 void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
                         const struct ike_message *m)
 {
     struct ike_verdict v;
-    struct ike_notify n;
     char why[160];
 
     if (sa->task == NULL || sa->task->kind != IKE2_TASK_INIT ||
@@ -272,11 +288,7 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
             return;
         }
         /* Not authenticated: it may be a lie, so the request is repeated to its end. */
-        ike_find_error(&m->clear, &n);
-        ike2_fail(c, sa,
-                  v.refused == IKE_N_NO_PROPOSAL_CHOSEN ? IKE2_COUNT_NO_PROPOSAL
-                                                        : IKE2_COUNT_NOT_ADMITTED,
-                  "the peer answers IKE_SA_INIT with %s", ike_notify_name(v.refused));
+        refused_init(c, sa, v.refused);
         return;
     }
     if (!ike2_ppk_answered(sa, m)) {
@@ -415,6 +427,15 @@ void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
     ike2_schedule(c, sa);
 }
 
+static void tell_offered(struct ike2 *c, const struct ike2_datagram *d, const struct ike_sa *offer)
+{
+    char text[GH_ADDR_TEXT + 40], addr[GH_ADDR_TEXT];
+
+    snprintf(text, sizeof(text), "IKE_SA_INIT from %s: offered",
+             gh_addr_format(&d->remote.addr, addr));
+    ike2_tell_offer(c, NULL, text, offer);
+}
+
 void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
 {
     struct ike_proposal chosen;
@@ -444,9 +465,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     if (!ike2_gate(c, d, m, nonce, &offer))
         return;
-    snprintf(text, sizeof(text), "IKE_SA_INIT from %s: offered",
-             gh_addr_format(&d->remote.addr, addr));
-    ike2_tell_offer(c, NULL, text, &offer);
+    tell_offered(c, d, &offer);
     policy = choose(c, d, m, &offer, &chosen, why);
     if (policy == NULL) {
         refuse_proposals(c, d, m, why);
@@ -485,7 +504,8 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     }
     ike2_first_accepted(c, sa, d);
-    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
-              gh_addr_format(&d->remote.addr, addr),
-              ike_proposal_format(&chosen, text, sizeof(text)));
+    if (!c->ops.no_stories)
+        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
+                  gh_addr_format(&d->remote.addr, addr),
+                  ike_proposal_format(&chosen, text, sizeof(text)));
 }

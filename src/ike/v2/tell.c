@@ -54,6 +54,8 @@ void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind ki
     char text[512];
     va_list args;
 
+    if (kind == IKE2_EVENT_STORY && c->ops.no_stories)
+        return;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
@@ -66,6 +68,8 @@ void ike2_tell_offer(struct ike2 *c, const struct ike2_sa *sa, const char *who,
     char text[400] = "";
     size_t at = 0;
 
+    if (c->ops.no_stories)
+        return;
     for (size_t i = 0; i < offer->count && at + 3 < sizeof(text); i++) {
         if (i > 0)
             at += (size_t)snprintf(text + at, sizeof(text) - at, "; ");
