@@ -232,8 +232,9 @@ static void log_event(struct ike *ike, const struct ike2_event *e)
         return;
     if (e->remote != NULL)
         gh_addr_format(&e->remote->addr, remote);
-    gh_log(level_of(e->kind), "%s%s%s: %s: %s", e->policy,
-           e->policy[0] != '\0' && remote[0] != '\0' ? " " : "", remote, ike2_event_name(e->kind),
+    gh_log(level_of(e->kind), "%s%s%s%s%s: %s", e->policy,
+           e->policy[0] != '\0' && remote[0] != '\0' ? " " : "", remote,
+           e->policy[0] != '\0' || remote[0] != '\0' ? ": " : "", ike2_event_name(e->kind),
            e->text);
 }
 

@@ -8,6 +8,7 @@ import stat
 
 import pytest
 
+from gatehouse import Gatehouse
 from ike_pair import SECRET, peer, two_ends
 from netns import A4, B4, run
 from wait import wait_for
@@ -199,6 +200,37 @@ def test_events_are_told(net, build_dir):
     assert up["session"] == "b" and up["remote"].startswith(B4)
     assert any(e["event"] == "ike-child-up" for e in told())
     monitor.stop()
+
+
+def test_the_log_tells_the_story(net, build_dir):
+    """With --verbose, each exchange: what was offered, what was chosen; refusals with both lists."""
+    a, b = net.two_routers()
+    only = 'ike-transform "t" { ke = { x25519, modp-2048 } }\nike-policy "p" { ike-transform = { t } }\n'
+    other = only.replace("x25519, modp-2048", "ecp-384")
+    one = Gatehouse(a, build_dir, only + peer("b", A4, B4, more="ike-policy = p"),
+                    options=["--verbose"]).start()
+    two = Gatehouse(b, build_dir, peer("a", B4, A4), options=["--verbose"]).start()
+
+    def wait_said(gatehouse, *words):
+        def said():
+            with open(gatehouse.log, encoding="utf-8") as file:
+                lines = file.readlines()
+            return any(all(w in line for w in words) for line in lines)
+        wait_for(said, 10, lambda: f"{words} in one line: {gatehouse.tail()}")
+
+    one.gatectl("ike", "initiate", "b")
+    wait_established(one)
+    wait_said(one, "IKE_SA_INIT: we offer: IKE: ENCR_AES_GCM_16_256", "CURVE25519 MODP2048")
+    wait_said(two, f"IKE_SA_INIT from {A4}: offered: IKE: ENCR_AES_GCM_16_256", "CURVE25519 MODP2048")
+    wait_said(two, f"IKE_SA_INIT from {A4}: chosen IKE: ENCR_AES_GCM_16_256", "CURVE25519")
+    wait_said(one, "we ask for the Child SA net, and offer: ESP: ENCR_AES_GCM_16_256")
+    wait_said(two, f"the peer asks for a Child SA, {B4} to {A4}, tunnel, and offers: ESP: ")
+    one.configure(other + peer("b", A4, B4, more="ike-policy = p"))
+    one.gatectl("ike", "terminate", "peer", "b")
+    one.gatectl("reload")
+    one.gatectl("ike", "initiate", "b")
+    wait_said(two, "no proposal chosen: no transform in common: KE: ours CURVE25519 ECP256, offered ECP384")
+    wait_said(one, "NO_PROPOSAL_CHOSEN; we offered IKE: ENCR_AES_GCM_16_256", "ECP384")
 
 
 def begin(gatehouse):
