@@ -61,6 +61,16 @@ def test_a_client_is_found_by_its_name(tunnel, identity, name):  # noqa: F811
     assert tunnel.same().children[0].remote_ts == mine
 
 
+@pytest.mark.parametrize("prefix, name", [("10.77.0.0/30", "a"), ("10.77.1.0/24", None)])
+def test_a_client_is_found_by_its_address(tunnel, prefix, name):  # noqa: F811
+    """Or by nothing: then what the gateway says counts, its key and its selectors."""
+    entry = client(1, None, "a", address=prefix)
+    config = lists() + block('client-db "clients"', {"match": ["address"]}, [entry]) + peer_section(
+        remote="any", client_db="clients", psk_secret=SECRET)
+    tunnel.start(config, *(claims("gw.example", "a") if name else ()))
+    assert tunnel.up("strongswan").children[0].remote_ts == (("10.2.0.0/28",) if name else (NET_B,))
+
+
 @pytest.mark.parametrize("identity, name, words", [
     ("gw-7.example", "e", "the pre-shared keys differ"),
     ("fritz@example.net", "c", "its entry of the client database is to be rejected")])
