@@ -132,17 +132,20 @@ static void drop_others(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     }
 }
 
-static void up(struct ike2 *c, struct ike2_sa *sa)
+static void up(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
+    /* A client that gets no address mostly ends what has just come up, and does not say why. */
+    bool wants = !sa->initiator && ike_find(in, IKE_P_CP, 0) != NULL;
     char text[GH_ID_TEXT];
 
     ike2_sa_name(c, sa);
     ike2_count(c, IKE2_COUNT_SA_UP);
     if (c->lockout != NULL)
         gh_lockout_succeeded(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
-    ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s",
+    ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s%s",
               gh_identity_format(sa->remote_id, text, sizeof(text)),
-              sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "");
+              sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "",
+              wants ? "; it asks for an address, and none is given here" : "");
 }
 
 /* ---- Initiator ------------------------------------------------------------------------------ */
@@ -299,7 +302,7 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     drop_others(c, sa, in);
-    up(c, sa);
+    up(c, sa, in);
     if (sa->setup->resumed != NULL)
         ike2_resume_done(c, sa);
     ike2_extend_auth_heard(c, sa, in);
@@ -472,7 +475,7 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     put_auth(sa, &o, value);
     if (sa->ppk_used)
         ike_notify_emit_data(&o, IKE_N_PPK_IDENTITY, gh_view_of(NULL, 0));
-    up(c, sa);
+    up(c, sa, &in);
     if (sa->setup->resumed != NULL)
         ike2_resume_done(c, sa);
     ike2_extend_auth_heard(c, sa, &in);
