@@ -48,6 +48,18 @@ def test_certificates(tunnel, opener, kind):  # noqa: F811
 
 
 @BOTH
+@pytest.mark.parametrize("local_id, shown", [(None, f"O=tests, CN={US}"), ("cert:fqdn", US)])
+def test_our_identity_is_found_in_the_certificate(tunnel, opener, local_id, shown):  # noqa: F811
+    """Its subject, or the alternative name of the kind that is wanted."""
+    pki = Pki(tunnel.net.dir)
+    remote = {"auth": "pubkey", "id": f'"{shown}"'}
+    tunnel.start(certs_config(pki, pki.leaf(US), local_id=local_id), cert_connection(remote=remote), {},
+                 files=swan_files(pki, pki.leaf(THEM)))
+    tunnel.up(opener)
+    assert tunnel.gatehouse.list_sas()[0]["local_id"] == shown
+
+
+@BOTH
 def test_each_learns_the_intermediate_from_the_other(tunnel, opener):  # noqa: F811
     """strongSwan knows the root alone, as Gatehouse does; both send the CA between."""
     pki = Pki(tunnel.net.dir)

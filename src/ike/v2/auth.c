@@ -387,7 +387,8 @@ static bool suits(const struct ike2_sa *sa, const struct ike2_policy *p, bool an
         return false;
     if (p->remote_id != NULL && gh_pattern_match(p->remote_id, sa->remote_id) != GH_MATCH_YES)
         return false;
-    if (idr != NULL && p->local_id.type != GH_ID_NONE && !gh_identity_equal(idr, &p->local_id))
+    if (idr != NULL && p->local_id.type != GH_ID_NONE && !ike2_local_id_is_of_cert(p) &&
+        !gh_identity_equal(idr, &p->local_id))
         return false;
     return p == sa->policy || suite_suits(sa, p);
 }

@@ -516,6 +516,8 @@ void ike2_auth_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
 /* InitiatorSignedOctets or ResponderSignedOctets; to be cleared. id_body: of the ID payload. */
 bool ike2_signed_octets(const struct ike2_sa *sa, bool initiator, struct gh_view id_body,
                         struct gh_secret *out);
+/* Our identity is found in the certificate that is chosen, not in the policy. */
+bool ike2_local_id_is_of_cert(const struct ike2_policy *p);
 bool ike2_choose_identity(struct ike2 *c, struct ike2_sa *sa, struct gh_pki_error *e);
 /* Asks the keeper for our AUTH, or has it at once (NULL authentication): `now` is set. */
 bool ike2_prove(struct ike2 *c, struct ike2_sa *sa, struct gh_secret *now, struct gh_pki_error *e);

@@ -138,6 +138,11 @@ static bool choose_cert(struct ike2_sa *sa, struct gh_pki_error *e)
     return true;
 }
 
+bool ike2_local_id_is_of_cert(const struct ike2_policy *p)
+{
+    return p->local_id.type != GH_ID_NONE && p->local_id.type != GH_ID_NULL && p->local_id.len == 0;
+}
+
 bool ike2_choose_identity(struct ike2 *c, struct ike2_sa *sa, struct gh_pki_error *e)
 {
     const struct ike2_policy *p = sa->policy;
@@ -148,7 +153,13 @@ bool ike2_choose_identity(struct ike2 *c, struct ike2_sa *sa, struct gh_pki_erro
         sa->local_id = calloc(1, sizeof(*sa->local_id));
     if (sa->local_id == NULL)
         return gh_pki_fail(e, "memory", "", "no memory");
-    if (p->local_id.type != GH_ID_NONE)
+    if (ike2_local_id_is_of_cert(p)) {
+        if (p->local_auth != IKE2_AUTH_CERT ||
+            !gh_identity_of_alternative(sa->setup->cert->cert, (enum gh_id_type)p->local_id.type,
+                                        sa->local_id))
+            return gh_pki_fail(e, "no-identity", "set local-id to a name",
+                               "our certificate has no name of the kind that local-id wants");
+    } else if (p->local_id.type != GH_ID_NONE)
         *sa->local_id = p->local_id;
     else if (p->local_auth == IKE2_AUTH_NULL)
         sa->local_id->type = GH_ID_NULL;
