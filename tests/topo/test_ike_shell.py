@@ -8,6 +8,7 @@ import stat
 
 import pytest
 
+from capture import Capture
 from gatehouse import Gatehouse
 from ike_pair import SECRET, peer, two_ends
 from netns import A4, B4, run
@@ -345,6 +346,32 @@ def test_keys_for_wireshark_where_they_are_asked_for(net, build_dir):
     assert len(lines) == 1 and lines[0].startswith(f"{detail['spi_i']},{detail['spi_r']},")
     with open(one.log, encoding="utf-8") as file:  # for whoever looks later who could read what
         assert f"THE KEYS of IKE SAs made from now on are written to {path}" in file.read()
+
+
+@pytest.mark.parametrize("transform", [
+    "encryption = aes-256-gcm", "encryption = aes-128-gcm-8", "encryption = aes-192-ccm-12",
+    "encryption = aes-256-cbc  integrity = hmac-sha-512-256",
+    "encryption = aes-128-ctr  integrity = hmac-sha-1-96", "encryption = chacha20-poly1305"])
+def test_wireshark_reads_what_the_key_log_opens(net, build_dir, transform):
+    """And a suite that it does not know leaves no line that it would stumble over."""
+    a, b = net.two_routers()
+    path = os.path.join(a.directory("keys"), "log")
+    suite = f'ike-transform "t" {{ {transform} }}\nike-policy "p" {{ ike-transform = {{ t }} }}\n'
+    one = Gatehouse(a, build_dir, f'ike {{\n    key-log = "{path}"\n}}\n' + suite +
+                    peer("b", A4, B4, more="ike-policy = p")).start()
+    Gatehouse(b, build_dir, suite + peer("a", B4, A4, more="ike-policy = p")).start()
+    capture = Capture(a, expression="udp port 500")
+    one.gatectl("ike", "initiate", "b")
+    wait_established(one)
+    capture.stop()
+    with open(path, encoding="utf-8") as file:
+        table = [word for line in file.read().splitlines()
+                 for word in ("-o", f"uat:ikev2_decryption_table:{line}")]
+    told = run(["tshark", "-r", capture.path, *table, "-V", "-Y", "isakmp.exchangetype == 35"]).stdout
+    known = "chacha20" not in transform
+    assert len(table) == 2 * known
+    assert told.count("Payload: Traffic Selector - Initiator") == 2 * known  # request and answer
+    assert "[incorrect" not in told
 
 
 def test_the_configuration_is_shown_without_secrets(net, build_dir):

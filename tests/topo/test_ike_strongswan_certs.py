@@ -36,7 +36,7 @@ def cert_connection(auth="pubkey", **changes):
 
 
 @BOTH
-@pytest.mark.parametrize("kind", ["rsa-2048", "ecdsa-256", "ecdsa-384", "ecdsa-521", "ed25519"])
+@pytest.mark.parametrize("kind", ["rsa-2048", "ecdsa-256", "ecdsa-384", "ecdsa-521", "ed25519", "ed448"])
 def test_certificates(tunnel, opener, kind):  # noqa: F811
     pki = Pki(tunnel.net.dir)
     ours, theirs = pki.leaf(US, kind), pki.leaf(THEM, kind)
