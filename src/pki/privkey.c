@@ -30,6 +30,23 @@ struct gh_privkey *gh_privkey_of(EVP_PKEY *pkey, struct gh_pki_error *e)
     return NULL;
 }
 
+struct gh_privkey *gh_privkey_of_token(EVP_PKEY *pkey, struct gh_view spki, struct gh_pki_error *e)
+{
+    struct gh_privkey *k = calloc(1, sizeof(*k));
+
+    if (k == NULL) {
+        EVP_PKEY_free(pkey);
+        gh_pki_fail(e, "no-memory", "free some memory", "out of memory");
+        return NULL;
+    }
+    k->pkey = pkey;
+    k->public_part = gh_pubkey_parse(spki, e);
+    if (k->public_part != NULL)
+        return k;
+    gh_privkey_free(k);
+    return NULL;
+}
+
 void gh_privkey_free(struct gh_privkey *k)
 {
     if (k == NULL)

@@ -90,6 +90,12 @@ def newer_bird():
     return os.path.dirname(_tool("bird-newer"))
 
 
+@pytest.fixture(scope="session")
+def pkcs11_provider():
+    """The directory with OpenSSL's provider for PKCS #11."""
+    return _tool("pkcs11-provider")
+
+
 def _preload(tmp_path_factory, name):
     """A library for LD_PRELOAD, built from one C file here."""
     library = tmp_path_factory.mktemp("preload") / f"{name}.so"
