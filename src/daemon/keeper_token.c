@@ -1,7 +1,6 @@
 #include "daemon/keeper_token.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,11 +74,12 @@ static bool send_all(int fd, const uint8_t *from, size_t len)
 static bool read_request(struct token *t)
 {
     uint8_t header[GH_FRAME_HEADER];
-    struct gh_rd r = gh_rd_make(header, sizeof(header));
+    struct gh_rd r;
     size_t len;
 
     if (!read_all(t->fd, header, sizeof(header)))
         return false;
+    r = gh_rd_make(header, sizeof(header));
     gh_rd_skip(&r, 4);
     len = gh_rd_u32(&r);
     if (len > sizeof(t->kept->request) || !read_all(t->fd, t->kept->request, len))
@@ -185,19 +185,6 @@ static bool tie_to(pid_t maker)
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == maker;
 }
 
-/* Waits until there is something to do. */
-static bool wait_for_request(const struct token *t)
-{
-    struct pollfd p = {.fd = t->fd, .events = POLLIN};
-    char octet;
-
-    if (t->kept->len > 0)
-        return true;
-    while (poll(&p, 1, -1) < 0 && errno == EINTR)
-        ;
-    return recv(t->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
-}
-
 /* False: it is time to end. */
 static bool run_worker(struct token *t)
 {
@@ -226,7 +213,7 @@ static void serve(struct token *t)
     do {
         if (!run_worker(t))
             return;
-    } while (wait_for_request(t));
+    } while (t->kept->len > 0 || read_request(t)); /* no worker before there is work */
 }
 
 static void read_pin(struct token *t)

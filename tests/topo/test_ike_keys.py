@@ -137,10 +137,9 @@ def test_an_absent_token_is_waited_for_by_its_own_peer_alone(tunnel, openssl_way
     tunnel.up()
     keeper = gatehouse.processes()["keeper"]
 
-    def fails(after):
-        assert gatehouse.gatectl("ike", "initiate", "hsm", "net", check=False).returncode == 0
-        gatehouse.wait_said(after)
-    fails("cannot sign")
+    gatehouse.gatectl("ike", "initiate", "hsm", "net")
+    gatehouse.wait_said("we cannot authenticate: no token shows that private key")
+    gatehouse.wait_sas(1, 1)
     token.show()
     gatehouse.gatectl("ike", "initiate", "hsm", "net")
     gatehouse.wait_sas(2, 2)
@@ -151,6 +150,26 @@ def test_an_absent_token_is_waited_for_by_its_own_peer_alone(tunnel, openssl_way
     gatehouse.gatectl("ike", "initiate", "hsm", "net")
     gatehouse.wait_sas(2, 2)
     assert gatehouse.processes()["keeper"] == keeper
+
+
+def test_a_token_that_hangs_holds_up_nobody_else(tunnel, pkcs11_provider):  # noqa: F811
+    pki = Pki(tunnel.net.dir)
+    ours, theirs = pki.leaf(US), pki.leaf(THEM)
+    token = SoftHsm(tunnel.net.dir, USER)
+    token.put(ours.key, "gw")
+    config = by_token(pki, ours, token, {"name": "hsm", "remote": B6, "local": A6}) + peer_section(
+        psk_secret=SECRET)
+    swan = {**connection(), "hsm": cert_connection(local_addrs=B6, remote_addrs=A6)["gw"]}
+    start(tunnel, config, {**token.environment(), "OPENSSL_MODULES": pkcs11_provider},
+          swan_files(pki, theirs), swan, PSK)
+    tunnel.gatehouse.wait_said("the key in the token can be used")
+    worker = token_processes(tunnel.gatehouse)[1]
+    run(["kill", "-STOP", worker])
+    tunnel.gatehouse.gatectl("ike", "initiate", "hsm", "net")
+    tunnel.swan.wait_said("IKE_SA_INIT response 0")  # the next that Gatehouse does is to sign
+    tunnel.up()
+    run(["kill", "-CONT", worker])
+    tunnel.gatehouse.wait_sas(2, 2)
 
 
 def test_a_wrong_pin_is_given_once(tunnel, openssl_way):  # noqa: F811
