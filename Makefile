@@ -25,6 +25,7 @@ check:
 	tools/bird-newer
 	tools/labkernel
 	tools/kernel-selftests
+	tools/pkcs11-provider
 	tests/run
 
 demo:

@@ -198,7 +198,8 @@ void gh_ike_secret(struct gh_ike_loader *x, enum gh_secret_kind kind, const char
     if (!gh_keeper_order_add(x->order, kind, name, place, n->values[0], pass_place,
                              pass_place != GH_PLACE_NONE ? pass->values[0] : NULL))
         gh_load_error(x->l, line, "too-many-secrets", "share those that may be shared",
-                      "at most %d secrets are possible", (int)GH_ORDER_ITEMS);
+                      "at most %d secrets are possible, %d of them in tokens", (int)GH_ORDER_ITEMS,
+                      (int)GH_ORDER_TOKENS);
     if (!x->l->options->skip_secrets) {
         if (place == GH_PLACE_TOKEN)
             look_at_pin(x, pass, pass_place);

@@ -34,6 +34,14 @@ static bool is_place(unsigned place)
     return place <= GH_PLACE_TOKEN;
 }
 
+/* NULL: not such a text, or no memory. */
+static char *copy_text(const void *data, size_t len)
+{
+    if (len == 0 || len > GH_ORDER_WHERE_MAX || memchr(data, '\0', len) != NULL)
+        return NULL;
+    return strndup(data, len);
+}
+
 static bool set_source(struct gh_order_source *s, enum gh_secret_place place, const void *data,
                        size_t len)
 {
@@ -42,16 +50,26 @@ static bool set_source(struct gh_order_source *s, enum gh_secret_place place, co
         return len == 0;
     if (place == GH_PLACE_TEXT)
         return len > 0 && gh_secret_set(&s->text, data, len);
-    if (len == 0 || len > GH_ORDER_WHERE_MAX || memchr(data, '\0', len) != NULL)
-        return false;
-    s->where = strndup(data, len);
+    s->where = copy_text(data, len);
     return s->where != NULL;
 }
 
-/* Tokens keep private keys for us, and nothing else. */
-static bool fits(const struct gh_order_item *item)
+static size_t count_tokens(const struct gh_keeper_order *o)
 {
-    return item->source.place != GH_PLACE_NONE && item->passphrase.place != GH_PLACE_TOKEN &&
+    size_t count = 0;
+
+    for (size_t i = 0; i < o->count; i++)
+        count += o->items[i].source.place == GH_PLACE_TOKEN;
+    return count;
+}
+
+/* Tokens keep private keys for us, and nothing else. */
+static bool fits(const struct gh_keeper_order *o, const struct gh_order_item *item)
+{
+    if (item->source.place == GH_PLACE_TOKEN && count_tokens(o) == GH_ORDER_TOKENS)
+        return false;
+    return o->count < GH_ORDER_ITEMS && item->source.place != GH_PLACE_NONE &&
+           item->passphrase.place != GH_PLACE_TOKEN &&
            (item->source.place != GH_PLACE_TOKEN || item->kind == GH_SECRET_KEY) &&
            (item->source.place == GH_PLACE_TOKEN || item->spki_len == 0);
 }
@@ -61,7 +79,7 @@ static bool append(struct gh_keeper_order *o, struct gh_order_item *item)
 {
     struct gh_order_item *more;
 
-    if (fits(item) && o->count < GH_ORDER_ITEMS) {
+    if (fits(o, item)) {
         more = realloc(o->items, (o->count + 1) * sizeof(*more)); /* pointers, no secrets */
         if (more != NULL) {
             o->items = more;
@@ -93,8 +111,9 @@ static bool set_expected(struct gh_order_item *item, struct gh_view spki, const 
 {
     free(item->spki);
     free(item->from);
+    item->spki_len = 0;
     item->spki = spki.len > 0 && spki.len <= UINT16_MAX ? malloc(spki.len) : NULL;
-    item->from = from_len <= GH_ORDER_WHERE_MAX ? strndup(from, from_len) : NULL;
+    item->from = copy_text(from, from_len);
     if (item->spki == NULL || item->from == NULL)
         return false;
     memcpy(item->spki, spki.p, spki.len);

@@ -16,7 +16,11 @@
 #include "keeper/request.h"
 #include "keeper/store.h"
 
-enum { GH_ORDER_ITEMS = 4096, GH_ORDER_WHERE_MAX = 4096 };
+enum {
+    GH_ORDER_ITEMS = 4096,
+    GH_ORDER_TOKENS = 64, /* keys in tokens: each has processes of its own */
+    GH_ORDER_WHERE_MAX = 4096
+};
 
 enum gh_secret_place {
     GH_PLACE_NONE,       /* of a passphrase: there is none */

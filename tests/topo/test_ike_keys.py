@@ -15,6 +15,7 @@ from pki import Pki
 from softhsm import PIN, SoftHsm
 from test_ike_strongswan import BOTH, PSK, connection, tunnel  # noqa: F401 (a fixture)
 from test_ike_strongswan_certs import THEM, US, cert_connection, certs_config, swan_files, trust
+from wait import wait_for
 
 USER = "nobody"
 
@@ -26,7 +27,7 @@ def token_profile(pki, leaf, token, label="gw", **options):
 
 
 def by_token(pki, leaf, token, more=None, **options):
-    return (section("gatehouse", user=USER) + trust(pki) + token_profile(pki, leaf, token, **options) +
+    return (section("gatehouse", user=token.user) + trust(pki) + token_profile(pki, leaf, token, **options) +
             peer_section(**{"cert_profile": "ours", "trust_anchor_profile": "roots", "local_id": US,
                             "remote_id": THEM, **(more or {})}))
 
@@ -205,10 +206,14 @@ def test_the_key_of_another_certificate_is_told(tunnel, pkcs11_provider):  # noq
 
 
 def test_the_tokens_processes_are_locked_in_and_mended(tunnel, openssl_way):  # noqa: F811
-    """Both without rights; a worker that dies is replaced, and the keeper is not touched."""
+    """Both with the user's groups and no other rights; a worker that dies is replaced, and the keeper is
+    not touched."""
     pki = Pki(tunnel.net.dir)
     ours, theirs = pki.leaf(US), pki.leaf(THEM)
-    token = SoftHsm(tunnel.net.dir, USER)
+    user = "frr"  # Debian's is in a second group
+    groups = run(["id", "-G", user]).stdout.split()
+    assert len(groups) > 1
+    token = SoftHsm(tunnel.net.dir, user)
     token.put(ours.key, "gw")
     start(tunnel, by_token(pki, ours, token), {**token.environment(), **openssl_way[1]},
           swan_files(pki, theirs))
@@ -219,7 +224,8 @@ def test_the_tokens_processes_are_locked_in_and_mended(tunnel, openssl_way):  # 
     for pid in pids:
         status = status_of(pid)
         assert status["Name"] == "gatehoused-tok"
-        assert set(status["Uid"].split()) == {"65534"}
+        assert set(status["Uid"].split()) == {run(["id", "-u", user]).stdout.strip()}
+        assert sorted(status["Groups"].split()) == sorted(groups)
         assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == 0
         assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
         assert len(os.listdir(f"/proc/{pid}/fd")) < 12
@@ -228,6 +234,39 @@ def test_the_tokens_processes_are_locked_in_and_mended(tunnel, openssl_way):  # 
     tunnel.up()
     assert tunnel.gatehouse.processes()["keeper"] == keeper
     assert token_processes(tunnel.gatehouse)[0] == pids[0]
+
+
+def wait_gone(pids):
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 10, f"{pids} are gone")
+
+
+def test_the_tokens_processes_end_with_the_keeper(tunnel, pkcs11_provider):  # noqa: F811
+    """And it with them, which then starts anew: of either that is killed, and at an orderly end."""
+    pki = Pki(tunnel.net.dir)
+    token = SoftHsm(tunnel.net.dir, USER)
+    ours, theirs = pki.leaf(US), pki.leaf(THEM)
+    token.put(ours.key, "gw")
+    start(tunnel, by_token(pki, ours, token),
+          {**token.environment(), "OPENSSL_MODULES": pkcs11_provider}, swan_files(pki, theirs))
+    gatehouse = tunnel.gatehouse
+
+    def two():
+        """A token's two processes, which may have to start yet."""
+        def there():
+            found = token_processes(gatehouse) if "keeper" in gatehouse.processes() else []
+            return found if len(found) == 2 else None
+        return wait_for(there, 10, "a token has two processes")
+    first = two()
+    gatehouse.kill("keeper")
+    wait_gone(first)
+    second = two()
+    run(["kill", "-9", second[0]])
+    gatehouse.wait_said("the process of the token has ended")
+    wait_gone(second)
+    third = two()
+    tunnel.up()
+    gatehouse.stop()
+    wait_gone(third)
 
 
 @BOTH
