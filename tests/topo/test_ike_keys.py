@@ -110,11 +110,12 @@ def test_a_raw_public_key_in_a_token(tunnel, openssl_way):  # noqa: F811
     token.put(ours.key, "gw")
     public = pki.public_key(ours)
     config = section("gatehouse", user=USER) + section(
-        'ike-key "own"', key_uri=token.uri("gw"), pin_file=token.pin_file, public_key_file=public
-    ) + peer_section(raw_key="own", peer_raw_key_file=pki.public_key(theirs), local_id=US, remote_id=THEM)
+        'ike-key "own"', key_uri=token.uri("gw"), pin_credential=os.path.basename(token.pin_file),
+        public_key_file=public) + peer_section(raw_key="own", peer_raw_key_file=pki.public_key(theirs), local_id=US, remote_id=THEM)
     swan = connection(local={"auth": "pubkey", "id": THEM, "pubkeys": "own.pem"},
                       remote={"auth": "pubkey", "id": US, "pubkeys": "peer.pem"})
-    start(tunnel, config, {**token.environment(), **openssl_way[1]},
+    credentials = {"CREDENTIALS_DIRECTORY": os.path.dirname(token.pin_file)}
+    start(tunnel, config, {**token.environment(), **openssl_way[1], **credentials},
           {"private/own.key": theirs.key, "pubkey/own.pem": pki.public_key(theirs),
            "pubkey/peer.pem": public}, swan).up()
 
