@@ -23,6 +23,7 @@ check:
 	$(ROOT)
 	tools/install-deps check
 	tools/bird-newer
+	tools/libreswan
 	tools/labkernel
 	tools/kernel-selftests
 	tools/pkcs11-provider

@@ -10,7 +10,10 @@
 
 #include "base/secret.h"
 
-enum { READ_STEP = 65536 };
+enum {
+    READ_STEP = 65536,
+    PARTS = 32 /* messages sent at once */
+};
 
 /* A message that waits to be sent, or its rest. */
 struct gh_out {
@@ -46,10 +49,21 @@ static void broken(struct gh_channel *c, const char *why)
 
 /* ---- Out ------------------------------------------------------------------------------------ */
 
-static ssize_t send_some(struct gh_channel *c, struct gh_out *o)
+/* The first that waits, and those behind it that have no descriptor. */
+static size_t gather(const struct gh_channel *c, struct iovec parts[PARTS])
 {
-    struct iovec part = {.iov_base = o->data + o->done, .iov_len = o->len - o->done};
-    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+    size_t n = 0;
+
+    for (struct gh_out *o = c->out; o != NULL && n < PARTS && (n == 0 || o->fd < 0); o = o->next)
+        parts[n++] = (struct iovec){.iov_base = o->data + o->done, .iov_len = o->len - o->done};
+    return n;
+}
+
+static ssize_t send_some(struct gh_channel *c)
+{
+    struct gh_out *o = c->out;
+    struct iovec parts[PARTS];
+    struct msghdr msg = {.msg_iov = parts, .msg_iovlen = gather(c, parts)};
     union control control;
     struct cmsghdr *h;
     ssize_t n;
@@ -74,23 +88,34 @@ static ssize_t send_some(struct gh_channel *c, struct gh_out *o)
     return n;
 }
 
-/* Sends what waits, as far as the socket takes it. False: the other end is gone. */
-static bool flush(struct gh_channel *c)
+/* So many octets are gone. */
+static void note_sent(struct gh_channel *c, size_t n)
 {
-    while (c->out != NULL) {
+    c->out_len -= n;
+    while (n > 0) {
         struct gh_out *o = c->out;
-        ssize_t n = send_some(c, o);
+        size_t part = o->len - o->done < n ? o->len - o->done : n;
 
-        if (n < 0)
-            return errno == EAGAIN;
-        o->done += (size_t)n;
-        c->out_len -= (size_t)n;
+        o->done += part;
+        n -= part;
         if (o->done < o->len)
-            continue;
+            return;
         c->out = o->next;
         if (c->out == NULL)
             c->out_end = &c->out;
         out_free(o);
+    }
+}
+
+/* Sends what waits, as far as the socket takes it. False: the other end is gone. */
+static bool flush(struct gh_channel *c)
+{
+    while (c->out != NULL) {
+        ssize_t n = send_some(c);
+
+        if (n < 0)
+            return errno == EAGAIN;
+        note_sent(c, (size_t)n);
     }
     return true;
 }
@@ -304,8 +329,19 @@ bool gh_channel_send(struct gh_channel *c, enum gh_message type, const void *bod
     *c->out_end = o;
     c->out_end = &o->next;
     c->out_len += o->len;
-    /* Errors show when the loop polls. */
-    if (flush(c))
-        watch(c);
+    if (!c->held)
+        gh_channel_flush(c);
     return true;
+}
+
+void gh_channel_hold(struct gh_channel *c)
+{
+    c->held = true;
+}
+
+void gh_channel_flush(struct gh_channel *c)
+{
+    /* Errors show when the loop polls. */
+    if (c != NULL && !c->dead && c->out != NULL && flush(c))
+        watch(c);
 }

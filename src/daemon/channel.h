@@ -33,6 +33,7 @@ struct gh_channel {
     const struct gh_channel_ops *ops;
     void *ctx;
     bool dead, writing; /* writing: waits for room to send */
+    bool held;
     uint8_t *in;
     size_t in_len, in_cap;
     int fds[GH_CHANNEL_FDS]; /* arrived, not taken */
@@ -49,5 +50,10 @@ void gh_channel_close(struct gh_channel *c); /* NULL is fine */
 /* Sends a message; fd (or -1) is duplicated. False: no memory, or the channel is broken. */
 bool gh_channel_send(struct gh_channel *c, enum gh_message type, const void *body, size_t len,
                      int fd);
+
+/* From now on messages wait for gh_channel_flush(), or until what came has been handed over: many
+ * go with one system call, and the other end is woken once for them. */
+void gh_channel_hold(struct gh_channel *c);
+void gh_channel_flush(struct gh_channel *c);
 
 #endif

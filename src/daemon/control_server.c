@@ -284,6 +284,15 @@ void gh_control_server_subscribe(struct gh_control_server *s, uint32_t client)
         c->monitor = true;
 }
 
+bool gh_control_server_has_monitors(const struct gh_control_server *s)
+{
+    const struct client *c = s->clients;
+
+    while (c != NULL && !c->monitor)
+        c = c->next;
+    return c != NULL;
+}
+
 void gh_control_server_publish(struct gh_control_server *s, const char *line, size_t len)
 {
     for (struct client *c = s->clients; c != NULL; c = c->next)

@@ -41,6 +41,7 @@ void gh_control_server_answer_json(struct gh_control_server *s, uint32_t client,
                                    enum gh_answerer from, json_t *answer);
 /* From now on this client gets the lines of gh_control_server_publish(). */
 void gh_control_server_subscribe(struct gh_control_server *s, uint32_t client);
+bool gh_control_server_has_monitors(const struct gh_control_server *s);
 void gh_control_server_publish(struct gh_control_server *s, const char *line, size_t len);
 /* Answers all who still wait for one of them. */
 void gh_control_server_refuse_waiting(struct gh_control_server *s, enum gh_answerer from,

@@ -71,7 +71,8 @@ enum {
     X(DESK, GH_TO_IKE, 0, 0, 1)              /* where to ask the keeper from now on */             \
     X(KEY_LOG, GH_TO_IKE, 0, 0, 1)           /* where IKE SAs' keys are written, for Wireshark */  \
     X(IKE_SOCKET, GH_TO_IKE, 3, 3, 1)        /* u16 port, u8 IPv6; the socket */                   \
-    X(IKE_SOCKET_FAILED, GH_TO_IKE, 7, 7, 0) /* as IKE_SOCKET, u32 errno: there is none */
+    X(IKE_SOCKET_FAILED, GH_TO_IKE, 7, 7, 0) /* as IKE_SOCKET, u32 errno: there is none */         \
+    X(MONITORS, GH_TO_IKE, 1, 1, 0)          /* u8: does anybody want to be told EVENTs? */
 
 enum gh_message {
 #define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,

@@ -53,7 +53,10 @@ struct socket {
 struct ike {
     uv_loop_t loop;
     uv_timer_t timer;
+    uv_prepare_t prepare;
+    bool unsettled; /* the core was called: see settle() */
     struct gh_channel *parent;
+    bool monitored;    /* somebody wants to be told of events */
     struct gh_now now; /* frozen for a batch of datagrams */
     struct ike2 *core; /* NULL before the first configuration */
     struct gh_ike_config *config;
@@ -90,7 +93,7 @@ static void forget_past(struct ike *ike)
 }
 
 /* Sends what the core said, and sets the timer by it. */
-static void settle(struct ike *ike)
+static void settle_now(struct ike *ike)
 {
     uint64_t deadline = ike2_next_deadline(ike->core), now = gh_clock_now().mono_ms;
     uint64_t wait = deadline > now ? deadline - now : 0;
@@ -99,6 +102,24 @@ static void settle(struct ike *ike)
         if (ike->sockets[i].udp != NULL)
             gh_ike_udp_flush(ike->sockets[i].udp);
     uv_timer_start(&ike->timer, on_timer, wait < TICK_MAX ? wait : TICK_MAX, 0);
+    ike->unsettled = false;
+}
+
+/* Once for all that one turn of the loop brings: datagrams, answers, the timer. */
+static void settle(struct ike *ike)
+{
+    ike->unsettled = true;
+}
+
+/* The loop is about to wait. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct ike *ike = prepare->data;
+
+    if (ike->unsettled)
+        settle_now(ike);
+    gh_ike_desk_flush(ike->desk);
+    gh_channel_flush(ike->parent);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -151,9 +172,14 @@ static bool core_ask(void *ctx, const struct gh_keeper_request *r)
     return gh_ike_desk_ask(ike->desk, ike, r);
 }
 
+/* Is there room for one more line in this second? */
+static bool may_log(struct ike *ike);
+
 /* Who carries packets is not asked yet: the keys go nowhere, and the operator is told. */
 static bool core_child_install(void *ctx, const struct ike2_child_view *c)
 {
+    if (!may_log(ctx))
+        return true;
     gh_warning("%s: Child SA %u (%s): nothing here carries its packets yet", c->policy->name, c->id,
                c->child->name);
     return true;
@@ -180,7 +206,6 @@ static enum gh_log_level level_of(enum ike2_event_kind kind)
     }
 }
 
-/* Is there room for one more line in this second? */
 static bool may_log(struct ike *ike)
 {
     uint64_t second = ike->now.mono_ms / 1000;
@@ -215,7 +240,7 @@ static void log_event(struct ike *ike, const struct ike2_event *e)
 static void core_event(void *ctx, const struct ike2_event *e)
 {
     struct ike *ike = ctx;
-    json_t *object = gh_ike_event_json(e, ike->now);
+    json_t *object = ike->monitored ? gh_ike_event_json(e, ike->now) : NULL;
     size_t len = 0;
     char *line = object != NULL ? gh_control_line(object, &len) : NULL;
 
@@ -507,6 +532,9 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return true;
     case GH_MESSAGE_REQUEST:
         return handle_request(ike, &frame->body);
+    case GH_MESSAGE_MONITORS:
+        ike->monitored = gh_rd_u8(&frame->body) == 1;
+        return true;
     case GH_MESSAGE_PING:
         return gh_channel_send(ike->parent, GH_MESSAGE_PONG, NULL, 0, -1);
     default:
@@ -543,7 +571,7 @@ static void say_goodbye(struct ike *ike)
     ike2_each_sa(ike->core, add_id, &ids);
     for (size_t i = 0; i < ids.count; i++)
         ike2_terminate_ike(ike->core, ike->now, ids.list[i]);
-    settle(ike);
+    settle_now(ike);
     free(ids.list);
 }
 
@@ -596,9 +624,10 @@ int gh_ike_main(uid_t uid, gid_t gid)
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_NAME, "gatehoused-ike");
     if (ike.batch == NULL || ike.notes == NULL || uv_loop_init(&ike.loop) != 0 ||
-        uv_timer_init(&ike.loop, &ike.timer) != 0)
+        uv_timer_init(&ike.loop, &ike.timer) != 0 || uv_prepare_init(&ike.loop, &ike.prepare) != 0)
         return 1;
     ike.timer.data = &ike;
+    ike.prepare.data = &ike;
     warm_up();
     if (!gh_sandbox_enter(GH_SANDBOX_IKE, uid, gid))
         return 1;
@@ -607,5 +636,7 @@ int gh_ike_main(uid_t uid, gid_t gid)
     if (ike.parent == NULL || ike.desk == NULL ||
         !gh_channel_send(ike.parent, GH_MESSAGE_READY, NULL, 0, -1))
         return 1;
+    gh_channel_hold(ike.parent);
+    uv_prepare_start(&ike.prepare, on_prepare);
     return uv_run(&ike.loop, UV_RUN_DEFAULT);
 }

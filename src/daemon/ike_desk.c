@@ -114,8 +114,11 @@ void gh_ike_desk_open(struct gh_ike_desk *d, int fd)
     d->channel = gh_channel_new(d->loop, fd, GH_TO_ASKER, &ops, d);
     if (d->channel == NULL)
         gh_error("no memory for the keeper's socket");
+    else
+        gh_channel_hold(d->channel);
     for (struct request *r = d->waiting; d->channel != NULL && r != NULL; r = r->next)
         transmit(d, r);
+    gh_channel_flush(d->channel);
 }
 
 bool gh_ike_desk_is_open(const struct gh_ike_desk *d)
@@ -151,6 +154,11 @@ bool gh_ike_desk_ask(struct gh_ike_desk *d, void *asker, const struct gh_keeper_
     if (d->channel != NULL)
         transmit(d, r);
     return true;
+}
+
+void gh_ike_desk_flush(struct gh_ike_desk *d)
+{
+    gh_channel_flush(d->channel);
 }
 
 void gh_ike_desk_forget(struct gh_ike_desk *d, const void *asker)

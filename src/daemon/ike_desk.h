@@ -1,6 +1,5 @@
 /*
- * The desk where `ike` asks the keeper: requests go out as they come, answers come back in any
- * order.
+ * The desk where `ike` asks the keeper: requests go out together, answers come back in any order.
  *
  * The desk's socket may be gone for a while (the keeper starts again); requests wait, and all that
  * have no answer are sent again when there is a new one. A request that went down with several
@@ -36,8 +35,9 @@ void gh_ike_desk_open(struct gh_ike_desk *d, int fd);
 bool gh_ike_desk_is_open(const struct gh_ike_desk *d);
 size_t gh_ike_desk_waiting(const struct gh_ike_desk *d);
 
-/* False: a request that cannot be, too many wait, or no memory. */
+/* Leaves with gh_ike_desk_flush(). False: a request that cannot be, too many wait, or no memory. */
 bool gh_ike_desk_ask(struct gh_ike_desk *d, void *asker, const struct gh_keeper_request *r);
+void gh_ike_desk_flush(struct gh_ike_desk *d);
 /* Its answers are not wanted any more. */
 void gh_ike_desk_forget(struct gh_ike_desk *d, const void *asker);
 

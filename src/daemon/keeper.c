@@ -68,8 +68,11 @@ static bool answer(struct desk *desk, const struct gh_keeper_answer *a)
 
 static void on_token_answer(void *asker, const struct gh_keeper_answer *a)
 {
-    if (!answer(asker, a))
+    struct desk *desk = asker;
+
+    if (!answer(desk, a))
         gh_warning("no memory for a token's answer");
+    gh_channel_flush(desk->channel);
 }
 
 /* It does not end while its token fails or breaks: something has gone wrong that only a new keeper
@@ -88,7 +91,10 @@ static bool ask_token(const struct token *t, struct desk *desk, const struct gh_
     const struct gh_keeper_answer refusal = {
         .id = q->id, .result = GH_KEEPER_REFUSED, .value = gh_view_of(busy, sizeof(busy) - 1)};
 
-    return gh_ike_desk_ask(t->desk, desk, q) || answer(desk, &refusal);
+    if (!gh_ike_desk_ask(t->desk, desk, q))
+        return answer(desk, &refusal);
+    gh_ike_desk_flush(t->desk);
+    return true;
 }
 
 static bool on_ask(void *ctx, struct gh_frame *frame, int fd)
@@ -138,10 +144,12 @@ static bool open_desk(struct keeper *k, int fd)
     }
     desk->keeper = k;
     desk->channel = gh_channel_new(&k->loop, fd, GH_TO_DESK, &ops, desk);
-    if (desk->channel != NULL)
-        return true;
-    free(desk);
-    return false;
+    if (desk->channel == NULL) {
+        free(desk);
+        return false;
+    }
+    gh_channel_hold(desk->channel); /* answers leave when all that was asked has been read */
+    return true;
 }
 
 /* ---- The order ------------------------------------------------------------------------------ */

@@ -322,6 +322,7 @@ static void on_request(void *ctx, uint32_t client, const json_t *request, const 
         gh_control_server_answer_json(p->control, client, GH_ANSWERER_PARENT,
                                       json_pack("{s:b}", "ok", 1));
         gh_control_server_subscribe(p->control, client);
+        gh_parent_tell_ike_of_monitors(p);
         return;
     }
     if (strcmp(op, "show-processes") == 0) {

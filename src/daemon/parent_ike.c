@@ -129,6 +129,7 @@ static void on_ike_started(void *ctx)
         tell_socket(p, &p->ike.sockets[i]);
     open_desk(p);
     send_key_log(p);
+    gh_parent_tell_ike_of_monitors(p);
     send_file(&p->ike.ike, GH_MESSAGE_CONFIG, p->ike.setup_len, &p->generation, p->ike.setup);
 }
 
@@ -140,6 +141,23 @@ static void on_keeper_started(void *ctx)
 }
 
 /* ---- What they tell ------------------------------------------------------------------------- */
+
+/* Most of the time nobody listens, and events are not worth their while. */
+void gh_parent_tell_ike_of_monitors(struct gh_parent *p)
+{
+    uint8_t any = p->control != NULL && gh_control_server_has_monitors(p->control);
+
+    if (p->ike.ike.channel != NULL)
+        gh_channel_send(p->ike.ike.channel, GH_MESSAGE_MONITORS, &any, sizeof(any), -1);
+}
+
+/* An event also tells whether `ike` knows that the last monitor has gone. */
+static bool take_event(struct gh_parent *p, struct gh_rd *body)
+{
+    if (p->control != NULL && !gh_control_server_has_monitors(p->control))
+        gh_parent_tell_ike_of_monitors(p);
+    return gh_parent_tell_monitors(p, body);
+}
 
 static bool on_ike_message(void *ctx, struct gh_frame *frame, int fd)
 {
@@ -155,7 +173,7 @@ static bool on_ike_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_ANSWER:
         return gh_parent_answer(p, GH_ANSWERER_IKE, &frame->body);
     case GH_MESSAGE_EVENT:
-        return gh_parent_tell_monitors(p, &frame->body);
+        return take_event(p, &frame->body);
     case GH_MESSAGE_DESK_LOST:
         open_desk(p);
         return true;

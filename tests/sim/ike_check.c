@@ -1,5 +1,6 @@
 #include "ike_check.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,8 +74,8 @@ static void check_flights(struct ike_world *w, struct ike_host *h, const struct 
 
     if (sa->state >= IKE2_STATE_DEAD)
         ike_world_broken(w, h, "SA %llu: dead among the living", id);
-    if (sa->request.len > 0 &&
-        (sa->request.id != sa->send_id || sa->task == NULL || sa->retransmit_at == 0))
+    if (sa->request.len > 0 && (sa->request.id != sa->send_id || sa->task == NULL ||
+                                (sa->retransmit_at == 0 && sa->puzzle_at == 0)))
         ike_world_broken(w, h, "SA %llu: request %u under way, next is %u, %s", id, sa->request.id,
                          sa->send_id, sa->task == NULL ? "for nothing" : "never repeated");
     if (sa->request.len == 0 && sa->task != NULL && sa->job == IKE2_JOB_NONE)

@@ -89,9 +89,15 @@ static struct world_event *take_event(struct ike_world *w)
 
 /* ---- The network ----------------------------------------------------------------------------- */
 
+static bool is_second(const struct ike_host *h, const struct gh_addr *a)
+{
+    return h->second.len > 0 && gh_addr_equal(&h->second, a);
+}
+
 static bool is_at(const struct ike_host *h, const struct ike2_endpoint *e)
 {
-    return gh_addr_equal(h->behind_nat ? &h->nat_addr : &h->addr, &e->addr);
+    return gh_addr_equal(h->behind_nat ? &h->nat_addr : &h->addr, &e->addr) ||
+           (!h->behind_nat && is_second(h, &e->addr));
 }
 
 struct ike_host *ike_world_host_at(struct ike_world *w, const struct ike2_endpoint *e)
@@ -101,7 +107,7 @@ struct ike_host *ike_world_host_at(struct ike_world *w, const struct ike2_endpoi
     if (guess < w->host_count && is_at(&w->hosts[guess], e))
         return &w->hosts[guess];
     for (size_t i = 0; i < w->host_count; i++)
-        if (w->hosts[i].behind_nat && is_at(&w->hosts[i], e))
+        if (is_at(&w->hosts[i], e)) /* behind a NAT, or it moved */
             return &w->hosts[i];
     return NULL;
 }
@@ -223,17 +229,27 @@ static void on_random(void *ctx, void *out, size_t len)
         p[i] = (uint8_t)draw(h->world);
 }
 
-static void on_send(void *ctx, const struct ike2_datagram *d)
+static void on_send(void *ctx, const struct ike2_datagram *sent)
 {
     struct ike_host *h = ctx;
     struct ike_world *w = h->world;
-    struct ike2_endpoint from = d->local;
-    struct gh_view octets = gh_view_of(d->data, d->len);
+    struct ike2_datagram filtered = *sent, *d = &filtered;
+    struct ike2_endpoint from;
+    struct gh_view octets;
     uint8_t changed[WORLD_DATAGRAM];
 
     if (h->dead || (d->len == 1 && d->data[0] == 0xff))
         return;
+    /* Nothing leaves from an address that the host does not have. */
+    if (!gh_addr_equal(&d->local.addr, &h->addr) && !is_second(h, &d->local.addr))
+        return;
+    if (w->filter != NULL && !w->filter(w->filter_ctx, h, d)) {
+        w->lost++;
+        return;
+    }
     w->carried++;
+    from = d->local;
+    octets = gh_view_of(d->data, d->len);
     if (h->behind_nat) {
         from.addr = h->nat_addr;
         from.port = h->nat_is_static ? d->local.port
@@ -358,6 +374,16 @@ static void on_remove(void *ctx, uint32_t id, enum ike2_removal why)
     abort(); /* removed what was never there */
 }
 
+static void on_update(void *ctx, const struct ike2_child_view *v)
+{
+    struct ike_host *h = ctx;
+
+    h->updated++;
+    h->child_local = v->local;
+    h->child_remote = v->remote;
+    h->child_udp = v->udp_encapsulation;
+}
+
 static bool begins(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;
@@ -401,6 +427,7 @@ static void start_core(struct ike_host *h)
                                  .send = on_send,
                                  .ask = on_ask,
                                  .child_install = on_install,
+                                 .child_update = on_update,
                                  .child_remove = on_remove,
                                  .event = on_event,
                                  .key_log = on_keys};
@@ -542,6 +569,19 @@ static void look_at_deadline(struct ike_host *h)
                                               : 0;
 }
 
+void ike_world_push(struct ike_world *w, size_t to, const struct ike2_datagram *d)
+{
+    uint8_t octets[2048];
+    struct ike2_datagram copy = *d;
+
+    if (d->len > sizeof(octets))
+        abort();
+    memcpy(octets, d->data, d->len);
+    copy.data = octets;
+    ike2_input(w->hosts[to].core, ike_world_now(&w->hosts[to]), &copy);
+    look_at_deadline(&w->hosts[to]);
+}
+
 static struct ike_host *deliver(struct ike_world *w, struct world_event *e)
 {
     struct ike_host *h = ike_world_host_at(w, &e->to);
@@ -552,6 +592,8 @@ static struct ike_host *deliver(struct ike_world *w, struct world_event *e)
     if (h == NULL || h->dead || port_of(h, e) == 0)
         return NULL;
     d.local = (struct ike2_endpoint){.addr = h->addr, .port = port_of(h, e)};
+    if (is_second(h, &e->to.addr))
+        d.local.addr = h->second;
     awaited = ike_check_awaited(h->core, gh_view_of(e->data, e->len));
     ike2_input(h->core, ike_world_now(h), &d);
     w->exchanges += ike_check_answered(h->core, &awaited);

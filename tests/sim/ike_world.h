@@ -43,6 +43,7 @@ struct ike_host {
     struct ike2 *core;
     struct gh_keeper_store *keeper;
     struct gh_addr addr;
+    struct gh_addr second; /* another one of the host; len 0: none */
     struct ike2_policy **policies;
     size_t policy_count;
     struct world_child *child; /* `used` ones among child_room */
@@ -54,7 +55,9 @@ struct ike_host {
     unsigned lives, causes;
     uint64_t steps;
     bool commanded; /* an operator ended SAs of it or of a peer of it */
-    unsigned installed, removed, events[IKE2_EVENT_COUNT];
+    unsigned installed, removed, updated, events[IKE2_EVENT_COUNT];
+    struct ike2_endpoint child_local, child_remote; /* of the last child_update */
+    bool child_udp;
     unsigned asked[GH_KEEPER_LIST + 1]; /* the keeper, by kind */
     char last[IKE2_EVENT_COUNT][256];   /* the last words of each kind */
     char key_line[1024];                /* the last of the key log */
@@ -94,6 +97,9 @@ struct ike_world {
     struct world_event *tap[WORLD_TAP];
     size_t tapped;
     unsigned attack; /* of a thousand datagrams: followed by a forged one */
+    /* Sees what leaves a host, and may change it; false: it is lost. NULL: nobody looks. */
+    bool (*filter)(void *ctx, struct ike_host *from, struct ike2_datagram *d);
+    void *filter_ctx;
 };
 
 struct ike_world *ike_world_new(uint64_t seed, size_t hosts);
@@ -108,6 +114,8 @@ void ike_world_configure(struct ike_world *w, size_t i);
 /* A new core in the place of the old one, which forgot everything. */
 void ike_world_restart(struct ike_world *w, size_t i);
 
+/* A datagram that nobody in this world sent: `d` as its receiver sees it, at once. */
+void ike_world_push(struct ike_world *w, size_t to, const struct ike2_datagram *d);
 /* What the host takes for the time. */
 struct gh_now ike_world_now(const struct ike_host *h);
 /* A datagram on the wire, as it arrives: neither lost nor repeated. */

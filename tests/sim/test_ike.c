@@ -7,6 +7,7 @@
 #include "ike/codes.h"
 #include "ike/payload.h"
 #include "ike/sk.h"
+#include "ike/v2/priv.h"
 #include "ike_world.h"
 #include "pki/auth.h"
 #include "unit.h"
@@ -128,6 +129,7 @@ static void forge(struct ike_world *w, uint8_t exchange, uint32_t id, uint8_t fi
 }
 
 static uint16_t added;        /* the notification that add_notify() adds, to messages of … */
+static bool added_alone;      /* instead of all else */
 static uint8_t added_to;      /* … this exchange … */
 static bool added_to_answers; /* … in this direction */
 
@@ -151,6 +153,10 @@ static size_t add_notify(struct ike_world *w, const struct ike_host *from, uint8
            (const uint8_t[]){m.sealed.first, 0, 0, NOTIFY_LEN, 0, 0, (uint8_t)(added >> 8),
                              (uint8_t)added},
            NOTIFY_LEN);
+    if (added_alone) {
+        inside[0] = IKE_P_NONE;
+        inner.len = 0;
+    }
     memcpy(inside + NOTIFY_LEN, inner.p, inner.len);
     assert_true(ike_sk_seal(c, &m.h, IKE_P_NOTIFY, gh_view_of(inside, NOTIFY_LEN + inner.len),
                             gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
@@ -164,6 +170,7 @@ static void add(struct ike_world *w, uint16_t notify, uint8_t exchange, bool ans
     added = notify;
     added_to = exchange;
     added_to_answers = answers;
+    added_alone = false;
     w->tamper = add_notify;
 }
 
@@ -537,6 +544,29 @@ static void a_refused_ike_auth_is_the_last(void **state)
     ike_world_free(w);
 }
 
+/* RFC 7296 2.1: also a refusal is said again when the request comes again. */
+static void a_lost_refusal_is_repeated(void **state)
+{
+    struct ike_world *w = pair(43);
+
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    while (w->hosts[1].asked[GH_KEEPER_PSK] == 0)
+        ike_world_run(w, 1);
+    gh_keeper_store_free(w->hosts[1].keeper); /* what the peer proves is known, our own is not */
+    w->hosts[1].keeper = gh_keeper_store_new();
+    w->hosts[0].dead = true;
+    ike_world_run(w, 100);
+    assert_int_equal(w->hosts[1].said_count, 2);
+    assert_non_null(strstr(w->hosts[1].last[IKE2_EVENT_SA_FAILED], "we cannot authenticate"));
+    w->hosts[0].dead = false;
+    ike_world_run(w, 5000);
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "AUTHENTICATION_FAILED"));
+    ike_world_run(w, 60000);
+    assert_int_equal(ike2_memory(w->hosts[1].core), 0);
+    ike_world_free(w);
+}
+
 /* RFC 7296 2.21.2: the initiator does not believe the responder, and says so. */
 static void a_responder_hears_that_it_is_not_believed(void **state)
 {
@@ -566,6 +596,411 @@ static void an_unconfirmed_end_is_an_end(void **state)
     assert_true(ike2_terminate_ike(w->hosts[0].core, w->now, sa_of(&w->hosts[0])));
     ike_world_run(w, 300000);
     assert_int_equal(ike2_memory(w->hosts[0].core), 0);
+    ike_world_free(w);
+}
+
+/* RFC 7296 1.3.1, 2.9: what the initiator cannot take is deleted at the responder. */
+static void children_that_do_not_suit_are_deleted(void **state)
+{
+    struct ike_world *w = pair(32);
+
+    configure(w);
+    w->hosts[0].refuses = true;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_int_equal(w->hosts[1].installed, 1);
+    assert_up(w, 0);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_int_equal(w->hosts[1].installed, 2);
+    assert_up(w, 0);
+    w->hosts[0].refuses = false;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    w->hosts[0].refuses = true; /* and the same with one that should replace another */
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 1000);
+    assert_int_equal(w->hosts[1].installed, 4);
+    assert_up(w, 1);
+    w->hosts[0].refuses = false;
+    ike_world_run(w, 30000);
+    assert_up(w, 1);
+    assert_true(w->hosts[0].events[IKE2_EVENT_CHILD_REKEYED] >= 1);
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.8, 2.25: a Child SA ends with its lifetime, and an IKE SA under which nothing can be
+ * done for minutes ends, too. */
+static void temporary_failures_do_not_last(void **state)
+{
+    struct ike_world *w = pair(33);
+    uint64_t before;
+
+    w->hosts[0].policies[0]->children[0].start = true;
+    w->hosts[0].policies[0]->children[0].lifetime.seconds = 100;
+    configure(w);
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    before = sa_of(&w->hosts[0]);
+    add(w, IKE_N_TEMPORARY_FAILURE, IKE_X_CREATE_CHILD_SA, true);
+    added_alone = true;
+    ike_world_run(w, 98000);
+    assert_int_equal(ike_world_children(&w->hosts[0]), 1);
+    ike_world_run(w, 2000);
+    assert_int_equal(ike_world_children(&w->hosts[0]), 0);
+    assert_int_equal(sa_of(&w->hosts[0]), before);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 170000);
+    assert_int_equal(sa_of(&w->hosts[0]), before);
+    ike_world_run(w, 30000);
+    assert_int_not_equal(sa_of(&w->hosts[0]), before);
+    w->tamper = NULL;
+    ike_world_run(w, 10000);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
+/* RFC 7296 4: where the responder makes no more SAs under this IKE SA, another takes its place. */
+static void no_additional_sas_means_a_new_ike_sa(void **state)
+{
+    struct ike_world *w = up(34);
+    uint64_t before = sa_of(&w->hosts[0]);
+
+    w->hosts[1].refuses = true;
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    for (unsigned i = 0; i < 100 && w->hosts[1].events[IKE2_EVENT_CHILD_FAILED] == 0; i++)
+        ike_world_run(w, 1);
+    assert_true(w->hosts[1].events[IKE2_EVENT_CHILD_FAILED] > 0);
+    w->hosts[1].refuses = false;
+    ike_world_run(w, 2000);
+    assert_up(w, 1);
+    assert_int_not_equal(sa_of(&w->hosts[0]), before);
+    ike_world_free(w);
+}
+
+static void strip_ke(struct ike_proposal *p)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->count; i++)
+        if (p->transform[i].type != IKE_T_KE)
+            p->transform[kept++] = p->transform[i];
+    p->count = kept;
+}
+
+/* RFC 7296 3.3.6: the responder chooses none of our groups, but NONE. */
+static void no_key_exchange_is_a_choice(void **state)
+{
+    struct ike_world *w = pair(35);
+
+    assert_true(ike_proposal_add(&w->hosts[0].policies[0]->children[0].proposals.proposal[0],
+                                 IKE_T_KE, IKE_KE_NONE, 0));
+    strip_ke(&w->hosts[1].policies[0]->children[0].proposals.proposal[0]);
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_REKEYED], 1);
+    ike_world_free(w);
+}
+
+static struct ike_ts_list selectors(const char *first, const char *second)
+{
+    struct ike_ts_list list = {.count = 0};
+    struct gh_prefix p;
+
+    assert_true(gh_prefix_parse(first, &p));
+    list.ts[list.count++] = ike_ts_from_prefix(&p);
+    if (second != NULL) {
+        assert_true(gh_prefix_parse(second, &p));
+        list.ts[list.count++] = ike_ts_from_prefix(&p);
+    }
+    return list;
+}
+
+/* RFC 7296 2.9: the first selectors are what the initiator needs. */
+static void the_first_selectors_choose(void **state)
+{
+    struct ike_world *w = pair(36);
+    struct ike2_policy *p = w->hosts[1].policies[0];
+
+    p->children = realloc(p->children, 2 * sizeof(*p->children));
+    p->children[1] = p->children[0];
+    p->child_count = 2;
+    strcpy(p->children[1].name, "other");
+    p->children[1].local = selectors("10.9.0.0/16", NULL);
+    w->hosts[0].policies[0]->children[0].remote = selectors("10.9.0.5/32", "10.0.0.0/8");
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    for (size_t i = 0; i < w->hosts[0].child_room; i++)
+        if (w->hosts[0].child[i].used)
+            assert_int_equal(w->hosts[0].child[i].remote.ts[0].start.octets[1], 9);
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.9.2 */
+static void rekeying_does_not_narrow(void **state)
+{
+    struct ike_world *w = up(37);
+    struct ike_host *h = &w->hosts[1];
+
+    ike2_policy_free(h->policies[0]);
+    h->policy_count = 0;
+    ike_world_policy(w, 1, 0)->children[0].local = selectors("10.0.1.0/25", NULL);
+    ike_world_configure(w, 1);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 1000);
+    assert_int_equal(ike2_counters(h->core)[IKE2_COUNT_TS_UNACCEPTABLE], 1);
+    assert_up(w, 1);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_REKEYED], 0);
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.4: whoever ends an IKE SA says so. */
+static void an_expired_sa_is_deleted_at_both_ends(void **state)
+{
+    struct ike_world *w = pair(38);
+
+    w->hosts[0].policies[0]->lifetime.seconds = 0;
+    w->hosts[1].policies[0]->lifetime.seconds = 600;
+    w->hosts[1].policies[0]->reauthenticate = true;
+    w->hosts[1].policies[0]->responder_only = true;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 599000);
+    assert_up(w, 1);
+    ike_world_run(w, 2000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(w->hosts[i].events[IKE2_EVENT_SA_DOWN], 1);
+        assert_int_equal(ike2_memory(w->hosts[i].core), 0);
+        assert_int_equal(ike_world_children(&w->hosts[i]), 0);
+    }
+    assert_string_equal(w->hosts[0].last[IKE2_EVENT_SA_DOWN], "deleted by the peer");
+    ike_world_free(w);
+}
+
+static void ends_that_cross(void **state)
+{
+    struct ike_world *w = up(39);
+
+    for (size_t i = 0; i < 2; i++)
+        assert_true(ike2_terminate_ike(w->hosts[i].core, w->now, sa_of(&w->hosts[i])));
+    ike_world_run(w, 1000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(w->hosts[i].events[IKE2_EVENT_SA_DOWN], 1);
+        assert_int_equal(w->hosts[i].events[IKE2_EVENT_CHILD_DOWN], 1);
+        assert_int_equal(ike2_memory(w->hosts[i].core), 0);
+    }
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.6: the same again behind the cookie, but not for ever. */
+static void cookies_are_given_back(void **state)
+{
+    static const uint8_t cookie[4] = {0xc0, 0x0c, 0x1e, 0x5a};
+    struct ike_world *w = pair(40);
+    struct ike_host *h = &w->hosts[0];
+    uint8_t first[sizeof(h->said_octets)], answer[40] = {0};
+    size_t len;
+
+    configure(w);
+    w->hosts[1].dead = true;
+    assert_true(ike2_initiate(h->core, w->now, "to-1", "net"));
+    len = h->said.len;
+    memcpy(first, h->said_octets, len);
+    memcpy(answer, first, 8);
+    memcpy(answer + 16, (const uint8_t[]){IKE_P_NOTIFY, 0x20, IKE_X_SA_INIT, 0x20}, 4);
+    answer[27] = sizeof(answer);
+    answer[31] = 12;
+    answer[34] = IKE_N_COOKIE >> 8;
+    answer[35] = IKE_N_COOKIE & 0xff;
+    memcpy(answer + 36, cookie, 4);
+    answer[23] = 1; /* not the Message ID of IKE_SA_INIT */
+    ike_world_hand(w, &w->hosts[1], h, answer, sizeof(answer));
+    assert_int_equal(h->said_count, 1);
+    answer[23] = 0;
+    for (unsigned i = 1; i <= 5; i++) {
+        ike_world_hand(w, &w->hosts[1], h, answer, sizeof(answer));
+        assert_int_equal(h->said_count, 1 + i);
+        assert_int_equal(h->said.len, len + 12);
+        assert_int_equal(h->said_octets[16], IKE_P_NOTIFY);
+        assert_int_equal(h->said_octets[28], first[16]);
+        assert_memory_equal(h->said_octets + 36, cookie, 4);
+        assert_memory_equal(h->said_octets + 40, first + 28, len - 28);
+    }
+    ike_world_hand(w, &w->hosts[1], h, answer, sizeof(answer));
+    assert_int_equal(h->said_count, 6);
+    ike_world_free(w);
+}
+
+static size_t zero_spi(struct ike_world *w, const struct ike_host *from, uint8_t *octets,
+                       size_t len)
+{
+    if (from == &w->hosts[1])
+        memset(octets + 8, 0, 8);
+    return len;
+}
+
+/* RFC 7296 3.1 */
+static void an_answer_needs_an_spi(void **state)
+{
+    struct ike_world *w = pair(41);
+
+    configure(w);
+    w->tamper = zero_spi;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 500);
+    assert_int_equal(w->hosts[1].said_count, 1);
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "its SPI is zero"));
+    assert_int_equal(w->hosts[0].said_count, 1);
+    ike_world_free(w);
+}
+
+static uint8_t inside_seen[WORLD_DATAGRAM]; /* by look_and_lie(): of host 1's last answer */
+static size_t inside_seen_len;
+
+/* Host 0's question whether somebody is there becomes the deletion of its Child SA. */
+static size_t look_and_lie(struct ike_world *w, const struct ike_host *from, uint8_t *octets,
+                           size_t len)
+{
+    static const uint8_t iv[8] = {0xff, 0xcc};
+    uint8_t spis[16], mem[WORLD_DATAGRAM], lie[12] = {0, 0, 0, 12, IKE_PROTO_ESP, 4, 0, 1};
+    struct gh_view inner, datagram;
+    struct ike_message m;
+    struct gh_cipher *c;
+    uint8_t copy[WORLD_DATAGRAM];
+
+    memcpy(copy, octets, len);
+    assert_int_equal(ike_message_parse(gh_view_of(copy, len), &m), IKE_OK);
+    c = cipher_of(from, ike_header_from_initiator(&m.h), spis);
+    assert_int_equal(ike_sk_open(c, copy, &m, &inner), IKE_OK);
+    if (from == &w->hosts[1] && m.h.exchange == IKE_X_CREATE_CHILD_SA) {
+        memcpy(inside_seen, inner.p, inner.len);
+        inside_seen_len = inner.len;
+    } else if (from == &w->hosts[0] && m.h.exchange == IKE_X_INFORMATIONAL && inner.len == 0) {
+        memcpy(lie + 8, from->child[0].spi_in, 4);
+        assert_true(ike_sk_seal(c, &m.h, IKE_P_DELETE, gh_view_of(lie, sizeof(lie)),
+                                gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
+        memcpy(octets, datagram.p, datagram.len);
+        len = datagram.len;
+    }
+    gh_cipher_free(c);
+    return len;
+}
+
+/* RFC 7296 2.2 */
+static void message_ids_do_not_run_out(void **state)
+{
+    struct ike_world *w = pair(46);
+    struct ike2_sa_view v;
+
+    for (size_t i = 0; i < 2; i++)
+        w->hosts[i].policies[0]->lifetime.seconds = 0;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    w->hosts[0].core->sas->send_id = w->hosts[1].core->sas->receive_id = UINT32_C(0xffff0000);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 20000);
+    assert_up(w, 1);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_REKEYED], 1);
+    ike_world_sas(&w->hosts[0], &v);
+    assert_int_equal(v.rekeys, 1);
+    assert_true(v.next_send_id < 100);
+    ike_world_free(w);
+}
+
+/* RFC 7296 5: not even where both are configured so. */
+static void an_ike_sa_is_encrypted(void **state)
+{
+    struct ike_world *w = pair(45);
+
+    for (size_t i = 0; i < 2; i++) {
+        struct ike_proposal *p = &w->hosts[i].policies[0]->proposals.proposal[0];
+
+        *p = (struct ike_proposal){.number = 1, .protocol = IKE_PROTO_IKE};
+        assert_true(ike_proposal_add(p, IKE_T_ENCR, IKE_ENCR_NULL, 0) &&
+                    ike_proposal_add(p, IKE_T_INTEG, IKE_INTEG_HMAC_SHA2_256_128, 0) &&
+                    ike_proposal_add(p, IKE_T_PRF, IKE_PRF_HMAC_SHA2_256, 0) &&
+                    ike_proposal_add(p, IKE_T_KE, IKE_KE_CURVE25519, 0));
+    }
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 2000);
+    assert_int_equal(w->hosts[1].said_count, 0);
+    assert_int_equal(ike2_counters(w->hosts[1].core)[IKE2_COUNT_SA_ANSWERED], 0);
+    ike_world_free(w);
+}
+
+static uint8_t order[2][16]; /* by note_order(): payloads of a request, of its answer */
+
+static size_t note_order(struct ike_world *w, const struct ike_host *from, uint8_t *octets,
+                         size_t len)
+{
+    uint8_t spis[16], copy[WORLD_DATAGRAM], *at;
+    struct ike_payloads in;
+    struct gh_view inner;
+    struct ike_message m;
+    struct gh_cipher *c;
+
+    memcpy(copy, octets, len);
+    assert_int_equal(ike_message_parse(gh_view_of(copy, len), &m), IKE_OK);
+    if (m.h.exchange != IKE_X_CREATE_CHILD_SA)
+        return len;
+    c = cipher_of(from, ike_header_from_initiator(&m.h), spis);
+    assert_int_equal(ike_sk_open(c, copy, &m, &inner), IKE_OK);
+    gh_cipher_free(c);
+    assert_int_equal(ike_payloads_parse(m.sealed.first, inner, &in), IKE_OK);
+    at = order[ike_header_is_response(&m.h)];
+    for (size_t i = 0; i < in.count; i++)
+        at[i] = in.payload[i].type;
+    return len;
+}
+
+/* RFC 7296 2.5: in the order of the figures of 1.3.3. */
+static void payloads_are_in_order(void **state)
+{
+    static const uint8_t request[] = {IKE_P_NOTIFY, IKE_P_SA,  IKE_P_NONCE,
+                                      IKE_P_KE,     IKE_P_TSI, IKE_P_TSR};
+    struct ike_world *w = up(44);
+
+    w->tamper = note_order;
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_memory_equal(order[0], request, sizeof(request));
+    assert_memory_equal(order[1], request + 1, sizeof(request) - 1);
+    ike_world_free(w);
+}
+
+/* RFC 7296 2.25.1, 3.10: the peer does not know what is to be rekeyed, and says which. */
+static void a_child_that_the_peer_lost_is_made_anew(void **state)
+{
+    struct ike_world *w = pair(42);
+    uint8_t spi[4];
+
+    w->hosts[1].policies[0]->liveness_ms = 0;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    memcpy(spi, w->hosts[0].child[0].spi_in, 4);
+    w->tamper = look_and_lie;
+    ike_world_run(w, 31000);
+    assert_int_equal(ike_world_children(&w->hosts[1]), 0);
+    assert_int_equal(ike_world_children(&w->hosts[0]), 1);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    for (unsigned i = 0; i < 100 && inside_seen_len == 0; i++)
+        ike_world_run(w, 1);
+    assert_int_equal(inside_seen_len, 12);
+    assert_memory_equal(inside_seen, ((const uint8_t[]){0, 0, 0, 12, IKE_PROTO_ESP, 4, 0, 44}), 8);
+    assert_memory_equal(inside_seen + 8, spi, 4);
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
     ike_world_free(w);
 }
 
@@ -740,6 +1175,21 @@ int main(void)
         cmocka_unit_test(a_refused_ike_auth_is_the_last),
         cmocka_unit_test(a_responder_hears_that_it_is_not_believed),
         cmocka_unit_test(an_unconfirmed_end_is_an_end),
+        cmocka_unit_test(children_that_do_not_suit_are_deleted),
+        cmocka_unit_test(temporary_failures_do_not_last),
+        cmocka_unit_test(no_additional_sas_means_a_new_ike_sa),
+        cmocka_unit_test(no_key_exchange_is_a_choice),
+        cmocka_unit_test(the_first_selectors_choose),
+        cmocka_unit_test(rekeying_does_not_narrow),
+        cmocka_unit_test(an_expired_sa_is_deleted_at_both_ends),
+        cmocka_unit_test(ends_that_cross),
+        cmocka_unit_test(cookies_are_given_back),
+        cmocka_unit_test(an_answer_needs_an_spi),
+        cmocka_unit_test(a_child_that_the_peer_lost_is_made_anew),
+        cmocka_unit_test(a_lost_refusal_is_repeated),
+        cmocka_unit_test(message_ids_do_not_run_out),
+        cmocka_unit_test(an_ike_sa_is_encrypted),
+        cmocka_unit_test(payloads_are_in_order),
         cmocka_unit_test(who_proves_nothing_is_nobody),
         cmocka_unit_test(a_name_without_proof_opens_no_policy),
         cmocka_unit_test(reauthentication_makes_before_it_breaks),

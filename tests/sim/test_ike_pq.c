@@ -1,5 +1,5 @@
 /* What makes IKEv2 last against quantum computers, core against core: PPKs (RFC 8784), and several
- * key exchanges (RFC 9370) in IKE_INTERMEDIATE (RFC 9242). */
+ * key exchanges (RFC 9370) in IKE_INTERMEDIATE (RFC 9242) and IKE_FOLLOWUP_KE. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -469,6 +469,29 @@ static void fragments_are_authenticated_whole(void **state)
     ike_world_free(w);
 }
 
+/* Port 4500 from the first exchange after IKE_SA_INIT on. */
+static void through_a_nat(void **state)
+{
+    static const uint8_t outside[4] = {203, 0, 113, 7};
+    struct ike_world *w = hybrid(18);
+    struct ike2_sa_view v;
+
+    w->hosts[0].behind_nat = true;
+    w->hosts[0].nat_addr = gh_addr_from(outside, 4);
+    w->hosts[0].nat_port = 40000;
+    policy(w, 1)->remote = (struct gh_prefix){.addr = {.len = 4}};
+    begin(w);
+    run_until_keys(w);
+    while (w->hosts[1].core->sas->setup->intermediate.done == 0)
+        ike_world_run(w, 1);
+    assert_int_equal(w->hosts[1].core->sas->remote.port, 40001);
+    ike_world_run(w, 1000);
+    assert_up(w);
+    ike_world_sas(&w->hosts[1], &v);
+    assert_true(v.nat_remote);
+    ike_world_free(w);
+}
+
 /* Who has it how: ADDKE1 in the only proposal, in the first of two, with NONE, or not at all. */
 enum have { HAVE_NOT, HAVE_ONLY, HAVE_FIRST, HAVE_OR_NONE, HAVE_BUT_MAY_NOT };
 
@@ -508,6 +531,7 @@ static void who_has_it_and_who_does_not(void **state)
             if (expected[i][r] == 'x') {
                 ike_world_run(w, 200 * 1000);
                 assert_nothing(w);
+                assert_int_equal(w->carried > 0, i != HAVE_BUT_MAY_NOT);
             } else {
                 assert_up(w);
                 assert_int_equal(w->carried, expected[i][r] == '+' ? 6 : 4);
@@ -585,6 +609,388 @@ static void key_exchanges_through_a_bad_network(void **state)
     }
 }
 
+/* ---- IKE_FOLLOWUP_KE ------------------------------------------------------------------------- */
+
+static void add_child_ke(struct ike_world *w, size_t i, uint8_t type, uint16_t group)
+{
+    assert_true(ike_proposal_add(&policy(w, i)->children[0].proposals.proposal[0], type, group, 0));
+}
+
+/* Two more key exchanges for a Child SA, one more for the IKE SA. */
+static struct ike_world *hybrid_children(uint64_t seed)
+{
+    struct ike_world *w = pair(seed);
+
+    for (size_t i = 0; i < 2; i++) {
+        add_ke(w, i, IKE_T_ADDKE1, GH_KE_ECP_384);
+        add_child_ke(w, i, IKE_T_ADDKE1, GH_KE_ECP_521);
+        add_child_ke(w, i, IKE_T_ADDKE1 + 6, GH_KE_ECP_384);
+    }
+    return w;
+}
+
+static struct ike_world *hybrid_up(uint64_t seed)
+{
+    struct ike_world *w = hybrid_children(seed);
+
+    begin(w);
+    ike_world_run(w, 1000);
+    assert_up(w);
+    return w;
+}
+
+static void rekeying_with_more_key_exchanges(void **state)
+{
+    struct ike_world *w = hybrid_up(20);
+
+    for (unsigned round = 0; round < 6; round++) {
+        struct ike_host *h = &w->hosts[round % 2];
+        uint64_t carried = w->carried;
+        uint32_t before = child_of(h);
+
+        assert_true(ike2_rekey_child(h->core, w->now, before));
+        ike_world_run(w, 1000);
+        assert_up(w);
+        assert_int_not_equal(child_of(h), before);
+        assert_int_equal(w->carried - carried, 2 + 2 * 2 + 2); /* and the deletion */
+        carried = w->carried;
+        assert_true(ike2_rekey_ike(h->core, w->now, sa_of(h)));
+        ike_world_run(w, 1000);
+        assert_up(w);
+        assert_int_equal(w->carried - carried, 2 + 2 + 2);
+        assert_int_equal(w->hosts[0].core->sas->suite.addke[0], GH_KE_ECP_384);
+        assert_null(w->hosts[0].core->sas->pending);
+        assert_null(w->hosts[1].core->sas->pending);
+    }
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_DOWN], 0);
+    assert_int_equal(w->hosts[0].events[IKE2_EVENT_SA_DOWN], 0);
+    ike_world_free(w);
+}
+
+static void a_new_child_with_more_key_exchanges(void **state)
+{
+    struct ike_world *w = hybrid_up(21);
+
+    assert_true(ike2_terminate_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    ike_world_run(w, 1000);
+    assert_true(ike2_initiate(w->hosts[1].core, w->now, "to-0", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w);
+    assert_int_equal(w->hosts[0].core->sas->children->suite.addke[6], GH_KE_ECP_384);
+    ike_world_free(w);
+}
+
+/* SKEYSEED = prf(SK_d, SK(0) | Ni | Nr | SK(1) | …), and KEYMAT by prf+ of the same. */
+static void keys_are_as_in_the_rfc(void **state)
+{
+    struct ike_world *w = hybrid_up(22);
+    struct ike2_sa *sa = w->hosts[0].core->sas, fresh = {.suite = sa->suite};
+    static const uint8_t together[] = "SK0NiNrSK1SK2";
+    const struct gh_view all = gh_view_of(together, 13), ni = gh_view_of(together + 3, 2),
+                         nr = gh_view_of(together + 5, 2), more = gh_view_of(together + 7, 6);
+    struct gh_secret shared = {.data = NULL}, out = {.data = NULL}, in = {.data = NULL};
+    const struct ike2_suite *child = &sa->children->suite;
+    uint8_t seed[GH_PRF_MAX], expected[32], keymat[2 * WORLD_KEY];
+    struct gh_view parts[4] = {ni, nr, gh_view_of(fresh.spi_i, 8), gh_view_of(fresh.spi_r, 8)};
+
+    assert_true(gh_secret_set(&shared, together, 3));
+    assert_true(ike2_derive_rekeyed(&fresh, sa, &shared, ni, nr, more));
+    assert_true(gh_prf(GH_PRF_HMAC_SHA2_256, ike2_sk_d(sa), &all, 1, seed));
+    assert_true(gh_prf_plus(GH_PRF_HMAC_SHA2_256, gh_view_of(seed, 32), parts, 4, expected, 32));
+    assert_memory_equal(ike2_sk_d(&fresh).p, expected, 32);
+
+    assert_true(ike2_keymat(sa, child, &shared, ni, nr, more, &out, &in));
+    assert_true(gh_prf_plus(GH_PRF_HMAC_SHA2_256, ike2_sk_d(sa), &all, 1, keymat, 2 * out.len));
+    assert_memory_equal(keymat, out.data, out.len);
+    assert_memory_equal(keymat + out.len, in.data, in.len);
+    gh_secret_clear(&shared);
+    gh_secret_clear(&out);
+    gh_secret_clear(&in);
+    gh_secret_clear(&fresh.sk);
+    ike_world_free(w);
+}
+
+static void one_end_has_no_more_key_exchanges(void **state)
+{
+    struct ike_world *w = pair(23);
+    uint32_t before;
+
+    add_child_ke(w, 0, IKE_T_ADDKE1, GH_KE_ECP_521);
+    begin(w);
+    ike_world_run(w, 1000);
+    assert_up(w); /* key exchanges count for nothing in IKE_AUTH */
+    before = child_of(&w->hosts[0]);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, before));
+    ike_world_run(w, 1000);
+    assert_up(w);
+    assert_int_equal(child_of(&w->hosts[0]), before);
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_CHILD_FAILED], "NO_PROPOSAL_CHOSEN"));
+    before = child_of(&w->hosts[1]);
+    assert_true(ike2_rekey_child(w->hosts[1].core, w->now, before));
+    ike_world_run(w, 1000);
+    assert_int_equal(child_of(&w->hosts[1]), before);
+    ike_world_free(w);
+}
+
+static void one_end_may_do_without(void **state)
+{
+    struct ike_world *w = pair(24);
+    uint32_t before;
+
+    add_child_ke(w, 0, IKE_T_ADDKE1, GH_KE_ECP_521);
+    add_child_ke(w, 0, IKE_T_ADDKE1, GH_KE_NONE);
+    begin(w);
+    ike_world_run(w, 1000);
+    for (size_t i = 0; i < 2; i++) { /* offered with NONE; then not offered at all */
+        before = child_of(&w->hosts[i]);
+        assert_true(ike2_rekey_child(w->hosts[i].core, w->now, before));
+        ike_world_run(w, 1000);
+        assert_up(w);
+        assert_int_not_equal(child_of(&w->hosts[i]), before);
+    }
+    ike_world_free(w);
+}
+
+static bool run_until_followup(struct ike_world *w)
+{
+    for (unsigned i = 0; i < 100; i++) {
+        const struct ike2_sa *sa = w->hosts[0].core->sas;
+
+        if (sa->task != NULL && sa->task->followup != NULL)
+            return true;
+        ike_world_run(w, 1);
+    }
+    return false;
+}
+
+static void a_forgotten_exchange_begins_again(void **state)
+{
+    for (size_t what = 0; what < 2; what++) {
+        struct ike_world *w = hybrid_up(25 + what);
+        struct ike_host *h = &w->hosts[0];
+        uint32_t before = child_of(h);
+        uint64_t sa = sa_of(h);
+
+        assert_true(what == 0 ? ike2_rekey_child(h->core, w->now, before)
+                              : ike2_rekey_ike(h->core, w->now, sa));
+        assert_true(run_until_followup(w));
+        w->loss = 1000;
+        ike_world_run(w, 25 * 1000);
+        assert_null(w->hosts[1].core->sas->pending); /* 20 seconds are over */
+        w->loss = 0;
+        ike_world_run(w, 60 * 1000);
+        assert_up(w);
+        assert_true(what == 0 ? child_of(h) != before : sa_of(h) != sa);
+        assert_int_equal(h->events[IKE2_EVENT_CHILD_DOWN] + h->events[IKE2_EVENT_SA_DOWN], 0);
+        ike_world_free(w);
+    }
+}
+
+static void who_forgets_always_is_left(void **state)
+{
+    struct ike_world *w = hybrid_up(27);
+    struct ike_host *h = &w->hosts[0];
+    unsigned began = 0;
+
+    assert_true(ike2_rekey_child(h->core, w->now, child_of(h)));
+    for (unsigned i = 0; i < 60 * 1000 && w->hosts[1].core->sas != NULL; i++) {
+        if (w->hosts[1].core->sas->pending != NULL) {
+            began++;
+            ike2_pending_clear(w->hosts[1].core->sas);
+        }
+        ike_world_run(w, 1);
+    }
+    assert_int_equal(began, 4);
+    ike_world_run(w, 1000);
+    assert_nothing(w);
+    ike_world_free(w);
+}
+
+static void what_is_not_linked_is_not_answered(void **state)
+{
+    struct ike_world *w = hybrid_up(28);
+    struct ike_host *h = &w->hosts[0];
+    uint32_t before = child_of(h);
+
+    assert_true(ike2_rekey_child(h->core, w->now, before));
+    assert_true(run_until_followup(w));
+    w->hosts[1].core->sas->pending->link.data[0] ^= 1;
+    ike_world_run(w, 1000);
+    assert_int_equal(child_of(h), before);
+    assert_int_equal(h->core->sas->followups_lost, 1);
+    ike_world_run(w, 10 * 1000);
+    assert_up(w);
+    assert_int_not_equal(child_of(h), before);
+    ike_world_free(w);
+}
+
+/* The peer wants to rekey what we are in the middle of: not now. */
+static void who_comes_late_is_told_to_wait(void **state)
+{
+    for (size_t what = 0; what < 2; what++) {
+        struct ike_world *w = hybrid_up(40 + what);
+        struct ike_host *first = &w->hosts[0], *late = &w->hosts[1];
+
+        assert_true(what == 0 ? ike2_rekey_child(first->core, w->now, child_of(first))
+                              : ike2_rekey_ike(first->core, w->now, sa_of(first)));
+        assert_true(run_until_followup(w));
+        late->dead = true; /* IKE_FOLLOWUP_KE is lost, once */
+        ike_world_run(w, 20);
+        late->dead = false;
+        ike2_pending_clear(late->core->sas); /* it has forgotten all about it */
+        assert_true(what == 0 ? ike2_rekey_child(late->core, w->now, child_of(late))
+                              : ike2_rekey_ike(late->core, w->now, sa_of(late)));
+        ike_world_run(w, 20);
+        assert_null(first->core->sas->pending);
+        assert_int_not_equal(late->core->sas->task_at, 0); /* TEMPORARY_FAILURE: again later */
+        ike_world_run(w, 30 * 1000);
+        assert_up(w);
+        ike_world_free(w);
+    }
+}
+
+static void a_new_policy_in_between(void **state)
+{
+    struct ike_world *w = hybrid_up(29);
+    struct ike_host *h = &w->hosts[1];
+
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child_of(&w->hosts[0])));
+    assert_true(run_until_followup(w));
+    assert_non_null(h->core->sas->pending);
+    ike2_policy_free(h->policies[0]);
+    h->policy_count = 0;
+    ike_world_policy(w, 1, 0);
+    add_ke(w, 1, IKE_T_ADDKE1, GH_KE_ECP_384);
+    add_child_ke(w, 1, IKE_T_ADDKE1, GH_KE_ECP_521);
+    add_child_ke(w, 1, IKE_T_ADDKE1 + 6, GH_KE_ECP_384);
+    ike_world_configure(w, 1);
+    assert_null(h->core->sas->pending);
+    ike_world_run(w, 20 * 1000);
+    assert_up(w);
+    ike_world_free(w);
+}
+
+static uint64_t last_sa_of(const struct ike_host *h)
+{
+    struct ike2_sa_view v = {.id = 0};
+
+    ike_world_sas(h, &v);
+    return v.id;
+}
+
+static void collisions_with_more_key_exchanges(void **state)
+{
+    uint64_t collisions = 0, known = 0;
+
+    for (uint64_t seed = 600; seed < 760; seed++) {
+        struct ike_world *w = hybrid_up(seed);
+        unsigned installed = w->hosts[0].installed, begun = 0;
+        bool ike = seed % 2, collided;
+
+        w->loss = seed % 4 < 2 ? 0 : 200;
+        for (unsigned i = 0; i < 2; i++) {
+            struct ike_host *h = &w->hosts[i];
+
+            begun += ike ? ike2_rekey_ike(h->core, w->now, last_sa_of(h))
+                         : ike2_rekey_child(h->core, w->now, child_of(h));
+            ike_world_run(w, ike_world_random(w, 12));
+        }
+        ike_world_run(w, 25 * 1000); /* before anybody asks whether the other lives */
+        w->loss = 0;
+        ike_world_run(w, 100 * 1000);
+        if (ike_world_agree(&w->hosts[0], &w->hosts[1]) != NULL)
+            fail_msg("seed %llu", (unsigned long long)seed);
+        if (ike_world_children(&w->hosts[0]) != 1)
+            fail_msg("seed %llu: %zu children", (unsigned long long)seed,
+                     ike_world_children(&w->hosts[0]));
+        assert_up(w);
+        assert_true(begun >= 1);
+        for (unsigned i = 0; i < 2; i++)
+            if (w->hosts[i].events[IKE2_EVENT_CHILD_DOWN] + w->hosts[i].events[IKE2_EVENT_SA_DOWN])
+                fail_msg("seed %llu host %u: %s %s", (unsigned long long)seed, i,
+                         w->hosts[i].last[IKE2_EVENT_CHILD_DOWN],
+                         w->hosts[i].last[IKE2_EVENT_SA_DOWN]);
+        collided = ike2_counters(w->hosts[0].core)[IKE2_COUNT_COLLISIONS] > 0;
+        collisions += collided;
+        /* Both know, nothing is lost: one is made, not two of which one is deleted. */
+        if (collided && seed % 4 < 2 &&
+            ike2_counters(w->hosts[1].core)[IKE2_COUNT_COLLISIONS] > 0) {
+            known++;
+            assert_int_equal(w->hosts[0].installed, installed + !ike);
+            assert_int_equal(w->hosts[0].core->next_id, 2 + ike);
+            assert_int_equal(w->hosts[1].core->next_id, 2 + ike);
+        }
+        ike_world_free(w);
+    }
+    assert_true(collisions > 30);
+    assert_true(known > 10);
+}
+
+/* Everything goes wrong for a while; afterwards both ends agree. */
+static void storm(uint64_t seed)
+{
+    struct ike_world *w = hybrid_children(seed);
+
+    for (unsigned i = 0; i < 2; i++) {
+        know(w, i, "ppk", ppk);
+        use(w, i, "ppk", true);
+        policy(w, i)->children[0].lifetime.seconds = 60;
+        policy(w, i)->lifetime.seconds = 200;
+        policy(w, i)->children[0].start = i == 0;
+    }
+    w->loss = 300;
+    w->duplicated = 100;
+    w->delay_most = 400;
+    begin(w);
+    for (unsigned i = 0; i < 120; i++) {
+        struct ike_host *h = &w->hosts[ike_world_random(w, 2)];
+
+        ike_world_run(w, ike_world_random(w, 8000));
+        switch (ike_world_random(w, 8)) {
+        case 0:
+            ike2_rekey_child(h->core, w->now, child_of(h));
+            break;
+        case 1:
+            if (ike_world_sas(h, NULL) > 0)
+                ike2_rekey_ike(h->core, w->now, last_sa_of(h));
+            break;
+        case 2:
+            if (ike_world_random(w, 20) == 0)
+                ike_world_restart(w, (size_t)(h - w->hosts));
+            break;
+        case 3:
+            if (ike_world_random(w, 8) == 0)
+                ike2_terminate_child(h->core, w->now, child_of(h));
+            break;
+        default:
+            break;
+        }
+        assert_true(ike_world_children(h) < 40);
+        assert_true(ike2_memory(h->core) < 400000);
+    }
+    w->loss = w->duplicated = 0;
+    w->delay_most = 5;
+    ike_world_run(w, 400 * 1000);
+    ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"); /* if an operator ended it */
+    ike_world_run(w, 2000);
+    if (ike_world_agree(&w->hosts[0], &w->hosts[1]) != NULL)
+        fail_msg("seed %llu: %s", (unsigned long long)seed,
+                 ike_world_agree(&w->hosts[0], &w->hosts[1]));
+    if (ike_world_children(&w->hosts[0]) == 0)
+        fail_msg("seed %llu: nothing came up again", (unsigned long long)seed);
+    ike_world_free(w);
+}
+
+static void storms(void **state)
+{
+    const char *first = getenv("GATEHOUSE_SIM_SEED"), *count = getenv("GATEHOUSE_SIM_STORMS");
+    uint64_t begin_at = first != NULL ? strtoull(first, NULL, 10) : 2000;
+    uint64_t seeds = count != NULL ? strtoull(count, NULL, 10) : 30;
+
+    for (uint64_t seed = begin_at; seed < begin_at + seeds; seed++)
+        storm(seed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -598,11 +1004,24 @@ int main(void)
         cmocka_unit_test(int_auth_is_as_in_the_rfc),
         cmocka_unit_test(what_was_said_there_is_authenticated),
         cmocka_unit_test(fragments_are_authenticated_whole),
+        cmocka_unit_test(through_a_nat),
         cmocka_unit_test(who_has_it_and_who_does_not),
         cmocka_unit_test(what_openssl_lacks_is_not_offered),
         cmocka_unit_test(ppk_and_key_exchanges_together),
         cmocka_unit_test(no_exchange_is_left_out),
         cmocka_unit_test(key_exchanges_through_a_bad_network),
+        cmocka_unit_test(rekeying_with_more_key_exchanges),
+        cmocka_unit_test(a_new_child_with_more_key_exchanges),
+        cmocka_unit_test(keys_are_as_in_the_rfc),
+        cmocka_unit_test(one_end_has_no_more_key_exchanges),
+        cmocka_unit_test(one_end_may_do_without),
+        cmocka_unit_test(a_forgotten_exchange_begins_again),
+        cmocka_unit_test(who_forgets_always_is_left),
+        cmocka_unit_test(what_is_not_linked_is_not_answered),
+        cmocka_unit_test(who_comes_late_is_told_to_wait),
+        cmocka_unit_test(a_new_policy_in_between),
+        cmocka_unit_test(collisions_with_more_key_exchanges),
+        cmocka_unit_test(storms),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,12 @@ def pkcs11_provider():
     return _tool("pkcs11-provider")
 
 
+@pytest.fixture(scope="session")
+def libreswan():
+    """The directory where libreswan is unpacked."""
+    return _tool("libreswan")
+
+
 def _preload(tmp_path_factory, name):
     """A library for LD_PRELOAD, built from one C file here."""
     library = tmp_path_factory.mktemp("preload") / f"{name}.so"

@@ -239,3 +239,28 @@ def test_reauthentication_by_strongswan(tunnel, opener):  # noqa: F811
     tunnel.swan.wait_said("IKE_SA gw[2] established")
     wait_for(lambda: len(tunnel.gatehouse.list_sas()) == 1, 10, "the former one ends")
     assert tunnel.same().spi_i != before.spi_i
+
+
+# ---- Post-quantum preshared keys --------------------------------------------------------------
+
+@BOTH
+@pytest.mark.parametrize("required", [False, True], ids=["wanted", "required"])
+def test_ppk(tunnel, opener, required):  # noqa: F811
+    """RFC 8784: both ends have it under the same identity."""
+    config = section('ike-ppk "quantum"', secret="a post-quantum preshared key") + peer_section(
+        psk_secret=SECRET, ppk="quantum", ppk_required=required)
+    secrets = {**PSK, "ppk-1": {"secret": '"a post-quantum preshared key"', "id-1": "quantum"}}
+    tunnel.start(config, connection(ppk_id="quantum", ppk_required=required), secrets).up(opener)
+    assert tunnel.swan.said("using PPK for PPK_ID 'quantum'")
+
+
+@BOTH
+def test_ppk_that_the_other_end_lacks(tunnel, opener):  # noqa: F811
+    """We insist on it, strongSwan has none: nothing comes up, and both say why."""
+    config = section('ike-ppk "quantum"', secret="a post-quantum preshared key") + peer_section(
+        psk_secret=SECRET, ppk="quantum", ppk_required=True)
+    tunnel.start(config)
+    tunnel.open(opener, check=False)
+    tunnel.gatehouse.wait_said("sa-failed")
+    assert tunnel.gatehouse.said("PPK") or tunnel.gatehouse.said("post-quantum")
+    assert tunnel.gatehouse.sas() == []

@@ -320,8 +320,10 @@ static bool ask(struct office *o, struct asker *asker, uint32_t id)
                                         .name = gh_view_of("branch", 6),
                                         .prf = GH_PRF_HMAC_SHA2_256,
                                         .octets = gh_view_of("octets", 6)};
+    bool asked = gh_ike_desk_ask(o->desk, asker, &q);
 
-    return gh_ike_desk_ask(o->desk, asker, &q);
+    gh_ike_desk_flush(o->desk);
+    return asked;
 }
 
 static void answers_come_in_any_order(void **state)

@@ -14,7 +14,7 @@
 
 /* The responder has an IKE SA with us: told once, so that it does not wait for us (RFC 7296
  * 2.21.2). */
-static void say_so(struct ike2 *c, struct ike2_sa *sa)
+static void tell_failure(struct ike2 *c, struct ike2_sa *sa)
 {
     struct ike_out o = ike2_inner(c);
 
@@ -34,7 +34,7 @@ static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const ch
         ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
         return; /* it stays to say so again, until it expires */
     }
-    say_so(c, sa);
+    tell_failure(c, sa);
     ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
 }
 
@@ -72,7 +72,8 @@ static void put_auth(struct ike2_sa *sa, struct ike_out *o, struct gh_view value
 {
     uint8_t body[4 + GH_PRF_MAX] = {GH_AUTH_PSK};
 
-    if (sa->policy->local_auth != IKE2_AUTH_PSK) { /* the whole body */
+    if (sa->policy->local_auth != IKE2_AUTH_PSK &&
+        sa->setup->resumed == NULL) { /* the whole body */
         ike_out_payload(o, IKE_P_AUTH, false, value);
         return;
     }
@@ -124,10 +125,13 @@ static void up(struct ike2 *c, struct ike2_sa *sa)
 
 /* ---- Initiator ------------------------------------------------------------------------------ */
 
+/* Of the Child SAs the one that IKE_AUTH makes; none if the peer does without (RFC 6023). */
 static size_t first_wanted(const struct ike2_sa *sa)
 {
     size_t i = 0;
 
+    if (sa->policy->childless && sa->setup->peer_childless)
+        return sa->policy->child_count;
     while (i < sa->policy->child_count && !(sa->wanted & 1u << i))
         i++;
     return i;
@@ -146,13 +150,22 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     struct ike_out o = ike2_inner(c);
     size_t child = first_wanted(sa);
 
+    if (child == sa->policy->child_count && !sa->setup->peer_childless) {
+        ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED,
+                  "no Child SA is wanted, and the peer takes no IKE SA without one");
+        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
+    }
     put_id(&o, IKE_P_IDI, sa->local_id);
-    ike2_put_certs(c, sa, &o);
-    ike2_put_certreq(c, sa->policy, &o);
+    if (sa->setup->resumed == NULL) {
+        ike2_put_certs(c, sa, &o);
+        ike2_put_certreq(c, sa->policy, &o);
+    }
     put_auth(sa, &o, value);
     ike2_ppk_put_identity(sa, &o);
     if (first_contact(c, sa))
         ike_notify_emit_data(&o, IKE_N_INITIAL_CONTACT, gh_view_of(NULL, 0));
+    ike2_extend_auth(c, sa, &o);
     if (child < sa->policy->child_count) {
         const struct ike2_child_policy *p = &sa->policy->children[child];
 
@@ -162,7 +175,7 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
             ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
             return;
         }
-        ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, true);
+        ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, NULL);
     }
     if (!ike2_request(c, sa, IKE_X_AUTH, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "IKE_AUTH could not be made");
@@ -202,8 +215,15 @@ static void prove_to_responder(struct ike2 *c, struct ike2_sa *sa)
 void ike2_auth_start(struct ike2 *c, struct ike2_sa *sa)
 {
     struct gh_pki_error e = {.message = "", .remedy = ""};
+    struct gh_secret now = {.data = NULL};
 
-    if (!ike2_choose_identity(c, sa, &e))
+    if (sa->setup->resumed != NULL) {
+        if (ike2_resume_begin_auth(sa, &now))
+            send_auth(c, sa, ike2_view(&now));
+        else
+            cannot_begin(c, sa, "no memory", "");
+        gh_secret_clear(&now);
+    } else if (!ike2_choose_identity(c, sa, &e))
         cannot_begin(c, sa, e.message, e.remedy);
     else if (!sa->setup->ppk.agreed)
         prove_to_responder(c, sa);
@@ -228,6 +248,7 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
 {
     struct ike2_task *t = sa->task;
     const struct ike2_setup *s = sa->setup;
+    struct ike2_child *child = NULL;
     struct ike2_wish w;
     struct ike_notify n;
     uint16_t notify;
@@ -245,14 +266,22 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
     if (notify != 0)
         ike2_fail_child(c, sa, ike2_count_of(notify), 0, "%s: %s", t->policy->name, why);
     else /* says itself why it could not */
-        ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
-                        gh_view_of(s->nonce_r, s->nonce_r_len), 0);
+        child =
+            ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
+                            gh_view_of(s->nonce_r, s->nonce_r_len), 0);
+    if (child == NULL && ike_find(in, IKE_P_SA, 0) != NULL) /* the peer has it */
+        ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
 }
 
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     drop_others(c, sa, in);
     up(c, sa);
+    if (sa->setup->resumed != NULL)
+        ike2_resume_done(c, sa);
+    ike2_extend_auth_heard(c, sa, in);
+    if (ike2_redirect_auth(c, sa, in))
+        return;
     make_first_child(c, sa, in);
     ike2_task_done(c, sa);
     ike2_sa_established(c, sa);
@@ -291,6 +320,13 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
         refuse(c, sa, e.message, "");
         return;
     }
+    if (sa->setup->resumed != NULL) {
+        if (ike2_resume_believes(sa, in))
+            answered_well(c, sa, in);
+        else
+            refuse(c, sa, "it is not the one that gave the ticket", "");
+        return;
+    }
     switch (ike2_check_proof(c, sa, in, &e)) {
     case IKE2_PROOF_GOOD:
         answered_well(c, sa, in);
@@ -305,25 +341,29 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
 
 /* ---- Responder ------------------------------------------------------------------------------ */
 
-static bool suits(const struct ike2_sa *sa, const struct ike2_policy *p, bool anonymous,
-                  const struct gh_identity *idr)
+/* IKE_SA_INIT was judged by another's proposals. Apart, for what it takes is large. */
+static bool __attribute__((noinline))
+suite_suits(const struct ike2_sa *sa, const struct ike2_policy *p)
 {
-    struct ike_proposal mine, chosen;
+    struct ike_proposal chosen;
     struct ike_sa offer = {.count = 1}, ours;
     const struct ike_choice_rules rules = {.additional_ke = p->intermediate};
 
+    ike2_suite_proposal(&sa->suite, &offer.proposal[0]);
+    ike2_offer(&p->proposals, p->intermediate, &ours);
+    return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
+}
+
+static bool suits(const struct ike2_sa *sa, const struct ike2_policy *p, bool anonymous,
+                  const struct gh_identity *idr)
+{
     if (anonymous && !(p->remote_auths & GH_BIT(IKE2_AUTH_NULL)))
         return false;
     if (p->remote_id != NULL && gh_pattern_match(p->remote_id, sa->remote_id) != GH_MATCH_YES)
         return false;
     if (idr != NULL && p->local_id.type != GH_ID_NONE && !gh_identity_equal(idr, &p->local_id))
         return false;
-    if (p == sa->policy)
-        return true;
-    ike2_suite_proposal(&sa->suite, &mine); /* IKE_SA_INIT was judged by another's proposals */
-    offer.proposal[0] = mine;
-    ike2_offer(&p->proposals, p->intermediate, &ours);
-    return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
+    return p == sa->policy || suite_suits(sa, p);
 }
 
 /* Whose this is, now that the peer has said its name. */
@@ -334,9 +374,11 @@ static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         *idr = payload != NULL && gh_identity_parse(payload->body, &id) ? &id : NULL;
     struct ike2_policy *p = NULL;
 
-    for (int strict = 1; strict >= 0; strict--) { /* IDr is a wish (RFC 7296 1.2) */
+    /* IDr is a wish (RFC 7296 1.2); a policy that is not for the anonymous refuses them, in words.
+     */
+    for (int strict = 2; strict >= 0; strict--) {
         while ((p = ike2_policy_for(c, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
-            if (!suits(sa, p, is_anonymous(in), strict ? idr : NULL))
+            if (!suits(sa, p, strict >= 1 && is_anonymous(in), strict == 2 ? idr : NULL))
                 continue;
             ike2_set_policy(sa, p);
             return true;
@@ -380,7 +422,7 @@ static void answer_child(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
                          gh_view_of(s->nonce_r, s->nonce_r_len), 0) == NULL))
         notify = IKE_N_NO_ADDITIONAL_SAS;
     if (notify == 0) {
-        ike2_child_put_answer(o, &w, spi, spi_len);
+        ike2_child_put_answer(o, &w, spi, spi_len, NULL);
         return;
     }
     ike2_fail_child(c, sa, ike2_count_of(notify), 0, "refused with %s: %s", ike_notify_name(notify),
@@ -392,6 +434,7 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
 {
     struct ike_payloads in = {.count = 0};
     struct ike_out o = ike2_inner(c);
+    bool away;
 
     if (!inner_again(sa, &in)) {
         refuse(c, sa, "no memory", "");
@@ -399,17 +442,26 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     }
     drop_others(c, sa, &in);
     put_id(&o, IKE_P_IDR, sa->local_id);
-    ike2_put_certs(c, sa, &o);
+    if (sa->setup->resumed == NULL)
+        ike2_put_certs(c, sa, &o);
     put_auth(sa, &o, value);
     if (sa->ppk_used)
         ike_notify_emit_data(&o, IKE_N_PPK_IDENTITY, gh_view_of(NULL, 0));
     up(c, sa);
-    answer_child(c, sa, &in, &o);
+    if (sa->setup->resumed != NULL)
+        ike2_resume_done(c, sa);
+    ike2_extend_auth_heard(c, sa, &in);
+    ike2_extend_auth(c, sa, &o);
+    away = ike2_redirect_in_auth(c, sa, &o);
+    if (!away)
+        answer_child(c, sa, &in, &o);
     if (!ike2_respond(c, sa, IKE_X_AUTH, &o)) {
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
     ike2_sa_established(c, sa);
+    if (away)
+        ike2_redirect_leave(c, sa);
 }
 
 static void prove_ourselves(struct ike2 *c, struct ike2_sa *sa)
@@ -464,6 +516,26 @@ static void ppk_decided(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     }
 }
 
+/* No keeper is asked: who has the ticket's SK_d is whom it was given to. */
+static void resumed_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    struct gh_secret value = {.data = NULL};
+
+    if (!ike2_resume_believes(sa, in) || !ike2_resume_prove(sa, &value))
+        refuse(c, sa, "it is not the one that was given the ticket", "");
+    else
+        finish(c, sa, ike2_view(&value));
+    gh_secret_clear(&value);
+}
+
+/* Before anybody is asked to authenticate. */
+static void refuse_with(struct ike2 *c, struct ike2_sa *sa, uint16_t notify, const char *why)
+{
+    ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "IKE_AUTH refused: %s", why);
+    ike2_respond_notify(c, sa, IKE_X_AUTH, notify, gh_view_of(NULL, 0));
+    sa->setup->refused = true;
+}
+
 void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                        uint8_t first, struct gh_view octets)
 {
@@ -487,7 +559,7 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         refuse(c, sa, "its identity or its certificate requests are malformed", "");
         return;
     }
-    if (!choose_policy(c, sa, in) || !find_client(sa)) {
+    if ((sa->setup->resumed == NULL && !choose_policy(c, sa, in)) || !find_client(sa)) {
         if (is_anonymous(in))
             strcpy(e.message, "it proves nothing (NULL authentication), which is not allowed here");
         else
@@ -496,7 +568,18 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         refuse(c, sa, e.message, "");
         return;
     }
-    ppk_decided(c, sa, in, ike2_ppk_judge(c, sa, in));
+    if (ike_find(in, IKE_P_SA, 0) == NULL && !sa->policy->childless) {
+        refuse_with(c, sa, IKE_N_INVALID_SYNTAX, "it wants an IKE SA without a Child SA");
+        return;
+    }
+    if (!ike2_mobike_no_nat(c, sa, in)) {
+        refuse_with(c, sa, IKE_N_UNEXPECTED_NAT_DETECTED, "its addresses were changed on the way");
+        return;
+    }
+    if (sa->setup->resumed != NULL)
+        resumed_request(c, sa, in);
+    else
+        ppk_decided(c, sa, in, ike2_ppk_judge(c, sa, in));
 }
 
 /* ---- The keeper's answers ------------------------------------------------------------------- */
@@ -564,10 +647,11 @@ void ike2_auth_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
                   a->result == GH_KEEPER_REFUSED ? (int)a->value.len : 33,
                   a->result == GH_KEEPER_REFUSED ? (const char *)a->value.p
                                                  : "the keeper has no secret for this");
-        if (!sa->initiator)
+        if (sa->initiator)
+            ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        else /* it stays to say so again */
             ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED,
                                 gh_view_of(NULL, 0));
-        ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
     if (sa->initiator)

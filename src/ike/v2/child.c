@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/ke_payload.h"
 #include "ike/v2/priv.h"
 
 /* ---- Finding -------------------------------------------------------------------------------- */
@@ -19,11 +20,12 @@ struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id)
     return child;
 }
 
-struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi)
+struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, uint8_t protocol, struct gh_view spi)
 {
     struct ike2_child *child = sa->children;
 
-    while (child != NULL && !gh_view_equal(gh_view_of(child->spi_out, child->spi_len), spi))
+    while (child != NULL && (child->suite.protocol != protocol ||
+                             !gh_view_equal(gh_view_of(child->spi_out, child->spi_len), spi)))
         child = child->next;
     return child;
 }
@@ -59,27 +61,57 @@ static void strip_ke(struct ike_proposal *p)
     p->count = kept;
 }
 
+static void put_fresh(struct ike_out *o, const struct ike2_fresh *fresh)
+{
+    if (fresh == NULL)
+        return;
+    ike_nonce_emit(o, fresh->nonce);
+    if (fresh->group != 0)
+        ike_ke_emit(o, &(struct ike_ke){.method = fresh->group, .data = fresh->value});
+}
+
+/* Additional key exchanges of Child SAs need no IKE_INTERMEDIATE. */
+struct ike_choice_rules ike2_child_rules(bool without_ke)
+{
+    return (struct ike_choice_rules){.without_ke = without_ke, .additional_ke = true};
+}
+
+/* A child's proposals as they are offered, and as answers are held against them. */
+static void offer_of(const struct ike2_child_policy *p, const struct ike_choice_rules *rules,
+                     struct ike_sa *out)
+{
+    if (!rules->without_ke) {
+        ike2_offer(&p->proposals, rules->additional_ke, out);
+        return;
+    }
+    *out = p->proposals;
+    for (size_t i = 0; i < out->count; i++) {
+        out->proposal[i].number = (uint8_t)(i + 1);
+        strip_ke(&out->proposal[i]);
+    }
+}
+
 void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
                     const struct ike_ts_list *local, const struct ike_ts_list *remote,
-                    const uint8_t *spi, uint8_t spi_len, bool without_ke)
+                    const uint8_t *spi, uint8_t spi_len, const struct ike2_fresh *fresh)
 {
-    struct ike_sa offer = p->proposals;
+    const struct ike_choice_rules rules = ike2_child_rules(fresh == NULL);
+    struct ike_sa offer;
 
+    offer_of(p, &rules, &offer);
     for (size_t i = 0; i < offer.count; i++) {
-        offer.proposal[i].number = (uint8_t)(i + 1);
         offer.proposal[i].spi_len = spi_len;
         memcpy(offer.proposal[i].spi, spi, spi_len);
-        if (without_ke)
-            strip_ke(&offer.proposal[i]);
     }
     put_transport(o, p);
     ike_sa_emit(o, &offer);
+    put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, local);
     ike_ts_emit(o, IKE_P_TSR, remote);
 }
 
 void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const uint8_t *spi,
-                           uint8_t spi_len)
+                           uint8_t spi_len, const struct ike2_fresh *fresh)
 {
     struct ike_proposal answer = w->chosen;
 
@@ -88,6 +120,7 @@ void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const u
     if (w->transport)
         ike_notify_emit_data(o, IKE_N_USE_TRANSPORT_MODE, gh_view_of(NULL, 0));
     ike_sa_emit_one(o, &answer);
+    put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, &w->remote);
     ike_ts_emit(o, IKE_P_TSR, &w->local);
 }
@@ -102,13 +135,14 @@ static const char *mode_name(enum ike2_mode mode)
 /* 0, or the notification; the reason says what stood in the way of this policy. */
 static uint16_t judge_one(const struct ike2_child_policy *p, const struct ike_sa *offer,
                           const struct ike_ts_list *ours, const struct ike_ts_list *theirs,
-                          bool transport, bool without_ke, struct ike2_wish *out, char why[160])
+                          bool transport, const struct ike_choice_rules *rules,
+                          struct ike2_wish *out, char why[160])
 {
-    const struct ike_choice_rules rules = {.without_ke = without_ke};
     enum ike_narrowed local = ike_ts_narrow(ours, &p->local, &out->local);
     enum ike_narrowed remote = ike_ts_narrow(theirs, &p->remote, &out->remote);
     struct ike_choice_miss miss = {.why = IKE_MISMATCH_ABSENT};
     char text[IKE_TS_TEXT];
+    struct ike_sa mine;
 
     if (local < IKE_TS_NARROWED || remote < IKE_TS_NARROWED) {
         const struct ike_ts_list *list = local < IKE_TS_NARROWED ? ours : theirs;
@@ -122,7 +156,8 @@ static uint16_t judge_one(const struct ike2_child_policy *p, const struct ike_sa
                  mode_name(p->mode));
         return IKE_N_NO_PROPOSAL_CHOSEN;
     }
-    if (!ike_proposal_choose(offer, &p->proposals, &rules, &out->chosen, &miss)) {
+    offer_of(p, rules, &mine);
+    if (!ike_proposal_choose(offer, &mine, rules, &out->chosen, &miss)) {
         const char *type = miss.type != 0 ? ike_transform_type_name(miss.type) : NULL;
 
         snprintf(why, 160, "%s: no proposal chosen: %s%s%s", p->name, ike_mismatch_text(miss.why),
@@ -132,6 +167,7 @@ static uint16_t judge_one(const struct ike2_child_policy *p, const struct ike_sa
     out->policy = p;
     out->transport = p->mode == IKE2_TRANSPORT;
     out->narrowed = local == IKE_TS_NARROWED || remote == IKE_TS_NARROWED;
+    out->more = gh_view_of(NULL, 0);
     return 0;
 }
 
@@ -144,10 +180,40 @@ static bool selectors(const struct ike_payloads *in, struct ike_ts_list *tsi,
            ike_ts_parse(r->body, tsr) == IKE_OK;
 }
 
-uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
-                          bool without_ke, const struct ike2_child_policy *only,
-                          struct ike2_wish *out, char why[160])
+/* What the peer wants first (RFC 7296 2.9), as far as it says so. */
+static bool has_first(const struct ike2_wish *w, const struct ike_ts_list *local,
+                      const struct ike_ts_list *remote)
 {
+    struct ike_ts_list first = {.count = 1};
+    bool both = true;
+
+    first.ts[0] = local->ts[0];
+    both = local->count == 0 || ike_ts_list_contains(&w->local, &first);
+    first.ts[0] = remote->ts[0];
+    return both && (remote->count == 0 || ike_ts_list_contains(&w->remote, &first));
+}
+
+/* Less than what is in use, although the peer asked for that (RFC 7296 2.9.2). */
+static bool shrinks(const struct ike2_sa *sa, const struct ike2_child *old,
+                    const struct ike2_wish *w, const struct ike_ts_list *local,
+                    const struct ike_ts_list *remote)
+{
+    struct ike_ts_list used_local, used_remote;
+    struct ike2_child_view v;
+    struct ike_proposal suite;
+
+    ike2_child_view_of(sa, old, &v, &suite, &used_local, &used_remote);
+    return (ike_ts_list_contains(local, &used_local) &&
+            !ike_ts_list_contains(&w->local, &used_local)) ||
+           (ike_ts_list_contains(remote, &used_remote) &&
+            !ike_ts_list_contains(&w->remote, &used_remote));
+}
+
+uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                          bool without_ke, const struct ike2_child *old, struct ike2_wish *out,
+                          char why[160])
+{
+    const struct ike_choice_rules rules = ike2_child_rules(without_ke);
     bool transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
     uint16_t best = IKE_N_TS_UNACCEPTABLE;
     struct ike_ts_list tsi, tsr;
@@ -157,20 +223,29 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     if (!selectors(in, &tsi, &tsr) ||
         ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &offer) != IKE_OK)
         return IKE_N_INVALID_SYNTAX;
-    if (sa->child_count >= c->settings.children_max) {
+    /* One that is rekeyed makes room afterwards. */
+    if (sa->child_count >= c->settings.children_max * (old != NULL ? 2 : 1)) {
         snprintf(why, 160, "there are %zu Child SAs already", sa->child_count);
         return IKE_N_NO_ADDITIONAL_SAS;
     }
-    for (size_t i = 0; i < sa->policy->child_count; i++) {
-        const struct ike2_child_policy *p = &sa->policy->children[i];
+    /* A policy with the peer's first choice goes before all others. */
+    for (size_t i = 0; i < 2 * sa->policy->child_count; i++) {
+        const struct ike2_child_policy *p = &sa->policy->children[i % sa->policy->child_count];
+        bool again = i >= sa->policy->child_count;
         char reason[160];
         uint16_t notify;
 
-        if (only != NULL && only != p)
+        if (old != NULL && old->policy != p)
             continue;
-        notify = judge_one(p, &offer, &tsr, &tsi, transport, without_ke, out, reason);
-        if (notify == 0)
+        notify = judge_one(p, &offer, &tsr, &tsi, transport, &rules, out, reason);
+        if (notify == 0 && old != NULL && shrinks(sa, old, out, &tsr, &tsi)) {
+            snprintf(reason, 160, "%s: ours are narrower than those in use", p->name);
+            notify = IKE_N_TS_UNACCEPTABLE;
+        }
+        if (notify == 0 && (again || has_first(out, &tsr, &tsi)))
             return 0;
+        if (notify == 0 || again)
+            continue;
         /* What failed last is nearest: selectors are looked at before proposals. */
         if (i == 0 || notify == IKE_N_NO_PROPOSAL_CHOSEN || best == IKE_N_TS_UNACCEPTABLE) {
             best = notify;
@@ -184,18 +259,14 @@ uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike
                             bool without_ke, const struct ike2_child_policy *policy,
                             struct ike2_wish *out, char why[160])
 {
-    const struct ike_choice_rules rules = {.without_ke = without_ke};
+    const struct ike_choice_rules rules = ike2_child_rules(without_ke);
     const struct ike_payload *payload = ike_find(in, IKE_P_SA, 0);
-    struct ike_sa answer, offer = policy->proposals;
+    struct ike_sa answer, offer;
 
     snprintf(why, 160, "the peer's answer has no Child SA");
     if (payload == NULL || !selectors(in, &out->local, &out->remote))
         return IKE_N_INVALID_SYNTAX;
-    for (size_t i = 0; i < offer.count; i++) {
-        offer.proposal[i].number = (uint8_t)(i + 1);
-        if (without_ke)
-            strip_ke(&offer.proposal[i]);
-    }
+    offer_of(policy, &rules, &offer);
     if (ike_sa_parse(payload->body, &answer) != IKE_OK ||
         !ike_proposal_confirm(&answer, &offer, &rules, &out->chosen, NULL)) {
         snprintf(why, 160, "the peer chose what was not offered");
@@ -208,6 +279,7 @@ uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike
         return IKE_N_TS_UNACCEPTABLE;
     }
     out->policy = policy;
+    out->more = gh_view_of(NULL, 0);
     out->transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
     if (out->transport != (policy->mode == IKE2_TRANSPORT)) {
         snprintf(why, 160, "the peer wants %s mode", out->transport ? "transport" : "tunnel");
@@ -249,13 +321,13 @@ void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child
 
 static bool install(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
                     const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
-                    uint32_t replaces)
+                    struct gh_view more, uint32_t replaces)
 {
     struct gh_secret i_to_r = {.data = NULL}, r_to_i = {.data = NULL};
     struct ike_ts_list local, remote;
     struct ike2_child_view v;
     struct ike_proposal suite;
-    bool good = ike2_keymat(sa, &child->suite, shared, ni, nr, &i_to_r, &r_to_i);
+    bool good = ike2_keymat(sa, &child->suite, shared, ni, nr, more, &i_to_r, &r_to_i);
 
     if (good) {
         ike2_child_view_of(sa, child, &v, &suite, &local, &remote);
@@ -323,7 +395,7 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
     memcpy(child->ts + local, w->remote.ts, remote * sizeof(struct ike_ts));
     child->local_count = (uint8_t)local;
     child->remote_count = (uint8_t)remote;
-    if (!install(c, sa, child, shared, ni, nr, replaces)) {
+    if (!install(c, sa, child, shared, ni, nr, w->more, replaces)) {
         ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s could not be installed", w->policy->name);
         free(child->ts);
         free(child);
@@ -333,6 +405,18 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
     ike2_child_link(c, sa, child);
     tell_up(c, sa, child, replaces);
     return child;
+}
+
+void ike2_child_disown(struct ike2 *c, struct ike2_sa *sa, uint8_t protocol, const uint8_t *spi,
+                       uint8_t spi_len)
+{
+    struct ike2_task *t = ike2_task_add(c, sa, IKE2_TASK_CHILD_DELETE);
+
+    if (t == NULL)
+        return;
+    t->protocol = protocol;
+    t->spi_len = spi_len;
+    memcpy(t->spi, spi, spi_len);
 }
 
 void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,

@@ -110,16 +110,28 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_MALFORMED, "malformed")                                                           \
     X(IKE2_COUNT_NOT_AUTHENTIC, "not-authentic")                                                   \
     X(IKE2_COUNT_UNKNOWN_SPI, "unknown-spi")                                                       \
+    X(IKE2_COUNT_INVALID_SPI_SENT, "invalid-spi-sent")                                             \
+    X(IKE2_COUNT_INVALID_SPI_HEARD, "invalid-spi-heard") /* and not believed */                    \
+    X(IKE2_COUNT_PEER_CRASHED, "peer-crashed")                                                     \
     X(IKE2_COUNT_NO_POLICY, "no-policy")                                                           \
     X(IKE2_COUNT_NOT_ADMITTED, "not-admitted")                                                     \
     X(IKE2_COUNT_COOKIES_SENT, "cookies-sent")                                                     \
     X(IKE2_COUNT_BAD_COOKIE, "bad-cookie")                                                         \
+    X(IKE2_COUNT_PUZZLES_SENT, "puzzles-sent")                                                     \
+    X(IKE2_COUNT_PUZZLES_SOLVED, "puzzles-solved") /* by peers */                                  \
+    X(IKE2_COUNT_BAD_PUZZLE, "bad-puzzle")                                                         \
     X(IKE2_COUNT_HALF_OPEN_LIMIT, "half-open-limit")                                               \
     X(IKE2_COUNT_LOCKED_OUT, "locked-out")                                                         \
     X(IKE2_COUNT_NO_MEMORY, "no-memory")                                                           \
     X(IKE2_COUNT_SA_INITIATED, "sa-initiated")                                                     \
     X(IKE2_COUNT_SA_ANSWERED, "sa-answered")                                                       \
     X(IKE2_COUNT_SA_UP, "sa-up")                                                                   \
+    X(IKE2_COUNT_REDIRECTS_SENT, "redirects-sent")                                                 \
+    X(IKE2_COUNT_REDIRECTED, "redirected")                                                         \
+    X(IKE2_COUNT_NOT_REDIRECTED, "not-redirected")                                                 \
+    X(IKE2_COUNT_SA_RESUMED, "sa-resumed")                                                         \
+    X(IKE2_COUNT_TICKETS_GIVEN, "tickets-given")                                                   \
+    X(IKE2_COUNT_BAD_TICKET, "bad-ticket")                                                         \
     X(IKE2_COUNT_SA_REKEYED, "sa-rekeyed")                                                         \
     X(IKE2_COUNT_CHILD_UP, "child-up")                                                             \
     X(IKE2_COUNT_CHILD_REKEYED, "child-rekeyed")                                                   \
@@ -130,6 +142,7 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_TIMED_OUT, "timed-out")                                                           \
     X(IKE2_COUNT_HALF_OPEN_EXPIRED, "half-open-expired")                                           \
     X(IKE2_COUNT_PEER_DEAD, "peer-dead")                                                           \
+    X(IKE2_COUNT_NOT_MOVED, "not-moved")                                                           \
     X(IKE2_COUNT_COLLISIONS, "rekey-collisions")
 
 #define IKE2_COUNT_ENUM(constant, name) constant,
@@ -147,6 +160,9 @@ struct ike2_ops {
     bool (*ask)(void *ctx, const struct gh_keeper_request *r);
     /* False: could not be installed; the exchange fails. */
     bool (*child_install)(void *ctx, const struct ike2_child_view *c);
+    /* Its addresses or ports changed, or whether it is encapsulated; keys are not in the view. May
+     * be NULL: Child SAs stay where they were. */
+    void (*child_update)(void *ctx, const struct ike2_child_view *c);
     void (*child_remove)(void *ctx, uint32_t id, enum ike2_removal why);
     void (*event)(void *ctx, const struct ike2_event *e);
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
@@ -160,12 +176,23 @@ struct ike2_settings {
     size_t sas_max;          /* IKE SAs of all kinds */
     size_t half_open_max;    /* of those as responder; beyond: the oldest goes */
     size_t half_open_cookie; /* from here on cookies are asked for */
+    size_t half_open_puzzle; /* and from here on solved puzzles (RFC 8019) */
+    uint8_t puzzle_bits;     /* zero bits of those: each doubles the work */
+    unsigned puzzle_legacy;  /* of a thousand that solve none: let in all the same */
+    unsigned puzzle_budget;  /* keys that we try in one tick, as initiator */
     size_t children_max;     /* of one IKE SA */
     uint32_t reassembly_ms;  /* a message of which fragments are missing is kept so long */
     /* While cookies are asked for, a half-open IKE SA as responder lives no longer than this. */
     uint32_t reduced_exchange_ms;
     const struct gh_lockout_settings *lockout; /* NULL: none */
+    uint32_t ticket_seconds;                   /* that a ticket of RFC 5723 is good at most */
+    unsigned strays_per_second;                /* answers to messages with unknown SPIs; 0: none */
+    /* For tokens by which peers notice at once that we crashed (RFC 6290 5.1): 32 octets, drawn
+     * once and kept by the shell for all later lives. Borrowed during ike2_new(). NULL: no tokens.
+     */
+    const uint8_t *crash_secret;
 };
+enum { IKE2_CRASH_SECRET = 32 };
 struct ike2_settings ike2_default_settings(void);
 
 struct ike2;
@@ -196,6 +223,15 @@ bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 bool ike2_rekey_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
+/* MOBIKE: the IKE SA and its children go on from this address of ours; port 0: as it was. False: no
+ * such SA, the peer has no MOBIKE, or it was the peer that began and so decides. */
+bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t sa, const struct ike2_endpoint *local);
+/* Tickets of RFC 5723 are good no more, at either end: for when credentials were revoked. A policy
+ * that ike2_set_policies() changes or takes away does the same. */
+void ike2_forget_tickets(struct ike2 *c);
+/* As gateway: the client is to go to another one (RFC 5685 5). False: no such SA, the client
+ * cannot, or it was us who began. */
+bool ike2_redirect(struct ike2 *c, struct gh_now now, uint64_t sa, const struct gh_addr *to);
 /* What the user of a Child SA counted: rekeying by octets and packets, and liveness (traffic that
  * came in is proof enough). */
 void ike2_child_used(struct ike2 *c, struct gh_now now, uint32_t child, uint64_t octets,
@@ -226,7 +262,7 @@ struct ike2_sa_view {
     struct ike2_endpoint local, remote;
     const struct gh_identity *local_id, *remote_id;
     struct ike_transform encr, prf, integ, ke;
-    bool nat_local, nat_remote, fragmentation;
+    bool nat_local, nat_remote, fragmentation, mobike;
     uint64_t established_ms, rekey_ms, expire_ms; /* monotonic; 0: none */
     size_t children;
     uint32_t next_send_id, next_receive_id;

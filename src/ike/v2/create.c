@@ -25,8 +25,7 @@ static struct gh_view lower_of(struct gh_view a, struct gh_view b)
     return compare_views(a, b) < 0 ? a : b;
 }
 
-static void note_collision(struct ike2 *c, struct ike2_task *t, struct gh_view ni,
-                           struct gh_view nr)
+void ike2_note_collision(struct ike2 *c, struct ike2_task *t, struct gh_view ni, struct gh_view nr)
 {
     struct gh_view lower = lower_of(ni, nr);
 
@@ -44,11 +43,6 @@ static bool we_lose(const struct ike2_task *t, struct gh_view nr)
 }
 
 /* ---- Our requests --------------------------------------------------------------------------- */
-
-static void put_ke(struct ike_out *o, uint16_t group, struct gh_view value)
-{
-    ike_ke_emit(o, &(struct ike_ke){.method = group, .data = value});
-}
 
 static void put_rekey(struct ike_out *o, const struct ike2_child *old)
 {
@@ -70,44 +64,49 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     const struct ike2_child_policy *p = t->policy;
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
     struct ike_ts_list local = p->local, remote = p->remote;
+    struct ike2_fresh mine = {.nonce = gh_view_of(t->nonce, IKE2_NONCE)};
     struct ike2_child_view v;
+    const struct ike_choice_rules rules = ike2_child_rules(false);
     struct ike_proposal suite;
+    struct ike_sa offer;
     struct ike_out o;
 
-    if (!prepare(c, t, &p->proposals) || !ike2_child_spi(c, p, t->spi, &t->spi_len))
+    ike2_offer(&p->proposals, rules.additional_ke, &offer);
+    if (offer.count == 0 || !prepare(c, t, &offer) || !ike2_child_spi(c, p, t->spi, &t->spi_len))
         return false;
     o = ike2_inner(c);
     if (old != NULL) {
         put_rekey(&o, old);
         ike2_child_view_of(sa, old, &v, &suite, &local, &remote); /* as in use */
     }
-    ike_nonce_emit(&o, gh_view_of(t->nonce, IKE2_NONCE));
-    if (t->ke != NULL)
-        put_ke(&o, t->group, gh_ke_public(t->ke));
-    ike2_child_put(&o, p, &local, &remote, t->spi, t->spi_len, false);
+    if (t->ke != NULL) {
+        mine.group = t->group;
+        mine.value = gh_ke_public(t->ke);
+    }
+    ike2_child_put(&o, p, &local, &remote, t->spi, t->spi_len, &mine);
     return ike2_request(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }
 
 static bool request_ike(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike_sa offer = sa->policy->proposals;
+    struct ike_sa offer;
     struct ike_out o;
 
-    if (t->group == 0)
-        t->group = sa->suite.ke;
-    if (!prepare(c, t, &offer))
+    ike2_offer(&sa->policy->proposals, sa->policy->intermediate, &offer);
+    if (t->group == 0 && ike_ke_retry(&offer, IKE_KE_NONE, sa->suite.ke))
+        t->group = sa->suite.ke; /* if it is still one of ours */
+    if (offer.count == 0 || !prepare(c, t, &offer))
         return false;
     ike2_new_spi(c, t->spi);
     t->spi_len = IKE_SPI_LEN;
     for (size_t i = 0; i < offer.count; i++) {
-        offer.proposal[i].number = (uint8_t)(i + 1);
         offer.proposal[i].spi_len = IKE_SPI_LEN;
         memcpy(offer.proposal[i].spi, t->spi, IKE_SPI_LEN);
     }
     o = ike2_inner(c);
     ike_sa_emit(&o, &offer);
     ike_nonce_emit(&o, gh_view_of(t->nonce, IKE2_NONCE));
-    put_ke(&o, t->group, gh_ke_public(t->ke));
+    ike_ke_emit(&o, &(struct ike_ke){.method = t->group, .data = gh_ke_public(t->ke)});
     return ike2_request(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }
 
@@ -117,14 +116,21 @@ static void give_up(struct ike2 *c, struct ike2_sa *sa)
 
     if (child != NULL) {
         child->going = false;
-        if (child->expired)
-            ike2_child_expired(c, sa, child);
-        else if (!child->replaced && child->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
+        if (!child->replaced && child->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
             child->rekey_at = c->now.mono_ms + IKE2_RETRY_MS;
     }
     if (sa->task->kind == IKE2_TASK_IKE_REKEY && sa->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
         sa->rekey_at = c->now.mono_ms + IKE2_RETRY_MS;
     ike2_task_done(c, sa);
+}
+
+void ike2_create_abandon(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_sa *theirs = sa->task->their_sa;
+
+    give_up(c, sa);
+    if (theirs != NULL)
+        ike2_inherit(c, sa, theirs);
 }
 
 void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
@@ -133,8 +139,12 @@ void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
     bool good;
 
-    if (t->kind == IKE2_TASK_CHILD_REKEY && (old == NULL || old->replaced || old->expired)) {
+    if (t->kind == IKE2_TASK_CHILD_REKEY && (old == NULL || old->replaced)) {
         give_up(c, sa); /* the peer was faster, or time was */
+        return;
+    }
+    if (old != NULL && sa->pending != NULL && sa->pending->old == old->id) {
+        give_up(c, sa); /* the peer is at it */
         return;
     }
     good = t->kind == IKE2_TASK_IKE_REKEY ? request_ike(c, sa, t) : request_child(c, sa, t);
@@ -146,16 +156,17 @@ void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
 
 /* ---- Our requests' answers: Child SAs ------------------------------------------------------- */
 
-static bool shared_secret(struct ike2_task *t, const struct ike_payloads *in,
+static bool shared_secret(struct ike2_task *t, const struct ike_payloads *in, uint16_t chosen,
                           struct gh_secret *shared, char why[160])
 {
     const struct ike_payload *payload = ike_find(in, IKE_P_KE, 0);
     struct ike_ke ke;
 
     snprintf(why, 160, "the peer's key exchange is not what was asked for");
-    if (t->ke == NULL)
+    if (chosen == IKE_KE_NONE) /* ours was in vain (RFC 7296 3.3.6) */
         return payload == NULL;
-    return payload != NULL && ike_ke_parse(payload->body, &ke) == IKE_OK && ke.method == t->group &&
+    return t->ke != NULL && chosen == t->group && payload != NULL &&
+           ike_ke_parse(payload->body, &ke) == IKE_OK && ke.method == t->group &&
            gh_ke_shared(t->ke, ke.data, shared);
 }
 
@@ -172,17 +183,6 @@ static void delete_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *
     }
 }
 
-/* Another is in its place. Its end is the peer's to ask for; ours if it does not. */
-static void supersede(struct ike2 *c, struct ike2_child *child)
-{
-    uint64_t end = c->now.mono_ms + IKE2_DELETE_MS;
-
-    child->replaced = true;
-    child->rekey_at = 0;
-    if (!child->expired && (child->expire_at == 0 || child->expire_at > end))
-        child->expire_at = end;
-}
-
 /* The peer's is there, ours is not needed: it goes, the old one is the peer's to delete. */
 static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fresh,
                        struct gh_view nr)
@@ -197,18 +197,26 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
         ike2_tell(c, sa, IKE2_EVENT_STORY, fresh->id, "both ends rekeyed: the peer's stays");
         delete_child(c, sa, fresh);
         if (old != NULL) {
-            supersede(c, old);
+            ike2_supersede(c, old);
             old->going = false;
-            if (old->expired)
-                ike2_child_expired(c, sa, old);
         }
         return;
     }
-    if (theirs != NULL) {
-        supersede(c, theirs);
-    }
+    if (theirs != NULL)
+        ike2_supersede(c, theirs);
     if (old != NULL)
         delete_child(c, sa, old);
+}
+
+/* Nothing is made yet that would have to be deleted (RFC 9370 2.2.4). */
+static void yield(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_child *old = ike2_child_by_id(sa, sa->task->child);
+
+    ike2_tell(c, sa, IKE2_EVENT_STORY, sa->task->child, "both ends rekey: the peer goes on");
+    if (old != NULL && ike2_child_by_id(sa, sa->task->their_child) != NULL)
+        ike2_supersede(c, old);
+    ike2_create_abandon(c, sa);
 }
 
 /* The peer's deletion of what it made came before its answer, which had got lost. */
@@ -220,29 +228,48 @@ static bool was_deleted(const struct ike2_task *t, struct gh_view spi)
     return false;
 }
 
-static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                         uint8_t first, struct gh_view octets)
 {
     struct ike2_task *t = sa->task;
     struct gh_secret shared = {.data = NULL};
     struct ike2_child *fresh = NULL;
+    struct ike2_suite suite;
     struct ike2_wish w;
     struct gh_view nr;
     char why[160] = "malformed";
+    bool deleted = false;
+    bool good = ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &nr) == IKE_OK &&
+                ike2_child_confirm(c, sa, in, false, t->policy, &w, why) == 0 &&
+                ike2_suite_of(&w.chosen, &suite) &&
+                shared_secret(t, in, ike_proposal_id(&w.chosen, IKE_T_KE), &shared, why);
 
-    if (ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &nr) == IKE_OK &&
-        ike2_child_confirm(c, sa, in, false, t->policy, &w, why) == 0 &&
-        shared_secret(t, in, &shared, why)) {
+    if (good && ike2_followup_wanted(t, &suite)) {
+        gh_secret_clear(&shared);
+        if (we_lose(t, nr)) {
+            yield(c, sa);
+            return;
+        }
+        if (ike2_followup_begin(c, sa, &suite, in, first, octets))
+            return;
+        snprintf(why, sizeof(why), "its additional key exchanges cannot begin");
+    } else if (good) {
         bool lost = we_lose(t, nr);
 
-        if (was_deleted(t, gh_view_of(w.chosen.spi, w.chosen.spi_len)))
-            snprintf(why, sizeof(why), "the peer deleted it before its answer came");
-        else
-            fresh = ike2_child_make(c, sa, &w, true, t->spi, t->ke != NULL ? &shared : NULL,
+        w.more = ike2_followup_keys(t);
+        deleted = was_deleted(t, gh_view_of(w.chosen.spi, w.chosen.spi_len));
+        snprintf(why, sizeof(why), "%s",
+                 deleted ? "the peer deleted it before its answer came"
+                         : "it could not be installed");
+        if (!deleted)
+            fresh = ike2_child_make(c, sa, &w, true, t->spi, shared.len > 0 ? &shared : NULL,
                                     gh_view_of(t->nonce, IKE2_NONCE), nr, lost ? 0 : t->child);
     }
     gh_secret_clear(&shared);
     if (fresh == NULL) {
         ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: %s", t->policy->name, why);
+        if (!deleted)
+            ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
         give_up(c, sa);
         return;
     }
@@ -250,114 +277,20 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
     ike2_task_done(c, sa);
 }
 
-/* ---- A new IKE SA in the place of one -------------------------------------------------------- */
+/* ---- Our requests' answers: the IKE SA ------------------------------------------------------- */
 
-static struct ike2_sa *successor(struct ike2 *c, struct ike2_sa *old, bool initiator,
-                                 const uint8_t *spi_i, const uint8_t *spi_r,
-                                 const struct ike2_suite *suite)
+static bool confirm_ike(const struct ike2_sa *sa, const struct ike_payloads *in,
+                        struct ike_proposal *chosen, struct ike2_suite *suite, struct gh_view *nr)
 {
-    struct ike2_sa *sa = ike2_sa_new(c, old->policy, initiator, &old->local, &old->remote);
+    const struct ike_choice_rules rules = {.additional_ke = sa->policy->intermediate};
+    struct ike_sa answer, offer;
 
-    if (sa == NULL)
-        return NULL;
-    memcpy(sa->spi_i, spi_i, IKE_SPI_LEN);
-    memcpy(sa->spi_r, spi_r, IKE_SPI_LEN);
-    sa->suite = *suite;
-    sa->client = old->client;
-    sa->marker = old->marker;
-    sa->nat_local = old->nat_local;
-    sa->nat_remote = old->nat_remote;
-    sa->fragmentation = old->fragmentation;
-    sa->rekeys = old->rekeys + 1;
-    sa->local_id = malloc(sizeof(*sa->local_id));
-    sa->remote_id = malloc(sizeof(*sa->remote_id));
-    if (sa->local_id == NULL || sa->remote_id == NULL) {
-        ike2_sa_free(sa);
-        return NULL;
-    }
-    *sa->local_id = *old->local_id;
-    *sa->remote_id = *old->remote_id;
-    return sa;
-}
-
-/* All that hangs on the old one goes on with the new one; the old one waits for its deletion. */
-void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa)
-{
-    if (sa->state == IKE2_STATE_REKEYED)
-        ike2_sa_established(c, sa); /* it waited for the outcome */
-    sa->children = old->children;
-    sa->child_count = old->child_count;
-    old->children = NULL;
-    old->child_count = 0;
-    for (struct ike2_child *child = sa->children; child != NULL; child = child->next)
-        child->sa = sa;
-    while (old->waiting != NULL) {
-        struct ike2_task *t = old->waiting;
-
-        old->waiting = t->next;
-        if (t->kind == IKE2_TASK_IKE_REKEY || t->kind == IKE2_TASK_LIVENESS) {
-            ike2_task_free(t);
-            continue;
-        }
-        t->next = NULL;
-        if (sa->waiting_tail != NULL)
-            sa->waiting_tail->next = t;
-        else
-            sa->waiting = t;
-        sa->waiting_tail = t;
-    }
-    old->waiting_tail = NULL;
-    old->rekey_at = old->task_at = 0;
-    old->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
-    ike2_set_state(c, old, IKE2_STATE_REKEYED);
-    ike2_count(c, IKE2_COUNT_SA_REKEYED);
-    ike2_tell(c, sa, IKE2_EVENT_SA_REKEYED, 0, "in the place of SA %llu",
-              (unsigned long long)old->id);
-    ike2_tasks_run(c, sa);
-    ike2_schedule(c, sa);
-}
-
-static bool bring_up(struct ike2 *c, struct ike2_sa *sa)
-{
-    if (!ike2_sa_link(c, sa)) {
-        ike2_sa_free(sa);
-        return false;
-    }
-    ike2_log_keys(c, sa);
-    ike2_sa_name(c, sa);
-    ike2_sa_established(c, sa);
-    ike2_schedule(c, sa);
-    return true;
-}
-
-static struct ike2_sa *make_ike(struct ike2 *c, struct ike2_sa *old, const struct ike_payloads *in,
-                                struct gh_view *nr, char why[160])
-{
-    struct ike2_task *t = old->task;
-    const struct ike_choice_rules rules = {.prefer_theirs = false};
-    struct gh_secret shared = {.data = NULL};
-    struct ike_sa answer, offer = old->policy->proposals;
-    struct ike_proposal chosen;
-    struct ike2_suite suite;
-    struct ike2_sa *sa = NULL;
-
-    snprintf(why, 160, "the peer chose what was not offered");
-    for (size_t i = 0; i < offer.count; i++)
-        offer.proposal[i].number = (uint8_t)(i + 1);
-    if (ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &answer) != IKE_OK ||
-        ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, nr) != IKE_OK ||
-        !ike_proposal_confirm(&answer, &offer, &rules, &chosen, NULL) ||
-        chosen.spi_len != IKE_SPI_LEN || !ike2_suite_of(&chosen, &suite) || suite.ke != t->group ||
-        !shared_secret(t, in, &shared, why))
-        return NULL;
-    sa = successor(c, old, true, t->spi, chosen.spi, &suite);
-    if (sa != NULL &&
-        !ike2_derive_rekeyed(sa, old, &shared, gh_view_of(t->nonce, IKE2_NONCE), *nr)) {
-        ike2_sa_free(sa);
-        sa = NULL;
-    }
-    gh_secret_clear(&shared);
-    return sa != NULL && bring_up(c, sa) ? sa : NULL;
+    ike2_offer(&sa->policy->proposals, rules.additional_ke, &offer);
+    return ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &answer) == IKE_OK &&
+           ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, nr) == IKE_OK &&
+           ike_proposal_confirm(&answer, &offer, &rules, chosen, NULL) &&
+           chosen->spi_len == IKE_SPI_LEN && !ike2_spi_is_zero(chosen->spi) &&
+           ike2_suite_of(chosen, suite) && suite->ke == sa->task->group;
 }
 
 static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
@@ -371,22 +304,44 @@ static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
         t->why = IKE2_REMOVED_REPLACED;
 }
 
-static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                       uint8_t first, struct gh_view octets)
 {
-    struct ike2_sa *fresh, *theirs = sa->task->their_sa;
+    struct ike2_task *t = sa->task;
+    struct ike2_sa *fresh = NULL, *theirs = t->their_sa;
+    struct gh_secret shared = {.data = NULL};
+    char why[160] = "the peer chose what was not offered";
+    struct ike_proposal chosen;
+    struct ike2_suite suite;
     struct gh_view nr;
-    char why[160];
     bool lost;
 
-    fresh = make_ike(c, sa, in, &nr, why);
+    if (confirm_ike(sa, in, &chosen, &suite, &nr) && shared_secret(t, in, suite.ke, &shared, why)) {
+        const uint8_t *spi[2] = {t->spi, chosen.spi};
+        bool wanted = ike2_followup_wanted(t, &suite);
+
+        if (wanted && we_lose(t, nr)) {
+            gh_secret_clear(&shared);
+            yield(c, sa);
+            return;
+        }
+        if (!wanted)
+            fresh = ike2_make_ike(c, sa, true, spi, &suite, &shared,
+                                  gh_view_of(t->nonce, IKE2_NONCE), nr, ike2_followup_keys(t));
+        gh_secret_clear(&shared);
+        if (wanted && ike2_followup_begin(c, sa, &suite, in, first, octets))
+            return;
+        if (wanted)
+            snprintf(why, sizeof(why), "its additional key exchanges cannot begin");
+    }
     if (fresh == NULL) {
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "rekeying of the IKE SA failed: %s", why);
-        give_up(c, sa);
-        if (theirs != NULL)
-            ike2_inherit(c, sa, theirs);
+        ike2_create_abandon(c, sa);
         return;
     }
     lost = theirs != NULL && we_lose(sa->task, nr);
+    if (!lost)
+        ike2_extend_rekeyed_heard(c, fresh, in);
     ike2_task_done(c, sa);
     ike2_inherit(c, sa, lost ? theirs : fresh);
     if (lost) {
@@ -400,6 +355,19 @@ static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
 
 /* ---- Errors in answers ----------------------------------------------------------------------- */
 
+/* TEMPORARY_FAILURE for minutes: the ends do not agree, so the IKE SA goes (RFC 7296 2.25). */
+static void out_of_sync(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_task *t;
+
+    ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED,
+              "the peer refuses for minutes for a moment: we begin anew");
+    give_up(c, sa);
+    t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
+    if (t != NULL)
+        t->why = IKE2_REMOVED_LOST;
+}
+
 static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify *n)
 {
     struct ike2_task *t = sa->task;
@@ -409,6 +377,7 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         t->kind == IKE2_TASK_IKE_REKEY ? &sa->policy->proposals : &t->policy->proposals;
     struct ike2_sa *theirs = t->their_sa;
     uint16_t group;
+    bool rekeys;
 
     if (n->type == IKE_N_TEMPORARY_FAILURE) {
         if (t->collided && theirs == NULL) { /* the peer's rekeying is done, ours is late */
@@ -420,6 +389,12 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
             ike2_inherit(c, sa, theirs);
             return;
         }
+        if (t->refused_at != 0 && c->now.mono_ms >= t->refused_at + IKE2_OUT_OF_SYNC_MS) {
+            out_of_sync(c, sa);
+            return;
+        }
+        if (t->refused_at == 0)
+            t->refused_at = c->now.mono_ms;
         ike2_task_again(c, sa);
         return;
     }
@@ -443,233 +418,28 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         ike2_task_done(c, sa);
         return;
     }
+    rekeys = t->kind != IKE2_TASK_CHILD_NEW;
     if (t->kind == IKE2_TASK_IKE_REKEY)
         ike2_fail(c, sa, ike2_count_of(n->type), "rekeying of the IKE SA: the peer answers with %s",
                   name != NULL ? name : "an unknown error");
     else
         ike2_fail_child(c, sa, ike2_count_of(n->type), t->child, "%s: the peer answers with %s",
                         t->policy->name, name != NULL ? name : "an unknown error");
-    give_up(c, sa);
-    if (theirs != NULL)
-        ike2_inherit(c, sa, theirs);
+    ike2_create_abandon(c, sa);
+    if (theirs == NULL && n->type == IKE_N_NO_ADDITIONAL_SAS && rekeys &&
+        sa->state == IKE2_STATE_ESTABLISHED)
+        ike2_reauthenticate(c, sa); /* RFC 7296 4: a new IKE SA instead */
 }
 
-void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                          uint8_t first, struct gh_view octets)
 {
     struct ike_notify n;
 
     if (ike_find(in, IKE_P_SA, 0) == NULL && ike_find_error(in, &n))
         refused(c, sa, &n);
     else if (sa->task->kind == IKE2_TASK_IKE_REKEY)
-        ike_answer(c, sa, in);
+        ike_answer(c, sa, in, first, octets);
     else
-        child_answer(c, sa, in);
-}
-
-/* ---- The peer's requests -------------------------------------------------------------------- */
-
-static void say(struct ike2 *c, struct ike2_sa *sa, uint16_t notify, struct gh_view data)
-{
-    ike2_respond_notify(c, sa, IKE_X_CREATE_CHILD_SA, notify, data);
-}
-
-static void say_group(struct ike2 *c, struct ike2_sa *sa, uint16_t group)
-{
-    const uint8_t wanted[2] = {(uint8_t)(group >> 8), (uint8_t)group};
-
-    ike2_count(c, IKE2_COUNT_INVALID_KE);
-    say(c, sa, IKE_N_INVALID_KE_PAYLOAD, gh_view_of(wanted, 2));
-}
-
-/* Our half of a key exchange with what the request brought. group 0: there is none. */
-static uint16_t exchange_keys(struct ike2 *c, const struct ike_payloads *in, uint16_t group,
-                              uint8_t public_value[GH_KE_PUBLIC_MAX], struct gh_secret *shared)
-{
-    const struct ike_payload *payload = ike_find(in, IKE_P_KE, 0);
-    struct ike_ke ke = {.method = 0};
-
-    if (group == 0)
-        return 0;
-    if (payload == NULL || ike_ke_parse(payload->body, &ke) != IKE_OK || ke.method != group)
-        return IKE_N_INVALID_KE_PAYLOAD;
-    return ike2_answer_ke(c, group, ke.data, public_value, shared) ? 0 : IKE_N_INVALID_SYNTAX;
-}
-
-/* We delete it, or are about to. */
-static bool is_to_go(const struct ike2_sa *sa, uint32_t child)
-{
-    const struct ike2_task *t = sa->waiting;
-
-    if (sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE && sa->task->child == child)
-        return true;
-    while (t != NULL && (t->kind != IKE2_TASK_CHILD_DELETE || t->child != child))
-        t = t->next;
-    return t != NULL;
-}
-
-/* The Child SA that a request wants to rekey. 0, or what to answer. */
-static uint16_t find_rekeyed(struct ike2_sa *sa, const struct ike_payloads *in,
-                             struct ike2_child **old)
-{
-    struct ike_notify n;
-
-    *old = NULL;
-    if (!ike_find_notify(in, IKE_N_REKEY_SA, 0, &n))
-        return 0;
-    *old = ike2_child_by_out(sa, n.spi);
-    if (*old == NULL) /* it may be the one whose making the peer has answered, unheard by us */
-        return sa->task != NULL && (sa->task->kind == IKE2_TASK_CHILD_NEW ||
-                                    sa->task->kind == IKE2_TASK_CHILD_REKEY)
-                   ? IKE_N_TEMPORARY_FAILURE
-                   : IKE_N_CHILD_SA_NOT_FOUND;
-    return (*old)->replaced || (*old)->expired || is_to_go(sa, (*old)->id) ? IKE_N_TEMPORARY_FAILURE
-                                                                           : 0;
-}
-
-static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
-{
-    uint8_t public_value[GH_KE_PUBLIC_MAX], spi[4], spi_len, nonce[IKE2_NONCE];
-    struct gh_view ni, nr = gh_view_of(nonce, IKE2_NONCE);
-    struct gh_secret shared = {.data = NULL};
-    struct ike2_child *old, *fresh = NULL;
-    struct ike2_wish w;
-    struct ike_out o;
-    char why[160] = "";
-    uint16_t group = 0, notify = find_rekeyed(sa, in, &old);
-    bool collides = false;
-
-    if (notify == 0 && ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &ni) != IKE_OK)
-        notify = IKE_N_INVALID_SYNTAX;
-    if (notify == 0)
-        notify = ike2_child_judge(c, sa, in, false, old != NULL ? old->policy : NULL, &w, why);
-    if (notify == 0) {
-        group = ike_proposal_id(&w.chosen, IKE_T_KE);
-        notify = exchange_keys(c, in, group, public_value, &shared);
-    }
-    if (notify == 0) {
-        struct ike2_task *t = sa->task;
-
-        collides =
-            old != NULL && t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->child == old->id;
-        c->ops.random(c->ops.ctx, nonce, IKE2_NONCE);
-        if (ike2_child_spi(c, w.policy, spi, &spi_len))
-            fresh = ike2_child_make(c, sa, &w, false, spi, group != 0 ? &shared : NULL, ni, nr,
-                                    old != NULL ? old->id : 0);
-        if (fresh == NULL)
-            notify = IKE_N_NO_ADDITIONAL_SAS;
-        else if (collides)
-            note_collision(c, t, ni, nr);
-        if (fresh != NULL && collides)
-            t->their_child = fresh->id;
-    }
-    gh_secret_clear(&shared);
-    if (notify == IKE_N_INVALID_KE_PAYLOAD) {
-        say_group(c, sa, group);
-        return;
-    }
-    if (notify != 0) {
-        if (notify != IKE_N_TEMPORARY_FAILURE && notify != IKE_N_CHILD_SA_NOT_FOUND)
-            ike2_fail_child(c, sa, ike2_count_of(notify), old != NULL ? old->id : 0,
-                            "refused with %s: %s", ike_notify_name(notify), why);
-        say(c, sa, notify, gh_view_of(NULL, 0));
-        return;
-    }
-    if (old != NULL && collides)
-        old->rekey_at = 0;
-    else if (old != NULL) /* a rekeying that waits for its turn finds that it is late */
-        supersede(c, old);
-    o = ike2_inner(c);
-    ike_nonce_emit(&o, nr);
-    if (group != 0)
-        put_ke(&o, group, gh_view_of(public_value, gh_ke_public_len(group, true)));
-    ike2_child_put_answer(&o, &w, spi, spi_len);
-    ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
-}
-
-static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
-{
-    const struct ike_choice_rules rules = {.prefer_theirs = sa->policy->prefer_theirs};
-    uint8_t public_value[GH_KE_PUBLIC_MAX], nonce[IKE2_NONCE], spi[IKE_SPI_LEN];
-    struct gh_view ni, nr = gh_view_of(nonce, IKE2_NONCE);
-    struct gh_secret shared = {.data = NULL};
-    struct ike_proposal chosen;
-    struct ike2_suite suite;
-    struct ike2_sa *fresh = NULL;
-    struct ike_sa offer;
-    struct ike_out o;
-    uint16_t notify;
-
-    if (ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &offer) != IKE_OK ||
-        ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, &ni) != IKE_OK) {
-        say(c, sa, IKE_N_INVALID_SYNTAX, gh_view_of(NULL, 0));
-        return;
-    }
-    if (!ike_proposal_choose(&offer, &sa->policy->proposals, &rules, &chosen, NULL) ||
-        chosen.spi_len != IKE_SPI_LEN || !ike2_suite_of(&chosen, &suite)) {
-        ike2_fail(c, sa, IKE2_COUNT_NO_PROPOSAL, "rekeying of the IKE SA: no proposal chosen");
-        say(c, sa, IKE_N_NO_PROPOSAL_CHOSEN, gh_view_of(NULL, 0));
-        return;
-    }
-    notify = exchange_keys(c, in, suite.ke, public_value, &shared);
-    if (notify != 0) {
-        if (notify == IKE_N_INVALID_KE_PAYLOAD)
-            say_group(c, sa, suite.ke);
-        else
-            say(c, sa, notify, gh_view_of(NULL, 0));
-        return;
-    }
-    c->ops.random(c->ops.ctx, nonce, IKE2_NONCE);
-    ike2_new_spi(c, spi);
-    fresh = successor(c, sa, false, chosen.spi, spi, &suite);
-    if (fresh != NULL && !ike2_derive_rekeyed(fresh, sa, &shared, ni, nr)) {
-        ike2_sa_free(fresh);
-        fresh = NULL;
-    }
-    gh_secret_clear(&shared);
-    if (fresh == NULL || !bring_up(c, fresh)) {
-        ike2_count(c, IKE2_COUNT_NO_MEMORY);
-        say(c, sa, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0));
-        return;
-    }
-    memcpy(chosen.spi, spi, IKE_SPI_LEN);
-    o = ike2_inner(c);
-    ike_sa_emit_one(&o, &chosen);
-    ike_nonce_emit(&o, nr);
-    put_ke(&o, suite.ke, gh_view_of(public_value, gh_ke_public_len(suite.ke, true)));
-    ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
-    if (sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY) {
-        note_collision(c, sa->task, ni, nr);
-        sa->task->their_sa = fresh;
-        fresh->rival_of = sa;
-        /* Until our own rekeying is answered: if that wins, the peer deletes this one, if it ever
-         * hears of it. */
-        ike2_set_state(c, fresh, IKE2_STATE_REKEYED);
-        fresh->rekey_at = 0;
-        fresh->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
-        ike2_schedule(c, fresh);
-    } else {
-        ike2_inherit(c, sa, fresh);
-    }
-}
-
-static bool is_child_task(const struct ike2_task *t)
-{
-    return t != NULL && (t->kind == IKE2_TASK_CHILD_NEW || t->kind == IKE2_TASK_CHILD_REKEY ||
-                         t->kind == IKE2_TASK_CHILD_DELETE);
-}
-
-void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
-{
-    bool ike = ike_child_step(in) == IKE_STEP_IKE_REKEY;
-    bool busy =
-        ike ? is_child_task(sa->task) : sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY;
-
-    if (sa->state != IKE2_STATE_ESTABLISHED || busy || (sa->task != NULL && sa->task->their_sa)) {
-        say(c, sa, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0)); /* RFC 7296 2.25 */
-        return;
-    }
-    if (ike)
-        ike_request(c, sa, in);
-    else
-        child_request(c, sa, in);
+        child_answer(c, sa, in, first, octets);
 }

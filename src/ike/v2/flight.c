@@ -214,6 +214,10 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
     unsigned most = probe ? p->liveness_retries : p->retransmits;
     unsigned shift = sa->transmissions < 6 ? sa->transmissions : 6;
 
+    if (ike2_resume_gave_up(c, sa))
+        return;
+    if (sa->transmissions > most && sa->mobile != NULL && ike2_mobike_other_way(c, sa))
+        return;
     if (sa->transmissions > most) {
         bool up = sa->state >= IKE2_STATE_ESTABLISHED;
 
@@ -221,10 +225,13 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
                   up ? "the peer answers no more: nothing came after %u transmissions"
                      : "no answer after %u transmissions",
                   sa->transmissions);
-        if (sa->state == IKE2_STATE_DELETING) /* as we wanted, although nobody confirms it */
+        /* Deleted as we wanted, although nobody confirms it. */
+        if (sa->state == IKE2_STATE_DELETING && sa->task->why != IKE2_REMOVED_LOST) {
             ike2_sa_die(c, sa, sa->task->why);
-        else
+        } else {
+            ike2_redirect_failed(c, sa->policy);
             ike2_sa_lost(c, sa, 0);
+        }
         return;
     }
     ike2_count(c, IKE2_COUNT_RETRANSMITTED);
@@ -253,6 +260,9 @@ static bool step_of_request(const struct ike_message *m, enum ike_step *step)
     case IKE_X_CREATE_CHILD_SA:
         *step = IKE_STEP_CHILD_NEW;
         return true;
+    case IKE_X_FOLLOWUP_KE:
+        *step = IKE_STEP_FOLLOWUP_KE;
+        return true;
     case IKE_X_INFORMATIONAL:
         *step = IKE_STEP_INFORMATIONAL;
         return true;
@@ -263,6 +273,8 @@ static bool step_of_request(const struct ike_message *m, enum ike_step *step)
 
 static enum ike_step step_of_task(const struct ike2_task *t)
 {
+    if (t->followup != NULL)
+        return IKE_STEP_FOLLOWUP_KE;
     switch (t->kind) {
     case IKE2_TASK_INTERMEDIATE:
         return IKE_STEP_INTERMEDIATE;
@@ -351,13 +363,16 @@ static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagra
     sa->last_in_ms = c->now.mono_ms;
     if (!response)
         sa->asked = is;
-    if (same_path(&was, &is) || (!first && (!sa->nat_remote || sa->nat_local)))
+    if (same_path(&was, &is) ||
+        (!first && (!sa->nat_remote || sa->nat_local || sa->mobile != NULL))) /* RFC 4555 3.8 */
         return;
     sa->local = d->local;
     sa->remote = d->remote;
     sa->marker = d->marker;
-    if (!first)
-        ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "its address or port behind the NAT changed");
+    if (first)
+        return;
+    ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "its address or port behind the NAT changed");
+    ike2_children_moved(c, sa);
 }
 
 static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
@@ -384,13 +399,14 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
         return;
     }
     if (!ike_admit(step, false, class_of(sa), m, &in, &v)) {
-        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
         if (v.notify == 0 && class_of(sa) == IKE_STATE_ESTABLISHED)
             v.notify = IKE_N_INVALID_SYNTAX; /* RFC 7296 2.21.3: some answer there must be */
-        if (v.notify != 0) {
+        if (v.notify == 0) {
+            ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        } else {
             bool critical = v.notify == IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD;
 
-            ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "%s request refused: %s", ike_step_name(step),
+            ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "%s request refused: %s", ike_step_name(step),
                       ike_fault_text(v.fault));
             ike2_respond_notify(c, sa, m->h.exchange, v.notify,
                                 gh_view_of(&v.payload, critical ? 1 : 0));
@@ -403,6 +419,8 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
         ike2_auth_request(c, sa, &in, first, octets);
     else if (step == IKE_STEP_INFORMATIONAL)
         ike2_inform_request(c, sa, &in);
+    else if (step == IKE_STEP_FOLLOWUP_KE)
+        ike2_followup_request(c, sa, &in);
     else
         ike2_create_request(c, sa, &in);
 }
@@ -440,7 +458,10 @@ static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike
     case IKE2_TASK_CHILD_NEW:
     case IKE2_TASK_CHILD_REKEY:
     case IKE2_TASK_IKE_REKEY:
-        ike2_create_response(c, sa, &in);
+        if (sa->task->followup != NULL)
+            ike2_followup_response(c, sa, &in);
+        else
+            ike2_create_response(c, sa, &in, first, octets);
         break;
     default:
         ike2_inform_response(c, sa, &in);
@@ -498,14 +519,20 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
     struct gh_view inner;
     uint8_t first = 0;
 
-    if (ike_header_from_initiator(&m->h) == sa->initiator || m->sealed.type == 0) {
+    if (ike_header_from_initiator(&m->h) == sa->initiator) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
+    if (m->sealed.type == 0) {
+        ike2_hint(c, sa, m);
         return;
     }
     if (response ? (sa->task == NULL || sa->request.len == 0 || m->h.id != sa->send_id)
                  : m->h.id != sa->receive_id) {
         if (response || !repeated(c, sa, d, m))
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        else if (sa->mobile != NULL && ike2_mobike_wonders(sa))
+            ike2_mobike_try(c, sa);
         return;
     }
     if (!response && sa->setup != NULL && sa->setup->refused) {

@@ -24,15 +24,20 @@ void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa)
     struct ike_out o = ike2_inner(c);
 
     if (t->kind == IKE2_TASK_CHILD_DELETE) {
-        if (child == NULL) { /* the peer was faster */
+        if (child != NULL) {
+            put_delete(&o, child->suite.protocol, child->spi_in, child->spi_len, 1);
+        } else if (t->spi_len > 0) {
+            put_delete(&o, t->protocol, t->spi, t->spi_len, 1);
+        } else { /* the peer was faster */
             ike2_task_done(c, sa);
             return;
         }
-        put_delete(&o, child->suite.protocol, child->spi_in, child->spi_len, 1);
     } else if (t->kind == IKE2_TASK_IKE_DELETE) {
         if (sa->state == IKE2_STATE_ESTABLISHED)
             ike2_set_state(c, sa, IKE2_STATE_DELETING);
         put_delete(&o, IKE_PROTO_IKE, NULL, 0, 0);
+    } else {
+        ike2_extend_inform(c, sa, &o);
     }
     if (!ike2_request(c, sa, IKE_X_INFORMATIONAL, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "INFORMATIONAL could not be made");
@@ -49,8 +54,12 @@ void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     ike2_task_done(c, sa);
     if (kind == IKE2_TASK_CHILD_DELETE && child != NULL)
         ike2_child_drop(c, sa, child, why);
+    else if (kind == IKE2_TASK_IKE_DELETE && why == IKE2_REMOVED_LOST)
+        ike2_sa_lost(c, sa, 0);
     else if (kind == IKE2_TASK_IKE_DELETE)
         ike2_sa_die(c, sa, why);
+    else
+        ike2_extend_inform_answered(c, sa, kind, in);
 }
 
 /* ---- The peer's ----------------------------------------------------------------------------- */
@@ -59,6 +68,9 @@ static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
 {
     struct ike2_policy *policy = ike2_policy_ref(sa->policy);
     bool was_up = sa->state == IKE2_STATE_ESTABLISHED;
+    enum ike2_removal why = was_up                             ? IKE2_REMOVED_DELETED
+                            : sa->state == IKE2_STATE_DELETING ? IKE2_REMOVED_COMMAND
+                                                               : IKE2_REMOVED_REPLACED;
     struct ike2_sa *theirs = sa->task != NULL ? sa->task->their_sa : NULL;
     struct ike_out o = ike2_inner(c);
 
@@ -66,8 +78,9 @@ static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
     if (theirs != NULL) { /* our rekeying was late: the peer's took its place */
         ike2_inherit(c, sa, theirs);
         was_up = false;
+        why = IKE2_REMOVED_REPLACED;
     }
-    ike2_sa_die(c, sa, was_up ? IKE2_REMOVED_DELETED : IKE2_REMOVED_REPLACED);
+    ike2_sa_die(c, sa, why);
     if (was_up)
         ike2_begin_again(c, policy);
     ike2_policy_free(policy);
@@ -78,6 +91,18 @@ static bool is_contested(const struct ike2_task *t, const struct ike2_child *chi
 {
     return t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->collided &&
            (t->child == child->id || t->their_child == child->id);
+}
+
+/* What the peer made to replace another goes instead of that: it could not use it. */
+static void restore_replaced(struct ike2 *c, struct ike2_sa *sa, const struct ike2_child *gone)
+{
+    struct ike2_child *old = ike2_child_by_id(sa, gone->replaces);
+
+    if (gone->replaced || old == NULL || !old->replaced || old->going)
+        return;
+    old->replaced = false;
+    if (old->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
+        old->rekey_at = c->now.mono_ms + 2 * IKE2_RETRY_MS;
 }
 
 /* It may be what our request made, whose answer is not here yet. */
@@ -101,10 +126,10 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
 
     for (uint16_t i = 0; i < d->count && count < DELETED_MAX; i++) {
         struct gh_view spi = gh_view_of(d->spis.p + (size_t)i * d->spi_len, d->spi_len);
-        struct ike2_child *child = ike2_child_by_out(sa, spi);
+        struct ike2_child *child = ike2_child_by_out(sa, d->protocol, spi);
         bool both;
 
-        if (child == NULL || child->spi_len != d->spi_len) {
+        if (child == NULL) {
             note_deleted(sa, spi);
             continue;
         }
@@ -113,6 +138,7 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
                sa->task->child == child->id;
         if (!both)
             memcpy(ours + (size_t)d->spi_len * count++, child->spi_in, d->spi_len);
+        restore_replaced(c, sa, child);
         ike2_child_drop(c, sa, child,
                         child->replaced || is_contested(sa->task, child) ? IKE2_REMOVED_REPLACED
                                                                          : IKE2_REMOVED_DELETED);
@@ -147,9 +173,12 @@ void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
         }
         delete_children(c, sa, &d, &o);
     }
+    ike2_extend_inform_heard(c, sa, in, &o);
     ike2_respond(c, sa, IKE_X_INFORMATIONAL, &o);
     if (refused) {
         ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer does not believe us");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+        return;
     }
+    ike2_redirect_heard(c, sa, in);
 }

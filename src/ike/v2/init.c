@@ -9,6 +9,10 @@
 #include "ike/nonce.h"
 #include "ike/v2/priv.h"
 
+/* How often we begin anew because somebody, who may be anybody, asks for a cookie (RFC 7296 2.6),
+ * with a puzzle or without. */
+enum { COOKIES_MAX = 5 };
+
 /* ---- NAT detection -------------------------------------------------------------------------- */
 
 static bool nat_hash(const uint8_t spi_i[IKE_SPI_LEN], const uint8_t spi_r[IKE_SPI_LEN],
@@ -22,33 +26,39 @@ static bool nat_hash(const uint8_t spi_i[IKE_SPI_LEN], const uint8_t spi_r[IKE_S
     return gh_hash(GH_HASH_SHA_1, parts, 4, out);
 }
 
-static void put_nat(struct ike_out *o, const struct ike_header *h, const struct ike2_sa *sa)
+void ike2_put_nat(struct ike_out *o, const uint8_t *spi_i, const uint8_t *spi_r,
+                  const struct ike2_sa *sa)
 {
     uint8_t hash[GH_HASH_MAX];
 
-    if (nat_hash(h->spi_i, h->spi_r, &sa->local, hash)) {
+    if (sa->policy->no_nats)
+        return;
+    if (nat_hash(spi_i, spi_r, &sa->local, hash)) {
         if (sa->policy->force_nat_t)
             hash[0] ^= 0xff; /* the peer sees a NAT, and encapsulates */
         ike_notify_emit_data(o, IKE_N_NAT_DETECTION_SOURCE_IP, gh_view_of(hash, 20));
     }
-    if (nat_hash(h->spi_i, h->spi_r, &sa->remote, hash))
+    if (nat_hash(spi_i, spi_r, &sa->remote, hash))
         ike_notify_emit_data(o, IKE_N_NAT_DETECTION_DESTINATION_IP, gh_view_of(hash, 20));
 }
 
-static void detect_nat(struct ike2_sa *sa, const struct ike_message *m)
+void ike2_detect_nat(struct ike2_sa *sa, const uint8_t *spi_i, const uint8_t *spi_r,
+                     const struct ike_payloads *in)
 {
     struct ike_notify n;
     uint8_t hash[GH_HASH_MAX];
     bool any = false, same = false;
 
-    for (size_t i = 0; ike_find_notify(&m->clear, IKE_N_NAT_DETECTION_SOURCE_IP, i, &n); i++) {
+    if (sa->policy->no_nats)
+        return;
+    for (size_t i = 0; ike_find_notify(in, IKE_N_NAT_DETECTION_SOURCE_IP, i, &n); i++) {
         any = true;
-        same = same || (nat_hash(m->h.spi_i, m->h.spi_r, &sa->remote, hash) &&
+        same = same || (nat_hash(spi_i, spi_r, &sa->remote, hash) &&
                         gh_view_equal(n.data, gh_view_of(hash, 20)));
     }
     sa->nat_remote = any && !same;
-    if (ike_find_notify(&m->clear, IKE_N_NAT_DETECTION_DESTINATION_IP, 0, &n))
-        sa->nat_local = nat_hash(m->h.spi_i, m->h.spi_r, &sa->local, hash) &&
+    if (ike_find_notify(in, IKE_N_NAT_DETECTION_DESTINATION_IP, 0, &n))
+        sa->nat_local = nat_hash(spi_i, spi_r, &sa->local, hash) &&
                         !gh_view_equal(n.data, gh_view_of(hash, 20));
     if (sa->policy->force_nat_t && any)
         sa->nat_remote = true;
@@ -56,7 +66,7 @@ static void detect_nat(struct ike2_sa *sa, const struct ike_message *m)
 
 /* ---- What both say of themselves ------------------------------------------------------------ */
 
-static void put_abilities(struct ike2 *c, struct ike_out *o, const struct ike2_policy *p)
+void ike2_put_abilities(struct ike_out *o, const struct ike2_policy *p)
 {
     uint8_t octets[16];
     struct gh_wr w = gh_wr_make(octets, sizeof(octets));
@@ -67,12 +77,13 @@ static void put_abilities(struct ike2 *c, struct ike_out *o, const struct ike2_p
     ike_notify_emit_data(o, IKE_N_SIGNATURE_HASH_ALGORITHMS, gh_view_of(octets, w.len));
 }
 
-static void take_abilities(struct ike2_sa *sa, const struct ike_message *m)
+void ike2_take_abilities(struct ike2_sa *sa, const struct ike_message *m)
 {
     struct ike_notify n;
 
     sa->fragmentation =
         sa->policy->fragmentation && ike_has_notify(&m->clear, IKE_N_FRAGMENTATION_SUPPORTED);
+    sa->can_redirect = ike2_redirect_is_heard(m);
     sa->setup->peer_childless = ike_has_notify(&m->clear, IKE_N_CHILDLESS_IKEV2_SUPPORTED);
     if (ike_find_notify(&m->clear, IKE_N_SIGNATURE_HASH_ALGORITHMS, 0, &n))
         sa->setup->peer_hashes = gh_sig_hashes_parse(n.data);
@@ -111,13 +122,13 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
         return;
     }
     o = ike_out_message(c->inner, sizeof(c->inner), &h);
-    if (s->cookie.len > 0)
-        ike_notify_emit_data(&o, IKE_N_COOKIE, s->cookie);
+    ike2_gate_put(sa, &o);
     ike_sa_emit(&o, &offer);
     ike_ke_emit(&o, &(struct ike_ke){.method = s->group, .data = gh_ke_public(s->ke)});
     ike_nonce_emit(&o, gh_view_of(s->nonce_i, s->nonce_i_len));
-    put_nat(&o, &h, sa);
-    put_abilities(c, &o, sa->policy);
+    ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
+    ike2_redirect_put(c, sa, &o);
+    ike2_put_abilities(&o, sa->policy);
     if (ike2_has_addke(&offer))
         ike2_intermediate_put(&o);
     ike2_ppk_offer(sa->policy, &o);
@@ -141,10 +152,10 @@ static bool begin_anew(struct ike2 *c, struct ike2_sa *sa, const struct ike_mess
 
     if (!ike_find_notify(&m->clear, refused, 0, &n))
         return false;
-    if (refused == IKE_N_COOKIE && n.data.len > 0 && n.data.len <= IKE_COOKIE_MAX) {
-        memcpy(s->cookie_octets, n.data.p, n.data.len);
-        s->cookie = gh_view_of(s->cookie_octets, n.data.len);
-        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer asks for a cookie");
+    if (refused == IKE_N_COOKIE && n.data.len > 0 && n.data.len <= IKE_COOKIE_MAX &&
+        s->cookies_taken < COOKIES_MAX) {
+        if (!ike2_gate_closed(c, sa, m, n.data))
+            return true;
     } else if (refused == IKE_N_INVALID_KE_PAYLOAD && !s->group_retried &&
                ike_invalid_ke_read(n.data, &group) == IKE_OK &&
                ike_ke_retry(&sa->policy->proposals, s->group, group)) {
@@ -179,6 +190,10 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
         ike_ke_parse(ike_find(&m->clear, IKE_P_KE, 0)->body, &ke) != IKE_OK ||
         ike_nonce_parse(ike_find(&m->clear, IKE_P_NONCE, 0)->body, &nonce) != IKE_OK)
         return false;
+    if (ike2_spi_is_zero(m->h.spi_r)) {
+        strcpy(why, "its SPI is zero");
+        return false;
+    }
     ike2_offer(&sa->policy->proposals, sa->policy->intermediate, &ours);
     if (!ike_proposal_confirm(&offer, &ours, &rules, &chosen, &miss) ||
         !ike2_suite_of(&chosen, &sa->suite)) {
@@ -209,6 +224,31 @@ static bool take_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_mes
     return true;
 }
 
+void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)
+{
+    /* RFC 4555 3.3: port 4500 from the beginning, so that a NAT may come on the way later. */
+    bool moves = sa->policy->mobike && !sa->policy->no_nats &&
+                 ike_has_notify(&m->clear, IKE_N_NAT_DETECTION_SOURCE_IP);
+
+    ike2_take_abilities(sa, m);
+    ike2_detect_nat(sa, m->h.spi_i, m->h.spi_r, &m->clear);
+    ike2_take_certreqs(sa->setup, &m->clear);
+    if (sa->nat_local || sa->nat_remote || moves) {
+        sa->marker = true;
+        sa->local.port = IKE2_PORT_NAT_T;
+        sa->remote.port = IKE2_PORT_NAT_T;
+    }
+    if (sa->nat_local || sa->nat_remote)
+        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "a NAT is in between%s%s: port 4500",
+                  sa->nat_local ? ", we are behind it" : "",
+                  sa->nat_remote ? ", the peer is behind it" : "");
+    sa->send_id = 1;
+    sa->puzzle_at = 0; /* who let us in wants no solution */
+    ike2_task_done(c, sa);
+    ike2_set_state(c, sa, IKE2_STATE_AUTH);
+    ike2_intermediate_go_on(c, sa);
+}
+
 void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
                         const struct ike_message *m)
 {
@@ -224,6 +264,10 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
     if (v.refused != 0) {
         if (begin_anew(c, sa, m, v.refused))
             return;
+        if (v.refused == IKE_N_REDIRECT) {
+            ike2_redirect_first(c, sa, m);
+            return;
+        }
         /* Not authenticated: it may be a lie, so the request is repeated to its end. */
         ike_find_error(&m->clear, &n);
         ike2_fail(c, sa,
@@ -238,67 +282,41 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
                   "PPK at the peer");
         return;
     }
+    strcpy(why, "no memory");
     if (!gh_secret_set(&sa->setup->response, d->data, d->len) || !take_answer(c, sa, m, why)) {
         ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "IKE_SA_INIT response refused: %s", why);
         return;
     }
-    take_abilities(sa, m);
-    detect_nat(sa, m);
-    ike2_take_certreqs(sa->setup, &m->clear);
-    if (sa->nat_local || sa->nat_remote) {
-        sa->marker = true;
-        sa->local.port = IKE2_PORT_NAT_T;
-        sa->remote.port = IKE2_PORT_NAT_T;
-        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "a NAT is in between%s%s: port 4500",
-                  sa->nat_local ? ", we are behind it" : "",
-                  sa->nat_remote ? ", the peer is behind it" : "");
-    }
-    sa->send_id = 1;
-    ike2_task_done(c, sa);
-    ike2_set_state(c, sa, IKE2_STATE_AUTH);
-    ike2_intermediate_go_on(c, sa);
+    ike2_first_answered(c, sa, m);
 }
 
 /* ---- Responder ------------------------------------------------------------------------------ */
 
-/* An answer for which nothing is kept. */
-static void answer(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
-                   uint16_t type, struct gh_view data)
+void ike2_answer_plain(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
+                       uint16_t type, struct gh_view data, const struct ike_puzzle *puzzle)
 {
     struct ike_header h = {
-        .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_RESPONSE};
-    struct gh_view octets;
+        .version = IKE_VERSION_2, .exchange = m->h.exchange, .flags = IKE_FLAG_RESPONSE};
+    uint8_t octets[4];
+    struct gh_wr w = gh_wr_make(octets, sizeof(octets));
+    struct gh_view whole;
     struct ike_out o;
 
     memcpy(h.spi_i, m->h.spi_i, IKE_SPI_LEN);
     o = ike_out_message(c->inner, sizeof(c->inner), &h);
     ike_notify_emit_data(&o, type, data);
-    if (ike_out_done(&o, &octets))
-        ike2_send(c, &d->local, &d->remote, d->marker, octets);
+    if (puzzle != NULL) {
+        ike_puzzle_put(&w, puzzle);
+        ike_notify_emit_data(&o, IKE_N_PUZZLE, gh_view_of(octets, w.len));
+    }
+    if (ike_out_done(&o, &whole))
+        ike2_send(c, &d->local, &d->remote, d->marker, whole);
 }
 
-/* True: the peer is where it says, or we have room enough not to ask. */
-static bool cookie_is_right(struct ike2 *c, const struct ike2_datagram *d,
-                            const struct ike_message *m, struct gh_view nonce)
+static void answer(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
+                   uint16_t type, struct gh_view data)
 {
-    const struct ike_cookie_peer peer = {
-        .nonce = nonce, .spi_i = m->h.spi_i, .addr = &d->remote.addr};
-    uint8_t cookie[IKE_COOKIE_LEN];
-    struct ike_puzzle puzzle;
-    struct ike_notify n;
-
-    if (c->half_open < c->settings.half_open_cookie)
-        return true;
-    if (ike_find_notify(&m->clear, IKE_N_COOKIE, 0, &n)) {
-        if (ike_cookie_check(&c->cookies, &peer, n.data, &puzzle) != IKE_COOKIE_BAD)
-            return true;
-        ike2_count(c, IKE2_COUNT_BAD_COOKIE);
-    }
-    if (ike_cookie_make(&c->cookies, &peer, NULL, cookie)) {
-        ike2_count(c, IKE2_COUNT_COOKIES_SENT);
-        answer(c, d, m, IKE_N_COOKIE, gh_view_of(cookie, sizeof(cookie)));
-    }
-    return false;
+    ike2_answer_plain(c, d, m, type, data, NULL);
 }
 
 /* The first policy for these addresses that has a proposal in common. */
@@ -360,9 +378,9 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
                         .method = sa->suite.ke,
                         .data = gh_view_of(public_value, gh_ke_public_len(sa->suite.ke, true))});
     ike_nonce_emit(&o, gh_view_of(s->nonce_r, s->nonce_r_len));
-    put_nat(&o, &h, sa);
+    ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
     ike2_put_certreq(c, sa->policy, &o);
-    put_abilities(c, &o, sa->policy);
+    ike2_put_abilities(&o, sa->policy);
     if (ike2_proposal_has_addke(chosen))
         ike2_intermediate_put(&o);
     ike2_ppk_answer(c, sa, m, &o);
@@ -379,6 +397,18 @@ static uint32_t half_open_ms(const struct ike2 *c, const struct ike2_policy *p)
     return crowded && c->settings.reduced_exchange_ms < p->half_open_ms
                ? c->settings.reduced_exchange_ms
                : p->half_open_ms;
+}
+
+void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d)
+{
+    sa->receive_id = 1;
+    ike2_log_keys(c, sa);
+    sa->expire_at = c->now.mono_ms + half_open_ms(c, sa->policy);
+    ike2_set_state(c, sa, IKE2_STATE_AUTH);
+    ike2_count(c, IKE2_COUNT_SA_ANSWERED);
+    sa->asked = ike2_path_of(d);
+    ike2_send_response(c, sa);
+    ike2_schedule(c, sa);
 }
 
 void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
@@ -409,13 +439,15 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         ike_sa_parse(ike_find(&m->clear, IKE_P_SA, 0)->body, &offer) != IKE_OK ||
         ike_ke_parse(ike_find(&m->clear, IKE_P_KE, 0)->body, &ke) != IKE_OK)
         return;
-    if (!cookie_is_right(c, d, m, nonce))
+    if (!ike2_gate(c, d, m, nonce, &offer))
         return;
     policy = choose(c, d, m, &offer, &chosen, &miss);
     if (policy == NULL) {
         refuse_proposals(c, d, m, &miss);
         return;
     }
+    if (ike2_redirect_away(c, policy, d, m, nonce))
+        return;
     if (ke.method != ike_proposal_id(&chosen, IKE_T_KE)) {
         uint16_t group = ike_proposal_id(&chosen, IKE_T_KE);
         const uint8_t wanted[2] = {(uint8_t)(group >> 8), (uint8_t)group};
@@ -424,11 +456,8 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         answer(c, d, m, IKE_N_INVALID_KE_PAYLOAD, gh_view_of(wanted, 2));
         return;
     }
-    if (c->half_open >= c->settings.half_open_max) {
-        ike2_count(c, IKE2_COUNT_HALF_OPEN_LIMIT);
-        if (!ike2_half_open_evict(c))
-            return;
-    }
+    if (!ike2_half_open_room(c))
+        return;
     sa = ike2_sa_new(c, policy, false, &d->local, &d->remote);
     if (sa == NULL) {
         ike2_count(c, IKE2_COUNT_NO_MEMORY);
@@ -440,8 +469,8 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
     sa->setup->nonce_i_len = nonce.len;
     sa->setup->nonce_r_len = IKE2_NONCE;
     c->ops.random(c->ops.ctx, sa->setup->nonce_r, IKE2_NONCE);
-    take_abilities(sa, m);
-    detect_nat(sa, m);
+    ike2_take_abilities(sa, m);
+    ike2_detect_nat(sa, m->h.spi_i, m->h.spi_r, &m->clear);
     if (!ike2_suite_of(&chosen, &sa->suite) || !respond(c, sa, d, m, &chosen, ke.data) ||
         !ike2_sa_link(c, sa)) {
         ike2_fail(c, NULL, IKE2_COUNT_INVALID_KE, "IKE_SA_INIT from %s: its key exchange failed",
@@ -449,15 +478,8 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         ike2_sa_free(sa);
         return;
     }
-    sa->receive_id = 1;
-    ike2_log_keys(c, sa);
-    sa->expire_at = c->now.mono_ms + half_open_ms(c, policy);
-    ike2_set_state(c, sa, IKE2_STATE_AUTH);
-    ike2_count(c, IKE2_COUNT_SA_ANSWERED);
+    ike2_first_accepted(c, sa, d);
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
               gh_addr_format(&d->remote.addr, addr),
               ike_proposal_format(&chosen, text, sizeof(text)));
-    sa->asked = ike2_path_of(d);
-    ike2_send_response(c, sa);
-    ike2_schedule(c, sa);
 }

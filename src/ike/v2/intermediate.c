@@ -97,14 +97,16 @@ uint16_t ike2_intermediate_next(const struct ike2_sa *sa)
 }
 
 /* Our half is done, the exchange is over: SK_*(n) from SK_d(n-1). */
-static bool new_keys(struct ike2_sa *sa, struct gh_secret *shared)
+static bool new_keys(struct ike2 *c, struct ike2_sa *sa, struct gh_secret *shared)
 {
     const struct ike2_setup *s = sa->setup;
     bool good = ike2_derive_rekeyed(sa, sa, shared, gh_view_of(s->nonce_i, s->nonce_i_len),
-                                    gh_view_of(s->nonce_r, s->nonce_r_len));
+                                    gh_view_of(s->nonce_r, s->nonce_r_len), gh_view_of(NULL, 0));
 
     gh_secret_clear(shared);
     sa->setup->intermediate.done++;
+    if (good)
+        ike2_log_keys(c, sa);
     return good;
 }
 
@@ -150,7 +152,7 @@ void ike2_intermediate_response(struct ike2 *c, struct ike2_sa *sa, const struct
         return;
     }
     ike2_task_done(c, sa);
-    if (!new_keys(sa, &shared)) {
+    if (!new_keys(c, sa, &shared)) {
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
@@ -202,7 +204,7 @@ void ike2_intermediate_request(struct ike2 *c, struct ike2_sa *sa, const struct 
     }
     /* Answered under the keys of the request; each exchange has its time. */
     if (!note_own(sa, true, &o) || !ike2_respond(c, sa, IKE_X_INTERMEDIATE, &o) ||
-        !new_keys(sa, &shared)) {
+        !new_keys(c, sa, &shared)) {
         gh_secret_clear(&shared);
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;

@@ -45,6 +45,9 @@ bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out)
         if (out->addke[i] != IKE_KE_NONE && !gh_ke_available(out->addke[i]))
             return false;
     }
+    if (p->protocol == IKE_PROTO_IKE && /* RFC 7296 5: never in clear */
+        (out->encr == IKE_ENCR_NULL || out->encr == IKE_ENCR_NULL_AES_GMAC))
+        return false;
     if (p->protocol == IKE_PROTO_AH)
         return gh_integ_known((enum gh_integ_alg)out->integ);
     if (!gh_enc_known((enum gh_enc_alg)out->encr, out->encr_bits) ||
@@ -141,12 +144,26 @@ bool ike2_derive(struct ike2_sa *sa, const struct gh_secret *shared, struct gh_v
 }
 
 bool ike2_derive_rekeyed(struct ike2_sa *sa, const struct ike2_sa *old,
-                         const struct gh_secret *shared, struct gh_view ni, struct gh_view nr)
+                         const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
+                         struct gh_view more)
 {
-    const struct gh_view parts[] = {ike2_view(shared), ni, nr};
+    const struct gh_view parts[] = {ike2_view(shared), ni, nr, more};
     enum gh_prf_alg prf = (enum gh_prf_alg)old->suite.prf;
     uint8_t skeyseed[GH_PRF_MAX];
-    bool good = gh_prf(prf, ike2_sk_d(old), parts, 3, skeyseed) &&
+    bool good = gh_prf(prf, ike2_sk_d(old), parts, 4, skeyseed) &&
+                expand(sa, gh_view_of(skeyseed, gh_prf_len(prf)), ni, nr);
+
+    gh_wipe(skeyseed, sizeof(skeyseed));
+    return good;
+}
+
+bool ike2_derive_resumed(struct ike2_sa *sa, struct gh_view sk_d, struct gh_view ni,
+                         struct gh_view nr)
+{
+    const struct gh_view parts[] = {gh_view_of("Resumption", 10), ni, nr};
+    enum gh_prf_alg prf = (enum gh_prf_alg)sa->suite.prf;
+    uint8_t skeyseed[GH_PRF_MAX];
+    bool good = sk_d.len == gh_prf_len(prf) && gh_prf(prf, sk_d, parts, 3, skeyseed) &&
                 expand(sa, gh_view_of(skeyseed, gh_prf_len(prf)), ni, nr);
 
     gh_wipe(skeyseed, sizeof(skeyseed));
@@ -189,15 +206,15 @@ static size_t keymat_len(const struct ike2_suite *s)
 
 bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
                  const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
-                 struct gh_secret *i_to_r, struct gh_secret *r_to_i)
+                 struct gh_view more, struct gh_secret *i_to_r, struct gh_secret *r_to_i)
 {
     const struct gh_view parts[] = {shared != NULL ? ike2_view(shared) : gh_view_of(NULL, 0), ni,
-                                    nr};
+                                    nr, more};
     size_t len = keymat_len(child);
     uint8_t all[512];
     bool good =
         2 * len <= sizeof(all) &&
-        gh_prf_plus((enum gh_prf_alg)sa->suite.prf, ike2_sk_d(sa), parts, 3, all, 2 * len) &&
+        gh_prf_plus((enum gh_prf_alg)sa->suite.prf, ike2_sk_d(sa), parts, 4, all, 2 * len) &&
         gh_secret_set(i_to_r, all, len) && gh_secret_set(r_to_i, all + len, len);
 
     gh_wipe(all, sizeof(all));

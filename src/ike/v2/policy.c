@@ -9,6 +9,7 @@
 enum {
     LIFETIME_SECONDS = 86400,
     MTU = 1500,
+    PUZZLE_BITS = 20,         /* seconds of work, in small portions */
     KEEPALIVE_MS = 20 * 1000, /* RFC 3948 4 */
     LIVENESS_MS = 30 * 1000,
     LIVENESS_RETRIES = 3,
@@ -41,7 +42,10 @@ struct ike2_policy *ike2_policy_new(const char *name)
     p->retransmit_ms = RETRANSMIT_MS;
     p->retransmits = RETRANSMITS;
     p->half_open_ms = HALF_OPEN_MS;
+    p->routability = true;
+    p->puzzle_bits = PUZZLE_BITS;
     p->initial_contact = true;
+    p->crash_tokens = true;
     return p;
 }
 

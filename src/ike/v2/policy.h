@@ -23,8 +23,12 @@
 enum {
     IKE2_NAME = 64,
     IKE2_CHILDREN = 32, /* that one peer may have configured */
-    IKE2_PSKS = 4
+    IKE2_PSKS = 4,
+    IKE2_ADDRESSES = 8 /* beside the one in use */
 };
+
+/* When a gateway sends a client elsewhere (RFC 5685): as it begins, or when it is known. */
+enum ike2_redirect_at { IKE2_REDIRECT_NEVER, IKE2_REDIRECT_INIT, IKE2_REDIRECT_AUTH };
 
 enum ike2_auth { IKE2_AUTH_PSK, IKE2_AUTH_CERT, IKE2_AUTH_RAW_KEY, IKE2_AUTH_NULL };
 
@@ -64,8 +68,10 @@ struct ike2_policy {
     bool fragmentation;
     bool force_nat_t;          /* UDP encapsulation also where there is no NAT */
     uint32_t nat_keepalive_ms; /* 20 s (RFC 3948) */
-    bool childless;            /* IKE SAs without a Child SA (RFC 6023) */
-    bool intermediate;         /* RFC 9242, for additional key exchanges */
+    uint8_t puzzle_bits;       /* hardest puzzle that we solve (RFC 8019); 0: none; 20 */
+    bool childless; /* RFC 6023: the peer need not ask for a Child SA in IKE_AUTH; nor do we, if it
+                     * allows that: each is made by an exchange of its own, with fresh keys */
+    bool intermediate; /* RFC 9242, for additional key exchanges */
 
     /* Authentication, each side by its own method. */
     enum ike2_auth local_auth;
@@ -91,8 +97,21 @@ struct ike2_policy {
     uint32_t retransmit_ms;        /* first interval; each next is twice as long */
     unsigned retransmits;
     uint32_t half_open_ms; /* of an IKE SA that is not established */
+
+    /* MOBIKE (RFC 4555) */
     bool mobike;
+    struct gh_addr others[IKE2_ADDRESSES]; /* ours beside `local`, that the peer may try */
+    size_t other_count;
+    struct gh_prefix moves_to; /* where the peer may move; no address: anywhere */
+    bool routability; /* Child SAs follow a peer only when it answers where it went; true */
+    bool no_nats;     /* no NAT traversal: whoever changes addresses on the way is refused */
+
     bool initial_contact;
+    bool redirects;                    /* RFC 5685: as client we go where the gateway sends us */
+    enum ike2_redirect_at redirect_at; /* as gateway: when clients that can go are sent … */
+    struct gh_addr redirect_to;        /* … there; len 0: nowhere */
+    bool resumption;   /* RFC 5723: tickets, asked for by us and given to the peer */
+    bool crash_tokens; /* RFC 6290: the peer gets one, if the core has a secret for them; true */
 
     struct ike2_child_policy *children; /* owned */
     size_t child_count;

@@ -2,15 +2,26 @@
  * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2
  * includes it but the simulator's invariants (tests/sim).
  *
- *     core.c      tables of SAs and policies, input, time, commands, views
+ *     core.c      input, time, the keeper's answers
+ *     tables.c    where SAs are found              deadlines.c  which is next
+ *     configure.c policies                         command.c    what is asked for
+ *     view.c      what there is                    tell.c       what is said
  *     sa.c        an IKE SA's life: state, deadlines, end
  *     keys.c      SKEYSEED, SK_*, KEYMAT, ciphers
  *     flight.c    sealed messages: Message IDs, fragments, retransmission, repeated requests
  *     init.c      IKE_SA_INIT                      auth.c    IKE_AUTH, with proof.c
  *     proof.c     who we are, who the peer is      child.c   Child SAs
- *     create.c    CREATE_CHILD_SA                  inform.c  INFORMATIONAL
+ *     create.c    CREATE_CHILD_SA                  create_answer.c  the same as responder
+ *     succeed.c   what takes the place of SAs      inform.c         INFORMATIONAL
  *     ppk.c       post-quantum preshared keys      intermediate.c  IKE_INTERMEDIATE
- *     addke.c     additional key exchanges in proposals
+ *     addke.c     additional key exchanges in proposals    followup.c      IKE_FOLLOWUP_KE
+ *
+ * Extensions, each in a file of its own; extend.c is where the exchanges above ask them:
+ *     crash.c     unknown SPIs, and the peer's crash noticed quickly (RFC 6290)
+ *     mobike.c    addresses that change (RFC 4555)
+ *     resume.c    session resumption (RFC 5723)    tickets.c its tickets
+ *     redirect.c  to another gateway (RFC 5685)
+ *     gate.c      cookies and puzzles: who is let in when there are many (RFC 8019)
  */
 #ifndef IKE2_PRIV_H
 #define IKE2_PRIV_H
@@ -25,6 +36,7 @@
 #include "ike/notify_data.h"
 #include "ike/out.h"
 #include "ike/proposal.h"
+#include "ike/puzzle.h"
 #include "ike/sk.h"
 #include "ike/ts_set.h"
 #include "ike/v2/core.h"
@@ -38,9 +50,10 @@ enum {
     IKE2_ADDKES = 7, /* ADDKE1 … ADDKE7 */
     IKE2_INT_AUTH_MAX = 2 * GH_PRF_MAX + 4,
     IKE2_HALF_OPEN_RESPONSE_MS = 30 * 1000,
-    IKE2_DELETE_MS = 60 * 1000, /* how long a replaced SA waits for its end by the peer */
-    IKE2_RETRY_MS = 5 * 1000,   /* after TEMPORARY_FAILURE or a failed rekey */
-    IKE2_STRANGERS_S = 10       /* at most one refusal of strangers is told in so many seconds */
+    IKE2_DELETE_MS = 60 * 1000,       /* how long a replaced SA waits for its end by the peer */
+    IKE2_RETRY_MS = 5 * 1000,         /* after TEMPORARY_FAILURE or a failed rekey */
+    IKE2_OUT_OF_SYNC_MS = 180 * 1000, /* of TEMPORARY_FAILURE: the ends do not agree (2.25) */
+    IKE2_STRANGERS_S = 10 /* at most one refusal of strangers is told in so many seconds */
 };
 
 /* What an IKE SA or a Child SA is protected by. */
@@ -69,7 +82,7 @@ struct ike2_child {
     bool transport;
     bool going;        /* a task of ours rekeys or deletes it */
     bool replaced;     /* a rekey made its successor: it waits for its deletion */
-    bool expired;      /* while it was going */
+    uint32_t replaces; /* whose successor the peer made it */
     struct ike_ts *ts; /* local ones, then remote ones */
     uint8_t local_count, remote_count;
     uint64_t rekey_at, expire_at; /* 0: never */
@@ -86,7 +99,24 @@ enum ike2_task_kind {
     IKE2_TASK_CHILD_DELETE,
     IKE2_TASK_IKE_REKEY,
     IKE2_TASK_IKE_DELETE,
-    IKE2_TASK_LIVENESS
+    IKE2_TASK_LIVENESS,
+    IKE2_TASK_TOKEN,       /* of RFC 6290, after we rekeyed */
+    IKE2_TASK_MOVE,        /* UPDATE_SA_ADDRESSES */
+    IKE2_TASK_ROUTABILITY, /* COOKIE2: is the peer where it says */
+    IKE2_TASK_RESUME,      /* in the place of INIT */
+    IKE2_TASK_TICKET,      /* TICKET_REQUEST */
+    IKE2_TASK_REDIRECT     /* to `to` */
+};
+
+/* What we wait for after CREATE_CHILD_SA is answered: additional key exchanges (RFC 9370). */
+struct ike2_followup {
+    struct ike2_suite suite;
+    unsigned done;
+    struct gh_ke *ke;
+    struct gh_secret more;   /* SK(1) | SK(2) | … */
+    struct gh_secret link;   /* the peer's words */
+    struct gh_secret answer; /* content of CREATE_CHILD_SA's response */
+    uint8_t answer_first;
 };
 
 /* An exchange that we begin; one at a time is under way, the others wait. */
@@ -95,12 +125,16 @@ struct ike2_task {
     enum ike2_task_kind kind;
     uint32_t child;                         /* rekeyed, deleted */
     const struct ike2_child_policy *policy; /* new, rekeyed */
-    uint8_t spi[IKE_SPI_LEN], spi_len;      /* ours, of what is being made */
+    uint8_t spi[IKE_SPI_LEN], spi_len;      /* ours, of what is being made, or the peer has alone */
+    uint8_t protocol;                       /* of that */
+    uint64_t refused_at;                    /* the first TEMPORARY_FAILURE; 0: none */
     uint8_t nonce[IKE2_NONCE];
     uint16_t group;
     struct gh_ke *ke;
     bool group_retried;
-    enum ike2_removal why; /* of a deletion */
+    struct ike2_followup *followup; /* CREATE_CHILD_SA is answered, but there is more to do */
+    enum ike2_removal why;          /* of a deletion */
+    struct gh_addr to;              /* of a redirect */
     /* The peer rekeys the same at the same time (RFC 7296 2.8.1). */
     bool collided;
     uint8_t their_nonce[IKE_NONCE_MAX]; /* the lower one of that exchange */
@@ -126,6 +160,32 @@ struct ike2_ppk {
     struct gh_secret peer_auth; /* AUTH's body made from the peer's NO_PPK_AUTH, if that counts */
 };
 
+/* A ticket that we gave; key 0: none. */
+struct ike2_ticket_ref {
+    uint32_t key, serial;
+};
+
+/* What is in a ticket. */
+struct ike2_ticket_state {
+    int64_t expires;
+    uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN]; /* of the IKE SA of which it is */
+    struct ike2_suite suite;
+    bool ppk_used;
+    char policy[IKE2_NAME + 1];
+    struct gh_identity client, gateway;
+    uint8_t sk_d[GH_PRF_MAX], sk_d_len;
+};
+
+/* Of an IKE SA that comes again. */
+struct ike2_resumed {
+    struct ike2_suite suite;
+    bool ppk_used;
+    struct gh_identity local, remote;
+    struct gh_secret sk_d, ticket; /* ticket: as client */
+    struct ike2_ticket_ref ref;    /* as gateway, and the SA of before */
+    uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
+};
+
 /* What is needed until the IKE SA is established. */
 struct ike2_setup {
     struct gh_secret request, response; /* IKE_SA_INIT as they went */
@@ -135,8 +195,13 @@ struct ike2_setup {
     uint16_t group;
     bool group_retried;
     struct gh_view cookie;
+    unsigned cookies_taken;
     uint8_t cookie_octets[IKE_COOKIE_MAX];
-    unsigned peer_hashes; /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
+    struct ike_puzzle_search search; /* under way while the SA's puzzle_at is set */
+    struct gh_view solution;         /* to the cookie's puzzle, held by `search` */
+    struct ike2_resumed *resumed;    /* NULL: it begins with a key exchange */
+    bool ticket_wanted;              /* by the peer */
+    unsigned peer_hashes;            /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
     bool peer_childless;
     bool refused; /* as responder: AUTHENTICATION_FAILED is said, nothing else is heard */
     struct gh_secret certreqs; /* bodies: u16 length and octets */
@@ -147,6 +212,24 @@ struct ike2_setup {
     const struct gh_cert_entry *cert;
     struct ike2_ppk ppk;
     struct ike2_intermediate intermediate;
+};
+
+enum { IKE2_COOKIE2 = 16 };
+
+/* Of an IKE SA whose both ends have MOBIKE. */
+struct ike2_mobile {
+    bool first;  /* we began the first IKE SA: where it runs is ours to decide */
+    bool again;  /* moved once more while the peer was being told */
+    bool moved;  /* `was_…` is where Child SAs still are */
+    bool marked; /* was_local's marker */
+    struct ike2_endpoint was_local, was_remote;
+    struct gh_addr others[IKE2_ADDRESSES]; /* the peer's */
+    uint8_t other_count, tried;            /* of them, since an answer came */
+    unsigned refusals;                     /* UNEXPECTED_NAT_DETECTED, one after the other */
+    uint8_t cookie[IKE2_COOKIE2];          /* of the task under way */
+    struct ike2_endpoint asked;            /* where it went */
+    uint8_t seen[20]; /* NAT_DETECTION_DESTINATION_IP of the peer's last answer */
+    bool has_seen;
 };
 
 /* What the keeper was asked for. */
@@ -175,8 +258,9 @@ struct ike2_sa {
     const struct gh_client *client;
     struct ike2_endpoint local, remote;
     struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
-    struct ike2_path asked;   /* where the last request came from: there its answer goes */
-    bool marker, nat_local, nat_remote, fragmentation, ppk_used, mobike, initial_contact;
+    bool marker, nat_local, nat_remote, fragmentation, ppk_used, initial_contact;
+    struct ike2_mobile *mobile; /* NULL: one end has no MOBIKE */
+    struct ike2_path asked;     /* where the last request came from: there its answer goes */
     struct ike2_suite suite;
     struct gh_secret sk; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr */
     struct gh_cipher *in, *out;
@@ -185,7 +269,14 @@ struct ike2_sa {
     struct ike2_flight request, response;
     unsigned transmissions;
     struct ike_reassembly *reassembly[2]; /* of requests, of responses */
+    struct ike2_ticket_ref ticket;        /* that we gave for it */
+    bool began;                           /* we, the first IKE SA in whose place this one is */
+    bool can_redirect;                    /* the peer can be sent elsewhere */
+    struct gh_secret token;               /* the peer's of RFC 6290; empty: none */
+    uint64_t hinted_ms;                   /* when somebody last said that the peer lost this SA */
     struct ike2_task *task, *waiting, *waiting_tail;
+    struct ike2_pending *pending; /* what the peer is making by several exchanges */
+    unsigned followups_lost;      /* how often the peer had forgotten ours */
     struct ike2_setup *setup;
     struct gh_identity *local_id, *remote_id;
     struct ike2_child *children;
@@ -196,7 +287,7 @@ struct ike2_sa {
     unsigned rekeys;
     uint64_t established_ms, last_in_ms, last_out_ms;
     /* Deadlines; 0: none. `due` is the least of them all, as it stands in the heap. */
-    uint64_t retransmit_at, liveness_at, rekey_at, expire_at, task_at;
+    uint64_t retransmit_at, liveness_at, rekey_at, expire_at, task_at, puzzle_at;
     uint64_t due;
     size_t heap_at; /* place in the heap + 1; 0: not there */
 };
@@ -216,10 +307,20 @@ struct ike2 {
     size_t heap_count, heap_room;
     struct ike2_sa *asking, **asking_end;
     struct ike2_sa *half_first, *half_last;
-    struct ike2_sa *dead; /* chained by next_spi; freed when the call is over */
+    struct ike2_ticket_keys *ticket_keys;
+    struct ike2_detour *detours;
+    struct ike2_stub *stubs; /* tickets of other gateways */
+    struct ike2_sa *dead;    /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
     uint32_t pause_ms; /* before an IKE SA that begins in this call says its first word */
-    uint64_t cookies_at, version_at; /* the next INVALID_MAJOR_VERSION not before */
+    uint64_t cookies_at, version_at;      /* the next INVALID_MAJOR_VERSION not before */
+    const struct ike2_datagram *arriving; /* what is being looked at; NULL: nothing */
+    uint8_t crash_secret[IKE2_CRASH_SECRET];
+    bool has_crash_secret;
+    struct {
+        uint64_t since_ms; /* this second's answers to unknown SPIs */
+        unsigned sent;
+    } strays;
     struct gh_lockout *lockout;
     uint64_t next_id, hash_seed;
     uint32_t next_child, next_job;
@@ -232,18 +333,51 @@ struct ike2 {
 };
 
 /* ---- core.c ---- */
+/* After whatever happened to the SA: what waits begins, its deadline is known. */
+void ike2_settle(struct ike2 *c, struct ike2_sa *sa);
+/* Frees those that died in this call; nothing of them is looked at any more. */
+void ike2_bury(struct ike2 *c);
+bool ike2_ask(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job, struct gh_keeper_request *r);
+void ike2_forget_asking(struct ike2 *c, struct ike2_sa *sa);
+
+/* ---- tables.c ---- */
+bool ike2_tables_new(struct ike2 *c); /* false: no memory; to be freed all the same */
+void ike2_tables_free(struct ike2 *c);
 bool ike2_sa_link(struct ike2 *c, struct ike2_sa *sa); /* into the tables; false: no memory */
 void ike2_sa_unlink(struct ike2 *c, struct ike2_sa *sa);
 struct ike2_sa *ike2_by_spi(const struct ike2 *c, const uint8_t spi[IKE_SPI_LEN]);
+/* As responder, by the initiator's SPI and address. */
+struct ike2_sa *ike2_by_init(const struct ike2 *c, const uint8_t spi_i[IKE_SPI_LEN],
+                             const struct ike2_endpoint *remote);
 /* The peer's identity is known and believed. */
 void ike2_sa_name(struct ike2 *c, struct ike2_sa *sa);
 /* The next SA after `after` whose peer may have this identity; to be compared. */
 struct ike2_sa *ike2_by_name(const struct ike2 *c, const struct gh_identity *id,
                              const struct ike2_sa *after);
+struct ike2_sa *ike2_by_number(const struct ike2 *c, uint64_t id);
+struct ike2_child *ike2_child_by_number(const struct ike2 *c, uint32_t id);
 void ike2_set_policy(struct ike2_sa *sa, struct ike2_policy *policy);
 void ike2_child_link(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
 void ike2_child_unlink(struct ike2 *c, struct ike2_child *child);
 void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN]);
+bool ike2_spi_is_zero(const uint8_t spi[IKE_SPI_LEN]);
+
+/* ---- deadlines.c ---- */
+void ike2_schedule(struct ike2 *c, struct ike2_sa *sa);
+void ike2_unschedule(struct ike2 *c, struct ike2_sa *sa);
+/* Has a deadline that is neither past nor the one before. */
+void ike2_postpone(struct ike2 *c, struct ike2_sa *sa, uint64_t due);
+
+/* ---- configure.c ---- */
+/* The policy for a peer's first message: by addresses alone; the next after `after`. */
+struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
+                                    const struct gh_addr *remote, const struct ike2_policy *after);
+
+/* ---- command.c ---- */
+/* In the place of one that did not get far: the same from its first exchange on. */
+void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
+
+/* ---- tell.c ---- */
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* Counts a reason and keeps its words for `show`. That an SA never comes up or ends for it is told
@@ -256,11 +390,6 @@ void ike2_fail_child(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count r
                      uint32_t child, const char *format, ...) __attribute__((format(printf, 5, 6)));
 enum ike2_count ike2_count_of(uint16_t notify); /* of a refused Child SA */
 void ike2_count(struct ike2 *c, enum ike2_count what);
-/* The policy for a peer's first message: by addresses alone; the next after `after`. */
-struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
-                                    const struct gh_addr *remote, const struct ike2_policy *after);
-void ike2_schedule(struct ike2 *c, struct ike2_sa *sa);
-bool ike2_ask(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job, struct gh_keeper_request *r);
 
 /* ---- sa.c ---- */
 struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool initiator,
@@ -271,11 +400,14 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why);
 void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state);
 void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa);
 /* Deletes SAs in whose place this one, just established, was made. */
+/* Begins another in the place of this one, if that is ours to do. */
+bool ike2_reauthenticate(struct ike2 *c, struct ike2_sa *sa);
 void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh);
 void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa);
 uint64_t ike2_sa_due(const struct ike2_sa *sa);
-/* The oldest half-open one that does not wait for the keeper gives way to a new one. */
-bool ike2_half_open_evict(struct ike2 *c);
+/* False: there are too many half-open ones. The oldest that does not wait for the keeper gives way.
+ */
+bool ike2_half_open_room(struct ike2 *c);
 void ike2_setup_free(struct ike2_setup *s);
 /* Tries again what the policy wants to be up, after an SA was lost. */
 void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy);
@@ -304,12 +436,15 @@ struct gh_view ike2_sk_p(const struct ike2_sa *sa, bool initiator);
 bool ike2_derive(struct ike2_sa *sa, const struct gh_secret *shared, struct gh_view ni,
                  struct gh_view nr);
 bool ike2_derive_rekeyed(struct ike2_sa *sa, const struct ike2_sa *old,
-                         const struct gh_secret *shared, struct gh_view ni, struct gh_view nr);
+                         const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
+                         struct gh_view more); /* SK(1) | … | SK(n) */
+bool ike2_derive_resumed(struct ike2_sa *sa, struct gh_view sk_d, struct gh_view ni,
+                         struct gh_view nr);
 bool ike2_ciphers(struct ike2_sa *sa);      /* made if need be */
 void ike2_ciphers_drop(struct ike2_sa *sa); /* an idle SA keeps its keys alone */
 bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
                  const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
-                 struct gh_secret *i_to_r, struct gh_secret *r_to_i);
+                 struct gh_view more, struct gh_secret *i_to_r, struct gh_secret *r_to_i);
 bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out);
 void ike2_suite_proposal(const struct ike2_suite *s, struct ike_proposal *out);
 bool ike2_make_ke(struct ike2 *c, uint16_t group, struct gh_ke **ke);
@@ -349,6 +484,21 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa);
 void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m);
 void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
                         const struct ike_message *m);
+
+/* An answer in clear to a first request, for which nothing is kept; `puzzle` may be NULL. */
+void ike2_answer_plain(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
+                       uint16_t type, struct gh_view data, const struct ike_puzzle *puzzle);
+void ike2_put_abilities(struct ike_out *o, const struct ike2_policy *p);
+void ike2_take_abilities(struct ike2_sa *sa, const struct ike_message *m);
+/* The first exchange is over, keys are there: as initiator IKE_AUTH is next; as responder the SA is
+ * linked, and the response goes. */
+void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
+void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d);
+/* NAT detection for the SPIs of a message; `in` of the peer's. */
+void ike2_put_nat(struct ike_out *o, const uint8_t *spi_i, const uint8_t *spi_r,
+                  const struct ike2_sa *sa);
+void ike2_detect_nat(struct ike2_sa *sa, const uint8_t *spi_i, const uint8_t *spi_r,
+                     const struct ike_payloads *in);
 
 /* ---- auth.c ---- */
 void ike2_auth_start(struct ike2 *c, struct ike2_sa *sa);
@@ -447,12 +597,26 @@ struct ike2_wish {
     struct ike_ts_list local, remote;
     bool transport;
     bool narrowed;
+    struct gh_view more; /* SK(1) | … of additional key exchanges */
 };
-/* As responder. 0, or the notification to answer with; `why` says more. `only`: this policy
- * (rekeying), NULL: any of the SA's. */
+
+/* What the peer asked for by CREATE_CHILD_SA, until its additional key exchanges are over. */
+struct ike2_pending {
+    struct ike2_suite suite; /* protocol: of a Child SA, or IKE */
+    unsigned done;
+    struct gh_secret shared, more, link;
+    uint8_t ni[IKE_NONCE_MAX], nr[IKE2_NONCE];
+    size_t ni_len, nr_len;
+    uint8_t spi[IKE_SPI_LEN], peer_spi[IKE_SPI_LEN];
+    struct ike2_wish wish; /* of a Child SA */
+    uint32_t old;          /* which it rekeys; 0: none */
+    uint64_t expire_at;
+};
+/* As responder. 0, or the notification to answer with; `why` says more. `old`: the one that is
+ * rekeyed, NULL: any of the SA's policies. */
 uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
-                          bool without_ke, const struct ike2_child_policy *only,
-                          struct ike2_wish *out, char why[160]);
+                          bool without_ke, const struct ike2_child *old, struct ike2_wish *out,
+                          char why[160]);
 /* As initiator: the response must be a part of what we asked for. */
 uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                             bool without_ke, const struct ike2_child_policy *policy,
@@ -464,33 +628,197 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
                                    struct gh_view nr, uint32_t replaces);
 void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
                      enum ike2_removal why);
-/* Its hard lifetime is over and nothing else is done about it: it is deleted. */
-void ike2_child_expired(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
+/* The peer has a Child SA with this SPI of ours, and we do not (any more): it is told to go. */
+void ike2_child_disown(struct ike2 *c, struct ike2_sa *sa, uint8_t protocol, const uint8_t *spi,
+                       uint8_t spi_len);
 struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id);
-struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, struct gh_view spi);
+struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, uint8_t protocol,
+                                     struct gh_view spi);
 bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len);
 void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child,
                         struct ike2_child_view *v, struct ike_proposal *suite,
                         struct ike_ts_list *local, struct ike_ts_list *remote);
-/* SA, TSi, TSr and USE_TRANSPORT_MODE of a request. */
+/* Nonce and key exchange of CREATE_CHILD_SA; they stand between SA and TSi. */
+struct ike2_fresh {
+    struct gh_view nonce, value;
+    uint16_t group; /* 0: none */
+};
+/* USE_TRANSPORT_MODE, SA, TSi, TSr of a request; `fresh` NULL: in IKE_AUTH. */
 void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
                     const struct ike_ts_list *local, const struct ike_ts_list *remote,
-                    const uint8_t *spi, uint8_t spi_len, bool without_ke);
+                    const uint8_t *spi, uint8_t spi_len, const struct ike2_fresh *fresh);
+/* without_ke: in IKE_AUTH. */
+struct ike_choice_rules ike2_child_rules(bool without_ke);
 void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const uint8_t *spi,
-                           uint8_t spi_len);
+                           uint8_t spi_len, const struct ike2_fresh *fresh);
 
 /* ---- create.c ---- */
 void ike2_create_start(struct ike2 *c, struct ike2_sa *sa);
-void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
-void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                          uint8_t first, struct gh_view octets);
+/* Our exchange comes to nothing; what the peer made at the same time counts. */
+void ike2_create_abandon(struct ike2 *c, struct ike2_sa *sa);
+/* The peer began the same as this task of ours, with these nonces (RFC 7296 2.8.1). */
+void ike2_note_collision(struct ike2 *c, struct ike2_task *t, struct gh_view ni, struct gh_view nr);
 
+/* ---- create_answer.c ---- */
+void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+/* As responder: sa->pending has all its keys. `o` is the answer to the last exchange. */
+void ike2_create_finish(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+
+/* ---- succeed.c ---- */
+/* Another is in the place of this Child SA. Its end is the peer's to ask for; ours if it does not.
+ */
+void ike2_supersede(struct ike2 *c, struct ike2_child *child);
+/* The IKE SA that is to be in the place of `old`, up. spi: both, the initiator's first. NULL: no
+ * memory. */
+struct ike2_sa *ike2_make_ike(struct ike2 *c, struct ike2_sa *old, bool initiator,
+                              const uint8_t *spi[2], const struct ike2_suite *suite,
+                              const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
+                              struct gh_view more);
 /* All that hangs on the old IKE SA goes on with the new one. */
 void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa);
+
+/* ---- followup.c ---- */
+/* As initiator: the suite has a key exchange that is not done yet. */
+bool ike2_followup_wanted(const struct ike2_task *t, const struct ike2_suite *suite);
+/* `in` is CREATE_CHILD_SA's response; it comes to ike2_create_response() again at the end. */
+bool ike2_followup_begin(struct ike2 *c, struct ike2_sa *sa, const struct ike2_suite *suite,
+                         const struct ike_payloads *in, uint8_t first, struct gh_view octets);
+void ike2_followup_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+struct gh_view ike2_followup_keys(const struct ike2_task *t); /* SK(1) | … */
+void ike2_followup_free(struct ike2_followup *f);
+/* As responder; takes `shared`. NULL: no memory. */
+struct ike2_pending *ike2_pending_new(struct ike2 *c, struct ike2_sa *sa,
+                                      const struct ike2_suite *suite, struct gh_secret *shared,
+                                      struct gh_view ni, struct gh_view nr);
+void ike2_pending_put(const struct ike2_sa *sa, struct ike_out *o); /* the link */
+void ike2_pending_clear(struct ike2_sa *sa);
+/* The peer rekeys the IKE SA: our own exchanges wait. */
+bool ike2_pending_holds(const struct ike2_sa *sa);
+void ike2_followup_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 
 /* ---- inform.c ---- */
 void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa);
 void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+
+/* ---- extend.c ---- */
+/* What extensions say in our IKE_AUTH message, behind AUTH. */
+void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+/* What the peer says there; it is believed by now. */
+void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+/* `sa` takes the place of `old`. */
+void ike2_extend_successor(struct ike2 *c, struct ike2_sa *sa, const struct ike2_sa *old);
+/* The response that rekeys the IKE SA, by which `sa` came to be: ours, the peer's. */
+void ike2_extend_rekeyed(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_extend_rekeyed_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+/* The token that this message of ours has no room for follows it. */
+void ike2_extend_token(struct ike2 *c, struct ike2_sa *sa);
+/* INFORMATIONAL that a task of ours begins, and its answer; that task is over. */
+void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_extend_inform_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind,
+                                 const struct ike_payloads *in);
+/* INFORMATIONAL of the peer's: `o` is the response in the making. */
+void ike2_extend_inform_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                              struct ike_out *o);
+
+/* ---- crash.c ---- */
+/* A message for no SA of ours. */
+void ike2_stray(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m);
+/* A message for this SA that nobody sealed. */
+void ike2_hint(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
+void ike2_crash_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
+void ike2_crash_take(struct ike2_sa *sa, const struct ike_payloads *in);
+
+/* ---- tickets.c ---- */
+bool ike2_ticket_seal(struct ike2 *c, const struct ike2_ticket_state *s, struct gh_wr *out,
+                      struct ike2_ticket_ref *ref);
+/* False: not of ours, changed, expired or spent. */
+bool ike2_ticket_open(struct ike2 *c, struct gh_view ticket, struct ike2_ticket_state *s,
+                      struct ike2_ticket_ref *ref);
+void ike2_ticket_spend(struct ike2 *c, const struct ike2_ticket_ref *ref);
+void ike2_tickets_free(struct ike2 *c);
+
+/* ---- resume.c ---- */
+void ike2_resume_free(struct ike2 *c);
+/* The policy is another now, or gone: who was believed by it has to show again who it is. */
+void ike2_resume_forget(struct ike2 *c, const struct ike2_policy *p);
+void ike2_resumed_free(struct ike2_resumed *r);
+void ike2_resume_ask(struct ike2_sa *sa, struct ike_out *o);
+void ike2_resume_give(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_resume_take(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_resume_ended(struct ike2 *c, const struct ike2_sa *sa, enum ike2_removal why);
+/* True: there is a ticket for the policy of this new SA, which has it now. */
+bool ike2_resume_possible(struct ike2 *c, struct ike2_sa *sa);
+void ike2_resume_start(struct ike2 *c, struct ike2_sa *sa);
+void ike2_resume_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                          const struct ike_message *m);
+void ike2_resume_request(struct ike2 *c, const struct ike2_datagram *d,
+                         const struct ike_message *m);
+bool ike2_resume_gave_up(struct ike2 *c, struct ike2_sa *sa);
+/* AUTH of a resumed IKE SA: ours, the peer's. */
+bool ike2_resume_begin_auth(struct ike2_sa *sa, struct gh_secret *value);
+bool ike2_resume_prove(struct ike2_sa *sa, struct gh_secret *value);
+bool ike2_resume_believes(struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_resume_done(struct ike2 *c, struct ike2_sa *sa);
+
+/* ---- redirect.c ---- */
+void ike2_redirect_free(struct ike2 *c);
+void ike2_redirect_forget(struct ike2 *c, const struct ike2_policy *p);
+/* Where an IKE SA of this policy begins; nothing came of it. */
+struct gh_addr ike2_redirect_gateway(const struct ike2 *c, const struct ike2_policy *p);
+void ike2_redirect_failed(struct ike2 *c, const struct ike2_policy *p);
+void ike2_redirect_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
+/* We are sent elsewhere in the first exchange; in IKE_AUTH (true: so it is); later. */
+void ike2_redirect_first(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
+bool ike2_redirect_auth(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_redirect_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+/* We send the client elsewhere, at the same places. */
+bool ike2_redirect_is_heard(const struct ike_message *m);
+bool ike2_redirect_away(struct ike2 *c, const struct ike2_policy *p, const struct ike2_datagram *d,
+                        const struct ike_message *m, struct gh_view nonce);
+bool ike2_redirect_in_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_redirect_leave(struct ike2 *c, struct ike2_sa *sa);
+bool ike2_redirect_sa(struct ike2 *c, struct ike2_sa *sa, const struct gh_addr *to);
+void ike2_redirect_request(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+
+/* ---- mobike.c ---- */
+bool ike2_mobike_move(struct ike2 *c, struct ike2_sa *sa, const struct ike2_endpoint *local);
+/* In IKE_AUTH. */
+void ike2_mobike_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
+void ike2_mobike_take(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+/* False: the addresses of the message at hand are not those that the peer meant. */
+bool ike2_mobike_no_nat(const struct ike2 *c, const struct ike2_sa *sa,
+                        const struct ike_payloads *in);
+void ike2_mobike_inherit(struct ike2 *c, struct ike2_sa *sa, const struct ike2_sa *old);
+/* `sa` has the children of `old` by now. */
+void ike2_mobike_inherited(struct ike2 *c, const struct ike2_sa *old, struct ike2_sa *sa);
+void ike2_mobike_request(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_mobike_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind,
+                          const struct ike_payloads *in);
+void ike2_mobike_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                       struct ike_out *o);
+/* No answer where the SA runs: true if there is another way to try. */
+bool ike2_mobike_other_way(struct ike2 *c, struct ike2_sa *sa);
+/* The peer's request came again, from another address than it is being asked at: ask it there. */
+bool ike2_mobike_wonders(const struct ike2_sa *sa);
+void ike2_mobike_try(struct ike2 *c, struct ike2_sa *sa);
+/* The users of the Child SAs hear of the addresses. */
+void ike2_children_moved(struct ike2 *c, struct ike2_sa *sa);
+
+/* ---- gate.c ---- */
+/* True: whoever sent this first request is let in. Else it was told what it lacks. `offer` NULL: a
+ * request without SA payload. */
+bool ike2_gate(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m,
+               struct gh_view nonce, const struct ike_sa *offer);
+/* The peer answers with a cookie. True: begin again now; false: when a puzzle is solved, or never.
+ */
+bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
+                      struct gh_view cookie);
+void ike2_gate_put(const struct ike2_sa *sa, struct ike_out *o);
+/* A portion of the search for keys. */
+void ike2_puzzle_work(struct ike2 *c, struct ike2_sa *sa);
 
 static inline struct gh_view ike2_view(const struct gh_secret *s)
 {

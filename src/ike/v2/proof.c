@@ -31,7 +31,9 @@ bool ike2_signed_octets(const struct ike2_sa *sa, bool initiator, struct gh_view
         memcpy(all + message->len + nonce_len, mac, gh_prf_len(prf));
         memcpy(all + len, int_auth, more);
         good = gh_secret_set(out, all, len + more);
+        gh_wipe(all, len + more);
     }
+    gh_wipe(mac, sizeof(mac)); /* with our AUTH it would let the pre-shared key be guessed */
     free(all);
     return good;
 }

@@ -46,6 +46,7 @@ void ike2_setup_free(struct ike2_setup *s)
     gh_secret_clear(&s->certreqs);
     gh_secret_clear(&s->inner);
     ike2_ppk_clear(&s->ppk);
+    ike2_resumed_free(s->resumed);
     gh_ke_free(s->ke);
     gh_wipe(s, sizeof(*s));
     free(s);
@@ -58,6 +59,7 @@ void ike2_task_free(struct ike2_task *t)
     if (t->their_sa != NULL)
         t->their_sa->rival_of = NULL;
     gh_ke_free(t->ke);
+    ike2_followup_free(t->followup);
     gh_wipe(t, sizeof(*t));
     free(t);
 }
@@ -89,9 +91,12 @@ void ike2_sa_free(struct ike2_sa *sa)
 {
     forget_rival(sa);
     free_tasks(sa);
+    ike2_pending_clear(sa);
     ike2_setup_free(sa->setup);
     ike2_ciphers_drop(sa);
     gh_secret_clear(&sa->sk);
+    gh_secret_clear(&sa->token);
+    free(sa->mobile);
     ike2_flight_clear(&sa->request);
     ike2_flight_clear(&sa->response);
     for (int i = 0; i < 2; i++) {
@@ -149,10 +154,13 @@ void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state)
     sa->state = state;
 }
 
-bool ike2_half_open_evict(struct ike2 *c)
+bool ike2_half_open_room(struct ike2 *c)
 {
     struct ike2_sa *sa = c->half_first;
 
+    if (c->half_open < c->settings.half_open_max)
+        return true;
+    ike2_count(c, IKE2_COUNT_HALF_OPEN_LIMIT);
     while (sa != NULL && sa->job != IKE2_JOB_NONE)
         sa = sa->next_half;
     if (sa == NULL)
@@ -174,9 +182,13 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
                   : why == IKE2_REMOVED_COMMAND ? "ended by the operator"
                   : why == IKE2_REMOVED_EXPIRED ? "its lifetime is over"
                                                 : "lost");
+    if (sa->state >= IKE2_STATE_ESTABLISHED)
+        ike2_resume_ended(c, sa, why);
     ike2_set_state(c, sa, IKE2_STATE_DEAD);
     sa->retransmit_at = sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
+    sa->puzzle_at = 0;
     free_tasks(sa);
+    ike2_pending_clear(sa);
     forget_rival(sa);
     ike2_sa_unlink(c, sa);
     sa->next_spi = c->dead;
@@ -295,20 +307,31 @@ void ike2_task_done(struct ike2 *c, struct ike2_sa *sa)
     ike2_task_free(t);
 }
 
+/* Waits for no failed one to be tried again. */
+static bool is_urgent(const struct ike2_task *t)
+{
+    return t->kind == IKE2_TASK_IKE_DELETE || t->kind == IKE2_TASK_MOVE ||
+           t->kind == IKE2_TASK_ROUTABILITY;
+}
+
 void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
 {
-    struct ike2_task *t = sa->task;
+    struct ike2_task *t = sa->task, **at = &sa->waiting;
 
     sa->task = NULL;
     sa->retransmit_at = 0;
     gh_ke_free(t->ke);
+    ike2_followup_free(t->followup);
     *t = (struct ike2_task){.kind = t->kind,
                             .child = t->child,
                             .policy = t->policy,
                             .why = t->why,
-                            .next = sa->waiting};
-    sa->waiting = t;
-    if (sa->waiting_tail == NULL)
+                            .refused_at = t->refused_at};
+    while (*at != NULL && is_urgent(*at))
+        at = &(*at)->next;
+    t->next = *at;
+    *at = t;
+    if (t->next == NULL)
         sa->waiting_tail = t;
     sa->task_at = c->now.mono_ms + IKE2_RETRY_MS;
 }
@@ -318,6 +341,9 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
     switch (sa->task->kind) {
     case IKE2_TASK_INIT:
         ike2_init_start(c, sa);
+        break;
+    case IKE2_TASK_RESUME:
+        ike2_resume_start(c, sa);
         break;
     case IKE2_TASK_INTERMEDIATE:
         ike2_intermediate_start(c, sa);
@@ -339,7 +365,7 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
 void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa)
 {
     while (sa->state != IKE2_STATE_DEAD && sa->task == NULL && sa->waiting != NULL &&
-           (sa->task_at == 0 || sa->waiting->kind == IKE2_TASK_IKE_DELETE)) {
+           ((sa->task_at == 0 && !ike2_pending_holds(sa)) || is_urgent(sa->waiting))) {
         sa->task = sa->waiting;
         sa->waiting = sa->task->next;
         if (sa->waiting == NULL)
@@ -366,6 +392,8 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa)
     least(&due, sa->rekey_at);
     least(&due, sa->expire_at);
     least(&due, sa->task_at);
+    least(&due, sa->pending != NULL ? sa->pending->expire_at : 0);
+    least(&due, sa->puzzle_at);
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next) {
         least(&due, child->going ? 0 : child->rekey_at);
         least(&due, child->expire_at);
@@ -417,16 +445,17 @@ static void check_silence(struct ike2 *c, struct ike2_sa *sa)
 }
 
 /* A new IKE SA with the same children; this one goes when that is up. */
-static void reauthenticate(struct ike2 *c, struct ike2_sa *sa)
+bool ike2_reauthenticate(struct ike2 *c, struct ike2_sa *sa)
 {
     if (sa->policy->gateway.len == 0 || sa->policy->responder_only)
-        return; /* the other end's to begin */
+        return false; /* the other end's to begin */
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "reauthentication begins");
     ike2_set_state(c, sa, IKE2_STATE_REKEYED);
     sa->reauthenticated = true;
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
         if (!child->replaced)
             ike2_initiate(c, c->now, sa->policy->name, child->policy->name);
+    return true;
 }
 
 void ike2_end_reauthenticated(struct ike2 *c, struct ike2_sa *fresh)
@@ -453,10 +482,24 @@ static void begin_rekeying(struct ike2 *c, struct ike2_sa *sa)
     if (sa->state != IKE2_STATE_ESTABLISHED || ike2_task_waits(sa, IKE2_TASK_IKE_REKEY))
         return;
     if (sa->policy->reauthenticate) { /* make before break */
-        reauthenticate(c, sa);
+        ike2_reauthenticate(c, sa);
         return;
     }
     ike2_task_add(c, sa, IKE2_TASK_IKE_REKEY);
+}
+
+/* Its lifetime is over, and the peer is told (RFC 7296 2.4, 2.8). */
+static void end_in_order(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_task *t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
+
+    while (sa->children != NULL)
+        ike2_child_drop(c, sa, sa->children, IKE2_REMOVED_EXPIRED);
+    ike2_set_state(c, sa, IKE2_STATE_DELETING);
+    sa->liveness_at = sa->rekey_at = 0;
+    sa->expire_at = c->now.mono_ms + IKE2_DELETE_MS;
+    if (t != NULL)
+        t->why = IKE2_REMOVED_EXPIRED;
 }
 
 static void expired(struct ike2 *c, struct ike2_sa *sa)
@@ -464,23 +507,18 @@ static void expired(struct ike2 *c, struct ike2_sa *sa)
     struct ike2_policy *policy = ike2_policy_ref(sa->policy);
     enum ike2_state was = sa->state;
 
+    if (was == IKE2_STATE_ESTABLISHED && sa->task == NULL) {
+        end_in_order(c, sa);
+        ike2_begin_again(c, policy);
+        ike2_policy_free(policy);
+        return;
+    }
     if (was < IKE2_STATE_ESTABLISHED && !sa->setup->refused) /* else the reason is told */
         ike2_fail(c, sa, IKE2_COUNT_HALF_OPEN_EXPIRED, "not established in time");
     ike2_sa_die(c, sa, was == IKE2_STATE_REKEYED ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED);
     if (was == IKE2_STATE_ESTABLISHED)
         ike2_begin_again(c, policy);
     ike2_policy_free(policy);
-}
-
-void ike2_child_expired(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child)
-{
-    struct ike2_task *t = ike2_task_add(c, sa, IKE2_TASK_CHILD_DELETE);
-
-    if (t == NULL)
-        return;
-    t->child = child->id;
-    t->why = child->replaced ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED;
-    child->going = true;
 }
 
 static void check_children(struct ike2 *c, struct ike2_sa *sa)
@@ -491,11 +529,11 @@ static void check_children(struct ike2 *c, struct ike2_sa *sa)
     for (struct ike2_child *child = sa->children; child != NULL; child = next) {
         next = child->next;
         if (child->expire_at != 0 && now >= child->expire_at) {
-            child->expire_at = 0;
-            child->rekey_at = 0;
-            child->expired = true;
-            if (!child->going)
-                ike2_child_expired(c, sa, child);
+            /* RFC 7296 2.8: it is not used any more, whatever else is under way. */
+            if (sa->task == NULL || sa->task->kind != IKE2_TASK_CHILD_DELETE ||
+                sa->task->child != child->id)
+                ike2_child_disown(c, sa, child->suite.protocol, child->spi_in, child->spi_len);
+            ike2_child_drop(c, sa, child, IKE2_REMOVED_EXPIRED);
         } else if (child->rekey_at != 0 && now >= child->rekey_at && !child->going) {
             struct ike2_task *t = sa->state == IKE2_STATE_ESTABLISHED
                                       ? ike2_task_add(c, sa, IKE2_TASK_CHILD_REKEY)
@@ -515,6 +553,8 @@ void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa)
 {
     uint64_t now = c->now.mono_ms;
 
+    if (sa->task_at != 0 && now >= sa->task_at)
+        sa->task_at = 0;
     if (sa->expire_at != 0 && now >= sa->expire_at) {
         expired(c, sa);
         return;
@@ -524,8 +564,10 @@ void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa)
         if (sa->state == IKE2_STATE_DEAD)
             return;
     }
-    if (sa->task_at != 0 && now >= sa->task_at)
-        sa->task_at = 0;
+    if (sa->puzzle_at != 0 && now >= sa->puzzle_at)
+        ike2_puzzle_work(c, sa);
+    if (sa->pending != NULL && now >= sa->pending->expire_at)
+        ike2_pending_clear(sa);
     if (sa->rekey_at != 0 && now >= sa->rekey_at)
         begin_rekeying(c, sa);
     check_children(c, sa);

@@ -1,5 +1,6 @@
 """rtrclient of rtr-tools: RTRlib's own client, which prints what it hears."""
 
+import os
 import re
 
 from .daemon import Daemon
@@ -16,14 +17,17 @@ class Rtrclient(RtrClient, Daemon):
     def arguments(self):
         sockets = [word for server in self.servers
                    for word in ("tcp", "-p", server, str(self.port))]
-        return ["stdbuf", "-oL", "rtrclient", "-p", *sockets]
+        # Its threads write to both; into one file they would write into the midst of lines.
+        return ["sh", "-c", 'log=$1; shift; exec "$@" 2>"$log"', "sh", self.log,
+                "stdbuf", "-oL", "rtrclient", "-p", *sockets]
 
-    def _lines(self):
-        with open(self.path("out"), encoding="utf-8", errors="replace") as file:
+    def _lines(self, path=None):
+        with open(path or self.path("out"), encoding="utf-8", errors="replace") as file:
             return file.read().splitlines()
 
     def answers(self):
-        return any("rtr_mgr_start" in line for line in self._lines())
+        return os.path.exists(self.log) and any(
+            "rtr_mgr_start" in line for line in self._lines(self.log))
 
     def _changes(self):
         """(+ or -, server, VRP) for each line such as "+ 10.77.0.2:8282 192.0.2.0 24 - 25 65001".

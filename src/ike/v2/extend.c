@@ -1,0 +1,82 @@
+/*
+ * Where extensions take part in exchanges: what they add to IKE_AUTH, to the rekeying of the IKE SA
+ * and to INFORMATIONAL, and what they hear there. Each does its own in its own file.
+ */
+#include "ike/v2/priv.h"
+
+void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
+{
+    ike2_crash_put(c, sa, o);
+    ike2_mobike_put(c, sa, o);
+    if (sa->initiator)
+        ike2_resume_ask(sa, o);
+    else if (sa->setup->ticket_wanted)
+        ike2_resume_give(c, sa, o);
+}
+
+void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    ike2_crash_take(sa, in);
+    ike2_mobike_take(c, sa, in);
+    sa->began = sa->initiator;
+    sa->setup->ticket_wanted = ike_has_notify(in, IKE_N_TICKET_REQUEST);
+    if (sa->began)
+        ike2_resume_take(c, sa, in);
+}
+
+void ike2_extend_successor(struct ike2 *c, struct ike2_sa *sa, const struct ike2_sa *old)
+{
+    ike2_mobike_inherit(c, sa, old);
+    sa->began = old->began;
+    sa->can_redirect = old->can_redirect;
+    if (sa->began && sa->policy->resumption)
+        ike2_task_add(c, sa, IKE2_TASK_TICKET); /* that of the old one ends with it */
+}
+
+void ike2_extend_rekeyed(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
+{
+    ike2_crash_put(c, sa, o);
+}
+
+void ike2_extend_rekeyed_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    ike2_crash_take(sa, in);
+    ike2_extend_token(c, sa);
+}
+
+void ike2_extend_token(struct ike2 *c, struct ike2_sa *sa)
+{
+    if (c->has_crash_secret && sa->policy->crash_tokens)
+        ike2_task_add(c, sa, IKE2_TASK_TOKEN); /* RFC 6290 4.3: our SPI had no token before */
+}
+
+void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
+{
+    if (sa->task->kind == IKE2_TASK_TOKEN)
+        ike2_crash_put(c, sa, o);
+    else if (sa->task->kind == IKE2_TASK_TICKET)
+        ike2_resume_ask(sa, o);
+    else if (sa->task->kind == IKE2_TASK_REDIRECT)
+        ike2_redirect_request(c, sa, o);
+    else if (sa->mobile != NULL)
+        ike2_mobike_request(c, sa, o);
+}
+
+void ike2_extend_inform_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind,
+                                 const struct ike_payloads *in)
+{
+    if (kind == IKE2_TASK_TICKET)
+        ike2_resume_take(c, sa, in);
+    if (sa->mobile != NULL)
+        ike2_mobike_answered(c, sa, kind, in);
+}
+
+void ike2_extend_inform_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
+                              struct ike_out *o)
+{
+    ike2_crash_take(sa, in);
+    if (sa->mobile != NULL)
+        ike2_mobike_heard(c, sa, in, o);
+    if (!sa->began && ike_has_notify(in, IKE_N_TICKET_REQUEST))
+        ike2_resume_give(c, sa, o);
+}
