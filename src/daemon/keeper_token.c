@@ -17,11 +17,16 @@
 #include "keeper/token.h"
 #include "wire/wr.h"
 
+/* How a worker ended: its module broke down, another worker is to go on, or the keeper is gone. */
+enum worker_end { BROKE_DOWN, AGAIN, ENDED };
+
 /* What outlives a worker, in memory that both share. */
 struct kept {
     bool pin_refused; /* it was given and there was no key: never again */
     enum { TOLD_NOTHING, TOLD_USABLE, TOLD_UNUSABLE } told; /* what the log says of the key */
-    size_t len; /* of the request that has no answer yet */
+    enum worker_end end; /* no exit status: a module may choose that */
+    size_t len;          /* of the request that has no answer yet; 0: there is none */
+    bool tried;          /* a worker began with it */
     uint8_t request[GH_KEEPER_REQUEST_MAX];
 };
 
@@ -34,9 +39,6 @@ struct token {
     struct kept *kept;
     int fd;
 };
-
-/* The worker's exit status: the keeper is gone, or another worker is to go on. */
-enum worker_end { ENDED, AGAIN };
 
 /* ---- The socket ----------------------------------------------------------------------------- */
 
@@ -85,6 +87,7 @@ static bool read_request(struct token *t)
     if (len > sizeof(t->kept->request) || !read_all(t->fd, t->kept->request, len))
         return false;
     t->kept->len = len;
+    t->kept->tried = false;
     return true;
 }
 
@@ -134,6 +137,7 @@ static bool open_key(struct token *t)
     if (t->kept->pin_refused)
         return gh_pki_fail(&t->why, "token-pin", "correct it, then `gatectl reload`",
                            "the token has not taken the PIN, which is not given to it again");
+    t->kept->pin_refused = t->pin.len > 0; /* should the module break down meanwhile */
     bundle.key = gh_token_open(t->item->source.where, gh_view_of(t->pin.data, t->pin.len), spki,
                                &pin_given, &t->why);
     t->kept->pin_refused = bundle.key == NULL && pin_given;
@@ -185,27 +189,45 @@ static bool tie_to(pid_t maker)
     return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == maker;
 }
 
+static bool refuse_if(struct token *t, bool pending, const char *why)
+{
+    return !pending || refuse(t, why);
+}
+
+static void tell_end(const struct token *t, int status)
+{
+    if (WIFEXITED(status))
+        gh_error("%s: the token's module ended its process with status %d", t->item->name,
+                 WEXITSTATUS(status));
+    else
+        gh_error("%s: the token's module ended its process by signal %d (%s)", t->item->name,
+                 WTERMSIG(status), strsignal(WTERMSIG(status)));
+}
+
 /* False: it is time to end. */
 static bool run_worker(struct token *t)
 {
-    bool had_request = t->kept->len > 0;
-    pid_t self = getpid(), worker = fork();
+    pid_t self = getpid(), worker;
     int status = 0;
 
-    if (worker == 0)
-        _exit(tie_to(self) ? work(t) : ENDED);
+    t->kept->tried = t->kept->len > 0;
+    t->kept->end = BROKE_DOWN;
+    worker = fork();
+    if (worker == 0) {
+        t->kept->end = tie_to(self) ? work(t) : ENDED;
+        _exit(0);
+    }
     if (worker < 0) {
         gh_error("%s: fork: %s", t->item->name, strerror(errno));
-        return false;
+        return refuse_if(t, t->kept->len > 0, "there is no process for the token");
     }
     while (waitpid(worker, &status, 0) < 0 && errno == EINTR)
         ;
-    if (WIFEXITED(status))
-        return WEXITSTATUS(status) == AGAIN;
-    gh_error("%s: the token's module ended its process by signal %d (%s)", t->item->name,
-             WTERMSIG(status), strsignal(WTERMSIG(status)));
-    /* A request that was there from its beginning has had its second try. */
-    return t->kept->len == 0 || !had_request || refuse(t, "the token's module broke down");
+    if (t->kept->end == ENDED)
+        return false;
+    if (t->kept->end == BROKE_DOWN)
+        tell_end(t, status);
+    return refuse_if(t, t->kept->len > 0 && t->kept->tried, "the token's module broke down");
 }
 
 static void serve(struct token *t)

@@ -154,6 +154,30 @@ def test_an_absent_token_is_waited_for_by_its_own_peer_alone(tunnel, openssl_way
     assert gatehouse.processes()["keeper"] == keeper
 
 
+@pytest.mark.parametrize("end", ["abort()", "exit(0)", "exit(1)", "(void)0"])
+def test_a_module_that_breaks_breaks_nothing_else(tunnel, openssl_way, end):  # noqa: F811
+    pki = Pki(tunnel.net.dir)
+    ours, theirs = pki.leaf(US), pki.leaf(THEM)
+    module = os.path.join(tunnel.net.dir, "broken.so")
+    os.chmod(tunnel.net.dir, 0o711)
+    source = os.path.join(os.path.dirname(__file__), "broken_module.c")
+    run(["gcc", "-shared", "-fPIC", "-Wall", f"-DEND={end}", "-o", module, source])
+    entry = section("entry 1", cert_file=ours.cert,
+                    key_uri=f"pkcs11:token=tests;object=gw?module-path={module}")
+    config = (section("gatehouse", user=USER) + trust(pki) + f'cert-profile "ours" {{\n{entry}}}\n' +
+              peer_section(name="hsm", remote=B6, local=A6, cert_profile="ours",
+                           trust_anchor_profile="roots", local_id=US, remote_id=THEM) +
+              peer_section(psk_secret=SECRET))
+    swan = {**connection(), "hsm": cert_connection(local_addrs=B6, remote_addrs=A6)["gw"]}
+    start(tunnel, config, openssl_way[1], swan_files(pki, theirs), swan, PSK)
+    keeper = tunnel.gatehouse.processes()["keeper"]
+    for _ in range(2):
+        tunnel.gatehouse.gatectl("ike", "initiate", "hsm", "net")
+    tunnel.gatehouse.wait_said("we cannot authenticate: ")
+    tunnel.up()
+    assert tunnel.gatehouse.processes()["keeper"] == keeper
+
+
 def test_a_token_that_hangs_holds_up_nobody_else(tunnel, pkcs11_provider):  # noqa: F811
     pki = Pki(tunnel.net.dir)
     ours, theirs = pki.leaf(US), pki.leaf(THEM)
