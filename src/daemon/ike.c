@@ -406,8 +406,10 @@ static bool note_failed_socket(struct ike *ike, struct gh_rd *body)
     if (s == NULL || body->bad)
         return false;
     if (error == 0) {
-        if (ike->core != NULL)
+        if (ike->core != NULL) {
             end_sas(ike, &s->zone);
+            ike2_leave_zone(ike->core, ike->now, s->zone);
+        }
         drop_socket(ike, s);
         return true;
     }

@@ -419,6 +419,25 @@ static void zones_do_not_mix(void **state)
     ike_world_free(w);
 }
 
+static void a_zone_that_is_left(void **state)
+{
+    struct ike_world *w = pair(16);
+    struct ike_host *h = &w->hosts[0];
+
+    begin(w);
+    ike2_leave_zone(h->core, w->now, 1);
+    assert_up(w);
+    w->filter = drop_all;
+    assert_true(ike2_rekey_child(h->core, w->now, h->child[0].id)); /* whatever is under way */
+    ike2_leave_zone(h->core, w->now, 0);
+    assert_int_equal(ike_world_sas(h, NULL), 0);
+    assert_int_equal(ike_world_children(h), 0);
+    w->filter = NULL;
+    begin(w);
+    assert_int_equal(ike_world_sas(h, NULL), 1);
+    ike_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +454,7 @@ int main(void)
         cmocka_unit_test(who_cannot_move_begins_anew),
         cmocka_unit_test(it_begins_anew_where_there_seems_to_be_a_nat),
         cmocka_unit_test(zones_do_not_mix),
+        cmocka_unit_test(a_zone_that_is_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,6 +146,19 @@ void ike2_paths_changed(struct ike2 *c, struct gh_now now)
     ike2_bury(c);
 }
 
+void ike2_leave_zone(struct ike2 *c, struct gh_now now, uint16_t zone)
+{
+    struct ike2_sa *next;
+
+    c->now = now;
+    for (struct ike2_sa *sa = c->sas; sa != NULL; sa = next) {
+        next = sa->next;
+        if (sa->local.zone == zone)
+            ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+    }
+    ike2_bury(c);
+}
+
 bool ike2_redirect(struct ike2 *c, struct gh_now now, uint64_t id, const struct gh_addr *to)
 {
     struct ike2_sa *sa = ike2_by_number(c, id);

@@ -238,6 +238,8 @@ bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
 /* Addresses or routes of ours are others than before: what ops.source() and ops.addresses() say.
  * What waited for a way begins, and SAs with MOBIKE go where the way is now. */
 void ike2_paths_changed(struct ike2 *c, struct gh_now now);
+/* The zone is no more, and nothing can be said there: its IKE SAs end at once. */
+void ike2_leave_zone(struct ike2 *c, struct gh_now now, uint16_t zone);
 /* MOBIKE: the IKE SA and its children go on from this address of ours; port 0: as it was. False: no
  * such SA, the peer has no MOBIKE, or it was the peer that began and so decides. */
 bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t sa, const struct ike2_endpoint *local);
