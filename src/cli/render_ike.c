@@ -141,7 +141,7 @@ void cli_render_ike_sa(const struct cli_render *r, const json_t *answer)
     static const char *const titles[] = {">SA",    "Peer",     "State",     "Remote",
                                          "Uptime", "Rekey in", ">Children", "Algorithms"};
     const json_t *sas = json_object_get(answer, "sas"), *s;
-    char buf[GH_SPAN_TEXT], text[400];
+    char buf[GH_SPAN_TEXT], text[400], where[PLACE_TEXT];
     struct cli_table t;
     size_t i;
 
@@ -160,7 +160,7 @@ void cli_render_ike_sa(const struct cli_render *r, const json_t *answer)
         cli_table_cell(&t, 0, "%" JSON_INTEGER_FORMAT, cli_integer(s, "id"));
         cli_table_cell(&t, 1, "%s", cli_has(s, "peer") ? cli_text(s, "peer") : "-");
         cli_table_cell(&t, 2, "%s", cli_text(s, "state"));
-        cli_table_cell(&t, 3, "%s", cli_text(s, "remote"));
+        cli_table_cell(&t, 3, "%s%s", cli_text(s, "remote"), place(s, where, sizeof(where)));
         cli_table_cell(&t, 4, "%s", span(s, "uptime", buf));
         cli_table_cell(&t, 5, "%s", span(s, "rekey_in", buf));
         cli_table_cell(&t, 6, "%" JSON_INTEGER_FORMAT, cli_integer(s, "children"));

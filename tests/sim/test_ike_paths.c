@@ -158,6 +158,27 @@ static void it_moves_before_it_is_up(void **state)
     ike_world_free(w);
 }
 
+/* The same of the list: IKE_AUTH had another one. */
+static void a_list_that_changes_before_it_is_up(void **state)
+{
+    for (unsigned change = 0; change < 2; change++) {
+        struct ike_world *w = pair(17 + change);
+        struct ike_host *h = &w->hosts[0];
+
+        assert_true(ike2_initiate(h->core, w->now, "to-1", "net"));
+        while (ike_world_sas(h, NULL) == 0 && count(h, IKE2_COUNT_OUT) < 2)
+            ike_world_run(w, 1);
+        if (change) {
+            h->second = address(99);
+            changed(w, 0);
+        }
+        ike_world_run(w, 1000);
+        assert_up(w);
+        assert_int_equal(sa_of(h).next_send_id, 2 + change);
+        ike_world_free(w);
+    }
+}
+
 static void a_list_that_changes_is_told_once(void **state)
 {
     for (size_t who = 0; who < 2; who++) {
@@ -445,6 +466,7 @@ int main(void)
         cmocka_unit_test(it_gives_up_waiting_and_says_why),
         cmocka_unit_test(it_goes_where_the_way_goes),
         cmocka_unit_test(it_moves_before_it_is_up),
+        cmocka_unit_test(a_list_that_changes_before_it_is_up),
         cmocka_unit_test(a_list_that_changes_is_told_once),
         cmocka_unit_test(it_is_found_at_an_address_of_the_list),
         cmocka_unit_test(who_follows_flees_from_an_address_that_is_gone),

@@ -133,6 +133,7 @@ void ike2_paths_changed(struct ike2 *c, struct gh_now now)
     struct ike2_sa *next;
 
     c->now = now;
+    c->path_changes++;
     for (struct ike2_sa *sa = c->sas; sa != NULL; sa = next) {
         next = sa->next;
         if (sa->state == IKE2_STATE_ESTABLISHED && sa->mobile != NULL)

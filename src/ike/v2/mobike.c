@@ -24,6 +24,7 @@ static void put_addresses(const struct ike2 *c, struct ike2_sa *sa, struct ike_o
         ike_notify_emit_data(
             o, list[i].len == 4 ? IKE_N_ADDITIONAL_IP4_ADDRESS : IKE_N_ADDITIONAL_IP6_ADDRESS,
             gh_view_of(list[i].octets, list[i].len));
+    sa->listed = c->path_changes;
     if (m == NULL) /* the initiator's IKE_AUTH */
         return;
     memcpy(m->told, list, count * sizeof(list[0]));
@@ -142,7 +143,7 @@ void ike2_mobike_take(struct ike2 *c, struct ike2_sa *sa, const struct ike_paylo
     sa->mobile->first = sa->initiator;
     take_addresses(sa->mobile, in);
     ask_ways(c, sa);
-    if (sa->initiator) { /* as IKE_AUTH said it */
+    if (sa->initiator && sa->listed == c->path_changes) { /* as IKE_AUTH said it */
         sa->mobile->told_count = (uint8_t)ike2_path_others(c, sa, sa->mobile->told);
         sa->mobile->told_from = sa->local.addr;
     }

@@ -263,6 +263,7 @@ struct ike2_sa {
     const struct gh_client *client;
     struct ike2_endpoint local, remote;
     uint8_t nat_refusals;     /* UNEXPECTED_NAT_DETECTED in IKE_AUTH, one after the other */
+    uint32_t listed;          /* ike2.path_changes when IKE_AUTH had our list of addresses */
     bool local_seen;          /* `local` was among our addresses */
     struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
     bool marker, nat_local, nat_remote, fragmentation, ppk_used, initial_contact;
@@ -319,6 +320,7 @@ struct ike2 {
     struct ike2_stub *stubs; /* tickets of other gateways */
     struct ike2_sa *dead;    /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
+    uint32_t path_changes;
     uint32_t pause_ms; /* before an IKE SA that begins in this call says its first word */
     uint64_t cookies_at, version_at;      /* the next INVALID_MAJOR_VERSION not before */
     const struct ike2_datagram *arriving; /* what is being looked at; NULL: nothing */
