@@ -873,6 +873,45 @@ static void a_changed_policy_takes_no_ticket(void **state)
     }
 }
 
+/* The gateway is killed and starts again with what its shell kept: the crash is noticed, and the SA
+ * comes again by its ticket, which is not good a second time. */
+static void tickets_outlive_a_gateway_that_was_killed(void **state)
+{
+    struct ike_world *w = pair(71);
+    struct ike2_settings *s = &w->hosts[1].settings;
+    void *memory = calloc(1, ike2_ticket_memory()), *other = calloc(1, ike2_ticket_memory());
+
+    s->crash_secret = crash_secret;
+    s->ticket_memory = memory;
+    ike_world_restart(w, 1);
+    policy(w, 0)->resumption = policy(w, 1)->resumption = true;
+    policy(w, 0)->children[0].start = true;
+    begin(w);
+    for (unsigned i = 1; i < 4; i++) {
+        ike_world_restart(w, 1);
+        assert_true(ike2_rekey_child(w->hosts[0].core, w->now, w->hosts[0].child[0].id));
+        ike_world_run(w, 1000);
+        assert_up(w, 1);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), i);
+        assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 1); /* in this life */
+    }
+    /* With other memory, as after a change of the configuration, none is good. */
+    s->ticket_memory = other;
+    assert_true(ike2_configure(w->hosts[1].core, w->now, s));
+    assert_up(w, 1);
+    ike_world_restart(w, 1);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, w->hosts[0].child[0].id));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 0);
+    for (size_t i = 0; i < 8; i++) /* and its first key is wiped */
+        assert_int_equal(((const uint8_t *)memory)[i + 8], 0);
+    ike_world_free(w);
+    free(memory);
+    free(other);
+}
+
 static void tickets_expire(void **state)
 {
     struct ike_world *w = pair(66);
@@ -977,6 +1016,67 @@ static void resumption_asks_for_a_cookie(void **state)
     ike_world_free(w);
 }
 
+/* ---- Other settings while it runs ----------------------------------------------------------- */
+
+static void settings_change_while_it_runs(void **state)
+{
+    struct ike_world *w = pair(72);
+    struct ike2_settings *s = &w->hosts[1].settings;
+    struct gh_lockout_settings lockout = gh_lockout_defaults();
+    struct gh_lockout *table;
+
+    begin(w);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SENT), 0);
+    s->half_open_cookie = s->half_open_puzzle = 0;
+    s->puzzle_bits = 4;
+    s->crash_secret = crash_secret;
+    s->lockout = &lockout;
+    assert_true(ike2_configure(w->hosts[1].core, w->now, s));
+    assert_up(w, 1); /* what is there stays */
+    assert_true(ike2_terminate_ike(w->hosts[0].core, w->now, sa_of(&w->hosts[0]).id));
+    ike_world_run(w, 1000);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SOLVED), 1);
+    assert_true(sa_of(&w->hosts[0]).peer_token && !sa_of(&w->hosts[1]).peer_token);
+    /* A limit below what is there lets nobody else in. */
+    s->sas_max = 1;
+    assert_true(ike2_configure(w->hosts[1].core, w->now, s));
+    assert_up(w, 1);
+    table = ike2_lockout(w->hosts[1].core);
+    assert_non_null(table);
+    gh_lockout_failed(table, w->now.mono_ms, &w->hosts[0].addr, 500);
+    lockout.attempts = 2;
+    assert_true(ike2_configure(w->hosts[1].core, w->now, s));
+    assert_ptr_equal(ike2_lockout(w->hosts[1].core), table); /* what it counted counts on */
+    assert_int_equal(gh_lockout_failed(table, w->now.mono_ms, &w->hosts[0].addr, 500),
+                     GH_LOCKOUT_PORT_BLOCKED);
+    lockout.attempts = 0;
+    s->sas_max = 2;
+    assert_false(ike2_configure(w->hosts[1].core, w->now, s));
+    s->lockout = NULL;
+    assert_true(ike2_configure(w->hosts[1].core, w->now, s));
+    assert_null(ike2_lockout(w->hosts[1].core));
+    ike_world_free(w);
+}
+
+static void keys_are_told_from_when_they_are_wanted(void **state)
+{
+    struct ike_world *w = pair(73);
+    struct ike_host *h = &w->hosts[0];
+
+    begin(w);
+    assert_string_not_equal(h->key_line, "");
+    ike2_set_key_log(h->core, NULL);
+    h->key_line[0] = '\0';
+    assert_true(ike2_rekey_ike(h->core, w->now, sa_of(h).id));
+    ike_world_run(w, 1000);
+    assert_string_equal(h->key_line, "");
+    ike_world_free(w);
+}
+
 /* ---- Redirect (RFC 5685) -------------------------------------------------------------------- */
 
 /* Host 0 is a client, the others are gateways of one net, each of which may send it to the next. */
@@ -1058,6 +1158,25 @@ static void a_session_is_sent_elsewhere(void **state)
     assert_served_by(w, 2);
     assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_DOWN], 0); /* made before it broke */
     ike_world_free(w);
+}
+
+static void a_client_goes_only_where_it_may(void **state)
+{
+    for (unsigned may = 0; may < 2; may++) {
+        struct ike_world *w = gateways(86, 2, IKE2_REDIRECT_AUTH);
+
+        policy(w, 2)->redirect_at = IKE2_REDIRECT_NEVER;
+        policy(w, 0)->follows_to = (struct gh_prefix){.addr = w->hosts[1 + may].addr, .bits = 32};
+        begin(w);
+        ike_world_run(w, 1000);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_REDIRECTED), may);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_NOT_REDIRECTED) > 0, !may);
+        if (may)
+            assert_served_by(w, 2);
+        else
+            assert_int_equal(w->hosts[2].installed, 0);
+        ike_world_free(w);
+    }
 }
 
 static void two_that_send_to_each_other(void **state)
@@ -1232,6 +1351,7 @@ int main(void)
         cmocka_unit_test(who_ended_it_does_not_resume_it),
         cmocka_unit_test(a_gateway_that_forgot_gets_a_key_exchange),
         cmocka_unit_test(a_changed_policy_takes_no_ticket),
+        cmocka_unit_test(tickets_outlive_a_gateway_that_was_killed),
         cmocka_unit_test(tickets_expire),
         cmocka_unit_test(a_ticket_is_good_once),
         cmocka_unit_test(a_stolen_ticket_ends_nothing),
@@ -1239,6 +1359,9 @@ int main(void)
         cmocka_unit_test(a_client_is_sent_elsewhere),
         cmocka_unit_test(who_cannot_go_is_served),
         cmocka_unit_test(a_session_is_sent_elsewhere),
+        cmocka_unit_test(settings_change_while_it_runs),
+        cmocka_unit_test(keys_are_told_from_when_they_are_wanted),
+        cmocka_unit_test(a_client_goes_only_where_it_may),
         cmocka_unit_test(two_that_send_to_each_other),
         cmocka_unit_test(a_loop_ends),
         cmocka_unit_test(a_forged_redirect_changes_nothing),

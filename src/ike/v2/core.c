@@ -38,22 +38,6 @@ const char *ike2_state_name(enum ike2_state state)
 
 /* ---- Made and freed ------------------------------------------------------------------------- */
 
-struct ike2_settings ike2_default_settings(void)
-{
-    return (struct ike2_settings){.sas_max = 65536,
-                                  .half_open_max = 4096,
-                                  .half_open_cookie = 64,
-                                  .half_open_puzzle = 1024,
-                                  .puzzle_bits = 16,
-                                  .puzzle_legacy = 30,
-                                  .puzzle_budget = 1024,
-                                  .children_max = 64,
-                                  .reassembly_ms = 2000,
-                                  .reduced_exchange_ms = 2000,
-                                  .ticket_seconds = 8 * 3600,
-                                  .strays_per_second = 20};
-}
-
 static void renew_cookies(struct ike2 *c)
 {
     uint8_t fresh[IKE_COOKIE_SECRET_LEN];
@@ -72,8 +56,6 @@ struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *se
     if (c == NULL)
         return NULL;
     c->ops = *ops;
-    c->settings = *settings;
-    c->settings.crash_secret = NULL; /* borrowed */
     c->now = now;
     c->next_id = c->next_child = c->next_job = 1;
     c->asking_end = &c->asking;
@@ -82,18 +64,13 @@ struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *se
     c->by_init = calloc(TABLE_FIRST, sizeof(struct ike2_sa *));
     c->by_name = calloc(TABLE_FIRST, sizeof(struct ike2_sa *));
     c->by_child = calloc(TABLE_FIRST, sizeof(struct ike2_child *));
-    if (settings->lockout != NULL)
-        c->lockout = gh_lockout_new(settings->lockout);
     if (c->by_spi == NULL || c->by_init == NULL || c->by_name == NULL || c->by_child == NULL ||
-        (settings->lockout != NULL && c->lockout == NULL)) {
+        !ike2_configure(c, now, settings)) {
         ike2_free(c);
         return NULL;
     }
     c->ops.random(c->ops.ctx, &c->hash_seed, sizeof(c->hash_seed));
     renew_cookies(c);
-    if (settings->crash_secret != NULL)
-        memcpy(c->crash_secret, settings->crash_secret, IKE2_CRASH_SECRET);
-    c->has_crash_secret = settings->crash_secret != NULL;
     return c;
 }
 
@@ -127,6 +104,7 @@ void ike2_free(struct ike2 *c)
     free(c->by_name);
     free(c->by_child);
     free(c->heap);
+    ike2_tickets_leave(c);
     ike2_resume_free(c);
     ike2_redirect_free(c);
     gh_lockout_free(c->lockout);
@@ -1123,6 +1101,8 @@ void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_
                                  .nat_remote = sa->nat_remote,
                                  .fragmentation = sa->fragmentation,
                                  .mobike = sa->mobile != NULL,
+                                 .peer_token = sa->token.len > 0,
+                                 .can_redirect = !sa->began && sa->can_redirect,
                                  .established_ms = sa->established_ms,
                                  .rekey_ms = sa->rekey_at,
                                  .expire_ms = sa->expire_at,

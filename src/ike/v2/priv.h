@@ -9,6 +9,7 @@
  *     init.c      IKE_SA_INIT                      auth.c    IKE_AUTH, with proof.c
  *     proof.c     who we are, who the peer is      child.c   Child SAs
  *     create.c    CREATE_CHILD_SA                  inform.c  INFORMATIONAL
+ *     settings.c  what holds for all peers
  *     ppk.c       post-quantum preshared keys      intermediate.c  IKE_INTERMEDIATE
  *     addke.c     additional key exchanges in proposals    followup.c      IKE_FOLLOWUP_KE
  *
@@ -695,7 +696,8 @@ bool ike2_ticket_seal(struct ike2 *c, const struct ike2_ticket_state *s, struct 
 bool ike2_ticket_open(struct ike2 *c, struct gh_view ticket, struct ike2_ticket_state *s,
                       struct ike2_ticket_ref *ref);
 void ike2_ticket_spend(struct ike2 *c, const struct ike2_ticket_ref *ref);
-void ike2_tickets_free(struct ike2 *c);
+void ike2_tickets_free(struct ike2 *c);  /* wipes: none that we gave is good any more */
+void ike2_tickets_leave(struct ike2 *c); /* those in the shell's memory, to the next core */
 
 /* ---- resume.c ---- */
 void ike2_resume_free(struct ike2 *c);
