@@ -412,6 +412,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     gh_get_addr(r, false, &p->redirect_to);
     p->resumption = gh_get_flag(r);
     p->crash_tokens = gh_get_flag(r);
+    p->routability = gh_get_flag(r);
     children = gh_get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
     if (r->bad)
         return;

@@ -320,6 +320,7 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
     gh_put_addr(w, &p->redirect_to);
     gh_wr_u8(w, p->resumption);
     gh_wr_u8(w, p->crash_tokens);
+    gh_wr_u8(w, p->routability);
     gh_wr_u8(w, p->child_count);
     for (size_t i = 0; i < p->child_count; i++)
         put_child(w, &p->children[i]);

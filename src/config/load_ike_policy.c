@@ -24,6 +24,7 @@ enum {
     POLICY_MOBIKE,
     POLICY_CHILDLESS,
     POLICY_INITIAL_CONTACT,
+    POLICY_ROUTABILITY,
     POLICY_CRASH_TOKENS,
     POLICY_RESUMPTION,
     POLICY_FOLLOW,
@@ -53,6 +54,7 @@ static const struct gh_item policy_items[POLICY_ITEMS] = {
     [POLICY_MOBIKE] = {"mobike", GH_ITEM_VALUE},
     [POLICY_CHILDLESS] = {"childless", GH_ITEM_VALUE},
     [POLICY_INITIAL_CONTACT] = {"initial-contact", GH_ITEM_VALUE},
+    [POLICY_ROUTABILITY] = {"check-routability", GH_ITEM_VALUE},
     [POLICY_CRASH_TOKENS] = {"crash-tokens", GH_ITEM_VALUE},
     [POLICY_RESUMPTION] = {"resumption", GH_ITEM_VALUE},
     [POLICY_FOLLOW] = {"follow-redirect", GH_ITEM_VALUE},
@@ -148,6 +150,7 @@ void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
     gh_node_bool(x->l, got[POLICY_MOBIKE], &p->mobike);
     gh_node_bool(x->l, got[POLICY_CHILDLESS], &p->childless);
     gh_node_bool(x->l, got[POLICY_INITIAL_CONTACT], &p->initial_contact);
+    gh_node_bool(x->l, got[POLICY_ROUTABILITY], &p->routability);
     gh_node_bool(x->l, got[POLICY_CRASH_TOKENS], &p->crash_tokens);
     gh_node_bool(x->l, got[POLICY_RESUMPTION], &p->resumption);
     read_redirect(x, got, p);

@@ -266,6 +266,7 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(c->ike->settings.ticket_seconds, 8 * 3600);
     assert_int_equal(c->ike->settings.strays_per_second, 20);
     assert_true(p->crash_tokens && !p->resumption && !p->redirects && !p->childless);
+    assert_true(p->routability && !p->mobike);
     assert_int_equal(p->redirect_at, IKE2_REDIRECT_NEVER);
     assert_int_equal(p->puzzle_bits, 20);
     assert_null(c->ike->settings.key_log);
@@ -322,7 +323,8 @@ static const char everything[] =
     "  lifetime = 31536000 liveness-interval = 300 liveness-retries = 5 force-nat-t = yes\n"
     "  nat-keepalive = 600 fragmentation = no fragment-mtu = 9000 exchange-timeout = 60\n"
     "  retransmit-interval = 2 retransmits = 10 reauthenticate = yes mobike = yes\n"
-    "  childless = yes initial-contact = no crash-tokens = no resumption = yes\n"
+    "  childless = yes initial-contact = no check-routability = no crash-tokens = no resumption = "
+    "yes\n"
     "  follow-redirect = yes follow-redirect-to = 198.51.100.0/24 redirect-to = 192.0.2.99\n"
     "  redirect-at = init puzzle-limit = 12 }\n"
     "ike-peer a { remote = 192.0.2.0/24 gateway = 192.0.2.7 local = 192.0.2.1 port = 501\n"
@@ -373,7 +375,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->retransmit_ms, 2000);
     assert_int_equal(p->retransmits, 10);
     assert_true(p->reauthenticate && p->mobike && p->childless && !p->initial_contact);
-    assert_true(!p->crash_tokens && p->resumption && p->redirects);
+    assert_true(!p->crash_tokens && p->resumption && p->redirects && !p->routability);
     assert_string_equal(gh_prefix_format(&p->follows_to, text), "198.51.100.0/24");
     assert_int_equal(p->redirect_at, IKE2_REDIRECT_INIT);
     assert_string_equal(gh_addr_format(&p->redirect_to, addr), "192.0.2.99");
