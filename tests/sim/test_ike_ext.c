@@ -912,6 +912,45 @@ static void tickets_outlive_a_gateway_that_was_killed(void **state)
     free(other);
 }
 
+/* The network is down for longer than the first attempt lasts. */
+static void a_ticket_waits_for_the_network(void **state)
+{
+    struct ike_world *w = with_tickets(74);
+
+    w->hosts[1].dead = true;
+    ike_world_run(w, 120 * 1000);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 400 * 1000); /* with the ticket, without, and given up */
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+    w->hosts[1].dead = false;
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 1);
+    ike_world_free(w);
+}
+
+/* Nor is it used after an SA that came about without it. */
+static void a_ticket_ends_with_the_next_sa(void **state)
+{
+    struct ike_world *w = with_tickets(75);
+
+    w->hosts[1].dead = true;
+    ike_world_run(w, 120 * 1000);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 20 * 1000); /* it is being done without by now */
+    policy(w, 1)->resumption = false;
+    w->hosts[1].dead = false;
+    ike_world_run(w, 60 * 1000);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 0);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 1);
+    policy(w, 1)->resumption = true;
+    lose_and_begin_again(w);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 0);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), 0);
+    ike_world_free(w);
+}
+
 static void tickets_expire(void **state)
 {
     struct ike_world *w = pair(66);
@@ -1352,6 +1391,8 @@ int main(void)
         cmocka_unit_test(a_gateway_that_forgot_gets_a_key_exchange),
         cmocka_unit_test(a_changed_policy_takes_no_ticket),
         cmocka_unit_test(tickets_outlive_a_gateway_that_was_killed),
+        cmocka_unit_test(a_ticket_waits_for_the_network),
+        cmocka_unit_test(a_ticket_ends_with_the_next_sa),
         cmocka_unit_test(tickets_expire),
         cmocka_unit_test(a_ticket_is_good_once),
         cmocka_unit_test(a_stolen_ticket_ends_nothing),

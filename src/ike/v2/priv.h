@@ -178,8 +178,10 @@ struct ike2_resumed {
     struct ike2_suite suite;
     bool ppk_used;
     struct gh_identity local, remote;
-    struct gh_secret sk_d, ticket; /* ticket: as client */
-    struct ike2_ticket_ref ref;    /* as gateway, and the SA of before */
+    struct gh_secret sk_d, ticket; /* ticket: as client, and the next two */
+    int64_t expires;
+    uint64_t sa;                /* whose ticket it is */
+    struct ike2_ticket_ref ref; /* as gateway, and the SA of before */
     uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
 };
 
