@@ -109,7 +109,7 @@ static void read_redirect(struct gh_ike_loader *x, const struct gh_node **got,
 {
     static const char *const moments[] = {"init", "auth", NULL};
     const struct gh_node *to = got[POLICY_FOLLOW_TO], *at = got[POLICY_REDIRECT_AT];
-    unsigned moment = 1; /* who has not shown who it is need not know our other gateways */
+    unsigned moment = 0; /* strongSwan 5.9.8 does not survive the other */
 
     gh_node_bool(x->l, got[POLICY_FOLLOW], &p->redirects);
     if (to != NULL && !gh_prefix_parse(to->values[0], &p->follows_to))

@@ -326,7 +326,7 @@ static const char everything[] =
     "  childless = yes initial-contact = no check-routability = no crash-tokens = no resumption = "
     "yes\n"
     "  follow-redirect = yes follow-redirect-to = 198.51.100.0/24 redirect-to = 192.0.2.99\n"
-    "  redirect-at = init puzzle-limit = 12 }\n"
+    "  redirect-at = auth puzzle-limit = 12 }\n"
     "ike-peer a { remote = 192.0.2.0/24 gateway = 192.0.2.7 local = 192.0.2.1 port = 501\n"
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
@@ -377,7 +377,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_true(p->reauthenticate && p->mobike && p->childless && !p->initial_contact);
     assert_true(!p->crash_tokens && p->resumption && p->redirects && !p->routability);
     assert_string_equal(gh_prefix_format(&p->follows_to, text), "198.51.100.0/24");
-    assert_int_equal(p->redirect_at, IKE2_REDIRECT_INIT);
+    assert_int_equal(p->redirect_at, IKE2_REDIRECT_AUTH);
     assert_string_equal(gh_addr_format(&p->redirect_to, addr), "192.0.2.99");
     assert_int_equal(p->puzzle_bits, 12);
     assert_int_equal(p->local_auth, IKE2_AUTH_CERT);
@@ -879,15 +879,14 @@ static void puzzles_come_after_cookies(void **state)
     must_refuse("ike-policy p {\n puzzle-limit = 29 }", NULL, "range", 2);
 }
 
-/* Whoever is not told when: when it has shown who it is. */
-static void clients_are_sent_away_when_they_are_known(void **state)
+static void clients_are_sent_away_with_the_first_answer(void **state)
 {
     struct gh_config *c = must_parse(
         "ike-policy r { redirect-to = 192.0.2.9 }\n"
         "ike-peer p { remote = any local = 192.0.2.1 psk-file = /k ike-policy = r " CHILD " }",
         &skip);
 
-    assert_int_equal(c->ike->policies[0]->redirect_at, IKE2_REDIRECT_AUTH);
+    assert_int_equal(c->ike->policies[0]->redirect_at, IKE2_REDIRECT_INIT);
     assert_false(c->ike->policies[0]->redirects);
     gh_config_free(c);
 }
@@ -1293,7 +1292,7 @@ int main(void)
         cmocka_unit_test(legacy_is_taken_with_a_warning),
         cmocka_unit_test(ranges_are_as_documented),
         cmocka_unit_test(puzzles_come_after_cookies),
-        cmocka_unit_test(clients_are_sent_away_when_they_are_known),
+        cmocka_unit_test(clients_are_sent_away_with_the_first_answer),
         cmocka_unit_test(a_block_may_be_infinite),
         cmocka_unit_test(limits_are_as_documented),
         cmocka_unit_test(four_transforms_and_no_fifth),
