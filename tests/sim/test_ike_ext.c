@@ -171,6 +171,39 @@ static void a_forged_invalid_spi_changes_nothing(void **state)
     ike_world_free(w);
 }
 
+/* Of four tokens one may be right: the peer has had several secrets (RFC 6290 4.5). */
+static void the_right_token_may_be_the_fourth(void **state)
+{
+    for (unsigned right = 3; right < 5; right++) {
+        struct ike_world *w = with_tokens(7, crash_secret);
+        struct ike2_sa_view v = sa_of(&w->hosts[0]);
+        const uint8_t role = 0; /* the maker is the responder */
+        const struct gh_view parts[] = {gh_view_of(&role, 1), gh_view_of(v.spi_i, IKE_SPI_LEN),
+                                        gh_view_of(v.spi_r, IKE_SPI_LEN)};
+        uint8_t tokens[5][GH_PRF_MAX] = {{1}, {2}, {3}, {4}, {5}}, octets[512];
+        struct ike_header h = {
+            .version = IKE_VERSION_2, .exchange = IKE_X_INFORMATIONAL, .flags = IKE_FLAG_RESPONSE};
+        struct ike2_datagram d = {.local = v.local, .remote = v.remote, .data = octets};
+        struct gh_view whole;
+        struct ike_out o;
+
+        assert_true(gh_prf(GH_PRF_HMAC_SHA2_256, gh_view_of(crash_secret, IKE2_CRASH_SECRET), parts,
+                           3, tokens[right]));
+        memcpy(h.spi_i, v.spi_i, IKE_SPI_LEN);
+        memcpy(h.spi_r, v.spi_r, IKE_SPI_LEN);
+        d.remote.addr.octets[3]++; /* from wherever */
+        o = ike_out_message(octets, sizeof(octets), &h);
+        ike_notify_emit_data(&o, IKE_N_INVALID_IKE_SPI, gh_view_of(NULL, 0));
+        for (size_t i = 0; i < 5; i++)
+            ike_notify_emit_data(&o, IKE_N_QUICK_CRASH_DETECTION, gh_view_of(tokens[i], 32));
+        assert_true(ike_out_done(&o, &whole));
+        d.len = whole.len;
+        ike_world_push(w, 0, &d);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_PEER_CRASHED), right == 3);
+        ike_world_free(w);
+    }
+}
+
 struct catcher {
     unsigned caught, most;
     uint8_t octets[512];
@@ -565,6 +598,33 @@ static void children_follow_with_keys_of_their_own(void **state)
     ike_world_free(w);
 }
 
+/* RFC 6023 4: the notification's protocol is IKE, with no SPI. */
+static bool see_childless(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    const uint8_t wanted[] = {0, 8, 1, 0, 16418 >> 8, 16418 & 255};
+    unsigned *seen = ctx;
+
+    if (from == &from->world->hosts[1] && d->data[18] == IKE_X_SA_INIT &&
+        memmem(d->data, d->len, wanted, sizeof(wanted)) != NULL)
+        ++*seen;
+    return true;
+}
+
+static void the_responder_says_that_it_may_be_childless(void **state)
+{
+    for (unsigned may = 0; may < 2; may++) {
+        struct ike_world *w = pair(45);
+        unsigned seen = 0;
+
+        policy(w, 1)->childless = may;
+        w->filter = see_childless;
+        w->filter_ctx = &seen;
+        begin(w);
+        assert_int_equal(seen, may);
+        ike_world_free(w);
+    }
+}
+
 static void only_one_side_is_childless(void **state)
 {
     struct ike_world *w = pair(42);
@@ -651,12 +711,17 @@ static void who_solves_nothing_needs_luck(void **state)
 {
     for (unsigned luck = 0; luck < 2; luck++) {
         struct ike_world *w = crowded(51, 8);
+        int64_t when;
 
         w->hosts[1].settings.puzzle_legacy = 1000 * luck;
         ike_world_restart(w, 1);
         policy(w, 0)->puzzle_bits = 7; /* it has no time for 8 */
         begin(w);
         assert_int_equal(ike_world_sas(&w->hosts[1], NULL), luck);
+        assert_true(count(&w->hosts[0], IKE2_COUNT_PUZZLE_TOO_HARD) >= 1);
+        assert_non_null(
+            strstr(ike2_last_failure(w->hosts[0].core, IKE2_COUNT_PUZZLE_TOO_HARD, &when),
+                   "puzzle of 8 bits"));
         assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SOLVED), 0);
         ike_world_free(w);
     }
@@ -745,6 +810,36 @@ static void an_impossible_puzzle_is_left(void **state)
     assert_int_equal(k.caught, 6); /* five cookies are enough */
     ike_world_run(w, 3000);
     assert_up(w, 1);
+    ike_world_free(w);
+}
+
+static void a_puzzle_without_a_cookie_is_none(void **state)
+{
+    struct ike_world *w = pair(54);
+    struct catcher k = {.most = 1000};
+    const uint8_t puzzle[3] = {0, IKE_PRF_HMAC_SHA2_256, 4};
+
+    w->filter = catch_first;
+    w->filter_ctx = &k;
+    for (size_t i = 0; i < 2; i++)
+        ike_world_configure(w, i);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    forge_answer(w, &k, IKE_N_PUZZLE, gh_view_of(puzzle, sizeof(puzzle)), false);
+    ike_world_run(w, 900);
+    assert_int_equal(k.caught, 1); /* it goes on waiting */
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_NOT_ADMITTED), 1);
+    ike_world_free(w);
+}
+
+static void a_puzzle_of_no_difficulty_is_as_hard_as_one_can(void **state)
+{
+    struct ike_world *w = crowded(55, 0);
+
+    policy(w, 0)->puzzle_bits = 6;
+    begin(w);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SOLVED), 1);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_PUZZLE_TOO_HARD), 0);
     ike_world_free(w);
 }
 
@@ -949,6 +1044,38 @@ static void a_ticket_ends_with_the_next_sa(void **state)
     assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 0);
     assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), 0);
     ike_world_free(w);
+}
+
+static void only_this_cipher(struct ike2_policy *p, uint16_t bits)
+{
+    struct ike_proposal *x = &p->proposals.proposal[0];
+
+    for (size_t t = 0; t < x->count; t++)
+        if (x->transform[t].type == IKE_T_ENCR)
+            x->transform[t].key_bits = bits;
+}
+
+/* The old SA's algorithms must still be allowed, at both ends. */
+static void what_is_no_longer_offered_is_not_resumed(void **state)
+{
+    for (size_t who = 0; who < 2; who++) {
+        struct ike_world *w = with_tickets(76 + who);
+        struct ike_sa *own = &policy(w, 0)->proposals;
+
+        only_this_cipher(policy(w, 1), 128);
+        if (who == 1) { /* the client would take either */
+            own->proposal[1] = own->proposal[0];
+            own->proposal[1].number = 2;
+            own->count = 2;
+        }
+        only_this_cipher(policy(w, 0), 128);
+        lose_and_begin_again(w);
+        assert_up(w, 1);
+        assert_int_equal(sa_of(&w->hosts[0]).encr.key_bits, 128);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 0);
+        assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), who);
+        ike_world_free(w);
+    }
 }
 
 static void tickets_expire(void **state)
@@ -1367,6 +1494,7 @@ int main(void)
         cmocka_unit_test(tokens_change_with_the_ike_sa),
         cmocka_unit_test(without_a_token_nothing_is_believed),
         cmocka_unit_test(a_forged_invalid_spi_changes_nothing),
+        cmocka_unit_test(the_right_token_may_be_the_fourth),
         cmocka_unit_test(no_token_is_had_for_an_sa_that_lives),
         cmocka_unit_test(a_host_moves),
         cmocka_unit_test(without_mobike_nobody_moves),
@@ -1379,12 +1507,15 @@ int main(void)
         cmocka_unit_test(restless_hosts),
         cmocka_unit_test(an_ike_sa_without_a_child),
         cmocka_unit_test(children_follow_with_keys_of_their_own),
+        cmocka_unit_test(the_responder_says_that_it_may_be_childless),
         cmocka_unit_test(only_one_side_is_childless),
         cmocka_unit_test(who_is_not_childless_refuses),
         cmocka_unit_test(a_puzzle_is_solved),
         cmocka_unit_test(who_solves_nothing_needs_luck),
         cmocka_unit_test(a_wrong_solution_opens_nothing),
         cmocka_unit_test(an_impossible_puzzle_is_left),
+        cmocka_unit_test(a_puzzle_without_a_cookie_is_none),
+        cmocka_unit_test(a_puzzle_of_no_difficulty_is_as_hard_as_one_can),
         cmocka_unit_test(a_lost_sa_comes_again),
         cmocka_unit_test(a_rekeyed_sa_has_a_new_ticket),
         cmocka_unit_test(who_ended_it_does_not_resume_it),
@@ -1393,6 +1524,7 @@ int main(void)
         cmocka_unit_test(tickets_outlive_a_gateway_that_was_killed),
         cmocka_unit_test(a_ticket_waits_for_the_network),
         cmocka_unit_test(a_ticket_ends_with_the_next_sa),
+        cmocka_unit_test(what_is_no_longer_offered_is_not_resumed),
         cmocka_unit_test(tickets_expire),
         cmocka_unit_test(a_ticket_is_good_once),
         cmocka_unit_test(a_stolen_ticket_ends_nothing),

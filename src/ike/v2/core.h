@@ -121,6 +121,7 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_PUZZLES_SENT, "puzzles-sent")                                                     \
     X(IKE2_COUNT_PUZZLES_SOLVED, "puzzles-solved") /* by peers */                                  \
     X(IKE2_COUNT_BAD_PUZZLE, "bad-puzzle")                                                         \
+    X(IKE2_COUNT_PUZZLE_TOO_HARD, "puzzle-too-hard") /* for us */                                  \
     X(IKE2_COUNT_HALF_OPEN_LIMIT, "half-open-limit")                                               \
     X(IKE2_COUNT_LOCKED_OUT, "locked-out")                                                         \
     X(IKE2_COUNT_NO_MEMORY, "no-memory")                                                           \

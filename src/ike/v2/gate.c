@@ -97,7 +97,8 @@ bool ike2_gate(struct ike2 *c, const struct ike2_datagram *d, const struct ike_m
 
 /* ---- Initiator ------------------------------------------------------------------------------ */
 
-static bool begin_search(struct ike2_sa *sa, const struct ike_message *m)
+/* False: the cookie alone may do. */
+static bool begin_search(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)
 {
     struct ike2_setup *s = sa->setup;
     unsigned most = sa->policy->puzzle_bits;
@@ -106,12 +107,17 @@ static bool begin_search(struct ike2_sa *sa, const struct ike_message *m)
     unsigned bits;
 
     if (!ike_find_notify(&m->clear, IKE_N_PUZZLE, 0, &n) ||
-        ike_puzzle_read(n.data, &puzzle) != IKE_OK || most == 0)
+        ike_puzzle_read(n.data, &puzzle) != IKE_OK)
         return false;
     bits = puzzle.difficulty;
     if (bits == 0)
         bits = most < BITS_OF_OURS ? most : BITS_OF_OURS;
-    return ike_puzzle_begin(&s->search, puzzle.prf, bits, most);
+    if (most > 0 && ike_puzzle_begin(&s->search, puzzle.prf, bits, most))
+        return true;
+    ike2_fail(c, sa, IKE2_COUNT_PUZZLE_TOO_HARD,
+              "the peer asks for a puzzle of %u bits to be solved, of which we do at most %u", bits,
+              most);
+    return false;
 }
 
 bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
@@ -126,7 +132,7 @@ bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_messa
     s->cookie = gh_view_of(s->cookie_octets, cookie.len);
     s->solution = gh_view_of(NULL, 0);
     sa->puzzle_at = 0;
-    if (!begin_search(sa, m)) { /* too hard, or none: the cookie alone may do */
+    if (!begin_search(c, sa, m)) {
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer asks for a cookie");
         return true;
     }

@@ -666,6 +666,8 @@ void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 /* ---- extend.c ---- */
 /* What extensions say in our IKE_AUTH message, behind AUTH. */
 void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+/* As responder in the first exchange (RFC 6023). */
+void ike2_put_childless(struct ike_out *o, const struct ike2_policy *p);
 /* What the peer says there; it is believed by now. */
 void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 /* `sa` takes the place of `old`. */

@@ -405,8 +405,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     ike_nonce_emit(&o, gh_view_of(s->nonce_r, s->nonce_r_len));
     ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
     ike2_put_abilities(&o, sa->policy);
-    if (sa->policy->childless)
-        ike_notify_emit_data(&o, IKE_N_CHILDLESS_IKEV2_SUPPORTED, gh_view_of(NULL, 0));
+    ike2_put_childless(&o, sa->policy);
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
            gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
 }
