@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "ike/cookie.h"
+#include "ike/nonce.h"
 #include "ike/notify.h"
+#include "ike/puzzle.h"
 #include "ike_world.h"
 #include "unit.h"
 
@@ -843,6 +845,93 @@ static void a_puzzle_of_no_difficulty_is_as_hard_as_one_can(void **state)
     ike_world_free(w);
 }
 
+/* A puzzle is put into host 1's IKE_SA_INIT response, and what host 0 brings with IKE_AUTH is
+ * looked at. (The responder knows of no puzzle; that the response was changed would show in AUTH.)
+ */
+struct auth_puzzle {
+    uint8_t bits;
+    uint8_t text[IKE_NONCE_MAX + IKE_SPI_LEN];
+    size_t text_len;
+    unsigned solutions, messages, solved; /* bits */
+    size_t longest;
+};
+
+static bool ask_in_auth(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    static uint8_t octets[2048];
+    struct auth_puzzle *k = ctx;
+    const uint8_t notify[11] = {0, 0, 0, 11, 0, 0, 16434 >> 8, 16434 & 255, 0, 5, k->bits};
+    size_t at = IKE_HEADER_LEN;
+    struct ike_message m;
+
+    if (ike_message_parse(gh_view_of(d->data, d->len), &m) != IKE_OK)
+        return true;
+    if (from == &from->world->hosts[0] && m.h.exchange == IKE_X_AUTH) {
+        const struct ike_payload *ps = ike_find(&m.clear, IKE_P_PS, 0);
+        struct gh_view solution;
+
+        k->messages++;
+        k->longest = d->len > k->longest ? d->len : k->longest;
+        if (ps == NULL)
+            return true;
+        k->solutions++;
+        assert_int_equal(k->messages, 1); /* the first fragment */
+        assert_int_equal(ike_puzzle_solution_parse(ps->body, &solution), IKE_OK);
+        assert_true(ike_puzzle_verify(IKE_PRF_HMAC_SHA2_256, gh_view_of(k->text, k->text_len),
+                                      solution, &k->solved));
+        return true;
+    }
+    if (from != &from->world->hosts[1] || m.h.exchange != IKE_X_SA_INIT)
+        return true;
+    memcpy(k->text, ike_find(&m.clear, IKE_P_NONCE, 0)->body.p, 32);
+    memcpy(k->text + 32, m.h.spi_r, IKE_SPI_LEN);
+    k->text_len = 32 + IKE_SPI_LEN;
+    memcpy(octets, d->data, d->len);
+    while (octets[at] != 0)
+        at += (size_t)(octets[at + 2] << 8 | octets[at + 3]);
+    octets[at] = IKE_P_NOTIFY;
+    memcpy(octets + d->len, notify, sizeof(notify));
+    d->data = octets;
+    d->len += sizeof(notify);
+    octets[26] = (uint8_t)(d->len >> 8);
+    octets[27] = (uint8_t)d->len;
+    return true;
+}
+
+static void a_puzzle_before_ike_auth_is_solved(void **state)
+{
+    static const struct {
+        uint8_t bits;
+        uint16_t mtu;
+        bool solved;
+    } cases[] = {{8, 1500, true}, {8, 512, true}, {9, 1500, false}, {0, 1500, false}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ike_world *w = pair(56);
+        struct auth_puzzle k = {.bits = cases[i].bits};
+        struct ike2_child_policy *child = &policy(w, 0)->children[0];
+
+        policy(w, 0)->puzzle_bits = 8;
+        policy(w, 0)->mtu = policy(w, 1)->mtu = cases[i].mtu;
+        policy(w, 0)->retransmit_ms = 100 * 1000;
+        for (uint8_t n = 1; cases[i].mtu < 1500 && n < 30; n++) { /* more than one datagram */
+            child->remote.ts[child->remote.count] = child->remote.ts[0];
+            child->remote.ts[child->remote.count].protocol = n;
+            child->remote.count++;
+        }
+        w->filter = ask_in_auth;
+        w->filter_ctx = &k;
+        begin(w);
+        assert_int_equal(k.solutions, cases[i].solved);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_PUZZLE_TOO_HARD), cases[i].bits > 8);
+        if (cases[i].solved)
+            assert_true(k.solved >= cases[i].bits);
+        assert_int_equal(k.messages > 1, cases[i].mtu < 1500);
+        assert_true(k.longest + 28 <= cases[i].mtu);
+        ike_world_free(w);
+    }
+}
+
 /* ---- Resumption (RFC 5723) ------------------------------------------------------------------ */
 
 static struct ike_world *with_tickets(uint64_t seed)
@@ -1514,6 +1603,7 @@ int main(void)
         cmocka_unit_test(who_solves_nothing_needs_luck),
         cmocka_unit_test(a_wrong_solution_opens_nothing),
         cmocka_unit_test(an_impossible_puzzle_is_left),
+        cmocka_unit_test(a_puzzle_before_ike_auth_is_solved),
         cmocka_unit_test(a_puzzle_without_a_cookie_is_none),
         cmocka_unit_test(a_puzzle_of_no_difficulty_is_as_hard_as_one_can),
         cmocka_unit_test(a_lost_sa_comes_again),

@@ -243,7 +243,7 @@ void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_me
                   sa->nat_local ? ", we are behind it" : "",
                   sa->nat_remote ? ", the peer is behind it" : "");
     sa->send_id = 1;
-    sa->puzzle_at = 0; /* who let us in wants no solution */
+    ike2_gate_answered(c, sa, m);
     ike2_task_done(c, sa);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_intermediate_go_on(c, sa);

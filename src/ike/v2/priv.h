@@ -197,7 +197,8 @@ struct ike2_setup {
     unsigned cookies_taken;
     uint8_t cookie_octets[IKE_COOKIE_MAX];
     struct ike_puzzle_search search; /* under way while the SA's puzzle_at is set */
-    struct gh_view solution;         /* to the cookie's puzzle, held by `search` */
+    struct gh_view solution;         /* to the puzzle of the moment, held by `search` */
+    struct ike_puzzle auth_puzzle;   /* before IKE_AUTH; difficulty 0: none */
     struct ike2_resumed *resumed;    /* NULL: it begins with a key exchange */
     bool ticket_wanted;              /* by the peer */
     unsigned peer_hashes;            /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
@@ -780,6 +781,11 @@ bool ike2_gate(struct ike2 *c, const struct ike2_datagram *d, const struct ike_m
 bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
                       struct gh_view cookie);
 void ike2_gate_put(const struct ike2_sa *sa, struct ike_out *o);
+/* The first exchange is answered: the answer may have a puzzle for IKE_AUTH. */
+void ike2_gate_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
+/* True: it is to be solved first; ike2_auth_start() comes again then. */
+bool ike2_gate_before_auth(struct ike2 *c, struct ike2_sa *sa);
+struct gh_view ike2_gate_solution(const struct ike2_sa *sa); /* of that; empty: none */
 /* A portion of the search for keys. */
 void ike2_puzzle_work(struct ike2 *c, struct ike2_sa *sa);
 
