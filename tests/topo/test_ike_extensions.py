@@ -65,8 +65,13 @@ class Pair:
         number = self.client.ask("show", "ike", "child")["children"][0]["id"]
         self.client.gatectl("ike", "rekey", "child", number)
 
-    def cut(self, cut=True):
-        self.b.run(["ip", "link", "set", "eth0", "down" if cut else "up"])
+    def cut(self):
+        self.b.run(["ip", "link", "set", "eth0", "down"])
+
+    def mend(self):
+        self.b.run(["ip", "link", "set", "eth0", "up"])
+        wait_for(lambda: self.a.run(["ping", "-c", "1", "-W", "1", B4], check=False).returncode == 0, 15,
+                 "the network is back")
 
 
 @pytest.fixture
@@ -176,7 +181,7 @@ def test_resumption_after_the_network_was_away(pair):
     pair.cut()
     pair.say_something()
     pair.client.wait_sas(0)
-    pair.cut(False)
+    pair.mend()
     assert len(pair.gateway.sas()) == 1
     after = pair.up()
     assert after.spi_i != before.spi_i
@@ -196,7 +201,7 @@ def test_tickets_end_with_the_configuration_and_the_daemon(pair, how):
     else:
         pair.gateway.stop()
         pair.gateway.start()
-    pair.cut(False)
+    pair.mend()
     pair.begin()
     wait_count(pair.gateway, "bad-ticket")
     pair.client.wait_sas(1, 1)

@@ -475,7 +475,8 @@ bool ike2_resume_gave_up(struct ike2 *c, struct ike2_sa *sa)
 {
     struct ike2_stub *s;
 
-    if (sa->task == NULL || sa->task->kind != IKE2_TASK_RESUME || sa->transmissions < TRIES)
+    if (sa->task == NULL || sa->task->kind != IKE2_TASK_RESUME ||
+        (sa->transmissions < TRIES && sa->transmissions <= sa->policy->retransmits))
         return false;
     s = calloc(1, sizeof(*s));
     if (s != NULL) {
