@@ -110,6 +110,7 @@ def test_a_crash_is_noticed_at_once(pair, reboot):
     assert time.monotonic() - began < 3
     assert counters(pair.client)["peer-dead"] == 0
     assert counters(pair.gateway)["invalid-spi-sent"] == 1
+    assert pair.client.said("sa-failed: the peer proves that it lost this IKE SA")
 
 
 def test_who_has_the_secret_of_tokens(pair):
