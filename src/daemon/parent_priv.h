@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "daemon/child.h"
 #include "daemon/control_server.h"
+#include "daemon/ike_kept.h"
 #include "daemon/ike_plan.h"
 #include "daemon/keep.h"
 #include "daemon/parent.h"
@@ -68,6 +69,7 @@ struct gh_parent_ike {
     uv_timer_t tell; /* of places that changed: many changes are told once */
     uint64_t told;   /* when that was, by the loop */
     bool keeper_ready;
+    struct gh_ike_kept kept;
 };
 
 struct gh_parent {
@@ -162,6 +164,7 @@ void gh_parent_ike_tend(struct gh_parent *p); /* sockets that could not be had *
 bool gh_parent_ike_request(struct gh_parent *p, uint32_t client, const json_t *request,
                            const char *line, size_t len);
 void gh_parent_ike_stop(struct gh_parent *p);
+void gh_parent_ike_end(struct gh_parent *p); /* wipes, at the very end */
 bool gh_parent_ike_runs(const struct gh_parent *p);
 
 /* parent_ike_places.c: sockets in all places of the configuration in force, and what paths there
