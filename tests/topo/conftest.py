@@ -96,6 +96,12 @@ def libreswan():
     return _tool("libreswan")
 
 
+@pytest.fixture(scope="session")
+def strongswan6():
+    """The directory with the programs of strongSwan >= 6, and with `with-openssl`."""
+    return os.environ.get("GATEHOUSE_STRONGSWAN") or _tool("strongswan-newer")
+
+
 def _preload(tmp_path_factory, name):
     """A library for LD_PRELOAD, built from one C file here."""
     library = tmp_path_factory.mktemp("preload") / f"{name}.so"

@@ -64,8 +64,11 @@ def tcp_ao(name, peer, chain, **options):
 class Gatehouse:
     """gatehoused with a run directory of its own, and gatectl asking it."""
 
-    def __init__(self, host, build_dir, config, name="gatehouse", options=()):
+    def __init__(self, host, build_dir, config, name="gatehouse", options=(),
+                 launcher=()):
+        """launcher: words before the program's own."""
         self.host = host
+        self.launcher = list(launcher)
         self.options = options
         self.daemon = os.path.join(build_dir, "gatehoused")
         self.ctl = os.path.join(build_dir, "gatectl")
@@ -84,7 +87,8 @@ class Gatehouse:
 
     def start(self, wait=True):
         self.process = self.host.spawn(
-            [self.daemon, "-f", "-c", self.config_file, "-r", self.run_dir, *self.options], self.log)
+            [*self.launcher, self.daemon, "-f", "-c", self.config_file, "-r", self.run_dir,
+             *self.options], self.log)
         if wait:
             self.wait_ready()
         return self

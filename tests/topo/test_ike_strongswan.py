@@ -33,18 +33,23 @@ PSK = {"ike-1": {"secret": f'"{SECRET}"'}}
 class Tunnel:
     """Gatehouse in namespace a, strongSwan in b."""
 
-    def __init__(self, net, build_dir):
+    def __init__(self, net, build_dir, swan_root="", launcher=()):
+        """swan_root: another strongSwan than the host's; launcher: words before gatehoused's own."""
         self.net = net
         self.build_dir = build_dir
+        self.swan_root = swan_root
+        self.launcher = launcher
         self.a, self.b = net.two_routers()
         self.b.add_address("lo", "10.2.0.1/32")  # kernel-libipsec wants one within its selectors
         self.swan = self.gatehouse = None
 
     def start(self, config=None, connections=None, secrets=None, **options):
         self.gatehouse = IkeGatehouse(self.a, self.build_dir,
-                                      config or peer_section(psk_secret=SECRET)).start()
+                                      config or peer_section(psk_secret=SECRET),
+                                      launcher=self.launcher).start()
         self.swan = StrongSwan(self.b, connections or connection(),
-                               PSK if secrets is None else secrets, **options).start()
+                               PSK if secrets is None else secrets, root=self.swan_root,
+                               **options).start()
         return self
 
     def open(self, opener, name="net", check=True):

@@ -262,6 +262,7 @@ struct ike2_sa_view {
     struct ike2_endpoint local, remote;
     const struct gh_identity *local_id, *remote_id;
     struct ike_transform encr, prf, integ, ke;
+    struct ike_transform addke[IKE_T_ADDKE7 - IKE_T_ADDKE1 + 1]; /* type 0: there is none */
     bool nat_local, nat_remote, fragmentation, mobike;
     uint64_t established_ms, rekey_ms, expire_ms; /* monotonic; 0: none */
     size_t children;
