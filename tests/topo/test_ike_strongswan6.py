@@ -11,7 +11,8 @@ import re
 import pytest
 
 from ike import SECRET, child_section, peer_section, section
-from netns import run
+from netns import A4, B4, run
+from relay import Relay
 from test_ike_strongswan import BOTH, PSK, Tunnel, child, connection
 from wait import wait_for
 
@@ -19,6 +20,7 @@ WHO = pytest.mark.parametrize("who", ["gatehouse", "strongswan"])
 
 # name: (our key exchanges, strongSwan's, the names by which Gatehouse shows them)
 CHAINS = {
+    "none": (["x25519"], "x25519", ["CURVE25519"]),
     "one": (["x25519", "ecp-256"], "x25519-ke1_ecp256", ["CURVE25519", "ECP256"]),
     "two": (["x25519", "ecp-256", "modp-3072"], "x25519-ke1_ecp256-ke2_modp3072",
             ["CURVE25519", "ECP256", "MODP3072"]),
@@ -109,7 +111,8 @@ class Tunnel6(Tunnel):
 
     def rekey_ike(self, who):
         if who == "gatehouse":
-            self.gatehouse.gatectl("ike", "rekey", "sa", str(self.gatehouse.list_sas()[0]["id"]))
+            number, = [sa["id"] for sa in self.gatehouse.list_sas() if sa["state"] == "established"]
+            self.gatehouse.gatectl("ike", "rekey", "sa", str(number))
         else:
             self.swan.rekey(ike="gw")
 
@@ -265,42 +268,77 @@ def test_second_child(tunnel, opener):
     assert [ke for ke in more["suite"] if ke in tunnel.names] == tunnel.names
 
 
-def collide(tunnel, ours, theirs):
-    """Both begin while neither hears the other: strongSwan first, without waiting for the end."""
-    drop = [["iptables", action, "INPUT", "-p", "udp", "-j", "DROP"] for action in ("-A", "-D")]
-    for host in (tunnel.a, tunnel.b):
-        host.run(drop[0])
-    theirs()
-    ours()
-    wait_for(lambda: re.search(r"generating CREATE_CHILD_SA request \d+ ", tunnel.swan.tail(200)), 5,
-             "strongSwan begins")
-    wait_for(lambda: dropped(tunnel.a) > 0 and dropped(tunnel.b) > 0, 5, "both have begun")
-    for host in (tunnel.a, tunnel.b):
-        host.run(drop[1])
+ROUNDS = 3
+
+
+class Collision(Tunnel6):
+    """Both ends of a tunnel whose wire can be made to wait, so that both begin the same at once."""
+
+    def __init__(self, net, build_dir, swan_root):
+        hosts = net.namespace("a"), net.namespace("b")
+        self.wire = Relay(net, *hosts, ((f"{A4}/24", f"{B4}/24"),))
+        super().__init__(net, build_dir, swan_root, hosts=hosts)
+
+    def begin(self, ours, theirs):
+        """Each has sent its request and has that of the other before the answer to its own."""
+        self.wire.hold()
+        theirs("strongswan")
+        ours("gatehouse")
+        self.wire.wait_held()
+        self.wire.release()
+
+    def counted(self):
+        """How many collisions Gatehouse has counted."""
+        return self.gatehouse.ask("show", "ike", "statistics")["counters"]["rekey-collisions"]
+
+
+@pytest.fixture
+def collision(net, build_dir, strongswan6):
+    return Collision(net, build_dir, strongswan6)
 
 
 @BOTH
-def test_both_rekey_the_child(tunnel, opener):
-    """RFC 9370 2.2.4: of two rekeyings one goes on, and one Child SA is left."""
-    before = tunnel.chain("two", {"retransmit_interval": 1}).up(opener)
-    collide(tunnel, lambda: tunnel.rekey_child("gatehouse"), lambda: tunnel.rekey_child("strongswan"))
-    after = tunnel.replaced(lambda sa: sa.children and
-                            all(c.spi_in != before.children[0].spi_in for c in sa.children))
+@pytest.mark.parametrize("name", ["none", "two"])
+def test_both_rekey_the_child(collision, opener, name):
+    """RFC 9370 2.2.4: of two rekeyings one goes on, and one Child SA is left. Nonces decide which one:
+    it is tried several times."""
+    before = collision.chain(name).up(opener)
+    for count in range(1, ROUNDS + 1):
+        spi = before.children[0].spi_in
+        collision.begin(collision.rekey_child, collision.rekey_child)
+        before = collision.replaced(lambda sa: sa.children and all(c.spi_in != spi for c in sa.children))
+        assert collision.counted() == count
+        collision.assert_child_key_exchanges()
+    collision.assert_new_child("gatehouse")
+    collision.assert_new_child("strongswan")
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["none", "two"])
+def test_both_rekey_the_ike_sa(collision, opener, name):
+    before = collision.chain(name).up(opener)
+    for count in range(1, ROUNDS + 1):
+        collision.begin(collision.rekey_ike, collision.rekey_ike)
+        after = collision.replaced(lambda sa: sa.spi_i != before.spi_i)
+        assert after.children == before.children
+        assert collision.counted() == count
+        collision.assert_key_exchanges()
+        before = after
+    collision.assert_new_ike("gatehouse")
+    collision.assert_new_ike("strongswan")
+
+
+@BOTH
+def test_one_rekeys_the_child_and_the_other_the_ike_sa(collision, opener):
+    """RFC 7296 2.25: TEMPORARY_FAILURE; whoever is refused begins again later, or lets it be."""
+    before = collision.chain("two").up(opener)
+    collision.begin(collision.rekey_child, collision.rekey_ike)
+    after = collision.replaced(lambda sa: sa.spi_i != before.spi_i or
+                               all(c.spi_in != before.children[0].spi_in for c in sa.children))
     assert len(after.children) == 1
-    tunnel.assert_child_key_exchanges()
-    tunnel.assert_new_child("gatehouse")
-    tunnel.assert_new_child("strongswan")
-
-
-@BOTH
-def test_both_rekey_the_ike_sa(tunnel, opener):
-    before = tunnel.chain("two", {"retransmit_interval": 1}).up(opener)
-    collide(tunnel, lambda: tunnel.rekey_ike("gatehouse"), lambda: tunnel.rekey_ike("strongswan"))
-    after = tunnel.replaced(lambda sa: sa.spi_i != before.spi_i)
-    assert after.children == before.children
-    tunnel.assert_key_exchanges()
-    tunnel.assert_new_ike("gatehouse")
-    tunnel.assert_new_ike("strongswan")
+    assert collision.swan.said("N(TEMP_FAIL)")
+    collision.assert_new_ike("gatehouse")
+    collision.assert_new_child("strongswan")
 
 
 # ---- What the other end does not have ---------------------------------------------------------
