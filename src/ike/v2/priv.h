@@ -2,13 +2,17 @@
  * The inside of the IKEv2 core, shared by its files. Nothing outside of src/ike/v2
  * includes it but the simulator's invariants (tests/sim).
  *
- *     core.c      tables of SAs and policies, input, time, commands, views
+ *     core.c      input, time, the keeper's answers
+ *     tables.c    where SAs are found              deadlines.c  which is next
+ *     configure.c policies                         command.c    what is asked for
+ *     view.c      what there is                    tell.c       what is said
  *     sa.c        an IKE SA's life: state, deadlines, end
  *     keys.c      SKEYSEED, SK_*, KEYMAT, ciphers
  *     flight.c    sealed messages: Message IDs, fragments, retransmission, repeated requests
  *     init.c      IKE_SA_INIT                      auth.c    IKE_AUTH, with proof.c
  *     proof.c     who we are, who the peer is      child.c   Child SAs
- *     create.c    CREATE_CHILD_SA                  inform.c  INFORMATIONAL
+ *     create.c    CREATE_CHILD_SA                  create_answer.c  the same as responder
+ *     succeed.c   what takes the place of SAs      inform.c         INFORMATIONAL
  *     ppk.c       post-quantum preshared keys      intermediate.c  IKE_INTERMEDIATE
  *     addke.c     additional key exchanges in proposals    followup.c      IKE_FOLLOWUP_KE
  *
@@ -329,19 +333,51 @@ struct ike2 {
 };
 
 /* ---- core.c ---- */
+/* After whatever happened to the SA: what waits begins, its deadline is known. */
+void ike2_settle(struct ike2 *c, struct ike2_sa *sa);
+/* Frees those that died in this call; nothing of them is looked at any more. */
+void ike2_bury(struct ike2 *c);
+bool ike2_ask(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job, struct gh_keeper_request *r);
+void ike2_forget_asking(struct ike2 *c, struct ike2_sa *sa);
+
+/* ---- tables.c ---- */
+bool ike2_tables_new(struct ike2 *c); /* false: no memory; to be freed all the same */
+void ike2_tables_free(struct ike2 *c);
 bool ike2_sa_link(struct ike2 *c, struct ike2_sa *sa); /* into the tables; false: no memory */
 void ike2_sa_unlink(struct ike2 *c, struct ike2_sa *sa);
 struct ike2_sa *ike2_by_spi(const struct ike2 *c, const uint8_t spi[IKE_SPI_LEN]);
+/* As responder, by the initiator's SPI and address. */
+struct ike2_sa *ike2_by_init(const struct ike2 *c, const uint8_t spi_i[IKE_SPI_LEN],
+                             const struct ike2_endpoint *remote);
 /* The peer's identity is known and believed. */
 void ike2_sa_name(struct ike2 *c, struct ike2_sa *sa);
 /* The next SA after `after` whose peer may have this identity; to be compared. */
 struct ike2_sa *ike2_by_name(const struct ike2 *c, const struct gh_identity *id,
                              const struct ike2_sa *after);
+struct ike2_sa *ike2_by_number(const struct ike2 *c, uint64_t id);
+struct ike2_child *ike2_child_by_number(const struct ike2 *c, uint32_t id);
 void ike2_set_policy(struct ike2_sa *sa, struct ike2_policy *policy);
 void ike2_child_link(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child);
 void ike2_child_unlink(struct ike2 *c, struct ike2_child *child);
 void ike2_new_spi(struct ike2 *c, uint8_t spi[IKE_SPI_LEN]);
 bool ike2_spi_is_zero(const uint8_t spi[IKE_SPI_LEN]);
+
+/* ---- deadlines.c ---- */
+void ike2_schedule(struct ike2 *c, struct ike2_sa *sa);
+void ike2_unschedule(struct ike2 *c, struct ike2_sa *sa);
+/* Has a deadline that is neither past nor the one before. */
+void ike2_postpone(struct ike2 *c, struct ike2_sa *sa, uint64_t due);
+
+/* ---- configure.c ---- */
+/* The policy for a peer's first message: by addresses alone; the next after `after`. */
+struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
+                                    const struct gh_addr *remote, const struct ike2_policy *after);
+
+/* ---- command.c ---- */
+/* In the place of one that did not get far: the same from its first exchange on. */
+void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
+
+/* ---- tell.c ---- */
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* Counts a reason and keeps its words for `show`. That an SA never comes up or ends for it is told
@@ -354,13 +390,6 @@ void ike2_fail_child(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count r
                      uint32_t child, const char *format, ...) __attribute__((format(printf, 5, 6)));
 enum ike2_count ike2_count_of(uint16_t notify); /* of a refused Child SA */
 void ike2_count(struct ike2 *c, enum ike2_count what);
-/* In the place of one that did not get far: the same from its first exchange on. */
-void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
-/* The policy for a peer's first message: by addresses alone; the next after `after`. */
-struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
-                                    const struct gh_addr *remote, const struct ike2_policy *after);
-void ike2_schedule(struct ike2 *c, struct ike2_sa *sa);
-bool ike2_ask(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job, struct gh_keeper_request *r);
 
 /* ---- sa.c ---- */
 struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool initiator,
@@ -625,14 +654,28 @@ void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const u
 
 /* ---- create.c ---- */
 void ike2_create_start(struct ike2 *c, struct ike2_sa *sa);
-void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                           uint8_t first, struct gh_view octets);
 /* Our exchange comes to nothing; what the peer made at the same time counts. */
 void ike2_create_abandon(struct ike2 *c, struct ike2_sa *sa);
+/* The peer began the same as this task of ours, with these nonces (RFC 7296 2.8.1). */
+void ike2_note_collision(struct ike2 *c, struct ike2_task *t, struct gh_view ni, struct gh_view nr);
+
+/* ---- create_answer.c ---- */
+void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 /* As responder: sa->pending has all its keys. `o` is the answer to the last exchange. */
 void ike2_create_finish(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 
+/* ---- succeed.c ---- */
+/* Another is in the place of this Child SA. Its end is the peer's to ask for; ours if it does not.
+ */
+void ike2_supersede(struct ike2 *c, struct ike2_child *child);
+/* The IKE SA that is to be in the place of `old`, up. spi: both, the initiator's first. NULL: no
+ * memory. */
+struct ike2_sa *ike2_make_ike(struct ike2 *c, struct ike2_sa *old, bool initiator,
+                              const uint8_t *spi[2], const struct ike2_suite *suite,
+                              const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
+                              struct gh_view more);
 /* All that hangs on the old IKE SA goes on with the new one. */
 void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa);
 

@@ -1,0 +1,93 @@
+/* What there is, for who looks. */
+#include <string.h>
+
+#include "ike/v2/priv.h"
+
+void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_sa_view *v),
+                  void *ctx)
+{
+    for (const struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next) {
+        const struct ike2_suite *s = &sa->suite;
+        struct ike2_sa_view v = {.id = sa->id,
+                                 .initiator = sa->initiator,
+                                 .state = sa->state,
+                                 .policy = sa->policy,
+                                 .local = sa->local,
+                                 .remote = sa->remote,
+                                 .local_id = sa->local_id,
+                                 .remote_id = sa->remote_id,
+                                 .encr = {IKE_T_ENCR, s->encr, s->encr_bits, {NULL, 0}},
+                                 .prf = {IKE_T_PRF, s->prf, 0, {NULL, 0}},
+                                 .integ = {IKE_T_INTEG, s->integ, 0, {NULL, 0}},
+                                 .ke = {IKE_T_KE, s->ke, 0, {NULL, 0}},
+                                 .nat_local = sa->nat_local,
+                                 .nat_remote = sa->nat_remote,
+                                 .fragmentation = sa->fragmentation,
+                                 .mobike = sa->mobile != NULL,
+                                 .established_ms = sa->established_ms,
+                                 .rekey_ms = sa->rekey_at,
+                                 .expire_ms = sa->expire_at,
+                                 .children = sa->child_count,
+                                 .next_send_id = sa->send_id,
+                                 .next_receive_id = sa->receive_id,
+                                 .rekeys = sa->rekeys};
+
+        memcpy(v.spi_i, sa->spi_i, IKE_SPI_LEN);
+        memcpy(v.spi_r, sa->spi_r, IKE_SPI_LEN);
+        for (size_t i = 0; i < IKE2_ADDKES; i++)
+            if (s->addke[i] != IKE_KE_NONE)
+                v.addke[i] =
+                    (struct ike_transform){.type = (uint8_t)(IKE_T_ADDKE1 + i), .id = s->addke[i]};
+        fn(ctx, &v);
+    }
+}
+
+void ike2_each_child(const struct ike2 *c, uint64_t id,
+                     void (*fn)(void *ctx, const struct ike2_child_view *v), void *ctx)
+{
+    const struct ike2_sa *sa = ike2_by_number(c, id);
+
+    for (const struct ike2_child *child = sa != NULL ? sa->children : NULL; child != NULL;
+         child = child->next) {
+        struct ike_ts_list local, remote;
+        struct ike_proposal suite;
+        struct ike2_child_view v;
+
+        ike2_child_view_of(sa, child, &v, &suite, &local, &remote);
+        fn(ctx, &v);
+    }
+}
+
+const uint64_t *ike2_counters(const struct ike2 *c)
+{
+    return c->counters;
+}
+
+const char *ike2_last_failure(const struct ike2 *c, enum ike2_count reason, int64_t *when)
+{
+    *when = c->failures[reason].when;
+    return c->failures[reason].text[0] != '\0' ? c->failures[reason].text : NULL;
+}
+
+struct gh_lockout *ike2_lockout(struct ike2 *c)
+{
+    return c->lockout;
+}
+
+size_t ike2_memory(const struct ike2 *c)
+{
+    size_t sum = 0;
+
+    for (const struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next) {
+        sum += sizeof(*sa) + sa->sk.len + sa->request.len + sa->response.len;
+        sum += sa->pending != NULL ? sizeof(*sa->pending) : 0;
+        sum += sa->setup != NULL ? sizeof(*sa->setup) + sa->setup->request.len +
+                                       sa->setup->response.len + sa->setup->inner.len
+                                 : 0;
+        sum += sa->token.len + (sa->mobile != NULL ? sizeof(*sa->mobile) : 0);
+        for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
+            sum += sizeof(*child) +
+                   (child->local_count + (size_t)child->remote_count) * sizeof(struct ike_ts);
+    }
+    return sum;
+}
