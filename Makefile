@@ -27,6 +27,7 @@ check:
 	tools/strongswan-newer
 	tools/labkernel
 	tools/kernel-selftests
+	tools/pkcs11-provider
 	tests/run
 
 demo:
