@@ -10,8 +10,10 @@ import re
 
 import pytest
 
-from ike import SECRET, child_section, peer_section, section
+from daemons.strongswan import StrongSwan
+from ike import SECRET, IkeGatehouse, child_section, peer_section, section
 from netns import A4, B4, run
+from pages import Page
 from pki import Pki
 from relay import Relay
 from test_ike_strongswan import BOTH, PSK, Tunnel, child, connection
@@ -473,6 +475,29 @@ def test_ml_kem_in_small_fragments(newer, opener):
     assert "EF(4/4)" in newer.swan.tail(1000)
     newer.assert_new_child("gatehouse")
     newer.assert_new_ike("strongswan")
+
+
+def test_the_operators_page(newer):
+    """docs/operators/post-quantum-ikev2.md: both configurations, and what is shown."""
+    page = Page("operators/post-quantum-ikev2.md")
+    secret = newer.a.directory("secrets")
+    with open(os.path.join(secret, "berlin"), "w", encoding="ascii") as file:
+        file.write(SECRET)
+    os.chmod(file.name, 0o600)
+
+    def here(text):
+        return (text.replace("192.0.2.1", A4).replace("192.0.2.2", B4)
+                .replace("/etc/gatehouse/secrets", secret))
+    newer.gatehouse = IkeGatehouse(newer.a, newer.build_dir, here(page.file("gatehouse.conf")),
+                                   launcher=newer.launcher).start()
+    newer.swan = StrongSwan(newer.b, {}, root=newer.swan_root)
+    with open(newer.swan.path("swanctl.conf"), "a", encoding="ascii") as file:
+        file.write(here(page.file("swanctl.conf")) + f'secrets {{ ike-1 {{ secret = "{SECRET}" }} }}\n')
+    newer.swan.start()
+    newer.same()  # it begins by itself
+    newer.names = ["CURVE25519", "ML_KEM_768"]
+    newer.assert_key_exchanges()
+    page.check("gatehouse", newer.a, gatectl=newer.gatehouse.gatectl)
 
 
 def test_the_sandbox_is_the_same(newer):
