@@ -39,7 +39,7 @@ def cert_connection(auth="pubkey", **changes):
 @pytest.mark.parametrize("kind, method", [
     ("rsa-2048", "RSA_EMSA_PKCS1_SHA2_256"), ("ecdsa-256", "ECDSA_WITH_SHA256_DER"),
     ("ecdsa-384", "ECDSA_WITH_SHA384_DER"), ("ecdsa-521", "ECDSA_WITH_SHA512_DER"),
-    ("ed25519", "ED25519")])
+    ("ed25519", "ED25519"), ("ed448", "ED448")])
 def test_certificates(tunnel, opener, kind, method):  # noqa: F811
     pki = Pki(tunnel.net.dir)
     ours, theirs = pki.leaf(US, kind), pki.leaf(THEM, kind)
@@ -48,6 +48,18 @@ def test_certificates(tunnel, opener, kind, method):  # noqa: F811
     assert tunnel.swan.said(f"authentication of '{US}' with {method} successful")
     ids = {(sa["local_id"], sa["remote_id"]) for sa in tunnel.gatehouse.list_sas()}
     assert ids == {(US, THEM)}
+
+
+@BOTH
+@pytest.mark.parametrize("local_id, shown", [(None, f"O=tests, CN={US}"), ("cert:fqdn", US)])
+def test_our_identity_is_found_in_the_certificate(tunnel, opener, local_id, shown):  # noqa: F811
+    """Its subject, or the alternative name of the kind that is wanted."""
+    pki = Pki(tunnel.net.dir)
+    remote = {"auth": "pubkey", "id": f'"{shown}"'}
+    tunnel.start(certs_config(pki, pki.leaf(US), local_id=local_id), cert_connection(remote=remote), {},
+                 files=swan_files(pki, pki.leaf(THEM)))
+    tunnel.up(opener)
+    assert tunnel.gatehouse.list_sas()[0]["local_id"] == shown
 
 
 @BOTH
