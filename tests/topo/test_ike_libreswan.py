@@ -233,3 +233,4 @@ def test_refusal(tunnel, opener, why):
     ours, theirs = words[opener == "libreswan"]
     tunnel.gatehouse.wait_said(ours)
     tunnel.swan.wait_said(theirs)
+    assert not any(sa.children for sa in tunnel.gatehouse.sas() + tunnel.swan.sas())

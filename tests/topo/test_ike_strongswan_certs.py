@@ -90,7 +90,12 @@ def test_asymmetric(tunnel, opener, ours):  # noqa: F811
         swan = connection(local={"auth": "psk", "id": THEM}, remote={"auth": "pubkey", "id": US})
         files = {"x509ca/root.pem": pki.root.cert}
     tunnel.start(config, swan, PSK, files=files).up(opener)
-    assert tunnel.swan.said("with pre-shared key") and tunnel.swan.said("ECDSA")
+    if ours == "psk":
+        assert tunnel.swan.said(f"authentication of '{US}' with pre-shared key successful")
+        assert tunnel.swan.said(f"authentication of '{THEM}' (myself) with ECDSA_WITH_SHA256_DER")
+    else:
+        assert tunnel.swan.said(f"authentication of '{US}' with ECDSA_WITH_SHA256_DER successful")
+        assert tunnel.swan.said(f"authentication of '{THEM}' (myself) with pre-shared key")
 
 
 @BOTH

@@ -184,7 +184,7 @@ def test_strongswan_asks_for_a_cookie(tunnel):  # noqa: F811
     drop = ["INPUT", "-p", "udp", "--dport", "4500", "-j", "DROP"]
     tunnel.b.run(["iptables", "-A", *drop])
     tunnel.open("gatehouse")
-    tunnel.swan.wait_said("sending packet")
+    tunnel.swan.wait_said("generating IKE_SA_INIT response 0 [ SA KE No ")
     tunnel.gatehouse.gatectl("ike", "terminate", "peer", "peer")
     tunnel.b.run(["iptables", "-D", *drop])
     tunnel.gatehouse.stop()
