@@ -104,7 +104,8 @@ def libreswan():
 
 @pytest.fixture(scope="session")
 def strongswan6():
-    """The directory with the programs of strongSwan >= 6, and with `with-openssl`."""
+    """The directory with the programs of strongSwan >= 6 and `with-openssl`: what tools/strongswan-newer
+    keeps, or another one that $GATEHOUSE_STRONGSWAN names."""
     return os.environ.get("GATEHOUSE_STRONGSWAN") or _tool("strongswan-newer")
 
 
