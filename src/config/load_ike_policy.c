@@ -70,19 +70,6 @@ static const struct gh_item policy_items[POLICY_ITEMS] = {
     [POLICY_PUZZLE_LIMIT] = {"puzzle-limit", GH_ITEM_VALUE},
 };
 
-static bool has_additional_ke(const struct ike_sa *sa)
-{
-    for (size_t i = 0; i < sa->count; i++) {
-        for (size_t t = 0; t < sa->proposal[i].count; t++) {
-            const struct ike_transform *transform = &sa->proposal[i].transform[t];
-
-            if (transform->type != IKE_T_KE && ike_transform_is_ke(transform->type))
-                return true;
-        }
-    }
-    return false;
-}
-
 static void read_times(struct gh_ike_loader *x, const struct gh_node **got, struct ike2_policy *p)
 {
     uint32_t v;
@@ -144,7 +131,6 @@ void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
     gh_items_collect(x->l, section, policy_items, POLICY_ITEMS, got);
     gh_node_text(x->l, got[POLICY_DESCRIPTION], GH_IKE_DESCRIPTION_MAX, &text);
     gh_ike_proposals(x, got[POLICY_TRANSFORM], "ike-transform", &p->proposals);
-    p->intermediate = has_additional_ke(&p->proposals);
     gh_node_choice(x->l, got[POLICY_PREFER], preferences, &prefer);
     p->prefer_theirs = prefer == 1;
     read_times(x, got, p);

@@ -165,6 +165,8 @@ static json_t *sa_suite_json(const struct ike2_sa_view *v)
     add_transform(list, &v->prf);
     add_transform(list, &v->integ);
     add_transform(list, &v->ke);
+    for (size_t i = 0; i < sizeof(v->addke) / sizeof(v->addke[0]); i++)
+        add_transform(list, &v->addke[i]);
     return list;
 }
 

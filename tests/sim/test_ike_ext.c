@@ -980,6 +980,31 @@ static void a_lost_sa_comes_again(void **state)
     ike_world_free(w);
 }
 
+/* RFC 9370 2.2.5: what the additional key exchanges have given is in the ticket's SK_d. They are
+ * not made again. */
+static void a_hybrid_sa_comes_again(void **state)
+{
+    struct ike_world *w = pair(68);
+
+    for (size_t i = 0; i < 2; i++) {
+        policy(w, i)->resumption = true;
+        assert_true(ike_proposal_add(&policy(w, i)->proposals.proposal[0], IKE_T_ADDKE1 + 1,
+                                     IKE_KE_ECP_384, 0));
+    }
+    begin(w);
+    assert_up(w, 1);
+    lose_and_begin_again(w);
+    assert_up(w, 1);
+    for (size_t i = 0; i < 2; i++) {
+        struct ike2_sa_view v = sa_of(&w->hosts[i]);
+
+        assert_int_equal(count(&w->hosts[i], IKE2_COUNT_SA_RESUMED), 1);
+        assert_int_equal(v.addke[1].id, IKE_KE_ECP_384);
+        assert_int_equal(v.next_send_id + v.next_receive_id, 2); /* IKE_AUTH is the second */
+    }
+    ike_world_free(w);
+}
+
 static void a_rekeyed_sa_has_a_new_ticket(void **state)
 {
     for (size_t who = 0; who < 2; who++) {
@@ -1610,6 +1635,7 @@ int main(void)
         cmocka_unit_test(a_puzzle_without_a_cookie_is_none),
         cmocka_unit_test(a_puzzle_of_no_difficulty_is_as_hard_as_one_can),
         cmocka_unit_test(a_lost_sa_comes_again),
+        cmocka_unit_test(a_hybrid_sa_comes_again),
         cmocka_unit_test(a_rekeyed_sa_has_a_new_ticket),
         cmocka_unit_test(who_ended_it_does_not_resume_it),
         cmocka_unit_test(a_gateway_that_forgot_gets_a_key_exchange),

@@ -304,6 +304,25 @@ static void a_peer_that_leaves_it_out_is_told(void **state)
     ike_world_free(w);
 }
 
+/* USE_PPK was said by both, but IKE_AUTH names none. */
+static void who_said_so_has_to_name_one(void **state)
+{
+    struct ike_world *w = pair(4);
+
+    for (size_t i = 0; i < 2; i++) {
+        know(w, i, "ppk", ppk);
+        use(w, i, "ppk", false);
+    }
+    begin(w);
+    run_until_keys(w);
+    w->hosts[0].core->sas->setup->ppk.agreed = false;
+    ike_world_run(w, 60 * 1000);
+    assert_nothing(w);
+    assert_non_null(strstr(w->hosts[1].last[IKE2_EVENT_SA_FAILED], "PPK"));
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "AUTHENTICATION_FAILED"));
+    ike_world_free(w);
+}
+
 static void ppks_through_a_bad_network(void **state)
 {
     for (uint64_t seed = 300; seed < 330; seed++) {
@@ -588,6 +607,41 @@ static void no_exchange_is_left_out(void **state)
     ike_world_free(w);
 }
 
+static void another_method_is_refused(void **state)
+{
+    struct ike_world *w = hybrid(18);
+
+    begin(w);
+    run_until_keys(w);
+    w->hosts[0].core->sas->suite.addke[2] = GH_KE_MODP_2048; /* agreed on: the 3072 */
+    ike_world_run(w, 200 * 1000);
+    assert_nothing(w);
+    assert_non_null(
+        strstr(w->hosts[1].last[IKE2_EVENT_SA_FAILED], "not the one that was agreed on"));
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "malformed"));
+    ike_world_free(w);
+}
+
+/* RFC 9242 3.1: what else the notification may say one day changes nothing. */
+static void data_beside_the_notification_is_ignored(void **state)
+{
+    const struct ike_header h = {
+        .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_INITIATOR};
+
+    for (size_t len = 0; len < 3; len++) {
+        struct ike_message m;
+        struct gh_view octets;
+        uint8_t buf[200];
+        struct ike_out o = ike_out_message(buf, sizeof(buf), &h);
+
+        ike_notify_emit_data(&o, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED,
+                             gh_view_of((const uint8_t *)"later", len));
+        assert_true(ike_out_done(&o, &octets));
+        assert_int_equal(ike_message_parse(octets, &m), IKE_OK);
+        assert_true(ike2_intermediate_heard(&m));
+    }
+}
+
 static void key_exchanges_through_a_bad_network(void **state)
 {
     for (uint64_t seed = 500; seed < 520; seed++) {
@@ -824,6 +878,26 @@ static void what_is_not_linked_is_not_answered(void **state)
     ike_world_free(w);
 }
 
+/* INVALID_SYNTAX ends the IKE SA (RFC 7296 2.21.3). */
+static void another_method_is_refused_there_too(void **state)
+{
+    struct ike_world *w = hybrid_up(30);
+    struct ike_host *h = &w->hosts[0];
+    struct ike2_followup *f;
+
+    assert_true(ike2_rekey_child(h->core, w->now, child_of(h)));
+    assert_true(run_until_followup(w));
+    f = h->core->sas->task->followup;
+    for (size_t i = 0; i < IKE2_ADDKES; i++)
+        if (f->suite.addke[i] != IKE_KE_NONE)
+            f->suite.addke[i] = GH_KE_MODP_2048;
+    ike_world_run(w, 1000);
+    assert_nothing(w);
+    assert_int_equal(ike2_counters(w->hosts[1].core)[IKE2_COUNT_INVALID_KE], 1);
+    assert_int_equal(w->hosts[0].installed, 1); /* the Child SA of IKE_AUTH alone */
+    ike_world_free(w);
+}
+
 /* The peer wants to rekey what we are in the middle of: not now. */
 static void who_comes_late_is_told_to_wait(void **state)
 {
@@ -998,6 +1072,7 @@ int main(void)
         cmocka_unit_test(three_keys_take_it),
         cmocka_unit_test(rekeying_does_not_apply_it_again),
         cmocka_unit_test(a_peer_that_leaves_it_out_is_told),
+        cmocka_unit_test(who_said_so_has_to_name_one),
         cmocka_unit_test(ppks_through_a_bad_network),
         cmocka_unit_test(three_key_exchanges),
         cmocka_unit_test(keys_change_with_each),
@@ -1009,6 +1084,8 @@ int main(void)
         cmocka_unit_test(what_openssl_lacks_is_not_offered),
         cmocka_unit_test(ppk_and_key_exchanges_together),
         cmocka_unit_test(no_exchange_is_left_out),
+        cmocka_unit_test(another_method_is_refused),
+        cmocka_unit_test(data_beside_the_notification_is_ignored),
         cmocka_unit_test(key_exchanges_through_a_bad_network),
         cmocka_unit_test(rekeying_with_more_key_exchanges),
         cmocka_unit_test(a_new_child_with_more_key_exchanges),
@@ -1018,6 +1095,7 @@ int main(void)
         cmocka_unit_test(a_forgotten_exchange_begins_again),
         cmocka_unit_test(who_forgets_always_is_left),
         cmocka_unit_test(what_is_not_linked_is_not_answered),
+        cmocka_unit_test(another_method_is_refused_there_too),
         cmocka_unit_test(who_comes_late_is_told_to_wait),
         cmocka_unit_test(a_new_policy_in_between),
         cmocka_unit_test(collisions_with_more_key_exchanges),

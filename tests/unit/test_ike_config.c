@@ -15,6 +15,7 @@
 #include "config/ike_ts_text.h"
 #include "config/ike_words.h"
 #include "config/lint.h"
+#include "crypto/ke.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
 
@@ -866,6 +867,24 @@ static void overlapping_selectors_name_both_lines(void **state)
                               NULL));
 }
 
+/* ML-KEM: it depends on the OpenSSL that runs. NONE beside it does not help. */
+static void what_this_openssl_does_not_have_is_refused(void **state)
+{
+    static const char *const texts[] = {
+        "ike-transform t {\n additional-ke-1 = ml-kem-768 }",
+        "ike-transform t {\n additional-ke-1 = { ml-kem-768, none } }",
+        "ipsec-transform t {\n additional-ke-2 = ml-kem-1024 }",
+        "ike-transform t {\n ke = ml-kem-512 }",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (gh_ke_available(GH_KE_ML_KEM_512))
+            gh_config_free(must_parse(texts[i], NULL));
+        else
+            must_refuse(texts[i], NULL, "algorithm-unavailable", 2);
+    }
+}
+
 static void a_typing_error_is_answered_with_the_right_word(void **state)
 {
     struct gh_problems p = {0};
@@ -1544,6 +1563,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_told_with_their_line),
         cmocka_unit_test(nothing_to_authenticate_by_is_one_mistake),
         cmocka_unit_test(overlapping_selectors_name_both_lines),
+        cmocka_unit_test(what_this_openssl_does_not_have_is_refused),
         cmocka_unit_test(a_typing_error_is_answered_with_the_right_word),
         cmocka_unit_test(legacy_is_taken_with_a_warning),
         cmocka_unit_test(addresses_for_a_peer_that_moves),

@@ -293,6 +293,7 @@ struct ike2_sa_view {
     struct ike2_endpoint local, remote;
     const struct gh_identity *local_id, *remote_id;
     struct ike_transform encr, prf, integ, ke;
+    struct ike_transform addke[IKE_T_ADDKE7 - IKE_T_ADDKE1 + 1]; /* type 0: there is none */
     bool nat_local, nat_remote, fragmentation, mobike;
     bool peer_token;   /* we would notice at once that the peer crashed (RFC 6290) */
     bool can_redirect; /* ike2_redirect() is possible */

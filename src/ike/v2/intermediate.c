@@ -93,6 +93,8 @@ size_t ike2_int_auth_put(const struct ike2_sa *sa, uint8_t out[IKE2_INT_AUTH_MAX
 
 uint16_t ike2_intermediate_next(const struct ike2_sa *sa)
 {
+    if (sa->setup->resumed != NULL) /* SK_d of the former IKE SA has them in it */
+        return IKE_KE_NONE;
     return ike2_addke(&sa->suite, sa->setup->intermediate.done);
 }
 

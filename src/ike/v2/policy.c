@@ -32,6 +32,7 @@ struct ike2_policy *ike2_policy_new(const char *name)
     ike2_default_proposals(IKE_PROTO_IKE, &p->proposals);
     p->mtu = MTU;
     p->fragmentation = true;
+    p->intermediate = true;
     p->nat_keepalive_ms = KEEPALIVE_MS;
     p->local_auth = IKE2_AUTH_PSK;
     p->remote_auths = GH_BIT(IKE2_AUTH_PSK);

@@ -85,7 +85,7 @@ void ike2_forget_tickets(struct ike2 *c)
 
 static bool is_offered(const struct ike2_suite *s, const struct ike_sa *proposals)
 {
-    const struct ike_choice_rules rules = {.prefer_theirs = false};
+    const struct ike_choice_rules rules = {.additional_ke = true};
     struct ike_sa offer = {.count = 1};
     struct ike_proposal chosen;
 

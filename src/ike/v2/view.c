@@ -36,6 +36,10 @@ void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_
 
         memcpy(v.spi_i, sa->spi_i, IKE_SPI_LEN);
         memcpy(v.spi_r, sa->spi_r, IKE_SPI_LEN);
+        for (size_t i = 0; i < IKE2_ADDKES; i++)
+            if (s->addke[i] != IKE_KE_NONE)
+                v.addke[i] =
+                    (struct ike_transform){.type = (uint8_t)(IKE_T_ADDKE1 + i), .id = s->addke[i]};
         fn(ctx, &v);
     }
 }
