@@ -293,7 +293,7 @@ static void a_peer_that_leaves_it_out_is_told(void **state)
     begin(w);
     run_until_keys(w);
     sa = w->hosts[0].core->sas;
-    while (sa->request.len == 0)
+    while (sa->task->request == NULL)
         ike_world_run(w, 1);
     gh_secret_clear(&sa->setup->ppk.own_auth); /* as if it had not been sent */
     ike_world_run(w, 1000);

@@ -306,13 +306,11 @@ void ike2_resume_start(struct ike2 *c, struct ike2_sa *sa)
     ike2_redirect_put(c, sa, &o);
     ike2_put_abilities(&o, sa->policy);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
-        !ike2_flight_set(&sa->request, 0, octets)) {
+        !ike2_request_plain(c, sa, octets)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "no room for IKE_SESSION_RESUME");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_send_request(c, sa);
-    ike2_begin_retransmission(c, sa);
 }
 
 void ike2_resume_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
@@ -407,7 +405,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     if (sa->policy->childless)
         ike_notify_emit_data(&o, IKE_N_CHILDLESS_IKEV2_SUPPORTED, gh_view_of(NULL, 0));
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
-           gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
+           gh_secret_set(&s->request, d->data, d->len) && ike2_keep_plain(sa, octets);
 }
 
 static void refuse(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
@@ -472,7 +470,7 @@ bool ike2_resume_begin_auth(struct ike2_sa *sa, struct gh_secret *value)
 /* No answer: the peer may not know what a ticket is any more. */
 bool ike2_resume_gave_up(struct ike2 *c, struct ike2_sa *sa)
 {
-    if (sa->task == NULL || sa->task->kind != IKE2_TASK_RESUME || sa->transmissions < TRIES)
+    if (sa->task == NULL || sa->task->kind != IKE2_TASK_RESUME || sa->task->transmissions < TRIES)
         return false;
     ike2_begin_anew(c, sa, "no answer to the ticket");
     return true;
