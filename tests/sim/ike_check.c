@@ -12,7 +12,7 @@ enum {
     LOOK_ALWAYS = 16,      /* SAs of a host that is looked at after each step */
     SA_MEMORY = 24 * 1024, /* octets */
     CHILD_MEMORY = 8 * 1024,
-    TASKS = 8 /* beside two for each child */
+    TASKS = 8 /* beside two for each child, there or to be there */
 };
 
 static uint64_t mono(const struct ike_host *h)
@@ -118,13 +118,15 @@ static void check_requests(struct ike_world *w, struct ike_host *h, const struct
         else if (sa->job == IKE2_JOB_NONE)
             ike_world_broken(w, h, "SA %llu: a task of kind %d without a request", id, t->kind);
     }
+    if (count > w->most_under_way)
+        w->most_under_way = (unsigned)count;
     if (alone && count > 1)
         ike_world_broken(w, h, "SA %llu: %zu tasks beside one that changes it", id, count - 1);
     if (sa->waiting != NULL && sa->task_at == 0 &&
         (count == 0 || (!alone && !ike2_task_is_alone(sa->waiting) &&
                         sa->send_id - oldest_request(sa) < window_of(sa))))
         ike_world_broken(w, h, "SA %llu: tasks wait for nothing", id);
-    if (waiting_of(sa) > 2 * sa->child_count + sa->policy->child_count + TASKS)
+    if (waiting_of(sa) > 2 * (sa->child_count + sa->policy->child_count) + TASKS)
         ike_world_broken(w, h, "SA %llu: %zu tasks wait", id, waiting_of(sa));
 }
 
@@ -139,6 +141,7 @@ static void check_responses(struct ike_world *w, struct ike_host *h, const struc
     unsigned long long id = sa->id;
     size_t kept = 0, partials = 0;
 
+    w->overtaken += sa->answered != 0;
     if ((sa->answered & 1) || (sa->window < 64 && sa->answered >> sa->window))
         ike_world_broken(w, h, "SA %llu: answered %llx behind %u, its window is %u", id,
                          (unsigned long long)sa->answered, sa->receive_id, sa->window);

@@ -311,7 +311,7 @@ static const char everything[] =
     "  lifetime = 31536000 liveness-interval = 300 liveness-retries = 5 force-nat-t = yes\n"
     "  nat-keepalive = 600 fragmentation = no fragment-mtu = 9000 exchange-timeout = 60\n"
     "  retransmit-interval = 2 retransmits = 10 reauthenticate = yes mobike = yes\n"
-    "  childless = yes initial-contact = no }\n"
+    "  childless = yes initial-contact = no window = 64 }\n"
     "ike-peer a { remote = 192.0.2.0/24 gateway = 192.0.2.7 local = 192.0.2.1 port = 501\n"
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
@@ -358,6 +358,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->half_open_ms, 60000);
     assert_int_equal(p->retransmit_ms, 2000);
     assert_int_equal(p->retransmits, 10);
+    assert_int_equal(p->window, 64);
     assert_true(p->reauthenticate && p->mobike && p->childless && !p->initial_contact);
     assert_int_equal(p->local_auth, IKE2_AUTH_CERT);
     assert_int_equal(p->remote_auths, GH_BIT(IKE2_AUTH_CERT));

@@ -19,7 +19,7 @@ void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike
 {
     ike2_crash_take(sa, in);
     ike2_mobike_take(c, sa, in);
-    ike2_window_agreed(sa, in);
+    ike2_window_heard(sa, in);
     sa->began = sa->initiator;
     sa->setup->ticket_wanted = ike_has_notify(in, IKE_N_TICKET_REQUEST);
     if (sa->began)
@@ -85,6 +85,7 @@ void ike2_extend_inform_heard(struct ike2 *c, struct ike2_sa *sa, const struct i
     ike2_crash_take(sa, in);
     ike2_window_heard(sa, in);
     ike2_window_beyond_heard(c, sa, in);
+    ike2_window_promise(sa, o);
     if (sa->mobile != NULL)
         ike2_mobike_heard(c, sa, in, o);
     if (!sa->began && ike_has_notify(in, IKE_N_TICKET_REQUEST))

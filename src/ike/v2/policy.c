@@ -17,7 +17,7 @@ enum {
     RETRANSMIT_MS = 1000,
     RETRANSMITS = 6,
     HALF_OPEN_MS = 30 * 1000,
-    WINDOW = 1,
+    WINDOW = 4, /* small answers to keep; more is for peers with many children */
     PORT = 500
 };
 

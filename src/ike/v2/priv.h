@@ -523,12 +523,15 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
 /* ---- window.c ---- */
 /* As a new SA has it: one request at a time, either way. */
 void ike2_window_begin(struct ike2_sa *sa);
-/* SET_WINDOW_SIZE: ours in IKE_AUTH; both are known by then; ours after a rekeying. */
+/* SET_WINDOW_SIZE: ours in IKE_AUTH; ours in INFORMATIONAL, if it was not said yet; the peer's. */
 void ike2_window_put(const struct ike2_sa *sa, struct ike_out *o);
-void ike2_window_agreed(struct ike2_sa *sa, const struct ike_payloads *in);
-void ike2_window_renew(struct ike2 *c, struct ike2_sa *sa);
 void ike2_window_promise(struct ike2_sa *sa, struct ike_out *o);
 void ike2_window_heard(struct ike2_sa *sa, const struct ike_payloads *in);
+/* The SA is established: what was promised in IKE_AUTH counts. */
+void ike2_window_open(struct ike2_sa *sa);
+/* After a rekeying it has to be said again: by the initiator in a request, for a request of the
+ * other end may be there before the new SA is; by the responder when it is asked anything. */
+void ike2_window_renew(struct ike2 *c, struct ike2_sa *sa);
 /* The peer takes the request with this Message ID before it has answered any that is out. */
 bool ike2_window_has(const struct ike2_sa *sa, uint32_t id);
 /* What the peer's request is by its Message ID. */

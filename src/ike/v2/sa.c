@@ -215,6 +215,7 @@ void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa)
     sa->rekey_at = life > 0 ? ike2_soft(c, now, life) : 0;
     sa->expire_at = life > 0 ? now + 1000 * (uint64_t)life : 0;
     sa->liveness_at = now + 1; /* also where nothing is ever heard, as after a rekeying */
+    ike2_window_open(sa);
     ike2_setup_free(sa->setup);
     sa->setup = NULL;
 }

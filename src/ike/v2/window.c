@@ -41,9 +41,10 @@ void ike2_window_put(const struct ike2_sa *sa, struct ike_out *o)
 /* What was promised once is never less (RFC 7296 2.3). */
 void ike2_window_promise(struct ike2_sa *sa, struct ike_out *o)
 {
+    if (sa->state != IKE2_STATE_ESTABLISHED || sa->policy->window <= sa->window)
+        return;
     ike2_window_put(sa, o);
-    if (sa->policy->window > sa->window)
-        sa->window = sa->policy->window;
+    sa->window = sa->policy->window;
 }
 
 void ike2_window_heard(struct ike2_sa *sa, const struct ike_payloads *in)
@@ -57,15 +58,15 @@ void ike2_window_heard(struct ike2_sa *sa, const struct ike_payloads *in)
     sa->peer_window = size < IKE2_WINDOW_MAX ? (uint8_t)size : IKE2_WINDOW_MAX;
 }
 
-void ike2_window_agreed(struct ike2_sa *sa, const struct ike_payloads *in)
+void ike2_window_open(struct ike2_sa *sa)
 {
-    sa->window = sa->policy->window;
-    ike2_window_heard(sa, in);
+    if (sa->rekeys == 0)
+        sa->window = sa->policy->window;
 }
 
 void ike2_window_renew(struct ike2 *c, struct ike2_sa *sa)
 {
-    if (sa->policy->window > sa->window)
+    if (sa->initiator && sa->policy->window > sa->window)
         ike2_task_first(c, sa, IKE2_TASK_WINDOW);
 }
 
