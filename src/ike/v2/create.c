@@ -115,6 +115,8 @@ static void give_up(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
     struct ike2_child *child = ike2_child_by_id(sa, t->child);
 
     if (child != NULL) {
+        if (t->collided && ike2_child_by_id(sa, t->their_child) != NULL)
+            ike2_supersede(c, child); /* the peer's stays */
         child->going = false;
         if (!child->replaced && child->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
             child->rekey_at = c->now.mono_ms + IKE2_RETRY_MS;
@@ -209,11 +211,7 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, const struct ike2_tas
 /* Nothing is made yet that would have to be deleted (RFC 9370 2.2.4). */
 static void yield(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike2_child *old = ike2_child_by_id(sa, t->child);
-
     ike2_tell(c, sa, IKE2_EVENT_STORY, t->child, "both ends rekey: the peer goes on");
-    if (old != NULL && ike2_child_by_id(sa, t->their_child) != NULL)
-        ike2_supersede(c, old);
     ike2_create_abandon(c, sa, t);
 }
 

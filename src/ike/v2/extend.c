@@ -55,9 +55,9 @@ void ike2_extend_token(struct ike2 *c, struct ike2_sa *sa)
 void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, const struct ike2_task *t,
                         struct ike_out *o)
 {
-    if (t->kind == IKE2_TASK_WINDOW)
+    if (t->kind == IKE2_TASK_WINDOW || t->kind == IKE2_TASK_LIVENESS)
         ike2_window_promise(sa, o);
-    else if (t->kind == IKE2_TASK_BEYOND)
+    if (t->kind == IKE2_TASK_BEYOND)
         ike2_window_beyond_put(t, o);
     else if (t->kind == IKE2_TASK_TOKEN)
         ike2_crash_put(c, sa, o);

@@ -530,7 +530,7 @@ void ike2_window_heard(struct ike2_sa *sa, const struct ike_payloads *in);
 /* The SA is established: what was promised in IKE_AUTH counts. */
 void ike2_window_open(struct ike2_sa *sa);
 /* After a rekeying it has to be said again: by the initiator in a request, for a request of the
- * other end may be there before the new SA is; by the responder when it is asked anything. */
+ * other end may be there before the new SA is; by the responder when either asks anything. */
 void ike2_window_renew(struct ike2 *c, struct ike2_sa *sa);
 /* The peer takes the request with this Message ID before it has answered any that is out. */
 bool ike2_window_has(const struct ike2_sa *sa, uint32_t id);
