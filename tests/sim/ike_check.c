@@ -8,9 +8,10 @@
 #include "ike/v2/priv.h"
 
 enum {
-    PAUSE = 120 * 1000,    /* before an SA that failed begins again, at most */
-    LOOK_ALWAYS = 16,      /* SAs of a host that is looked at after each step */
-    SA_MEMORY = 24 * 1024, /* octets */
+    PAUSE = 120 * 1000,        /* before an SA that failed begins again, at most */
+    LOOK_ALWAYS = 16,          /* SAs of a host that is looked at after each step */
+    SA_MEMORY = 24 * 1024,     /* octets */
+    REQUEST_MEMORY = 5 * 1024, /* that the window has room for */
     CHILD_MEMORY = 8 * 1024,
     TASKS = 8 /* beside two for each child, there or to be there */
 };
@@ -262,7 +263,7 @@ static void check_both(struct ike_world *w, struct ike_host *h, const struct ike
 static void check_host(struct ike_world *w, struct ike_host *h, bool both)
 {
     const struct ike2 *c = h->core;
-    size_t sas = 0, half_open = 0, children = 0;
+    size_t sas = 0, half_open = 0, children = 0, windows = 0;
 
     if (c->dead != NULL)
         ike_world_broken(w, h, "the dead are not buried");
@@ -271,6 +272,7 @@ static void check_host(struct ike_world *w, struct ike_host *h, bool both)
     for (const struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next) {
         sas++;
         half_open += sa->half_open;
+        windows += sa->window;
         check_deadlines(w, h, sa);
         check_flights(w, h, sa);
         children += check_children(w, h, sa);
@@ -286,7 +288,7 @@ static void check_host(struct ike_world *w, struct ike_host *h, bool both)
         ike_world_broken(w, h, "%zu Child SAs, %zu are installed", children, h->child_count);
     if (c->heap_count > sas)
         ike_world_broken(w, h, "%zu deadlines of %zu SAs", c->heap_count, sas);
-    if (ike2_memory(c) > sas * SA_MEMORY + children * CHILD_MEMORY)
+    if (ike2_memory(c) > sas * SA_MEMORY + windows * REQUEST_MEMORY + children * CHILD_MEMORY)
         ike_world_broken(w, h, "%zu octets for %zu SAs", ike2_memory(c), sas);
 }
 

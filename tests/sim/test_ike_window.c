@@ -654,6 +654,69 @@ static void both_rekey_everything_at_once(void **state)
     }
 }
 
+/* ---- Exchanges of several steps ---------------------------------------------------------------
+ */
+
+/* CREATE_CHILD_SA and two of IKE_FOLLOWUP_KE for each child, all at the same time (RFC 9370). */
+static struct ike_world *with_more_key_exchanges(uint64_t seed, uint8_t window)
+{
+    struct ike_world *w = pair(seed, window, window);
+
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < CHILDREN; k++) {
+            struct ike_proposal *p = &w->hosts[i].policies[0]->children[k].proposals.proposal[0];
+
+            assert_true(ike_proposal_add(p, IKE_T_ADDKE1, GH_KE_ECP_384, 0));
+            assert_true(ike_proposal_add(p, IKE_T_ADDKE1 + 1, GH_KE_ECP_521, 0));
+        }
+    configure(w);
+    begin_all(w);
+    ike_world_run(w, 3000);
+    assert_up(w);
+    return w;
+}
+
+static void several_additional_key_exchanges(void **state)
+{
+    size_t together = 0;
+    struct ike_world *w = with_more_key_exchanges(300, 8);
+
+    rekey_all(&w->hosts[0]);
+    for (unsigned ms = 0; ms < 1000; ms++) {
+        size_t pending = 0;
+
+        ike_world_run(w, 1);
+        for (const struct ike2_pending *p = sa_of(w, 1)->pending; p != NULL; p = p->next)
+            pending++;
+        together = pending > together ? pending : together;
+    }
+    assert_int_equal(together, 8);
+    assert_null(sa_of(w, 1)->pending);
+    assert_up(w);
+    assert_int_equal(w->hosts[0].removed, CHILDREN);
+    assert_int_equal(sa_of(w, 0)->followups_lost, 0);
+    done(w);
+}
+
+static void more_key_exchanges_through_a_bad_network(void **state)
+{
+    for (uint64_t seed = 310; seed < 330; seed++) {
+        struct ike_world *w = with_more_key_exchanges(seed, (uint8_t)(1 + seed % 8));
+
+        make_bad(w, 150);
+        for (unsigned round = 0; round < 3; round++) {
+            rekey_all(&w->hosts[0]);
+            if (round > 0)
+                rekey_all(&w->hosts[1]);
+            ike_world_run(w, 60 * 1000);
+        }
+        w->loss = w->duplicated = 0;
+        ike_world_run(w, 100 * 1000);
+        assert_up(w);
+        done(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -675,6 +738,8 @@ int main(void)
         cmocka_unit_test(moving_waits),
         cmocka_unit_test(an_overtaken_move_is_only_answered),
         cmocka_unit_test(both_rekey_everything_at_once),
+        cmocka_unit_test(several_additional_key_exchanges),
+        cmocka_unit_test(more_key_exchanges_through_a_bad_network),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
