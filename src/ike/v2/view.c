@@ -30,6 +30,8 @@ void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_
                                  .children = sa->child_count,
                                  .next_send_id = sa->send_id,
                                  .next_receive_id = sa->receive_id,
+                                 .window = sa->window,
+                                 .peer_window = sa->peer_window,
                                  .rekeys = sa->rekeys};
 
         memcpy(v.spi_i, sa->spi_i, IKE_SPI_LEN);
