@@ -338,8 +338,8 @@ struct ike2 {
     struct ike_cookie_secrets cookies;
     uint32_t pause_ms; /* before an IKE SA that begins in this call says its first word */
     uint64_t cookies_at;
-    uint64_t version_at,
-        beyond_at; /* the next INVALID_MAJOR_VERSION, INVALID_MESSAGE_ID not before */
+    uint64_t version_at;                  /* the next INVALID_MAJOR_VERSION not before */
+    uint64_t beyond_at;                   /* the next INVALID_MESSAGE_ID not before */
     const struct ike2_datagram *arriving; /* what is being looked at; NULL: nothing */
     uint8_t crash_secret[IKE2_CRASH_SECRET];
     bool has_crash_secret;
@@ -778,8 +778,7 @@ void ike2_followup_response(struct ike2 *c, struct ike2_sa *sa, struct ike2_task
                             const struct ike_payloads *in);
 struct gh_view ike2_followup_keys(const struct ike2_task *t); /* SK(1) | … */
 void ike2_followup_free(struct ike2_followup *f);
-/* As responder; takes `shared`. `old`: the Child SA that it is to replace; 0: none. NULL: no
- * memory.
+/* As responder; takes `shared`. old: the Child SA that it is to replace; 0: none. NULL: no memory.
  */
 struct ike2_pending *ike2_pending_new(struct ike2 *c, struct ike2_sa *sa, uint32_t old,
                                       const struct ike2_suite *suite, struct gh_secret *shared,
