@@ -322,7 +322,7 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     char text[GH_ID_TEXT];
     struct ike_notify n;
 
-    if (ike_find(in, IKE_P_AUTH, 0) == NULL) {
+    if (ike_find(in, IKE_P_AUTH, 0) == NULL || ike_find(in, IKE_P_IDR, 0) == NULL) {
         const char *name = ike_find_error(in, &n) ? ike_notify_name(n.type) : NULL;
 
         ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer refuses IKE_AUTH: %s",

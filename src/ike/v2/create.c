@@ -429,9 +429,11 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
 void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
                           const struct ike_payloads *in, uint8_t first, struct gh_view octets)
 {
+    /* An error stands in the place of what is needed: of all of it, or of a part. */
+    bool whole = ike_find(in, IKE_P_SA, 0) != NULL && ike_find(in, IKE_P_NONCE, 0) != NULL;
     struct ike_notify n;
 
-    if (ike_find(in, IKE_P_SA, 0) == NULL && ike_find_error(in, &n))
+    if (!whole && ike_find_error(in, &n))
         refused(c, sa, t, &n);
     else if (t->kind == IKE2_TASK_IKE_REKEY)
         ike_answer(c, sa, t, in, first, octets);
