@@ -116,7 +116,7 @@ static void check_requests(struct ike_world *w, struct ike_host *h, const struct
         alone = alone || ike2_task_is_alone(t);
         if (t->request != NULL)
             check_request(w, h, sa, t);
-        else if (sa->job == IKE2_JOB_NONE)
+        else if (sa->job == IKE2_JOB_NONE && sa->puzzle_at == 0)
             ike_world_broken(w, h, "SA %llu: a task of kind %d without a request", id, t->kind);
     }
     if (count > w->most_under_way)
