@@ -85,12 +85,12 @@ def test_many_children(net, build_dir, window_a, window_b):
     two.wait_sas(1, CHILDREN)
     assert windows(one) == (window_a, window_b) and windows(two) == (window_b, window_a)
     # All of one IKE SA together: its successor has them, and rekeys each of them. Who takes one at a time
-    # has nothing to say of it there, and so hears nothing yet.
-    again = (window_a, window_b if window_a > 1 else 1)
+    # says nothing of it there, and hears of the other's with whatever it asks next.
+    again = {(window_a, window_b), (window_a, window_b if window_a > 1 else 1)}
     before = one.list_sas()[0]
     one.gatectl("ike", "rekey", "sa", str(before["id"]))
     wait_for(lambda: [sa["spi_i"] for sa in one.list_sas()] not in ([before["spi_i"]], []) and
-             windows(one) == again, 10, "the new SA has the same windows")
+             windows(one) in again, 10, "the new SA has the same windows")
     old = {c["id"] for c in one.ask("show", "ike", "child")["children"]}
     for number in old:
         one.gatectl("ike", "rekey", "child", str(number))
