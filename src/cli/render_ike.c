@@ -137,6 +137,8 @@ static void sa_block(const struct cli_render *r, const json_t *s)
     fprintf(r->out,
             "  %-22s next to send %" JSON_INTEGER_FORMAT ", to receive %" JSON_INTEGER_FORMAT "\n",
             "Message IDs:", cli_integer(s, "next_send_id"), cli_integer(s, "next_receive_id"));
+    fprintf(r->out, "  %-22s %" JSON_INTEGER_FORMAT ", the peer's %" JSON_INTEGER_FORMAT "\n",
+            "Window:", cli_integer(s, "window"), cli_integer(s, "peer_window"));
     json_array_foreach(json_object_get(s, "child_sas"), i, c) child_line(r, c);
 }
 

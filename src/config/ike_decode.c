@@ -452,6 +452,9 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->retransmit_ms = gh_rd_u32(r);
     p->retransmits = gh_rd_u32(r);
     p->half_open_ms = gh_rd_u32(r);
+    p->window = gh_rd_u8(r);
+    if (p->window < 1 || p->window > IKE2_WINDOW_MAX)
+        r->bad = true;
     get_mobike(r, p);
     p->initial_contact = gh_get_flag(r);
     p->redirects = gh_get_flag(r);

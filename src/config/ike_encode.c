@@ -333,6 +333,7 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
     gh_wr_u32(w, p->retransmit_ms);
     gh_wr_u32(w, p->retransmits);
     gh_wr_u32(w, p->half_open_ms);
+    gh_wr_u8(w, p->window);
     put_mobike(w, p);
     gh_wr_u8(w, p->initial_contact);
     gh_wr_u8(w, p->redirects);

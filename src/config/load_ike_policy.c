@@ -21,6 +21,7 @@ enum {
     POLICY_EXCHANGE_TIMEOUT,
     POLICY_RETRANSMIT_INTERVAL,
     POLICY_RETRANSMITS,
+    POLICY_WINDOW,
     POLICY_MOBIKE,
     POLICY_NO_NATS,
     POLICY_NETNS,
@@ -54,6 +55,7 @@ static const struct gh_item policy_items[POLICY_ITEMS] = {
     [POLICY_EXCHANGE_TIMEOUT] = {"exchange-timeout", GH_ITEM_VALUE},
     [POLICY_RETRANSMIT_INTERVAL] = {"retransmit-interval", GH_ITEM_VALUE},
     [POLICY_RETRANSMITS] = {"retransmits", GH_ITEM_VALUE},
+    [POLICY_WINDOW] = {"window", GH_ITEM_VALUE},
     [POLICY_MOBIKE] = {"mobike", GH_ITEM_VALUE},
     [POLICY_NO_NATS] = {"no-nats", GH_ITEM_VALUE},
     [POLICY_NETNS] = {"netns", GH_ITEM_VALUE},
@@ -126,7 +128,7 @@ void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
     const char *name = gh_ike_name(x, section), *text;
     struct ike2_policy *p = gh_config_must(ike2_policy_new(name));
     unsigned prefer = 0;
-    uint32_t mtu, bits;
+    uint32_t mtu, bits, window;
 
     gh_items_collect(x->l, section, policy_items, POLICY_ITEMS, got);
     gh_node_text(x->l, got[POLICY_DESCRIPTION], GH_IKE_DESCRIPTION_MAX, &text);
@@ -139,6 +141,8 @@ void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
     gh_node_bool(x->l, got[POLICY_FRAGMENTATION], &p->fragmentation);
     if (gh_ike_u32(x, got[POLICY_FRAGMENT_MTU], 512, 9000, &mtu))
         p->mtu = (uint16_t)mtu;
+    if (gh_ike_u32(x, got[POLICY_WINDOW], 1, IKE2_WINDOW_MAX, &window))
+        p->window = (uint8_t)window;
     gh_node_bool(x->l, got[POLICY_MOBIKE], &p->mobike);
     gh_node_bool(x->l, got[POLICY_NO_NATS], &p->no_nats);
     if (p->no_nats && p->force_nat_t)

@@ -201,6 +201,8 @@ static json_t *sa_json(const struct ike2_sa_view *v, struct gh_now now, bool det
     json_object_set_new(o, "can_redirect", json_boolean(v->can_redirect));
     json_object_set_new(o, "next_send_id", json_integer((json_int_t)v->next_send_id));
     json_object_set_new(o, "next_receive_id", json_integer((json_int_t)v->next_receive_id));
+    json_object_set_new(o, "window", json_integer(v->window));
+    json_object_set_new(o, "peer_window", json_integer(v->peer_window));
     return o;
 }
 

@@ -393,6 +393,14 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
+/* What loses goes although by then nothing may be left that won. */
+static void note_loser(struct ike_host *h, uint32_t id)
+{
+    for (size_t i = 0; i < h->child_room; i++)
+        if (h->child[i].used && h->child[i].id == id)
+            h->child[i].accompanied = true;
+}
+
 static void on_event(void *ctx, const struct ike2_event *e)
 {
     struct ike_host *h = ctx;
@@ -403,6 +411,8 @@ static void on_event(void *ctx, const struct ike2_event *e)
         h->causes |= WORLD_PEER_DEAD;
     if (begins(e->text, "the peer says that it begins anew"))
         h->causes |= WORLD_PEER_ANEW;
+    if (begins(e->text, "both ends rekeyed: the peer's stays"))
+        note_loser(h, e->child);
     if (h->world->verbose)
         printf("%8llu host %zu %s %s %llu/%u: %s\n", (unsigned long long)h->world->now.mono_ms,
                (size_t)(h - h->world->hosts), ike2_event_name(e->kind), e->policy,

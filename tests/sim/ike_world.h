@@ -88,6 +88,8 @@ struct ike_world {
     size_t event_count, event_room;
     uint64_t event_seq;
     uint64_t carried, lost, exchanges, too_long, steps, injected, mutated;
+    unsigned most_under_way;  /* requests of one SA at a time */
+    uint64_t overtaken;       /* steps after which a request was answered before an older one */
     bool verbose;             /* events are printed */
     uint64_t lost_with_cause; /* Child SAs */
     char wrong[400];          /* the first broken invariant; empty: none */

@@ -130,6 +130,7 @@ static void forge(struct ike_world *w, uint8_t exchange, uint32_t id, uint8_t fi
 
 static uint16_t added;        /* the notification that add_notify() adds, to messages of … */
 static bool added_alone;      /* instead of all else */
+static uint8_t added_for;     /* instead of this payload; 0: beside all */
 static uint8_t added_to;      /* … this exchange … */
 static bool added_to_answers; /* … in this direction */
 
@@ -139,6 +140,8 @@ static size_t add_notify(struct ike_world *w, const struct ike_host *from, uint8
 {
     static const uint8_t iv[8] = {0xff, 0xdd};
     uint8_t spis[16], inside[WORLD_DATAGRAM], mem[WORLD_DATAGRAM];
+    struct ike_out o = ike_out_inner(inside, sizeof(inside));
+    struct ike_payloads in = {.count = 0};
     struct gh_view inner, datagram;
     struct ike_message m;
     struct gh_cipher *c;
@@ -149,17 +152,14 @@ static size_t add_notify(struct ike_world *w, const struct ike_host *from, uint8
         return len;
     c = cipher_of(from, ike_header_from_initiator(&m.h), spis);
     assert_int_equal(ike_sk_open(c, octets, &m, &inner), IKE_OK);
-    memcpy(inside,
-           (const uint8_t[]){m.sealed.first, 0, 0, NOTIFY_LEN, 0, 0, (uint8_t)(added >> 8),
-                             (uint8_t)added},
-           NOTIFY_LEN);
-    if (added_alone) {
-        inside[0] = IKE_P_NONE;
-        inner.len = 0;
-    }
-    memcpy(inside + NOTIFY_LEN, inner.p, inner.len);
-    assert_true(ike_sk_seal(c, &m.h, IKE_P_NOTIFY, gh_view_of(inside, NOTIFY_LEN + inner.len),
-                            gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
+    assert_int_equal(ike_payloads_parse(m.sealed.first, inner, &in), IKE_OK);
+    ike_notify_emit_data(&o, added, gh_view_of(NULL, 0));
+    for (size_t i = 0; i < in.count && !added_alone; i++)
+        if (in.payload[i].type != added_for)
+            ike_out_payload(&o, in.payload[i].type, in.payload[i].critical, in.payload[i].body);
+    assert_true(ike_out_done(&o, &inner));
+    assert_true(
+        ike_sk_seal(c, &m.h, o.first, inner, gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
     memcpy(octets, datagram.p, datagram.len);
     gh_cipher_free(c);
     return datagram.len;
@@ -171,6 +171,7 @@ static void add(struct ike_world *w, uint16_t notify, uint8_t exchange, bool ans
     added_to = exchange;
     added_to_answers = answers;
     added_alone = false;
+    added_for = 0;
     w->tamper = add_notify;
 }
 
@@ -1153,6 +1154,38 @@ static void storms(void **state)
         storm(seed, 200);
 }
 
+/* An error and all that is needed but one payload: it is refused, nothing is looked for in vain. */
+static void an_error_instead_of_one_payload(void **state)
+{
+    static const uint8_t of_auth[] = {IKE_P_IDR, IKE_P_AUTH};
+    static const uint8_t of_create[] = {IKE_P_SA, IKE_P_NONCE, IKE_P_KE, IKE_P_TSI, IKE_P_TSR};
+
+    for (size_t i = 0; i < sizeof(of_auth); i++) {
+        struct ike_world *w = pair(400 + i);
+
+        configure(w);
+        add(w, IKE_N_AUTHENTICATION_FAILED, IKE_X_AUTH, true);
+        added_for = of_auth[i];
+        assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+        ike_world_run(w, 1000);
+        assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+        assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "refuses IKE_AUTH"));
+        ike_world_free(w);
+    }
+    for (size_t i = 0; i < sizeof(of_create); i++) {
+        struct ike_world *w = up(410 + i);
+        uint32_t child = child_of(&w->hosts[0]);
+
+        add(w, IKE_N_NO_PROPOSAL_CHOSEN, IKE_X_CREATE_CHILD_SA, true);
+        added_for = of_create[i];
+        assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child));
+        ike_world_run(w, 1000);
+        assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 1);
+        assert_int_equal(child_of(&w->hosts[0]), child);
+        ike_world_free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1195,6 +1228,7 @@ int main(void)
         cmocka_unit_test(reauthentication_makes_before_it_breaks),
         cmocka_unit_test(a_new_configuration_takes_over),
         cmocka_unit_test(storms),
+        cmocka_unit_test(an_error_instead_of_one_payload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

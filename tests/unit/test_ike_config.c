@@ -333,7 +333,7 @@ static const char everything[] =
     "  childless = yes initial-contact = no check-routability = no crash-tokens = no resumption = "
     "yes\n"
     "  follow-redirect = yes follow-redirect-to = 198.51.100.0/24 redirect-to = 192.0.2.99\n"
-    "  redirect-at = auth puzzle-limit = 12 }\n"
+    "  redirect-at = auth puzzle-limit = 12 window = 64 }\n"
     "ike-peer a { remote = 192.0.2.0/24 gateway = 192.0.2.7 local = 192.0.2.1 port = 501\n"
     "  additional-addresses = { 192.0.2.3, 2001:db8::3 } moves-to = 192.0.2.0/24 vrf = red\n"
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
@@ -384,6 +384,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->half_open_ms, 60000);
     assert_int_equal(p->retransmit_ms, 2000);
     assert_int_equal(p->retransmits, 10);
+    assert_int_equal(p->window, 64);
     assert_true(p->reauthenticate && p->mobike && p->childless && !p->initial_contact);
     assert_int_equal(p->other_count, 2);
     assert_int_equal(p->others[1].len, 16);

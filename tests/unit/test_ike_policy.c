@@ -27,6 +27,7 @@ static void defaults_are_those_of_the_documentation(void **state)
     assert_int_equal(p->liveness_ms, 30000);
     assert_int_equal(p->liveness_retries, 3);
     assert_int_equal(p->half_open_ms, 30000);
+    assert_int_equal(p->window, 4);
     assert_true(p->initial_contact);
     assert_false(p->reauthenticate);
     assert_int_equal(p->child_count, 0);

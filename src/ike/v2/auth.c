@@ -19,7 +19,7 @@ static void tell_failure(struct ike2 *c, struct ike2_sa *sa)
     struct ike_out o = ike2_inner(c);
 
     ike_notify_emit_data(&o, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
-    ike2_request(c, sa, IKE_X_INFORMATIONAL, &o);
+    ike2_request(c, sa, sa->task, IKE_X_INFORMATIONAL, &o);
 }
 
 static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const char *remedy)
@@ -205,7 +205,7 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
         ike2_child_tell_wish(c, sa, p);
         ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, NULL);
     }
-    if (!ike2_request(c, sa, IKE_X_AUTH, &o)) {
+    if (!ike2_request(c, sa, sa->task, IKE_X_AUTH, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "IKE_AUTH could not be made");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
     }
@@ -313,7 +313,7 @@ static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     if (ike2_redirect_auth(c, sa, in))
         return;
     make_first_child(c, sa, in);
-    ike2_task_done(c, sa);
+    ike2_task_done(sa, sa->task);
     ike2_sa_established(c, sa);
     want_the_rest(c, sa);
     ike2_end_reauthenticated(c, sa);
@@ -326,7 +326,7 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     char text[GH_ID_TEXT];
     struct ike_notify n;
 
-    if (ike_find(in, IKE_P_AUTH, 0) == NULL) {
+    if (ike_find(in, IKE_P_AUTH, 0) == NULL || ike_find(in, IKE_P_IDR, 0) == NULL) {
         const char *name = ike_find_error(in, &n) ? ike_notify_name(n.type) : NULL;
 
         /* RFC 4555 3.9: who can change one packet shall not keep us away. */

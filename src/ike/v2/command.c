@@ -23,13 +23,16 @@ static struct ike2_sa *sa_of_policy(const struct ike2_policy *p)
 
 static bool has_child(const struct ike2_sa *sa, const struct ike2_child_policy *p)
 {
+    const struct ike2_task *lists[] = {sa->task, sa->waiting};
+
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
         if (child->policy == p && !child->replaced)
             return true;
-    for (const struct ike2_task *t = sa->waiting; t != NULL; t = t->next)
-        if (t->kind == IKE2_TASK_CHILD_NEW && t->policy == p)
-            return true;
-    return sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_NEW && sa->task->policy == p;
+    for (size_t i = 0; i < 2; i++)
+        for (const struct ike2_task *t = lists[i]; t != NULL; t = t->next)
+            if (t->kind == IKE2_TASK_CHILD_NEW && t->policy == p)
+                return true;
+    return false;
 }
 
 static void want_child(struct ike2 *c, struct ike2_sa *sa, size_t index)

@@ -42,28 +42,29 @@ static bool find_client(const struct ike2_sa *sa, const struct ike2_policy *p,
 /* Whether all that hangs on the SA has its place in the new policy, too. */
 static bool fits(const struct ike2_sa *sa, struct ike2_policy *p)
 {
+    const struct ike2_task *lists[] = {sa->task, sa->waiting};
     const struct gh_client *client;
-    bool all =
-        sa->state >= IKE2_STATE_ESTABLISHED && sa->local.zone == p->zone &&
-        find_client(sa, p, &client) &&
-        (sa->task == NULL || sa->task->policy == NULL || child_named(p, sa->task->policy->name));
+    bool all = sa->state >= IKE2_STATE_ESTABLISHED && sa->local.zone == p->zone &&
+               find_client(sa, p, &client);
 
     for (const struct ike2_child *child = sa->children; all && child != NULL; child = child->next)
         all = child_named(p, child->policy->name) != NULL;
-    for (const struct ike2_task *t = sa->waiting; all && t != NULL; t = t->next)
-        all = t->policy == NULL || child_named(p, t->policy->name) != NULL;
+    for (size_t i = 0; i < 2; i++)
+        for (const struct ike2_task *t = lists[i]; all && t != NULL; t = t->next)
+            all = t->policy == NULL || child_named(p, t->policy->name) != NULL;
     return all;
 }
 
 /* What the new policy says counts from the next rekeying on. */
 static void adopt(struct ike2_sa *sa, struct ike2_policy *p)
 {
+    struct ike2_task *lists[] = {sa->task, sa->waiting};
+
     for (struct ike2_child *child = sa->children; child != NULL; child = child->next)
         child->policy = child_named(p, child->policy->name);
-    for (struct ike2_task *t = sa->waiting; t != NULL; t = t->next)
-        t->policy = t->policy != NULL ? child_named(p, t->policy->name) : NULL;
-    if (sa->task != NULL && sa->task->policy != NULL)
-        sa->task->policy = child_named(p, sa->task->policy->name);
+    for (size_t i = 0; i < 2; i++)
+        for (struct ike2_task *t = lists[i]; t != NULL; t = t->next)
+            t->policy = t->policy != NULL ? child_named(p, t->policy->name) : NULL;
     find_client(sa, p, &sa->client);
     ike2_pending_clear(sa); /* it was judged by the old one */
     ike2_set_policy(sa, p);

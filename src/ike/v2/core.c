@@ -154,7 +154,7 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
             sa->setup->request.len == d->len &&
             memcmp(sa->setup->request.data, d->data, d->len) == 0) {
             sa->asked = ike2_path_of(d);
-            ike2_send_response(c, sa);
+            ike2_send_response(c, sa, 0);
         }
         return;
     }

@@ -300,6 +300,7 @@ struct ike2_sa_view {
     uint64_t established_ms, rekey_ms, expire_ms; /* monotonic; 0: none */
     size_t children;
     uint32_t next_send_id, next_receive_id;
+    uint8_t window, peer_window; /* requests at a time that we take, that the peer takes */
     unsigned rekeys;
 };
 

@@ -143,7 +143,7 @@ bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_messa
     }
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer asks for a solved puzzle of %u bits",
               s->search.bits);
-    sa->retransmit_at = 0;
+    sa->task->retransmit_at = 0;
     sa->puzzle_at = c->now.mono_ms + PORTION_MS;
     return false;
 }

@@ -136,13 +136,11 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
         ike2_intermediate_put(&o);
     ike2_ppk_offer(sa->policy, &o);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
-        !ike2_flight_set(&sa->request, 0, octets)) {
+        !ike2_request_plain(c, sa, octets)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "no room for IKE_SA_INIT");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_send_request(c, sa);
-    ike2_begin_retransmission(c, sa);
 }
 
 /* COOKIE, INVALID_KE_PAYLOAD: begin again with what is asked for. True: done so. */
@@ -245,9 +243,8 @@ void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_me
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "a NAT is in between%s%s: port 4500",
                   sa->nat_local ? ", we are behind it" : "",
                   sa->nat_remote ? ", the peer is behind it" : "");
-    sa->send_id = 1;
     ike2_gate_answered(c, sa, m);
-    ike2_task_done(c, sa);
+    ike2_task_done(sa, sa->task);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_intermediate_go_on(c, sa);
 }
@@ -402,7 +399,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     ike2_ppk_answer(c, sa, m, &o);
     ike2_put_childless(&o, sa->policy);
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
-           gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
+           gh_secret_set(&s->request, d->data, d->len) && ike2_keep_plain(sa, octets);
 }
 
 static uint32_t half_open_ms(const struct ike2 *c, const struct ike2_policy *p)
@@ -422,7 +419,7 @@ void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_count(c, IKE2_COUNT_SA_ANSWERED);
     sa->asked = ike2_path_of(d);
-    ike2_send_response(c, sa);
+    ike2_send_response(c, sa, 0);
     ike2_schedule(c, sa);
 }
 

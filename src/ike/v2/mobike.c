@@ -158,7 +158,8 @@ void ike2_mobike_inherit(struct ike2 *c, struct ike2_sa *sa, const struct ike2_s
         return;
     *sa->mobile = *old->mobile;
     sa->mobile->has_seen = false; /* SPIs are in it */
-    if (old->mobile->moved)       /* not settled: the old one may end before it is */
+    sa->mobile->updated = 0;
+    if (old->mobile->moved) /* not settled: the old one may end before it is */
         ike2_task_add(c, sa, old->mobile->first ? IKE2_TASK_MOVE : IKE2_TASK_ROUTABILITY);
 }
 
@@ -244,13 +245,6 @@ static void tell_peer(struct ike2 *c, struct ike2_sa *sa)
         ike2_task_first(c, sa, IKE2_TASK_MOVE);
 }
 
-/* What waits for its answer goes again, by the new way. */
-static void send_again(struct ike2 *c, struct ike2_sa *sa)
-{
-    if (sa->task != NULL && sa->request.len > 0)
-        ike2_send_request(c, sa);
-}
-
 /* While both ends rekey, there are two IKE SAs, of which one will stay: both go. */
 static void take_along(struct ike2 *c, const struct ike2_sa *sa)
 {
@@ -262,7 +256,7 @@ static void take_along(struct ike2 *c, const struct ike2_sa *sa)
         others[i]->local = sa->local;
         others[i]->remote = sa->remote;
         others[i]->marker = sa->marker;
-        send_again(c, others[i]);
+        ike2_send_requests(c, others[i]);
     }
 }
 
@@ -275,7 +269,7 @@ static void go_from(struct ike2 *c, struct ike2_sa *sa, const struct ike2_endpoi
         sa->local.port = local->port;
     sa->marker = sa->local.port == IKE2_PORT_NAT_T;
     sa->mobile->refusals = 0;
-    send_again(c, sa);
+    ike2_send_requests(c, sa); /* by the new way */
     tell_peer(c, sa);
 }
 
@@ -359,12 +353,13 @@ bool ike2_mobike_other_way(struct ike2 *c, struct ike2_sa *sa)
         return false;
     if (is_under_way(sa, IKE2_TASK_ROUTABILITY) && m->moved) {
         go_back(c, sa, "nobody answers there");
-        ike2_task_done(c, sa);
+        ike2_send_requests(c, sa);
+        ike2_begin_retransmission(c, sa);
         return true;
     }
     if (!m->first || (!try_theirs(c, sa) && !try_ours(c, sa)))
         return false;
-    ike2_send_request(c, sa);
+    ike2_send_requests(c, sa);
     ike2_begin_retransmission(c, sa);
     tell_peer(c, sa);
     return true;
@@ -418,7 +413,7 @@ static void flee(struct ike2 *c, struct ike2_sa *sa)
     ike2_tell(c, sa, IKE2_EVENT_MOVED, 0, "our address is gone, another is used: %s",
               gh_addr_format(&from, text));
     ike2_children_moved(c, sa);
-    send_again(c, sa);
+    ike2_send_requests(c, sa);
 }
 
 void ike2_mobike_look(struct ike2 *c, struct ike2_sa *sa)
@@ -435,11 +430,11 @@ void ike2_mobike_look(struct ike2 *c, struct ike2_sa *sa)
         ike2_task_first(c, sa, IKE2_TASK_ADDRESSES);
 }
 
-bool ike2_mobike_is_patient(const struct ike2_sa *sa)
+bool ike2_mobike_is_patient(const struct ike2_sa *sa, const struct ike2_task *t)
 {
     uint64_t waited = 0;
 
-    for (unsigned i = 0; i < sa->transmissions; i++)
+    for (unsigned i = 0; i < t->transmissions; i++)
         waited += (uint64_t)sa->policy->retransmit_ms << (i < 6 ? i : 6);
     return sa->state == IKE2_STATE_ESTABLISHED && !sa->mobile->first && waited < PATIENCE_MS;
 }
@@ -455,7 +450,7 @@ void ike2_mobike_try(struct ike2 *c, struct ike2_sa *sa)
     sa->local = sa->asked.local;
     sa->remote = sa->asked.remote;
     sa->marker = sa->asked.marker;
-    send_again(c, sa);
+    ike2_send_requests(c, sa); /* by the new way */
 }
 
 /* ---- Our requests --------------------------------------------------------------------------- */
@@ -467,9 +462,10 @@ static void put_cookie(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
     ike_notify_emit_data(o, IKE_N_COOKIE2, gh_view_of(sa->mobile->cookie, IKE2_COOKIE2));
 }
 
-void ike2_mobike_request(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
+void ike2_mobike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike2_task *t,
+                         struct ike_out *o)
 {
-    switch (sa->task->kind) {
+    switch (t->kind) {
     case IKE2_TASK_MOVE:
         sa->mobile->again = false;
         ike_notify_emit_data(o, IKE_N_UPDATE_SA_ADDRESSES, gh_view_of(NULL, 0));
@@ -597,6 +593,16 @@ void ike2_mobike_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kin
 
 /* ---- The peer's requests -------------------------------------------------------------------- */
 
+/* Requests may come out of order; an older one than what is known is only answered (RFC 4555 3.5,
+ * 3.6). */
+static bool is_newest(struct ike2_sa *sa)
+{
+    if (sa->asked_id < sa->mobile->updated)
+        return false;
+    sa->mobile->updated = sa->asked_id;
+    return true;
+}
+
 static bool acceptable(const struct ike2_policy *p, const struct gh_addr *a)
 {
     return p->moves_to.addr.len == 0 ||
@@ -611,7 +617,7 @@ static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads
     sa->marker = c->arriving->marker;
     if (ike_has_notify(in, IKE_N_NAT_DETECTION_SOURCE_IP))
         ike2_detect_nat(sa, sa->spi_i, sa->spi_r, in);
-    send_again(c, sa);
+    ike2_send_requests(c, sa); /* by the new way */
     take_along(c, sa);
     if (!sa->policy->routability)
         settled(c, sa);
@@ -677,6 +683,8 @@ void ike2_mobike_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         ike_notify_emit_data(o, IKE_N_COOKIE2, n.data);
     if (c->arriving == NULL)
         return;
+    if ((update || lists) && !is_newest(sa))
+        update = lists = false;
     if ((update || lists) && !ike2_mobike_no_nat(c, sa, in)) {
         ike_notify_emit_data(o, IKE_N_UNEXPECTED_NAT_DETECTED, gh_view_of(NULL, 0));
         ike2_fail(c, sa, IKE2_COUNT_NOT_MOVED, "the peer's addresses were changed on the way");
@@ -687,7 +695,7 @@ void ike2_mobike_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         ike2_fail(c, sa, IKE2_COUNT_NOT_MOVED, "the peer may not move there");
         return;
     }
-    listed = take_addresses(sa->mobile, in);
+    listed = (lists || update) && take_addresses(sa->mobile, in);
     if (update)
         follow(c, sa, in);
     if (listed && !complete_list(sa, &c->arriving->remote.addr) && sa->mobile->first)

@@ -17,6 +17,7 @@ enum {
     RETRANSMIT_MS = 1000,
     RETRANSMITS = 6,
     HALF_OPEN_MS = 30 * 1000,
+    WINDOW = 4, /* small answers to keep; more is for peers with many children */
     PORT = 500
 };
 
@@ -43,6 +44,7 @@ struct ike2_policy *ike2_policy_new(const char *name)
     p->retransmit_ms = RETRANSMIT_MS;
     p->retransmits = RETRANSMITS;
     p->half_open_ms = HALF_OPEN_MS;
+    p->window = WINDOW;
     p->routability = true;
     p->puzzle_bits = PUZZLE_BITS;
     p->initial_contact = true;

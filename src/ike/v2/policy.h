@@ -24,6 +24,7 @@ enum {
     IKE2_NAME = 64,
     IKE2_CHILDREN = 32, /* that one peer may have configured */
     IKE2_PSKS = 4,
+    IKE2_WINDOW_MAX = 64,
     IKE2_ADDRESSES = 8 /* beside the one in use */
 };
 
@@ -100,6 +101,8 @@ struct ike2_policy {
     uint32_t retransmit_ms;        /* first interval; each next is twice as long */
     unsigned retransmits;
     uint32_t half_open_ms; /* of an IKE SA that is not established */
+    uint8_t window; /* requests at a time that we take of the peer, and send if it takes them: 1 …
+                     * IKE2_WINDOW_MAX */
 
     /* MOBIKE (RFC 4555) */
     bool mobike;

@@ -307,13 +307,11 @@ void ike2_resume_start(struct ike2 *c, struct ike2_sa *sa)
     ike2_redirect_put(c, sa, &o);
     ike2_put_abilities(&o, sa->policy);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
-        !ike2_flight_set(&sa->request, 0, octets)) {
+        !ike2_request_plain(c, sa, octets)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "no room for IKE_SESSION_RESUME");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_send_request(c, sa);
-    ike2_begin_retransmission(c, sa);
 }
 
 void ike2_resume_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
@@ -407,7 +405,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     ike2_put_abilities(&o, sa->policy);
     ike2_put_childless(&o, sa->policy);
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
-           gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
+           gh_secret_set(&s->request, d->data, d->len) && ike2_keep_plain(sa, octets);
 }
 
 static void refuse(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
@@ -476,7 +474,7 @@ bool ike2_resume_gave_up(struct ike2 *c, struct ike2_sa *sa)
     struct ike2_stub *s;
 
     if (sa->task == NULL || sa->task->kind != IKE2_TASK_RESUME ||
-        (sa->transmissions < TRIES && sa->transmissions <= sa->policy->retransmits))
+        (sa->task->transmissions < TRIES && sa->task->transmissions <= sa->policy->retransmits))
         return false;
     s = calloc(1, sizeof(*s));
     if (s != NULL) {

@@ -32,6 +32,8 @@ void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_
                                  .children = sa->child_count,
                                  .next_send_id = sa->send_id,
                                  .next_receive_id = sa->receive_id,
+                                 .window = sa->window,
+                                 .peer_window = sa->peer_window,
                                  .rekeys = sa->rekeys};
 
         memcpy(v.spi_i, sa->spi_i, IKE_SPI_LEN);
@@ -76,13 +78,35 @@ struct gh_lockout *ike2_lockout(struct ike2 *c)
     return c->lockout;
 }
 
+static size_t memory_of_tasks(const struct ike2_task *list)
+{
+    size_t sum = 0;
+
+    for (const struct ike2_task *t = list; t != NULL; t = t->next)
+        sum += sizeof(*t) + (t->request != NULL ? sizeof(*t->request) + t->request->len : 0);
+    return sum;
+}
+
+/* What is kept of messages, ours and the peer's. */
+static size_t memory_of_messages(const struct ike2_sa *sa)
+{
+    size_t sum = memory_of_tasks(sa->task) + memory_of_tasks(sa->waiting);
+
+    for (const struct ike2_flight *f = sa->responses; f != NULL; f = f->next)
+        sum += sizeof(*f) + f->len;
+    for (const struct ike2_partial *p = sa->partials; p != NULL; p = p->next)
+        sum += sizeof(*p) + p->r.total * sizeof(struct gh_secret) + p->r.octets;
+    for (const struct ike2_pending *p = sa->pending; p != NULL; p = p->next)
+        sum += sizeof(*p);
+    return sum;
+}
+
 size_t ike2_memory(const struct ike2 *c)
 {
     size_t sum = 0;
 
     for (const struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next) {
-        sum += sizeof(*sa) + sa->sk.len + sa->request.len + sa->response.len;
-        sum += sa->pending != NULL ? sizeof(*sa->pending) : 0;
+        sum += sizeof(*sa) + sa->sk.len + memory_of_messages(sa);
         sum += sa->setup != NULL ? sizeof(*sa->setup) + sa->setup->request.len +
                                        sa->setup->response.len + sa->setup->inner.len
                                  : 0;
