@@ -48,11 +48,14 @@ static const struct gh_item policy_items[POLICY_ITEMS] = {
     [POLICY_INITIAL_CONTACT] = {"initial-contact", GH_ITEM_VALUE},
 };
 
-static bool has_additional_ke(const struct ike_sa *sa)
+static bool has_additional_ke(const struct ike_proposals *proposals)
 {
-    for (size_t i = 0; i < sa->count; i++) {
-        for (size_t t = 0; t < sa->proposal[i].count; t++) {
-            const struct ike_transform *transform = &sa->proposal[i].transform[t];
+    struct ike_sa sa;
+
+    ike_proposals_get(proposals, &sa);
+    for (size_t i = 0; i < sa.count; i++) {
+        for (size_t t = 0; t < sa.proposal[i].count; t++) {
+            const struct ike_transform *transform = &sa.proposal[i].transform[t];
 
             if (transform->type != IKE_T_KE && ike_transform_is_ke(transform->type))
                 return true;

@@ -501,6 +501,7 @@ static struct ike_ts_list net_of(size_t i, size_t part, uint8_t bits)
 struct ike2_child_policy *ike_world_child(struct ike2_policy *p, size_t i, size_t j, size_t k)
 {
     struct ike2_child_policy *child;
+    struct ike_sa sa;
 
     p->children = realloc(p->children, (p->child_count + 1) * sizeof(*child));
     if (p->children == NULL)
@@ -508,11 +509,22 @@ struct ike2_child_policy *ike_world_child(struct ike2_policy *p, size_t i, size_
     child = &p->children[p->child_count++];
     memset(child, 0, sizeof(*child));
     snprintf(child->name, sizeof(child->name), k == 0 ? "net" : "net%zu", k);
-    ike2_default_proposals(IKE_PROTO_ESP, &child->proposals);
+    ike2_default_proposals(IKE_PROTO_ESP, &sa);
+    if (!ike_proposals_set(&child->proposals, &sa))
+        abort();
     child->local = net_of(i, k, k == 0 ? 24 : 28);
     child->remote = net_of(j, k, k == 0 ? 24 : 28);
     child->lifetime.seconds = 3600;
     return child;
+}
+
+void ike_world_add_transform(struct ike_proposals *proposals, uint8_t type, uint16_t id)
+{
+    struct ike_sa sa;
+
+    ike_proposals_get(proposals, &sa);
+    if (!ike_proposal_add(&sa.proposal[0], type, id, 0) || !ike_proposals_set(proposals, &sa))
+        abort();
 }
 
 struct ike2_policy *ike_world_policy(struct ike_world *w, size_t i, size_t j)

@@ -678,14 +678,18 @@ static void no_additional_sas_means_a_new_ike_sa(void **state)
     ike_world_free(w);
 }
 
-static void strip_ke(struct ike_proposal *p)
+static void strip_ke(struct ike_proposals *proposals)
 {
+    struct ike_sa sa;
+    struct ike_proposal *p = &sa.proposal[0];
     size_t kept = 0;
 
+    ike_proposals_get(proposals, &sa);
     for (size_t i = 0; i < p->count; i++)
         if (p->transform[i].type != IKE_T_KE)
             p->transform[kept++] = p->transform[i];
     p->count = kept;
+    assert_true(ike_proposals_set(proposals, &sa));
 }
 
 /* RFC 7296 3.3.6: the responder chooses none of our groups, but NONE. */
@@ -693,9 +697,8 @@ static void no_key_exchange_is_a_choice(void **state)
 {
     struct ike_world *w = pair(35);
 
-    assert_true(ike_proposal_add(&w->hosts[0].policies[0]->children[0].proposals.proposal[0],
-                                 IKE_T_KE, IKE_KE_NONE, 0));
-    strip_ke(&w->hosts[1].policies[0]->children[0].proposals.proposal[0]);
+    ike_world_add_transform(&w->hosts[0].policies[0]->children[0].proposals, IKE_T_KE, IKE_KE_NONE);
+    strip_ke(&w->hosts[1].policies[0]->children[0].proposals);
     configure(w);
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
     ike_world_run(w, 1000);
@@ -726,10 +729,9 @@ static void the_first_selectors_choose(void **state)
     struct ike_world *w = pair(36);
     struct ike2_policy *p = w->hosts[1].policies[0];
 
-    p->children = realloc(p->children, 2 * sizeof(*p->children));
-    p->children[1] = p->children[0];
-    p->child_count = 2;
+    ike_world_child(p, 1, 0, 1);
     strcpy(p->children[1].name, "other");
+    p->children[1].remote = p->children[0].remote;
     p->children[1].local = selectors("10.9.0.0/16", NULL);
     w->hosts[0].policies[0]->children[0].remote = selectors("10.9.0.5/32", "10.0.0.0/8");
     configure(w);
@@ -920,13 +922,15 @@ static void an_ike_sa_is_encrypted(void **state)
     struct ike_world *w = pair(45);
 
     for (size_t i = 0; i < 2; i++) {
-        struct ike_proposal *p = &w->hosts[i].policies[0]->proposals.proposal[0];
+        struct ike_sa sa = {.count = 1};
+        struct ike_proposal *p = &sa.proposal[0];
 
         *p = (struct ike_proposal){.number = 1, .protocol = IKE_PROTO_IKE};
         assert_true(ike_proposal_add(p, IKE_T_ENCR, IKE_ENCR_NULL, 0) &&
                     ike_proposal_add(p, IKE_T_INTEG, IKE_INTEG_HMAC_SHA2_256_128, 0) &&
                     ike_proposal_add(p, IKE_T_PRF, IKE_PRF_HMAC_SHA2_256, 0) &&
-                    ike_proposal_add(p, IKE_T_KE, IKE_KE_CURVE25519, 0));
+                    ike_proposal_add(p, IKE_T_KE, IKE_KE_CURVE25519, 0) &&
+                    ike_proposals_set(&w->hosts[i].policies[0]->proposals, &sa));
     }
     configure(w);
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));

@@ -270,7 +270,7 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
             ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
                             gh_view_of(s->nonce_r, s->nonce_r_len), 0);
     if (child == NULL && ike_find(in, IKE_P_SA, 0) != NULL) /* the peer has it */
-        ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
+        ike2_child_disown(c, sa, ike_proposals_protocol(&t->policy->proposals), t->spi, t->spi_len);
 }
 
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -346,9 +346,10 @@ static bool __attribute__((noinline))
 suite_suits(const struct ike2_sa *sa, const struct ike2_policy *p)
 {
     struct ike_proposal chosen;
-    struct ike_sa offer = {.count = 1}, ours;
+    struct ike_sa offer, ours;
     const struct ike_choice_rules rules = {.additional_ke = p->intermediate};
 
+    offer.count = 1;
     ike2_suite_proposal(&sa->suite, &offer.proposal[0]);
     ike2_offer(&p->proposals, p->intermediate, &ours);
     return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);

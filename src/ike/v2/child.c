@@ -84,11 +84,9 @@ static void offer_of(const struct ike2_child_policy *p, const struct ike_choice_
         ike2_offer(&p->proposals, rules->additional_ke, out);
         return;
     }
-    *out = p->proposals;
-    for (size_t i = 0; i < out->count; i++) {
-        out->proposal[i].number = (uint8_t)(i + 1);
+    ike_proposals_get(&p->proposals, out);
+    for (size_t i = 0; i < out->count; i++)
         strip_ke(&out->proposal[i]);
-    }
 }
 
 void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,

@@ -142,6 +142,15 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     ike2_begin_retransmission(c, sa);
 }
 
+/* Apart, for what it takes is large. */
+static bool __attribute__((noinline)) may_retry(const struct ike2_sa *sa, uint16_t group)
+{
+    struct ike_sa ours;
+
+    ike_proposals_get(&sa->policy->proposals, &ours);
+    return ike_ke_retry(&ours, sa->setup->group, group);
+}
+
 /* COOKIE, INVALID_KE_PAYLOAD: begin again with what is asked for. True: done so. */
 static bool begin_anew(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
                        uint16_t refused)
@@ -157,8 +166,7 @@ static bool begin_anew(struct ike2 *c, struct ike2_sa *sa, const struct ike_mess
         if (!ike2_gate_closed(c, sa, m, n.data))
             return true;
     } else if (refused == IKE_N_INVALID_KE_PAYLOAD && !s->group_retried &&
-               ike_invalid_ke_read(n.data, &group) == IKE_OK &&
-               ike_ke_retry(&sa->policy->proposals, s->group, group)) {
+               ike_invalid_ke_read(n.data, &group) == IKE_OK && may_retry(sa, group)) {
         s->group_retried = true;
         s->group = group;
         gh_ke_free(s->ke);

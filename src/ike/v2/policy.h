@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "ike/sa.h"
+#include "ike/proposals.h"
 #include "ike/ts.h"
 #include "pki/client_db.h"
 #include "pki/identity.h"
@@ -43,7 +43,7 @@ struct ike2_lifetime {
 struct ike2_child_policy {
     char name[IKE2_NAME + 1];
     enum ike2_mode mode;
-    struct ike_sa proposals; /* of ESP, AH or TCP-AO, best first; SPIs are not used */
+    struct ike_proposals proposals; /* owned; of ESP, AH or TCP-AO, best first */
     struct ike_ts_list local, remote;
     struct ike2_lifetime lifetime; /* hard; rekeying begins earlier by a random part of it */
     bool start;                    /* as soon as the peer is known, and again when it is lost */
@@ -62,7 +62,7 @@ struct ike2_policy {
     bool responder_only;
 
     /* IKE_SA_INIT */
-    struct ike_sa proposals; /* of IKE, best first */
+    struct ike_proposals proposals; /* owned; of IKE, best first */
     bool prefer_theirs;
     uint16_t mtu; /* 512 … 9000: of the IP datagrams of fragmented messages; 1500 */
     bool fragmentation;
@@ -113,7 +113,7 @@ struct ike2_policy {
     bool resumption;   /* RFC 5723: tickets, asked for by us and given to the peer */
     bool crash_tokens; /* RFC 6290: the peer gets one, if the core has a secret for them; true */
 
-    struct ike2_child_policy *children; /* owned */
+    struct ike2_child_policy *children; /* owned, and so are their proposals */
     size_t child_count;
 
     struct ike2_sa *sas; /* the core's alone: the IKE SAs under it */
@@ -121,6 +121,8 @@ struct ike2_policy {
 
 /* With the defaults and no children. NULL: no memory. */
 struct ike2_policy *ike2_policy_new(const char *name);
+/* A copy, by another name, of one that has neither pattern nor children. NULL: no memory. */
+struct ike2_policy *ike2_policy_like(const struct ike2_policy *from, const char *name);
 struct ike2_policy *ike2_policy_ref(struct ike2_policy *p);
 void ike2_policy_free(struct ike2_policy *p); /* gives a reference back; NULL is fine */
 

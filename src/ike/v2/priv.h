@@ -528,7 +528,7 @@ bool ike2_take_certreqs(struct ike2_setup *s, const struct ike_payloads *in);
 /* ---- addke.c ---- */
 /* The proposals that can be done here, numbered from 1. additional: with RFC 9370; else ADDKE types
  * are left out where they may be NONE, and proposals with others. */
-void ike2_offer(const struct ike_sa *proposals, bool additional, struct ike_sa *out);
+void ike2_offer(const struct ike_proposals *proposals, bool additional, struct ike_sa *out);
 bool ike2_has_addke(const struct ike_sa *sa);
 bool ike2_proposal_has_addke(const struct ike_proposal *p);
 /* The nth (from 0) additional key exchange of a suite; NONE: there is none any more. */
