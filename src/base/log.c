@@ -21,12 +21,17 @@ void gh_log_set_sink(gh_log_sink sink, void *ctx)
     log_sink_ctx = ctx;
 }
 
+bool gh_log_is_on(enum gh_log_level level)
+{
+    return level <= log_max;
+}
+
 void gh_log(enum gh_log_level level, const char *fmt, ...)
 {
     char line[1024];
     va_list ap;
 
-    if (level > log_max)
+    if (!gh_log_is_on(level))
         return;
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);

@@ -5,6 +5,8 @@
 #ifndef GH_BASE_LOG_H
 #define GH_BASE_LOG_H
 
+#include <stdbool.h>
+
 enum gh_log_level {
     GH_LOG_ERROR = 3,
     GH_LOG_WARNING = 4,
@@ -20,6 +22,8 @@ void gh_log_setup(const char *name, enum gh_log_level max);
 /* NULL restores standard error. */
 void gh_log_set_sink(gh_log_sink sink, void *ctx);
 
+/* Whether lines of this level are written. */
+bool gh_log_is_on(enum gh_log_level level);
 void gh_log(enum gh_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define gh_error(...)   gh_log(GH_LOG_ERROR, __VA_ARGS__)

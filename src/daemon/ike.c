@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +25,7 @@
 #include "daemon/child.h"
 #include "daemon/ike_desk.h"
 #include "daemon/ike_udp.h"
+#include "daemon/randomness.h"
 #include "daemon/sandbox.h"
 #include "wire/wr.h"
 
@@ -58,6 +58,7 @@ struct ike {
     struct gh_channel *parent;
     bool monitored;    /* somebody wants to be told of events */
     struct gh_now now; /* frozen for a batch of datagrams */
+    struct gh_random random;
     struct ike2 *core; /* NULL before the first configuration */
     struct gh_ike_config *config;
     struct past *past;
@@ -136,18 +137,9 @@ static void on_timer(uv_timer_t *timer)
 
 static void core_random(void *ctx, void *out, size_t len)
 {
-    uint8_t *p = out;
+    struct ike *ike = ctx;
 
-    while (len > 0) {
-        ssize_t n = getrandom(p, len, 0);
-
-        if (n < 0 && errno != EINTR)
-            abort(); /* keys of something else than randomness must not be */
-        if (n > 0) {
-            p += n;
-            len -= (size_t)n;
-        }
-    }
+    gh_random_take(&ike->random, out, len);
 }
 
 static void core_send(void *ctx, const struct ike2_datagram *d)
@@ -222,6 +214,17 @@ static bool may_log(struct ike *ike)
     }
     ike->log_lines++;
     return true;
+}
+
+static bool core_reads(void *ctx, enum ike2_event_kind kind)
+{
+    const struct ike *ike = ctx;
+
+    if (ike->monitored || kind == IKE2_EVENT_SA_FAILED || kind == IKE2_EVENT_CHILD_FAILED)
+        return true; /* failures are for `show` and `explain`, too */
+    return gh_log_is_on(level_of(kind)) &&
+           (kind == IKE2_EVENT_STORY || ike->log_lines < LINES_A_SECOND ||
+            ike->log_second != ike->now.mono_ms / 1000);
 }
 
 static void log_event(struct ike *ike, const struct ike2_event *e)
@@ -381,13 +384,14 @@ static bool make_core(struct ike *ike, const struct gh_ike_settings *config)
                                  .child_install = core_child_install,
                                  .child_remove = core_child_remove,
                                  .event = core_event,
+                                 .reads = core_reads,
                                  .key_log = ike->key_log >= 0 ? core_key_log : NULL};
     struct gh_lockout_settings lockout = config->lockout;
     struct ike2_settings settings = ike2_default_settings();
 
     if (ike->core != NULL)
         return true;
-    core_random(NULL, &lockout.seed, sizeof(lockout.seed));
+    core_random(ike, &lockout.seed, sizeof(lockout.seed));
     settings.sas_max = config->sas_max;
     settings.half_open_max = config->half_open_max;
     settings.half_open_cookie = config->half_open_cookie;

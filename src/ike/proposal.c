@@ -16,6 +16,7 @@ struct pair {
     struct ike_proposal *chosen;
     struct ike_choice_miss miss;
     uint8_t sides[TYPES]; /* which have transforms of a type: OFFERED, OURS */
+    unsigned types;       /* beyond the last that either has, or that some protocol wants */
 };
 
 static void fail(struct pair *p, enum ike_mismatch why, uint8_t type)
@@ -40,13 +41,23 @@ static bool has(const struct ike_proposal *p, const struct ike_transform *t)
     return false;
 }
 
+static void note_side(struct pair *p, const struct ike_proposal *from, uint8_t side)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        uint8_t type = from->transform[i].type;
+
+        p->sides[type] |= side;
+        if (type >= p->types)
+            p->types = type + 1u;
+    }
+}
+
 static void note_types(struct pair *p)
 {
     memset(p->sides, 0, sizeof(p->sides));
-    for (size_t i = 0; i < p->offered->count; i++)
-        p->sides[p->offered->transform[i].type] |= OFFERED;
-    for (size_t i = 0; i < p->ours->count; i++)
-        p->sides[p->ours->transform[i].type] |= OURS;
+    p->types = IKE_T_SN + 1;
+    note_side(p, p->offered, OFFERED);
+    note_side(p, p->ours, OURS);
 }
 
 static bool is_offered(const struct pair *p, unsigned type)
@@ -308,7 +319,7 @@ static void choose_all_ke(struct pair *p)
 /* Types that are absent although the protocol wants them, or there although nobody knows them. */
 static void check_types(struct pair *p)
 {
-    for (unsigned type = 0; type < TYPES; type++) {
+    for (unsigned type = 0; type < p->types; type++) {
         if (ignored(p, (uint8_t)type))
             continue;
         if (p->sides[type] == 0 && mandatory(p->offered->protocol, (uint8_t)type))
@@ -338,7 +349,7 @@ static bool match(struct pair *p)
         choose_encr(p);
     else if (is_offered(p, IKE_T_INTEG) || is_ours(p, IKE_T_INTEG))
         choose_plain(p, IKE_T_INTEG);
-    for (unsigned type = 0; type < TYPES; type++) {
+    for (unsigned type = 0; type < p->types; type++) {
         uint8_t t = (uint8_t)type;
 
         if (p->sides[t] != 0 && t != IKE_T_ENCR && t != IKE_T_INTEG && !ike_transform_is_ke(t) &&

@@ -405,6 +405,13 @@ static void on_event(void *ctx, const struct ike2_event *e)
                (unsigned long long)e->sa, e->child, e->text);
 }
 
+static bool on_reads(void *ctx, enum ike2_event_kind kind)
+{
+    const struct ike_host *h = ctx;
+
+    return !h->unread;
+}
+
 static void on_keys(void *ctx, const char *line)
 {
     struct ike_host *h = ctx;
@@ -430,6 +437,7 @@ static void start_core(struct ike_host *h)
                                  .child_update = on_update,
                                  .child_remove = on_remove,
                                  .event = on_event,
+                                 .reads = on_reads,
                                  .key_log = on_keys};
 
     h->lives++;

@@ -60,6 +60,7 @@ struct ike_host {
     bool child_udp;
     unsigned asked[GH_KEEPER_LIST + 1]; /* the keeper, by kind */
     char last[IKE2_EVENT_COUNT][256];   /* the last words of each kind */
+    bool unread;                        /* nobody reads the words of its events */
     char key_line[1024];                /* the last of the key log */
     bool dead;                          /* hears and says nothing */
     bool refuses;                       /* to install Child SAs */

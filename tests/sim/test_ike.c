@@ -190,6 +190,25 @@ static void a_tunnel_by_a_shared_key(void **state)
     ike_world_free(w);
 }
 
+static void events_that_nobody_reads_have_no_words(void **state)
+{
+    struct ike_world *w = pair(1);
+
+    w->hosts[1].unread = true;
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(w->hosts[i].events[IKE2_EVENT_SA_UP], 1);
+        assert_int_equal(w->hosts[i].events[IKE2_EVENT_CHILD_UP], 1);
+    }
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_CHILD_UP], "net: 10."));
+    assert_string_equal(w->hosts[1].last[IKE2_EVENT_SA_UP], "");
+    assert_string_equal(w->hosts[1].last[IKE2_EVENT_CHILD_UP], "");
+    assert_string_equal(w->hosts[1].last[IKE2_EVENT_STORY], "");
+    ike_world_free(w);
+}
+
 static void both_begin_at_once(void **state)
 {
     struct ike_world *w = pair(2);
@@ -1161,6 +1180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tunnel_by_a_shared_key),
+        cmocka_unit_test(events_that_nobody_reads_have_no_words),
         cmocka_unit_test(both_begin_at_once),
         cmocka_unit_test(a_wrong_key_is_refused),
         cmocka_unit_test(rekeying_from_either_end),

@@ -13,6 +13,7 @@
 #include "daemon/channel.h"
 #include "daemon/ike_desk.h"
 #include "daemon/ike_udp.h"
+#include "daemon/randomness.h"
 #include "platform/udp.h"
 
 enum { TURNS = 200 };
@@ -500,6 +501,29 @@ static void notes_of_policies_that_are_gone_go(void **state)
     ike2_policy_free(a);
 }
 
+/* ---- Randomness ----------------------------------------------------------------------------- */
+
+static void randomness_is_given_out_once(void **state)
+{
+    struct gh_random r = {.left = 0};
+    uint8_t pieces[100][16], large[GH_RANDOM_STORE + 1] = {0};
+    size_t zeros = 0;
+
+    for (size_t i = 0; i < 100; i++) {
+        gh_random_take(&r, pieces[i], sizeof(pieces[i]));
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(pieces[i], pieces[k], sizeof(pieces[i]));
+        for (size_t at = 0; at < sizeof(r.octets) - r.left; at++)
+            assert_int_equal(r.octets[at], 0); /* nothing given out stays */
+    }
+    gh_random_take(&r, large, sizeof(large));
+    for (size_t i = 0; i < sizeof(large); i++)
+        zeros += large[i] == 0;
+    assert_true(zeros < 64);
+    gh_random_take(&r, large, GH_RANDOM_STORE);
+    assert_int_equal(r.left, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +541,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_asked_is_refused_at_once),
         cmocka_unit_test(set_ups_are_counted_by_the_second),
         cmocka_unit_test(notes_of_policies_that_are_gone_go),
+        cmocka_unit_test(randomness_is_given_out_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,7 +119,9 @@ static void up(struct ike2 *c, struct ike2_sa *sa)
     if (c->lockout != NULL)
         gh_lockout_succeeded(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
     ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s",
-              gh_identity_format(sa->remote_id, text, sizeof(text)),
+              ike2_is_read(c, IKE2_EVENT_SA_UP)
+                  ? gh_identity_format(sa->remote_id, text, sizeof(text))
+                  : "",
               sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "");
 }
 

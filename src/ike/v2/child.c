@@ -352,14 +352,18 @@ static void begin_lifetime(struct ike2 *c, struct ike2_child *child)
 static void tell_up(struct ike2 *c, const struct ike2_sa *sa, const struct ike2_child *child,
                     uint32_t replaces)
 {
+    enum ike2_event_kind kind = replaces != 0 ? IKE2_EVENT_CHILD_REKEYED : IKE2_EVENT_CHILD_UP;
     char suite_text[160], local[IKE_TS_TEXT], remote[IKE_TS_TEXT];
     struct ike_proposal suite;
 
-    ike2_suite_proposal(&child->suite, &suite);
     ike2_count(c, replaces != 0 ? IKE2_COUNT_CHILD_REKEYED : IKE2_COUNT_CHILD_UP);
-    ike2_tell(c, sa, replaces != 0 ? IKE2_EVENT_CHILD_REKEYED : IKE2_EVENT_CHILD_UP, child->id,
-              "%s: %s%s to %s%s, %s, %s", child->policy->name, ike_ts_format(&child->ts[0], local),
-              child->local_count > 1 ? " …" : "",
+    if (!ike2_is_read(c, kind)) {
+        ike2_tell(c, sa, kind, child->id, "up");
+        return;
+    }
+    ike2_suite_proposal(&child->suite, &suite);
+    ike2_tell(c, sa, kind, child->id, "%s: %s%s to %s%s, %s, %s", child->policy->name,
+              ike_ts_format(&child->ts[0], local), child->local_count > 1 ? " …" : "",
               ike_ts_format(&child->ts[child->local_count], remote),
               child->remote_count > 1 ? " …" : "", mode_name(child->policy->mode),
               ike_proposal_format(&suite, suite_text, sizeof(suite_text)));

@@ -165,6 +165,9 @@ struct ike2_ops {
     void (*child_update)(void *ctx, const struct ike2_child_view *c);
     void (*child_remove)(void *ctx, uint32_t id, enum ike2_removal why);
     void (*event)(void *ctx, const struct ike2_event *e);
+    /* Whether anybody reads the words of events of this kind just now: else they are told without
+     * (`text` is empty). NULL: always. */
+    bool (*reads)(void *ctx, enum ike2_event_kind kind);
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
     bool (*child_spi)(void *ctx, const struct ike2_child_policy *child, uint8_t *spi, size_t len);
     /* Each time that an IKE SA's keys are made: a line of Wireshark's ikev2_decryption_table,

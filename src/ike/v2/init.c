@@ -487,7 +487,8 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     }
     ike2_first_accepted(c, sa, d);
-    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
-              gh_addr_format(&d->remote.addr, addr),
-              ike_proposal_format(&chosen, text, sizeof(text)));
+    if (ike2_is_read(c, IKE2_EVENT_STORY))
+        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
+                  gh_addr_format(&d->remote.addr, addr),
+                  ike_proposal_format(&chosen, text, sizeof(text)));
 }

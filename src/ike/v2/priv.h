@@ -380,6 +380,8 @@ void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
 /* ---- tell.c ---- */
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Somebody reads the words: where they are dear to make. */
+bool ike2_is_read(const struct ike2 *c, enum ike2_event_kind kind);
 /* Counts a reason and keeps its words for `show`. That an SA never comes up or ends for it is told
  * as a failure, so is the refusal of somebody whom nobody knows, if none was lately; else a story.
  */
