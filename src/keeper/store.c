@@ -190,13 +190,23 @@ static uint8_t *answer_sign(const struct item *item, const struct gh_keeper_requ
     return answer(q, GH_KEEPER_OK, gh_view_of(body, body_len), len);
 }
 
+static bool psk_values(const struct gh_keeper_request *q, struct gh_view secret, uint8_t *value,
+                       size_t *len)
+{
+    const size_t one = gh_prf_len(q->prf);
+
+    *len = q->also.len > 0 ? 2 * one : one;
+    return gh_auth_psk(q->prf, secret, q->octets, value) &&
+           (q->also.len == 0 || gh_auth_psk(q->prf, secret, q->also, value + one));
+}
+
 static uint8_t *answer_prf(const struct item *item, const struct gh_keeper_request *q, size_t *len)
 {
     struct gh_view secret = gh_view_of(item->secret.data, item->secret.len);
-    uint8_t value[GH_KEEPER_PPK_OUT_MAX]; /* more than any PRF's output */
-    size_t value_len = q->kind == GH_KEEPER_PSK ? gh_prf_len(q->prf) : q->len;
+    uint8_t value[GH_KEEPER_PPK_OUT_MAX]; /* more than two outputs of any PRF */
+    size_t value_len = q->len;
     bool good = q->kind == GH_KEEPER_PSK
-                    ? gh_auth_psk(q->prf, secret, q->octets, value)
+                    ? psk_values(q, secret, value, &value_len)
                     : gh_prf_plus(q->prf, secret, &q->octets, 1, value, value_len);
     uint8_t *out;
 

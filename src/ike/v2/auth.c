@@ -90,8 +90,9 @@ static void put_id(struct ike_out *o, uint8_t payload, const struct gh_identity 
                 &(struct ike_id){.type = id->type, .data = gh_view_of(id->data, id->len)});
 }
 
-/* INITIAL_CONTACT: all others with this peer are of an earlier life of it. Of somebody without a
- * name it says nothing (RFC 7619 2.3). */
+/* INITIAL_CONTACT: all others with this peer are of an earlier life of it; but not those that came
+ * up since this one began, as where both ends begin at once. Of somebody without a name it says
+ * nothing (RFC 7619 2.3). */
 static void drop_others(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     struct ike2_sa *next;
@@ -102,6 +103,7 @@ static void drop_others(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
          other = next) {
         next = ike2_by_name(c, sa->remote_id, other);
         if (other->id < sa->id && other->state >= IKE2_STATE_ESTABLISHED &&
+            other->established_ms <= sa->setup->begun_ms &&
             other->policy == sa->policy && gh_identity_equal(other->remote_id, sa->remote_id) &&
             gh_addr_equal(&other->remote.addr, &sa->remote.addr)) {
             ike2_tell(c, other, IKE2_EVENT_STORY, 0, "the peer says that it begins anew");
@@ -611,15 +613,22 @@ static void ppk_answered(struct ike2 *c, struct ike2_sa *sa, const struct gh_kee
     }
 }
 
+/* Our own value may stand behind it. */
 static void peer_psk(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_answer *a)
 {
+    const size_t len = gh_prf_len((enum gh_prf_alg)sa->suite.prf);
+    struct gh_view peer = a->value, own = gh_view_of(NULL, 0);
     struct ike_payloads in = {.count = 0};
 
     if (a->result != GH_KEEPER_OK) {
         refuse(c, sa, "there is no pre-shared key for it", "configure one");
         return;
     }
-    if (!inner_again(sa, &in) || !ike2_check_psk(sa, &in, a->value)) {
+    if (peer.len == 2 * len) {
+        peer.len = len;
+        own = gh_view_of(a->value.p + len, len);
+    }
+    if (!inner_again(sa, &in) || !ike2_check_psk(sa, &in, peer)) {
         refuse(c, sa,
                sa->ppk_used ? "its AUTH does not verify: the pre-shared keys differ, or the PPKs"
                             : "its AUTH does not verify: the pre-shared keys differ",
@@ -628,6 +637,8 @@ static void peer_psk(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_
     }
     if (sa->initiator)
         answered_well(c, sa, &in);
+    else if (own.len > 0)
+        finish(c, sa, own);
     else
         prove_ourselves(c, sa);
 }

@@ -188,6 +188,7 @@ struct ike2_resumed {
 
 /* What is needed until the IKE SA is established. */
 struct ike2_setup {
+    uint64_t begun_ms;
     struct gh_secret request, response; /* IKE_SA_INIT as they went */
     uint8_t nonce_i[IKE_NONCE_MAX], nonce_r[IKE_NONCE_MAX];
     size_t nonce_i_len, nonce_r_len;

@@ -32,7 +32,7 @@ struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool ini
     sa->local = *local;
     sa->remote = *remote;
     sa->state = IKE2_STATE_INIT;
-    sa->last_in_ms = c->now.mono_ms;
+    sa->last_in_ms = sa->setup->begun_ms = c->now.mono_ms;
     ike2_new_spi(c, initiator ? sa->spi_i : sa->spi_r);
     return sa;
 }
