@@ -1,6 +1,8 @@
 /* What a peer gets where nothing is configured, and whose a policy is. */
 #include "unit.h"
 
+#include <limits.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +59,28 @@ static void a_policy_is_small(void **state)
     assert_true(sizeof(struct ike2_child_policy) <= 3072);
 }
 
+static uint64_t patience(uint32_t interval_ms, unsigned retransmits)
+{
+    const struct ike2_policy p = {.retransmit_ms = interval_ms, .retransmits = retransmits};
+
+    return ike2_policy_patience_ms(&p);
+}
+
+/* 60 seconds and 10 retransmissions, the most that can be configured, are more than 32 bits of
+ * milliseconds have room for where each interval is twice the one before. */
+static void patience_ends(void **state)
+{
+    assert_true(patience(1000, 0) == 1000);
+    assert_true(patience(1000, 6) == 127000);
+    assert_true(patience(1000, 7) == 191000);
+    assert_true(patience(60000, 10) == 60000 * (127 + 4 * 64));
+    assert_true(patience(1000, 31) == 1000 * (127 + 25 * 64));
+    assert_true(patience(UINT32_MAX, 0) == 86400000);
+    assert_true(patience(UINT32_MAX, UINT_MAX) == 86400000);
+    assert_true(patience(1, UINT_MAX) == 86400000);
+    assert_true(patience(0, UINT_MAX) == 0);
+}
+
 static void a_long_name_is_cut(void **state)
 {
     char name[200];
@@ -110,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(defaults_are_those_of_the_documentation),
                                        cmocka_unit_test(the_last_reference_frees),
                                        cmocka_unit_test(a_policy_is_small),
+                                       cmocka_unit_test(patience_ends),
                                        cmocka_unit_test(a_long_name_is_cut),
                                        cmocka_unit_test(default_proposals_choose_each_other),
                                        cmocka_unit_test(an_unknown_protocol_has_none)};

@@ -60,7 +60,7 @@ static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
         ike2_sa_free(sa);
         return NULL;
     }
-    sa->expire_at = c->now.mono_ms + p->half_open_ms + p->retransmit_ms * (2u << p->retransmits);
+    sa->expire_at = c->now.mono_ms + p->half_open_ms + ike2_policy_patience_ms(p);
     ike2_task_add(c, sa, ike2_resume_possible(c, sa) ? IKE2_TASK_RESUME : IKE2_TASK_INIT);
     if (c->pause_ms > 0) {
         sa->task_at = c->now.mono_ms + c->pause_ms;

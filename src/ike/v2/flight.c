@@ -212,7 +212,7 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
     bool probe = sa->task != NULL && sa->task->kind == IKE2_TASK_LIVENESS;
     const struct ike2_policy *p = sa->policy;
     unsigned most = probe ? p->liveness_retries : p->retransmits;
-    unsigned shift = sa->transmissions < 6 ? sa->transmissions : 6;
+    unsigned shift = sa->transmissions < IKE2_DOUBLINGS ? sa->transmissions : IKE2_DOUBLINGS;
 
     if (ike2_resume_gave_up(c, sa))
         return;

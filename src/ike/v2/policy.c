@@ -18,6 +18,7 @@ enum {
     RETRANSMIT_MS = 1000,
     RETRANSMITS = 6,
     HALF_OPEN_MS = 30 * 1000,
+    PATIENCE_MAX_MS = 86400 * 1000,
     PORT = 500
 };
 
@@ -87,6 +88,19 @@ void ike2_policy_free(struct ike2_policy *p)
         ike_proposals_clear(&p->children[i].proposals);
     free(p->children);
     free(p);
+}
+
+uint64_t ike2_policy_patience_ms(const struct ike2_policy *p)
+{
+    const uint64_t most = PATIENCE_MAX_MS;
+    uint64_t interval = p->retransmit_ms, sum = interval;
+
+    for (unsigned n = 1; n <= p->retransmits && interval > 0 && sum < most; n++) {
+        if (n <= IKE2_DOUBLINGS)
+            interval *= 2;
+        sum += interval;
+    }
+    return sum < most ? sum : most;
 }
 
 static const struct ike_transform ike_defaults[] = {

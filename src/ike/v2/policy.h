@@ -24,7 +24,8 @@ enum {
     IKE2_NAME = 64,
     IKE2_CHILDREN = 32, /* that one peer may have configured */
     IKE2_PSKS = 4,
-    IKE2_ADDRESSES = 8 /* beside the one in use */
+    IKE2_DOUBLINGS = 6, /* of the interval between transmissions; then it stays */
+    IKE2_ADDRESSES = 8  /* beside the one in use */
 };
 
 /* When a gateway sends a client elsewhere (RFC 5685): as it begins, or when it is known. */
@@ -94,7 +95,7 @@ struct ike2_policy {
     bool reauthenticate;           /* instead of rekeying the IKE SA */
     uint32_t liveness_ms;          /* silence after which we ask; 0: only answer */
     unsigned liveness_retries;     /* transmissions of a request without an answer */
-    uint32_t retransmit_ms;        /* first interval; each next is twice as long */
+    uint32_t retransmit_ms;        /* first interval; each next is twice as long, up to 64 times */
     unsigned retransmits;
     uint32_t half_open_ms; /* of an IKE SA that is not established */
 
@@ -125,6 +126,9 @@ struct ike2_policy *ike2_policy_new(const char *name);
 struct ike2_policy *ike2_policy_like(const struct ike2_policy *from, const char *name);
 struct ike2_policy *ike2_policy_ref(struct ike2_policy *p);
 void ike2_policy_free(struct ike2_policy *p); /* gives a reference back; NULL is fine */
+
+/* From the first transmission of a request until it is given up, at most a day. */
+uint64_t ike2_policy_patience_ms(const struct ike2_policy *p);
 
 /* AES-256-GCM, HMAC-SHA2-256 or -384, groups 31 and 19; the same for ESP with `protocol`. AH:
  * HMAC-SHA2-256-128. Of any other protocol none. */
