@@ -1,5 +1,6 @@
 /* The IKEv2 core against itself: two hosts, exchange by exchange, and many through a bad network.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1180,12 +1181,95 @@ static void storms(void **state)
         storm(seed, 200);
 }
 
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+enum { PEERS = 60 };
+
+static size_t held(void)
+{
+    struct mallinfo2 m = mallinfo2();
+
+    return m.uordblks + m.hblkhd;
+}
+
+/* What malloc gets back when a core ends. */
+static size_t given_back(struct ike_host *h)
+{
+    size_t before = held();
+
+    ike2_free(h->core);
+    h->core = NULL;
+    return before - held();
+}
+
+/* Host 0 has a policy for each of the others, and each of them one for it. */
+static struct ike_world *star(void)
+{
+    struct ike_world *w = ike_world_new(46, 1 + PEERS);
+
+    for (size_t i = 1; i <= PEERS; i++) {
+        ike_world_policy(w, 0, i);
+        ike_world_policy(w, i, 0);
+    }
+    configure(w);
+    return w;
+}
+
+/* malloc's own share is a tenth, and some of what it gets back it does not show. */
+static void assert_counted(struct ike_world *w, size_t empty)
+{
+    size_t told = ike2_memory(w->hosts[0].core), is = given_back(&w->hosts[0]) - empty;
+
+    if (told < is - is / 5 || told > is + is / 5)
+        fail_msg("%zu octets are told, %zu were held", told, is);
+    ike_world_free(w);
+}
+
+static void memory_is_counted(void **state)
+{
+    struct ike_world *w;
+    size_t empty;
+
+    if (held() == 0)
+        skip(); /* a sanitizer's malloc does not say what it holds */
+    w = star();
+    empty = given_back(&w->hosts[0]);
+    ike_world_free(w);
+
+    w = star();
+    for (size_t i = 1; i <= PEERS; i++)
+        assert_true(ike2_initiate(w->hosts[i].core, w->now, "to-0", "net"));
+    ike_world_run(w, 2000);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), PEERS);
+    assert_int_equal(w->hosts[0].child_count, PEERS);
+    assert_counted(w, empty);
+
+    w = star(); /* half-open as responder */
+    for (size_t i = 1; i <= PEERS; i++) {
+        assert_true(ike2_initiate(w->hosts[i].core, w->now, "to-0", "net"));
+        w->hosts[i].dead = true;
+    }
+    ike_world_run(w, 20);
+    assert_int_equal(w->hosts[0].core->half_open, PEERS);
+    assert_counted(w, empty);
+
+    w = star(); /* half-open as initiator */
+    for (size_t i = 1; i <= PEERS; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "to-%zu", i);
+        assert_true(ike2_initiate(w->hosts[0].core, w->now, name, "net"));
+    }
+    assert_counted(w, empty);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tunnel_by_a_shared_key),
         cmocka_unit_test(events_that_nobody_reads_have_no_words),
         cmocka_unit_test(both_begin_at_once),
+        cmocka_unit_test(memory_is_counted),
         cmocka_unit_test(a_wrong_key_is_refused),
         cmocka_unit_test(rekeying_from_either_end),
         cmocka_unit_test(rekeying_from_both_ends_at_once),

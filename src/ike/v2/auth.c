@@ -103,8 +103,8 @@ static void drop_others(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
          other = next) {
         next = ike2_by_name(c, sa->remote_id, other);
         if (other->id < sa->id && other->state >= IKE2_STATE_ESTABLISHED &&
-            other->established_ms <= sa->setup->begun_ms &&
-            other->policy == sa->policy && gh_identity_equal(other->remote_id, sa->remote_id) &&
+            other->established_ms <= sa->setup->begun_ms && other->policy == sa->policy &&
+            gh_identity_equal(other->remote_id, sa->remote_id) &&
             gh_addr_equal(&other->remote.addr, &sa->remote.addr)) {
             ike2_tell(c, other, IKE2_EVENT_STORY, 0, "the peer says that it begins anew");
             ike2_sa_die(c, other, IKE2_REMOVED_LOST);

@@ -6,6 +6,7 @@
  *     tables.c    where SAs are found              deadlines.c  which is next
  *     configure.c policies                         command.c    what is asked for
  *     view.c      what there is                    tell.c       what is said
+ *     memory.c    in octets
  *     sa.c        an IKE SA's life: state, deadlines, end
  *     keys.c      SKEYSEED, SK_*, KEYMAT, ciphers
  *     flight.c    sealed messages: Message IDs, fragments, retransmission, repeated requests

@@ -69,21 +69,3 @@ struct gh_lockout *ike2_lockout(struct ike2 *c)
 {
     return c->lockout;
 }
-
-size_t ike2_memory(const struct ike2 *c)
-{
-    size_t sum = 0;
-
-    for (const struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next) {
-        sum += sizeof(*sa) + sa->sk.len + sa->request.len + sa->response.len;
-        sum += sa->pending != NULL ? sizeof(*sa->pending) : 0;
-        sum += sa->setup != NULL ? sizeof(*sa->setup) + sa->setup->request.len +
-                                       sa->setup->response.len + sa->setup->inner.len
-                                 : 0;
-        sum += sa->token.len + (sa->mobile != NULL ? sizeof(*sa->mobile) : 0);
-        for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
-            sum += sizeof(*child) +
-                   (child->local_count + (size_t)child->remote_count) * sizeof(struct ike_ts);
-    }
-    return sum;
-}
