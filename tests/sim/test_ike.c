@@ -1181,6 +1181,75 @@ static void storms(void **state)
         storm(seed, 200);
 }
 
+/* ---- Whose a message is ---------------------------------------------------------------------- */
+
+enum { MANY = 300 };
+
+static struct gh_addr address(uint32_t r)
+{
+    const uint8_t octets[4] = {10, 0, (uint8_t)(r >> 8 & 1), (uint8_t)(r & 63)};
+
+    return gh_addr_from(octets, 4);
+}
+
+/* As one would find them without any table. */
+static bool belongs(const struct ike2_policy *p, const struct gh_addr *local,
+                    const struct gh_addr *remote)
+{
+    return (p->local.len == 0 || gh_addr_equal(&p->local, local)) &&
+           (p->remote.bits == 0 || gh_prefix_contains(&p->remote, remote));
+}
+
+static void each_policy_for_a_peer_is_found_in_order(void **state)
+{
+    struct ike2_policy **list = calloc(MANY, sizeof(struct ike2_policy *)), *found;
+    struct ike2_whose w;
+    unsigned several = 0;
+    uint32_t seed = 1;
+
+    for (size_t i = 0; i < MANY; i++) {
+        static const uint8_t bits[] = {32, 32, 32, 28, 23, 0};
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "p%zu", i);
+        list[i] = ike2_policy_new(name);
+        seed = seed * 1664525 + 1013904223;
+        list[i]->remote = (struct gh_prefix){.addr = address(seed >> 8)};
+        list[i]->remote.bits = i % 10 == 0 ? bits[(seed >> 20) % sizeof(bits)] : 32;
+        if (list[i]->remote.bits < 32)
+            list[i]->remote.addr.octets[3] = list[i]->remote.addr.octets[2] = 0;
+        if (i % 97 == 96)
+            list[i]->remote = (struct gh_prefix){.addr = {.len = 0}};
+        if (i % 3 == 0)
+            list[i]->local = address(i % 2);
+    }
+    assert_true(ike2_whose_make(&w, list, MANY));
+    for (uint32_t r = 0; r < 512; r++) {
+        struct gh_addr local = address(r % 3), remote = address(r);
+        unsigned count = 0;
+
+        found = NULL;
+        for (size_t i = 0; i < MANY; i++) {
+            if (!belongs(list[i], &local, &remote))
+                continue;
+            found = ike2_policy_for(&w, &local, &remote, found);
+            assert_ptr_equal(found, list[i]);
+            count++;
+        }
+        if (count > 0)
+            assert_null(ike2_policy_for(&w, &local, &remote, found));
+        several += count > 1;
+    }
+    assert_true(several > 100);
+    for (size_t i = 0; i < MANY; i++)
+        assert_ptr_equal(ike2_policy_named(&w, list[i]->name), list[i]);
+    assert_null(ike2_policy_named(&w, "p"));
+    for (size_t i = 0; i < MANY; i++)
+        ike2_policy_free(list[i]);
+    ike2_whose_clear(&w);
+    assert_null(ike2_policy_named(&w, "p1"));
+}
+
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 enum { PEERS = 60 };
@@ -1269,6 +1338,7 @@ int main(void)
         cmocka_unit_test(a_tunnel_by_a_shared_key),
         cmocka_unit_test(events_that_nobody_reads_have_no_words),
         cmocka_unit_test(both_begin_at_once),
+        cmocka_unit_test(each_policy_for_a_peer_is_found_in_order),
         cmocka_unit_test(memory_is_counted),
         cmocka_unit_test(a_wrong_key_is_refused),
         cmocka_unit_test(rekeying_from_either_end),

@@ -382,7 +382,7 @@ static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     /* IDr is a wish (RFC 7296 1.2); a policy that is not for the anonymous refuses them, in words.
      */
     for (int strict = 2; strict >= 0; strict--) {
-        while ((p = ike2_policy_for(c, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
+        while ((p = ike2_policy_for(&c->whose, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
             if (!suits(sa, p, strict >= 1 && is_anonymous(in), strict == 2 ? idr : NULL))
                 continue;
             ike2_set_policy(sa, p);

@@ -335,7 +335,7 @@ static struct ike2_policy *choose(struct ike2 *c, const struct ike2_datagram *d,
     bool intermediate = ike2_intermediate_heard(m);
     struct ike2_policy *p = NULL;
 
-    while ((p = ike2_policy_for(c, &d->local.addr, &d->remote.addr, p)) != NULL) {
+    while ((p = ike2_policy_for(&c->whose, &d->local.addr, &d->remote.addr, p)) != NULL) {
         const struct ike_choice_rules rules = {.prefer_theirs = p->prefer_theirs,
                                                .additional_ke = intermediate && p->intermediate};
         struct ike_sa ours;
@@ -438,7 +438,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
                    gh_view_of(&v.payload, v.notify == IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD));
         return;
     }
-    if (ike2_policy_for(c, &d->local.addr, &d->remote.addr, NULL) == NULL) {
+    if (ike2_policy_for(&c->whose, &d->local.addr, &d->remote.addr, NULL) == NULL) {
         ike2_fail(c, NULL, IKE2_COUNT_NO_POLICY, "IKE_SA_INIT from %s: no peer has this address",
                   gh_addr_format(&d->remote.addr, addr));
         return;

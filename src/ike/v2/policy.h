@@ -117,7 +117,8 @@ struct ike2_policy {
     struct ike2_child_policy *children; /* owned, and so are their proposals */
     size_t child_count;
 
-    struct ike2_sa *sas; /* the core's alone: the IKE SAs under it */
+    struct ike2_sa *sas; /* the core's alone: the IKE SAs under it, its place among the policies */
+    size_t place;
 };
 
 /* With the defaults and no children. NULL: no memory. */

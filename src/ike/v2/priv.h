@@ -5,6 +5,7 @@
  *     core.c      input, time, the keeper's answers
  *     tables.c    where SAs are found              deadlines.c  which is next
  *     configure.c policies                         command.c    what is asked for
+ *     whose.c     which is a peer's
  *     view.c      what there is                    tell.c       what is said
  *     memory.c    in octets
  *     sa.c        an IKE SA's life: state, deadlines, end
@@ -294,12 +295,21 @@ struct ike2_sa {
     size_t heap_at; /* place in the heap + 1; 0: not there */
 };
 
+/* The policies in force, by index, and where they are found. Places are one more than those in
+ * `policies`; 0: none. */
+struct ike2_whose {
+    struct ike2_policy **policies; /* owned, and so is a reference to each */
+    size_t count, mask, wide_count;
+    uint32_t *by_addr, *by_name;     /* by hash */
+    uint32_t *next_addr, *next_name; /* of the same hash, by place */
+    uint32_t *wide;                  /* as they stand in `policies`: not for one address */
+};
+
 struct ike2 {
     struct ike2_ops ops;
     struct ike2_settings settings;
-    struct gh_now now;             /* of the call */
-    struct ike2_policy **policies; /* by index */
-    size_t policy_count;
+    struct gh_now now;       /* of the call */
+    struct ike2_whose whose; /* the policies */
     struct ike2_sa **by_spi, **by_init, **by_name;
     struct ike2_child **by_child;
     size_t table_mask;
@@ -370,9 +380,14 @@ void ike2_unschedule(struct ike2 *c, struct ike2_sa *sa);
 /* Has a deadline that is neither past nor the one before. */
 void ike2_postpone(struct ike2 *c, struct ike2_sa *sa, uint64_t due);
 
-/* ---- configure.c ---- */
+/* ---- whose.c ---- */
+/* Takes the list, sorted; the references are the caller's to make and to give back. False: no
+ * memory, and the list is the caller's still. */
+bool ike2_whose_make(struct ike2_whose *w, struct ike2_policy **policies, size_t count);
+void ike2_whose_clear(struct ike2_whose *w);
+struct ike2_policy *ike2_policy_named(const struct ike2_whose *w, const char *name);
 /* The policy for a peer's first message: by addresses alone; the next after `after`. */
-struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
+struct ike2_policy *ike2_policy_for(const struct ike2_whose *w, const struct gh_addr *local,
                                     const struct gh_addr *remote, const struct ike2_policy *after);
 
 /* ---- command.c ---- */

@@ -368,7 +368,7 @@ static struct ike2_policy *policy_of(struct ike2 *c, const struct ike2_datagram 
 {
     struct ike2_policy *p = NULL;
 
-    while ((p = ike2_policy_for(c, &d->local.addr, &d->remote.addr, p)) != NULL)
+    while ((p = ike2_policy_for(&c->whose, &d->local.addr, &d->remote.addr, p)) != NULL)
         if (p->resumption && strcmp(p->name, t->policy) == 0 &&
             is_offered(&t->suite, &p->proposals))
             return p;
