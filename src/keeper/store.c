@@ -6,7 +6,10 @@
 
 #include "wire/wr.h"
 
+enum { BUCKETS = 4096 };
+
 struct item {
+    size_t next; /* of the same hash, its place + 1; 0: none */
     enum gh_secret_kind kind;
     char name[GH_KEEPER_NAME_MAX + 1];
     struct gh_bundle bundle; /* of a KEY */
@@ -16,6 +19,7 @@ struct item {
 struct gh_keeper_store {
     struct item *items;
     size_t count, room;
+    size_t bucket[BUCKETS]; /* by name: the place of the newest + 1; 0: none */
 };
 
 static const char *const kinds[] = {[GH_SECRET_KEY] = "private key",
@@ -52,11 +56,21 @@ bool gh_keeper_name_valid(struct gh_view name)
     return name.len >= 1 && name.len <= GH_KEEPER_NAME_MAX;
 }
 
+/* FNV-1a: the names are the operator's. */
+static size_t bucket_of(struct gh_view name)
+{
+    uint32_t h = 0x811c9dc5;
+
+    for (size_t i = 0; i < name.len; i++)
+        h = (h ^ name.p[i]) * 0x01000193;
+    return h % BUCKETS;
+}
+
 static struct item *find(const struct gh_keeper_store *s, enum gh_secret_kind kind,
                          struct gh_view name)
 {
-    for (size_t i = 0; i < s->count; i++) {
-        struct item *item = &s->items[i];
+    for (size_t at = s->bucket[bucket_of(name)]; at != 0; at = s->items[at - 1].next) {
+        struct item *item = &s->items[at - 1];
 
         if (item->kind == kind && gh_view_equal(gh_view_of(item->name, strlen(item->name)), name))
             return item;
@@ -96,7 +110,8 @@ static struct item *add(struct gh_keeper_store *s, enum gh_secret_kind kind, con
         s->room = room;
     }
     item = &s->items[s->count++];
-    *item = (struct item){.kind = kind};
+    *item = (struct item){.kind = kind, .next = s->bucket[bucket_of(view)]};
+    s->bucket[bucket_of(view)] = s->count;
     snprintf(item->name, sizeof(item->name), "%s", name);
     return item;
 }
