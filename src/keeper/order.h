@@ -16,7 +16,7 @@
 #include "keeper/request.h"
 #include "keeper/store.h"
 
-enum { GH_ORDER_ITEMS = 4096, GH_ORDER_WHERE_MAX = 4096 };
+enum { GH_ORDER_ITEMS = 16384, GH_ORDER_WHERE_MAX = 4096 };
 
 enum gh_secret_place {
     GH_PLACE_NONE,       /* of a passphrase: there is none */
