@@ -32,7 +32,7 @@
 #include "keeper/store.h"
 
 enum {
-    SHARD = 250, /* tunnels of one core: it finds policies by name one after the other */
+    SHARD = 250, /* tunnels of one core */
     BATCH = 64,
     DATAGRAM = 2048,
     PROBE_MS = 10,
