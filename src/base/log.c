@@ -15,15 +15,15 @@ void gh_log_setup(const char *name, enum gh_log_level max)
     log_max = max;
 }
 
+bool gh_log_wants(enum gh_log_level level)
+{
+    return level <= log_max;
+}
+
 void gh_log_set_sink(gh_log_sink sink, void *ctx)
 {
     log_sink = sink;
     log_sink_ctx = ctx;
-}
-
-bool gh_log_is_on(enum gh_log_level level)
-{
-    return level <= log_max;
 }
 
 void gh_log(enum gh_log_level level, const char *fmt, ...)
@@ -31,7 +31,7 @@ void gh_log(enum gh_log_level level, const char *fmt, ...)
     char line[1024];
     va_list ap;
 
-    if (!gh_log_is_on(level))
+    if (!gh_log_wants(level))
         return;
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);

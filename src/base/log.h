@@ -19,11 +19,11 @@ typedef void (*gh_log_sink)(void *ctx, enum gh_log_level level, const char *line
 
 /* name: prefix of each line, kept by reference. Lines above max are dropped. */
 void gh_log_setup(const char *name, enum gh_log_level max);
+/* Whether a line of this level comes out, for who would make its words in vain. */
+bool gh_log_wants(enum gh_log_level level);
 /* NULL restores standard error. */
 void gh_log_set_sink(gh_log_sink sink, void *ctx);
 
-/* Whether lines of this level are written. */
-bool gh_log_is_on(enum gh_log_level level);
 void gh_log(enum gh_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define gh_error(...)   gh_log(GH_LOG_ERROR, __VA_ARGS__)

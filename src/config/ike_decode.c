@@ -219,9 +219,26 @@ static struct gh_pattern *get_pattern(struct gh_rd *r)
     return pattern;
 }
 
-static void get_client(struct gh_rd *r, struct gh_ike_client_db *db)
+static void get_client_ts_list(struct reading *x, struct gh_client *c)
+{
+    const struct gh_ike_ts_list *list;
+
+    get_name(&x->r, c->gets.ts_list, sizeof(c->gets.ts_list));
+    if (x->r.bad || c->gets.ts_list[0] == '\0')
+        return;
+    list = gh_ike_ts_list(x->c, c->gets.ts_list);
+    if (list == NULL) {
+        x->r.bad = true;
+        return;
+    }
+    c->gets.ts_local = &list->local;
+    c->gets.ts_remote = &list->remote;
+}
+
+static void get_client(struct reading *x, struct gh_ike_client_db *db)
 {
     struct gh_client *c = &db->clients[db->count];
+    struct gh_rd *r = &x->r;
 
     c->index = gh_rd_u16(r);
     (void)snprintf(c->name, sizeof(c->name), "%.58s/%u", db->name, c->index);
@@ -231,7 +248,7 @@ static void get_client(struct gh_rd *r, struct gh_ike_client_db *db)
         gh_get_prefix(r, false, &c->prefix);
     c->gets.reject = gh_get_flag(r);
     get_name(r, c->gets.psk, sizeof(c->gets.psk));
-    get_name(r, c->gets.ts_list, sizeof(c->gets.ts_list));
+    get_client_ts_list(x, c);
     if (r->bad)
         gh_pattern_free(c->identity);
     else if (gh_client_db_add(db->db, c, NULL))
@@ -258,7 +275,7 @@ static void get_client_dbs(struct reading *x)
         if (db->db == NULL || (db->match & ~(GH_CLIENT_BY_IDENTITY | GH_CLIENT_BY_ADDRESS)) != 0)
             x->r.bad = true;
         for (size_t i = 0; !x->r.bad && i < clients; i++)
-            get_client(&x->r, db);
+            get_client(x, db);
     }
 }
 
@@ -395,6 +412,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->fragmentation = gh_get_flag(r);
     p->force_nat_t = gh_get_flag(r);
     p->nat_keepalive_ms = gh_rd_u32(r);
+    p->puzzle_bits = (uint8_t)gh_get_below(r, gh_rd_u8(r), GH_PUZZLE_BITS_MAX + 1);
     p->childless = gh_get_flag(r);
     p->intermediate = gh_get_flag(r);
     get_auth(x, p);
@@ -407,6 +425,13 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->half_open_ms = gh_rd_u32(r);
     p->mobike = gh_get_flag(r);
     p->initial_contact = gh_get_flag(r);
+    p->redirects = gh_get_flag(r);
+    gh_get_prefix(r, false, &p->follows_to);
+    p->redirect_at = gh_get_below(r, gh_rd_u8(r), IKE2_REDIRECT_AUTH + 1);
+    gh_get_addr(r, false, &p->redirect_to);
+    p->resumption = gh_get_flag(r);
+    p->crash_tokens = gh_get_flag(r);
+    p->routability = gh_get_flag(r);
     children = gh_get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
     if (r->bad)
         return;
@@ -444,9 +469,15 @@ static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
     s->sas_max = gh_rd_u32(r);
     s->half_open_max = gh_rd_u32(r);
     s->half_open_cookie = gh_rd_u32(r);
+    s->half_open_puzzle = gh_rd_u32(r);
+    s->puzzle_bits = (uint8_t)gh_get_below(r, gh_rd_u8(r), GH_PUZZLE_BITS_MAX + 1);
+    s->puzzle_legacy = gh_get_below(r, gh_rd_u32(r), GH_PUZZLE_UNSOLVED_MAX + 1);
+    s->puzzle_budget = gh_rd_u32(r);
     s->children_max = gh_rd_u32(r);
     s->reassembly_ms = gh_rd_u32(r);
     s->reduced_exchange_ms = gh_rd_u32(r);
+    s->ticket_seconds = gh_get_below(r, gh_rd_u32(r), GH_TICKET_SECONDS_MAX + 1);
+    s->strays_per_second = gh_rd_u32(r);
     s->lock_out = gh_get_flag(r);
     s->lockout.attempts = gh_rd_u32(r);
     s->lockout.duration = gh_rd_u32(r);

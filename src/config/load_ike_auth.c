@@ -33,6 +33,22 @@ static struct gh_pubkey *parse_public_key(struct gh_view file, struct gh_pki_err
     return key;
 }
 
+struct gh_pubkey *gh_ike_public_key(struct gh_ike_loader *x, const struct gh_node *n)
+{
+    struct gh_secret file = {.data = NULL};
+    struct gh_pubkey *key;
+    struct gh_pki_error e;
+
+    if ((n->values[0][0] == '/' && x->l->options->skip_secrets) ||
+        !gh_ike_read_file(x, n->values[0], n->line, &file))
+        return NULL;
+    key = parse_public_key(gh_view_of(file.data, file.len), &e);
+    if (key == NULL)
+        gh_load_error(x->l, n->line, e.rule, e.remedy, "%s: %s", n->values[0], e.message);
+    gh_secret_clear(&file);
+    return key;
+}
+
 static void own_raw_key(struct gh_ike_loader *x, struct gh_pubkey *key)
 {
     struct gh_ike_config *c = x->ike;
@@ -45,7 +61,6 @@ static void read_raw_keys(struct gh_ike_loader *x, const struct gh_node **got,
                           struct ike2_policy *p)
 {
     const struct gh_node *n = got[PEER_PEER_RAW_KEY];
-    struct gh_secret file = {.data = NULL};
     struct gh_pki_error e;
     size_t index;
 
@@ -56,17 +71,15 @@ static void read_raw_keys(struct gh_ike_loader *x, const struct gh_node **got,
 
             own_raw_key(x, gh_config_must(copy));
             p->raw_key_spki = gh_pubkey_spki(copy);
+        } else if (gh_keeper_order_in_token(x->order, p->raw_key) && !x->l->options->skip_secrets) {
+            gh_load_error(
+                x->l, got[PEER_RAW_KEY]->line, "key-uri", "add public-key-file to its section",
+                "the public half of \"%s\" is not known: the key is in a token", p->raw_key);
         }
     }
-    if (n == NULL || (n->values[0][0] == '/' && x->l->options->skip_secrets) ||
-        !gh_ike_read_file(x, n->values[0], n->line, &file))
-        return;
-    p->peer_raw_key = parse_public_key(gh_view_of(file.data, file.len), &e);
+    p->peer_raw_key = n != NULL ? gh_ike_public_key(x, n) : NULL;
     if (p->peer_raw_key != NULL)
         own_raw_key(x, p->peer_raw_key);
-    else
-        gh_load_error(x->l, n->line, e.rule, e.remedy, "%s: %s", n->values[0], e.message);
-    gh_secret_clear(&file);
 }
 
 /* ---- Authentication ------------------------------------------------------------------------- */
@@ -247,12 +260,45 @@ static void read_remote_auth(struct gh_ike_loader *x, const struct gh_node *sect
                       "\"%s\" names no method", n->name);
 }
 
+/* "cert:fqdn": of all our certificates the first alternative name of this kind. False: it is not
+ * written so. */
+static bool read_id_of_cert(struct gh_ike_loader *x, const struct gh_node *n, struct ike2_policy *p)
+{
+    static const struct {
+        const char *text;
+        uint8_t type;
+    } kinds[] = {{"cert:fqdn", GH_ID_FQDN},
+                 {"cert:email", GH_ID_RFC822},
+                 {"cert:ipv4", GH_ID_IPV4},
+                 {"cert:ipv6", GH_ID_IPV6}};
+    struct gh_identity id;
+    size_t k = 0;
+
+    while (k < sizeof(kinds) / sizeof(kinds[0]) && strcmp(n->values[0], kinds[k].text) != 0)
+        k++;
+    if (k == sizeof(kinds) / sizeof(kinds[0]))
+        return false;
+    p->local_id = (struct gh_identity){.type = kinds[k].type};
+    if (p->local_auth != IKE2_AUTH_CERT)
+        gh_load_error(x->l, n->line, "missing-option", "write the name itself",
+                      "\"%s\" without a certificate of ours", n->values[0]);
+    for (size_t i = 0; p->cert_profile != NULL && i < gh_cert_profile_count(p->cert_profile); i++) {
+        const struct gh_cert *c = gh_cert_profile_entry(p->cert_profile, i)->cert;
+
+        if (!gh_identity_of_alternative(c, (enum gh_id_type)kinds[k].type, &id))
+            gh_load_error(x->l, n->line, "cert-identity", "write the name itself",
+                          "the certificate of %s has no alternative name for \"%s\"",
+                          gh_cert_subject(c), n->values[0]);
+    }
+    return true;
+}
+
 static void read_identities(struct gh_ike_loader *x, const struct gh_node *section,
                             const struct gh_node **got, struct ike2_policy *p)
 {
     struct gh_pki_error e;
 
-    if (got[PEER_LOCAL_ID] != NULL &&
+    if (got[PEER_LOCAL_ID] != NULL && !read_id_of_cert(x, got[PEER_LOCAL_ID], p) &&
         !gh_identity_from_text(got[PEER_LOCAL_ID]->values[0], &p->local_id, &e))
         gh_ike_pki_error(x, got[PEER_LOCAL_ID]->line, &e);
     if (got[PEER_REMOTE_ID] != NULL) {

@@ -82,6 +82,12 @@ static void on_remove(void *ctx, uint32_t id, enum ike2_removal why)
 {
 }
 
+/* As gatehoused without --verbose. */
+static bool on_reads(void *ctx, enum ike2_event_kind kind)
+{
+    return kind != IKE2_EVENT_STORY;
+}
+
 static void on_event(void *ctx, const struct ike2_event *event)
 {
     struct end *e = ctx;
@@ -119,7 +125,8 @@ static void set_up(struct end *e, struct end *other, uint8_t last, struct gh_now
                                  .ask = on_ask,
                                  .child_install = on_install,
                                  .child_remove = on_remove,
-                                 .event = on_event};
+                                 .event = on_event,
+                                 .reads = on_reads};
     struct ike2_settings settings = ike2_default_settings();
     struct gh_secret secret = {.data = NULL};
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 
 #include "config/ike_ts_text.h"
 #include "config/ike_words.h"
@@ -260,6 +261,16 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(c->ike->settings.children_max, 64);
     assert_int_equal(c->ike->settings.reassembly_ms, 2000);
     assert_int_equal(c->ike->settings.reduced_exchange_ms, 2000);
+    assert_int_equal(c->ike->settings.half_open_puzzle, 1024);
+    assert_int_equal(c->ike->settings.puzzle_bits, 16);
+    assert_int_equal(c->ike->settings.puzzle_legacy, 30);
+    assert_int_equal(c->ike->settings.puzzle_budget, 1024);
+    assert_int_equal(c->ike->settings.ticket_seconds, 8 * 3600);
+    assert_int_equal(c->ike->settings.strays_per_second, 20);
+    assert_true(p->crash_tokens && !p->resumption && !p->redirects && !p->childless);
+    assert_true(p->routability && !p->mobike);
+    assert_int_equal(p->redirect_at, IKE2_REDIRECT_NEVER);
+    assert_int_equal(p->puzzle_bits, 20);
     assert_null(c->ike->settings.key_log);
     assert_int_equal(c->keeper.count, 1);
     item = &c->keeper.items[0];
@@ -285,11 +296,15 @@ static void without_ike_there_is_none(void **state)
 static const char everything[] =
     "ike { sa-limit = 5000 half-open-limit = 500 cookie-threshold = 50 child-limit = 20\n"
     "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys\n"
+    "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"
+    "  ticket-lifetime = 1d unknown-spi-answers = 0\n"
     "  lockout { attempts = 64 duration = 60 block = 1440 max-ports = 32000 clients = 100 } }\n"
     "ike-psk shared { secret-file = \"@/psk\" }\n"
     "ike-ppk quantum { secret-file = \"@/ppk\" }\n"
     "ike-key gw { key-file = \"@/leaf.key\" }\n"
     "ike-key raw { key-file = \"@/other.key\" }\n"
+    "ike-key hsm { key-uri = \"pkcs11:token=HSM;object=own?module-path=/usr/lib/hsm.so\"\n"
+    "  pin-file = \"@/psk\" public-key-file = \"@/raw.pem\" }\n"
     "ike-transform strong { encryption = { aes-256-gcm, chacha20-poly1305 }\n"
     "  prf = { hmac-sha-384 } ke = { x25519, 20 } additional-ke-1 = { ecp-521, none } }\n"
     "ike-transform old { encryption = 3des integrity = hmac-md5-96 prf = hmac-md5 ke = { 2, 5 }\n"
@@ -304,7 +319,9 @@ static const char everything[] =
     "cert-profile certs {\n"
     "  entry 2 { cert-file = \"@/other.pem\" key-file = \"@/other.key\" }\n"
     "  entry 1 { cert-file = \"@/leaf.pem\" key = gw send-chain = { \"@/sub.pem\" }\n"
-    "    rsa-signature = pss } }\n"
+    "    rsa-signature = pss }\n"
+    "  entry 3 { cert-file = \"@/other.pem\"\n"
+    "    key-uri = \"pkcs11:serial=7;id=%01;type=private?module-path=/usr/lib/hsm.so\" } }\n"
     "client-db clients { match = { id, address } no-match = fail\n"
     "  client 2 { id = \"*.example.net\" address = 203.0.113.0/24 psk = shared ts-list = wide }\n"
     "  client 1 { description = bad id = \"regex:gw[0-9]+\" address = 0.0.0.0/0 reject = yes } }\n"
@@ -312,7 +329,10 @@ static const char everything[] =
     "  lifetime = 31536000 liveness-interval = 300 liveness-retries = 5 force-nat-t = yes\n"
     "  nat-keepalive = 600 fragmentation = no fragment-mtu = 9000 exchange-timeout = 60\n"
     "  retransmit-interval = 2 retransmits = 10 reauthenticate = yes mobike = yes\n"
-    "  childless = yes initial-contact = no }\n"
+    "  childless = yes initial-contact = no check-routability = no crash-tokens = no resumption = "
+    "yes\n"
+    "  follow-redirect = yes follow-redirect-to = 198.51.100.0/24 redirect-to = 192.0.2.99\n"
+    "  redirect-at = auth puzzle-limit = 12 }\n"
     "ike-peer a { remote = 192.0.2.0/24 gateway = 192.0.2.7 local = 192.0.2.1 port = 501\n"
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
@@ -324,7 +344,9 @@ static const char everything[] =
     "ike-peer b { remote = any cert-profile = certs psk = shared local-auth = cert\n"
     "  remote-auth = { psk } client-db = clients child c { ts-list = wide } }\n"
     "ike-peer c { remote = 2001:db8::2 raw-key = raw peer-raw-key-file = \"@/raw.pem\"\n"
-    "  remote-id = key-id:abc child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n";
+    "  remote-id = key-id:abc child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
+    "ike-peer d { remote = 2001:db8::3 raw-key = hsm peer-raw-key-file = \"@/raw.pem\"\n"
+    "  remote-id = key-id:def child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n";
 
 static struct gh_config *load_everything(void)
 {
@@ -338,6 +360,7 @@ static struct gh_config *load_everything(void)
 static void check_policy_a(const struct ike2_policy *p)
 {
     struct ike_sa got, *sa = &got;
+    char text[GH_PREFIX_TEXT], addr[GH_ADDR_TEXT];
 
     ike_proposals_get(&p->proposals, sa);
     assert_string_equal(p->name, "a");
@@ -361,6 +384,11 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->retransmit_ms, 2000);
     assert_int_equal(p->retransmits, 10);
     assert_true(p->reauthenticate && p->mobike && p->childless && !p->initial_contact);
+    assert_true(!p->crash_tokens && p->resumption && p->redirects && !p->routability);
+    assert_string_equal(gh_prefix_format(&p->follows_to, text), "198.51.100.0/24");
+    assert_int_equal(p->redirect_at, IKE2_REDIRECT_AUTH);
+    assert_string_equal(gh_addr_format(&p->redirect_to, addr), "192.0.2.99");
+    assert_int_equal(p->puzzle_bits, 12);
     assert_int_equal(p->local_auth, IKE2_AUTH_CERT);
     assert_int_equal(p->remote_auths, GH_BIT(IKE2_AUTH_CERT));
     assert_int_equal(p->local_id.type, GH_ID_FQDN);
@@ -392,6 +420,12 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.children_max, 20);
     assert_int_equal(c->settings.reassembly_ms, 5000);
     assert_int_equal(c->settings.reduced_exchange_ms, 60000);
+    assert_int_equal(c->settings.half_open_puzzle, 400);
+    assert_int_equal(c->settings.puzzle_bits, 20);
+    assert_int_equal(c->settings.puzzle_legacy, 1000);
+    assert_int_equal(c->settings.puzzle_budget, 64);
+    assert_int_equal(c->settings.ticket_seconds, 86400);
+    assert_int_equal(c->settings.strays_per_second, 0);
     assert_string_equal(c->settings.key_log, "/tmp/keys");
     assert_true(c->settings.lock_out);
     assert_int_equal(c->settings.lockout.attempts, 64);
@@ -399,13 +433,13 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.lockout.block, 1440);
     assert_int_equal(c->settings.lockout.max_ports, 32000);
     assert_int_equal(c->settings.lockout.clients, 100);
-    assert_int_equal(c->policy_count, 3);
+    assert_int_equal(c->policy_count, 4);
     check_policy_a(c->policies[0]);
     assert_ptr_equal(c->policies[0]->cert_profile, c->profiles[0].profile);
     assert_ptr_equal(c->policies[0]->trust, c->trusts[0].trust);
     assert_int_equal(gh_trust_count(c->trusts[0].trust), 1);
     assert_int_equal(c->trusts[0].known_count, 1);
-    assert_int_equal(gh_cert_profile_count(c->profiles[0].profile), 2);
+    assert_int_equal(gh_cert_profile_count(c->profiles[0].profile), 3);
     e = gh_cert_profile_entry(c->profiles[0].profile, 0);
     assert_string_equal(e->key_name, "certs/2");
     e = gh_cert_profile_entry(c->profiles[0].profile, 1);
@@ -426,6 +460,8 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(client->index, 2);
     assert_string_equal(client->gets.psk, "shared");
     assert_int_equal(gh_ike_ts_list(c, client->gets.ts_list)->remote.count, 2);
+    assert_ptr_equal(client->gets.ts_local, &gh_ike_ts_list(c, "wide")->local);
+    assert_ptr_equal(client->gets.ts_remote, &gh_ike_ts_list(c, "wide")->remote);
     assert_true(gh_identity_from_text("gw17", &id, NULL));
     assert_int_equal(gh_client_db_find(c->policies[1]->client_db, &id, &addr, &client),
                      GH_CLIENT_FOUND);
@@ -438,6 +474,36 @@ static void check_everything(const struct gh_ike_config *c)
     assert_string_equal(c->policies[2]->raw_key, "raw");
     assert_true(
         gh_view_equal(c->policies[2]->raw_key_spki, gh_pubkey_spki(c->policies[2]->peer_raw_key)));
+    assert_string_equal(c->policies[3]->raw_key, "hsm");
+    assert_true(
+        gh_view_equal(c->policies[3]->raw_key_spki, gh_pubkey_spki(c->policies[3]->peer_raw_key)));
+}
+
+/* What it is to find in a token, and how it knows the key. */
+static void check_tokens(const struct gh_keeper_order *o)
+{
+    static const struct {
+        const char *name, *uri, *from;
+        enum gh_secret_place pin;
+    } want[] = {{"hsm", "pkcs11:token=HSM;object=own?module-path=/usr/lib/hsm.so", "t.conf:10",
+                 GH_PLACE_FILE},
+                {"certs/3", "pkcs11:serial=7;id=%01;type=private?module-path=/usr/lib/hsm.so",
+                 "t.conf:27", GH_PLACE_NONE}};
+    size_t found = 0;
+
+    for (size_t i = 0; i < o->count; i++) {
+        const struct gh_order_item *item = &o->items[i];
+
+        if (item->source.place != GH_PLACE_TOKEN)
+            continue;
+        assert_true(found < ARRAY_LEN(want));
+        assert_string_equal(item->name, want[found].name);
+        assert_string_equal(item->source.where, want[found].uri);
+        assert_int_equal(item->passphrase.place, want[found].pin);
+        assert_true(item->spki_len > 0);
+        assert_string_equal(item->from, want[found++].from);
+    }
+    assert_int_equal(found, ARRAY_LEN(want));
 }
 
 static void every_option_is_read(void **state)
@@ -445,7 +511,8 @@ static void every_option_is_read(void **state)
     struct gh_config *c = load_everything();
 
     check_everything(c->ike);
-    assert_int_equal(c->keeper.count, 5); /* shared, quantum, gw, raw, certs/2 */
+    assert_int_equal(c->keeper.count, 7); /* shared, quantum, gw, raw, hsm, certs/2, certs/3 */
+    check_tokens(&c->keeper);
     assert_true(gh_ike_config_idle(c->ike));
     ike2_policy_ref(c->ike->policies[0]);
     assert_false(gh_ike_config_idle(c->ike));
@@ -673,7 +740,21 @@ static const struct {
     {"cert-profile c {\n entry 0 { cert-file = /c key-file = /k } }", "cert-profile", 2},
     {"cert-profile c {\n entry 9 { cert-file = /c key-file = /k } }", "cert-profile", 2},
     {"cert-profile c {\n entry 1 { cert-file = /c } }", "missing-option", 2},
-    {"cert-profile c {\n entry 1 { key-file = /k } }", "missing-option", 2},
+    {"cert-profile c {\n entry 1 { key-uri = \"pkcs11:token=t;object=k?module-path=/m\" } }",
+     "missing-option", 2},
+    {"ike-key k {\n key-uri = /k }", "key-uri", 2},
+    {"ike-key k {\n key-uri = \"pkcs11:token=t;object=k\" }", "key-uri", 2},
+    {"ike-key k {\n key-uri = \"pkcs11:token=t;object=k?module-path=/m&pin-value=1234\" }",
+     "key-uri", 2},
+    {"ike-key k { key-uri = \"pkcs11:token=t;object=k?module-path=/m\"\n passphrase-file = /p }",
+     "key-uri", 2},
+    {"ike-key k { key-uri = \"pkcs11:token=t;object=k?module-path=/m\"\n key-file = /k }",
+     "duplicate", 2},
+    {"ike-key k { key-uri = \"pkcs11:token=t;object=k?module-path=/m\" pin-credential = p\n"
+     " pin-file = /p }",
+     "duplicate", 2},
+    {"ike-key k { key-file = /k\n pin-file = /p }", "key-uri", 2},
+    {"ike-key k { key-file = /k\n public-key-file = /p }", "key-uri", 2},
     {"cert-profile c {\n entry 1 { cert-file = /c key-file = /k }\n"
      " entry 1 { cert-file = /c key-file = /k } }",
      "duplicate", 3},
@@ -692,6 +773,20 @@ static const struct {
     {"ike-policy { }", "syntax", 1},
     {"ike { cookie-threshold = 3 half-open-limit = 2 }", "range", 1},
     {"ike {\n key-log = relative }", "range", 2},
+    {"ike { cookie-threshold = 10\n puzzle-threshold = 9 }", "range", 2},
+    {"ike { half-open-limit = 100\n puzzle-threshold = 101 }", "range", 2},
+    {"ike {\n puzzle-threshold = always }", "range", 2},
+    {"ike-policy p {\n follow-redirect-to = 192.0.2.0/24 }", "missing-option", 2},
+    {"ike-policy p { follow-redirect = yes\n follow-redirect-to = here }", "address", 2},
+    {"ike-policy p {\n redirect-at = auth }", "missing-option", 2},
+    {"ike-policy p { redirect-to = 192.0.2.9\n redirect-at = later }", "range", 2},
+    {"ike-policy p {\n redirect-to = 192.0.2.0/24 }", "address", 2},
+    {"ike-policy r { redirect-to = 192.0.2.9 }\n"
+     "ike-peer p { remote = any local = 192.0.2.9 psk-file = /k\n ike-policy = r " CHILD " }",
+     "address", 3},
+    {"ike-policy r { redirect-to = 192.0.2.9 }\n"
+     "ike-peer p { remote = 2001:db8::1 psk-file = /k\n ike-policy = r " CHILD " }",
+     "address", 3},
     {"ike { lockout { }\n lockout { } }", "duplicate", 2},
     {"ike-policy p { liveness-reply-only = yes\n liveness-interval = 30 }", "range", 2},
     {"ike-policy p {\n lifetime = soon }", "range", 2},
@@ -785,6 +880,9 @@ static const struct {
     {"ike-policy p { ", "exchange-timeout", " }", 2, 60},
     {"ike { ", "reassembly-timeout", " }", 1, 5},
     {"ike { ", "reduced-exchange-timeout", " }", 2, 60},
+    {"ike { ", "puzzle-difficulty", " }", 1, 28},
+    {"ike { ", "puzzle-budget", " }", 64, 1048576},
+    {"ike { ", "ticket-lifetime", " }", 60, 604800},
     {"ike { lockout { ", "attempts", " } }", 1, 64},
     {"ike { lockout { ", "duration", " } }", 1, 60},
     {"ike { lockout { ", "block", " } }", 1, 1440},
@@ -812,6 +910,42 @@ static void ranges_are_as_documented(void **state)
             free(text);
         }
     }
+}
+
+/* Where only the cookies' is written, the puzzles' does not contradict it. */
+static void puzzles_come_after_cookies(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t threshold;
+    } cases[] = {{"ike { cookie-threshold = 2000 }", 2000},
+                 {"ike { cookie-threshold = 0 puzzle-threshold = 0 }", 0},
+                 {"ike { puzzle-threshold = never }", GH_PUZZLES_NEVER},
+                 {"ike { half-open-limit = 100 }", 1024},
+                 {"ike { puzzle-unsolved = 0 }", 1024},
+                 {"ike-policy p { puzzle-limit = 0 }", 1024}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct gh_config *c = must_parse(cases[i].text, NULL);
+
+        assert_int_equal(c->ike->settings.half_open_puzzle, cases[i].threshold);
+        gh_config_free(c);
+    }
+    must_refuse("ike {\n puzzle-unsolved = 1001 }", NULL, "range", 2);
+    must_refuse("ike {\n unknown-spi-answers = 10001 }", NULL, "range", 2);
+    must_refuse("ike-policy p {\n puzzle-limit = 29 }", NULL, "range", 2);
+}
+
+static void clients_are_sent_away_with_the_first_answer(void **state)
+{
+    struct gh_config *c = must_parse(
+        "ike-policy r { redirect-to = 192.0.2.9 }\n"
+        "ike-peer p { remote = any local = 192.0.2.1 psk-file = /k ike-policy = r " CHILD " }",
+        &skip);
+
+    assert_int_equal(c->ike->policies[0]->redirect_at, IKE2_REDIRECT_INIT);
+    assert_false(c->ike->policies[0]->redirects);
+    gh_config_free(c);
 }
 
 static void a_block_may_be_infinite(void **state)
@@ -947,6 +1081,31 @@ static void take_at(const char *text)
     free(full);
 }
 
+static void our_identity_may_be_found_in_the_certificate(void **state)
+{
+#define OF_CERT(local)                                                                             \
+    "cert-profile c { entry 1 { cert-file = \"@/leaf.pem\" key-file = \"@/leaf.key\" } }\n"        \
+    "ike-psk k { secret-file = \"@/psk\" }\n"                                                      \
+    "ike-peer p { remote = 192.0.2.2 cert-profile = c psk = k remote-auth = psk\n"                 \
+    " local-id = \"" local CHILD " }"
+    char *full = at_dir(OF_CERT("cert:fqdn\" local-auth = cert "));
+    struct gh_config *c = must_parse(full, NULL);
+    size_t len;
+    uint8_t *data = gh_ike_config_encode(c->ike, &len);
+    struct gh_ike_config *got = gh_ike_config_decode(gh_view_of(data, len));
+
+    assert_non_null(got);
+    assert_int_equal(got->policies[0]->local_id.type, GH_ID_FQDN);
+    assert_int_equal(got->policies[0]->local_id.len, 0);
+    gh_ike_config_free(got);
+    gh_config_free(c);
+    free(data);
+    free(full);
+    refuse_at(OF_CERT("cert:email\" local-auth = cert "), "cert-identity", 4);
+    refuse_at(OF_CERT("cert:fqdn\" local-auth = psk "), "missing-option", 4);
+#undef OF_CERT
+}
+
 static void an_encrypted_key_needs_its_passphrase(void **state)
 {
     EVP_PKEY *key = made_key_nth("P-256", 2);
@@ -965,6 +1124,106 @@ static void an_encrypted_key_needs_its_passphrase(void **state)
     refuse_at("ike-key k {\n key-file = \"@/locked.key\" passphrase = wrong }", "key-passphrase",
               2);
     unlink(path_of("locked.key"));
+    unlink(path_of("pass"));
+}
+
+static void what_a_token_has_is_known_by_its_certificate(void **state)
+{
+    static const char uri[] = "pkcs11:token=HSM;object=own?module-path=/m.so";
+    char *key = format("ike-key k { key-uri = \"%s\"\n pin-file = \"@/psk\" }\n", uri), *text;
+
+    take_at(key);
+    text = format("%scert-profile c { entry 1 { cert-file = \"@/leaf.pem\" key = k }\n"
+                  " entry 2 { cert-file = \"@/leaf.pem\" key = k } }",
+                  key);
+    take_at(text);
+    free(text);
+    text = format("%scert-profile c { entry 1 { cert-file = \"@/leaf.pem\" key = k }\n"
+                  " entry 2 { cert-file = \"@/other.pem\" key = k } }",
+                  key);
+    refuse_at(text, "key-mismatch", 4);
+    free(text);
+    text = format("%sike-peer p { remote = 192.0.2.2 remote-id = any\n raw-key = k\n"
+                  " peer-raw-key-file = \"@/raw.pem\" " CHILD " }",
+                  key);
+    refuse_at(text, "key-uri", 4);
+    free(text);
+    free(key);
+    text = format("ike-key k { key-uri = \"%s\"\n pin-file = \"@/open\" }", uri);
+    refuse_at(text, "secret-permissions", 2);
+    free(text);
+    refuse_at("ike-key k { key-uri = \"pkcs11:token=HSM;object=own?module-path=/m.so\"\n"
+              " public-key-file = \"@/psk\" }",
+              "key-format", 2);
+}
+
+static void pins_are_not_repeated(void **state)
+{
+    struct gh_problems p = {0};
+
+    assert_null(parse_with("ike-key k { key-uri = "
+                           "\"pkcs11:token=t;object=k?module-path=/m&pin-value=48151623\" }",
+                           NULL, &p));
+    for (size_t i = 0; i < p.count; i++) {
+        assert_null(strstr(p.list[i].message, "48151623"));
+        assert_null(strstr(p.list[i].remedy, "48151623"));
+    }
+    gh_problems_clear(&p);
+}
+
+static X509 *read_x509(const char *name)
+{
+    FILE *f = fopen(path_of(name), "r");
+    X509 *x = f != NULL ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+
+    assert_non_null(x);
+    fclose(f);
+    return x;
+}
+
+/* The leaf's key and certificate, and the CA above it. */
+static void make_pkcs12(const char *name, const char *passphrase)
+{
+    STACK_OF(X509) *cas = sk_X509_new_null();
+    X509 *leaf = read_x509("leaf.pem");
+    PKCS12 *p12;
+    FILE *f = fopen(path_of(name), "w");
+
+    sk_X509_push(cas, read_x509("sub.pem"));
+    p12 = PKCS12_create(passphrase, NULL, made_key_nth("P-256", 2), leaf, cas, 0, 0, 0, 0, 0);
+    assert_non_null(p12);
+    assert_non_null(f);
+    assert_int_equal(i2d_PKCS12_fp(f, p12), 1);
+    fclose(f);
+    chmod(path_of(name), 0600);
+    PKCS12_free(p12);
+    X509_free(leaf);
+    sk_X509_pop_free(cas, X509_free);
+}
+
+/* PKCS #12 has both, and the certificates after its own. */
+static void a_certificate_comes_with_its_key(void **state)
+{
+    struct gh_config *c;
+    char *text;
+
+    make_pkcs12("own.p12", "open sesame");
+    write_file("pass", "open sesame\n", 0600);
+    text = at_dir("cert-profile c { entry 1 { key-file = \"@/own.p12\" passphrase-file = "
+                  "\"@/pass\" } }");
+    c = must_parse(text, NULL);
+    assert_int_equal(gh_cert_profile_count(c->ike->profiles[0].profile), 1);
+    assert_int_equal(gh_cert_profile_entry(c->ike->profiles[0].profile, 0)->send_count, 1);
+    gh_config_free(c);
+    free(text);
+    refuse_at("cert-profile c {\n entry 1 { key-file = \"@/leaf.key\" } }", "missing-option", 2);
+    /* One mistake, one error: that there is no certificate either is no news. */
+    refuse_at("cert-profile c {\n entry 1 { key-file = \"@/own.p12\" passphrase = wrong } }",
+              "key-passphrase", 2);
+    setenv("CREDENTIALS_DIRECTORY", dir, 1);
+    take_at("cert-profile c { entry 1 { key-credential = own.p12 passphrase-credential = pass } }");
+    unsetenv("CREDENTIALS_DIRECTORY");
+    unlink(path_of("own.p12"));
     unlink(path_of("pass"));
 }
 
@@ -1214,12 +1473,18 @@ int main(void)
         cmocka_unit_test(a_typing_error_is_answered_with_the_right_word),
         cmocka_unit_test(legacy_is_taken_with_a_warning),
         cmocka_unit_test(ranges_are_as_documented),
+        cmocka_unit_test(puzzles_come_after_cookies),
+        cmocka_unit_test(clients_are_sent_away_with_the_first_answer),
         cmocka_unit_test(a_block_may_be_infinite),
         cmocka_unit_test(limits_are_as_documented),
         cmocka_unit_test(four_transforms_and_no_fifth),
         cmocka_unit_test(names_have_58_characters),
         cmocka_unit_test(files_are_looked_at_when_the_configuration_is_read),
+        cmocka_unit_test(our_identity_may_be_found_in_the_certificate),
         cmocka_unit_test(an_encrypted_key_needs_its_passphrase),
+        cmocka_unit_test(what_a_token_has_is_known_by_its_certificate),
+        cmocka_unit_test(pins_are_not_repeated),
+        cmocka_unit_test(a_certificate_comes_with_its_key),
         cmocka_unit_test(secrets_come_as_credentials),
         cmocka_unit_test(a_file_may_bring_its_chain),
         cmocka_unit_test(eight_cas_and_no_ninth),

@@ -63,7 +63,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
 {
     const struct ike2_child_policy *p = t->policy;
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
-    struct ike_ts_list local = p->local, remote = p->remote;
+    struct ike_ts_list local = *ike2_child_local(sa, p), remote = *ike2_child_remote(sa, p);
     struct ike2_fresh mine = {.nonce = gh_view_of(t->nonce, IKE2_NONCE)};
     struct ike2_child_view v;
     const struct ike_choice_rules rules = ike2_child_rules(false);
@@ -83,6 +83,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
         mine.group = t->group;
         mine.value = gh_ke_public(t->ke);
     }
+    ike2_child_tell_wish(c, sa, p);
     ike2_child_put(&o, p, &local, &remote, t->spi, t->spi_len, &mine);
     return ike2_request(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }

@@ -15,6 +15,7 @@
  *     proof.c     who we are, who the peer is      child.c   Child SAs
  *     create.c    CREATE_CHILD_SA                  create_answer.c  the same as responder
  *     succeed.c   what takes the place of SAs      inform.c         INFORMATIONAL
+ *     settings.c  what holds for all peers
  *     ppk.c       post-quantum preshared keys      intermediate.c  IKE_INTERMEDIATE
  *     addke.c     additional key exchanges in proposals    followup.c      IKE_FOLLOWUP_KE
  *
@@ -183,8 +184,10 @@ struct ike2_resumed {
     struct ike2_suite suite;
     bool ppk_used;
     struct gh_identity local, remote;
-    struct gh_secret sk_d, ticket; /* ticket: as client */
-    struct ike2_ticket_ref ref;    /* as gateway, and the SA of before */
+    struct gh_secret sk_d, ticket; /* ticket: as client, and the next two */
+    int64_t expires;
+    uint64_t sa;                /* whose ticket it is */
+    struct ike2_ticket_ref ref; /* as gateway, and the SA of before */
     uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
 };
 
@@ -201,7 +204,8 @@ struct ike2_setup {
     unsigned cookies_taken;
     uint8_t cookie_octets[IKE_COOKIE_MAX];
     struct ike_puzzle_search search; /* under way while the SA's puzzle_at is set */
-    struct gh_view solution;         /* to the cookie's puzzle, held by `search` */
+    struct gh_view solution;         /* to the puzzle of the moment, held by `search` */
+    struct ike_puzzle auth_puzzle;   /* before IKE_AUTH; difficulty 0: none */
     struct ike2_resumed *resumed;    /* NULL: it begins with a key exchange */
     bool ticket_wanted;              /* by the peer */
     unsigned peer_hashes;            /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
@@ -399,6 +403,9 @@ void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind ki
                const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* Somebody reads the words: where they are dear to make. */
 bool ike2_is_read(const struct ike2 *c, enum ike2_event_kind kind);
+/* A step of the story: who offers what. */
+void ike2_tell_offer(struct ike2 *c, const struct ike2_sa *sa, const char *who,
+                     const struct ike_sa *offer);
 /* Counts a reason and keeps its words for `show`. That an SA never comes up or ends for it is told
  * as a failure, so is the refusal of somebody whom nobody knows, if none was lately; else a story.
  */
@@ -532,10 +539,13 @@ void ike2_auth_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
 /* InitiatorSignedOctets or ResponderSignedOctets; to be cleared. id_body: of the ID payload. */
 bool ike2_signed_octets(const struct ike2_sa *sa, bool initiator, struct gh_view id_body,
                         struct gh_secret *out);
+/* Our identity is found in the certificate that is chosen, not in the policy. */
+bool ike2_local_id_is_of_cert(const struct ike2_policy *p);
 bool ike2_choose_identity(struct ike2 *c, struct ike2_sa *sa, struct gh_pki_error *e);
 /* Asks the keeper for our AUTH, or has it at once (NULL authentication): `now` is set. */
 bool ike2_prove(struct ike2 *c, struct ike2_sa *sa, struct gh_secret *now, struct gh_pki_error *e);
-enum ike2_proof { IKE2_PROOF_GOOD, IKE2_PROOF_ASKED, IKE2_PROOF_BAD };
+/* UNSEEN: it is our fault that it could not be looked at. */
+enum ike2_proof { IKE2_PROOF_GOOD, IKE2_PROOF_ASKED, IKE2_PROOF_BAD, IKE2_PROOF_UNSEEN };
 /* The peer's proof in its IKE_AUTH message. */
 enum ike2_proof ike2_check_proof(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                                  struct gh_pki_error *e);
@@ -631,6 +641,15 @@ struct ike2_pending {
     uint32_t old;          /* which it rekeys; 0: none */
     uint64_t expire_at;
 };
+/* What a Child SA may have at each end: what the client database has for the peer, else what the
+ * child says. */
+const struct ike_ts_list *ike2_child_local(const struct ike2_sa *sa,
+                                           const struct ike2_child_policy *p);
+const struct ike_ts_list *ike2_child_remote(const struct ike2_sa *sa,
+                                            const struct ike2_child_policy *p);
+/* That we ask for one, for the story. */
+void ike2_child_tell_wish(struct ike2 *c, const struct ike2_sa *sa,
+                          const struct ike2_child_policy *p);
 /* As responder. 0, or the notification to answer with; `why` says more. `old`: the one that is
  * rekeyed, NULL: any of the SA's policies. */
 uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
@@ -725,6 +744,8 @@ void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 /* ---- extend.c ---- */
 /* What extensions say in our IKE_AUTH message, behind AUTH. */
 void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+/* As responder in the first exchange (RFC 6023). */
+void ike2_put_childless(struct ike_out *o, const struct ike2_policy *p);
 /* What the peer says there; it is believed by now. */
 void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 /* `sa` takes the place of `old`. */
@@ -757,7 +778,8 @@ bool ike2_ticket_seal(struct ike2 *c, const struct ike2_ticket_state *s, struct 
 bool ike2_ticket_open(struct ike2 *c, struct gh_view ticket, struct ike2_ticket_state *s,
                       struct ike2_ticket_ref *ref);
 void ike2_ticket_spend(struct ike2 *c, const struct ike2_ticket_ref *ref);
-void ike2_tickets_free(struct ike2 *c);
+void ike2_tickets_free(struct ike2 *c);  /* wipes: none that we gave is good any more */
+void ike2_tickets_leave(struct ike2 *c); /* those in the shell's memory, to the next core */
 
 /* ---- resume.c ---- */
 void ike2_resume_free(struct ike2 *c);
@@ -836,6 +858,11 @@ bool ike2_gate(struct ike2 *c, const struct ike2_datagram *d, const struct ike_m
 bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
                       struct gh_view cookie);
 void ike2_gate_put(const struct ike2_sa *sa, struct ike_out *o);
+/* The first exchange is answered: the answer may have a puzzle for IKE_AUTH. */
+void ike2_gate_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
+/* True: it is to be solved first; ike2_auth_start() comes again then. */
+bool ike2_gate_before_auth(struct ike2 *c, struct ike2_sa *sa);
+struct gh_view ike2_gate_solution(const struct ike2_sa *sa); /* of that; empty: none */
 /* A portion of the search for keys. */
 void ike2_puzzle_work(struct ike2 *c, struct ike2_sa *sa);
 

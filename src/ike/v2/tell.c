@@ -1,6 +1,7 @@
 /* What the core says: names, counters, events, and the last words of each failure. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ike/v2/priv.h"
 
@@ -58,6 +59,8 @@ void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind ki
     char text[512];
     va_list args;
 
+    if (kind == IKE2_EVENT_STORY && !ike2_is_read(c, kind))
+        return;
     text[0] = '\0';
     if (ike2_is_read(c, kind)) {
         va_start(args, format);
@@ -65,6 +68,23 @@ void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind ki
         va_end(args);
     }
     tell(c, sa, kind, child, text);
+}
+
+void ike2_tell_offer(struct ike2 *c, const struct ike2_sa *sa, const char *who,
+                     const struct ike_sa *offer)
+{
+    char text[400] = "";
+    size_t at = 0;
+
+    if (!ike2_is_read(c, IKE2_EVENT_STORY))
+        return;
+    for (size_t i = 0; i < offer->count && at + 3 < sizeof(text); i++) {
+        if (i > 0)
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "; ");
+        ike_proposal_format(&offer->proposal[i], text + at, sizeof(text) - at);
+        at += strlen(text + at);
+    }
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "%s: %s", who, text);
 }
 
 static void fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
@@ -82,7 +102,8 @@ static void fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reaso
 void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason, const char *format,
                ...)
 {
-    bool ends = reason == IKE2_COUNT_AUTH_FAILED || reason == IKE2_COUNT_PEER_DEAD;
+    bool ends = reason == IKE2_COUNT_AUTH_FAILED || reason == IKE2_COUNT_PEER_DEAD ||
+                reason == IKE2_COUNT_PEER_CRASHED;
     /* Anybody can make us refuse him, so that is not told each time. */
     bool told = sa != NULL ? ends || sa->state < IKE2_STATE_ESTABLISHED
                            : c->now.wall - c->failures[reason].when >= IKE2_STRANGERS_S;
