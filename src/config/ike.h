@@ -28,7 +28,7 @@ enum {
     /* Names of IKE's sections: with "/8000" behind it one is still a name for the keeper. */
     GH_IKE_NAME_MAX = 58,
     GH_IKE_TRANSFORMS = 4, /* that one policy or child names */
-    GH_IKE_PEERS = 4096,
+    GH_IKE_PEERS = 16384,
     GH_IKE_ZONES = 1024,
     GH_LIFETIME_MIN = 1200, /* seconds, of IKE and Child SAs */
     GH_LIFETIME_MAX = 31536000,
@@ -103,6 +103,7 @@ struct gh_ike_zone {
 struct gh_ike_definition {
     const char *section; /* "ike-psk" … */
     char *name;
+    uint32_t hash; /* of the name: 10,000 peers are 20,000 definitions, each held against all */
     int line;
     size_t index; /* among those of the section */
     bool used;

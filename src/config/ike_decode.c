@@ -313,19 +313,21 @@ static void get_proposal(struct gh_rd *r, struct ike_proposal *p, bool ike)
     }
 }
 
-static void get_proposals(struct gh_rd *r, struct ike_sa *sa, bool ike)
+static void get_proposals(struct gh_rd *r, struct ike_proposals *proposals, bool ike)
 {
     size_t count = gh_get_below(r, gh_rd_u8(r), GH_IKE_TRANSFORMS + 1);
+    struct ike_sa sa = {.count = 0};
 
-    *sa = (struct ike_sa){.count = 0};
     if (count == 0)
         r->bad = true;
-    while (!r->bad && sa->count < count) {
-        struct ike_proposal *p = &sa->proposal[sa->count++];
+    while (!r->bad && sa.count < count) {
+        struct ike_proposal *p = &sa.proposal[sa.count++];
 
-        p->number = (uint8_t)sa->count;
+        p->number = (uint8_t)sa.count;
         get_proposal(r, p, ike);
     }
+    if (!r->bad && !ike_proposals_set(proposals, &sa))
+        r->bad = true;
 }
 
 static struct ike2_lifetime get_lifetime(struct gh_rd *r)

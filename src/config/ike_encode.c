@@ -183,11 +183,14 @@ static void put_client_dbs(struct writing *x)
 
 /* ---- Policies ------------------------------------------------------------------------------- */
 
-static void put_proposals(struct gh_wr *w, const struct ike_sa *sa)
+static void put_proposals(struct gh_wr *w, const struct ike_proposals *proposals)
 {
-    gh_wr_u8(w, sa->count);
-    for (size_t i = 0; i < sa->count; i++) {
-        const struct ike_proposal *p = &sa->proposal[i];
+    struct ike_sa sa;
+
+    ike_proposals_get(proposals, &sa);
+    gh_wr_u8(w, sa.count);
+    for (size_t i = 0; i < sa.count; i++) {
+        const struct ike_proposal *p = &sa.proposal[i];
 
         gh_wr_u8(w, p->protocol);
         gh_wr_u8(w, p->count);

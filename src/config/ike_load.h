@@ -106,6 +106,7 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
                        struct ike2_policy *policy, struct gh_ike_place *place);
 /* The transforms that a node names, as proposals; NULL: `out` stays. */
 void gh_ike_proposals(struct gh_ike_loader *x, const struct gh_node *n, const char *section,
-                      struct ike_sa *out);
+                      struct ike_proposals *out);
+void gh_ike_keep_proposals(struct ike_proposals *to, const struct ike_sa *sa);
 
 #endif

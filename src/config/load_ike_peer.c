@@ -126,15 +126,11 @@ static void check_others(struct gh_ike_loader *x, const struct ike2_policy *p, i
 static struct ike2_policy *start_from(struct gh_ike_loader *x, const struct gh_node *n,
                                       const char *name)
 {
-    struct ike2_policy *p = gh_config_must(ike2_policy_new(name)), own = *p;
     size_t index;
 
-    if (gh_ike_refer_option(x, n, "ike-policy", &index)) {
-        *p = *x->templates[index];
-        p->refs = own.refs;
-        memcpy(p->name, own.name, sizeof(p->name));
-    }
-    return p;
+    return gh_config_must(gh_ike_refer_option(x, n, "ike-policy", &index)
+                              ? ike2_policy_like(x->templates[index], name)
+                              : ike2_policy_new(name));
 }
 
 void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section)

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +28,7 @@
 #include "daemon/ike_desk.h"
 #include "daemon/ike_places.h"
 #include "daemon/ike_udp.h"
+#include "daemon/randomness.h"
 #include "daemon/sandbox.h"
 #include "wire/wr.h"
 
@@ -61,6 +61,7 @@ struct ike {
     struct gh_channel *parent;
     bool monitored;    /* somebody wants to be told of events */
     struct gh_now now; /* frozen for a batch of datagrams */
+    struct gh_random random;
     struct ike2 *core; /* NULL before the first configuration */
     struct gh_ike_config *config;
     struct past *past;
@@ -145,18 +146,9 @@ static void on_timer(uv_timer_t *timer)
 
 static void core_random(void *ctx, void *out, size_t len)
 {
-    uint8_t *p = out;
+    struct ike *ike = ctx;
 
-    while (len > 0) {
-        ssize_t n = getrandom(p, len, 0);
-
-        if (n < 0 && errno != EINTR)
-            abort(); /* keys of something else than randomness must not be */
-        if (n > 0) {
-            p += n;
-            len -= (size_t)n;
-        }
-    }
+    gh_random_take(&ike->random, out, len);
 }
 
 static void core_send(void *ctx, const struct ike2_datagram *d)
@@ -267,6 +259,17 @@ static bool may_log(struct ike *ike)
     }
     ike->log_lines++;
     return true;
+}
+
+static bool core_reads(void *ctx, enum ike2_event_kind kind)
+{
+    const struct ike *ike = ctx;
+
+    if (ike->monitored || kind == IKE2_EVENT_SA_FAILED || kind == IKE2_EVENT_CHILD_FAILED)
+        return true; /* failures are for `show` and `explain`, too */
+    return gh_log_wants(level_of(kind)) &&
+           (kind == IKE2_EVENT_STORY || ike->log_lines < LINES_A_SECOND ||
+            ike->log_second != ike->now.mono_ms / 1000);
 }
 
 static void log_event(struct ike *ike, const struct ike2_event *e)
@@ -622,11 +625,11 @@ static bool set_core(struct ike *ike, const struct gh_ike_settings *config)
                                  .event = core_event,
                                  .source = core_source,
                                  .addresses = core_addresses,
-                                 .no_stories = !gh_log_wants(level_of(IKE2_EVENT_STORY))};
+                                 .reads = core_reads};
     struct gh_lockout_settings lockout = config->lockout;
     struct ike2_settings settings = settings_of(ike, config, &lockout);
 
-    core_random(NULL, &lockout.seed, sizeof(lockout.seed));
+    core_random(ike, &lockout.seed, sizeof(lockout.seed));
     if (ike->core != NULL && !ike2_configure(ike->core, ike->now, &settings))
         return false;
     if (ike->core == NULL)

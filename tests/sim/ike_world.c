@@ -419,6 +419,13 @@ static void on_event(void *ctx, const struct ike2_event *e)
                (unsigned long long)e->sa, e->child, e->text);
 }
 
+static bool on_reads(void *ctx, enum ike2_event_kind kind)
+{
+    const struct ike_host *h = ctx;
+
+    return !h->unread;
+}
+
 static void on_keys(void *ctx, const char *line)
 {
     struct ike_host *h = ctx;
@@ -469,6 +476,7 @@ static void start_core(struct ike_host *h)
                                  .event = on_event,
                                  .source = h->knows_paths ? on_source : NULL,
                                  .addresses = h->knows_paths ? on_addresses : NULL,
+                                 .reads = on_reads,
                                  .key_log = on_keys};
 
     h->lives++;
@@ -540,6 +548,7 @@ static struct ike_ts_list net_of(size_t i, size_t part, uint8_t bits)
 struct ike2_child_policy *ike_world_child(struct ike2_policy *p, size_t i, size_t j, size_t k)
 {
     struct ike2_child_policy *child;
+    struct ike_sa sa;
 
     p->children = realloc(p->children, (p->child_count + 1) * sizeof(*child));
     if (p->children == NULL)
@@ -547,11 +556,22 @@ struct ike2_child_policy *ike_world_child(struct ike2_policy *p, size_t i, size_
     child = &p->children[p->child_count++];
     memset(child, 0, sizeof(*child));
     snprintf(child->name, sizeof(child->name), k == 0 ? "net" : "net%zu", k);
-    ike2_default_proposals(IKE_PROTO_ESP, &child->proposals);
+    ike2_default_proposals(IKE_PROTO_ESP, &sa);
+    if (!ike_proposals_set(&child->proposals, &sa))
+        abort();
     child->local = net_of(i, k, k == 0 ? 24 : 28);
     child->remote = net_of(j, k, k == 0 ? 24 : 28);
     child->lifetime.seconds = 3600;
     return child;
+}
+
+void ike_world_add_transform(struct ike_proposals *proposals, uint8_t type, uint16_t id)
+{
+    struct ike_sa sa;
+
+    ike_proposals_get(proposals, &sa);
+    if (!ike_proposal_add(&sa.proposal[0], type, id, 0) || !ike_proposals_set(proposals, &sa))
+        abort();
 }
 
 struct ike2_policy *ike_world_policy(struct ike_world *w, size_t i, size_t j)

@@ -63,6 +63,7 @@ struct ike_host {
     bool child_udp;
     unsigned asked[GH_KEEPER_LIST + 1]; /* the keeper, by kind */
     char last[IKE2_EVENT_COUNT][256];   /* the last words of each kind */
+    bool unread;                        /* nobody reads the words of its events */
     char key_line[1024];                /* the last of the key log */
     bool dead;                          /* hears and says nothing */
     bool refuses;                       /* to install Child SAs */
@@ -131,6 +132,8 @@ void ike_world_inject(struct ike_world *w, const struct ike2_endpoint *from,
 struct ike_host *ike_world_host_at(struct ike_world *w, const struct ike2_endpoint *e);
 /* Adds a child between sub-prefix k of both hosts' nets to host i's policy for j. */
 struct ike2_child_policy *ike_world_child(struct ike2_policy *p, size_t i, size_t j, size_t k);
+/* To the first of the proposals. */
+void ike_world_add_transform(struct ike_proposals *proposals, uint8_t type, uint16_t id);
 /* Notes a broken invariant; the first one stands. */
 void ike_world_broken(struct ike_world *w, const struct ike_host *h, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

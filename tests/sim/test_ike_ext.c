@@ -568,6 +568,12 @@ static void restless_hosts(void **state)
         a_restless_host(seed);
 }
 
+static void drop_children(struct ike2_policy *p)
+{
+    while (p->child_count > 0)
+        ike_proposals_clear(&p->children[--p->child_count].proposals);
+}
+
 /* ---- Childless IKE SAs (RFC 6023) ----------------------------------------------------------- */
 
 static void an_ike_sa_without_a_child(void **state)
@@ -575,7 +581,7 @@ static void an_ike_sa_without_a_child(void **state)
     struct ike_world *w = pair(40);
 
     policy(w, 0)->childless = policy(w, 1)->childless = true;
-    policy(w, 0)->child_count = 0;
+    drop_children(policy(w, 0));
     for (size_t i = 0; i < 2; i++)
         ike_world_configure(w, i);
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", NULL));
@@ -638,7 +644,7 @@ static void only_one_side_is_childless(void **state)
     ike_world_free(w);
 
     w = pair(43);
-    policy(w, 0)->child_count = 0;
+    drop_children(policy(w, 0));
     for (size_t i = 0; i < 2; i++)
         ike_world_configure(w, i);
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", NULL));
@@ -988,8 +994,7 @@ static void a_hybrid_sa_comes_again(void **state)
 
     for (size_t i = 0; i < 2; i++) {
         policy(w, i)->resumption = true;
-        assert_true(ike_proposal_add(&policy(w, i)->proposals.proposal[0], IKE_T_ADDKE1 + 1,
-                                     IKE_KE_ECP_384, 0));
+        ike_world_add_transform(&policy(w, i)->proposals, IKE_T_ADDKE1 + 1, IKE_KE_ECP_384);
     }
     begin(w);
     assert_up(w, 1);
@@ -1165,11 +1170,14 @@ static void a_ticket_ends_with_the_next_sa(void **state)
 
 static void only_this_cipher(struct ike2_policy *p, uint16_t bits)
 {
-    struct ike_proposal *x = &p->proposals.proposal[0];
+    struct ike_sa sa;
+    struct ike_proposal *x = &sa.proposal[0];
 
+    ike_proposals_get(&p->proposals, &sa);
     for (size_t t = 0; t < x->count; t++)
         if (x->transform[t].type == IKE_T_ENCR)
             x->transform[t].key_bits = bits;
+    assert_true(ike_proposals_set(&p->proposals, &sa));
 }
 
 /* The old SA's algorithms must still be allowed, at both ends. */
@@ -1177,13 +1185,15 @@ static void what_is_no_longer_offered_is_not_resumed(void **state)
 {
     for (size_t who = 0; who < 2; who++) {
         struct ike_world *w = with_tickets(76 + who);
-        struct ike_sa *own = &policy(w, 0)->proposals;
+        struct ike_sa own;
 
         only_this_cipher(policy(w, 1), 128);
         if (who == 1) { /* the client would take either */
-            own->proposal[1] = own->proposal[0];
-            own->proposal[1].number = 2;
-            own->count = 2;
+            ike_proposals_get(&policy(w, 0)->proposals, &own);
+            own.proposal[1] = own.proposal[0];
+            own.proposal[1].number = 2;
+            own.count = 2;
+            assert_true(ike_proposals_set(&policy(w, 0)->proposals, &own));
         }
         only_this_cipher(policy(w, 0), 128);
         lose_and_begin_again(w);

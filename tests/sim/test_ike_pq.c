@@ -351,7 +351,7 @@ static void ppks_through_a_bad_network(void **state)
 static void add_ke(struct ike_world *w, size_t i, uint8_t type, uint16_t group)
 {
     policy(w, i)->intermediate = true;
-    assert_true(ike_proposal_add(&policy(w, i)->proposals.proposal[0], type, group, 0));
+    ike_world_add_transform(&policy(w, i)->proposals, type, group);
 }
 
 /* Both ends have X25519, then two more, which may not be left out. */
@@ -516,11 +516,14 @@ enum have { HAVE_NOT, HAVE_ONLY, HAVE_FIRST, HAVE_OR_NONE, HAVE_BUT_MAY_NOT };
 
 static void give(struct ike_world *w, size_t i, enum have have)
 {
-    struct ike_sa *sa = &policy(w, i)->proposals;
+    struct ike_proposals *proposals = &policy(w, i)->proposals;
+    struct ike_sa sa;
 
+    ike_proposals_get(proposals, &sa);
     if (have == HAVE_FIRST) {
-        sa->proposal[sa->count] = sa->proposal[0];
-        sa->proposal[sa->count++].number = 2;
+        sa.proposal[sa.count] = sa.proposal[0];
+        sa.proposal[sa.count++].number = 2;
+        assert_true(ike_proposals_set(proposals, &sa));
     }
     if (have != HAVE_NOT)
         add_ke(w, i, IKE_T_ADDKE1, GH_KE_ECP_384);
@@ -667,7 +670,7 @@ static void key_exchanges_through_a_bad_network(void **state)
 
 static void add_child_ke(struct ike_world *w, size_t i, uint8_t type, uint16_t group)
 {
-    assert_true(ike_proposal_add(&policy(w, i)->children[0].proposals.proposal[0], type, group, 0));
+    ike_world_add_transform(&policy(w, i)->children[0].proposals, type, group);
 }
 
 /* Two more key exchanges for a Child SA, one more for the IKE SA. */

@@ -34,15 +34,19 @@ static uint32_t chance(struct storm *s, uint32_t bound)
 
 /* ---- Built ----------------------------------------------------------------------------------- */
 
-static void prefer(struct ike_sa *proposals, uint16_t first, uint16_t second)
+static void prefer(struct ike_proposals *proposals, uint16_t first, uint16_t second)
 {
-    struct ike_proposal *p = &proposals->proposal[0];
+    struct ike_sa sa;
+    struct ike_proposal *p = &sa.proposal[0];
     size_t at = 0;
     const uint16_t groups[2] = {first, second};
 
+    ike_proposals_get(proposals, &sa);
     for (size_t i = 0; i < p->count; i++)
         if (p->transform[i].type == IKE_T_KE && at < 2)
             p->transform[i].id = groups[at++];
+    if (!ike_proposals_set(proposals, &sa))
+        abort();
 }
 
 struct link {

@@ -396,10 +396,15 @@ static void fragments_of_several_messages(void **state)
         /* Proposals that do not fit into one datagram. */
         for (size_t i = 0; i < 2; i++)
             for (size_t k = 0; k < CHILDREN; k++) {
-                struct ike_sa *sa = &w->hosts[i].policies[0]->children[k].proposals;
+                struct ike_proposals *proposals = &w->hosts[i].policies[0]->children[k].proposals;
+                struct ike_sa sa;
 
-                for (; sa->count < 8; sa->count++)
-                    sa->proposal[sa->count] = sa->proposal[0];
+                ike_proposals_get(proposals, &sa);
+                for (; sa.count < 8; sa.count++) {
+                    sa.proposal[sa.count] = sa.proposal[0];
+                    sa.proposal[sa.count].number = (uint8_t)(sa.count + 1);
+                }
+                assert_true(ike_proposals_set(proposals, &sa));
             }
         configure(w);
         begin_all(w);
@@ -671,10 +676,10 @@ static struct ike_world *with_more_key_exchanges(uint64_t seed, uint8_t window)
 
     for (size_t i = 0; i < 2; i++)
         for (size_t k = 0; k < CHILDREN; k++) {
-            struct ike_proposal *p = &w->hosts[i].policies[0]->children[k].proposals.proposal[0];
+            struct ike_proposals *p = &w->hosts[i].policies[0]->children[k].proposals;
 
-            assert_true(ike_proposal_add(p, IKE_T_ADDKE1, GH_KE_ECP_384, 0));
-            assert_true(ike_proposal_add(p, IKE_T_ADDKE1 + 1, GH_KE_ECP_521, 0));
+            ike_world_add_transform(p, IKE_T_ADDKE1, GH_KE_ECP_384);
+            ike_world_add_transform(p, IKE_T_ADDKE1 + 1, GH_KE_ECP_521);
         }
     configure(w);
     begin_all(w);

@@ -243,7 +243,8 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(p->remote_auths, GH_BIT(IKE2_AUTH_PSK));
     assert_string_equal(p->psk, "berlin");
     assert_null(p->remote_id);
-    assert_memory_equal(&p->proposals, &defaults->proposals, sizeof(p->proposals));
+    assert_int_equal(p->proposals.len, defaults->proposals.len);
+    assert_memory_equal(p->proposals.octets, defaults->proposals.octets, p->proposals.len);
     assert_int_equal(p->lifetime.seconds, 86400);
     assert_int_equal(p->mtu, 1500);
     assert_int_equal(p->child_count, 1);
@@ -251,7 +252,7 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(p->children[0].mode, IKE2_TUNNEL);
     assert_int_equal(p->children[0].lifetime.seconds, 3600);
     assert_true(p->children[0].start);
-    assert_int_equal(p->children[0].proposals.proposal[0].protocol, IKE_PROTO_ESP);
+    assert_int_equal(ike_proposals_protocol(&p->children[0].proposals), IKE_PROTO_ESP);
     assert_string_equal(ike_ts_format(&p->children[0].local.ts[0], text), "10.1.0.0/16");
     assert_string_equal(ike_ts_format(&p->children[0].remote.ts[0], text), "10.2.0.0/16");
     assert_false(c->ike->settings.lock_out);
@@ -361,9 +362,10 @@ static struct gh_config *load_everything(void)
 
 static void check_policy_a(const struct ike2_policy *p)
 {
-    const struct ike_sa *sa = &p->proposals;
+    struct ike_sa got, *sa = &got;
     char text[GH_PREFIX_TEXT], addr[GH_ADDR_TEXT];
 
+    ike_proposals_get(&p->proposals, sa);
     assert_string_equal(p->name, "a");
     assert_int_equal(p->port, 501);
     assert_int_equal(sa->count, 2);
@@ -402,8 +404,9 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_string_equal(p->ppk, "quantum");
     assert_true(p->ppk_required);
     assert_int_equal(p->child_count, 2);
-    assert_int_equal(p->children[0].proposals.count, 2);
-    assert_int_equal(p->children[0].proposals.proposal[1].protocol, IKE_PROTO_AH);
+    ike_proposals_get(&p->children[0].proposals, sa);
+    assert_int_equal(sa->count, 2);
+    assert_int_equal(sa->proposal[1].protocol, IKE_PROTO_AH);
     assert_true(p->children[0].lifetime.octets == UINT64_C(1000000000000));
     assert_int_equal(p->children[0].lifetime.packets, 1048576);
     assert_false(p->children[0].start);

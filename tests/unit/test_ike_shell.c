@@ -17,6 +17,7 @@
 #include "daemon/ike_places.h"
 #include "daemon/ike_kept.h"
 #include "daemon/ike_udp.h"
+#include "daemon/randomness.h"
 #include "platform/udp.h"
 
 enum { TURNS = 200 };
@@ -616,6 +617,29 @@ static void a_change_asks_anew_and_tells_when_all_is_known(void **state)
     gh_ike_places_free(p);
 }
 
+/* ---- Randomness ----------------------------------------------------------------------------- */
+
+static void randomness_is_given_out_once(void **state)
+{
+    struct gh_random r = {.left = 0};
+    uint8_t pieces[100][16], large[GH_RANDOM_STORE + 1] = {0};
+    size_t zeros = 0;
+
+    for (size_t i = 0; i < 100; i++) {
+        gh_random_take(&r, pieces[i], sizeof(pieces[i]));
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(pieces[i], pieces[k], sizeof(pieces[i]));
+        for (size_t at = 0; at < sizeof(r.octets) - r.left; at++)
+            assert_int_equal(r.octets[at], 0); /* nothing given out stays */
+    }
+    gh_random_take(&r, large, sizeof(large));
+    for (size_t i = 0; i < sizeof(large); i++)
+        zeros += large[i] == 0;
+    assert_true(zeros < 64);
+    gh_random_take(&r, large, GH_RANDOM_STORE);
+    assert_int_equal(r.left, 0);
+}
+
 /* ---- What the parent keeps ------------------------------------------------------------------ */
 
 static void kept_in(const char *directory, uint8_t secret[IKE2_CRASH_SECRET])
@@ -712,6 +736,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_asked_is_refused_at_once),
         cmocka_unit_test(set_ups_are_counted_by_the_second),
         cmocka_unit_test(notes_of_policies_that_are_gone_go),
+        cmocka_unit_test(randomness_is_given_out_once),
         cmocka_unit_test(the_secret_of_crash_tokens_stays),
         cmocka_unit_test(without_a_place_there_is_no_secret),
         cmocka_unit_test(each_configuration_has_other_memory_for_tickets),

@@ -113,8 +113,9 @@ static void put_id(struct ike_out *o, uint8_t payload, const struct gh_identity 
                 &(struct ike_id){.type = id->type, .data = gh_view_of(id->data, id->len)});
 }
 
-/* INITIAL_CONTACT: all others with this peer are of an earlier life of it. Of somebody without a
- * name it says nothing (RFC 7619 2.3). */
+/* INITIAL_CONTACT: all others with this peer are of an earlier life of it; but not those that came
+ * up since this one began, as where both ends begin at once. Of somebody without a name it says
+ * nothing (RFC 7619 2.3). */
 static void drop_others(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     struct ike2_sa *next;
@@ -125,7 +126,8 @@ static void drop_others(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
          other = next) {
         next = ike2_by_name(c, sa->remote_id, other);
         if (other->id < sa->id && other->state >= IKE2_STATE_ESTABLISHED &&
-            other->policy == sa->policy && gh_identity_equal(other->remote_id, sa->remote_id) &&
+            other->established_ms <= sa->setup->begun_ms && other->policy == sa->policy &&
+            gh_identity_equal(other->remote_id, sa->remote_id) &&
             gh_addr_equal(&other->remote.addr, &sa->remote.addr)) {
             ike2_tell(c, other, IKE2_EVENT_STORY, 0, "the peer says that it begins anew");
             ike2_sa_die(c, other, IKE2_REMOVED_LOST);
@@ -145,7 +147,9 @@ static void up(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in
         gh_lockout_succeeded(c->lockout, c->now.mono_ms, sa->local.zone, &sa->remote.addr,
                              sa->remote.port);
     ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s%s",
-              gh_identity_format(sa->remote_id, text, sizeof(text)),
+              ike2_is_read(c, IKE2_EVENT_SA_UP)
+                  ? gh_identity_format(sa->remote_id, text, sizeof(text))
+                  : "",
               sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "",
               wants ? "; it asks for an address, and none is given here" : "");
 }
@@ -300,7 +304,7 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
             ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
                             gh_view_of(s->nonce_r, s->nonce_r_len), 0);
     if (child == NULL && ike_find(in, IKE_P_SA, 0) != NULL) /* the peer has it */
-        ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
+        ike2_child_disown(c, sa, ike_proposals_protocol(&t->policy->proposals), t->spi, t->spi_len);
 }
 
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -382,9 +386,10 @@ static bool __attribute__((noinline))
 suite_suits(const struct ike2_sa *sa, const struct ike2_policy *p)
 {
     struct ike_proposal chosen;
-    struct ike_sa offer = {.count = 1}, ours;
+    struct ike_sa offer, ours;
     const struct ike_choice_rules rules = {.additional_ke = p->intermediate};
 
+    offer.count = 1;
     ike2_suite_proposal(&sa->suite, &offer.proposal[0]);
     ike2_offer(&p->proposals, p->intermediate, &ours);
     return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
@@ -414,7 +419,7 @@ static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     /* IDr is a wish (RFC 7296 1.2); a policy that is not for the anonymous refuses them, in words.
      */
     for (int strict = 2; strict >= 0; strict--) {
-        while ((p = ike2_policy_for(c, &sa->local, &sa->remote.addr, p)) != NULL) {
+        while ((p = ike2_policy_for(&c->whose, &sa->local, &sa->remote.addr, p)) != NULL) {
             if (!suits(sa, p, strict >= 1 && is_anonymous(in), strict == 2 ? idr : NULL))
                 continue;
             ike2_set_policy(sa, p);
@@ -657,19 +662,26 @@ static void ppk_answered(struct ike2 *c, struct ike2_sa *sa, const struct gh_kee
     }
 }
 
+/* Our own value may stand behind it. */
 static void peer_psk(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_answer *a)
 {
+    const size_t len = gh_prf_len((enum gh_prf_alg)sa->suite.prf);
+    struct gh_view peer = a->value, own = gh_view_of(NULL, 0);
     struct ike_payloads in = {.count = 0};
 
     if (a->result != GH_KEEPER_OK) {
         refuse(c, sa, "there is no pre-shared key for it", "configure one");
         return;
     }
+    if (peer.len == 2 * len) {
+        peer.len = len;
+        own = gh_view_of(a->value.p + len, len);
+    }
     if (!inner_again(sa, &in)) {
         refuse(c, sa, "no memory", "");
         return;
     }
-    if (!ike2_check_psk(sa, &in, a->value)) {
+    if (!ike2_check_psk(sa, &in, peer)) {
         disbelieve(c, sa,
                    sa->ppk_used
                        ? "its AUTH does not verify: the pre-shared keys differ, or the PPKs"
@@ -679,6 +691,8 @@ static void peer_psk(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_
     }
     if (sa->initiator)
         answered_well(c, sa, &in);
+    else if (own.len > 0)
+        finish(c, sa, own);
     else
         prove_ourselves(c, sa);
 }

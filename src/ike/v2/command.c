@@ -3,14 +3,6 @@
 
 #include "ike/v2/priv.h"
 
-static struct ike2_policy *policy_named(const struct ike2 *c, const char *name)
-{
-    for (size_t i = 0; i < c->policy_count; i++)
-        if (strcmp(c->policies[i]->name, name) == 0)
-            return c->policies[i];
-    return NULL;
-}
-
 static struct ike2_sa *sa_of_policy(const struct ike2_policy *p)
 {
     struct ike2_sa *sa = p->sas;
@@ -96,7 +88,7 @@ void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why)
 
 bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const char *child)
 {
-    struct ike2_policy *p = policy_named(c, policy);
+    struct ike2_policy *p = ike2_policy_named(&c->whose, policy);
     struct ike2_sa *sa;
     bool found = child == NULL;
 
@@ -145,8 +137,8 @@ void ike2_paths_changed(struct ike2 *c, struct gh_now now)
             ike2_path_lost(c, sa);
         ike2_settle(c, sa);
     }
-    for (size_t i = 0; i < c->policy_count; i++)
-        ike2_begin_again(c, c->policies[i]);
+    for (size_t i = 0; i < c->whose.count; i++)
+        ike2_begin_again(c, c->whose.policies[i]);
     ike2_bury(c);
 }
 

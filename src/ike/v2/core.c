@@ -62,9 +62,9 @@ void ike2_free(struct ike2 *c)
         sa->policy->sas = NULL;
         ike2_sa_free(sa);
     }
-    for (size_t i = 0; i < c->policy_count; i++)
-        ike2_policy_free(c->policies[i]);
-    free(c->policies);
+    for (size_t i = 0; i < c->whose.count; i++)
+        ike2_policy_free(c->whose.policies[i]);
+    ike2_whose_clear(&c->whose);
     ike2_tables_free(c);
     ike2_tickets_leave(c);
     ike2_resume_free(c);

@@ -171,7 +171,9 @@ struct ike2_ops {
     void (*child_update)(void *ctx, const struct ike2_child_view *c);
     void (*child_remove)(void *ctx, uint32_t id, enum ike2_removal why);
     void (*event)(void *ctx, const struct ike2_event *e);
-    bool no_stories; /* nobody reads IKE2_EVENT_STORY: the words are not even made */
+    /* Whether anybody reads the words of events of this kind just now: else they are told without
+     * (`text` is empty). NULL: always. */
+    bool (*reads)(void *ctx, enum ike2_event_kind kind);
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
     bool (*child_spi)(void *ctx, const struct ike2_child_policy *child, uint8_t *spi, size_t len);
     /* Where the system would send from, to this address in this zone. What is not known yet is told
@@ -312,6 +314,6 @@ const uint64_t *ike2_counters(const struct ike2 *c); /* [IKE2_COUNT_COUNT] */
 /* The last failures by reason: when (wall time) and in what words; NULL text: never. */
 const char *ike2_last_failure(const struct ike2 *c, enum ike2_count reason, int64_t *when);
 struct gh_lockout *ike2_lockout(struct ike2 *c); /* NULL: none */
-size_t ike2_memory(const struct ike2 *c);        /* octets held for SAs */
+size_t ike2_memory(const struct ike2 *c); /* octets held for SAs, with all that hangs on them */
 
 #endif

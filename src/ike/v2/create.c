@@ -265,7 +265,8 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t
     if (fresh == NULL) {
         ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: %s", t->policy->name, why);
         if (!deleted)
-            ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
+            ike2_child_disown(c, sa, ike_proposals_protocol(&t->policy->proposals), t->spi,
+                              t->spi_len);
         give_up(c, sa, t);
         return;
     }
@@ -363,13 +364,22 @@ static void out_of_sync(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
         t->why = IKE2_REMOVED_LOST;
 }
 
+/* Apart, for what it takes is large. */
+static bool __attribute__((noinline))
+may_retry(const struct ike2_sa *sa, const struct ike2_task *t, uint16_t group)
+{
+    struct ike_sa ours;
+
+    ike_proposals_get(
+        t->kind == IKE2_TASK_IKE_REKEY ? &sa->policy->proposals : &t->policy->proposals, &ours);
+    return ike_ke_retry(&ours, t->group, group);
+}
+
 static void refused(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
                     const struct ike_notify *n)
 {
     struct ike2_child *child = ike2_child_by_id(sa, t->child);
     const char *name = ike_notify_name(n->type);
-    const struct ike_sa *proposals =
-        t->kind == IKE2_TASK_IKE_REKEY ? &sa->policy->proposals : &t->policy->proposals;
     struct ike2_sa *theirs = t->their_sa;
     uint16_t group;
     bool rekeys;
@@ -394,8 +404,7 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
         return;
     }
     if (n->type == IKE_N_INVALID_KE_PAYLOAD && !t->group_retried &&
-        ike_invalid_ke_read(n->data, &group) == IKE_OK &&
-        ike_ke_retry(proposals, t->group, group)) {
+        ike_invalid_ke_read(n->data, &group) == IKE_OK && may_retry(sa, t, group)) {
         gh_ke_free(t->ke);
         t->ke = NULL;
         t->group = group;

@@ -276,7 +276,7 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
     const struct ike2_policy *p = sa->policy;
     unsigned most = t->kind == IKE2_TASK_LIVENESS ? p->liveness_retries : p->retransmits;
-    unsigned shift = t->transmissions < 6 ? t->transmissions : 6;
+    unsigned shift = t->transmissions < IKE2_DOUBLINGS ? t->transmissions : IKE2_DOUBLINGS;
 
     if (ike2_resume_gave_up(c, sa))
         return;

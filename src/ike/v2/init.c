@@ -143,6 +143,15 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
     }
 }
 
+/* Apart, for what it takes is large. */
+static bool __attribute__((noinline)) may_retry(const struct ike2_sa *sa, uint16_t group)
+{
+    struct ike_sa ours;
+
+    ike_proposals_get(&sa->policy->proposals, &ours);
+    return ike_ke_retry(&ours, sa->setup->group, group);
+}
+
 /* COOKIE, INVALID_KE_PAYLOAD: begin again with what is asked for. True: done so. */
 static bool begin_anew(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
                        uint16_t refused)
@@ -158,8 +167,7 @@ static bool begin_anew(struct ike2 *c, struct ike2_sa *sa, const struct ike_mess
         if (!ike2_gate_closed(c, sa, m, n.data))
             return true;
     } else if (refused == IKE_N_INVALID_KE_PAYLOAD && !s->group_retried &&
-               ike_invalid_ke_read(n.data, &group) == IKE_OK &&
-               ike_ke_retry(&sa->policy->proposals, s->group, group)) {
+               ike_invalid_ke_read(n.data, &group) == IKE_OK && may_retry(sa, group)) {
         s->group_retried = true;
         s->group = group;
         gh_ke_free(s->ke);
@@ -340,7 +348,7 @@ static struct ike2_policy *choose(struct ike2 *c, const struct ike2_datagram *d,
     bool intermediate = ike2_intermediate_heard(m);
     struct ike2_policy *p = NULL;
 
-    while ((p = ike2_policy_for(c, &d->local, &d->remote.addr, p)) != NULL) {
+    while ((p = ike2_policy_for(&c->whose, &d->local, &d->remote.addr, p)) != NULL) {
         const struct ike_choice_rules rules = {.prefer_theirs = p->prefer_theirs,
                                                .additional_ke = intermediate && p->intermediate};
         struct ike_choice_miss miss;
@@ -450,7 +458,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
                    gh_view_of(&v.payload, v.notify == IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD));
         return;
     }
-    if (ike2_policy_for(c, &d->local, &d->remote.addr, NULL) == NULL) {
+    if (ike2_policy_for(&c->whose, &d->local, &d->remote.addr, NULL) == NULL) {
         ike2_fail(c, NULL, IKE2_COUNT_NO_POLICY, "IKE_SA_INIT from %s: no peer has this address",
                   gh_addr_format(&d->remote.addr, addr));
         return;
@@ -500,7 +508,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     }
     ike2_first_accepted(c, sa, d);
-    if (!c->ops.no_stories)
+    if (ike2_is_read(c, IKE2_EVENT_STORY))
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
                   gh_addr_format(&d->remote.addr, addr),
                   ike_proposal_format(&chosen, text, sizeof(text)));

@@ -7,9 +7,9 @@
  */
 #include "ike/v2/priv.h"
 
-uint32_t ike2_begin_ms(const struct ike2_policy *p)
+uint64_t ike2_begin_ms(const struct ike2_policy *p)
 {
-    return p->half_open_ms + p->retransmit_ms * (2u << p->retransmits);
+    return p->half_open_ms + ike2_policy_patience_ms(p);
 }
 
 bool ike2_path_has(const struct ike2 *c, uint16_t zone, const struct gh_addr *a)

@@ -5,7 +5,9 @@
  *     core.c      input, time, the keeper's answers
  *     tables.c    where SAs are found              deadlines.c  which is next
  *     configure.c policies                         command.c    what is asked for
+ *     whose.c     which is a peer's
  *     view.c      what there is                    tell.c       what is said
+ *     memory.c    in octets
  *     sa.c        an IKE SA's life: state, deadlines, end
  *     keys.c      SKEYSEED, SK_*, KEYMAT, ciphers
  *     flight.c    sealed messages: Message IDs, fragments, retransmission, repeated requests
@@ -211,6 +213,7 @@ struct ike2_resumed {
 
 /* What is needed until the IKE SA is established. */
 struct ike2_setup {
+    uint64_t begun_ms;
     struct gh_secret request, response; /* IKE_SA_INIT as they went */
     uint8_t nonce_i[IKE_NONCE_MAX], nonce_r[IKE_NONCE_MAX];
     size_t nonce_i_len, nonce_r_len;
@@ -328,12 +331,21 @@ struct ike2_sa {
     size_t heap_at; /* place in the heap + 1; 0: not there */
 };
 
+/* The policies in force, by index, and where they are found. Places are one more than those in
+ * `policies`; 0: none. */
+struct ike2_whose {
+    struct ike2_policy **policies; /* owned, and so is a reference to each */
+    size_t count, mask, wide_count;
+    uint32_t *by_addr, *by_name;     /* by hash */
+    uint32_t *next_addr, *next_name; /* of the same hash, by place */
+    uint32_t *wide;                  /* as they stand in `policies`: not for one address */
+};
+
 struct ike2 {
     struct ike2_ops ops;
     struct ike2_settings settings;
-    struct gh_now now;             /* of the call */
-    struct ike2_policy **policies; /* by index */
-    size_t policy_count;
+    struct gh_now now;       /* of the call */
+    struct ike2_whose whose; /* the policies */
     struct ike2_sa **by_spi, **by_init, **by_name;
     struct ike2_child **by_child;
     size_t table_mask;
@@ -407,9 +419,14 @@ void ike2_unschedule(struct ike2 *c, struct ike2_sa *sa);
 /* Has a deadline that is neither past nor the one before. */
 void ike2_postpone(struct ike2 *c, struct ike2_sa *sa, uint64_t due);
 
-/* ---- configure.c ---- */
+/* ---- whose.c ---- */
+/* Takes the list, sorted; the references are the caller's to make and to give back. False: no
+ * memory, and the list is the caller's still. */
+bool ike2_whose_make(struct ike2_whose *w, struct ike2_policy **policies, size_t count);
+void ike2_whose_clear(struct ike2_whose *w);
+struct ike2_policy *ike2_policy_named(const struct ike2_whose *w, const char *name);
 /* The policy for a peer's first message: by addresses alone; the next after `after`. */
-struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct ike2_endpoint *local,
+struct ike2_policy *ike2_policy_for(const struct ike2_whose *w, const struct ike2_endpoint *local,
                                     const struct gh_addr *remote, const struct ike2_policy *after);
 
 /* ---- command.c ---- */
@@ -419,6 +436,8 @@ void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
 /* ---- tell.c ---- */
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Somebody reads the words: where they are dear to make. */
+bool ike2_is_read(const struct ike2 *c, enum ike2_event_kind kind);
 /* A step of the story: who offers what. */
 void ike2_tell_offer(struct ike2 *c, const struct ike2_sa *sa, const char *who,
                      const struct ike_sa *offer);
@@ -618,7 +637,7 @@ bool ike2_take_certreqs(struct ike2_setup *s, const struct ike_payloads *in);
 /* ---- addke.c ---- */
 /* The proposals that can be done here, numbered from 1. additional: with RFC 9370; else ADDKE types
  * are left out where they may be NONE, and proposals with others. */
-void ike2_offer(const struct ike_sa *proposals, bool additional, struct ike_sa *out);
+void ike2_offer(const struct ike_proposals *proposals, bool additional, struct ike_sa *out);
 bool ike2_has_addke(const struct ike_sa *sa);
 bool ike2_proposal_has_addke(const struct ike_proposal *p);
 /* The nth (from 0) additional key exchange of a suite; NONE: there is none any more. */
@@ -897,7 +916,7 @@ void ike2_redirect_request(struct ike2 *c, const struct ike2_task *t, struct ike
 
 /* ---- paths.c ---- */
 /* How long one that begins may take in all. */
-uint32_t ike2_begin_ms(const struct ike2_policy *p);
+uint64_t ike2_begin_ms(const struct ike2_policy *p);
 /* Is this an address of ours, there? Yes, if nobody knows. */
 bool ike2_path_has(const struct ike2 *c, uint16_t zone, const struct gh_addr *a);
 /* From where a peer can be reached at this address of it. */

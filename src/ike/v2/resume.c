@@ -83,14 +83,16 @@ void ike2_forget_tickets(struct ike2 *c)
 
 /* ---- Tickets, given and taken --------------------------------------------------------------- */
 
-static bool is_offered(const struct ike2_suite *s, const struct ike_sa *proposals)
+static bool is_offered(const struct ike2_suite *s, const struct ike_proposals *proposals)
 {
     const struct ike_choice_rules rules = {.additional_ke = true};
-    struct ike_sa offer = {.count = 1};
+    struct ike_sa offer, ours;
     struct ike_proposal chosen;
 
+    offer.count = 1;
     ike2_suite_proposal(s, &offer.proposal[0]);
-    return ike_proposal_choose(&offer, proposals, &rules, &chosen, NULL);
+    ike_proposals_get(proposals, &ours);
+    return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
 }
 
 void ike2_resume_ask(struct ike2_sa *sa, struct ike_out *o)
@@ -365,7 +367,7 @@ static struct ike2_policy *policy_of(struct ike2 *c, const struct ike2_datagram 
 {
     struct ike2_policy *p = NULL;
 
-    while ((p = ike2_policy_for(c, &d->local, &d->remote.addr, p)) != NULL)
+    while ((p = ike2_policy_for(&c->whose, &d->local, &d->remote.addr, p)) != NULL)
         if (p->resumption && strcmp(p->name, t->policy) == 0 &&
             is_offered(&t->suite, &p->proposals))
             return p;

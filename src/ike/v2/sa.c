@@ -33,7 +33,7 @@ struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool ini
     sa->local_seen = ike2_path_has(c, local->zone, &local->addr);
     sa->remote = *remote;
     sa->state = IKE2_STATE_INIT;
-    sa->last_in_ms = c->now.mono_ms;
+    sa->last_in_ms = sa->setup->begun_ms = c->now.mono_ms;
     ike2_window_begin(sa);
     ike2_new_spi(c, initiator ? sa->spi_i : sa->spi_r);
     return sa;
