@@ -47,9 +47,8 @@ static void note_request(struct side *s, uint32_t id)
     uint32_t oldest = 0;
 
     s->asked[id] = true;
-    while (!s->asked[oldest] || s->answered[oldest])
-        if (++oldest == id)
-            break;
+    while (oldest < id && (!s->asked[oldest] || s->answered[oldest]))
+        oldest++;
     if (!s->answered[id] && id - oldest + 1 > s->spread)
         s->spread = id - oldest + 1;
 }
