@@ -338,6 +338,7 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
                                   .seconds = v->lifetime.seconds,
                                   .sa_seconds = v->policy->lifetime.seconds,
                                   .mode = v->mode,
+                                  .tcp_ao = v->tcp_ao,
                                   .peer = v->remote,
                                   .since = h->world->now.mono_ms + h->mono_ahead};
     snprintf(child->policy, sizeof(child->policy), "%s", v->policy->name);
@@ -354,6 +355,21 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
     }
     h->installed++;
     h->child_count++;
+    return true;
+}
+
+/* KeyIDs are few: none that is in use. */
+static bool on_spi(void *ctx, const struct ike2_child_policy *p, uint8_t *spi, size_t len)
+{
+    struct ike_host *h = ctx;
+    bool taken;
+
+    do {
+        on_random(ctx, spi, len);
+        taken = false;
+        for (size_t i = 0; i < h->child_room; i++)
+            taken = taken || (h->child[i].used && memcmp(h->child[i].spi_in, spi, len) == 0);
+    } while (taken || (len == 4 && spi[0] == 0));
     return true;
 }
 
@@ -427,6 +443,7 @@ static void start_core(struct ike_host *h)
                                  .send = on_send,
                                  .ask = on_ask,
                                  .child_install = on_install,
+                                 .child_spi = on_spi,
                                  .child_update = on_update,
                                  .child_remove = on_remove,
                                  .event = on_event,
@@ -752,7 +769,7 @@ const char *ike_world_mirrors(const struct world_child *x, const struct world_ch
         memcmp(x->key_in, y->key_out, x->key_in_len) != 0 ||
         memcmp(x->key_out, y->key_in, x->key_out_len) != 0)
         return "keys that differ";
-    if (memcmp(x->key_in, x->key_out, x->key_in_len) == 0)
+    if (x->mode != IKE2_TCP_AO && memcmp(x->key_in, x->key_out, x->key_in_len) == 0)
         return "one key for both directions";
     if (!same_selectors(&x->local, &y->remote) || !same_selectors(&x->remote, &y->local))
         return "selectors that differ";

@@ -26,6 +26,7 @@ struct world_child {
     char policy[IKE2_NAME + 1], wanted[IKE2_NAME + 1];
     uint32_t seconds, sa_seconds; /* lifetimes */
     enum ike2_mode mode;
+    struct ike_tcp_ao tcp_ao;
     struct ike2_endpoint peer;
     uint64_t since;   /* the host's time */
     bool accompanied; /* there was another of the same kind beside it */

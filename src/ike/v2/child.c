@@ -45,10 +45,50 @@ bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *
 
 /* ---- On the wire ---------------------------------------------------------------------------- */
 
-static void put_transport(struct ike_out *o, const struct ike2_child_policy *p)
+/* What else the SA is to be; an answer repeats what is agreed to. */
+static void put_kind(struct ike_out *o, enum ike2_mode mode, const struct ike_tcp_ao *ao)
 {
-    if (p->mode == IKE2_TRANSPORT)
+    if (mode == IKE2_TRANSPORT)
         ike_notify_emit_data(o, IKE_N_USE_TRANSPORT_MODE, gh_view_of(NULL, 0));
+    if (mode != IKE2_TCP_AO)
+        return;
+    if (!ao->options_covered)
+        ike_notify_emit_data(o, IKE_N_TCP_AO_OPTIONS_NOT_COVERED, gh_view_of(NULL, 0));
+    if (ao->mac_len != IKE_TCP_AO_MAC_LEN)
+        ike_notify_emit_data(o, IKE_N_TCP_AO_MAC_LENGTH, gh_view_of(&ao->mac_len, 1));
+}
+
+/* What the peer says of an MKT. */
+static struct ike_tcp_ao tcp_ao_of(const struct ike_payloads *in)
+{
+    struct ike_tcp_ao ao = {.mac_len = IKE_TCP_AO_MAC_LEN,
+                            .options_covered =
+                                !ike_has_notify(in, IKE_N_TCP_AO_OPTIONS_NOT_COVERED)};
+    struct ike_notify n;
+
+    if (ike_find_notify(in, IKE_N_TCP_AO_MAC_LENGTH, 0, &n))
+        ao.mac_len = n.data.len == 1 ? n.data.p[0] : 0;
+    return ao;
+}
+
+/* Both ends are to be configured alike: a MAC that is shorter than ours is not for the peer to
+ * choose. */
+static bool same_tcp_ao(const struct ike2_child_policy *p, const struct ike_payloads *in,
+                        char why[160])
+{
+    const struct ike_tcp_ao theirs = tcp_ao_of(in);
+
+    if (p->mode != IKE2_TCP_AO)
+        return true;
+    if (theirs.mac_len != p->tcp_ao.mac_len)
+        snprintf(why, 160, "%s: the peer wants MACs of %u octets, we of %u", p->name,
+                 theirs.mac_len, p->tcp_ao.mac_len);
+    else if (theirs.options_covered != p->tcp_ao.options_covered)
+        snprintf(why, 160, "%s: the peer wants TCP options %s the MAC, we do not", p->name,
+                 theirs.options_covered ? "in" : "out of");
+    else
+        return true;
+    return false;
 }
 
 static void strip_ke(struct ike_proposal *p)
@@ -103,7 +143,7 @@ void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
         offer.proposal[i].spi_len = spi_len;
         memcpy(offer.proposal[i].spi, spi, spi_len);
     }
-    put_transport(o, p);
+    put_kind(o, p->mode, &p->tcp_ao);
     ike_sa_emit(o, &offer);
     put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, local);
@@ -117,8 +157,7 @@ void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const u
 
     answer.spi_len = spi_len;
     memcpy(answer.spi, spi, spi_len);
-    if (w->transport)
-        ike_notify_emit_data(o, IKE_N_USE_TRANSPORT_MODE, gh_view_of(NULL, 0));
+    put_kind(o, w->policy->mode, &w->policy->tcp_ao);
     ike_sa_emit_one(o, &answer);
     put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, &w->remote);
@@ -133,9 +172,9 @@ static const char *mode_name(enum ike2_mode mode)
 }
 
 /* 0, or the notification; the reason says what stood in the way of this policy. */
-static uint16_t judge_one(const struct ike2_child_policy *p, const struct ike_sa *offer,
-                          const struct ike_ts_list *ours, const struct ike_ts_list *theirs,
-                          bool transport, const struct ike_choice_rules *rules,
+static uint16_t judge_one(const struct ike2_child_policy *p, const struct ike_payloads *in,
+                          const struct ike_sa *offer, const struct ike_ts_list *ours,
+                          const struct ike_ts_list *theirs, const struct ike_choice_rules *rules,
                           struct ike2_wish *out, char why[160])
 {
     enum ike_narrowed local = ike_ts_narrow(ours, &p->local, &out->local);
@@ -151,7 +190,7 @@ static uint16_t judge_one(const struct ike2_child_policy *p, const struct ike_sa
                  list->count > 0 ? ike_ts_format(&list->ts[0], text) : "selector");
         return IKE_N_TS_UNACCEPTABLE;
     }
-    if (p->mode == IKE2_TRANSPORT && !transport) {
+    if (p->mode == IKE2_TRANSPORT && !ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE)) {
         snprintf(why, 160, "%s is for %s mode, the peer asks for a tunnel", p->name,
                  mode_name(p->mode));
         return IKE_N_NO_PROPOSAL_CHOSEN;
@@ -164,6 +203,8 @@ static uint16_t judge_one(const struct ike2_child_policy *p, const struct ike_sa
                  type != NULL ? ": " : "", type != NULL ? type : "");
         return IKE_N_NO_PROPOSAL_CHOSEN;
     }
+    if (!same_tcp_ao(p, in, why))
+        return IKE_N_NO_PROPOSAL_CHOSEN;
     out->policy = p;
     out->transport = p->mode == IKE2_TRANSPORT;
     out->narrowed = local == IKE_TS_NARROWED || remote == IKE_TS_NARROWED;
@@ -214,7 +255,6 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
                           char why[160])
 {
     const struct ike_choice_rules rules = ike2_child_rules(without_ke);
-    bool transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
     uint16_t best = IKE_N_TS_UNACCEPTABLE;
     struct ike_ts_list tsi, tsr;
     struct ike_sa offer;
@@ -237,7 +277,7 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 
         if (old != NULL && old->policy != p)
             continue;
-        notify = judge_one(p, &offer, &tsr, &tsi, transport, &rules, out, reason);
+        notify = judge_one(p, in, &offer, &tsr, &tsi, &rules, out, reason);
         if (notify == 0 && old != NULL && shrinks(sa, old, out, &tsr, &tsi)) {
             snprintf(reason, 160, "%s: ours are narrower than those in use", p->name);
             notify = IKE_N_TS_UNACCEPTABLE;
@@ -285,6 +325,8 @@ uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike
         snprintf(why, 160, "the peer wants %s mode", out->transport ? "transport" : "tunnel");
         return IKE_N_NO_PROPOSAL_CHOSEN;
     }
+    if (!same_tcp_ao(policy, in, why))
+        return IKE_N_NO_PROPOSAL_CHOSEN;
     return 0;
 }
 
@@ -316,7 +358,8 @@ void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child
                                   .ts_local = local,
                                   .ts_remote = remote,
                                   .initiator = child->initiator,
-                                  .lifetime = child->policy->lifetime};
+                                  .lifetime = child->policy->lifetime,
+                                  .tcp_ao = child->policy->tcp_ao};
 }
 
 static bool install(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,

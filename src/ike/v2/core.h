@@ -62,6 +62,7 @@ struct ike2_child_view {
     uint32_t replaces; /* the Child SA that this one rekeys; 0: none */
     bool initiator;    /* we asked for it */
     struct ike2_lifetime lifetime;
+    struct ike_tcp_ao tcp_ao; /* of IKE2_TCP_AO, as agreed */
 };
 
 enum ike2_removal {
@@ -218,6 +219,11 @@ void ike2_complete(struct ike2 *c, struct gh_now now, const struct gh_keeper_ans
 /* An IKE SA to the peer if there is none, and this child of it; child NULL: as the policy says.
  * Several calls for one child make one. False: no such policy, or no address to begin with. */
 bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const char *child);
+/* The same for packets that met no SA: of TCP-AO exactly for these, else for all that the policy
+ * has, with these in the first place (RFC 7296 2.9). Nothing is done where a Child SA has them or
+ * is about to. */
+bool ike2_acquire(struct ike2 *c, struct gh_now now, const char *policy, const char *child,
+                  const struct ike_ts *local, const struct ike_ts *remote);
 /* sa: its id. False: there is none, or it is on its way already. */
 bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 bool ike2_rekey_child(struct ike2 *c, struct gh_now now, uint32_t child);

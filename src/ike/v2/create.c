@@ -63,7 +63,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
 {
     const struct ike2_child_policy *p = t->policy;
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
-    struct ike_ts_list local = p->local, remote = p->remote;
+    struct ike_ts_list local, remote;
     struct ike2_fresh mine = {.nonce = gh_view_of(t->nonce, IKE2_NONCE)};
     struct ike2_child_view v;
     const struct ike_choice_rules rules = ike2_child_rules(false);
@@ -74,6 +74,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     ike2_offer(&p->proposals, rules.additional_ke, &offer);
     if (offer.count == 0 || !prepare(c, t, &offer) || !ike2_child_spi(c, p, t->spi, &t->spi_len))
         return false;
+    ike2_acquired_selectors(t, &local, &remote);
     o = ike2_inner(c);
     if (old != NULL) {
         put_rekey(&o, old);

@@ -119,12 +119,18 @@ struct ike2_followup {
     uint8_t answer_first;
 };
 
+/* For which packets a Child SA was asked for. */
+struct ike2_packets {
+    struct ike_ts local, remote;
+};
+
 /* An exchange that we begin; one at a time is under way, the others wait. */
 struct ike2_task {
     struct ike2_task *next;
     enum ike2_task_kind kind;
     uint32_t child;                         /* rekeyed, deleted */
     const struct ike2_child_policy *policy; /* new, rekeyed */
+    struct ike2_packets *packets;           /* of a new one; NULL: all of the policy's */
     uint8_t spi[IKE_SPI_LEN], spi_len;      /* ours, of what is being made, or the peer has alone */
     uint8_t protocol;                       /* of that */
     uint64_t refused_at;                    /* the first TEMPORARY_FAILURE; 0: none */
@@ -275,6 +281,7 @@ struct ike2_sa {
     struct gh_secret token;               /* the peer's of RFC 6290; empty: none */
     uint64_t hinted_ms;                   /* when somebody last said that the peer lost this SA */
     struct ike2_task *task, *waiting, *waiting_tail;
+    struct ike2_task *acquired;   /* new Child SAs for certain packets, when this one is up */
     struct ike2_pending *pending; /* what the peer is making by several exchanges */
     unsigned followups_lost;      /* how often the peer had forgotten ours */
     struct ike2_setup *setup;
@@ -377,6 +384,13 @@ struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
 /* In the place of one that did not get far: the same from its first exchange on. */
 void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
 
+/* The selectors to ask with. */
+void ike2_acquired_selectors(const struct ike2_task *t, struct ike_ts_list *local,
+                             struct ike_ts_list *remote);
+/* IKE_AUTH, the current task, makes the first of those; the others follow when the SA is up. */
+void ike2_acquired_first(struct ike2_sa *sa);
+void ike2_acquired_rest(struct ike2_sa *sa);
+
 /* ---- tell.c ---- */
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
@@ -428,6 +442,7 @@ void ike2_task_done(struct ike2 *c, struct ike2_sa *sa);
 /* After IKE2_RETRY_MS. */
 void ike2_task_again(struct ike2 *c, struct ike2_sa *sa);
 void ike2_task_free(struct ike2_task *t);
+void ike2_tasks_free(struct ike2_task **list);
 void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa);
 
 /* ---- keys.c ---- */

@@ -60,20 +60,27 @@ void ike2_task_free(struct ike2_task *t)
         t->their_sa->rival_of = NULL;
     gh_ke_free(t->ke);
     ike2_followup_free(t->followup);
+    free(t->packets);
     gh_wipe(t, sizeof(*t));
     free(t);
+}
+
+void ike2_tasks_free(struct ike2_task **list)
+{
+    while (*list != NULL) {
+        struct ike2_task *t = *list;
+
+        *list = t->next;
+        ike2_task_free(t);
+    }
 }
 
 static void free_tasks(struct ike2_sa *sa)
 {
     ike2_task_free(sa->task);
     sa->task = NULL;
-    while (sa->waiting != NULL) {
-        struct ike2_task *t = sa->waiting;
-
-        sa->waiting = t->next;
-        ike2_task_free(t);
-    }
+    ike2_tasks_free(&sa->waiting);
+    ike2_tasks_free(&sa->acquired);
     sa->waiting_tail = NULL;
 }
 
@@ -325,6 +332,7 @@ void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
     *t = (struct ike2_task){.kind = t->kind,
                             .child = t->child,
                             .policy = t->policy,
+                            .packets = t->packets,
                             .why = t->why,
                             .refused_at = t->refused_at};
     while (*at != NULL && is_urgent(*at))
