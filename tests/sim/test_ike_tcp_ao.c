@@ -144,6 +144,7 @@ static void both_ends_open_at_once(void **state)
     ike_world_free(w);
 }
 
+/* The old key stays at both ends until whoever rekeyed says that nobody uses it. */
 static void rekeying_and_deletion(void **state)
 {
     struct ike_world *w = pair(4);
@@ -154,17 +155,52 @@ static void rekeying_and_deletion(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct ike_host *h = &w->hosts[i];
         struct world_child old = *child_number(h, 0);
+        const struct world_child *fresh;
 
         assert_true(ike2_rekey_child(h->core, ike_world_now(h), old.id));
+        assert_children(w, 2);
+        fresh = child_number(h, 0)->id == old.id ? child_number(h, 1) : child_number(h, 0);
+        assert_int_equal(fresh->replaces, old.id);
+        assert_int_not_equal(fresh->spi_in[0], old.spi_in[0]);
+        assert_memory_not_equal(fresh->key_in, old.key_in, 16);
+        assert_int_equal(fresh->local.ts[0].start_port, old.local.ts[0].start_port);
+        ike_world_run(w, 1000 * 1000);
+        assert_children(w, 2);
+        assert_false(ike2_terminate_child(h->core, ike_world_now(h), old.id));
+        assert_true(ike2_retire_child(h->core, ike_world_now(h), old.id));
+        assert_false(ike2_retire_child(h->core, ike_world_now(h), old.id));
         assert_children(w, 1);
-        assert_int_not_equal(child_number(h, 0)->spi_in[0], old.spi_in[0]);
-        assert_memory_not_equal(child_number(h, 0)->key_in, old.key_in, 16);
-        assert_int_equal(child_number(h, 0)->local.ts[0].start_port, old.local.ts[0].start_port);
+        assert_int_equal(child_number(h, 0)->id, fresh->id);
     }
     assert_true(ike2_terminate_child(w->hosts[1].core, ike_world_now(&w->hosts[1]),
                                      child_number(&w->hosts[1], 0)->id));
     assert_children(w, 0);
     assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 1);
+    ike_world_free(w);
+}
+
+/* Keys for single connections are made for the same again. */
+static void reauthentication(void **state)
+{
+    struct ike_world *w = pair(5);
+    struct world_child old[2];
+
+    w->hosts[0].policies[0]->reauthenticate = true;
+    w->hosts[0].policies[0]->lifetime.seconds = 60;
+    configure(w);
+    acquire(w, 0, 40000);
+    acquire(w, 0, 40001);
+    assert_children(w, 2);
+    for (size_t i = 0; i < 2; i++)
+        old[i] = *child_number(&w->hosts[0], i);
+    ike_world_run(w, 57000);
+    assert_children(w, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct world_child *c = child_number(&w->hosts[0], i);
+
+        assert_true(c->id != old[0].id && c->id != old[1].id);
+        assert_true(c->local.ts[0].start_port == 40000 || c->local.ts[0].start_port == 40001);
+    }
     ike_world_free(w);
 }
 
@@ -282,15 +318,11 @@ static void a_key_id_that_is_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_key_for_one_connection),
-        cmocka_unit_test(several_connections),
-        cmocka_unit_test(both_ends_open_at_once),
-        cmocka_unit_test(rekeying_and_deletion),
-        cmocka_unit_test(algorithms),
-        cmocka_unit_test(what_differs_is_refused),
-        cmocka_unit_test(longer_macs_without_options),
-        cmocka_unit_test(a_peer_without_it),
-        cmocka_unit_test(a_key_id_that_is_taken),
+        cmocka_unit_test(one_key_for_one_connection), cmocka_unit_test(several_connections),
+        cmocka_unit_test(both_ends_open_at_once),     cmocka_unit_test(rekeying_and_deletion),
+        cmocka_unit_test(reauthentication),           cmocka_unit_test(algorithms),
+        cmocka_unit_test(what_differs_is_refused),    cmocka_unit_test(longer_macs_without_options),
+        cmocka_unit_test(a_peer_without_it),          cmocka_unit_test(a_key_id_that_is_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

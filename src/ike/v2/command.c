@@ -301,21 +301,23 @@ bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t id)
     return true;
 }
 
-static bool child_task(struct ike2 *c, struct gh_now now, uint32_t id, enum ike2_task_kind kind)
+static bool child_task(struct ike2 *c, struct gh_now now, uint32_t id, enum ike2_task_kind kind,
+                       enum ike2_removal why)
 {
     struct ike2_child *child = ike2_child_by_number(c, id);
     struct ike2_sa *sa = child != NULL ? child->sa : NULL;
     struct ike2_task *t;
 
     c->now = now;
-    if (child == NULL || child->going || child->replaced || sa->state != IKE2_STATE_ESTABLISHED)
+    if (child == NULL || child->going || sa->state != IKE2_STATE_ESTABLISHED ||
+        (child->replaced && why != IKE2_REMOVED_REPLACED))
         return false;
     t = ike2_task_add(c, sa, kind);
     if (t == NULL)
         return false;
     t->child = id;
     t->policy = child->policy;
-    t->why = IKE2_REMOVED_COMMAND;
+    t->why = why;
     child->going = true;
     ike2_settle(c, sa);
     return true;
@@ -323,12 +325,17 @@ static bool child_task(struct ike2 *c, struct gh_now now, uint32_t id, enum ike2
 
 bool ike2_rekey_child(struct ike2 *c, struct gh_now now, uint32_t child)
 {
-    return child_task(c, now, child, IKE2_TASK_CHILD_REKEY);
+    return child_task(c, now, child, IKE2_TASK_CHILD_REKEY, IKE2_REMOVED_COMMAND);
 }
 
 bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child)
 {
-    return child_task(c, now, child, IKE2_TASK_CHILD_DELETE);
+    return child_task(c, now, child, IKE2_TASK_CHILD_DELETE, IKE2_REMOVED_COMMAND);
+}
+
+bool ike2_retire_child(struct ike2 *c, struct gh_now now, uint32_t child)
+{
+    return child_task(c, now, child, IKE2_TASK_CHILD_DELETE, IKE2_REMOVED_REPLACED);
 }
 
 bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t id)

@@ -228,6 +228,8 @@ bool ike2_acquire(struct ike2 *c, struct gh_now now, const char *policy, const c
 bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 bool ike2_rekey_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
+/* Of TCP-AO: nobody uses it any more, since another is in its place; the peer is told. */
+bool ike2_retire_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
 /* MOBIKE: the IKE SA and its children go on from this address of ours; port 0: as it was. False: no
  * such SA, the peer has no MOBIKE, or it was the peer that began and so decides. */

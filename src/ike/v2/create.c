@@ -205,8 +205,14 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
     }
     if (theirs != NULL)
         ike2_supersede(c, theirs);
-    if (old != NULL)
+    if (old == NULL)
+        return;
+    if (old->policy->mode == IKE2_TCP_AO) { /* ike2_retire_child(), when nobody uses it */
+        ike2_supersede(c, old);
+        old->going = false;
+    } else {
         delete_child(c, sa, old);
+    }
 }
 
 /* Nothing is made yet that would have to be deleted (RFC 9370 2.2.4). */

@@ -461,7 +461,10 @@ bool ike2_reauthenticate(struct ike2 *c, struct ike2_sa *sa)
     ike2_set_state(c, sa, IKE2_STATE_REKEYED);
     sa->reauthenticated = true;
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
-        if (!child->replaced)
+        if (!child->replaced && child->policy->mode == IKE2_TCP_AO)
+            ike2_acquire(c, c->now, sa->policy->name, child->policy->name, &child->ts[0],
+                         &child->ts[child->local_count]);
+        else if (!child->replaced)
             ike2_initiate(c, c->now, sa->policy->name, child->policy->name);
     return true;
 }
