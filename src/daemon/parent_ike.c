@@ -93,8 +93,10 @@ static void open_desk(struct gh_parent *p)
         gh_error("a socket between ike and keeper: %s", strerror(errno));
         return;
     }
-    gh_channel_send(k->keeper.channel, GH_MESSAGE_KEEPER_CLIENT, NULL, 0, pair[0]);
-    gh_channel_send(k->ike.channel, GH_MESSAGE_DESK, NULL, 0, pair[1]);
+    /* A keeper that has just died opens the next one when it is there again: until then nobody who
+     * waits for it may use up its tries. */
+    if (gh_channel_send(k->keeper.channel, GH_MESSAGE_KEEPER_CLIENT, NULL, 0, pair[0]))
+        gh_channel_send(k->ike.channel, GH_MESSAGE_DESK, NULL, 0, pair[1]);
     close(pair[0]);
     close(pair[1]);
 }

@@ -3,6 +3,7 @@
 import dataclasses
 import ipaddress
 import os
+import re
 import signal
 import struct
 
@@ -49,9 +50,12 @@ class Capture:
         self.directory = namespace.directory(name)
         self.path = os.path.join(self.directory, f"{interface}.pcap")
         out = os.path.join(self.directory, "out")
+        # In immediate mode each slot of the buffer has room for the longest packet: by default
+        # there are eight, and a busy machine loses what follows.
         self.process = namespace.spawn(
-            ["tcpdump", "-i", interface, "-n", "-U", "-s", "0", "--immediate-mode", "-Z", "root",
-             "-w", self.path, expression], out)
+            ["tcpdump", "-i", interface, "-n", "-U", "-s", "70000", "-B", "65536", "--immediate-mode",
+             "-Z", "root", "-w", self.path, expression], out)
+        self.out = out
 
         def listening():
             with open(out, encoding="utf-8") as file:
@@ -66,6 +70,9 @@ class Capture:
         """Ends it and returns the segments."""
         self.process.signal(signal.SIGINT)
         self.process.wait()
+        with open(self.out, encoding="utf-8") as file:
+            lost = re.search(r"^([1-9]\d*) packets dropped by kernel", file.read(), re.MULTILINE)
+        assert lost is None, f"the capture is not whole: {lost[0]}"
         return self.segments()
 
 
