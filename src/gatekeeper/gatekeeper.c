@@ -265,18 +265,22 @@ bool gk_child_is_ours(const struct gk *g, const char *policy, const char *child)
     return session_of_child(g, policy, child) != NULL;
 }
 
-bool gk_child_spi(struct gk *g, const char *policy, const char *child, uint8_t *spi)
+bool gk_child_spi(struct gk *g, struct gh_now now, const char *policy, const char *child,
+                  uint8_t *spi)
 {
-    const struct gk_session *s = session_of_child(g, policy, child);
+    struct gk_session *s = session_of_child(g, policy, child);
     uint8_t first;
 
+    g->now = now;
     if (s == NULL)
         return false;
     g->ops.random(g->ops.ctx, &first, 1);
     for (unsigned i = 0; i < 256; i++) {
         *spi = (uint8_t)(first + i);
-        if (gk_recv_id_is_free(g, s, *spi))
+        if (gk_recv_id_is_new(g, s, *spi)) {
+            gk_promise(g, s, *spi);
             return true;
+        }
     }
     return false;
 }
@@ -293,40 +297,46 @@ static enum tcpao_alg alg_of(const struct ike_proposal *suite)
     }
 }
 
-/* Two of them are in step if both ends asked at once. Both ends see the same pair of KeyIDs, so
- * they agree which one stays. */
-static bool outranks(const struct gk_key *a, const struct gk_key *b)
+/* The newest counts. If both ends asked at once they may not agree which that is; then each
+ * direction has another one until the next is made. */
+static void replace_others(struct gk *g, struct gk_session *s, const struct gk_key *newest)
 {
-    unsigned low_a = a->mkt.send_id < a->mkt.recv_id ? a->mkt.send_id : a->mkt.recv_id;
-    unsigned low_b = b->mkt.send_id < b->mkt.recv_id ? b->mkt.send_id : b->mkt.recv_id;
-    unsigned sum_a = (unsigned)a->mkt.send_id + a->mkt.recv_id;
-    unsigned sum_b = (unsigned)b->mkt.send_id + b->mkt.recv_id;
-
-    return low_a != low_b ? low_a < low_b : sum_a < sum_b;
+    for (struct gk_key *key = s->keys; key != NULL; key = key->next) {
+        if (key == newest || key->state == GK_KEY_REPLACED || key->state == GK_KEY_LEAVING)
+            continue;
+        key->state = GK_KEY_REPLACED;
+        key->patience = g->now.mono_ms + GK_PEERS_DELETE_MS;
+        gk_tell(g, s, GK_EVENT_REPLACED, key->mkt.number, "key %u (KeyIDs %u, %u) is replaced",
+                key->mkt.number, key->mkt.send_id, key->mkt.recv_id);
+    }
 }
 
-/* All others make room for `key`, the newest; if none is its predecessor, the lesser of two goes.
- */
-static void replace_others(struct gk *g, struct gk_session *s, struct gk_key *key,
-                           uint32_t predecessor)
+/* Behind all others. */
+static void demote(struct gk *g, struct gk_session *s, struct gk_key *key)
 {
-    for (struct gk_key *other = s->keys; other != NULL; other = other->next) {
-        struct gk_key *loser = other;
+    key->state = GK_KEY_REPLACED;
+    key->patience = g->now.mono_ms + GK_PEERS_DELETE_MS;
+    key->settle_at = 0;
+    key->mkt.send.from = 0;
+    g->ops.rank(g->ops.ctx, s->policy.name, &key->mkt);
+}
 
-        if (other == key || other->state == GK_KEY_REPLACED || other->state == GK_KEY_LEAVING)
-            continue;
-        if (other->state == GK_KEY_LIVE && other->child != predecessor) {
-            if (outranks(other, key))
-                loser = key;
-            loser->mkt.send.from = 0; /* only where there is no other */
-            loser->settle_at = 0;
-            g->ops.rank(g->ops.ctx, s->policy.name, &loser->mkt);
-        }
-        loser->state = GK_KEY_REPLACED;
-        loser->patience = g->now.mono_ms + GK_PEERS_DELETE_MS;
-        gk_tell(g, s, GK_EVENT_REPLACED, loser->mkt.number, "key %u (KeyIDs %u, %u) is replaced",
-                loser->mkt.number, loser->mkt.send_id, loser->mkt.recv_id);
-    }
+/* The newest is gone from IKE, but not what it was to replace: both ends made one at once, and this
+ * was one too many (RFC 7296 2.8.1). */
+static void promote_other(struct gk *g, struct gk_session *s, struct gk_key *gone)
+{
+    struct gk_key *key = s->keys;
+
+    while (key != NULL &&
+           (key == gone || key->child == 0 || key->retiring || key->state == GK_KEY_LEAVING))
+        key = key->next;
+    if (key == NULL)
+        return;
+    key->state = GK_KEY_LIVE;
+    key->patience = key->settle_at = 0;
+    key->mkt.send.from = key->mkt.number;
+    g->ops.rank(g->ops.ctx, s->policy.name, &key->mkt);
+    demote(g, s, gone);
 }
 
 static void recovered(struct gk *g, struct gk_session *s)
@@ -344,8 +354,6 @@ static void recovered(struct gk *g, struct gk_session *s)
 static struct gk_key *make_key(struct gk *g, struct gk_session *s, const struct ike2_child_view *v)
 {
     struct gk_key *key = calloc(1, sizeof(*key));
-    /* Nobody can use what is not there yet; if there is no other, waiting would help nobody. */
-    bool settles = !v->initiator && gk_has_key(s);
 
     if (key == NULL || !gh_secret_set(&key->secret, v->key_in.p, v->key_in.len)) {
         free(key);
@@ -362,13 +370,16 @@ static struct gk_key *make_key(struct gk *g, struct gk_session *s, const struct 
         .secret = key->secret.data,
         .secret_len = key->secret.len,
     };
-    key->mkt.send = (struct tcpao_lifetime){
-        settles ? g->now.wall + s->policy.settle_ms / 1000 + 1 : key->mkt.number, TCPAO_TIME_MAX};
+    /* At the responder it is there before the peer has it: whoever is asked for it uses it, but
+     * nobody chooses it yet. */
+    if (!v->initiator && s->policy.settle_ms > 0)
+        key->settle_at = g->now.mono_ms + s->policy.settle_ms;
+    key->mkt.send =
+        (struct tcpao_lifetime){key->settle_at != 0 ? 0 : key->mkt.number, TCPAO_TIME_MAX};
     key->child = v->id;
     key->initiator = v->initiator;
     key->since = g->now;
-    if (settles)
-        key->settle_at = g->now.mono_ms + s->policy.settle_ms;
+
     if (v->lifetime.seconds > 0)
         key->expire_at = g->now.mono_ms + 1000 * (uint64_t)v->lifetime.seconds;
     return key;
@@ -388,6 +399,7 @@ bool gk_child_installed(struct gk *g, struct gh_now now, const struct ike2_child
     if (key == NULL)
         return false;
     gk_reach(g, s, GK_STEP_DELIVERED);
+    gk_keep_promise(s, key->mkt.recv_id);
     key->next = s->keys;
     s->keys = key;
     s->installed++;
@@ -397,13 +409,24 @@ bool gk_child_installed(struct gk *g, struct gh_now now, const struct ike2_child
     gk_tell(g, s, GK_EVENT_INSTALLED, key->mkt.number, "key %u (KeyIDs %u, %u), %s",
             key->mkt.number, key->mkt.send_id, key->mkt.recv_id,
             tcpao_alg_name(key->mkt.alg, key->mkt.mac_len));
-    replace_others(g, s, key, v->replaces);
+    if (v->redundant)
+        demote(g, s, key);
+    else
+        replace_others(g, s, key);
     recovered(g, s);
     return true;
 }
 
 /* ---- Keys go ----------------------------------------------------------------------------------
  */
+
+static void end_lifetime(struct gk *g, struct gk_session *s, struct gk_key *key)
+{
+    if (key->state == GK_KEY_REPLACED || key->state == GK_KEY_LEAVING)
+        gk_let_go(g, s, key, "its lifetime is over");
+    else
+        gk_drop_key(g, s, key, "its lifetime is over");
+}
 
 bool gk_child_removed(struct gk *g, struct gh_now now, uint32_t child, enum ike2_removal why)
 {
@@ -414,6 +437,8 @@ bool gk_child_removed(struct gk *g, struct gh_now now, uint32_t child, enum ike2
     if (key == NULL)
         return false;
     key->child = 0;
+    if (key->state == GK_KEY_LIVE)
+        promote_other(g, s, key);
     switch (why) {
     case IKE2_REMOVED_LOST:
     case IKE2_REMOVED_REPLACED:
@@ -433,7 +458,7 @@ bool gk_child_removed(struct gk *g, struct gh_now now, uint32_t child, enum ike2
         gk_let_go(g, s, key, "ended by the operator");
         break;
     case IKE2_REMOVED_EXPIRED:
-        gk_drop_key(g, s, key, "its lifetime is over");
+        end_lifetime(g, s, key);
         break;
     }
     ask_if_needed(g, s);
@@ -483,12 +508,13 @@ void gk_connection(struct gk *g, struct gh_now now, const char *session, bool up
     g->now = now;
     if (s == NULL)
         return;
-    if (up)
-        gk_reach(g, s, GK_STEP_PROTECTED);
-    if (up)
-        s->connections++;
-    else if (s->connections > 0)
-        s->connections--;
+    if (!up) {
+        s->connections -= s->connections > 0;
+        return;
+    }
+    s->connections++;
+    gk_reach(g, s, GK_STEP_PROTECTED);
+    ask_if_needed(g, s); /* one that was up before us */
 }
 
 void gk_signed(struct gk *g, struct gh_now now, const char *session)
@@ -498,6 +524,30 @@ void gk_signed(struct gk *g, struct gh_now now, const char *session)
     g->now = now;
     if (s != NULL)
         gk_reach(g, s, GK_STEP_SIGNED);
+}
+
+void gk_known(struct gk *g, struct gh_now now, const char *session, const struct tcpao_mkt *mkt,
+              uint64_t left_ms)
+{
+    struct gk_session *s = session_named(g, session);
+    struct gk_key *key = NULL;
+
+    g->now = now;
+    if (mkt->number >= g->next_number)
+        g->next_number = mkt->number + 1;
+    if (s != NULL && gk_key_numbered(s, mkt->number) == NULL)
+        key = calloc(1, sizeof(*key));
+    if (key == NULL || !gh_secret_set(&key->secret, mkt->secret, mkt->secret_len)) {
+        free(key);
+        return;
+    }
+    key->mkt = *mkt;
+    key->mkt.secret = key->secret.data;
+    key->state = gk_live_key(s) != NULL ? GK_KEY_REPLACED : GK_KEY_ORPHAN;
+    key->since = now;
+    key->expire_at = left_ms != 0 ? now.mono_ms + left_ms : 0;
+    key->next = s->keys;
+    s->keys = key;
 }
 
 void gk_engine_started(struct gk *g, struct gh_now now)
@@ -556,6 +606,7 @@ static bool is_over(const struct gk *g, uint64_t at)
 
 static void look_at_key(struct gk *g, struct gk_session *s, struct gk_key *key)
 {
+
     if (is_over(g, key->settle_at)) {
         key->settle_at = 0;
         key->mkt.send.from = key->mkt.number;
@@ -570,8 +621,8 @@ static void look_at_key(struct gk *g, struct gk_session *s, struct gk_key *key)
     }
     if (is_over(g, key->leave_at))
         gk_drop_key(g, s, key, "it was replaced, and the last segments are over");
-    else if (is_over(g, key->expire_at) && key->child == 0) /* IKE says so itself otherwise */
-        gk_drop_key(g, s, key, "its lifetime is over");
+    else if (is_over(g, key->expire_at) && key->child == 0 && key->leave_at == 0)
+        end_lifetime(g, s, key);
 }
 
 static void look_at_keys(struct gk *g, struct gk_session *s)
@@ -610,10 +661,11 @@ uint64_t gk_next_deadline(const struct gk *g)
         if (!s->told && s->needed_until != 0)
             least(&due, s->needed_since + s->policy.patience_ms);
         for (const struct gk_key *key = s->keys; key != NULL; key = key->next) {
-            least(&due, key->settle_at);
+
             least(&due, key->retiring ? 0 : key->patience);
             least(&due, key->leave_at);
-            least(&due, key->child == 0 ? key->expire_at : 0);
+            least(&due, key->settle_at);
+            least(&due, key->child == 0 && key->leave_at == 0 ? key->expire_at : 0);
         }
     }
     return due;

@@ -64,8 +64,7 @@ struct gk_policy {
     uint8_t static_send[32], static_recv[32]; /* bit n: KeyID n */
     bool fallback;                            /* without a negotiated key that chain is used */
     uint32_t patience_ms; /* so long IKE may take before the fallback, or a warning */
-    /* So long a responder does not begin to use a new key by itself: its answer may be under way.
-     */
+    /* So long others go before a new key at the responder: its answer may be under way. */
     uint32_t settle_ms;
 };
 
@@ -89,7 +88,8 @@ struct gk_key {
     bool retiring;  /* the peer is being told that it goes */
     struct gh_now since;
     /* Monotonic; 0: not. */
-    uint64_t settle_at; /* from then on connections are opened by it */
+
+    uint64_t settle_at; /* from then on it goes before older ones */
     uint64_t expire_at; /* its hard lifetime, also when IKE knows it no more */
     uint64_t patience;  /* the peer ought to have deleted it by then */
     uint64_t leave_at;  /* no late segment can come any more */
@@ -147,12 +147,17 @@ void gk_need(struct gk *g, struct gh_now now, const char *session);
 void gk_connection(struct gk *g, struct gh_now now, const char *session, bool up);
 void gk_signed(struct gk *g, struct gh_now now, const char *session);
 void gk_key_unused(struct gk *g, struct gh_now now, const char *session, uint32_t number);
+/* We begin anew and the engine has this key of ours, for so many milliseconds more (0: no limit).
+ */
+void gk_known(struct gk *g, struct gh_now now, const char *session, const struct tcpao_mkt *key,
+              uint64_t left_ms);
 /* The engine begins anew and knows nothing: it gets everything again. */
 void gk_engine_started(struct gk *g, struct gh_now now);
 
 /* What the IKE core's child_spi, child_install and child_remove are for children of ours. */
 bool gk_child_is_ours(const struct gk *g, const char *policy, const char *child);
-bool gk_child_spi(struct gk *g, const char *policy, const char *child, uint8_t *spi);
+bool gk_child_spi(struct gk *g, struct gh_now now, const char *policy, const char *child,
+                  uint8_t *spi);
 bool gk_child_installed(struct gk *g, struct gh_now now, const struct ike2_child_view *v);
 /* False: not ours. */
 bool gk_child_removed(struct gk *g, struct gh_now now, uint32_t child, enum ike2_removal why);

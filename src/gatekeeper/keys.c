@@ -3,6 +3,8 @@
 
 #include "gatekeeper/priv.h"
 
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
 struct gk_key *gk_live_key(const struct gk_session *s)
 {
     struct gk_key *key = s->keys;
@@ -45,6 +47,30 @@ bool gk_recv_id_is_free(const struct gk *g, const struct gk_session *s, uint8_t 
     return true;
 }
 
+bool gk_recv_id_is_new(const struct gk *g, const struct gk_session *s, uint8_t id)
+{
+    if (!gk_recv_id_is_free(g, s, id))
+        return false;
+    for (const struct gk_session *other = g->sessions; other != NULL; other = other->next)
+        for (size_t i = 0; same_hosts(s, other) && i < ARRAY_LEN(other->promises); i++)
+            if (other->promises[i].id == id && other->promises[i].until > g->now.mono_ms)
+                return false;
+    return true;
+}
+
+void gk_promise(struct gk *g, struct gk_session *s, uint8_t id)
+{
+    s->promises[s->next_promise++ % ARRAY_LEN(s->promises)] =
+        (struct gk_promise){.id = id, .until = g->now.mono_ms + GK_PROMISE_MS};
+}
+
+void gk_keep_promise(struct gk_session *s, uint8_t id)
+{
+    for (size_t i = 0; i < ARRAY_LEN(s->promises); i++)
+        if (s->promises[i].id == id)
+            s->promises[i].until = 0;
+}
+
 bool gk_send_id_is_free(const struct gk *g, const struct gk_session *s, uint8_t id)
 {
     for (const struct gk_session *other = g->sessions; other != NULL; other = other->next) {
@@ -53,7 +79,7 @@ bool gk_send_id_is_free(const struct gk *g, const struct gk_session *s, uint8_t 
         if (has_bit(other->policy.static_send, id))
             return false;
         for (const struct gk_key *key = other->keys; key != NULL; key = key->next)
-            if (key->mkt.send_id == id)
+            if (key->mkt.send_id == id && key->state != GK_KEY_LEAVING)
                 return false;
     }
     return true;

@@ -40,6 +40,11 @@ struct ao_policy {
     enum ao_direction direction;
     enum ao_mode mode;
     bool accept_icmp;
+    /* Keys are negotiated when they are needed: SYNs that come before wait for them (AO_HOLD), and
+     * the keys that are in the chain say themselves which goes first. */
+    bool negotiated;
+    /* Ports of the side that opens; both 0: any. */
+    uint16_t source_first, source_last;
     /* Seconds before the chain's last key ends at which to warn, descending. Copied. */
     const int64_t *warn_before;
     size_t warn_count;
@@ -60,7 +65,8 @@ struct ao_policy {
     X(TABLE_FULL, "table-full", "no room for another connection")                                  \
     X(NOT_TCP, "not-tcp", "packets that could not be parsed")                                      \
     X(FRAGMENT, "fragment", "IP fragments, which cannot be verified")                              \
-    X(RESET_INJECTED, "reset-injected", "connections reset on the operator's word")
+    X(RESET_INJECTED, "reset-injected", "connections reset on the operator's word")                \
+    X(HELD, "held", "SYNs that wait for a key to be negotiated")
 
 enum ao_counter {
     AO_COUNT_RESULTS_END = TCPAO_RESULT_COUNT - 1,
@@ -154,13 +160,16 @@ struct ao_packet {
     size_t len;
 };
 
-enum ao_verdict { AO_PASS, AO_DROP, AO_REPLACE };
+/* AO_HOLD: a SYN for which there is no key yet, of a session with negotiated ones. The shell keeps
+ * it for a while, has a key made, and brings it again; it drops what nobody made a key for. */
+enum ao_verdict { AO_PASS, AO_DROP, AO_REPLACE, AO_HOLD };
 
 enum { AO_HEAD_MAX = 512 };
 
 struct ao_result {
     enum ao_verdict verdict;
-    int counter; /* what it was counted as, or -1 */
+    int counter;         /* what it was counted as, or -1 */
+    const char *session; /* of AO_HOLD: whose key is missing. The engine's */
     /* AO_REPLACE: the new packet is head[0, head_len) and then data[tail, len) of the old one. */
     uint8_t head[AO_HEAD_MAX];
     size_t head_len;

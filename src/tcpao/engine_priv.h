@@ -278,6 +278,7 @@ void ao_tell(struct ao_engine *e, struct gh_now now, enum ao_event_kind kind, st
 /* Counts a packet that is dropped, remembers it as the session's latest refusal of that kind and
  * tells it unless it told one lately. Always leaves the verdict at AO_DROP. */
 void ao_refuse(struct ao_transit *t, unsigned counter);
+void ao_hold(struct ao_transit *t);
 void ao_set_state(struct ao_engine *e, struct gh_now now, struct ao_connection *c,
                   enum ao_state state);
 /* So many segments that the kernel dropped, counted already: remembered and told as a refusal

@@ -174,6 +174,10 @@ static void receive_syn(struct ao_transit *t)
     }
     r = tcpao_verify_syn(p->chain, &t->local, &t->remote, t->now.wall, t->hdr, t->tcp.header_len,
                          t->payload, t->tcp.payload_len, &seen);
+    if (r == TCPAO_UNKNOWN_KEYID && p->negotiated) {
+        ao_hold(t); /* the key may be on its way to us */
+        return;
+    }
     if (r != TCPAO_OK) {
         refuse(t, r, &seen);
         return;
@@ -326,7 +330,7 @@ void ao_incoming(struct ao_transit *t)
         receive_without_ao(t);
     else
         receive_protected(t);
-    if (t->connection == NULL || t->result->verdict == AO_DROP)
+    if (t->connection == NULL || t->result->verdict == AO_DROP || t->result->verdict == AO_HOLD)
         return;
     t->connection->last_ms = t->connection->last_in_ms = t->now.mono_ms;
     if (!syn)

@@ -148,6 +148,14 @@ static void diagnose(const struct ao_transit *t, char *text, size_t len)
     ao_diagnose(&specimen, &none, text, len);
 }
 
+void ao_hold(struct ao_transit *t)
+{
+    t->result->verdict = AO_HOLD;
+    t->result->counter = AO_COUNT_HELD;
+    t->result->session = t->session->policy.name;
+    ao_count(t->engine, t->session, t->connection, AO_COUNT_HELD);
+}
+
 static bool mac_trouble(unsigned counter)
 {
     return counter == TCPAO_BAD_MAC || counter == TCPAO_BAD_LENGTH ||

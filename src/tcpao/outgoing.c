@@ -120,6 +120,11 @@ static void send_syn(struct ao_transit *t)
         ao_refuse(t, AO_COUNT_REFUSED_DIRECTION);
         return;
     }
+    if (t->session->policy.negotiated &&
+        tcpao_chain_preferred(t->session->policy.chain, t->now.wall) == NULL) {
+        ao_hold(t);
+        return;
+    }
     if (!add_connection(t))
         return;
     tcpao_conn_export(t->connection->conn, &state);
@@ -263,7 +268,7 @@ void ao_outgoing(struct ao_transit *t)
         pass_unsigned(t);
     else
         sign(t);
-    if (t->connection == NULL || t->result->verdict == AO_DROP)
+    if (t->connection == NULL || t->result->verdict == AO_DROP || t->result->verdict == AO_HOLD)
         return;
     t->connection->last_ms = t->now.mono_ms;
     if (!(t->tcp.flags & GH_TCP_SYN))

@@ -317,6 +317,8 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
         i++;
     if (h->refuses || v->key_in.len > WORLD_KEY || v->key_out.len > WORLD_KEY || v->key_in.len == 0)
         return false;
+    if (h->installs != NULL && !h->installs(h, v))
+        return false;
     if (i == h->child_room) {
         size_t room = 2 * h->child_room + 4;
 
@@ -364,6 +366,9 @@ static bool on_spi(void *ctx, const struct ike2_child_policy *p, uint8_t *spi, s
     struct ike_host *h = ctx;
     bool taken;
 
+    if (h->spi != NULL)
+        return h->spi(h, p, spi, len);
+
     do {
         on_random(ctx, spi, len);
         taken = false;
@@ -380,6 +385,8 @@ static void on_remove(void *ctx, uint32_t id, enum ike2_removal why)
     for (size_t i = 0; i < h->child_room; i++) {
         if (h->child[i].used && h->child[i].id == id) {
             h->child[i].used = false;
+            if (h->removes != NULL)
+                h->removes(h, id, why);
             h->removed++;
             h->child_count--;
             if (h->world->after != NULL)
@@ -411,6 +418,8 @@ static void on_event(void *ctx, const struct ike2_event *e)
 
     h->events[e->kind]++;
     snprintf(h->last[e->kind], sizeof(h->last[e->kind]), "%s", e->text);
+    if (h->hears != NULL)
+        h->hears(h, e);
     if (begins(e->text, "the peer answers no more"))
         h->causes |= WORLD_PEER_DEAD;
     if (begins(e->text, "the peer says that it begins anew"))

@@ -62,10 +62,16 @@ struct ike_host {
     unsigned asked[GH_KEEPER_LIST + 1]; /* the keeper, by kind */
     char last[IKE2_EVENT_COUNT][256];   /* the last words of each kind */
     char key_line[1024];                /* the last of the key log */
-    bool dead;                          /* hears and says nothing */
-    bool refuses;                       /* to install Child SAs */
-    struct ike2_datagram said;          /* the last datagram; without its octets */
-    uint8_t said_octets[2048];          /* their beginning */
+    /* Who is to install Child SAs beside the records; NULL: nobody. */
+    bool (*installs)(struct ike_host *h, const struct ike2_child_view *v);
+    void (*removes)(struct ike_host *h, uint32_t id, enum ike2_removal why);
+    bool (*spi)(struct ike_host *h, const struct ike2_child_policy *p, uint8_t *spi, size_t len);
+    void (*hears)(struct ike_host *h, const struct ike2_event *e);
+    void *hooks_ctx;
+    bool dead;                 /* hears and says nothing */
+    bool refuses;              /* to install Child SAs */
+    struct ike2_datagram said; /* the last datagram; without its octets */
+    uint8_t said_octets[2048]; /* their beginning */
     unsigned said_count;
     bool nat_is_static; /* its NAT forwards port 4500, too, as it is */
     bool behind_nat;    /* others see it at nat_addr, nat_port */

@@ -208,6 +208,7 @@ static uint16_t judge_one(const struct ike2_child_policy *p, const struct ike_pa
     out->policy = p;
     out->transport = p->mode == IKE2_TRANSPORT;
     out->narrowed = local == IKE_TS_NARROWED || remote == IKE_TS_NARROWED;
+    out->redundant = false;
     out->more = gh_view_of(NULL, 0);
     return 0;
 }
@@ -319,6 +320,7 @@ uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike
         return IKE_N_TS_UNACCEPTABLE;
     }
     out->policy = policy;
+    out->redundant = false;
     out->more = gh_view_of(NULL, 0);
     out->transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
     if (out->transport != (policy->mode == IKE2_TRANSPORT)) {
@@ -363,20 +365,21 @@ void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child
 }
 
 static bool install(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
-                    const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
-                    struct gh_view more, uint32_t replaces)
+                    const struct ike2_wish *w, const struct gh_secret *shared, struct gh_view ni,
+                    struct gh_view nr, uint32_t replaces)
 {
     struct gh_secret i_to_r = {.data = NULL}, r_to_i = {.data = NULL};
     struct ike_ts_list local, remote;
     struct ike2_child_view v;
     struct ike_proposal suite;
-    bool good = ike2_keymat(sa, &child->suite, shared, ni, nr, more, &i_to_r, &r_to_i);
+    bool good = ike2_keymat(sa, &child->suite, shared, ni, nr, w->more, &i_to_r, &r_to_i);
 
     if (good) {
         ike2_child_view_of(sa, child, &v, &suite, &local, &remote);
         v.key_out = ike2_view(child->initiator ? &i_to_r : &r_to_i);
         v.key_in = ike2_view(child->initiator ? &r_to_i : &i_to_r);
         v.replaces = replaces;
+        v.redundant = w->redundant;
         good = c->ops.child_install(c->ops.ctx, &v);
     }
     gh_secret_clear(&i_to_r);
@@ -438,7 +441,7 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
     memcpy(child->ts + local, w->remote.ts, remote * sizeof(struct ike_ts));
     child->local_count = (uint8_t)local;
     child->remote_count = (uint8_t)remote;
-    if (!install(c, sa, child, shared, ni, nr, w->more, replaces)) {
+    if (!install(c, sa, child, w, shared, ni, nr, replaces)) {
         ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s could not be installed", w->policy->name);
         free(child->ts);
         free(child);

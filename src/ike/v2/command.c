@@ -287,6 +287,23 @@ bool ike2_redirect(struct ike2 *c, struct gh_now now, uint64_t id, const struct 
     return true;
 }
 
+bool ike2_renew(struct ike2 *c, struct gh_now now, const char *policy)
+{
+    struct ike2_policy *p = policy_named(c, policy);
+    struct ike2_sa *sa = p != NULL ? p->sas : NULL;
+
+    c->now = now;
+    while (sa != NULL && sa->state != IKE2_STATE_ESTABLISHED)
+        sa = sa->next_peer;
+    if (sa == NULL)
+        return false;
+    if (!ike2_reauthenticate(c, sa))
+        for (struct ike2_child *child = sa->children; child != NULL; child = child->next)
+            ike2_rekey_child(c, now, child->id);
+    ike2_settle(c, sa);
+    return true;
+}
+
 bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t id)
 {
     struct ike2_sa *sa = ike2_by_number(c, id);

@@ -61,6 +61,7 @@ struct ike2_child_view {
     const struct ike_ts_list *ts_local, *ts_remote;
     uint32_t replaces; /* the Child SA that this one rekeys; 0: none */
     bool initiator;    /* we asked for it */
+    bool redundant;    /* both ends rekeyed at once and the peer's stays: this one goes at once */
     struct ike2_lifetime lifetime;
     struct ike_tcp_ao tcp_ao; /* of IKE2_TCP_AO, as agreed */
 };
@@ -225,6 +226,9 @@ bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const 
 bool ike2_acquire(struct ike2 *c, struct gh_now now, const char *policy, const char *child,
                   const struct ike_ts *local, const struct ike_ts *remote);
 /* sa: its id. False: there is none, or it is on its way already. */
+/* A fresh IKE SA to this peer and fresh Child SAs, before the old ones go; where that is the peer's
+ * to begin, the Child SAs are rekeyed. False: there is none. */
+bool ike2_renew(struct ike2 *c, struct gh_now now, const char *policy);
 bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 bool ike2_rekey_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t sa);

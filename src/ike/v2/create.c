@@ -264,6 +264,7 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
         bool lost = we_lose(t, nr);
 
         w.more = ike2_followup_keys(t);
+        w.redundant = lost;
         deleted = was_deleted(t, gh_view_of(w.chosen.spi, w.chosen.spi_len));
         snprintf(why, sizeof(why), "%s",
                  deleted ? "the peer deleted it before its answer came"

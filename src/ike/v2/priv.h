@@ -612,6 +612,7 @@ struct ike2_wish {
     struct ike_ts_list local, remote;
     bool transport;
     bool narrowed;
+    bool redundant;      /* both ends made one, and this is one too many */
     struct gh_view more; /* SK(1) | … of additional key exchanges */
 };
 

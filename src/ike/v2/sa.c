@@ -9,6 +9,8 @@
 
 #include "ike/v2/priv.h"
 
+enum { REKEY_LEAST_MS = 10 * 1000 };
+
 /* ---- Made and freed ------------------------------------------------------------------------- */
 
 struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool initiator,
@@ -204,12 +206,19 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
 
 /* ---- Established ---------------------------------------------------------------------------- */
 
+/* Between 5 and 15 % of the lifetime are left for rekeying, and time for some retransmissions. */
 uint64_t ike2_soft(struct ike2 *c, uint64_t from, uint32_t seconds)
 {
+    uint64_t whole = 1000 * (uint64_t)seconds, left, least = whole / 3;
     uint32_t r;
 
     c->ops.random(c->ops.ctx, &r, sizeof(r));
-    return from + (uint64_t)seconds * (850 + r % 101); /* milliseconds: 85 to 95 % */
+    left = (uint64_t)seconds * (50 + r % 101);
+    if (least > REKEY_LEAST_MS)
+        least = REKEY_LEAST_MS;
+    if (left < least)
+        left = least + (uint64_t)r % (least / 4 + 1);
+    return from + whole - left;
 }
 
 void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa)
