@@ -26,6 +26,7 @@ check:
 	tools/libreswan
 	tools/labkernel
 	tools/kernel-selftests
+	tools/pkcs11-provider
 	tests/run
 
 demo:

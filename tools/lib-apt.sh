@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # An apt of our own: packages of newer Debian suites, without touching the host's apt.
 #
-# Sourced by tools/bird-newer, tools/labkernel and tools/kernel-selftests. Everything it writes is
+# Sourced by tools/bird-newer, tools/labkernel, tools/kernel-selftests and tools/pkcs11-provider. Everything it writes is
 # below $GATEHOUSE_CACHE: lists, downloaded packages and its own sources.list. The mirror is the host's
 # own, read from the host's sources; so are its proxy settings and keys.
 #

@@ -61,11 +61,25 @@ void gh_ike_pki_error(struct gh_ike_loader *x, int line, const struct gh_pki_err
 struct gh_ike_secret_nodes {
     const struct gh_node *file, *credential, *text;
     const struct gh_node *pass_file, *pass_credential, *pass_text; /* a key's passphrase */
+    const struct gh_node *uri, *pin_file, *pin_credential;         /* of a key in a token */
 };
 bool gh_ike_secret_given(const struct gh_ike_secret_nodes *n);
-/* Orders it from the keeper and looks at it. A KEY's public key is set where it could be read. */
+/* What a KEY tells of itself where it could be read: of a token nothing, for only the keeper opens
+ * that. Zero-initialised is nothing. */
+struct gh_ike_key_facts {
+    struct gh_pubkey *public_key;            /* owned */
+    struct gh_cert *certs[GH_CERT_FILE_MAX]; /* beside it in its file, its own first; owned */
+    size_t cert_count;
+};
+/* Orders it from the keeper and looks at it. facts: of a KEY, else NULL. */
 void gh_ike_secret(struct gh_ike_loader *x, enum gh_secret_kind kind, const char *name, int line,
-                   const struct gh_ike_secret_nodes *n, struct gh_pubkey **public_key);
+                   const struct gh_ike_secret_nodes *n, struct gh_ike_key_facts *facts);
+/* The public half of x->keys[index], whose private half is in a token: taken over if none is known
+ * yet. Of other keys it does nothing. */
+void gh_ike_token_public(struct gh_ike_loader *x, size_t index, const char *name, int line,
+                         const struct gh_pubkey *public_key);
+/* A public key's file, PEM or DER. NULL: an error was reported, or files are not read. */
+struct gh_pubkey *gh_ike_public_key(struct gh_ike_loader *x, const struct gh_node *n);
 
 /* ---- Sections ------------------------------------------------------------------------------- */
 

@@ -33,6 +33,22 @@ static struct gh_pubkey *parse_public_key(struct gh_view file, struct gh_pki_err
     return key;
 }
 
+struct gh_pubkey *gh_ike_public_key(struct gh_ike_loader *x, const struct gh_node *n)
+{
+    struct gh_secret file = {.data = NULL};
+    struct gh_pubkey *key;
+    struct gh_pki_error e;
+
+    if ((n->values[0][0] == '/' && x->l->options->skip_secrets) ||
+        !gh_ike_read_file(x, n->values[0], n->line, &file))
+        return NULL;
+    key = parse_public_key(gh_view_of(file.data, file.len), &e);
+    if (key == NULL)
+        gh_load_error(x->l, n->line, e.rule, e.remedy, "%s: %s", n->values[0], e.message);
+    gh_secret_clear(&file);
+    return key;
+}
+
 static void own_raw_key(struct gh_ike_loader *x, struct gh_pubkey *key)
 {
     struct gh_ike_config *c = x->ike;
@@ -45,7 +61,6 @@ static void read_raw_keys(struct gh_ike_loader *x, const struct gh_node **got,
                           struct ike2_policy *p)
 {
     const struct gh_node *n = got[PEER_PEER_RAW_KEY];
-    struct gh_secret file = {.data = NULL};
     struct gh_pki_error e;
     size_t index;
 
@@ -56,17 +71,15 @@ static void read_raw_keys(struct gh_ike_loader *x, const struct gh_node **got,
 
             own_raw_key(x, gh_config_must(copy));
             p->raw_key_spki = gh_pubkey_spki(copy);
+        } else if (gh_keeper_order_in_token(x->order, p->raw_key) && !x->l->options->skip_secrets) {
+            gh_load_error(
+                x->l, got[PEER_RAW_KEY]->line, "key-uri", "add public-key-file to its section",
+                "the public half of \"%s\" is not known: the key is in a token", p->raw_key);
         }
     }
-    if (n == NULL || (n->values[0][0] == '/' && x->l->options->skip_secrets) ||
-        !gh_ike_read_file(x, n->values[0], n->line, &file))
-        return;
-    p->peer_raw_key = parse_public_key(gh_view_of(file.data, file.len), &e);
+    p->peer_raw_key = n != NULL ? gh_ike_public_key(x, n) : NULL;
     if (p->peer_raw_key != NULL)
         own_raw_key(x, p->peer_raw_key);
-    else
-        gh_load_error(x->l, n->line, e.rule, e.remedy, "%s: %s", n->values[0], e.message);
-    gh_secret_clear(&file);
 }
 
 /* ---- Authentication ------------------------------------------------------------------------- */

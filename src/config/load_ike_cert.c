@@ -125,6 +125,9 @@ enum {
     ENTRY_PASS_FILE,
     ENTRY_PASS_CREDENTIAL,
     ENTRY_PASS,
+    ENTRY_URI,
+    ENTRY_PIN_FILE,
+    ENTRY_PIN_CREDENTIAL,
     ENTRY_SEND_CHAIN,
     ENTRY_RSA,
     ENTRY_ITEMS
@@ -138,48 +141,56 @@ static const struct gh_item entry_items[ENTRY_ITEMS] = {
     [ENTRY_PASS_FILE] = {"passphrase-file", GH_ITEM_VALUE},
     [ENTRY_PASS_CREDENTIAL] = {"passphrase-credential", GH_ITEM_VALUE},
     [ENTRY_PASS] = {"passphrase", GH_ITEM_VALUE},
+    [ENTRY_URI] = {"key-uri", GH_ITEM_VALUE},
+    [ENTRY_PIN_FILE] = {"pin-file", GH_ITEM_VALUE},
+    [ENTRY_PIN_CREDENTIAL] = {"pin-credential", GH_ITEM_VALUE},
     [ENTRY_SEND_CHAIN] = {"send-chain", GH_ITEM_LIST},
     [ENTRY_RSA] = {"rsa-signature", GH_ITEM_VALUE},
 };
 
 static const struct gh_item profile_items[] = {{"entry", GH_ITEM_TITLED_SECTION}};
 
-/* The key's name for the keeper, and its public half if it could be read. */
-static void read_key(struct gh_ike_loader *x, const struct gh_node *entry,
+/* The key's name for the keeper, where it stands among x->keys, and the certificates of its file.
+ * False: there is none. */
+static bool read_key(struct gh_ike_loader *x, const struct gh_node *entry,
                      const struct gh_node **got, const char *name,
-                     char key_name[GH_KEY_NAME_MAX + 1], const struct gh_pubkey **public_key)
+                     char key_name[GH_KEY_NAME_MAX + 1], size_t *index, struct certs *beside)
 {
     struct gh_ike_secret_nodes nodes = {.file = got[ENTRY_KEY_FILE],
                                         .credential = got[ENTRY_KEY_CREDENTIAL],
                                         .pass_file = got[ENTRY_PASS_FILE],
                                         .pass_credential = got[ENTRY_PASS_CREDENTIAL],
-                                        .pass_text = got[ENTRY_PASS]};
-    struct gh_pubkey *made = NULL;
-    size_t index;
+                                        .pass_text = got[ENTRY_PASS],
+                                        .uri = got[ENTRY_URI],
+                                        .pin_file = got[ENTRY_PIN_FILE],
+                                        .pin_credential = got[ENTRY_PIN_CREDENTIAL]};
+    struct gh_ike_key_facts facts = {.public_key = NULL};
 
     if (got[ENTRY_KEY] != NULL && gh_ike_secret_given(&nodes))
         gh_load_error(x->l, got[ENTRY_KEY]->line, "duplicate", "keep one of them",
                       "entry %s of \"%s\" has two keys", entry->title, name);
     if (got[ENTRY_KEY] != NULL) {
-        if (gh_ike_refer_option(x, got[ENTRY_KEY], "ike-key", &index)) {
-            (void)snprintf(key_name, GH_KEY_NAME_MAX + 1, "%s", got[ENTRY_KEY]->values[0]);
-            *public_key = x->keys[index];
-        }
-        return;
+        if (!gh_ike_refer_option(x, got[ENTRY_KEY], "ike-key", index))
+            return false;
+        (void)snprintf(key_name, GH_KEY_NAME_MAX + 1, "%s", got[ENTRY_KEY]->values[0]);
+        return true;
     }
     if (!gh_ike_secret_given(&nodes)) {
         gh_load_error(x->l, entry->line, "missing-option",
                       "add key-file = \"/etc/gatehouse/secrets/NAME.key\"",
                       "entry %s of \"%s\" has no key", entry->title, name);
-        return;
+        return false;
     }
     (void)snprintf(key_name, GH_KEY_NAME_MAX + 1, "%.58s/%.4s", name, entry->title);
     gh_ike_define(x, "ike-key", key_name, entry->line, x->key_count);
     x->ike->definitions[x->ike->definition_count - 1].used = true;
-    gh_ike_secret(x, GH_SECRET_KEY, key_name, entry->line, &nodes, &made);
+    gh_ike_secret(x, GH_SECRET_KEY, key_name, entry->line, &nodes, &facts);
     x->keys = gh_config_grow(x->keys, x->key_count, sizeof(struct gh_pubkey *));
-    x->keys[x->key_count++] = made;
-    *public_key = made;
+    *index = x->key_count;
+    x->keys[x->key_count++] = facts.public_key;
+    memcpy(beside->cert, facts.certs, facts.cert_count * sizeof(facts.certs[0]));
+    beside->count = facts.cert_count;
+    return true;
 }
 
 /* The files of send-chain. */
@@ -200,6 +211,21 @@ static void read_chain(struct gh_ike_loader *x, const struct gh_node *n, struct 
                       "send fewer: the peer has the root itself",
                       "\"%s\" has %zu CAs, %d are possible", n->name, n->value_count,
                       (int)GH_CHAIN_CAS);
+}
+
+/* Our certificate is in cert-file, or in the key's file, which PKCS #12 is made for. unread: that
+ * was not read, or could not be, which has been said. */
+static void read_own(struct gh_ike_loader *x, const struct gh_node *entry,
+                     const struct gh_node **got, const char *name, bool unread, struct certs *own)
+{
+    if (got[ENTRY_CERT] != NULL) {
+        clear(own);
+        read_certs(x, got[ENTRY_CERT], 0, own);
+    } else if (own->count == 0 && !unread) {
+        gh_load_error(x->l, entry->line, "missing-option",
+                      "add cert-file = \"/etc/gatehouse/certs/NAME.pem\"",
+                      "entry %s of \"%s\" has no certificate", entry->title, name);
+    }
 }
 
 static void add_entry(struct gh_ike_loader *x, struct gh_ike_profile *p,
@@ -228,27 +254,28 @@ static void read_entry(struct gh_ike_loader *x, const struct gh_node *entry,
 {
     static const char *const signatures[] = {"pkcs1", "pss", NULL};
     const struct gh_node *got[ENTRY_ITEMS];
-    const struct gh_pubkey *public_key = NULL;
+    const struct gh_node *place;
     struct certs own = {.count = 0}, chain = {.count = 0};
     char key_name[GH_KEY_NAME_MAX + 1] = "";
     unsigned signature = 0;
+    size_t index;
+    bool has_key, unread;
 
     gh_items_collect(x->l, entry, entry_items, ENTRY_ITEMS, got);
     gh_node_choice(x->l, got[ENTRY_RSA], signatures, &signature);
-    read_key(x, entry, got, p->name, key_name, &public_key);
-    if (got[ENTRY_CERT] == NULL)
-        gh_load_error(x->l, entry->line, "missing-option",
-                      "add cert-file = \"/etc/gatehouse/certs/NAME.pem\"",
-                      "entry %s of \"%s\" has no certificate", entry->title, p->name);
-    else
-        read_certs(x, got[ENTRY_CERT], 0, &own);
+    has_key = read_key(x, entry, got, p->name, key_name, &index, &own);
+    unread = has_key && got[ENTRY_KEY] == NULL && got[ENTRY_URI] == NULL && x->keys[index] == NULL;
+    read_own(x, entry, got, p->name, unread, &own);
     read_chain(x, got[ENTRY_SEND_CHAIN], &chain);
-    if (own.count > 0 && public_key != NULL && gh_cert_key(own.cert[0]) != NULL &&
-        !gh_pubkey_equal(public_key, gh_cert_key(own.cert[0])))
+    place = got[ENTRY_URI] != NULL ? got[ENTRY_URI] : entry;
+    if (own.count > 0 && has_key && gh_cert_key(own.cert[0]) != NULL)
+        gh_ike_token_public(x, index, key_name, place->line, gh_cert_key(own.cert[0]));
+    if (own.count > 0 && has_key && x->keys[index] != NULL && gh_cert_key(own.cert[0]) != NULL &&
+        !gh_pubkey_equal(x->keys[index], gh_cert_key(own.cert[0])))
         gh_load_error(x->l, entry->line, "key-mismatch", "take the key it was made for",
                       "entry %s of \"%s\": the key is not that of the certificate of %s",
                       entry->title, p->name, gh_cert_subject(own.cert[0]));
-    else if (own.count > 0 && key_name[0] != '\0')
+    else if (own.count > 0 && has_key)
         add_entry(x, p, entry, &own, &chain, key_name, signature == 1);
     clear(&own);
     clear(&chain);

@@ -3,7 +3,8 @@
  *
  * The desk's socket may be gone for a while (the keeper starts again); requests wait, and all that
  * have no answer are sent again when there is a new one. A request that went down with several
- * desks is refused here: it may be what breaks them.
+ * desks is refused here: it may be what breaks them. The keeper asks processes that have a token in
+ * the same way.
  */
 #ifndef GH_DAEMON_IKE_DESK_H
 #define GH_DAEMON_IKE_DESK_H

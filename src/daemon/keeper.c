@@ -15,6 +15,8 @@
 #include "base/secret.h"
 #include "daemon/channel.h"
 #include "daemon/child.h"
+#include "daemon/ike_desk.h"
+#include "daemon/keeper_token.h"
 #include "daemon/sandbox.h"
 #include "daemon/sealed.h"
 
@@ -26,6 +28,14 @@ struct keeper {
     gid_t gid;
     struct gh_channel *parent;
     struct gh_keeper_store *store; /* NULL before the order */
+    struct token *tokens;          /* a list */
+};
+
+/* A key in a token: another process signs with it. */
+struct token {
+    struct token *next;
+    char name[GH_KEEPER_NAME_MAX + 1];
+    struct gh_ike_desk *desk;
 };
 
 /* Where a client asks. */
@@ -34,24 +44,81 @@ struct desk {
     struct gh_channel *channel;
 };
 
+static const struct token *find_token(const struct keeper *k, struct gh_view name)
+{
+    const struct token *t = k->tokens;
+
+    while (t != NULL && !gh_view_equal(gh_view_of(t->name, strlen(t->name)), name))
+        t = t->next;
+    return t;
+}
+
 /* ---- Clients -------------------------------------------------------------------------------- */
+
+static bool answer(struct desk *desk, const struct gh_keeper_answer *a)
+{
+    size_t room = 5 + a->value.len;
+    struct gh_wr w = gh_wr_make(malloc(room), room);
+    bool sent = w.base != NULL && gh_keeper_answer_put(&w, a) &&
+                gh_channel_send(desk->channel, GH_MESSAGE_KEEPER_ANSWER, w.base, w.len, -1);
+
+    free(w.base);
+    return sent;
+}
+
+static void on_token_answer(void *asker, const struct gh_keeper_answer *a)
+{
+    struct desk *desk = asker;
+
+    if (!answer(desk, a))
+        gh_warning("no memory for a token's answer");
+    gh_channel_flush(desk->channel);
+}
+
+/* It does not end while its token fails or breaks: something has gone wrong that only a new keeper
+ * mends. */
+static void on_token_lost(void *ctx)
+{
+    const struct token *t = ctx;
+
+    gh_error("%s: the process of the token has ended", t->name);
+    _exit(1);
+}
+
+static bool ask_token(const struct token *t, struct desk *desk, const struct gh_keeper_request *q)
+{
+    static const char busy[] = "too many wait for the token";
+    const struct gh_keeper_answer refusal = {
+        .id = q->id, .result = GH_KEEPER_REFUSED, .value = gh_view_of(busy, sizeof(busy) - 1)};
+
+    if (!gh_ike_desk_ask(t->desk, desk, q))
+        return answer(desk, &refusal);
+    gh_ike_desk_flush(t->desk);
+    return true;
+}
 
 static bool on_ask(void *ctx, struct gh_frame *frame, int fd)
 {
     struct desk *desk = ctx;
     size_t ask_len = gh_rd_left(&frame->body), len = 0;
     struct gh_view ask = gh_view_of(gh_rd_bytes(&frame->body, ask_len), ask_len);
-    uint8_t *answer;
+    const struct token *token = NULL;
+    struct gh_keeper_request q;
+    uint8_t *octets;
     bool sent;
 
     if (desk->channel->out_len > UNREAD_MAX)
         return false;
-    answer = gh_keeper_store_answer(desk->keeper->store, ask, &len);
-    if (answer == NULL)
+    if (gh_keeper_request_parse(ask, &q) && q.kind == GH_KEEPER_SIGN)
+        token = find_token(desk->keeper, q.name);
+    if (token != NULL)
+        return ask_token(token, desk, &q);
+    octets = gh_keeper_store_answer(desk->keeper->store, ask, &len);
+    if (octets == NULL)
         return false;
-    sent = gh_channel_send(desk->channel, GH_MESSAGE_KEEPER_ANSWER, answer, len, -1);
-    gh_wipe(answer, len);
-    free(answer);
+    sent = gh_channel_send(desk->channel, GH_MESSAGE_KEEPER_ANSWER, octets, len, -1);
+    gh_wipe(octets, len);
+    free(octets);
     return sent;
 }
 
@@ -60,6 +127,8 @@ static void on_client_broken(void *ctx, const char *why)
     struct desk *desk = ctx;
 
     gh_info("a client: %s", why);
+    for (struct token *t = desk->keeper->tokens; t != NULL; t = t->next)
+        gh_ike_desk_forget(t->desk, desk);
     gh_channel_close(desk->channel);
     free(desk);
 }
@@ -85,6 +154,55 @@ static bool open_desk(struct keeper *k, int fd)
 
 /* ---- The order ------------------------------------------------------------------------------ */
 
+/* False: no memory, or no process. */
+static bool add_token(struct keeper *k, struct gh_keeper_order *order, size_t item)
+{
+    static const struct gh_ike_desk_ops ops = {.answer = on_token_answer, .lost = on_token_lost};
+    struct token *t = calloc(1, sizeof(*t));
+    int fd = t != NULL ? gh_keeper_token_start(order, item, k->uid, k->gid) : -1;
+
+    if (t != NULL)
+        t->desk = gh_ike_desk_new(&k->loop, &ops, t);
+    if (fd < 0 || t->desk == NULL) {
+        if (t != NULL)
+            gh_ike_desk_free(t->desk);
+        free(t);
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    snprintf(t->name, sizeof(t->name), "%s", order->items[item].name);
+    gh_ike_desk_open(t->desk, fd);
+    t->next = k->tokens;
+    k->tokens = t;
+    return true;
+}
+
+/* Before any secret is read: what they run is not to have it in its memory. */
+static size_t start_tokens(struct keeper *k, struct gh_keeper_order *order)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < order->count; i++) {
+        if (order->items[i].source.place != GH_PLACE_TOKEN || order->items[i].spki_len == 0)
+            continue;
+        if (add_token(k, order, i))
+            count++;
+        else
+            gh_error("%s: there is no process for the token", order->items[i].name);
+    }
+    return count;
+}
+
+static size_t count_tokens(const struct gh_keeper_order *order)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < order->count; i++)
+        count += order->items[i].source.place == GH_PLACE_TOKEN;
+    return count;
+}
+
 static void on_problem(void *ctx, const char *name, const struct gh_pki_error *e)
 {
     gh_error("%s: %s; %s", name, e->message, e->remedy);
@@ -108,7 +226,7 @@ static bool load(struct keeper *k, struct gh_rd *body, int fd)
 {
     uint64_t len = gh_rd_u64(body);
     struct gh_keeper_order order = {.items = NULL};
-    size_t failed, count;
+    size_t failed, count, tokens;
     void *data = len > 0 ? mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
     bool good;
 
@@ -122,10 +240,13 @@ static bool load(struct keeper *k, struct gh_rd *body, int fd)
         gh_keeper_order_clear(&order);
         return false;
     }
-    count = order.count;
+    tokens = start_tokens(k, &order);
+    count = order.count - count_tokens(&order);
     failed = gh_keeper_load(&order, k->store, on_problem, NULL);
     gh_keeper_order_clear(&order);
     gh_info("holds %zu secrets of %zu", count - failed, count);
+    if (tokens > 0)
+        gh_info("asks %zu processes for keys in tokens", tokens);
     return true;
 }
 

@@ -5,8 +5,9 @@
  * (KEEPER_ORDER); it reads those files, drops all privileges, enters a sandbox without network and
  * files, and says READY. Then the parent hands it socket pairs (KEEPER_CLIENT), whose other ends
  * belong to processes that may ask: KEEPER_ASK in, KEEPER_ANSWER out, bodies as keeper/request.h
- * has them. A client that sends something malformed loses its socket. A changed configuration needs
- * a new keeper: there is one order in its life.
+ * has them. Keys in tokens have processes of their own behind it (daemon/keeper_token.h). A client
+ * that sends something malformed loses its socket. A changed configuration needs a new keeper:
+ * there is one order in its life.
  */
 #ifndef GH_DAEMON_KEEPER_H
 #define GH_DAEMON_KEEPER_H

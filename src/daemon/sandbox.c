@@ -41,6 +41,20 @@ static const int allowed_ao[] = {
  * process, and all SAs with it. */
 static const int allowed_ike[] = {SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(writev)};
 
+/* For others' code there is no list of what it needs, only of what no module does: it is told that
+ * it may not. */
+static const int refused_token[] = {
+    /* programs, and other processes */
+    SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev), SCMP_SYS(pidfd_getfd), SCMP_SYS(kcmp),
+    /* namespaces and what is mounted where */
+    SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(chroot),
+    SCMP_SYS(pivot_root), SCMP_SYS(open_tree), SCMP_SYS(move_mount), SCMP_SYS(fsopen),
+    /* parts of the kernel with a history */
+    SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup),
+    SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(init_module),
+    SCMP_SYS(finit_module), SCMP_SYS(kexec_load), SCMP_SYS(personality)};
+
 static bool failed(const char *what, int error)
 {
     gh_error("cannot enter the sandbox: %s: %s", what, strerror(error));
@@ -54,6 +68,19 @@ static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
     for (size_t i = 0; error == 0 && i < count; i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
     return error;
+}
+
+static bool refuse_system_calls(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    int error = filter != NULL ? 0 : -ENOMEM;
+
+    for (size_t i = 0; error == 0 && i < sizeof(refused_token) / sizeof(refused_token[0]); i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused_token[i], 0);
+    if (error == 0)
+        error = seccomp_load(filter);
+    seccomp_release(filter);
+    return error == 0 || failed("seccomp", -error);
 }
 
 static bool filter_system_calls(enum gh_sandbox what)
@@ -83,10 +110,12 @@ static bool filter_system_calls(enum gh_sandbox what)
 
 static bool change_user(enum gh_sandbox what, uid_t uid, gid_t gid)
 {
+    capng_flags_t groups = what == GH_SANDBOX_TOKEN ? CAPNG_INIT_SUPP_GRP : CAPNG_DROP_SUPP_GRP;
+
     capng_clear(CAPNG_SELECT_BOTH);
     if ((what == GH_SANDBOX_AO &&
          capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN) != 0) ||
-        capng_change_id((int)uid, (int)gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING) != 0)
+        capng_change_id((int)uid, (int)gid, groups | CAPNG_CLEAR_BOUNDING) != 0)
         return failed("changing the user", errno);
     return true;
 }
@@ -95,7 +124,8 @@ bool gh_sandbox_enter(enum gh_sandbox what, uid_t uid, gid_t gid)
 {
     const struct rlimit none = {0, 0};
 
-    if (setrlimit(RLIMIT_CORE, &none) != 0 || setrlimit(RLIMIT_NPROC, &none) != 0)
+    if (setrlimit(RLIMIT_CORE, &none) != 0 ||
+        (what != GH_SANDBOX_TOKEN && setrlimit(RLIMIT_NPROC, &none) != 0))
         return failed("limits", errno);
     if (!change_user(what, uid, gid))
         return false;
@@ -103,5 +133,5 @@ bool gh_sandbox_enter(enum gh_sandbox what, uid_t uid, gid_t gid)
     if (prctl(PR_SET_DUMPABLE, 0) != 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return failed("process attributes", errno);
-    return filter_system_calls(what);
+    return what == GH_SANDBOX_TOKEN ? refuse_system_calls() : filter_system_calls(what);
 }

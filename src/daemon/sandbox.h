@@ -17,7 +17,10 @@ enum gh_sandbox {
     /* No capability; it reads and writes the sockets that it has or is handed, and nothing else. */
     GH_SANDBOX_KEEPER,
     /* No capability; the same, and many datagrams at once. */
-    GH_SANDBOX_IKE
+    GH_SANDBOX_IKE,
+    /* No capability, but the groups of the user, and what the user may: a token's module opens
+     * files, devices or connections. No programs, and nothing that leads to more rights. */
+    GH_SANDBOX_TOKEN
 };
 
 /* Becomes uid:gid. Says what failed in the log. */

@@ -21,6 +21,7 @@ static bool read_line(const struct gh_order_source *s, enum gh_secret_format for
 
     switch (s->place) {
     case GH_PLACE_NONE:
+    case GH_PLACE_TOKEN: /* what it keeps is no line */
         return true;
     case GH_PLACE_FILE:
         good = gh_secret_from_file(s->where, format, out, &why);
@@ -33,6 +34,12 @@ static bool read_line(const struct gh_order_source *s, enum gh_secret_format for
         break;
     }
     return good || fail(&why, e);
+}
+
+bool gh_keeper_read_line(const struct gh_order_source *s, struct gh_secret *out,
+                         struct gh_pki_error *e)
+{
+    return read_line(s, GH_SECRET_ASCII, out, e);
 }
 
 static bool read_octets(const struct gh_order_source *s, struct gh_secret *out,
@@ -57,7 +64,7 @@ static bool load_key(const struct gh_order_item *item, struct gh_keeper_store *s
     struct gh_secret file = {.data = NULL}, passphrase = {.data = NULL};
     struct gh_bundle bundle = {.key = NULL};
     bool good = read_octets(&item->source, &file, e) &&
-                read_line(&item->passphrase, GH_SECRET_ASCII, &passphrase, e) &&
+                gh_keeper_read_line(&item->passphrase, &passphrase, e) &&
                 gh_bundle_parse(gh_view_of(file.data, file.len),
                                 gh_view_of(passphrase.data, passphrase.len), &bundle, e);
 
@@ -86,7 +93,7 @@ size_t gh_keeper_load(const struct gh_keeper_order *o, struct gh_keeper_store *s
     for (size_t i = 0; i < o->count; i++) {
         struct gh_pki_error e;
 
-        if (load(&o->items[i], s, &e))
+        if (o->items[i].source.place == GH_PLACE_TOKEN || load(&o->items[i], s, &e))
             continue;
         failed++;
         problem(ctx, o->items[i].name, &e);

@@ -12,22 +12,32 @@
 
 enum { FILE_MAX = 1048576, PASSPHRASE_MAX = 255 };
 
+/* Takes both in any case; public_part NULL: nothing comes of it. */
+static struct gh_privkey *join(EVP_PKEY *pkey, struct gh_pubkey *public_part,
+                               struct gh_pki_error *e)
+{
+    struct gh_privkey *k = public_part != NULL ? calloc(1, sizeof(*k)) : NULL;
+
+    if (k != NULL) {
+        *k = (struct gh_privkey){.pkey = pkey, .public_part = public_part};
+        return k;
+    }
+    if (public_part != NULL)
+        gh_pki_fail(e, "no-memory", "free some memory", "out of memory");
+    gh_pubkey_free(public_part);
+    EVP_PKEY_free(pkey);
+    return NULL;
+}
+
 struct gh_privkey *gh_privkey_of(EVP_PKEY *pkey, struct gh_pki_error *e)
 {
-    struct gh_privkey *k = calloc(1, sizeof(*k));
-
-    if (k == NULL) {
-        EVP_PKEY_free(pkey);
-        gh_pki_fail(e, "no-memory", "free some memory", "out of memory");
-        return NULL;
-    }
-    k->pkey = pkey;
     EVP_PKEY_up_ref(pkey);
-    k->public_part = gh_pubkey_of(pkey, e);
-    if (k->public_part != NULL)
-        return k;
-    gh_privkey_free(k);
-    return NULL;
+    return join(pkey, gh_pubkey_of(pkey, e), e);
+}
+
+struct gh_privkey *gh_privkey_of_token(EVP_PKEY *pkey, struct gh_view spki, struct gh_pki_error *e)
+{
+    return join(pkey, gh_pubkey_parse(spki, e), e);
 }
 
 void gh_privkey_free(struct gh_privkey *k)

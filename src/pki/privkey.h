@@ -13,8 +13,13 @@
 #include "pki/pubkey.h"
 
 struct gh_privkey;
+struct evp_pkey_st; /* OpenSSL's EVP_PKEY */
 
 void gh_privkey_free(struct gh_privkey *k); /* OpenSSL wipes it; NULL is fine */
+/* A key that a token holds: it signs there, so its public half comes from elsewhere, in DER. Takes
+ * the key in any case. */
+struct gh_privkey *gh_privkey_of_token(struct evp_pkey_st *key, struct gh_view spki,
+                                       struct gh_pki_error *e);
 const struct gh_pubkey *gh_privkey_public(const struct gh_privkey *k);
 
 /* A key and the certificates beside it. Zero-initialised is empty. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "keeper/order.h"
+#include "keeper/pkcs11_uri.h"
 #include "keeper/request.h"
 #include "keeper/store.h"
 
@@ -88,6 +89,21 @@ static void read_list(struct gh_view in)
         }
 }
 
+/* Of a token: what is taken names a module by its path and has no query left. */
+static void read_uri(struct gh_view in)
+{
+    char *text = strndup((const char *)in.p, in.len);
+    struct gh_pkcs11_uri u;
+
+    if (gh_pkcs11_uri_parse(text, &u, NULL)) {
+        if (u.module[0] != '/' || strncmp(u.object, "pkcs11:", 7) != 0 ||
+            strchr(u.object, '?') != NULL || strstr(u.object, "type=private") == NULL)
+            abort();
+        gh_pkcs11_uri_clear(&u);
+    }
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct gh_view in = gh_view_of(data, size);
@@ -96,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_request(in);
     read_order(in);
     read_list(in);
+    read_uri(in);
     (void)gh_keeper_answer_parse(in, &a);
     return 0;
 }

@@ -91,6 +91,12 @@ def newer_bird():
 
 
 @pytest.fixture(scope="session")
+def pkcs11_provider():
+    """The directory with OpenSSL's provider for PKCS #11."""
+    return _tool("pkcs11-provider")
+
+
+@pytest.fixture(scope="session")
 def libreswan():
     """The directory where libreswan is unpacked."""
     return _tool("libreswan")

@@ -64,9 +64,11 @@ def tcp_ao(name, peer, chain, **options):
 class Gatehouse:
     """gatehoused with a run directory of its own, and gatectl asking it."""
 
-    def __init__(self, host, build_dir, config, name="gatehouse", options=()):
+    def __init__(self, host, build_dir, config, name="gatehouse", options=(),
+                 environment=None):
         self.host = host
         self.options = options
+        self.environment = environment  # more of it, as {"CREDENTIALS_DIRECTORY": "…"}
         self.daemon = os.path.join(build_dir, "gatehoused")
         self.ctl = os.path.join(build_dir, "gatectl")
         self.dir = host.directory(name)
@@ -84,7 +86,8 @@ class Gatehouse:
 
     def start(self, wait=True):
         self.process = self.host.spawn(
-            [self.daemon, "-f", "-c", self.config_file, "-r", self.run_dir, *self.options], self.log)
+            [self.daemon, "-f", "-c", self.config_file, "-r", self.run_dir, *self.options], self.log,
+            self.environment)
         if wait:
             self.wait_ready()
         return self

@@ -40,9 +40,11 @@ class Tunnel:
         self.b.add_address("lo", "10.2.0.1/32")  # kernel-libipsec wants one within its selectors
         self.swan = self.gatehouse = None
 
-    def start(self, config=None, connections=None, secrets=None, **options):
+    def start(self, config=None, connections=None, secrets=None, environment=None, **options):
+        """environment: more of Gatehouse's; options: of strongSwan."""
         self.gatehouse = IkeGatehouse(self.a, self.build_dir,
-                                      config or peer_section(psk_secret=SECRET)).start()
+                                      config or peer_section(psk_secret=SECRET),
+                                      environment=environment).start()
         self.swan = StrongSwan(self.b, connections or connection(),
                                PSK if secrets is None else secrets, **options).start()
         return self

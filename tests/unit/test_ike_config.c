@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
 
 #include "config/ike_ts_text.h"
 #include "config/ike_words.h"
@@ -289,6 +290,8 @@ static const char everything[] =
     "ike-ppk quantum { secret-file = \"@/ppk\" }\n"
     "ike-key gw { key-file = \"@/leaf.key\" }\n"
     "ike-key raw { key-file = \"@/other.key\" }\n"
+    "ike-key hsm { key-uri = \"pkcs11:token=HSM;object=own?module-path=/usr/lib/hsm.so\"\n"
+    "  pin-file = \"@/psk\" public-key-file = \"@/raw.pem\" }\n"
     "ike-transform strong { encryption = { aes-256-gcm, chacha20-poly1305 }\n"
     "  prf = { hmac-sha-384 } ke = { x25519, 20 } additional-ke-1 = { ecp-521, none } }\n"
     "ike-transform old { encryption = 3des integrity = hmac-md5-96 prf = hmac-md5 ke = { 2, 5 }\n"
@@ -303,7 +306,9 @@ static const char everything[] =
     "cert-profile certs {\n"
     "  entry 2 { cert-file = \"@/other.pem\" key-file = \"@/other.key\" }\n"
     "  entry 1 { cert-file = \"@/leaf.pem\" key = gw send-chain = { \"@/sub.pem\" }\n"
-    "    rsa-signature = pss } }\n"
+    "    rsa-signature = pss }\n"
+    "  entry 3 { cert-file = \"@/other.pem\"\n"
+    "    key-uri = \"pkcs11:serial=7;id=%01;type=private?module-path=/usr/lib/hsm.so\" } }\n"
     "client-db clients { match = { id, address } no-match = fail\n"
     "  client 2 { id = \"*.example.net\" address = 203.0.113.0/24 psk = shared ts-list = wide }\n"
     "  client 1 { description = bad id = \"regex:gw[0-9]+\" address = 0.0.0.0/0 reject = yes } }\n"
@@ -323,7 +328,9 @@ static const char everything[] =
     "ike-peer b { remote = any cert-profile = certs psk = shared local-auth = cert\n"
     "  remote-auth = { psk } client-db = clients child c { ts-list = wide } }\n"
     "ike-peer c { remote = 2001:db8::2 raw-key = raw peer-raw-key-file = \"@/raw.pem\"\n"
-    "  remote-id = key-id:abc child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n";
+    "  remote-id = key-id:abc child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
+    "ike-peer d { remote = 2001:db8::3 raw-key = hsm peer-raw-key-file = \"@/raw.pem\"\n"
+    "  remote-id = key-id:def child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n";
 
 static struct gh_config *load_everything(void)
 {
@@ -396,13 +403,13 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.lockout.block, 1440);
     assert_int_equal(c->settings.lockout.max_ports, 32000);
     assert_int_equal(c->settings.lockout.clients, 100);
-    assert_int_equal(c->policy_count, 3);
+    assert_int_equal(c->policy_count, 4);
     check_policy_a(c->policies[0]);
     assert_ptr_equal(c->policies[0]->cert_profile, c->profiles[0].profile);
     assert_ptr_equal(c->policies[0]->trust, c->trusts[0].trust);
     assert_int_equal(gh_trust_count(c->trusts[0].trust), 1);
     assert_int_equal(c->trusts[0].known_count, 1);
-    assert_int_equal(gh_cert_profile_count(c->profiles[0].profile), 2);
+    assert_int_equal(gh_cert_profile_count(c->profiles[0].profile), 3);
     e = gh_cert_profile_entry(c->profiles[0].profile, 0);
     assert_string_equal(e->key_name, "certs/2");
     e = gh_cert_profile_entry(c->profiles[0].profile, 1);
@@ -435,6 +442,36 @@ static void check_everything(const struct gh_ike_config *c)
     assert_string_equal(c->policies[2]->raw_key, "raw");
     assert_true(
         gh_view_equal(c->policies[2]->raw_key_spki, gh_pubkey_spki(c->policies[2]->peer_raw_key)));
+    assert_string_equal(c->policies[3]->raw_key, "hsm");
+    assert_true(
+        gh_view_equal(c->policies[3]->raw_key_spki, gh_pubkey_spki(c->policies[3]->peer_raw_key)));
+}
+
+/* What it is to find in a token, and how it knows the key. */
+static void check_tokens(const struct gh_keeper_order *o)
+{
+    static const struct {
+        const char *name, *uri, *from;
+        enum gh_secret_place pin;
+    } want[] = {{"hsm", "pkcs11:token=HSM;object=own?module-path=/usr/lib/hsm.so", "t.conf:8",
+                 GH_PLACE_FILE},
+                {"certs/3", "pkcs11:serial=7;id=%01;type=private?module-path=/usr/lib/hsm.so",
+                 "t.conf:25", GH_PLACE_NONE}};
+    size_t found = 0;
+
+    for (size_t i = 0; i < o->count; i++) {
+        const struct gh_order_item *item = &o->items[i];
+
+        if (item->source.place != GH_PLACE_TOKEN)
+            continue;
+        assert_true(found < ARRAY_LEN(want));
+        assert_string_equal(item->name, want[found].name);
+        assert_string_equal(item->source.where, want[found].uri);
+        assert_int_equal(item->passphrase.place, want[found].pin);
+        assert_true(item->spki_len > 0);
+        assert_string_equal(item->from, want[found++].from);
+    }
+    assert_int_equal(found, ARRAY_LEN(want));
 }
 
 static void every_option_is_read(void **state)
@@ -442,7 +479,8 @@ static void every_option_is_read(void **state)
     struct gh_config *c = load_everything();
 
     check_everything(c->ike);
-    assert_int_equal(c->keeper.count, 5); /* shared, quantum, gw, raw, certs/2 */
+    assert_int_equal(c->keeper.count, 7); /* shared, quantum, gw, raw, hsm, certs/2, certs/3 */
+    check_tokens(&c->keeper);
     assert_true(gh_ike_config_idle(c->ike));
     ike2_policy_ref(c->ike->policies[0]);
     assert_false(gh_ike_config_idle(c->ike));
@@ -670,7 +708,21 @@ static const struct {
     {"cert-profile c {\n entry 0 { cert-file = /c key-file = /k } }", "cert-profile", 2},
     {"cert-profile c {\n entry 9 { cert-file = /c key-file = /k } }", "cert-profile", 2},
     {"cert-profile c {\n entry 1 { cert-file = /c } }", "missing-option", 2},
-    {"cert-profile c {\n entry 1 { key-file = /k } }", "missing-option", 2},
+    {"cert-profile c {\n entry 1 { key-uri = \"pkcs11:token=t;object=k?module-path=/m\" } }",
+     "missing-option", 2},
+    {"ike-key k {\n key-uri = /k }", "key-uri", 2},
+    {"ike-key k {\n key-uri = \"pkcs11:token=t;object=k\" }", "key-uri", 2},
+    {"ike-key k {\n key-uri = \"pkcs11:token=t;object=k?module-path=/m&pin-value=1234\" }",
+     "key-uri", 2},
+    {"ike-key k { key-uri = \"pkcs11:token=t;object=k?module-path=/m\"\n passphrase-file = /p }",
+     "key-uri", 2},
+    {"ike-key k { key-uri = \"pkcs11:token=t;object=k?module-path=/m\"\n key-file = /k }",
+     "duplicate", 2},
+    {"ike-key k { key-uri = \"pkcs11:token=t;object=k?module-path=/m\" pin-credential = p\n"
+     " pin-file = /p }",
+     "duplicate", 2},
+    {"ike-key k { key-file = /k\n pin-file = /p }", "key-uri", 2},
+    {"ike-key k { key-file = /k\n public-key-file = /p }", "key-uri", 2},
     {"cert-profile c {\n entry 1 { cert-file = /c key-file = /k }\n"
      " entry 1 { cert-file = /c key-file = /k } }",
      "duplicate", 3},
@@ -965,6 +1017,106 @@ static void an_encrypted_key_needs_its_passphrase(void **state)
     unlink(path_of("pass"));
 }
 
+static void what_a_token_has_is_known_by_its_certificate(void **state)
+{
+    static const char uri[] = "pkcs11:token=HSM;object=own?module-path=/m.so";
+    char *key = format("ike-key k { key-uri = \"%s\"\n pin-file = \"@/psk\" }\n", uri), *text;
+
+    take_at(key);
+    text = format("%scert-profile c { entry 1 { cert-file = \"@/leaf.pem\" key = k }\n"
+                  " entry 2 { cert-file = \"@/leaf.pem\" key = k } }",
+                  key);
+    take_at(text);
+    free(text);
+    text = format("%scert-profile c { entry 1 { cert-file = \"@/leaf.pem\" key = k }\n"
+                  " entry 2 { cert-file = \"@/other.pem\" key = k } }",
+                  key);
+    refuse_at(text, "key-mismatch", 4);
+    free(text);
+    text = format("%sike-peer p { remote = 192.0.2.2 remote-id = any\n raw-key = k\n"
+                  " peer-raw-key-file = \"@/raw.pem\" " CHILD " }",
+                  key);
+    refuse_at(text, "key-uri", 4);
+    free(text);
+    free(key);
+    text = format("ike-key k { key-uri = \"%s\"\n pin-file = \"@/open\" }", uri);
+    refuse_at(text, "secret-permissions", 2);
+    free(text);
+    refuse_at("ike-key k { key-uri = \"pkcs11:token=HSM;object=own?module-path=/m.so\"\n"
+              " public-key-file = \"@/psk\" }",
+              "key-format", 2);
+}
+
+static void pins_are_not_repeated(void **state)
+{
+    struct gh_problems p = {0};
+
+    assert_null(parse_with("ike-key k { key-uri = "
+                           "\"pkcs11:token=t;object=k?module-path=/m&pin-value=48151623\" }",
+                           NULL, &p));
+    for (size_t i = 0; i < p.count; i++) {
+        assert_null(strstr(p.list[i].message, "48151623"));
+        assert_null(strstr(p.list[i].remedy, "48151623"));
+    }
+    gh_problems_clear(&p);
+}
+
+static X509 *read_x509(const char *name)
+{
+    FILE *f = fopen(path_of(name), "r");
+    X509 *x = f != NULL ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+
+    assert_non_null(x);
+    fclose(f);
+    return x;
+}
+
+/* The leaf's key and certificate, and the CA above it. */
+static void make_pkcs12(const char *name, const char *passphrase)
+{
+    STACK_OF(X509) *cas = sk_X509_new_null();
+    X509 *leaf = read_x509("leaf.pem");
+    PKCS12 *p12;
+    FILE *f = fopen(path_of(name), "w");
+
+    sk_X509_push(cas, read_x509("sub.pem"));
+    p12 = PKCS12_create(passphrase, NULL, made_key_nth("P-256", 2), leaf, cas, 0, 0, 0, 0, 0);
+    assert_non_null(p12);
+    assert_non_null(f);
+    assert_int_equal(i2d_PKCS12_fp(f, p12), 1);
+    fclose(f);
+    chmod(path_of(name), 0600);
+    PKCS12_free(p12);
+    X509_free(leaf);
+    sk_X509_pop_free(cas, X509_free);
+}
+
+/* PKCS #12 has both, and the certificates after its own. */
+static void a_certificate_comes_with_its_key(void **state)
+{
+    struct gh_config *c;
+    char *text;
+
+    make_pkcs12("own.p12", "open sesame");
+    write_file("pass", "open sesame\n", 0600);
+    text = at_dir("cert-profile c { entry 1 { key-file = \"@/own.p12\" passphrase-file = "
+                  "\"@/pass\" } }");
+    c = must_parse(text, NULL);
+    assert_int_equal(gh_cert_profile_count(c->ike->profiles[0].profile), 1);
+    assert_int_equal(gh_cert_profile_entry(c->ike->profiles[0].profile, 0)->send_count, 1);
+    gh_config_free(c);
+    free(text);
+    refuse_at("cert-profile c {\n entry 1 { key-file = \"@/leaf.key\" } }", "missing-option", 2);
+    /* One mistake, one error: that there is no certificate either is no news. */
+    refuse_at("cert-profile c {\n entry 1 { key-file = \"@/own.p12\" passphrase = wrong } }",
+              "key-passphrase", 2);
+    setenv("CREDENTIALS_DIRECTORY", dir, 1);
+    take_at("cert-profile c { entry 1 { key-credential = own.p12 passphrase-credential = pass } }");
+    unsetenv("CREDENTIALS_DIRECTORY");
+    unlink(path_of("own.p12"));
+    unlink(path_of("pass"));
+}
+
 static void secrets_come_as_credentials(void **state)
 {
     unsetenv("CREDENTIALS_DIRECTORY");
@@ -1217,6 +1369,9 @@ int main(void)
         cmocka_unit_test(names_have_58_characters),
         cmocka_unit_test(files_are_looked_at_when_the_configuration_is_read),
         cmocka_unit_test(an_encrypted_key_needs_its_passphrase),
+        cmocka_unit_test(what_a_token_has_is_known_by_its_certificate),
+        cmocka_unit_test(pins_are_not_repeated),
+        cmocka_unit_test(a_certificate_comes_with_its_key),
         cmocka_unit_test(secrets_come_as_credentials),
         cmocka_unit_test(a_file_may_bring_its_chain),
         cmocka_unit_test(eight_cas_and_no_ninth),

@@ -1,8 +1,12 @@
 /* The keeper: its requests, its store, orders, keys' files, and the process itself. */
 #include "made_certs.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -12,7 +16,9 @@
 #include "daemon/child.h"
 #include "daemon/frame.h"
 #include "daemon/keeper.h"
+#include "daemon/sandbox.h"
 #include "keeper/order.h"
+#include "keeper/pkcs11_uri.h"
 #include "keeper/request.h"
 #include "keeper/store.h"
 #include "pki/auth.h"
@@ -188,6 +194,70 @@ static void malformed_requests(void **state)
     assert_false(gh_keeper_request_parse(gh_view_of(mem, len), &r));
 }
 
+/* ---- PKCS #11 URIs -------------------------------------------------------------------------- */
+
+static void uris_of_tokens(void **state)
+{
+    static const struct {
+        const char *text, *object, *module;
+    } good[] = {{"pkcs11:token=t;object=k?module-path=/m.so",
+                 "pkcs11:token=t;object=k;type=private", "/m.so"},
+                {"PKCS11:serial=7;id=%01%ff;type=private?module-path=%2Fusr%2Fm%20n.so",
+                 "pkcs11:serial=7;id=%01%ff;type=private", "/usr/m n.so"},
+                {"pkcs11:slot-id=0;model=a%3Bb;manufacturer=c;object=k;x-ours=1?module-path=/m",
+                 "pkcs11:slot-id=0;model=a%3Bb;manufacturer=c;object=k;x-ours=1;type=private",
+                 "/m"}};
+    static const struct {
+        const char *text, *words; /* that stand in the message */
+    } bad[] = {{"", "begin"},
+               {"file:/k", "begin"},
+               {"pkcs11:", "no token"},
+               {"pkcs11:token=;object=k?module-path=/m", "no token"},
+               {"pkcs11:object=k?module-path=/m", "no token"},
+               {"pkcs11:token=t?module-path=/m", "no key"},
+               {"pkcs11:token=t;object=?module-path=/m", "no key"},
+               {"pkcs11:token=t;object=k", "no module"},
+               {"pkcs11:token=t;object=k?", "no module"},
+               {"pkcs11:token=t;object=k?module-path=m.so", "absolute"},
+               {"pkcs11:token=t;object=k?module-path=", "absolute"},
+               {"pkcs11:token=t;object=k?module-path=/m%00.so", "absolute"},
+               {"pkcs11:token=t;object=k?module-path=/m&module-path=/n", "twice"},
+               {"pkcs11:token=t;token=u;object=k?module-path=/m", "twice"},
+               {"pkcs11:token=t;object=k;type=cert?module-path=/m", "no private key"},
+               {"pkcs11:token=t;objekt=k?module-path=/m", "\"objekt\""},
+               {"pkcs11:token=t;object=k?module-name=m", "another attribute"},
+               {"pkcs11:token=t;object=k?module-path=/m&pin-value=4711", "PIN"},
+               {"pkcs11:token=t;object=k?pin-source=file:4711", "PIN"},
+               {"pkcs11:token=t;object=k?module-path=/m&4711", "name=value"},
+               {"pkcs11:token=t;4711?module-path=/m", "name=value"},
+               {"pkcs11:token=t;=4711?module-path=/m", "name=value"},
+               {"pkcs11:token=t t;object=k?module-path=/m", "percent-encoded"},
+               {"pkcs11:token=t\xc3\xa4;object=k?module-path=/m", "percent-encoded"},
+               {"pkcs11:token=t%;object=k?module-path=/m", "hexadecimal"},
+               {"pkcs11:token=t;object=k?module-path=/m%2", "hexadecimal"},
+               {"pkcs11:token=t;object=k?module-path=/m%", "hexadecimal"}};
+    static char longest[GH_PKCS11_URI_MAX + 2];
+    struct gh_pkcs11_uri u;
+    struct gh_pki_error e;
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_true(gh_pkcs11_uri_parse(good[i].text, &u, &e));
+        assert_string_equal(u.object, good[i].object);
+        assert_string_equal(u.module, good[i].module);
+        gh_pkcs11_uri_clear(&u);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        if (gh_pkcs11_uri_parse(bad[i].text, &u, &e) || strstr(e.message, bad[i].words) == NULL)
+            fail_msg("%s: %s", bad[i].text, e.message);
+        assert_string_equal(e.rule, "key-uri");
+        assert_true(e.remedy[0] != '\0');
+        assert_null(strstr(e.message, "4711"));
+    }
+    memset(longest, 'a', sizeof(longest) - 1);
+    memcpy(longest, "pkcs11:", 7);
+    assert_false(gh_pkcs11_uri_parse(longest, &u, &e));
+}
+
 /* ---- Orders and files ----------------------------------------------------------------------- */
 
 struct problems {
@@ -351,11 +421,29 @@ static void orders_as_octets(void **state)
                                      GH_PLACE_NONE, NULL));
     assert_false(
         gh_keeper_order_add(&a, GH_SECRET_PSK, "x", GH_PLACE_NONE, "", GH_PLACE_NONE, NULL));
+    /* A token has keys alone, its PIN is in no token, and only of it a public half is told. */
+    assert_false(gh_keeper_order_add(&a, GH_SECRET_PSK, "x", GH_PLACE_TOKEN,
+                                     "pkcs11:", GH_PLACE_NONE, NULL));
+    assert_false(gh_keeper_order_add(&a, GH_SECRET_KEY, "x", GH_PLACE_FILE, "/etc/key",
+                                     GH_PLACE_TOKEN, "pkcs11:"));
+    assert_true(gh_keeper_order_add(&a, GH_SECRET_KEY, "hsm", GH_PLACE_TOKEN,
+                                    "pkcs11:", GH_PLACE_FILE, "/etc/pin"));
+    assert_true(gh_keeper_order_add(&a, GH_SECRET_KEY, "unused", GH_PLACE_TOKEN,
+                                    "pkcs11:", GH_PLACE_NONE, NULL));
+    assert_true(gh_keeper_order_in_token(&a, "hsm"));
+    assert_false(gh_keeper_order_in_token(&a, "gw"));
+    assert_false(gh_keeper_order_expect(&a, "gw", text("spki"), "conf:1"));
+    assert_true(gh_keeper_order_expect(&a, "hsm", text("key"), "conf:1"));
+    assert_true(gh_keeper_order_expect(&a, "hsm", text("spki"), "conf:2"));
     first = gh_keeper_order_encode(&a, &first_len);
     assert_true(gh_keeper_order_decode(gh_view_of(first, first_len), &b));
     second = gh_keeper_order_encode(&b, &second_len);
     assert_int_equal(first_len, second_len);
     assert_memory_equal(first, second, first_len);
+    assert_int_equal(b.count, 4);
+    assert_memory_equal(b.items[2].spki, "spki", b.items[2].spki_len);
+    assert_string_equal(b.items[2].from, "conf:2");
+    assert_int_equal(b.items[3].spki_len, 0);
     gh_keeper_order_clear(&b);
     for (size_t cut = 0; cut < first_len; cut++)
         assert_false(gh_keeper_order_decode(gh_view_of(first, cut), &b));
@@ -619,6 +707,68 @@ static bool is_sanitized(void)
 #endif
 }
 
+/* A token's module cannot be found: its key is refused with the reason, again and again, and
+ * nothing else is. */
+static void ask_for_the_absent(int client)
+{
+    struct gh_keeper_request r = samples[0];
+
+    r.name = text("hsm");
+    for (unsigned i = 0; i < 3; i++) {
+        ask_process(client, &r, GH_KEEPER_REFUSED);
+        ask_process(client, &samples[i], GH_KEEPER_OK);
+    }
+    r.name = text("unused");
+    ask_process(client, &r, GH_KEEPER_NO_NAME);
+}
+
+static void put_tokens(struct gh_keeper_order *o)
+{
+    static const char uri[] = "pkcs11:token=t;object=k?module-path=/nowhere/module.so";
+
+    assert_true(gh_keeper_order_add(o, GH_SECRET_KEY, "hsm", GH_PLACE_TOKEN, uri, GH_PLACE_FILE,
+                                    path("passphrase")));
+    assert_true(gh_keeper_order_expect(o, "hsm", text("spki"), "conf:1"));
+    assert_true(
+        gh_keeper_order_add(o, GH_SECRET_KEY, "unused", GH_PLACE_TOKEN, uri, GH_PLACE_NONE, NULL));
+}
+
+/* What others' code may not do in a token's process; it may open files and sockets. */
+static void the_sandbox_of_a_token(void **state)
+{
+    int status;
+    pid_t pid;
+
+    if (is_sanitized() || geteuid() != 0) {
+        print_message("skipped: only root can give up its rights, and no sanitizer's runtime\n");
+        skip();
+    }
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        char name[] = "true", *words[] = {name, NULL};
+        int fd;
+
+        if (!gh_sandbox_enter(GH_SANDBOX_TOKEN, 65534, 65534))
+            _exit(1);
+        if (execv("/bin/true", words) != -1 || errno != EPERM)
+            _exit(2);
+        if (unshare(CLONE_NEWUSER) != -1 || errno != EPERM)
+            _exit(3);
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != -1 || errno != EPERM)
+            _exit(4);
+        if (setuid(0) != -1 || open("/etc/shadow", O_RDONLY) >= 0)
+            _exit(5);
+        fd = open("/etc/passwd", O_RDONLY);
+        if (fd < 0 || socket(AF_UNIX, SOCK_STREAM, 0) < 0)
+            _exit(6);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void the_process(void **state)
 {
     struct gh_keeper_order o = {.items = NULL};
@@ -653,6 +803,7 @@ static void the_process(void **state)
     one_item(&o, GH_SECRET_KEY, "ed25519", "ed25519.pem", NULL);
     one_item(&o, GH_SECRET_KEY, "ed448", "ed448.pem", NULL);
     one_item(&o, GH_SECRET_PSK, "bad", "psk-open", NULL);
+    put_tokens(&o);
     fd = gh_keeper_order_seal(&o, &len);
     assert_true(fd >= 0);
     gh_wr_u64(&w, len);
@@ -680,6 +831,7 @@ static void the_process(void **state)
     other = send_client(pair[0]);
     for (size_t i = 0; i < 4; i++)
         ask_process(i % 2 == 0 ? client : other, &samples[i], GH_KEEPER_OK);
+    ask_for_the_absent(client);
     /* Whatever libcrypto does first inside the sandbox: every key, method, hash and PRF. */
     for (unsigned prf = 1; prf <= GH_PRF_AES128_CMAC; prf++) {
         struct gh_keeper_request r = samples[1];
@@ -733,6 +885,7 @@ int main(void)
         cmocka_unit_test(keys_in_every_format),
         cmocka_unit_test(files_that_others_read),
         cmocka_unit_test(credentials),
+        cmocka_unit_test(uris_of_tokens),
         cmocka_unit_test(secrets_as_text),
         cmocka_unit_test(orders_as_octets),
         cmocka_unit_test(answers_and_what_they_are),
@@ -740,6 +893,7 @@ int main(void)
         cmocka_unit_test(no_answer_without_the_right_name),
         cmocka_unit_test(refusals_have_a_reason),
         cmocka_unit_test(names_are_unique),
+        cmocka_unit_test(the_sandbox_of_a_token),
         cmocka_unit_test(the_process),
     };
 
