@@ -9,7 +9,7 @@
 
 /* make soak asks for others. */
 static uint64_t first_seed = 1;
-static uint32_t rekey_count = 300;
+static uint32_t rekey_count = 150;
 
 static uint64_t setting(const char *name, uint64_t otherwise)
 {
@@ -174,7 +174,7 @@ static void restarts(void **state)
 
 static void weather(uint64_t seed, uint32_t rekeys)
 {
-    struct gk_world *w = gk_world_new(seed, 30);
+    struct gk_world *w = gk_world_new(seed, 60);
     uint64_t rounds = 0;
 
     w->tcp->loss = w->ike->loss = 50;

@@ -395,6 +395,9 @@ static void begin_lifetime(struct ike2 *c, struct ike2_child *child)
         return;
     child->rekey_at = ike2_soft(c, c->now.mono_ms, seconds);
     child->expire_at = c->now.mono_ms + 1000 * (uint64_t)seconds;
+    if (child->policy->mode ==
+        IKE2_TCP_AO) /* a connection dies with its key: time for more tries */
+        child->rekey_at -= (child->expire_at - child->rekey_at) / 2 + 1000 * (uint64_t)seconds / 5;
 }
 
 static void tell_up(struct ike2 *c, const struct ike2_sa *sa, const struct ike2_child *child,
