@@ -104,7 +104,7 @@ static void rekeying_under_traffic(void **state)
     assert_up(w);
     v = view_of(w, 0);
     assert_true(v.rekeyed + view_of(w, 1).rekeyed >= 20);
-    assert_true(tcpao_chain_count(w->end[0].chain) < 30);
+    assert_true(tcpao_chain_count(w->end[0].chain) < 60); /* late segments of two minutes */
     gk_world_free(w);
 }
 
