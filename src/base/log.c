@@ -15,6 +15,11 @@ void gh_log_setup(const char *name, enum gh_log_level max)
     log_max = max;
 }
 
+bool gh_log_wants(enum gh_log_level level)
+{
+    return level <= log_max;
+}
+
 void gh_log_set_sink(gh_log_sink sink, void *ctx)
 {
     log_sink = sink;
@@ -26,7 +31,7 @@ void gh_log(enum gh_log_level level, const char *fmt, ...)
     char line[1024];
     va_list ap;
 
-    if (level > log_max)
+    if (!gh_log_wants(level))
         return;
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);

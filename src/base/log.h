@@ -5,6 +5,8 @@
 #ifndef GH_BASE_LOG_H
 #define GH_BASE_LOG_H
 
+#include <stdbool.h>
+
 enum gh_log_level {
     GH_LOG_ERROR = 3,
     GH_LOG_WARNING = 4,
@@ -17,6 +19,8 @@ typedef void (*gh_log_sink)(void *ctx, enum gh_log_level level, const char *line
 
 /* name: prefix of each line, kept by reference. Lines above max are dropped. */
 void gh_log_setup(const char *name, enum gh_log_level max);
+/* Whether a line of this level comes out, for who would make its words in vain. */
+bool gh_log_wants(enum gh_log_level level);
 /* NULL restores standard error. */
 void gh_log_set_sink(gh_log_sink sink, void *ctx);
 

@@ -219,9 +219,26 @@ static struct gh_pattern *get_pattern(struct gh_rd *r)
     return pattern;
 }
 
-static void get_client(struct gh_rd *r, struct gh_ike_client_db *db)
+static void get_client_ts_list(struct reading *x, struct gh_client *c)
+{
+    const struct gh_ike_ts_list *list;
+
+    get_name(&x->r, c->gets.ts_list, sizeof(c->gets.ts_list));
+    if (x->r.bad || c->gets.ts_list[0] == '\0')
+        return;
+    list = gh_ike_ts_list(x->c, c->gets.ts_list);
+    if (list == NULL) {
+        x->r.bad = true;
+        return;
+    }
+    c->gets.ts_local = &list->local;
+    c->gets.ts_remote = &list->remote;
+}
+
+static void get_client(struct reading *x, struct gh_ike_client_db *db)
 {
     struct gh_client *c = &db->clients[db->count];
+    struct gh_rd *r = &x->r;
 
     c->index = gh_rd_u16(r);
     (void)snprintf(c->name, sizeof(c->name), "%.58s/%u", db->name, c->index);
@@ -231,7 +248,7 @@ static void get_client(struct gh_rd *r, struct gh_ike_client_db *db)
         gh_get_prefix(r, false, &c->prefix);
     c->gets.reject = gh_get_flag(r);
     get_name(r, c->gets.psk, sizeof(c->gets.psk));
-    get_name(r, c->gets.ts_list, sizeof(c->gets.ts_list));
+    get_client_ts_list(x, c);
     if (r->bad)
         gh_pattern_free(c->identity);
     else if (gh_client_db_add(db->db, c, NULL))
@@ -258,7 +275,7 @@ static void get_client_dbs(struct reading *x)
         if (db->db == NULL || (db->match & ~(GH_CLIENT_BY_IDENTITY | GH_CLIENT_BY_ADDRESS)) != 0)
             x->r.bad = true;
         for (size_t i = 0; !x->r.bad && i < clients; i++)
-            get_client(&x->r, db);
+            get_client(x, db);
     }
 }
 

@@ -260,12 +260,45 @@ static void read_remote_auth(struct gh_ike_loader *x, const struct gh_node *sect
                       "\"%s\" names no method", n->name);
 }
 
+/* "cert:fqdn": of all our certificates the first alternative name of this kind. False: it is not
+ * written so. */
+static bool read_id_of_cert(struct gh_ike_loader *x, const struct gh_node *n, struct ike2_policy *p)
+{
+    static const struct {
+        const char *text;
+        uint8_t type;
+    } kinds[] = {{"cert:fqdn", GH_ID_FQDN},
+                 {"cert:email", GH_ID_RFC822},
+                 {"cert:ipv4", GH_ID_IPV4},
+                 {"cert:ipv6", GH_ID_IPV6}};
+    struct gh_identity id;
+    size_t k = 0;
+
+    while (k < sizeof(kinds) / sizeof(kinds[0]) && strcmp(n->values[0], kinds[k].text) != 0)
+        k++;
+    if (k == sizeof(kinds) / sizeof(kinds[0]))
+        return false;
+    p->local_id = (struct gh_identity){.type = kinds[k].type};
+    if (p->local_auth != IKE2_AUTH_CERT)
+        gh_load_error(x->l, n->line, "missing-option", "write the name itself",
+                      "\"%s\" without a certificate of ours", n->values[0]);
+    for (size_t i = 0; p->cert_profile != NULL && i < gh_cert_profile_count(p->cert_profile); i++) {
+        const struct gh_cert *c = gh_cert_profile_entry(p->cert_profile, i)->cert;
+
+        if (!gh_identity_of_alternative(c, (enum gh_id_type)kinds[k].type, &id))
+            gh_load_error(x->l, n->line, "cert-identity", "write the name itself",
+                          "the certificate of %s has no alternative name for \"%s\"",
+                          gh_cert_subject(c), n->values[0]);
+    }
+    return true;
+}
+
 static void read_identities(struct gh_ike_loader *x, const struct gh_node *section,
                             const struct gh_node **got, struct ike2_policy *p)
 {
     struct gh_pki_error e;
 
-    if (got[PEER_LOCAL_ID] != NULL &&
+    if (got[PEER_LOCAL_ID] != NULL && !read_id_of_cert(x, got[PEER_LOCAL_ID], p) &&
         !gh_identity_from_text(got[PEER_LOCAL_ID]->values[0], &p->local_id, &e))
         gh_ike_pki_error(x, got[PEER_LOCAL_ID]->line, &e);
     if (got[PEER_REMOTE_ID] != NULL) {

@@ -104,6 +104,14 @@ static void read_address(struct gh_ike_loader *x, const struct gh_node *n, struc
                       "\"%s\" is not an address or prefix", n->name);
 }
 
+/* All of them are read before the first client-db, so that the address is the list's last. */
+static void give_ts_list(const struct gh_ike_ts_list *list, struct gh_client *c)
+{
+    (void)snprintf(c->gets.ts_list, sizeof(c->gets.ts_list), "%s", list->name);
+    c->gets.ts_local = &list->local;
+    c->gets.ts_remote = &list->remote;
+}
+
 static void read_client(struct gh_ike_loader *x, const struct gh_node *section,
                         struct gh_ike_client_db *db)
 {
@@ -129,8 +137,7 @@ static void read_client(struct gh_ike_loader *x, const struct gh_node *section,
     gh_node_bool(x->l, got[CLIENT_REJECT], &c.gets.reject);
     read_psk(x, section, got, db->name, &c);
     if (gh_ike_refer_option(x, got[CLIENT_TS_LIST], "ts-list", &index))
-        (void)snprintf(c.gets.ts_list, sizeof(c.gets.ts_list), "%s",
-                       got[CLIENT_TS_LIST]->values[0]);
+        give_ts_list(&x->ike->ts_lists[index], &c);
     if (x->l->problems->errors > errors) {
         gh_pattern_free(c.identity);
         return;

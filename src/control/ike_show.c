@@ -129,17 +129,10 @@ static json_t *identity_json(const struct gh_identity *id)
 
 static void add_transform(json_t *list, const struct ike_transform *t)
 {
-    char number[IKE_CODE_TEXT], text[80];
-    const char *name;
+    char text[IKE_TRANSFORM_TEXT];
 
-    if (t->type == 0 || (t->type == IKE_T_INTEG && t->id == IKE_INTEG_NONE)) /* with an AEAD */
-        return;
-    name = ike_code_text(ike_transform_name(t->type, t->id), t->id, number);
-    if (t->key_bits != 0)
-        snprintf(text, sizeof(text), "%s_%u", name, t->key_bits);
-    else
-        snprintf(text, sizeof(text), "%s", name);
-    json_array_append_new(list, json_string(text));
+    if (t->type != 0 && (t->type != IKE_T_INTEG || t->id != IKE_INTEG_NONE)) /* with an AEAD */
+        json_array_append_new(list, json_string(ike_transform_text(t, text)));
 }
 
 static json_t *sa_suite_json(const struct ike2_sa_view *v)

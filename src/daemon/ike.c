@@ -232,8 +232,9 @@ static void log_event(struct ike *ike, const struct ike2_event *e)
         return;
     if (e->remote != NULL)
         gh_addr_format(&e->remote->addr, remote);
-    gh_log(level_of(e->kind), "%s%s%s: %s: %s", e->policy,
-           e->policy[0] != '\0' && remote[0] != '\0' ? " " : "", remote, ike2_event_name(e->kind),
+    gh_log(level_of(e->kind), "%s%s%s%s%s: %s", e->policy,
+           e->policy[0] != '\0' && remote[0] != '\0' ? " " : "", remote,
+           e->policy[0] != '\0' || remote[0] != '\0' ? ": " : "", ike2_event_name(e->kind),
            e->text);
 }
 
@@ -381,6 +382,7 @@ static bool make_core(struct ike *ike, const struct gh_ike_settings *config)
                                  .child_install = core_child_install,
                                  .child_remove = core_child_remove,
                                  .event = core_event,
+                                 .no_stories = !gh_log_wants(level_of(IKE2_EVENT_STORY)),
                                  .key_log = ike->key_log >= 0 ? core_key_log : NULL};
     struct gh_lockout_settings lockout = config->lockout;
     struct ike2_settings settings = ike2_default_settings();

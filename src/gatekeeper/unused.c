@@ -31,7 +31,9 @@ void gk_each_unused(const struct ao_engine *e, const char *session, const struct
         const struct tcpao_mkt *mkt = tcpao_chain_at(chain, i);
         struct search s = {.session = session, .number = mkt->number};
 
-        if (mkt == first || mkt->number < GK_FIRST_NUMBER)
+        bool leaving = mkt->send.from >= mkt->send.until;
+
+        if (mkt == first || mkt->number < GK_FIRST_NUMBER || leaving)
             continue;
         ao_engine_each_connection(e, look_at, &s);
         if (!s.used)

@@ -213,9 +213,21 @@ bool ike_proposal_add(struct ike_proposal *p, uint8_t type, uint16_t id, uint16_
     return true;
 }
 
+const char *ike_transform_text(const struct ike_transform *t, char buf[IKE_TRANSFORM_TEXT])
+{
+    char number[IKE_CODE_TEXT];
+    const char *name = ike_code_text(ike_transform_name(t->type, t->id), t->id, number);
+
+    if (t->key_bits != 0)
+        snprintf(buf, IKE_TRANSFORM_TEXT, "%s_%u", name, t->key_bits);
+    else
+        snprintf(buf, IKE_TRANSFORM_TEXT, "%s", name);
+    return buf;
+}
+
 const char *ike_proposal_format(const struct ike_proposal *p, char *buf, size_t len)
 {
-    char number[IKE_CODE_TEXT], type[IKE_CODE_TEXT];
+    char number[IKE_CODE_TEXT], type[IKE_CODE_TEXT], text[IKE_TRANSFORM_TEXT];
     int n = snprintf(buf, len,
                      "%s:", ike_code_text(ike_protocol_name(p->protocol), p->protocol, number));
     size_t at = n < 0 ? 0 : (size_t)n;
@@ -228,14 +240,10 @@ const char *ike_proposal_format(const struct ike_proposal *p, char *buf, size_t 
         if (name == NULL || t->type >= IKE_T_ADDKE1 || t->id == 0)
             n = snprintf(buf + at, len - at, " %s=%s",
                          ike_code_text(ike_transform_type_name(t->type), t->type, type),
-                         ike_code_text(name, t->id, number));
+                         ike_transform_text(t, text));
         else
-            n = snprintf(buf + at, len - at, " %s", name);
+            n = snprintf(buf + at, len - at, " %s", ike_transform_text(t, text));
         at += n < 0 ? 0 : (size_t)n;
-        if (t->key_bits != 0 && at < len) {
-            n = snprintf(buf + at, len - at, "_%u", t->key_bits);
-            at += n < 0 ? 0 : (size_t)n;
-        }
     }
     return buf;
 }

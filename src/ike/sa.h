@@ -47,6 +47,10 @@ uint16_t ike_proposal_id(const struct ike_proposal *p, uint8_t type);
 /* False: full. */
 bool ike_proposal_add(struct ike_proposal *p, uint8_t type, uint16_t id, uint16_t key_bits);
 
+/* "ENCR_AES_CBC_256": its name, or its number, and the length of its key. */
+enum { IKE_TRANSFORM_TEXT = 64 };
+const char *ike_transform_text(const struct ike_transform *t, char buf[IKE_TRANSFORM_TEXT]);
+
 /* "IKE: ENCR_AES_CBC_256 PRF_HMAC_SHA2_256 …" for logs; cut off where buf ends. */
 const char *ike_proposal_format(const struct ike_proposal *p, char *buf, size_t len);
 

@@ -21,6 +21,8 @@ enum { GH_CLIENTS = 1000, GH_CLIENT_INDEX_MAX = 8000, GH_CLIENT_NAME = 64 };
 /* What is matched (the match-list); each client states all of it. */
 enum { GH_CLIENT_BY_IDENTITY = 1, GH_CLIENT_BY_ADDRESS = 2 };
 
+struct ike_ts_list; /* IKE's: it is only carried here */
+
 /* What the client gets; empty: as the gateway says. */
 struct gh_client_gets {
     bool reject;
@@ -28,6 +30,7 @@ struct gh_client_gets {
     char private_service[GH_CLIENT_NAME + 1], private_interface[GH_CLIENT_NAME + 1];
     char ts_list[GH_CLIENT_NAME + 1], tunnel_template[GH_CLIENT_NAME + 1];
     char address_pool[GH_CLIENT_NAME + 1];
+    const struct ike_ts_list *ts_local, *ts_remote; /* of ts_list, borrowed; NULL: there is none */
 };
 
 struct gh_client {

@@ -179,7 +179,8 @@ static void judge(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, size_t i, st
     struct gh_nfqueue_packet packet = {.way = out ? AO_OUT : AO_IN,
                                        .ifindex = out ? m.outdev : m.indev,
                                        .data = m.data,
-                                       .len = m.len};
+                                       .len = m.len,
+                                       .id = m.id};
 
     result->verdict = AO_DROP;
     if (!good || m.truncated)
@@ -189,6 +190,8 @@ static void judge(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, size_t i, st
     if (!m.has_id)
         return;
     synchronise(q, b, m.id);
+    if (result->verdict == AO_HOLD)
+        return;
     add_verdict(q, b, m.id, b->buffers[i] + (m.data != NULL ? m.data - b->buffers[i] : 0), m.len,
                 result);
 }
@@ -208,6 +211,15 @@ static void send_verdicts(struct gh_nfqueue *q, struct gh_nfqueue_batch *b)
         q->send_errors++;
         q->synchronised = false;
     }
+}
+
+void gh_nfqueue_answer(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, uint32_t id, uint8_t *data,
+                       size_t len, struct ao_result *result)
+{
+    b->w = gh_wr_make(b->headers, sizeof(b->headers));
+    b->send_count = 0;
+    add_verdict(q, b, id, data, len, result);
+    send_verdicts(q, b);
 }
 
 int gh_nfqueue_run(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, gh_nfqueue_fn fn, void *ctx)

@@ -116,7 +116,8 @@ static void set_up(struct end *e, struct end *other, uint8_t last, struct gh_now
                                  .ask = on_ask,
                                  .child_install = on_install,
                                  .child_remove = on_remove,
-                                 .event = on_event};
+                                 .event = on_event,
+                                 .no_stories = true}; /* as gatehoused without --verbose */
     struct ike2_settings settings = ike2_default_settings();
     struct gh_secret secret = {.data = NULL};
 

@@ -238,8 +238,12 @@ static void on_send(void *ctx, const struct ike2_datagram *sent)
     struct gh_view octets;
     uint8_t changed[WORLD_DATAGRAM];
 
-    if (h->dead || (d->len == 1 && d->data[0] == 0xff))
+    if (h->dead)
         return;
+    if (d->len == 1 && d->data[0] == 0xff && !d->marker) {
+        h->keepalives++;
+        return;
+    }
     /* Nothing leaves from an address that the host does not have. */
     if (!gh_addr_equal(&d->local.addr, &h->addr) && !is_second(h, &d->local.addr))
         return;

@@ -73,8 +73,9 @@ struct ike_host {
     struct ike2_datagram said; /* the last datagram; without its octets */
     uint8_t said_octets[2048]; /* their beginning */
     unsigned said_count;
-    bool nat_is_static; /* its NAT forwards port 4500, too, as it is */
-    bool behind_nat;    /* others see it at nat_addr, nat_port */
+    unsigned keepalives; /* sent, to no effect in this world */
+    bool nat_is_static;  /* its NAT forwards port 4500, too, as it is */
+    bool behind_nat;     /* others see it at nat_addr, nat_port */
     struct gh_addr nat_addr;
     uint16_t nat_port;
 };

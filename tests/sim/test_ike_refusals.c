@@ -117,7 +117,8 @@ static void no_proposal_in_common(void **state)
     prefer(&p.pa->proposals, IKE_KE_CURVE25519, 0);
     prefer(&p.pb->proposals, IKE_KE_ECP_384, 0);
     begin(&p);
-    assert_words(p.b, IKE2_COUNT_NO_PROPOSAL, "no proposal chosen");
+    assert_words(p.b, IKE2_COUNT_NO_PROPOSAL,
+                 "no proposal chosen: no transform in common: KE: ours ECP384, offered CURVE25519");
     assert_words(p.a, IKE2_COUNT_NO_PROPOSAL, "NO_PROPOSAL_CHOSEN");
     assert_nothing(&p);
     end(&p);
@@ -269,7 +270,8 @@ static void we_have_no_secret(void **state)
 
 static void the_client_database_decides(void **state)
 {
-    static const char *const verdicts[3] = {"none", "reject", "take"};
+    static const char *const words[2] = {"the client database has no entry for it",
+                                         "its entry of the client database is to be rejected"};
 
     for (unsigned n = 0; n < 3; n++) {
         struct pair p = pair_new();
@@ -279,12 +281,12 @@ static void the_client_database_decides(void **state)
         client.identity = gh_pattern_new(n == 0 ? "192.0.2.99" : "192.0.2.1", NULL);
         assert_true(gh_client_db_add(db, &client, NULL));
         p.pb->client_db = db;
-        if (strcmp(verdicts[n], "take") == 0) {
+        if (n == 2) {
             begin(&p);
             assert_up(&p, 1);
             end(&p);
         } else {
-            refused_by_responder(&p, "no peer is called 192.0.2.1");
+            refused_by_responder(&p, words[n]);
         }
         gh_client_db_free(db);
     }

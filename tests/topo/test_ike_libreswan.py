@@ -29,10 +29,11 @@ class Tunnel:
         self.guest.add_address("vec0", f"{B4}/24")
         self.gatehouse = self.swan = None
 
-    def start(self, config=None, connection=(), secrets=PSK, certs=()):
-        self.gatehouse = IkeGatehouse(self.a, self.build_dir,
-                                      config or peer_section(psk_secret=SECRET)).start()
-        self.swan = Libreswan(self.guest, self.root, {**GW, **dict(connection)}, secrets, certs).start()
+    def start(self, config=None, connection=(), secrets=PSK, certs=(), setup=()):
+        self.gatehouse = IkeGatehouse(self.a, self.build_dir, config or peer_section(psk_secret=SECRET),
+                                      options=["--verbose"]).start()
+        self.swan = Libreswan(self.guest, self.root, {**GW, **dict(connection)}, secrets, certs,
+                              setup).start()
         return self
 
     def open(self, opener, check=True):
@@ -136,6 +137,16 @@ def test_asymmetric(tunnel, opener):
 
 
 @BOTH
+def test_null_authentication(tunnel, opener):
+    """Nobody proves anything (RFC 7619), as both have to be asked for."""
+    config = peer_section(local_auth="null", remote_auth=["null"])
+    tunnel.start(config, {"authby": "null", "leftid": "%null", "rightid": "%null"}, "").up(opener)
+    sa = tunnel.gatehouse.list_sas()[0]
+    assert (sa["local_id"], sa["remote_id"]) == ("null", "null")
+    assert tunnel.gatehouse.said("AUTHENTICATES NOBODY")
+
+
+@BOTH
 @pytest.mark.parametrize("required", [False, True])
 def test_ppk(tunnel, opener, required):
     config = section('ike-ppk "quantum"', secret="a post-quantum preshared key") + peer_section(
@@ -156,6 +167,39 @@ def test_small_datagrams_in_fragments(tunnel, opener):
                   "leftsendcert": "always", "sendca": "issuer", "fragmentation": "force"},
                  "", certs).up(opener)
     assert tunnel.gatehouse.list_sas()[0]["fragmentation"]
+
+
+# ---- Cookies and silence ----------------------------------------------------------------------
+
+def test_we_ask_for_a_cookie(tunnel):
+    tunnel.start(section("ike", cookie_threshold=0) + peer_section(psk_secret=SECRET)).up("libreswan")
+    assert tunnel.gatehouse.ask("show", "ike", "statistics")["counters"]["cookies-sent"] == 1
+
+
+def test_libreswan_asks_for_a_cookie(tunnel):
+    tunnel.start(setup={"ddos-mode": "busy"}).up("gatehouse")
+    assert tunnel.gatehouse.said("the peer asks for a cookie")
+
+
+@BOTH
+def test_a_dead_peer_is_given_up(tunnel, opener):
+    """The link goes; each end asks, and gives the other up."""
+    config = section('ike-policy "p"', liveness_interval=10, liveness_retries=2,
+                     retransmit_interval=1) + peer_section(psk_secret=SECRET, ike_policy="p")
+    tunnel.start(config, {"dpddelay": "1s", "dpdaction": "clear"}).up(opener)
+    tunnel.guest.run(["ip", "link", "set", "vec0", "down"])
+    tunnel.swan.wait_sas(0, timeout=15)
+    tunnel.gatehouse.wait_sas(0, timeout=30)
+    assert "ike-peer-dead" in tunnel.gatehouse.causes("peer")
+
+
+@BOTH
+def test_we_delete_the_child(tunnel, opener):
+    tunnel.start().up(opener)
+    number = tunnel.gatehouse.ask("show", "ike", "child")["children"][0]["id"]
+    tunnel.gatehouse.gatectl("ike", "terminate", "child", str(number))
+    tunnel.swan.wait_sas(1, 0)
+    tunnel.gatehouse.wait_sas(1, 0)
 
 
 # ---- Refusals ---------------------------------------------------------------------------------

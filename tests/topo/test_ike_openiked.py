@@ -141,3 +141,21 @@ def test_selectors_that_do_not_fit(tunnel, opener):
     tunnel.gatehouse.wait_said("TS_UNACCEPTABLE" if opener == "openiked"
                                else "the peer's selectors are wider than ours")
     assert "ike-traffic-selectors" in tunnel.gatehouse.causes("peer")
+
+
+# ---- Cookies and silence ----------------------------------------------------------------------
+
+def test_we_ask_for_a_cookie(tunnel):
+    tunnel.open("openiked", section("ike", cookie_threshold=0) + ours()).same()
+    assert tunnel.gatehouse.ask("show", "ike", "statistics")["counters"]["cookies-sent"] == 1
+
+
+@BOTH
+def test_a_dead_peer_is_given_up(tunnel, opener):
+    """The link goes; we ask, and give it up."""
+    config = section('ike-policy "p"', liveness_interval=10, liveness_retries=2,
+                     retransmit_interval=1) + ours(ike_policy="p")
+    tunnel.open(opener, config, "set dpd_check_interval 1\n" + policy(opener)).same()
+    tunnel.guest.run(["ip", "link", "set", "vec0", "down"])
+    tunnel.gatehouse.wait_sas(0, timeout=30)
+    assert "ike-peer-dead" in tunnel.gatehouse.causes("peer")

@@ -8,6 +8,8 @@ import stat
 
 import pytest
 
+from capture import Capture
+from gatehouse import Gatehouse
 from ike_pair import SECRET, peer, two_ends
 from netns import A4, B4, run
 from wait import wait_for
@@ -201,6 +203,37 @@ def test_events_are_told(net, build_dir):
     monitor.stop()
 
 
+def test_the_log_tells_the_story(net, build_dir):
+    """With --verbose, each exchange: what was offered, what was chosen; refusals with both lists."""
+    a, b = net.two_routers()
+    only = 'ike-transform "t" { ke = { x25519, modp-2048 } }\nike-policy "p" { ike-transform = { t } }\n'
+    other = only.replace("x25519, modp-2048", "ecp-384")
+    one = Gatehouse(a, build_dir, only + peer("b", A4, B4, more="ike-policy = p"),
+                    options=["--verbose"]).start()
+    two = Gatehouse(b, build_dir, peer("a", B4, A4), options=["--verbose"]).start()
+
+    def wait_said(gatehouse, *words):
+        def said():
+            with open(gatehouse.log, encoding="utf-8") as file:
+                lines = file.readlines()
+            return any(all(w in line for w in words) for line in lines)
+        wait_for(said, 10, lambda: f"{words} in one line: {gatehouse.tail()}")
+
+    one.gatectl("ike", "initiate", "b")
+    wait_established(one)
+    wait_said(one, "IKE_SA_INIT: we offer: IKE: ENCR_AES_GCM_16_256", "CURVE25519 MODP2048")
+    wait_said(two, f"IKE_SA_INIT from {A4}: offered: IKE: ENCR_AES_GCM_16_256", "CURVE25519 MODP2048")
+    wait_said(two, f"IKE_SA_INIT from {A4}: chosen IKE: ENCR_AES_GCM_16_256", "CURVE25519")
+    wait_said(one, "we ask for the Child SA net, and offer: ESP: ENCR_AES_GCM_16_256")
+    wait_said(two, f"the peer asks for a Child SA, {B4} to {A4}, tunnel, and offers: ESP: ")
+    one.configure(other + peer("b", A4, B4, more="ike-policy = p"))
+    one.gatectl("ike", "terminate", "peer", "b")
+    one.gatectl("reload")
+    one.gatectl("ike", "initiate", "b")
+    wait_said(two, "no proposal chosen: no transform in common: KE: ours CURVE25519 ECP256, offered ECP384")
+    wait_said(one, "NO_PROPOSAL_CHOSEN; we offered IKE: ENCR_AES_GCM_16_256", "ECP384")
+
+
 def begin(gatehouse):
     """An SA after the monitor is there: it may take a moment."""
     gatehouse.gatectl("ike", "terminate", "peer", "b", check=False)
@@ -311,6 +344,34 @@ def test_keys_for_wireshark_where_they_are_asked_for(net, build_dir):
         lines = file.read().splitlines()
     detail = one.ask("show", "ike", "sa", "detail")["sas"][0]
     assert len(lines) == 1 and lines[0].startswith(f"{detail['spi_i']},{detail['spi_r']},")
+    with open(one.log, encoding="utf-8") as file:  # for whoever looks later who could read what
+        assert f"THE KEYS of IKE SAs made from now on are written to {path}" in file.read()
+
+
+@pytest.mark.parametrize("transform", [
+    "encryption = aes-256-gcm", "encryption = aes-128-gcm-8", "encryption = aes-192-ccm-12",
+    "encryption = aes-256-cbc  integrity = hmac-sha-512-256",
+    "encryption = aes-128-ctr  integrity = hmac-sha-1-96", "encryption = chacha20-poly1305"])
+def test_wireshark_reads_what_the_key_log_opens(net, build_dir, transform):
+    """And a suite that it does not know leaves no line that it would stumble over."""
+    a, b = net.two_routers()
+    path = os.path.join(a.directory("keys"), "log")
+    suite = f'ike-transform "t" {{ {transform} }}\nike-policy "p" {{ ike-transform = {{ t }} }}\n'
+    one = Gatehouse(a, build_dir, f'ike {{\n    key-log = "{path}"\n}}\n' + suite +
+                    peer("b", A4, B4, more="ike-policy = p")).start()
+    Gatehouse(b, build_dir, suite + peer("a", B4, A4, more="ike-policy = p")).start()
+    capture = Capture(a, expression="udp port 500")
+    one.gatectl("ike", "initiate", "b")
+    wait_established(one)
+    capture.stop()
+    with open(path, encoding="utf-8") as file:
+        table = [word for line in file.read().splitlines()
+                 for word in ("-o", f"uat:ikev2_decryption_table:{line}")]
+    told = run(["tshark", "-r", capture.path, *table, "-V", "-Y", "isakmp.exchangetype == 35"]).stdout
+    known = "chacha20" not in transform
+    assert len(table) == 2 * known
+    assert told.count("Payload: Traffic Selector - Initiator") == 2 * known  # request and answer
+    assert "[incorrect" not in told
 
 
 def test_the_configuration_is_shown_without_secrets(net, build_dir):

@@ -36,7 +36,7 @@ def cert_connection(auth="pubkey", **changes):
 
 
 @BOTH
-@pytest.mark.parametrize("kind", ["rsa-2048", "ecdsa-256", "ecdsa-384", "ecdsa-521", "ed25519"])
+@pytest.mark.parametrize("kind", ["rsa-2048", "ecdsa-256", "ecdsa-384", "ecdsa-521", "ed25519", "ed448"])
 def test_certificates(tunnel, opener, kind):  # noqa: F811
     pki = Pki(tunnel.net.dir)
     ours, theirs = pki.leaf(US, kind), pki.leaf(THEM, kind)
@@ -45,6 +45,18 @@ def test_certificates(tunnel, opener, kind):  # noqa: F811
     assert tunnel.swan.said(f"authentication of '{US}' with ")
     ids = {(sa["local_id"], sa["remote_id"]) for sa in tunnel.gatehouse.list_sas()}
     assert ids == {(US, THEM)}
+
+
+@BOTH
+@pytest.mark.parametrize("local_id, shown", [(None, f"O=tests, CN={US}"), ("cert:fqdn", US)])
+def test_our_identity_is_found_in_the_certificate(tunnel, opener, local_id, shown):  # noqa: F811
+    """Its subject, or the alternative name of the kind that is wanted."""
+    pki = Pki(tunnel.net.dir)
+    remote = {"auth": "pubkey", "id": f'"{shown}"'}
+    tunnel.start(certs_config(pki, pki.leaf(US), local_id=local_id), cert_connection(remote=remote), {},
+                 files=swan_files(pki, pki.leaf(THEM)))
+    tunnel.up(opener)
+    assert tunnel.gatehouse.list_sas()[0]["local_id"] == shown
 
 
 @BOTH

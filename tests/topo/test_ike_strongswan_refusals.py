@@ -158,3 +158,11 @@ def test_a_stranger_gets_no_answer(tunnel):  # noqa: F811
     tunnel.open("strongswan", check=False)
     assert tunnel.gatehouse.said("IKE_SA_INIT from 10.77.0.2: no peer has this address")
     assert "ike-no-policy" in tunnel.gatehouse.causes("peer")
+
+
+def test_an_address_that_nobody_gives(tunnel):  # noqa: F811
+    """A client that asks for a virtual address finds none here, and ends; our log says what it missed."""
+    tunnel.start(connections=connection(vips="0.0.0.0", children={"net": child(local_ts="dynamic")}))
+    tunnel.open("strongswan", check=False)
+    tunnel.gatehouse.wait_said("it asks for an address, and none is given here")
+    tunnel.swan.wait_said("no acceptable traffic selectors found")

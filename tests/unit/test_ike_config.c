@@ -430,6 +430,8 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(client->index, 2);
     assert_string_equal(client->gets.psk, "shared");
     assert_int_equal(gh_ike_ts_list(c, client->gets.ts_list)->remote.count, 2);
+    assert_ptr_equal(client->gets.ts_local, &gh_ike_ts_list(c, "wide")->local);
+    assert_ptr_equal(client->gets.ts_remote, &gh_ike_ts_list(c, "wide")->remote);
     assert_true(gh_identity_from_text("gw17", &id, NULL));
     assert_int_equal(gh_client_db_find(c->policies[1]->client_db, &id, &addr, &client),
                      GH_CLIENT_FOUND);
@@ -996,6 +998,31 @@ static void take_at(const char *text)
     free(full);
 }
 
+static void our_identity_may_be_found_in_the_certificate(void **state)
+{
+#define OF_CERT(local)                                                                             \
+    "cert-profile c { entry 1 { cert-file = \"@/leaf.pem\" key-file = \"@/leaf.key\" } }\n"        \
+    "ike-psk k { secret-file = \"@/psk\" }\n"                                                      \
+    "ike-peer p { remote = 192.0.2.2 cert-profile = c psk = k remote-auth = psk\n"                 \
+    " local-id = \"" local CHILD " }"
+    char *full = at_dir(OF_CERT("cert:fqdn\" local-auth = cert "));
+    struct gh_config *c = must_parse(full, NULL);
+    size_t len;
+    uint8_t *data = gh_ike_config_encode(c->ike, &len);
+    struct gh_ike_config *got = gh_ike_config_decode(gh_view_of(data, len));
+
+    assert_non_null(got);
+    assert_int_equal(got->policies[0]->local_id.type, GH_ID_FQDN);
+    assert_int_equal(got->policies[0]->local_id.len, 0);
+    gh_ike_config_free(got);
+    gh_config_free(c);
+    free(data);
+    free(full);
+    refuse_at(OF_CERT("cert:email\" local-auth = cert "), "cert-identity", 4);
+    refuse_at(OF_CERT("cert:fqdn\" local-auth = psk "), "missing-option", 4);
+#undef OF_CERT
+}
+
 static void an_encrypted_key_needs_its_passphrase(void **state)
 {
     EVP_PKEY *key = made_key_nth("P-256", 2);
@@ -1368,6 +1395,7 @@ int main(void)
         cmocka_unit_test(four_transforms_and_no_fifth),
         cmocka_unit_test(names_have_58_characters),
         cmocka_unit_test(files_are_looked_at_when_the_configuration_is_read),
+        cmocka_unit_test(our_identity_may_be_found_in_the_certificate),
         cmocka_unit_test(an_encrypted_key_needs_its_passphrase),
         cmocka_unit_test(what_a_token_has_is_known_by_its_certificate),
         cmocka_unit_test(pins_are_not_repeated),

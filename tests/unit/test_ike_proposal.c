@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "ike/miss.h"
 #include "ike/proposal.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -441,6 +442,35 @@ static void several(void **state)
 }
 
 /* Answers that no honest responder gives. */
+static void a_miss_names_what_both_have(void **state)
+{
+    static struct ike_sa offered, ours;
+    struct ike_choice_miss miss;
+    struct ike_proposal chosen;
+    char text[IKE_MISS_TEXT], small[40];
+
+    offered.count = ours.count = 0;
+    add(&offered, &(struct text){1, {GCM128, CBC, PRF, X25519}});
+    add(&ours, &(struct text){1, {GCM, PRF, X25519}});
+    assert_false(ike_proposal_choose(&offered, &ours, &plain, &chosen, &miss));
+    assert_string_equal(ike_miss_format(&offered, &ours, &miss, text, sizeof(text)),
+                        "no transform in common: ENCR: ours ENCR_AES_GCM_16_256, offered "
+                        "ENCR_AES_GCM_16_128 ENCR_AES_CBC_256");
+    assert_string_equal(ike_miss_format(&offered, &ours, &miss, small, sizeof(small)),
+                        "no transform in common: ENCR: ours ENCR");
+    offered.count = 0;
+    add(&offered, &(struct text){1, {GCM128, PRF}});
+    add(&offered, &(struct text){1, {GCM, PRF}});
+    assert_false(ike_proposal_choose(&offered, &ours, &plain, &chosen, &miss));
+    assert_string_equal(ike_miss_format(&offered, &ours, &miss, text, sizeof(text)),
+                        "a transform type is absent: KE: ours CURVE25519, offered none (the "
+                        "nearest of 2 offered proposals and 1 of ours)");
+    offered.count = 0;
+    assert_false(ike_proposal_choose(&offered, &ours, &plain, &chosen, &miss));
+    assert_string_equal(ike_miss_format(&offered, &ours, &miss, text, sizeof(text)),
+                        "a proposal that was not made");
+}
+
 static void answers_that_were_not_offered(void **state)
 {
     static const struct {
@@ -532,6 +562,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_against_one),
         cmocka_unit_test(several),
+        cmocka_unit_test(a_miss_names_what_both_have),
         cmocka_unit_test(answers_that_were_not_offered),
         cmocka_unit_test(groups_to_guess_and_retry),
         cmocka_unit_test(hostile_offers_are_answered),

@@ -29,13 +29,35 @@ static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const ch
     ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "%s is not believed: %s%s%s",
               gh_addr_format(&sa->remote.addr, addr), why, remedy[0] != '\0' ? "; " : "", remedy);
     if (!sa->initiator) {
-        if (c->lockout != NULL)
-            gh_lockout_failed(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
         ike2_respond_notify(c, sa, IKE_X_AUTH, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
         return; /* it stays to say so again, until it expires */
     }
     tell_failure(c, sa);
     ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+}
+
+/* A client proved that it is not whom we know. Nothing else that is refused counts for its lockout:
+ * what is configured at neither end, a keeper that does not answer, memory. */
+static void disbelieve(struct ike2 *c, struct ike2_sa *sa, const char *why, const char *remedy)
+{
+    enum gh_lockout_method method =
+        sa->policy->remote_auths == GH_BIT(IKE2_AUTH_PSK) ? GH_LOCKOUT_PSK : GH_LOCKOUT_CERT;
+    const struct ike2_endpoint from = sa->remote;
+    enum gh_lockout_verdict verdict = GH_LOCKOUT_COUNTED;
+    bool counts =
+        !sa->initiator && c->lockout != NULL && gh_lockout_counts(method, GH_LOCKOUT_AUTH);
+    char addr[GH_ADDR_TEXT];
+
+    refuse(c, sa, why, remedy);
+    if (counts)
+        verdict = gh_lockout_failed(c->lockout, c->now.mono_ms, &from.addr, from.port);
+    gh_addr_format(&from.addr, addr);
+    if (verdict == GH_LOCKOUT_PORT_BLOCKED)
+        ike2_fail(c, sa, IKE2_COUNT_LOCKED_OUT, "%s port %u is locked out: it failed too often",
+                  addr, from.port);
+    else if (verdict == GH_LOCKOUT_ADDR_BLOCKED)
+        ike2_fail(c, sa, IKE2_COUNT_LOCKED_OUT,
+                  "%s is locked out with all its ports: it failed from too many of them", addr);
 }
 
 static bool is_anonymous(const struct ike_payloads *in)
@@ -110,17 +132,20 @@ static void drop_others(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     }
 }
 
-static void up(struct ike2 *c, struct ike2_sa *sa)
+static void up(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
+    /* A client that gets no address mostly ends what has just come up, and does not say why. */
+    bool wants = !sa->initiator && ike_find(in, IKE_P_CP, 0) != NULL;
     char text[GH_ID_TEXT];
 
     ike2_sa_name(c, sa);
     ike2_count(c, IKE2_COUNT_SA_UP);
     if (c->lockout != NULL)
         gh_lockout_succeeded(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
-    ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s",
+    ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s%s",
               gh_identity_format(sa->remote_id, text, sizeof(text)),
-              sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "");
+              sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "",
+              wants ? "; it asks for an address, and none is given here" : "");
 }
 
 /* ---- Initiator ------------------------------------------------------------------------------ */
@@ -181,7 +206,8 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
             ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
             return;
         }
-        ike2_acquired_selectors(sa->task, &local, &remote);
+        ike2_child_tell_wish(c, sa, child);
+        ike2_acquired_selectors(sa, sa->task, &local, &remote);
         ike2_child_put(&o, child, &local, &remote, sa->task->spi, sa->task->spi_len, NULL);
     }
     if (!ike2_request(c, sa, IKE_X_AUTH, &o)) {
@@ -284,7 +310,7 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     drop_others(c, sa, in);
-    up(c, sa);
+    up(c, sa, in);
     if (sa->setup->resumed != NULL)
         ike2_resume_done(c, sa);
     ike2_extend_auth_heard(c, sa, in);
@@ -369,7 +395,8 @@ static bool suits(const struct ike2_sa *sa, const struct ike2_policy *p, bool an
         return false;
     if (p->remote_id != NULL && gh_pattern_match(p->remote_id, sa->remote_id) != GH_MATCH_YES)
         return false;
-    if (idr != NULL && p->local_id.type != GH_ID_NONE && !gh_identity_equal(idr, &p->local_id))
+    if (idr != NULL && p->local_id.type != GH_ID_NONE && !ike2_local_id_is_of_cert(p) &&
+        !gh_identity_equal(idr, &p->local_id))
         return false;
     return p == sa->policy || suite_suits(sa, p);
 }
@@ -395,18 +422,20 @@ static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     return false;
 }
 
-static bool find_client(struct ike2_sa *sa)
+static bool find_client(struct ike2_sa *sa, const char **why)
 {
     if (sa->policy->client_db == NULL)
         return true;
     switch (
         gh_client_db_find(sa->policy->client_db, sa->remote_id, &sa->remote.addr, &sa->client)) {
     case GH_CLIENT_FOUND:
+        *why = "its entry of the client database is to be rejected";
         return !sa->client->gets.reject;
     case GH_CLIENT_FALL_BACK:
         sa->client = NULL;
         return true;
     default:
+        *why = "the client database has no entry for it";
         return false;
     }
 }
@@ -455,7 +484,7 @@ static void finish(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     put_auth(sa, &o, value);
     if (sa->ppk_used)
         ike_notify_emit_data(&o, IKE_N_PPK_IDENTITY, gh_view_of(NULL, 0));
-    up(c, sa);
+    up(c, sa, &in);
     if (sa->setup->resumed != NULL)
         ike2_resume_done(c, sa);
     ike2_extend_auth_heard(c, sa, &in);
@@ -496,7 +525,10 @@ static void check_initiator(struct ike2 *c, struct ike2_sa *sa, const struct ike
         break;
     case IKE2_PROOF_ASKED:
         break;
-    default:
+    case IKE2_PROOF_BAD:
+        disbelieve(c, sa, e.message, e.remedy);
+        break;
+    case IKE2_PROOF_UNSEEN:
         refuse(c, sa, e.message, e.remedy);
         break;
     }
@@ -548,6 +580,7 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
                        uint8_t first, struct gh_view octets)
 {
     struct gh_pki_error e = {.message = "", .remedy = ""};
+    const char *why = "";
     char text[GH_ID_TEXT];
 
     if (sa->initiator || sa->setup == NULL) {
@@ -567,12 +600,18 @@ void ike2_auth_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
         refuse(c, sa, "its identity or its certificate requests are malformed", "");
         return;
     }
-    if ((sa->setup->resumed == NULL && !choose_policy(c, sa, in)) || !find_client(sa)) {
+    if (sa->setup->resumed == NULL && !choose_policy(c, sa, in)) {
         if (is_anonymous(in))
             strcpy(e.message, "it proves nothing (NULL authentication), which is not allowed here");
         else
             snprintf(e.message, sizeof(e.message), "no peer is called %.200s",
                      gh_identity_format(sa->remote_id, text, sizeof(text)));
+        refuse(c, sa, e.message, "");
+        return;
+    }
+    if (!find_client(sa, &why)) {
+        snprintf(e.message, sizeof(e.message), "it calls itself %.200s: %s",
+                 gh_identity_format(sa->remote_id, text, sizeof(text)), why);
         refuse(c, sa, e.message, "");
         return;
     }
@@ -624,11 +663,16 @@ static void peer_psk(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_
         refuse(c, sa, "there is no pre-shared key for it", "configure one");
         return;
     }
-    if (!inner_again(sa, &in) || !ike2_check_psk(sa, &in, a->value)) {
-        refuse(c, sa,
-               sa->ppk_used ? "its AUTH does not verify: the pre-shared keys differ, or the PPKs"
-                            : "its AUTH does not verify: the pre-shared keys differ",
-               "set the same key at both ends");
+    if (!inner_again(sa, &in)) {
+        refuse(c, sa, "no memory", "");
+        return;
+    }
+    if (!ike2_check_psk(sa, &in, a->value)) {
+        disbelieve(c, sa,
+                   sa->ppk_used
+                       ? "its AUTH does not verify: the pre-shared keys differ, or the PPKs"
+                       : "its AUTH does not verify: the pre-shared keys differ",
+                   "set the same key at both ends");
         return;
     }
     if (sa->initiator)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ike/ke_payload.h"
+#include "ike/miss.h"
 #include "ike/v2/priv.h"
 
 /* ---- Finding -------------------------------------------------------------------------------- */
@@ -43,6 +44,22 @@ bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *
     return true;
 }
 
+/* ---- Selectors ------------------------------------------------------------------------------ */
+
+const struct ike_ts_list *ike2_child_local(const struct ike2_sa *sa,
+                                           const struct ike2_child_policy *p)
+{
+    return sa->client != NULL && sa->client->gets.ts_local != NULL ? sa->client->gets.ts_local
+                                                                   : &p->local;
+}
+
+const struct ike_ts_list *ike2_child_remote(const struct ike2_sa *sa,
+                                            const struct ike2_child_policy *p)
+{
+    return sa->client != NULL && sa->client->gets.ts_remote != NULL ? sa->client->gets.ts_remote
+                                                                    : &p->remote;
+}
+
 /* ---- On the wire ---------------------------------------------------------------------------- */
 
 /* What else the SA is to be; an answer repeats what is agreed to. */
@@ -73,11 +90,8 @@ static struct ike_tcp_ao tcp_ao_of(const struct ike_payloads *in)
 
 /* Both ends are to be configured alike: a MAC that is shorter than ours is not for the peer to
  * choose. */
-static bool same_tcp_ao(const struct ike2_child_policy *p, const struct ike_payloads *in,
-                        char why[160])
+static bool same_tcp_ao(const struct ike2_child_policy *p, struct ike_tcp_ao theirs, char why[160])
 {
-    const struct ike_tcp_ao theirs = tcp_ao_of(in);
-
     if (p->mode != IKE2_TCP_AO)
         return true;
     if (theirs.mac_len != p->tcp_ao.mac_len)
@@ -164,6 +178,15 @@ void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const u
     ike_ts_emit(o, IKE_P_TSR, &w->local);
 }
 
+void ike2_child_tell_wish(struct ike2 *c, const struct ike2_sa *sa,
+                          const struct ike2_child_policy *p)
+{
+    char who[IKE2_NAME + 40];
+
+    snprintf(who, sizeof(who), "we ask for the Child SA %s, and offer", p->name);
+    ike2_tell_offer(c, sa, who, &p->proposals);
+}
+
 /* ---- Judging -------------------------------------------------------------------------------- */
 
 static const char *mode_name(enum ike2_mode mode)
@@ -171,39 +194,59 @@ static const char *mode_name(enum ike2_mode mode)
     return mode == IKE2_TRANSPORT ? "transport" : mode == IKE2_TCP_AO ? "TCP-AO" : "tunnel";
 }
 
+/* What the peer asks for, from our side. */
+struct asked {
+    struct ike_ts_list local, remote;
+    struct ike_sa offer;
+    bool transport;
+    struct ike_tcp_ao tcp_ao;
+};
+
+static void tell_selectors(const struct ike2_child_policy *p, const struct ike_ts_list *theirs,
+                           enum ike_narrowed result, char why[160])
+{
+    char text[IKE_TS_TEXT];
+
+    if (result == IKE_TS_TOO_MANY)
+        snprintf(why, 160, "%s: more than %d traffic selectors", p->name, (int)IKE_TS_MAX);
+    else
+        snprintf(why, 160, "%s: the peer's %s%s does not meet ours", p->name,
+                 theirs->count > 0 ? ike_ts_format(&theirs->ts[0], text) : "selector",
+                 theirs->count > 1 ? " …" : "");
+}
+
 /* 0, or the notification; the reason says what stood in the way of this policy. */
-static uint16_t judge_one(const struct ike2_child_policy *p, const struct ike_payloads *in,
-                          const struct ike_sa *offer, const struct ike_ts_list *ours,
-                          const struct ike_ts_list *theirs, const struct ike_choice_rules *rules,
+static uint16_t judge_one(const struct ike2_sa *sa, const struct ike2_child_policy *p,
+                          const struct asked *asked, const struct ike_choice_rules *rules,
                           struct ike2_wish *out, char why[160])
 {
-    enum ike_narrowed local = ike_ts_narrow(ours, &p->local, &out->local);
-    enum ike_narrowed remote = ike_ts_narrow(theirs, &p->remote, &out->remote);
+    enum ike_narrowed local = ike_ts_narrow(&asked->local, ike2_child_local(sa, p), &out->local);
+    enum ike_narrowed remote =
+        ike_ts_narrow(&asked->remote, ike2_child_remote(sa, p), &out->remote);
     struct ike_choice_miss miss = {.why = IKE_MISMATCH_ABSENT};
-    char text[IKE_TS_TEXT];
     struct ike_sa mine;
 
     if (local < IKE_TS_NARROWED || remote < IKE_TS_NARROWED) {
-        const struct ike_ts_list *list = local < IKE_TS_NARROWED ? ours : theirs;
-
-        snprintf(why, 160, "%s: the peer's %s does not meet ours", p->name,
-                 list->count > 0 ? ike_ts_format(&list->ts[0], text) : "selector");
+        if (local < IKE_TS_NARROWED)
+            tell_selectors(p, &asked->local, local, why);
+        else
+            tell_selectors(p, &asked->remote, remote, why);
         return IKE_N_TS_UNACCEPTABLE;
     }
-    if (p->mode == IKE2_TRANSPORT && !ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE)) {
+    if (p->mode == IKE2_TRANSPORT && !asked->transport) {
         snprintf(why, 160, "%s is for %s mode, the peer asks for a tunnel", p->name,
                  mode_name(p->mode));
         return IKE_N_NO_PROPOSAL_CHOSEN;
     }
     offer_of(p, rules, &mine);
-    if (!ike_proposal_choose(offer, &mine, rules, &out->chosen, &miss)) {
-        const char *type = miss.type != 0 ? ike_transform_type_name(miss.type) : NULL;
+    if (!ike_proposal_choose(&asked->offer, &mine, rules, &out->chosen, &miss)) {
+        char text[IKE_MISS_TEXT];
 
-        snprintf(why, 160, "%s: no proposal chosen: %s%s%s", p->name, ike_mismatch_text(miss.why),
-                 type != NULL ? ": " : "", type != NULL ? type : "");
+        snprintf(why, 160, "%s: no proposal chosen: %s", p->name,
+                 ike_miss_format(&asked->offer, &mine, &miss, text, sizeof(text)));
         return IKE_N_NO_PROPOSAL_CHOSEN;
     }
-    if (!same_tcp_ao(p, in, why))
+    if (!same_tcp_ao(p, asked->tcp_ao, why))
         return IKE_N_NO_PROPOSAL_CHOSEN;
     out->policy = p;
     out->transport = p->mode == IKE2_TRANSPORT;
@@ -251,19 +294,35 @@ static bool shrinks(const struct ike2_sa *sa, const struct ike2_child *old,
             !ike_ts_list_contains(&w->remote, &used_remote));
 }
 
+static void tell_asked(struct ike2 *c, const struct ike2_sa *sa, const struct asked *asked)
+{
+    char text[3 * IKE_TS_TEXT], local[IKE_TS_TEXT], remote[IKE_TS_TEXT];
+
+    if (c->ops.no_stories)
+        return;
+    snprintf(text, sizeof(text), "the peer asks for a Child SA, %s%s to %s%s, %s, and offers",
+             asked->local.count > 0 ? ike_ts_format(&asked->local.ts[0], local) : "?",
+             asked->local.count > 1 ? " …" : "",
+             asked->remote.count > 0 ? ike_ts_format(&asked->remote.ts[0], remote) : "?",
+             asked->remote.count > 1 ? " …" : "",
+             mode_name(asked->transport ? IKE2_TRANSPORT : IKE2_TUNNEL));
+    ike2_tell_offer(c, sa, text, &asked->offer);
+}
+
 uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                           bool without_ke, const struct ike2_child *old, struct ike2_wish *out,
                           char why[160])
 {
     const struct ike_choice_rules rules = ike2_child_rules(without_ke);
+    struct asked asked = {.transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE),
+                          .tcp_ao = tcp_ao_of(in)};
     uint16_t best = IKE_N_TS_UNACCEPTABLE;
-    struct ike_ts_list tsi, tsr;
-    struct ike_sa offer;
 
     snprintf(why, 160, "nothing of this kind is configured");
-    if (!selectors(in, &tsi, &tsr) ||
-        ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &offer) != IKE_OK)
+    if (!selectors(in, &asked.remote, &asked.local) ||
+        ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &asked.offer) != IKE_OK)
         return IKE_N_INVALID_SYNTAX;
+    tell_asked(c, sa, &asked);
     /* One that is rekeyed makes room afterwards. */
     if (sa->child_count >= c->settings.children_max * (old != NULL ? 2 : 1)) {
         snprintf(why, 160, "there are %zu Child SAs already", sa->child_count);
@@ -278,12 +337,12 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 
         if (old != NULL && old->policy != p)
             continue;
-        notify = judge_one(p, in, &offer, &tsr, &tsi, &rules, out, reason);
-        if (notify == 0 && old != NULL && shrinks(sa, old, out, &tsr, &tsi)) {
+        notify = judge_one(sa, p, &asked, &rules, out, reason);
+        if (notify == 0 && old != NULL && shrinks(sa, old, out, &asked.local, &asked.remote)) {
             snprintf(reason, 160, "%s: ours are narrower than those in use", p->name);
             notify = IKE_N_TS_UNACCEPTABLE;
         }
-        if (notify == 0 && (again || has_first(out, &tsr, &tsi)))
+        if (notify == 0 && (again || has_first(out, &asked.local, &asked.remote)))
             return 0;
         if (notify == 0 || again)
             continue;
@@ -313,9 +372,9 @@ uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike
         snprintf(why, 160, "the peer chose what was not offered");
         return IKE_N_NO_PROPOSAL_CHOSEN;
     }
-    if (!ike_ts_list_contains(&policy->local, &out->local) ||
-        !ike_ts_list_contains(&policy->remote, &out->remote) || out->local.count == 0 ||
-        out->remote.count == 0) {
+    if (!ike_ts_list_contains(ike2_child_local(sa, policy), &out->local) ||
+        !ike_ts_list_contains(ike2_child_remote(sa, policy), &out->remote) ||
+        out->local.count == 0 || out->remote.count == 0) {
         snprintf(why, 160, "the peer's selectors are wider than ours");
         return IKE_N_TS_UNACCEPTABLE;
     }
@@ -327,7 +386,7 @@ uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike
         snprintf(why, 160, "the peer wants %s mode", out->transport ? "transport" : "tunnel");
         return IKE_N_NO_PROPOSAL_CHOSEN;
     }
-    if (!same_tcp_ao(policy, in, why))
+    if (!same_tcp_ao(policy, tcp_ao_of(in), why))
         return IKE_N_NO_PROPOSAL_CHOSEN;
     return 0;
 }

@@ -223,13 +223,13 @@ bool ike2_acquire(struct ike2 *c, struct gh_now now, const char *policy, const c
     return true;
 }
 
-void ike2_acquired_selectors(const struct ike2_task *t, struct ike_ts_list *local,
-                             struct ike_ts_list *remote)
+void ike2_acquired_selectors(const struct ike2_sa *sa, const struct ike2_task *t,
+                             struct ike_ts_list *local, struct ike_ts_list *remote)
 {
     struct ike_ts_list *both[2] = {local, remote};
 
-    *local = t->policy->local;
-    *remote = t->policy->remote;
+    *local = *ike2_child_local(sa, t->policy);
+    *remote = *ike2_child_remote(sa, t->policy);
     for (int i = 0; t->packets != NULL && i < 2; i++) {
         struct ike_ts_list *list = both[i];
 

@@ -20,11 +20,31 @@ static struct ike2_child_policy *child_named(struct ike2_policy *p, const char *
     return NULL;
 }
 
+/* Who the peer is by the new database, which is for those that came to us. False: nobody whom we
+ * would let in. */
+static bool find_client(const struct ike2_sa *sa, const struct ike2_policy *p,
+                        const struct gh_client **out)
+{
+    *out = NULL;
+    if (sa->began || p->client_db == NULL)
+        return true;
+    switch (gh_client_db_find(p->client_db, sa->remote_id, &sa->remote.addr, out)) {
+    case GH_CLIENT_FOUND:
+        return !(*out)->gets.reject;
+    case GH_CLIENT_FALL_BACK:
+        *out = NULL;
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Whether all that hangs on the SA has its place in the new policy, too. */
 static bool fits(const struct ike2_sa *sa, struct ike2_policy *p)
 {
+    const struct gh_client *client;
     bool all =
-        sa->state >= IKE2_STATE_ESTABLISHED &&
+        sa->state >= IKE2_STATE_ESTABLISHED && find_client(sa, p, &client) &&
         (sa->task == NULL || sa->task->policy == NULL || child_named(p, sa->task->policy->name));
 
     for (const struct ike2_child *child = sa->children; all && child != NULL; child = child->next)
@@ -43,7 +63,7 @@ static void adopt(struct ike2_sa *sa, struct ike2_policy *p)
         t->policy = t->policy != NULL ? child_named(p, t->policy->name) : NULL;
     if (sa->task != NULL && sa->task->policy != NULL)
         sa->task->policy = child_named(p, sa->task->policy->name);
-    sa->client = NULL;
+    find_client(sa, p, &sa->client);
     ike2_pending_clear(sa); /* it was judged by the old one */
     ike2_set_policy(sa, p);
 }

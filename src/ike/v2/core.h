@@ -167,6 +167,7 @@ struct ike2_ops {
     void (*child_update)(void *ctx, const struct ike2_child_view *c);
     void (*child_remove)(void *ctx, uint32_t id, enum ike2_removal why);
     void (*event)(void *ctx, const struct ike2_event *e);
+    bool no_stories; /* nobody reads IKE2_EVENT_STORY: the words are not even made */
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
     bool (*child_spi)(void *ctx, const struct ike2_child_policy *child, uint8_t *spi, size_t len);
     /* Each time that an IKE SA's keys are made: a line of Wireshark's ikev2_decryption_table,

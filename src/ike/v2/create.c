@@ -74,7 +74,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     ike2_offer(&p->proposals, rules.additional_ke, &offer);
     if (offer.count == 0 || !prepare(c, t, &offer) || !ike2_child_spi(c, p, t->spi, &t->spi_len))
         return false;
-    ike2_acquired_selectors(t, &local, &remote);
+    ike2_acquired_selectors(sa, t, &local, &remote);
     o = ike2_inner(c);
     if (old != NULL) {
         put_rekey(&o, old);
@@ -84,6 +84,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
         mine.group = t->group;
         mine.value = gh_ke_public(t->ke);
     }
+    ike2_child_tell_wish(c, sa, p);
     ike2_child_put(&o, p, &local, &remote, t->spi, t->spi_len, &mine);
     return ike2_request(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }

@@ -2,10 +2,12 @@
  * IKE_SA_INIT (RFC 7296 1.2, 2.6, 2.7, 2.23): in clear, so the responder keeps nothing before it
  * has to, and what the initiator is told may be a lie: errors are believed only as hints.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "crypto/hash.h"
 #include "ike/ke_payload.h"
+#include "ike/miss.h"
 #include "ike/nonce.h"
 #include "ike/v2/priv.h"
 
@@ -121,6 +123,7 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
+    ike2_tell_offer(c, sa, "IKE_SA_INIT: we offer", &offer);
     o = ike_out_message(c->inner, sizeof(c->inner), &h);
     ike2_gate_put(sa, &o);
     ike_sa_emit(&o, &offer);
@@ -249,11 +252,27 @@ void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_me
     ike2_intermediate_go_on(c, sa);
 }
 
+static void refused_init(struct ike2 *c, struct ike2_sa *sa, uint16_t notify)
+{
+    struct ike_sa offer;
+    char text[200];
+
+    if (notify != IKE_N_NO_PROPOSAL_CHOSEN) {
+        ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "the peer answers IKE_SA_INIT with %s",
+                  ike_notify_name(notify));
+        return;
+    }
+    ike2_offer(&sa->policy->proposals, sa->policy->intermediate, &offer);
+    ike2_fail(c, sa, IKE2_COUNT_NO_PROPOSAL,
+              "the peer answers IKE_SA_INIT with NO_PROPOSAL_CHOSEN; we offered %s%s",
+              offer.count > 0 ? ike_proposal_format(&offer.proposal[0], text, sizeof(text)) : "",
+              offer.count > 1 ? " …" : "");
+}
+
 void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
                         const struct ike_message *m)
 {
     struct ike_verdict v;
-    struct ike_notify n;
     char why[160];
 
     if (sa->task == NULL || sa->task->kind != IKE2_TASK_INIT ||
@@ -269,11 +288,7 @@ void ike2_init_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_da
             return;
         }
         /* Not authenticated: it may be a lie, so the request is repeated to its end. */
-        ike_find_error(&m->clear, &n);
-        ike2_fail(c, sa,
-                  v.refused == IKE_N_NO_PROPOSAL_CHOSEN ? IKE2_COUNT_NO_PROPOSAL
-                                                        : IKE2_COUNT_NOT_ADMITTED,
-                  "the peer answers IKE_SA_INIT with %s", ike_notify_name(v.refused));
+        refused_init(c, sa, v.refused);
         return;
     }
     if (!ike2_ppk_answered(sa, m)) {
@@ -319,10 +334,11 @@ static void answer(struct ike2 *c, const struct ike2_datagram *d, const struct i
     ike2_answer_plain(c, d, m, type, data, NULL);
 }
 
-/* The first policy for these addresses that has a proposal in common. */
+/* The first policy for these addresses that has a proposal in common; else `why` not, of the last
+ * one. */
 static struct ike2_policy *choose(struct ike2 *c, const struct ike2_datagram *d,
                                   const struct ike_message *m, const struct ike_sa *offer,
-                                  struct ike_proposal *chosen, struct ike_choice_miss *miss)
+                                  struct ike_proposal *chosen, char why[IKE_MISS_TEXT])
 {
     bool intermediate = ike2_intermediate_heard(m);
     struct ike2_policy *p = NULL;
@@ -330,24 +346,24 @@ static struct ike2_policy *choose(struct ike2 *c, const struct ike2_datagram *d,
     while ((p = ike2_policy_for(c, &d->local.addr, &d->remote.addr, p)) != NULL) {
         const struct ike_choice_rules rules = {.prefer_theirs = p->prefer_theirs,
                                                .additional_ke = intermediate && p->intermediate};
+        struct ike_choice_miss miss;
         struct ike_sa ours;
 
         ike2_offer(&p->proposals, rules.additional_ke, &ours);
-        if (ike_proposal_choose(offer, &ours, &rules, chosen, miss))
+        if (ike_proposal_choose(offer, &ours, &rules, chosen, &miss))
             return p;
+        ike_miss_format(offer, &ours, &miss, why, IKE_MISS_TEXT);
     }
     return NULL;
 }
 
 static void refuse_proposals(struct ike2 *c, const struct ike2_datagram *d,
-                             const struct ike_message *m, const struct ike_choice_miss *miss)
+                             const struct ike_message *m, const char *why)
 {
     char addr[GH_ADDR_TEXT];
-    const char *type = miss->type != 0 ? ike_transform_type_name(miss->type) : "";
 
-    ike2_fail(c, NULL, IKE2_COUNT_NO_PROPOSAL, "IKE_SA_INIT from %s: no proposal chosen: %s%s%s",
-              gh_addr_format(&d->remote.addr, addr), ike_mismatch_text(miss->why),
-              type != NULL && type[0] != '\0' ? ": " : "", type != NULL ? type : "");
+    ike2_fail(c, NULL, IKE2_COUNT_NO_PROPOSAL, "IKE_SA_INIT from %s: no proposal chosen: %s",
+              gh_addr_format(&d->remote.addr, addr), why);
     answer(c, d, m, IKE_N_NO_PROPOSAL_CHOSEN, gh_view_of(NULL, 0));
 }
 
@@ -411,9 +427,17 @@ void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
     ike2_schedule(c, sa);
 }
 
+static void tell_offered(struct ike2 *c, const struct ike2_datagram *d, const struct ike_sa *offer)
+{
+    char text[GH_ADDR_TEXT + 40], addr[GH_ADDR_TEXT];
+
+    snprintf(text, sizeof(text), "IKE_SA_INIT from %s: offered",
+             gh_addr_format(&d->remote.addr, addr));
+    ike2_tell_offer(c, NULL, text, offer);
+}
+
 void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
 {
-    struct ike_choice_miss miss = {.why = IKE_MISMATCH_ABSENT};
     struct ike_proposal chosen;
     struct ike2_policy *policy;
     struct ike_verdict v;
@@ -421,7 +445,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
     struct ike2_sa *sa;
     struct ike_sa offer;
     struct ike_ke ke;
-    char text[200], addr[GH_ADDR_TEXT];
+    char text[200], addr[GH_ADDR_TEXT], why[IKE_MISS_TEXT] = "";
 
     if (!ike_admit(IKE_STEP_SA_INIT, false, IKE_STATE_NONE, m, NULL, &v)) {
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
@@ -441,9 +465,10 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     if (!ike2_gate(c, d, m, nonce, &offer))
         return;
-    policy = choose(c, d, m, &offer, &chosen, &miss);
+    tell_offered(c, d, &offer);
+    policy = choose(c, d, m, &offer, &chosen, why);
     if (policy == NULL) {
-        refuse_proposals(c, d, m, &miss);
+        refuse_proposals(c, d, m, why);
         return;
     }
     if (ike2_redirect_away(c, policy, d, m, nonce))
@@ -479,7 +504,8 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     }
     ike2_first_accepted(c, sa, d);
-    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
-              gh_addr_format(&d->remote.addr, addr),
-              ike_proposal_format(&chosen, text, sizeof(text)));
+    if (!c->ops.no_stories)
+        ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
+                  gh_addr_format(&d->remote.addr, addr),
+                  ike_proposal_format(&chosen, text, sizeof(text)));
 }

@@ -77,8 +77,10 @@ struct ike2_policy {
 
     /* Authentication, each side by its own method. */
     enum ike2_auth local_auth;
-    unsigned remote_auths;                /* GH_BIT(enum ike2_auth): what we take */
-    struct gh_identity local_id;          /* NONE: the address, or the certificate's subject */
+    unsigned remote_auths; /* GH_BIT(enum ike2_auth): what we take */
+    /* NONE: the address, or the certificate's subject; a type without octets: what our certificate
+     * has of that type beside its subject. */
+    struct gh_identity local_id;
     struct gh_pattern *remote_id;         /* owned; NULL: any */
     bool match_id_to_cert;                /* the identity must be in the certificate */
     char psk[IKE2_NAME + 1];              /* the keeper's name; may be a client's of the database */

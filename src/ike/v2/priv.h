@@ -385,8 +385,8 @@ struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
 void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
 
 /* The selectors to ask with. */
-void ike2_acquired_selectors(const struct ike2_task *t, struct ike_ts_list *local,
-                             struct ike_ts_list *remote);
+void ike2_acquired_selectors(const struct ike2_sa *sa, const struct ike2_task *t,
+                             struct ike_ts_list *local, struct ike_ts_list *remote);
 /* IKE_AUTH, the current task, makes the first of those; the others follow when the SA is up. */
 void ike2_acquired_first(struct ike2_sa *sa);
 void ike2_acquired_rest(struct ike2_sa *sa);
@@ -394,6 +394,9 @@ void ike2_acquired_rest(struct ike2_sa *sa);
 /* ---- tell.c ---- */
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* A step of the story: who offers what. */
+void ike2_tell_offer(struct ike2 *c, const struct ike2_sa *sa, const char *who,
+                     const struct ike_sa *offer);
 /* Counts a reason and keeps its words for `show`. That an SA never comes up or ends for it is told
  * as a failure, so is the refusal of somebody whom nobody knows, if none was lately; else a story.
  */
@@ -528,10 +531,13 @@ void ike2_auth_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
 /* InitiatorSignedOctets or ResponderSignedOctets; to be cleared. id_body: of the ID payload. */
 bool ike2_signed_octets(const struct ike2_sa *sa, bool initiator, struct gh_view id_body,
                         struct gh_secret *out);
+/* Our identity is found in the certificate that is chosen, not in the policy. */
+bool ike2_local_id_is_of_cert(const struct ike2_policy *p);
 bool ike2_choose_identity(struct ike2 *c, struct ike2_sa *sa, struct gh_pki_error *e);
 /* Asks the keeper for our AUTH, or has it at once (NULL authentication): `now` is set. */
 bool ike2_prove(struct ike2 *c, struct ike2_sa *sa, struct gh_secret *now, struct gh_pki_error *e);
-enum ike2_proof { IKE2_PROOF_GOOD, IKE2_PROOF_ASKED, IKE2_PROOF_BAD };
+/* UNSEEN: it is our fault that it could not be looked at. */
+enum ike2_proof { IKE2_PROOF_GOOD, IKE2_PROOF_ASKED, IKE2_PROOF_BAD, IKE2_PROOF_UNSEEN };
 /* The peer's proof in its IKE_AUTH message. */
 enum ike2_proof ike2_check_proof(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                                  struct gh_pki_error *e);
@@ -628,6 +634,15 @@ struct ike2_pending {
     uint32_t old;          /* which it rekeys; 0: none */
     uint64_t expire_at;
 };
+/* What a Child SA may have at each end: what the client database has for the peer, else what the
+ * child says. */
+const struct ike_ts_list *ike2_child_local(const struct ike2_sa *sa,
+                                           const struct ike2_child_policy *p);
+const struct ike_ts_list *ike2_child_remote(const struct ike2_sa *sa,
+                                            const struct ike2_child_policy *p);
+/* That we ask for one, for the story. */
+void ike2_child_tell_wish(struct ike2 *c, const struct ike2_sa *sa,
+                          const struct ike2_child_policy *p);
 /* As responder. 0, or the notification to answer with; `why` says more. `old`: the one that is
  * rekeyed, NULL: any of the SA's policies. */
 uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,

@@ -8,7 +8,7 @@
 #include "ike/cert.h"
 #include "ike/v2/priv.h"
 
-enum { CERTREQS_MAX = 16, CERTREQ_OCTETS = 4096 };
+enum { CERTREQS_MAX = IKE_PAYLOADS_MAX };
 
 /* ---- Signed octets -------------------------------------------------------------------------- */
 
@@ -49,17 +49,31 @@ static bool own_octets(const struct ike2_sa *sa, struct gh_secret *out)
 
 /* ---- CERTREQ and CERT ----------------------------------------------------------------------- */
 
+/* All of them, and some hosts name every CA that they know: which of them count is for who chooses
+ * the certificate to say. */
 bool ike2_take_certreqs(struct ike2_setup *s, const struct ike_payloads *in)
 {
-    uint8_t octets[CERTREQ_OCTETS];
-    struct gh_wr w = gh_wr_make(octets, sizeof(octets));
     const struct ike_payload *p;
+    size_t size = 0;
+    uint8_t *octets;
+    struct gh_wr w;
+    bool good;
 
-    for (size_t i = 0; i < CERTREQS_MAX && (p = ike_find(in, IKE_P_CERTREQ, i)) != NULL; i++) {
+    for (size_t i = 0; (p = ike_find(in, IKE_P_CERTREQ, i)) != NULL; i++)
+        size += 2 + p->body.len;
+    if (size == 0)
+        return true;
+    octets = malloc(size);
+    if (octets == NULL)
+        return false;
+    w = gh_wr_make(octets, size);
+    for (size_t i = 0; (p = ike_find(in, IKE_P_CERTREQ, i)) != NULL; i++) {
         gh_wr_u16(&w, p->body.len);
         gh_wr_bytes(&w, p->body.p, p->body.len);
     }
-    return w.len == 0 || (gh_wr_ok(&w) && gh_secret_set(&s->certreqs, octets, w.len));
+    good = gh_wr_ok(&w) && gh_secret_set(&s->certreqs, octets, w.len);
+    free(octets);
+    return good;
 }
 
 static size_t certreqs_of(const struct ike2_setup *s, struct gh_view out[CERTREQS_MAX])
@@ -124,6 +138,11 @@ static bool choose_cert(struct ike2_sa *sa, struct gh_pki_error *e)
     return true;
 }
 
+bool ike2_local_id_is_of_cert(const struct ike2_policy *p)
+{
+    return p->local_id.type != GH_ID_NONE && p->local_id.type != GH_ID_NULL && p->local_id.len == 0;
+}
+
 bool ike2_choose_identity(struct ike2 *c, struct ike2_sa *sa, struct gh_pki_error *e)
 {
     const struct ike2_policy *p = sa->policy;
@@ -134,7 +153,13 @@ bool ike2_choose_identity(struct ike2 *c, struct ike2_sa *sa, struct gh_pki_erro
         sa->local_id = calloc(1, sizeof(*sa->local_id));
     if (sa->local_id == NULL)
         return gh_pki_fail(e, "memory", "", "no memory");
-    if (p->local_id.type != GH_ID_NONE)
+    if (ike2_local_id_is_of_cert(p)) {
+        if (p->local_auth != IKE2_AUTH_CERT ||
+            !gh_identity_of_alternative(sa->setup->cert->cert, (enum gh_id_type)p->local_id.type,
+                                        sa->local_id))
+            return gh_pki_fail(e, "no-identity", "set local-id to a name",
+                               "our certificate has no name of the kind that local-id wants");
+    } else if (p->local_id.type != GH_ID_NONE)
         *sa->local_id = p->local_id;
     else if (p->local_auth == IKE2_AUTH_NULL)
         sa->local_id->type = GH_ID_NULL;
@@ -282,7 +307,7 @@ static enum ike2_proof check(struct ike2 *c, struct ike2_sa *sa, const struct ik
         if (ask_for_psk(c, sa, IKE2_JOB_PEER_PSK, octets))
             return IKE2_PROOF_ASKED;
         gh_pki_fail(e, "keeper", "", "the keeper cannot be asked");
-        return IKE2_PROOF_BAD;
+        return IKE2_PROOF_UNSEEN;
     case GH_AUTH_NULL:
         if (!(p->remote_auths & GH_BIT(IKE2_AUTH_NULL)))
             break;
@@ -309,7 +334,7 @@ enum ike2_proof ike2_check_proof(struct ike2 *c, struct ike2_sa *sa, const struc
 {
     const struct ike_payload *id = ike_find(in, sa->initiator ? IKE_P_IDR : IKE_P_IDI, 0);
     struct gh_secret octets = {.data = NULL};
-    enum ike2_proof proof = IKE2_PROOF_BAD;
+    enum ike2_proof proof = IKE2_PROOF_UNSEEN;
 
     if (ike2_signed_octets(sa, !sa->initiator, id->body, &octets))
         proof = check(c, sa, in, ike2_ppk_peer_auth(sa, in), ike2_view(&octets), e);

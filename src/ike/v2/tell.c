@@ -1,6 +1,7 @@
 /* What the core says: names, counters, events, and the last words of each failure. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ike/v2/priv.h"
 
@@ -53,10 +54,29 @@ void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind ki
     char text[512];
     va_list args;
 
+    if (kind == IKE2_EVENT_STORY && c->ops.no_stories)
+        return;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     tell(c, sa, kind, child, text);
+}
+
+void ike2_tell_offer(struct ike2 *c, const struct ike2_sa *sa, const char *who,
+                     const struct ike_sa *offer)
+{
+    char text[400] = "";
+    size_t at = 0;
+
+    if (c->ops.no_stories)
+        return;
+    for (size_t i = 0; i < offer->count && at + 3 < sizeof(text); i++) {
+        if (i > 0)
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "; ");
+        ike_proposal_format(&offer->proposal[i], text + at, sizeof(text) - at);
+        at += strlen(text + at);
+    }
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "%s: %s", who, text);
 }
 
 static void fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
