@@ -385,6 +385,13 @@ static struct gk_key *make_key(struct gk *g, struct gk_session *s, const struct 
     return key;
 }
 
+static void install(struct gk *g, const struct gk_session *s, const struct gk_key *key)
+{
+    uint64_t left = key->expire_at > g->now.mono_ms ? key->expire_at - g->now.mono_ms : 1;
+
+    g->ops.install(g->ops.ctx, s->policy.name, &key->mkt, key->expire_at != 0 ? left : 0);
+}
+
 bool gk_child_installed(struct gk *g, struct gh_now now, const struct ike2_child_view *v)
 {
     struct gk_session *s = session_of_child(g, v->policy->name, v->child->name);
@@ -404,7 +411,7 @@ bool gk_child_installed(struct gk *g, struct gh_now now, const struct ike2_child
     s->keys = key;
     s->installed++;
     s->rekeyed += v->replaces != 0;
-    g->ops.install(g->ops.ctx, s->policy.name, &key->mkt);
+    install(g, s, key);
     gk_reach(g, s, GK_STEP_INSTALLED);
     gk_tell(g, s, GK_EVENT_INSTALLED, key->mkt.number, "key %u (KeyIDs %u, %u), %s",
             key->mkt.number, key->mkt.send_id, key->mkt.recv_id,
@@ -556,7 +563,7 @@ void gk_engine_started(struct gk *g, struct gh_now now)
     for (struct gk_session *s = g->sessions; s != NULL; s = s->next) {
         s->connections = 0;
         for (const struct gk_key *key = s->keys; key != NULL; key = key->next)
-            g->ops.install(g->ops.ctx, s->policy.name, &key->mkt);
+            install(g, s, key);
         if (s->fallback)
             g->ops.fallback(g->ops.ctx, s->policy.name, true);
     }

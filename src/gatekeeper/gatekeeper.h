@@ -120,8 +120,8 @@ struct gk_event {
 struct gk_ops {
     void *ctx;
     void (*random)(void *ctx, void *out, size_t len);
-    /* To the engine. `key` is borrowed for the call. */
-    void (*install)(void *ctx, const char *session, const struct tcpao_mkt *key);
+    /* To the engine. `key` is borrowed for the call; left_ms: of its hard lifetime, 0: no limit. */
+    void (*install)(void *ctx, const char *session, const struct tcpao_mkt *key, uint64_t left_ms);
     void (*rank)(void *ctx, const char *session, const struct tcpao_mkt *key); /* its lifetimes */
     void (*remove)(void *ctx, const char *session, uint32_t number);
     void (*fallback)(void *ctx, const char *session, bool on);

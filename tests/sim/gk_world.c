@@ -41,7 +41,7 @@ static void on_renew(void *ctx, const char *policy)
     snprintf(w->policy, sizeof(w->policy), "%s", policy);
 }
 
-static void on_key(void *ctx, const char *session, const struct tcpao_mkt *key)
+static void on_key(void *ctx, const char *session, const struct tcpao_mkt *key, uint64_t left_ms)
 {
     struct gk_end *e = ctx;
 
