@@ -21,6 +21,12 @@ static bool is_detail(const char *word)
     return strlen(word) >= 3 && strncmp("detail", word, strlen(word)) == 0;
 }
 
+/* A word that is written for the reader alone: "… to ADDRESS". */
+static bool is_filler(const struct cli_command *self, const char *word)
+{
+    return strcmp(word, "to") == 0 && strstr(self->args, " to ") != NULL;
+}
+
 /* A session's name, or an SA's number. False: it is none. */
 static bool set_first(json_t *request, enum cli_arg arg, const char *word)
 {
@@ -50,12 +56,15 @@ static json_t *build_request(const struct cli *cli, const struct cli_command *se
             *detail = true;
         else if (self->arg != CLI_ARG_NONE && name == NULL)
             name = argv[i];
+        else if (self->second != NULL && second == NULL && is_filler(self, argv[i]))
+            continue;
         else if (self->second != NULL && second == NULL)
             second = argv[i];
         else
             wrong = true;
     }
     wrong |= name == NULL && self->arg != CLI_ARG_NONE && self->args[0] != '[';
+    wrong |= self->second != NULL && second == NULL && strchr(self->args, '[') == NULL;
     if (!wrong && name != NULL && !set_first(request, self->arg, name)) {
         fprintf(cli->err, "gatectl: \"%s\" is %s\n", name,
                 self->arg == CLI_ARG_SA || self->arg == CLI_ARG_CHILD ? "not an SA's number"

@@ -172,6 +172,14 @@ static void render_terminated(const struct cli_render *r, const json_t *answer)
             n == 1 ? "s" : "");
 }
 
+static void render_redirected(const struct cli_render *r, const json_t *answer)
+{
+    json_int_t n = cli_integer(answer, "redirected");
+
+    fprintf(r->out, "%" JSON_INTEGER_FORMAT " IKE SA%s sent elsewhere.\n", n,
+            n == 1 ? " is" : "s are");
+}
+
 static void render_cleared(const struct cli_render *r, const json_t *answer)
 {
     json_int_t n = cli_integer(answer, "cleared");
@@ -199,6 +207,7 @@ static const struct {
     {"show-ike-statistics", cli_render_ike_statistics},
     {"show-ike-lockout", cli_render_ike_lockout},
     {"ike-terminate-peer", render_terminated},
+    {"ike-redirect-peer", render_redirected},
     {"clear-ike-lockout", render_cleared},
 };
 

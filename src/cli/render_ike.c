@@ -104,6 +104,10 @@ static void sa_block(const struct cli_render *r, const json_t *s)
             "Between us:", cli_true(s, "nat_local") ? "a NAT before us, " : "",
             cli_true(s, "nat_remote") ? "a NAT before the peer, " : "",
             cli_true(s, "fragmentation") ? "messages are fragmented" : "no fragmentation");
+    fprintf(r->out, "  %-22s %s%s%s\n", "Extensions:", cli_true(s, "mobike") ? "MOBIKE, " : "",
+            cli_true(s, "can_redirect") ? "the peer can be sent elsewhere, " : "",
+            cli_true(s, "peer_token") ? "a crash of the peer shows at once"
+                                      : "a crash of the peer shows by its silence");
     fprintf(r->out,
             "  %-22s next to send %" JSON_INTEGER_FORMAT ", to receive %" JSON_INTEGER_FORMAT "\n",
             "Message IDs:", cli_integer(s, "next_send_id"), cli_integer(s, "next_receive_id"));
@@ -145,8 +149,8 @@ void cli_render_ike_sa(const struct cli_render *r, const json_t *answer)
 
 void cli_render_ike_child(const struct cli_render *r, const json_t *answer)
 {
-    static const char *const titles[] = {">Child", ">SA",    "Peer",    "Name",  "Protocol",
-                                         "Mode",   "SPI in", "SPI out", "Local", "Remote"};
+    static const char *const titles[] = {">Child", ">SA",     "Peer",  "Name",   "Protocol", "Mode",
+                                         "SPI in", "SPI out", "Local", "Remote", "From",     "To"};
     const json_t *children = json_object_get(answer, "children"), *c;
     char text[400];
     struct cli_table t;
@@ -154,7 +158,7 @@ void cli_render_ike_child(const struct cli_render *r, const json_t *answer)
 
     if (json_array_size(children) == 0)
         fputs("There is no Child SA.\n", r->out);
-    cli_table_init(&t, titles, 10);
+    cli_table_init(&t, titles, 12);
     json_array_foreach(children, i, c)
     {
         cli_table_row(&t);
@@ -168,6 +172,8 @@ void cli_render_ike_child(const struct cli_render *r, const json_t *answer)
         cli_table_cell(&t, 7, "%s", cli_text(c, "spi_out"));
         cli_table_cell(&t, 8, "%s", joined(json_object_get(c, "local_ts"), text, sizeof(text)));
         cli_table_cell(&t, 9, "%s", joined(json_object_get(c, "remote_ts"), text, sizeof(text)));
+        cli_table_cell(&t, 10, "%s", cli_text(c, "local"));
+        cli_table_cell(&t, 11, "%s", cli_text(c, "remote"));
     }
     cli_table_print(&t, 0, r->out);
 }

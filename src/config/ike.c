@@ -13,9 +13,15 @@ struct gh_ike_settings gh_ike_default_settings(void)
     return (struct gh_ike_settings){.sas_max = (uint32_t)core.sas_max,
                                     .half_open_max = (uint32_t)core.half_open_max,
                                     .half_open_cookie = (uint32_t)core.half_open_cookie,
+                                    .half_open_puzzle = (uint32_t)core.half_open_puzzle,
+                                    .puzzle_bits = core.puzzle_bits,
+                                    .puzzle_legacy = core.puzzle_legacy,
+                                    .puzzle_budget = core.puzzle_budget,
                                     .children_max = (uint32_t)core.children_max,
                                     .reassembly_ms = core.reassembly_ms,
                                     .reduced_exchange_ms = core.reduced_exchange_ms,
+                                    .ticket_seconds = core.ticket_seconds,
+                                    .strays_per_second = core.strays_per_second,
                                     .lockout = gh_lockout_defaults()};
 }
 

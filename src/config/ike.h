@@ -31,17 +31,28 @@ enum {
     GH_IKE_PEERS = 4096,
     GH_LIFETIME_MIN = 1200, /* seconds, of IKE and Child SAs */
     GH_LIFETIME_MAX = 31536000,
-    GH_CHILD_LIFETIME = 3600
+    GH_CHILD_LIFETIME = 3600,
+    GH_PUZZLE_BITS_MAX = 28, /* beyond, nobody would wait for the solution */
+    GH_PUZZLE_UNSOLVED_MAX = 1000,
+    GH_TICKET_SECONDS_MIN = 60,
+    GH_TICKET_SECONDS_MAX = 604800 /* as long as the core keeps a key of tickets at least */
 };
+#define GH_PUZZLES_NEVER UINT32_MAX
 
 /* What holds for all peers: `ike { … }`. */
 struct gh_ike_settings {
     uint32_t sas_max;             /* IKE SAs of all kinds */
     uint32_t half_open_max;       /* of those as responder */
     uint32_t half_open_cookie;    /* from here on cookies are asked for */
+    uint32_t half_open_puzzle;    /* and from here on solved puzzles; GH_PUZZLES_NEVER */
+    uint8_t puzzle_bits;          /* their difficulty */
+    uint32_t puzzle_legacy;       /* of a thousand that solve none: let in all the same */
+    uint32_t puzzle_budget;       /* keys that we try in one turn, as initiator */
     uint32_t children_max;        /* of one IKE SA */
     uint32_t reassembly_ms;       /* a message of which fragments are missing */
     uint32_t reduced_exchange_ms; /* half-open SAs while cookies are asked for */
+    uint32_t ticket_seconds;      /* that a ticket for resumption is good at most */
+    uint32_t strays_per_second;   /* answers to messages with unknown SPIs */
     bool lock_out;
     struct gh_lockout_settings lockout; /* the seed is not set */
     char *key_log;                      /* owned; a file for Wireshark; NULL: none */

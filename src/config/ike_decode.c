@@ -410,6 +410,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->fragmentation = gh_get_flag(r);
     p->force_nat_t = gh_get_flag(r);
     p->nat_keepalive_ms = gh_rd_u32(r);
+    p->puzzle_bits = (uint8_t)gh_get_below(r, gh_rd_u8(r), GH_PUZZLE_BITS_MAX + 1);
     p->childless = gh_get_flag(r);
     p->intermediate = gh_get_flag(r);
     get_auth(x, p);
@@ -422,6 +423,13 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->half_open_ms = gh_rd_u32(r);
     p->mobike = gh_get_flag(r);
     p->initial_contact = gh_get_flag(r);
+    p->redirects = gh_get_flag(r);
+    gh_get_prefix(r, false, &p->follows_to);
+    p->redirect_at = gh_get_below(r, gh_rd_u8(r), IKE2_REDIRECT_AUTH + 1);
+    gh_get_addr(r, false, &p->redirect_to);
+    p->resumption = gh_get_flag(r);
+    p->crash_tokens = gh_get_flag(r);
+    p->routability = gh_get_flag(r);
     children = gh_get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
     if (r->bad)
         return;
@@ -459,9 +467,15 @@ static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
     s->sas_max = gh_rd_u32(r);
     s->half_open_max = gh_rd_u32(r);
     s->half_open_cookie = gh_rd_u32(r);
+    s->half_open_puzzle = gh_rd_u32(r);
+    s->puzzle_bits = (uint8_t)gh_get_below(r, gh_rd_u8(r), GH_PUZZLE_BITS_MAX + 1);
+    s->puzzle_legacy = gh_get_below(r, gh_rd_u32(r), GH_PUZZLE_UNSOLVED_MAX + 1);
+    s->puzzle_budget = gh_rd_u32(r);
     s->children_max = gh_rd_u32(r);
     s->reassembly_ms = gh_rd_u32(r);
     s->reduced_exchange_ms = gh_rd_u32(r);
+    s->ticket_seconds = gh_get_below(r, gh_rd_u32(r), GH_TICKET_SECONDS_MAX + 1);
+    s->strays_per_second = gh_rd_u32(r);
     s->lock_out = gh_get_flag(r);
     s->lockout.attempts = gh_rd_u32(r);
     s->lockout.duration = gh_rd_u32(r);

@@ -301,6 +301,7 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
     gh_wr_u8(w, p->fragmentation);
     gh_wr_u8(w, p->force_nat_t);
     gh_wr_u32(w, p->nat_keepalive_ms);
+    gh_wr_u8(w, p->puzzle_bits);
     gh_wr_u8(w, p->childless);
     gh_wr_u8(w, p->intermediate);
     put_auth(x, p);
@@ -313,6 +314,13 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
     gh_wr_u32(w, p->half_open_ms);
     gh_wr_u8(w, p->mobike);
     gh_wr_u8(w, p->initial_contact);
+    gh_wr_u8(w, p->redirects);
+    gh_put_prefix(w, &p->follows_to);
+    gh_wr_u8(w, p->redirect_at);
+    gh_put_addr(w, &p->redirect_to);
+    gh_wr_u8(w, p->resumption);
+    gh_wr_u8(w, p->crash_tokens);
+    gh_wr_u8(w, p->routability);
     gh_wr_u8(w, p->child_count);
     for (size_t i = 0; i < p->child_count; i++)
         put_child(w, &p->children[i]);
@@ -323,9 +331,15 @@ static void put_settings(struct gh_wr *w, const struct gh_ike_settings *s)
     gh_wr_u32(w, s->sas_max);
     gh_wr_u32(w, s->half_open_max);
     gh_wr_u32(w, s->half_open_cookie);
+    gh_wr_u32(w, s->half_open_puzzle);
+    gh_wr_u8(w, s->puzzle_bits);
+    gh_wr_u32(w, s->puzzle_legacy);
+    gh_wr_u32(w, s->puzzle_budget);
     gh_wr_u32(w, s->children_max);
     gh_wr_u32(w, s->reassembly_ms);
     gh_wr_u32(w, s->reduced_exchange_ms);
+    gh_wr_u32(w, s->ticket_seconds);
+    gh_wr_u32(w, s->strays_per_second);
     gh_wr_u8(w, s->lock_out);
     gh_wr_u32(w, s->lockout.attempts);
     gh_wr_u32(w, s->lockout.duration);

@@ -13,9 +13,15 @@ enum {
     GLOBAL_SAS,
     GLOBAL_HALF_OPEN,
     GLOBAL_COOKIE,
+    GLOBAL_PUZZLE,
+    GLOBAL_PUZZLE_BITS,
+    GLOBAL_PUZZLE_UNSOLVED,
+    GLOBAL_PUZZLE_BUDGET,
     GLOBAL_CHILDREN,
     GLOBAL_REASSEMBLY,
     GLOBAL_REDUCED,
+    GLOBAL_TICKET,
+    GLOBAL_STRAYS,
     GLOBAL_KEY_LOG,
     GLOBAL_LOCKOUT,
     GLOBAL_ITEMS
@@ -25,9 +31,15 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_SAS] = {"sa-limit", GH_ITEM_VALUE},
     [GLOBAL_HALF_OPEN] = {"half-open-limit", GH_ITEM_VALUE},
     [GLOBAL_COOKIE] = {"cookie-threshold", GH_ITEM_VALUE},
+    [GLOBAL_PUZZLE] = {"puzzle-threshold", GH_ITEM_VALUE},
+    [GLOBAL_PUZZLE_BITS] = {"puzzle-difficulty", GH_ITEM_VALUE},
+    [GLOBAL_PUZZLE_UNSOLVED] = {"puzzle-unsolved", GH_ITEM_VALUE},
+    [GLOBAL_PUZZLE_BUDGET] = {"puzzle-budget", GH_ITEM_VALUE},
     [GLOBAL_CHILDREN] = {"child-limit", GH_ITEM_VALUE},
     [GLOBAL_REASSEMBLY] = {"reassembly-timeout", GH_ITEM_VALUE},
     [GLOBAL_REDUCED] = {"reduced-exchange-timeout", GH_ITEM_VALUE},
+    [GLOBAL_TICKET] = {"ticket-lifetime", GH_ITEM_VALUE},
+    [GLOBAL_STRAYS] = {"unknown-spi-answers", GH_ITEM_VALUE},
     [GLOBAL_KEY_LOG] = {"key-log", GH_ITEM_VALUE},
     [GLOBAL_LOCKOUT] = {"lockout", GH_ITEM_SECTION},
 };
@@ -97,6 +109,29 @@ static void read_key_log(struct gh_ike_loader *x, const struct gh_node *n)
     x->ike->settings.key_log = gh_config_strdup(path);
 }
 
+/* Cookies come before puzzles; a default that says otherwise gives way to what is written. */
+static void read_puzzles(struct gh_ike_loader *x, const struct gh_node **got)
+{
+    struct gh_ike_settings *s = &x->ike->settings;
+    const struct gh_node *threshold = got[GLOBAL_PUZZLE];
+    uint32_t v;
+
+    if (threshold != NULL && strcmp(threshold->values[0], "never") == 0)
+        s->half_open_puzzle = GH_PUZZLES_NEVER;
+    else if (gh_ike_u32(x, threshold, 0, 1000000, &s->half_open_puzzle) &&
+             (s->half_open_puzzle < s->half_open_cookie || s->half_open_puzzle > s->half_open_max))
+        gh_load_error(x->l, threshold->line, "range", "set it between the two, or to never",
+                      "\"puzzle-threshold\" (%u) must be from \"cookie-threshold\" (%u) to "
+                      "\"half-open-limit\" (%u)",
+                      s->half_open_puzzle, s->half_open_cookie, s->half_open_max);
+    else if (s->half_open_puzzle < s->half_open_cookie)
+        s->half_open_puzzle = s->half_open_cookie;
+    if (gh_ike_u32(x, got[GLOBAL_PUZZLE_BITS], 1, GH_PUZZLE_BITS_MAX, &v))
+        s->puzzle_bits = (uint8_t)v;
+    gh_ike_u32(x, got[GLOBAL_PUZZLE_UNSOLVED], 0, GH_PUZZLE_UNSOLVED_MAX, &s->puzzle_legacy);
+    gh_ike_u32(x, got[GLOBAL_PUZZLE_BUDGET], 64, 1048576, &s->puzzle_budget);
+}
+
 void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
 {
     const struct gh_node *got[GLOBAL_ITEMS], *lockout = NULL;
@@ -112,6 +147,10 @@ void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
         s->reassembly_ms = v * 1000;
     if (gh_ike_seconds(x, got[GLOBAL_REDUCED], 2, 60, &v))
         s->reduced_exchange_ms = v * 1000;
+    read_puzzles(x, got);
+    gh_ike_seconds(x, got[GLOBAL_TICKET], GH_TICKET_SECONDS_MIN, GH_TICKET_SECONDS_MAX,
+                   &s->ticket_seconds);
+    gh_ike_u32(x, got[GLOBAL_STRAYS], 0, 10000, &s->strays_per_second);
     read_key_log(x, got[GLOBAL_KEY_LOG]);
     for (size_t i = 0; i < section->child_count; i++) {
         const struct gh_node *n = &section->children[i];

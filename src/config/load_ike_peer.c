@@ -74,6 +74,23 @@ static void read_addresses(struct gh_ike_loader *x, const struct gh_node *sectio
                       "\"%s\" is to initiate, but to no one address", p->name);
 }
 
+/* Clients that are sent to where they are would come again and again. */
+static void check_redirect(struct gh_ike_loader *x, const struct ike2_policy *p,
+                           const struct gh_node **got)
+{
+    if (p->redirect_to.len == 0)
+        return;
+    if (gh_addr_equal(&p->redirect_to, &p->local))
+        gh_load_error(
+            x->l, got[PEER_POLICY]->line, "address", "name another gateway in the ike-policy",
+            "\"redirect-to\" of the ike-policy is the \"local\" address of \"%s\"", p->name);
+    if (p->remote.addr.len != 0 && p->remote.addr.len != p->redirect_to.len)
+        gh_load_error(x->l, got[PEER_POLICY]->line, "address", "write both as IPv4 or both as IPv6",
+                      "\"redirect-to\" of the ike-policy and \"remote\" of \"%s\" are of different "
+                      "address families",
+                      p->name);
+}
+
 /* ---- Peers among each other ----------------------------------------------------------------- */
 
 static bool same_identities(const struct ike2_policy *a, const struct ike2_policy *b)
@@ -146,6 +163,7 @@ void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section)
         gh_load_error(x->l, section->line, "missing-option",
                       "add child NAME { local-ts = \"…\"  remote-ts = \"…\" }",
                       "the ike-peer \"%s\" has no child", name);
+    check_redirect(x, p, got);
     check_others(x, p, section->line);
     c->policies = gh_config_grow(c->policies, c->policy_count, sizeof(struct ike2_policy *));
     c->places = gh_config_grow(c->places, c->policy_count, sizeof(*c->places));

@@ -24,6 +24,14 @@ enum {
     POLICY_MOBIKE,
     POLICY_CHILDLESS,
     POLICY_INITIAL_CONTACT,
+    POLICY_ROUTABILITY,
+    POLICY_CRASH_TOKENS,
+    POLICY_RESUMPTION,
+    POLICY_FOLLOW,
+    POLICY_FOLLOW_TO,
+    POLICY_REDIRECT_TO,
+    POLICY_REDIRECT_AT,
+    POLICY_PUZZLE_LIMIT,
     POLICY_ITEMS
 };
 
@@ -46,6 +54,14 @@ static const struct gh_item policy_items[POLICY_ITEMS] = {
     [POLICY_MOBIKE] = {"mobike", GH_ITEM_VALUE},
     [POLICY_CHILDLESS] = {"childless", GH_ITEM_VALUE},
     [POLICY_INITIAL_CONTACT] = {"initial-contact", GH_ITEM_VALUE},
+    [POLICY_ROUTABILITY] = {"check-routability", GH_ITEM_VALUE},
+    [POLICY_CRASH_TOKENS] = {"crash-tokens", GH_ITEM_VALUE},
+    [POLICY_RESUMPTION] = {"resumption", GH_ITEM_VALUE},
+    [POLICY_FOLLOW] = {"follow-redirect", GH_ITEM_VALUE},
+    [POLICY_FOLLOW_TO] = {"follow-redirect-to", GH_ITEM_VALUE},
+    [POLICY_REDIRECT_TO] = {"redirect-to", GH_ITEM_VALUE},
+    [POLICY_REDIRECT_AT] = {"redirect-at", GH_ITEM_VALUE},
+    [POLICY_PUZZLE_LIMIT] = {"puzzle-limit", GH_ITEM_VALUE},
 };
 
 static bool has_additional_ke(const struct ike_sa *sa)
@@ -87,6 +103,29 @@ static void read_times(struct gh_ike_loader *x, const struct gh_node **got, stru
                       "\"liveness-interval\" and \"liveness-reply-only\" exclude each other");
 }
 
+/* RFC 5685: as client, and as gateway. */
+static void read_redirect(struct gh_ike_loader *x, const struct gh_node **got,
+                          struct ike2_policy *p)
+{
+    static const char *const moments[] = {"init", "auth", NULL};
+    const struct gh_node *to = got[POLICY_FOLLOW_TO], *at = got[POLICY_REDIRECT_AT];
+    unsigned moment = 0; /* strongSwan 5.9.8 does not survive the other */
+
+    gh_node_bool(x->l, got[POLICY_FOLLOW], &p->redirects);
+    if (to != NULL && !gh_prefix_parse(to->values[0], &p->follows_to))
+        gh_load_error(x->l, to->line, "address", "write such as 192.0.2.0/24 or 2001:db8::/32",
+                      "\"%s\" is not an address or prefix", to->name);
+    if (to != NULL && !p->redirects)
+        gh_load_error(x->l, to->line, "missing-option", "add follow-redirect = yes",
+                      "\"%s\" without \"follow-redirect\" has no meaning", to->name);
+    gh_node_choice(x->l, at, moments, &moment);
+    if (gh_ike_addr(x, got[POLICY_REDIRECT_TO], &p->redirect_to))
+        p->redirect_at = moment == 0 ? IKE2_REDIRECT_INIT : IKE2_REDIRECT_AUTH;
+    else if (at != NULL && got[POLICY_REDIRECT_TO] == NULL)
+        gh_load_error(x->l, at->line, "missing-option", "add redirect-to = ADDRESS",
+                      "\"%s\" without \"redirect-to\" has no meaning", at->name);
+}
+
 void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
 {
     static const char *const preferences[] = {"ours", "theirs", NULL};
@@ -94,7 +133,7 @@ void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
     const char *name = gh_ike_name(x, section), *text;
     struct ike2_policy *p = gh_config_must(ike2_policy_new(name));
     unsigned prefer = 0;
-    uint32_t mtu;
+    uint32_t mtu, bits;
 
     gh_items_collect(x->l, section, policy_items, POLICY_ITEMS, got);
     gh_node_text(x->l, got[POLICY_DESCRIPTION], GH_IKE_DESCRIPTION_MAX, &text);
@@ -111,6 +150,12 @@ void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
     gh_node_bool(x->l, got[POLICY_MOBIKE], &p->mobike);
     gh_node_bool(x->l, got[POLICY_CHILDLESS], &p->childless);
     gh_node_bool(x->l, got[POLICY_INITIAL_CONTACT], &p->initial_contact);
+    gh_node_bool(x->l, got[POLICY_ROUTABILITY], &p->routability);
+    gh_node_bool(x->l, got[POLICY_CRASH_TOKENS], &p->crash_tokens);
+    gh_node_bool(x->l, got[POLICY_RESUMPTION], &p->resumption);
+    read_redirect(x, got, p);
+    if (gh_ike_u32(x, got[POLICY_PUZZLE_LIMIT], 0, GH_PUZZLE_BITS_MAX, &bits))
+        p->puzzle_bits = (uint8_t)bits;
     gh_ike_define(x, "ike-policy", name, section->line, x->template_count);
     x->templates = gh_config_grow(x->templates, x->template_count, sizeof(struct ike2_policy *));
     x->templates[x->template_count++] = p;

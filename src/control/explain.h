@@ -80,6 +80,8 @@ const char *gh_verdict_name(enum gh_verdict v); /* "up", "unprotected", "opening
     X(IKE_CHILD_REFUSED, "ike-child-refused")                                                      \
     X(IKE_UNFINISHED, "ike-unfinished")                                                            \
     X(IKE_PEER_DEAD, "ike-peer-dead")                                                              \
+    X(IKE_REDIRECT, "ike-redirect")                                                                \
+    X(IKE_PUZZLE, "ike-puzzle")                                                                    \
     X(IKE_NO_MEMORY, "ike-no-memory")                                                              \
     X(IKE_NO_POLICY, "ike-no-policy")                                                              \
     X(IKE_NOBODY_BEGINS, "ike-nobody-begins")

@@ -20,6 +20,8 @@ static const struct {
     {"ike-terminate-sa", gh_ike_terminate_sa},
     {"ike-terminate-child", gh_ike_terminate_child},
     {"ike-terminate-peer", gh_ike_terminate_peer},
+    {"ike-redirect-sa", gh_ike_redirect_sa},
+    {"ike-redirect-peer", gh_ike_redirect_peer},
     {"clear-ike-lockout", gh_ike_clear_lockout},
 };
 enum { OPS = sizeof(ops) / sizeof(ops[0]) };

@@ -120,6 +120,36 @@ json_t *gh_ike_terminate_child(const struct gh_ike_view *view, struct gh_now now
     return ike2_terminate_child(view->core, now, (uint32_t)id) ? good() : no_such_child(id);
 }
 
+/* "to": another gateway. False: *refusal. */
+static bool take_gateway(const json_t *request, struct gh_addr *out, json_t **refusal)
+{
+    const char *text = json_string_value(json_object_get(request, "to"));
+
+    if (text != NULL && gh_addr_parse(text, out) && !gh_addr_is_any(out))
+        return true;
+    *refusal = gh_control_refusal("write such as 192.0.2.2 or 2001:db8::2",
+                                  "\"to\" must be the address of another gateway");
+    return false;
+}
+
+static const char redirect_remedy[] = "`gatectl show ike sa detail` says which can be sent";
+
+json_t *gh_ike_redirect_sa(const struct gh_ike_view *view, struct gh_now now, const json_t *request)
+{
+    struct gh_addr to;
+    json_t *refusal;
+    json_int_t id;
+
+    if (!take_id(request, INT64_MAX, &id, &refusal) || !take_gateway(request, &to, &refusal))
+        return refusal;
+    if (ike2_redirect(view->core, now, (uint64_t)id, &to))
+        return good();
+    return gh_control_refusal(redirect_remedy,
+                              "there is no IKE SA %" JSON_INTEGER_FORMAT
+                              ", or its peer cannot be sent elsewhere, or it was us who began",
+                              id);
+}
+
 /* ---- All of a peer -------------------------------------------------------------------------- */
 
 struct gathering {
@@ -166,6 +196,29 @@ json_t *gh_ike_terminate_peer(const struct gh_ike_view *view, struct gh_now now,
     if (g.failed)
         return gh_control_refusal(NULL, "out of memory");
     return json_pack("{s:b, s:I}", "ok", 1, "terminated", ended);
+}
+
+json_t *gh_ike_redirect_peer(const struct gh_ike_view *view, struct gh_now now,
+                             const json_t *request)
+{
+    struct gh_ike_target target;
+    struct gathering g = {.target = &target};
+    json_int_t sent = 0;
+    struct gh_addr to;
+    json_t *refusal;
+
+    if (!gh_ike_target_parse(view, request, true, &target, &refusal) ||
+        !take_gateway(request, &to, &refusal))
+        return refusal;
+    ike2_each_sa(view->core, gather, &g);
+    for (size_t i = 0; i < g.count && !g.failed; i++)
+        sent += ike2_redirect(view->core, now, g.ids[i], &to);
+    free(g.ids);
+    if (g.failed)
+        return gh_control_refusal(NULL, "out of memory");
+    if (sent == 0)
+        return gh_control_refusal(redirect_remedy, "no IKE SA of this peer can be sent elsewhere");
+    return json_pack("{s:b, s:I}", "ok", 1, "redirected", sent);
 }
 
 /* ---- Lockout -------------------------------------------------------------------------------- */

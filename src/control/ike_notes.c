@@ -24,6 +24,9 @@ bool gh_ike_count_is_failure(enum ike2_count c)
     case IKE2_COUNT_HALF_OPEN_LIMIT:
     case IKE2_COUNT_LOCKED_OUT:
     case IKE2_COUNT_PEER_DEAD:
+    case IKE2_COUNT_PEER_CRASHED:
+    case IKE2_COUNT_NOT_REDIRECTED:
+    case IKE2_COUNT_PUZZLE_TOO_HARD:
     case IKE2_COUNT_NO_MEMORY:
         return true;
     default:

@@ -72,6 +72,19 @@ static json_t *failure_json(const struct gh_ike_note *note)
                      (json_int_t)f->count);
 }
 
+static json_t *extensions_json(const struct ike2_policy *p)
+{
+    static const char *const moments[] = {
+        [IKE2_REDIRECT_NEVER] = NULL, [IKE2_REDIRECT_INIT] = "init", [IKE2_REDIRECT_AUTH] = "auth"};
+    const char *moment = moments[p->redirect_at];
+
+    return json_pack(
+        "{s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:i}", "childless", p->childless, "crash_tokens",
+        p->crash_tokens, "mobike", p->mobike, "resumption", p->resumption, "follow_redirect",
+        p->redirects, "redirect_to", addr_json(&p->redirect_to), "redirect_at",
+        moment != NULL ? json_string(moment) : json_null(), "puzzle_limit", (int)p->puzzle_bits);
+}
+
 static json_t *peer_json(const struct gh_ike_view *view, const struct ike2_policy *p)
 {
     const struct gh_ike_note *note = gh_ike_notes_find(view->notes, p->name);
@@ -87,6 +100,7 @@ static json_t *peer_json(const struct gh_ike_view *view, const struct ike2_polic
         auth_names[p->local_auth], "remote_auth", auths_json(p->remote_auths));
 
     json_object_set_new(o, "configured_children", children_names(p));
+    json_object_set_new(o, "extensions", extensions_json(p));
     json_object_set_new(o, "sas", json_integer((json_int_t)t.up));
     json_object_set_new(o, "children", json_integer((json_int_t)t.children));
     json_object_set_new(o, "last_up", gh_json_past(note != NULL ? note->up : 0));
@@ -171,6 +185,9 @@ static json_t *sa_json(const struct ike2_sa_view *v, struct gh_now now, bool det
     json_object_set_new(o, "nat_local", json_boolean(v->nat_local));
     json_object_set_new(o, "nat_remote", json_boolean(v->nat_remote));
     json_object_set_new(o, "fragmentation", json_boolean(v->fragmentation));
+    json_object_set_new(o, "mobike", json_boolean(v->mobike));
+    json_object_set_new(o, "peer_token", json_boolean(v->peer_token));
+    json_object_set_new(o, "can_redirect", json_boolean(v->can_redirect));
     json_object_set_new(o, "next_send_id", json_integer((json_int_t)v->next_send_id));
     json_object_set_new(o, "next_receive_id", json_integer((json_int_t)v->next_receive_id));
     return o;

@@ -71,7 +71,9 @@ enum {
     X(KEEPER_ASK, GH_TO_DESK, 5, GH_KEEPER_REQUEST_MAX, 0)    /* keeper/request.h */               \
     X(KEEPER_ANSWER, GH_TO_ASKER, 5, GH_KEEPER_ANSWER_MAX, 0) /* keeper/request.h */               \
     X(DESK, GH_TO_IKE, 0, 0, 1)              /* where to ask the keeper from now on */             \
-    X(KEY_LOG, GH_TO_IKE, 0, 0, 1)           /* where IKE SAs' keys are written, for Wireshark */  \
+    X(KEY_LOG, GH_TO_IKE, 0, 0, 1)           /* where keys are written, from the next CONFIG on */ \
+    X(CRASH_SECRET, GH_TO_IKE, 32, 32, 0)    /* of tokens for peers: RFC 6290 */                   \
+    X(TICKETS, GH_TO_IKE, 0, 0, 1)           /* memory for their keys, from the next CONFIG on */  \
     X(IKE_SOCKET, GH_TO_IKE, 3, 3, 1)        /* u16 port, u8 IPv6; the socket */                   \
     X(IKE_SOCKET_FAILED, GH_TO_IKE, 7, 7, 0) /* as IKE_SOCKET, u32 errno: there is none */         \
     X(MONITORS, GH_TO_IKE, 1, 1, 0)          /* u8: does anybody want to be told EVENTs? */        \

@@ -16,6 +16,7 @@
 #include <openssl/evp.h>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "config/ike.h"
 #include "control/control.h"
 #include "control/ike.h"
@@ -63,7 +64,11 @@ struct ike {
     struct past *past;
     struct gh_ike_notes *notes;
     struct gh_ike_desk *desk;
-    int key_log; /* -1: keys are told to nobody */
+    int key_log;      /* -1: keys are told to nobody */
+    int next_key_log; /* from the next configuration on */
+    uint8_t crash_secret[IKE2_CRASH_SECRET];
+    bool has_crash_secret;
+    void *tickets, *next_tickets; /* memory of the parent's; NULL: none */
     struct gh_ike_batch *batch;
     struct socket sockets[SOCKETS];
     uint64_t udp[GH_IKE_UDP_COUNT];
@@ -189,6 +194,25 @@ static void core_child_remove(void *ctx, uint32_t id, enum ike2_removal why)
 {
 }
 
+static void core_event(void *ctx, const struct ike2_event *e);
+
+static void core_child_update(void *ctx, const struct ike2_child_view *c)
+{
+    char here[GH_ADDR_TEXT], there[GH_ADDR_TEXT], text[2 * GH_ADDR_TEXT + 80];
+    const struct ike2_event e = {.kind = IKE2_EVENT_CHILD_MOVED,
+                                 .policy = c->policy->name,
+                                 .sa = c->sa,
+                                 .child = c->id,
+                                 .remote = &c->remote,
+                                 .text = text};
+
+    snprintf(text, sizeof(text), "from %s port %u to %s port %u%s",
+             gh_addr_format(&c->local.addr, here), c->local.port,
+             gh_addr_format(&c->remote.addr, there), c->remote.port,
+             c->udp_encapsulation ? ", in UDP" : "");
+    core_event(ctx, &e);
+}
+
 static enum gh_log_level level_of(enum ike2_event_kind kind)
 {
     switch (kind) {
@@ -264,11 +288,48 @@ static void core_key_log(void *ctx, const char *line)
         gh_warning("the key log: %s", strerror(errno));
 }
 
-static void set_key_log(struct ike *ike, int fd)
+static bool take_key_log(struct ike *ike, int fd)
+{
+    if (ike->next_key_log >= 0)
+        close(ike->next_key_log);
+    ike->next_key_log = fd;
+    return true;
+}
+
+/* The configuration that it came with counts. */
+static void use_key_log(struct ike *ike)
 {
     if (ike->key_log >= 0)
         close(ike->key_log);
-    ike->key_log = fd;
+    ike->key_log = ike->next_key_log;
+    ike->next_key_log = -1;
+    ike2_set_key_log(ike->core, ike->key_log >= 0 ? core_key_log : NULL);
+}
+
+static bool take_crash_secret(struct ike *ike, struct gh_rd *body)
+{
+    gh_rd_copy(body, ike->crash_secret, sizeof(ike->crash_secret));
+    ike->has_crash_secret = true;
+    return true;
+}
+
+static bool take_tickets(struct ike *ike, int fd)
+{
+    void *memory = mmap(NULL, ike2_ticket_memory(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    close(fd);
+    if (ike->next_tickets != NULL)
+        munmap(ike->next_tickets, ike2_ticket_memory());
+    ike->next_tickets = memory != MAP_FAILED ? memory : NULL;
+    return true;
+}
+
+static void use_tickets(struct ike *ike)
+{
+    if (ike->tickets != NULL)
+        munmap(ike->tickets, ike2_ticket_memory());
+    ike->tickets = ike->next_tickets;
+    ike->next_tickets = NULL;
 }
 
 /* ---- Datagrams ------------------------------------------------------------------------------ */
@@ -373,32 +434,71 @@ static bool open_desk(struct ike *ike, int fd)
 
 /* ---- The configuration ---------------------------------------------------------------------- */
 
-static bool make_core(struct ike *ike, const struct gh_ike_settings *config)
+static struct ike2_settings settings_of(const struct ike *ike, const struct gh_ike_settings *config,
+                                        const struct gh_lockout_settings *lockout)
+{
+    struct ike2_settings s = ike2_default_settings();
+
+    s.sas_max = config->sas_max;
+    s.half_open_max = config->half_open_max;
+    s.half_open_cookie = config->half_open_cookie;
+    s.half_open_puzzle =
+        config->half_open_puzzle == GH_PUZZLES_NEVER ? SIZE_MAX : config->half_open_puzzle;
+    s.puzzle_bits = config->puzzle_bits;
+    s.puzzle_legacy = config->puzzle_legacy;
+    s.puzzle_budget = config->puzzle_budget;
+    s.reassembly_ms = config->reassembly_ms;
+    s.reduced_exchange_ms = config->reduced_exchange_ms;
+    s.children_max = config->children_max;
+    s.ticket_seconds = config->ticket_seconds;
+    s.strays_per_second = config->strays_per_second;
+    s.lockout = config->lock_out ? lockout : NULL;
+    s.crash_secret = ike->has_crash_secret ? ike->crash_secret : NULL;
+    s.ticket_memory = ike->next_tickets;
+    return s;
+}
+
+/* Makes the core, or tells it what holds from now on. */
+static bool set_core(struct ike *ike, const struct gh_ike_settings *config)
 {
     const struct ike2_ops ops = {.ctx = ike,
                                  .random = core_random,
                                  .send = core_send,
                                  .ask = core_ask,
                                  .child_install = core_child_install,
+                                 .child_update = core_child_update,
                                  .child_remove = core_child_remove,
                                  .event = core_event,
-                                 .no_stories = !gh_log_wants(level_of(IKE2_EVENT_STORY)),
-                                 .key_log = ike->key_log >= 0 ? core_key_log : NULL};
+                                 .no_stories = !gh_log_wants(level_of(IKE2_EVENT_STORY))};
     struct gh_lockout_settings lockout = config->lockout;
-    struct ike2_settings settings = ike2_default_settings();
+    struct ike2_settings settings = settings_of(ike, config, &lockout);
 
-    if (ike->core != NULL)
-        return true;
     core_random(NULL, &lockout.seed, sizeof(lockout.seed));
-    settings.sas_max = config->sas_max;
-    settings.half_open_max = config->half_open_max;
-    settings.half_open_cookie = config->half_open_cookie;
-    settings.reassembly_ms = config->reassembly_ms;
-    settings.reduced_exchange_ms = config->reduced_exchange_ms;
-    settings.children_max = config->children_max;
-    settings.lockout = config->lock_out ? &lockout : NULL;
-    ike->core = ike2_new(&ops, &settings, ike->now);
-    return ike->core != NULL;
+    if (ike->core != NULL && !ike2_configure(ike->core, ike->now, &settings))
+        return false;
+    if (ike->core == NULL)
+        ike->core = ike2_new(&ops, &settings, ike->now);
+    if (ike->core == NULL)
+        return false;
+    use_tickets(ike);
+    use_key_log(ike);
+    return true;
+}
+
+static void count_one(void *ctx, const struct ike2_sa_view *v)
+{
+    ++*(size_t *)ctx;
+}
+
+/* The one limit that does not take effect at once. */
+static void tell_of_limit(const struct ike *ike)
+{
+    size_t count = 0;
+
+    ike2_each_sa(ike->core, count_one, &count);
+    if (count > ike->config->settings.sas_max)
+        gh_notice("sa-limit is %u: the %zu IKE SAs that are there stay, and nobody else comes in",
+                  ike->config->settings.sas_max, count);
 }
 
 /* Takes it, whatever happens. */
@@ -406,7 +506,7 @@ static bool put_in_force(struct ike *ike, struct gh_ike_config *next)
 {
     struct past *past = calloc(1, sizeof(*past));
 
-    if (past == NULL || !make_core(ike, &next->settings) ||
+    if (past == NULL || !set_core(ike, &next->settings) ||
         !ike2_set_policies(ike->core, ike->now, next->policies, next->policy_count)) {
         free(past);
         gh_ike_config_free(next);
@@ -419,8 +519,7 @@ static bool put_in_force(struct ike *ike, struct gh_ike_config *next)
         free(past);
     }
     ike->config = next;
-    if (next->settings.key_log == NULL)
-        set_key_log(ike, -1);
+    tell_of_limit(ike);
     gh_ike_notes_keep(ike->notes, next->policies, next->policy_count);
     gh_ike_notes_look(ike->notes, ike->core);
     forget_past(ike);
@@ -530,8 +629,11 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_DESK:
         return open_desk(ike, fd);
     case GH_MESSAGE_KEY_LOG:
-        set_key_log(ike, fd);
-        return true;
+        return take_key_log(ike, fd);
+    case GH_MESSAGE_CRASH_SECRET:
+        return take_crash_secret(ike, &frame->body);
+    case GH_MESSAGE_TICKETS:
+        return take_tickets(ike, fd);
     case GH_MESSAGE_REQUEST:
         return handle_request(ike, &frame->body);
     case GH_MESSAGE_MONITORS:
@@ -586,6 +688,7 @@ static void on_broken(void *ctx, const char *why)
         say_goodbye(ike);
         ike2_free(ike->core); /* wipes */
     }
+    gh_wipe(ike->crash_secret, sizeof(ike->crash_secret));
     _exit(0);
 }
 
@@ -617,7 +720,10 @@ int gh_ike_main(uid_t uid, gid_t gid)
 {
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
     static const struct gh_ike_desk_ops desk_ops = {.answer = on_answer, .lost = on_desk_lost};
-    struct ike ike = {.key_log = -1, .batch = gh_ike_batch_new(), .notes = gh_ike_notes_new()};
+    struct ike ike = {.key_log = -1,
+                      .next_key_log = -1,
+                      .batch = gh_ike_batch_new(),
+                      .notes = gh_ike_notes_new()};
 
     /* The parent says when to end, by closing the channel. */
     signal(SIGINT, SIG_IGN);

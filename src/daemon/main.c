@@ -22,7 +22,7 @@
 #define CONFIG_PATH "/etc/gatehouse/gatehouse.conf"
 
 struct options {
-    const char *config, *run_directory, *role, *ids;
+    const char *config, *run_directory, *state_directory, *role, *ids;
     enum gh_log_level log_level;
     bool check, foreground, remove_rules, emulate_ao;
 };
@@ -32,6 +32,7 @@ enum { OPT_CHECK = 256, OPT_REMOVE_RULES, OPT_VERSION, OPT_ROLE, OPT_IDS, OPT_LO
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
                                              {"foreground", no_argument, NULL, 'f'},
                                              {"run-directory", required_argument, NULL, 'r'},
+                                             {"state-directory", required_argument, NULL, 's'},
                                              {"verbose", no_argument, NULL, 'v'},
                                              {"help", no_argument, NULL, 'h'},
                                              {"check", no_argument, NULL, OPT_CHECK},
@@ -47,7 +48,7 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
 
 static void usage(FILE *out)
 {
-    fputs("usage: gatehoused [-c FILE] [-f] [-r DIRECTORY] [-v]\n"
+    fputs("usage: gatehoused [-c FILE] [-f] [-r DIRECTORY] [-s DIRECTORY] [-v]\n"
           "       gatehoused [-c FILE] --check\n"
           "       gatehoused [-r DIRECTORY] --remove-rules\n"
           "       gatehoused --version\n"
@@ -55,6 +56,8 @@ static void usage(FILE *out)
           "  -c, --config FILE            configuration (" CONFIG_PATH ")\n"
           "  -f, --foreground             stay in the foreground, log to standard error\n"
           "  -r, --run-directory DIRECTORY  sockets and state (" GH_RUN_DIRECTORY ")\n"
+          "  -s, --state-directory DIRECTORY  what outlives a restart of the machine\n"
+          "                               (" GH_STATE_DIRECTORY "; with -r that directory)\n"
           "  -v, --verbose                log more\n"
           "      --check                  check the configuration and end\n"
           "      --remove-rules           take the firewall rules of a stopped daemon away\n",
@@ -65,7 +68,7 @@ static bool parse(int argc, char **argv, struct options *o)
 {
     int c;
 
-    while ((c = getopt_long(argc, argv, "c:fr:vh", long_options, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, "c:fr:s:vh", long_options, NULL)) != -1) {
         switch (c) {
         case 'c':
             o->config = optarg;
@@ -75,6 +78,9 @@ static bool parse(int argc, char **argv, struct options *o)
             break;
         case 'r':
             o->run_directory = optarg;
+            break;
+        case 's':
+            o->state_directory = optarg;
             break;
         case 'v':
             o->log_level = GH_LOG_DEBUG;
@@ -218,8 +224,7 @@ static bool detach(void)
 
 int main(int argc, char **argv)
 {
-    struct options o = {
-        .config = CONFIG_PATH, .run_directory = GH_RUN_DIRECTORY, .log_level = GH_LOG_INFO};
+    struct options o = {.config = CONFIG_PATH, .log_level = GH_LOG_INFO};
     struct gh_parent_options parent = {.config = NULL};
 
     if (!gh_crypto_wipe_on_free()) {
@@ -234,6 +239,11 @@ int main(int argc, char **argv)
         return run_role(&o);
     if (o.check)
         return check(o.config);
+    /* An instance of its own has a state of its own. */
+    if (o.state_directory == NULL)
+        o.state_directory = o.run_directory != NULL ? o.run_directory : GH_STATE_DIRECTORY;
+    if (o.run_directory == NULL)
+        o.run_directory = GH_RUN_DIRECTORY;
     gh_log_setup("gatehoused", o.log_level);
     if (geteuid() != 0) {
         gh_error("it needs root at its start, to open queues and install rules");
@@ -243,6 +253,7 @@ int main(int argc, char **argv)
         return gh_parent_remove_rules(o.run_directory);
     parent.config = o.config;
     parent.run_directory = o.run_directory;
+    parent.state_directory = o.state_directory;
     parent.log_level = o.log_level;
     parent.emulate_ao = o.emulate_ao;
     if (!o.foreground) {

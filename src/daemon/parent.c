@@ -532,6 +532,7 @@ int gh_parent_main(const struct gh_parent_options *options)
     uv_run(&p.loop, UV_RUN_DEFAULT);
     save_kept(&p);
     gh_parent_save_orphans(&p);
+    gh_parent_ike_end(&p);
     gh_orphans_clear(&p.orphans);
     gh_keep_clear(&p.keep);
     return p.status;

@@ -11,11 +11,13 @@
 
 #include "base/log.h"
 
-#define GH_RUN_DIRECTORY "/run/gatehouse"
+#define GH_RUN_DIRECTORY   "/run/gatehouse"
+#define GH_STATE_DIRECTORY "/var/lib/gatehouse"
 
 struct gh_parent_options {
     const char *config;          /* path of the configuration */
     const char *run_directory;   /* sockets, the lock and the state */
+    const char *state_directory; /* what outlives a restart of the machine */
     enum gh_log_level log_level; /* of the children */
     bool emulate_ao;             /* TCP-AO of the kernel counts as absent; for tests */
     void (*ready)(void);         /* called once, when all is up; may be NULL */

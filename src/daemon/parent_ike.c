@@ -122,6 +122,14 @@ static void send_key_log(struct gh_parent *p)
     close(fd);
 }
 
+/* With what stands before it: what the configuration names and `ike` cannot open. */
+static void send_config(struct gh_parent *p, bool fresh)
+{
+    gh_ike_kept_tell(&p->ike.kept, p->ike.ike.channel, fresh);
+    send_key_log(p);
+    send_file(&p->ike.ike, GH_MESSAGE_CONFIG, p->ike.setup_len, &p->generation, p->ike.setup);
+}
+
 /* Sockets and the keeper first: with its policies `ike` begins. */
 static void on_ike_started(void *ctx)
 {
@@ -130,9 +138,8 @@ static void on_ike_started(void *ctx)
     for (size_t i = 0; i < GH_IKE_SOCKETS; i++)
         tell_socket(p, &p->ike.sockets[i]);
     open_desk(p);
-    send_key_log(p);
     gh_parent_tell_ike_of_monitors(p);
-    send_file(&p->ike.ike, GH_MESSAGE_CONFIG, p->ike.setup_len, &p->generation, p->ike.setup);
+    send_config(p, true);
 }
 
 static void on_keeper_started(void *ctx)
@@ -309,8 +316,10 @@ void gh_parent_ike_apply(struct gh_parent *p)
     }
     open_sockets(p);
     renew_keeper(p);
+    gh_ike_kept_open(&p->ike.kept, p->options->state_directory);
+    gh_ike_kept_renew(&p->ike.kept);
     if (ike->running && ike->channel != NULL)
-        send_file(ike, GH_MESSAGE_CONFIG, p->ike.setup_len, &p->generation, p->ike.setup);
+        send_config(p, false);
     else if (!gh_child_is_there(ike) && !gh_child_is_waiting(ike))
         start_ike(p); /* else it comes by itself, and is told then */
 }
@@ -343,6 +352,12 @@ void gh_parent_ike_init(struct gh_parent *p)
 
     memcpy(p->ike.sockets, sockets, sizeof(sockets));
     p->ike.setup = p->ike.order = -1;
+    p->ike.kept.tickets = -1;
+}
+
+void gh_parent_ike_end(struct gh_parent *p)
+{
+    gh_ike_kept_clear(&p->ike.kept);
 }
 
 bool gh_parent_ike_take(struct gh_parent *p, struct gh_ike_plan *plan)

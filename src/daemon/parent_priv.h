@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "daemon/child.h"
 #include "daemon/control_server.h"
+#include "daemon/ike_kept.h"
 #include "daemon/ike_plan.h"
 #include "daemon/keep.h"
 #include "daemon/parent.h"
@@ -52,6 +53,7 @@ struct gh_parent_ike {
     size_t setup_len, order_len;
     struct gh_ike_socket sockets[GH_IKE_SOCKETS];
     bool keeper_ready;
+    struct gh_ike_kept kept;
 };
 
 struct gh_parent {
@@ -146,6 +148,7 @@ void gh_parent_ike_tend(struct gh_parent *p); /* sockets that could not be had *
 bool gh_parent_ike_request(struct gh_parent *p, uint32_t client, const json_t *request,
                            const char *line, size_t len);
 void gh_parent_ike_stop(struct gh_parent *p);
+void gh_parent_ike_end(struct gh_parent *p); /* wipes, at the very end */
 bool gh_parent_ike_runs(const struct gh_parent *p);
 
 /* parent_processes.c: the answer to show-processes. */

@@ -58,9 +58,10 @@ bool ike_fragment_plan(const struct gh_cipher *c, size_t inner_len, size_t datag
     return true;
 }
 
-bool ike_fragment_seal(struct gh_cipher *c, const struct ike_header *h, uint8_t first,
-                       struct gh_view inner, const struct ike_fragment_plan *plan, uint16_t number,
-                       struct gh_view iv, uint8_t *mem, size_t cap, struct gh_view *datagram)
+bool ike_fragment_seal_beside(struct gh_cipher *c, const struct ike_header *h,
+                              const struct ike_payload *beside, uint8_t first, struct gh_view inner,
+                              const struct ike_fragment_plan *plan, uint16_t number,
+                              struct gh_view iv, uint8_t *mem, size_t cap, struct gh_view *datagram)
 {
     uint8_t prefix[IKE_SKF_PREFIX_LEN];
     struct gh_wr w = gh_wr_make(prefix, sizeof(prefix));
@@ -72,9 +73,17 @@ bool ike_fragment_seal(struct gh_cipher *c, const struct ike_header *h, uint8_t 
         len = inner.len - start;
     gh_wr_u16(&w, number);
     gh_wr_u16(&w, plan->total);
-    return ike_envelope_seal(
-        c, h, NULL, IKE_P_SKF, number == 1 ? first : IKE_P_NONE, gh_view_of(prefix, sizeof(prefix)),
-        gh_view_of(len == 0 ? NULL : inner.p + start, len), iv, mem, cap, datagram);
+    return ike_envelope_seal(c, h, number == 1 ? beside : NULL, IKE_P_SKF,
+                             number == 1 ? first : IKE_P_NONE, gh_view_of(prefix, sizeof(prefix)),
+                             gh_view_of(len == 0 ? NULL : inner.p + start, len), iv, mem, cap,
+                             datagram);
+}
+
+bool ike_fragment_seal(struct gh_cipher *c, const struct ike_header *h, uint8_t first,
+                       struct gh_view inner, const struct ike_fragment_plan *plan, uint16_t number,
+                       struct gh_view iv, uint8_t *mem, size_t cap, struct gh_view *datagram)
+{
+    return ike_fragment_seal_beside(c, h, NULL, first, inner, plan, number, iv, mem, cap, datagram);
 }
 
 /* Fragments, not what a full set was put together into. */

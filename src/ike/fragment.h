@@ -40,6 +40,13 @@ bool ike_fragment_needless(const struct gh_cipher *c, size_t inner_len, size_t d
 bool ike_fragment_seal(struct gh_cipher *c, const struct ike_header *h, uint8_t first,
                        struct gh_view inner, const struct ike_fragment_plan *plan, uint16_t number,
                        struct gh_view iv, uint8_t *mem, size_t cap, struct gh_view *datagram);
+/* The same with a payload in clear in front of fragment 1 (RFC 7383 2.5.3), for which the plan must
+ * have left room: ike_sk_seal_beside(). NULL: there is none. */
+bool ike_fragment_seal_beside(struct gh_cipher *c, const struct ike_header *h,
+                              const struct ike_payload *beside, uint8_t first, struct gh_view inner,
+                              const struct ike_fragment_plan *plan, uint16_t number,
+                              struct gh_view iv, uint8_t *mem, size_t cap,
+                              struct gh_view *datagram);
 
 struct ike_reassembly_limits {
     uint16_t fragments;   /* of one message */

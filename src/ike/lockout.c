@@ -49,22 +49,39 @@ static bool in(unsigned value, unsigned least, unsigned most)
     return value >= least && value <= most;
 }
 
+static bool in_range(const struct gh_lockout_settings *s)
+{
+    return in(s->attempts, GH_LOCKOUT_ATTEMPTS_MIN, GH_LOCKOUT_ATTEMPTS_MAX) &&
+           in(s->duration, GH_LOCKOUT_DURATION_MIN, GH_LOCKOUT_DURATION_MAX) &&
+           (s->block == 0 || in(s->block, GH_LOCKOUT_BLOCK_MIN, GH_LOCKOUT_BLOCK_MAX)) &&
+           in(s->max_ports, GH_LOCKOUT_PORTS_MIN, GH_LOCKOUT_PORTS_MAX);
+}
+
+static void set(struct gh_lockout *l, const struct gh_lockout_settings *s)
+{
+    l->s = *s;
+    if (l->s.clients == 0)
+        l->s.clients = GH_LOCKOUT_CLIENTS;
+}
+
 struct gh_lockout *gh_lockout_new(const struct gh_lockout_settings *s)
 {
-    struct gh_lockout *l;
+    struct gh_lockout *l = in_range(s) ? calloc(1, sizeof(*l)) : NULL;
 
-    if (!in(s->attempts, GH_LOCKOUT_ATTEMPTS_MIN, GH_LOCKOUT_ATTEMPTS_MAX) ||
-        !in(s->duration, GH_LOCKOUT_DURATION_MIN, GH_LOCKOUT_DURATION_MAX) ||
-        (s->block != 0 && !in(s->block, GH_LOCKOUT_BLOCK_MIN, GH_LOCKOUT_BLOCK_MAX)) ||
-        !in(s->max_ports, GH_LOCKOUT_PORTS_MIN, GH_LOCKOUT_PORTS_MAX))
-        return NULL;
-    l = calloc(1, sizeof(*l));
-    if (l != NULL) {
-        l->s = *s;
-        if (l->s.clients == 0)
-            l->s.clients = GH_LOCKOUT_CLIENTS;
-    }
+    if (l != NULL)
+        set(l, s);
     return l;
+}
+
+bool gh_lockout_configure(struct gh_lockout *l, const struct gh_lockout_settings *s)
+{
+    uint64_t seed = l->s.seed;
+
+    if (!in_range(s))
+        return false;
+    set(l, s);
+    l->s.seed = seed;
+    return true;
 }
 
 bool gh_lockout_counts(enum gh_lockout_method method, enum gh_lockout_failure failure)
@@ -307,7 +324,7 @@ enum gh_lockout_verdict gh_lockout_failed(struct gh_lockout *l, uint64_t now,
     if (h->whole.blocked)
         return GH_LOCKOUT_COUNTED;
     c = find_client(h, port);
-    if (c == NULL && h->count == l->s.max_ports) {
+    if (c == NULL && h->count >= l->s.max_ports) {
         block_address(l, now, h);
         return GH_LOCKOUT_ADDR_BLOCKED;
     }

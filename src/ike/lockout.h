@@ -43,6 +43,9 @@ struct gh_lockout;
 /* NULL: no memory, or a setting out of its range. */
 struct gh_lockout *gh_lockout_new(const struct gh_lockout_settings *s);
 void gh_lockout_free(struct gh_lockout *l);
+/* Other settings for a table that is in use; the seed stays. Blocks and counts that run go on with
+ * the ends that they have. False: a setting out of its range, and nothing changed. */
+bool gh_lockout_configure(struct gh_lockout *l, const struct gh_lockout_settings *s);
 
 /* How a peer authenticates, and how that failed: what counts is a table of the two. */
 enum gh_lockout_method {

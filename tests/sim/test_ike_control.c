@@ -247,6 +247,51 @@ static void commands_reach_the_core(void **state)
     desk_end(&d);
 }
 
+static void a_peer_is_sent_elsewhere(void **state)
+{
+    struct ike2_sa_view v = {.id = 0};
+    struct desk d;
+    json_t *answer;
+    char line[200];
+
+    desk_start(&d);
+    d.w->hosts[1].policies[0]->redirects = true;
+    desk_configure(&d);
+    assert_true(ike2_initiate(d.w->hosts[1].core, d.w->now, "to-0", "net"));
+    desk_run(&d, 1000);
+    assert_int_equal(ike_world_sas(&d.w->hosts[0], &v), 1);
+    answer = ask(&d, "{\"op\":\"show-ike-sa\",\"detail\":true}");
+    assert_true(json_is_true(json_object_get(first(answer, "sas"), "can_redirect")));
+    json_decref(answer);
+    assert_refused(&d, "{\"op\":\"ike-redirect-peer\",\"name\":\"to-1\"}", "address of another");
+    assert_refused(&d, "{\"op\":\"ike-redirect-peer\",\"name\":\"to-1\",\"to\":\"0.0.0.0\"}",
+                   "address of another");
+    assert_refused(&d, "{\"op\":\"ike-redirect-sa\",\"id\":4711,\"to\":\"192.0.2.9\"}",
+                   "no IKE SA 4711");
+    snprintf(line, sizeof(line), "{\"op\":\"ike-redirect-sa\",\"id\":%llu,\"to\":\"192.0.2.9\"}",
+             (unsigned long long)v.id);
+    assert_good(&d, line);
+    desk_run(&d, 1000);
+    answer = ask(&d, "{\"op\":\"show-ike-statistics\"}");
+    assert_int_equal(number(json_object_get(answer, "counters"), "redirects-sent"), 1);
+    json_decref(answer);
+    assert_int_equal(ike2_counters(d.w->hosts[1].core)[IKE2_COUNT_REDIRECTED], 1);
+    desk_end(&d);
+}
+
+static void who_cannot_go_is_not_sent(void **state)
+{
+    struct desk d;
+
+    desk_start(&d);
+    desk_configure(&d);
+    initiate(&d);
+    desk_run(&d, 1000);
+    assert_refused(&d, "{\"op\":\"ike-redirect-peer\",\"name\":\"to-1\",\"to\":\"192.0.2.9\"}",
+                   "no IKE SA of this peer");
+    desk_end(&d);
+}
+
 /* ---- Why not? ------------------------------------------------------------------------------- */
 
 /* The cause of the likeliest finding; its evidence holds `words`. */
@@ -277,6 +322,24 @@ static void silence_is_explained(void **state)
     assert_explained(&d, "opening", "ike-no-answer", "");
     desk_run(&d, 300000);
     assert_explained(&d, "down", "ike-no-answer", "ago");
+    desk_end(&d);
+}
+
+static void a_redirect_that_is_not_followed_is_explained(void **state)
+{
+    struct ike2_policy *p;
+    struct desk d;
+
+    desk_start(&d);
+    p = d.w->hosts[0].policies[0];
+    p->redirects = true;
+    p->follows_to = (struct gh_prefix){.addr = d.w->hosts[1].addr, .bits = 32};
+    d.w->hosts[1].policies[0]->redirect_at = IKE2_REDIRECT_INIT;
+    d.w->hosts[1].policies[0]->redirect_to = d.w->hosts[0].addr;
+    desk_configure(&d);
+    initiate(&d);
+    desk_run(&d, 1000);
+    assert_explained(&d, "opening", "ike-redirect", "is not followed");
     desk_end(&d);
 }
 
@@ -358,6 +421,9 @@ int main(void)
         cmocka_unit_test(no_answer_has_a_key),
         cmocka_unit_test(names_choose),
         cmocka_unit_test(commands_reach_the_core),
+        cmocka_unit_test(a_peer_is_sent_elsewhere),
+        cmocka_unit_test(who_cannot_go_is_not_sent),
+        cmocka_unit_test(a_redirect_that_is_not_followed_is_explained),
         cmocka_unit_test(silence_is_explained),
         cmocka_unit_test(proposals_that_the_peer_refuses_are_explained),
         cmocka_unit_test(proposals_that_we_refuse_are_explained),

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "ike/cookie.h"
+#include "ike/nonce.h"
 #include "ike/notify.h"
+#include "ike/puzzle.h"
 #include "ike_world.h"
 #include "unit.h"
 
@@ -169,6 +171,39 @@ static void a_forged_invalid_spi_changes_nothing(void **state)
     assert_int_equal(w->hosts[0].removed, 0);
     assert_up(w, 1);
     ike_world_free(w);
+}
+
+/* Of four tokens one may be right: the peer has had several secrets (RFC 6290 4.5). */
+static void the_right_token_may_be_the_fourth(void **state)
+{
+    for (unsigned right = 3; right < 5; right++) {
+        struct ike_world *w = with_tokens(7, crash_secret);
+        struct ike2_sa_view v = sa_of(&w->hosts[0]);
+        const uint8_t role = 0; /* the maker is the responder */
+        const struct gh_view parts[] = {gh_view_of(&role, 1), gh_view_of(v.spi_i, IKE_SPI_LEN),
+                                        gh_view_of(v.spi_r, IKE_SPI_LEN)};
+        uint8_t tokens[5][GH_PRF_MAX] = {{1}, {2}, {3}, {4}, {5}}, octets[512];
+        struct ike_header h = {
+            .version = IKE_VERSION_2, .exchange = IKE_X_INFORMATIONAL, .flags = IKE_FLAG_RESPONSE};
+        struct ike2_datagram d = {.local = v.local, .remote = v.remote, .data = octets};
+        struct gh_view whole;
+        struct ike_out o;
+
+        assert_true(gh_prf(GH_PRF_HMAC_SHA2_256, gh_view_of(crash_secret, IKE2_CRASH_SECRET), parts,
+                           3, tokens[right]));
+        memcpy(h.spi_i, v.spi_i, IKE_SPI_LEN);
+        memcpy(h.spi_r, v.spi_r, IKE_SPI_LEN);
+        d.remote.addr.octets[3]++; /* from wherever */
+        o = ike_out_message(octets, sizeof(octets), &h);
+        ike_notify_emit_data(&o, IKE_N_INVALID_IKE_SPI, gh_view_of(NULL, 0));
+        for (size_t i = 0; i < 5; i++)
+            ike_notify_emit_data(&o, IKE_N_QUICK_CRASH_DETECTION, gh_view_of(tokens[i], 32));
+        assert_true(ike_out_done(&o, &whole));
+        d.len = whole.len;
+        ike_world_push(w, 0, &d);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_PEER_CRASHED), right == 3);
+        ike_world_free(w);
+    }
 }
 
 struct catcher {
@@ -565,6 +600,33 @@ static void children_follow_with_keys_of_their_own(void **state)
     ike_world_free(w);
 }
 
+/* RFC 6023 4: the notification's protocol is IKE, with no SPI. */
+static bool see_childless(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    const uint8_t wanted[] = {0, 8, 1, 0, 16418 >> 8, 16418 & 255};
+    unsigned *seen = ctx;
+
+    if (from == &from->world->hosts[1] && d->data[18] == IKE_X_SA_INIT &&
+        memmem(d->data, d->len, wanted, sizeof(wanted)) != NULL)
+        ++*seen;
+    return true;
+}
+
+static void the_responder_says_that_it_may_be_childless(void **state)
+{
+    for (unsigned may = 0; may < 2; may++) {
+        struct ike_world *w = pair(45);
+        unsigned seen = 0;
+
+        policy(w, 1)->childless = may;
+        w->filter = see_childless;
+        w->filter_ctx = &seen;
+        begin(w);
+        assert_int_equal(seen, may);
+        ike_world_free(w);
+    }
+}
+
 static void only_one_side_is_childless(void **state)
 {
     struct ike_world *w = pair(42);
@@ -651,12 +713,17 @@ static void who_solves_nothing_needs_luck(void **state)
 {
     for (unsigned luck = 0; luck < 2; luck++) {
         struct ike_world *w = crowded(51, 8);
+        int64_t when;
 
         w->hosts[1].settings.puzzle_legacy = 1000 * luck;
         ike_world_restart(w, 1);
         policy(w, 0)->puzzle_bits = 7; /* it has no time for 8 */
         begin(w);
         assert_int_equal(ike_world_sas(&w->hosts[1], NULL), luck);
+        assert_true(count(&w->hosts[0], IKE2_COUNT_PUZZLE_TOO_HARD) >= 1);
+        assert_non_null(
+            strstr(ike2_last_failure(w->hosts[0].core, IKE2_COUNT_PUZZLE_TOO_HARD, &when),
+                   "puzzle of 8 bits"));
         assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SOLVED), 0);
         ike_world_free(w);
     }
@@ -746,6 +813,123 @@ static void an_impossible_puzzle_is_left(void **state)
     ike_world_run(w, 3000);
     assert_up(w, 1);
     ike_world_free(w);
+}
+
+static void a_puzzle_without_a_cookie_is_none(void **state)
+{
+    struct ike_world *w = pair(54);
+    struct catcher k = {.most = 1000};
+    const uint8_t puzzle[3] = {0, IKE_PRF_HMAC_SHA2_256, 4};
+
+    w->filter = catch_first;
+    w->filter_ctx = &k;
+    for (size_t i = 0; i < 2; i++)
+        ike_world_configure(w, i);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    forge_answer(w, &k, IKE_N_PUZZLE, gh_view_of(puzzle, sizeof(puzzle)), false);
+    ike_world_run(w, 900);
+    assert_int_equal(k.caught, 1); /* it goes on waiting */
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_NOT_ADMITTED), 1);
+    ike_world_free(w);
+}
+
+static void a_puzzle_of_no_difficulty_is_as_hard_as_one_can(void **state)
+{
+    struct ike_world *w = crowded(55, 0);
+
+    policy(w, 0)->puzzle_bits = 6;
+    begin(w);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SOLVED), 1);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_PUZZLE_TOO_HARD), 0);
+    ike_world_free(w);
+}
+
+/* A puzzle is put into host 1's IKE_SA_INIT response, and what host 0 brings with IKE_AUTH is
+ * looked at. (The responder knows of no puzzle; that the response was changed would show in AUTH.)
+ */
+struct auth_puzzle {
+    uint8_t bits;
+    uint8_t text[IKE_NONCE_MAX + IKE_SPI_LEN];
+    size_t text_len;
+    unsigned solutions, messages, solved; /* bits */
+    size_t longest;
+};
+
+static bool ask_in_auth(void *ctx, struct ike_host *from, struct ike2_datagram *d)
+{
+    static uint8_t octets[2048];
+    struct auth_puzzle *k = ctx;
+    const uint8_t notify[11] = {0, 0, 0, 11, 0, 0, 16434 >> 8, 16434 & 255, 0, 5, k->bits};
+    size_t at = IKE_HEADER_LEN;
+    struct ike_message m;
+
+    if (ike_message_parse(gh_view_of(d->data, d->len), &m) != IKE_OK)
+        return true;
+    if (from == &from->world->hosts[0] && m.h.exchange == IKE_X_AUTH) {
+        const struct ike_payload *ps = ike_find(&m.clear, IKE_P_PS, 0);
+        struct gh_view solution;
+
+        k->messages++;
+        k->longest = d->len > k->longest ? d->len : k->longest;
+        if (ps == NULL)
+            return true;
+        k->solutions++;
+        assert_int_equal(k->messages, 1); /* the first fragment */
+        assert_int_equal(ike_puzzle_solution_parse(ps->body, &solution), IKE_OK);
+        assert_true(ike_puzzle_verify(IKE_PRF_HMAC_SHA2_256, gh_view_of(k->text, k->text_len),
+                                      solution, &k->solved));
+        return true;
+    }
+    if (from != &from->world->hosts[1] || m.h.exchange != IKE_X_SA_INIT)
+        return true;
+    memcpy(k->text, ike_find(&m.clear, IKE_P_NONCE, 0)->body.p, 32);
+    memcpy(k->text + 32, m.h.spi_r, IKE_SPI_LEN);
+    k->text_len = 32 + IKE_SPI_LEN;
+    memcpy(octets, d->data, d->len);
+    while (octets[at] != 0)
+        at += (size_t)(octets[at + 2] << 8 | octets[at + 3]);
+    octets[at] = IKE_P_NOTIFY;
+    memcpy(octets + d->len, notify, sizeof(notify));
+    d->data = octets;
+    d->len += sizeof(notify);
+    octets[26] = (uint8_t)(d->len >> 8);
+    octets[27] = (uint8_t)d->len;
+    return true;
+}
+
+static void a_puzzle_before_ike_auth_is_solved(void **state)
+{
+    static const struct {
+        uint8_t bits;
+        uint16_t mtu;
+        bool solved;
+    } cases[] = {{8, 1500, true}, {8, 512, true}, {9, 1500, false}, {0, 1500, false}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ike_world *w = pair(56);
+        struct auth_puzzle k = {.bits = cases[i].bits};
+        struct ike2_child_policy *child = &policy(w, 0)->children[0];
+
+        policy(w, 0)->puzzle_bits = 8;
+        policy(w, 0)->mtu = policy(w, 1)->mtu = cases[i].mtu;
+        policy(w, 0)->retransmit_ms = 100 * 1000;
+        for (uint8_t n = 1; cases[i].mtu < 1500 && n < 30; n++) { /* more than one datagram */
+            child->remote.ts[child->remote.count] = child->remote.ts[0];
+            child->remote.ts[child->remote.count].protocol = n;
+            child->remote.count++;
+        }
+        w->filter = ask_in_auth;
+        w->filter_ctx = &k;
+        begin(w);
+        assert_int_equal(k.solutions, cases[i].solved);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_PUZZLE_TOO_HARD), cases[i].bits > 8);
+        if (cases[i].solved)
+            assert_true(k.solved >= cases[i].bits);
+        assert_int_equal(k.messages > 1, cases[i].mtu < 1500);
+        assert_true(k.longest + 28 <= cases[i].mtu);
+        ike_world_free(w);
+    }
 }
 
 /* ---- Resumption (RFC 5723) ------------------------------------------------------------------ */
@@ -873,6 +1057,119 @@ static void a_changed_policy_takes_no_ticket(void **state)
     }
 }
 
+/* The gateway is killed and starts again with what its shell kept: the crash is noticed, and the SA
+ * comes again by its ticket, which is not good a second time. */
+static void tickets_outlive_a_gateway_that_was_killed(void **state)
+{
+    struct ike_world *w = pair(71);
+    struct ike2_settings *s = &w->hosts[1].settings;
+    void *memory = calloc(1, ike2_ticket_memory()), *other = calloc(1, ike2_ticket_memory());
+
+    s->crash_secret = crash_secret;
+    s->ticket_memory = memory;
+    ike_world_restart(w, 1);
+    policy(w, 0)->resumption = policy(w, 1)->resumption = true;
+    policy(w, 0)->children[0].start = true;
+    begin(w);
+    for (unsigned i = 1; i < 4; i++) {
+        ike_world_restart(w, 1);
+        assert_true(ike2_rekey_child(w->hosts[0].core, w->now, w->hosts[0].child[0].id));
+        ike_world_run(w, 1000);
+        assert_up(w, 1);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), i);
+        assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 1); /* in this life */
+    }
+    /* With other memory, as after a change of the configuration, none is good. */
+    s->ticket_memory = other;
+    assert_true(ike2_configure(w->hosts[1].core, w->now, s));
+    assert_up(w, 1);
+    ike_world_restart(w, 1);
+    assert_true(ike2_rekey_child(w->hosts[0].core, w->now, w->hosts[0].child[0].id));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_SA_RESUMED), 0);
+    for (size_t i = 0; i < 8; i++) /* and its first key is wiped */
+        assert_int_equal(((const uint8_t *)memory)[i + 8], 0);
+    ike_world_free(w);
+    free(memory);
+    free(other);
+}
+
+/* The network is down for longer than the first attempt lasts. */
+static void a_ticket_waits_for_the_network(void **state)
+{
+    for (unsigned patience = 1; patience < 8; patience += 5) { /* less and more than it is tried */
+        struct ike_world *w = with_tickets(74);
+
+        policy(w, 0)->retransmits = patience;
+        w->hosts[1].dead = true;
+        ike_world_run(w, 120 * 1000);
+        assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+        ike_world_run(w, 400 * 1000); /* with the ticket, without, and given up */
+        assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+        w->hosts[1].dead = false;
+        assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+        ike_world_run(w, 1000);
+        assert_up(w, 1);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 1);
+        ike_world_free(w);
+    }
+}
+
+/* Nor is it used after an SA that came about without it. */
+static void a_ticket_ends_with_the_next_sa(void **state)
+{
+    struct ike_world *w = with_tickets(75);
+
+    w->hosts[1].dead = true;
+    ike_world_run(w, 120 * 1000);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 20 * 1000); /* it is being done without by now */
+    policy(w, 1)->resumption = false;
+    w->hosts[1].dead = false;
+    ike_world_run(w, 60 * 1000);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 0);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 1);
+    policy(w, 1)->resumption = true;
+    lose_and_begin_again(w);
+    assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 0);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), 0);
+    ike_world_free(w);
+}
+
+static void only_this_cipher(struct ike2_policy *p, uint16_t bits)
+{
+    struct ike_proposal *x = &p->proposals.proposal[0];
+
+    for (size_t t = 0; t < x->count; t++)
+        if (x->transform[t].type == IKE_T_ENCR)
+            x->transform[t].key_bits = bits;
+}
+
+/* The old SA's algorithms must still be allowed, at both ends. */
+static void what_is_no_longer_offered_is_not_resumed(void **state)
+{
+    for (size_t who = 0; who < 2; who++) {
+        struct ike_world *w = with_tickets(76 + who);
+        struct ike_sa *own = &policy(w, 0)->proposals;
+
+        only_this_cipher(policy(w, 1), 128);
+        if (who == 1) { /* the client would take either */
+            own->proposal[1] = own->proposal[0];
+            own->proposal[1].number = 2;
+            own->count = 2;
+        }
+        only_this_cipher(policy(w, 0), 128);
+        lose_and_begin_again(w);
+        assert_up(w, 1);
+        assert_int_equal(sa_of(&w->hosts[0]).encr.key_bits, 128);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_SA_RESUMED), 0);
+        assert_int_equal(count(&w->hosts[1], IKE2_COUNT_BAD_TICKET), who);
+        ike_world_free(w);
+    }
+}
+
 static void tickets_expire(void **state)
 {
     struct ike_world *w = pair(66);
@@ -977,6 +1274,67 @@ static void resumption_asks_for_a_cookie(void **state)
     ike_world_free(w);
 }
 
+/* ---- Other settings while it runs ----------------------------------------------------------- */
+
+static void settings_change_while_it_runs(void **state)
+{
+    struct ike_world *w = pair(72);
+    struct ike2_settings *s = &w->hosts[1].settings;
+    struct gh_lockout_settings lockout = gh_lockout_defaults();
+    struct gh_lockout *table;
+
+    begin(w);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SENT), 0);
+    s->half_open_cookie = s->half_open_puzzle = 0;
+    s->puzzle_bits = 4;
+    s->crash_secret = crash_secret;
+    s->lockout = &lockout;
+    assert_true(ike2_configure(w->hosts[1].core, w->now, s));
+    assert_up(w, 1); /* what is there stays */
+    assert_true(ike2_terminate_ike(w->hosts[0].core, w->now, sa_of(&w->hosts[0]).id));
+    ike_world_run(w, 1000);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    assert_int_equal(count(&w->hosts[1], IKE2_COUNT_PUZZLES_SOLVED), 1);
+    assert_true(sa_of(&w->hosts[0]).peer_token && !sa_of(&w->hosts[1]).peer_token);
+    /* A limit below what is there lets nobody else in. */
+    s->sas_max = 1;
+    assert_true(ike2_configure(w->hosts[1].core, w->now, s));
+    assert_up(w, 1);
+    table = ike2_lockout(w->hosts[1].core);
+    assert_non_null(table);
+    gh_lockout_failed(table, w->now.mono_ms, &w->hosts[0].addr, 500);
+    lockout.attempts = 2;
+    assert_true(ike2_configure(w->hosts[1].core, w->now, s));
+    assert_ptr_equal(ike2_lockout(w->hosts[1].core), table); /* what it counted counts on */
+    assert_int_equal(gh_lockout_failed(table, w->now.mono_ms, &w->hosts[0].addr, 500),
+                     GH_LOCKOUT_PORT_BLOCKED);
+    lockout.attempts = 0;
+    s->sas_max = 2;
+    assert_false(ike2_configure(w->hosts[1].core, w->now, s));
+    s->lockout = NULL;
+    assert_true(ike2_configure(w->hosts[1].core, w->now, s));
+    assert_null(ike2_lockout(w->hosts[1].core));
+    ike_world_free(w);
+}
+
+static void keys_are_told_from_when_they_are_wanted(void **state)
+{
+    struct ike_world *w = pair(73);
+    struct ike_host *h = &w->hosts[0];
+
+    begin(w);
+    assert_string_not_equal(h->key_line, "");
+    ike2_set_key_log(h->core, NULL);
+    h->key_line[0] = '\0';
+    assert_true(ike2_rekey_ike(h->core, w->now, sa_of(h).id));
+    ike_world_run(w, 1000);
+    assert_string_equal(h->key_line, "");
+    ike_world_free(w);
+}
+
 /* ---- Redirect (RFC 5685) -------------------------------------------------------------------- */
 
 /* Host 0 is a client, the others are gateways of one net, each of which may send it to the next. */
@@ -1058,6 +1416,25 @@ static void a_session_is_sent_elsewhere(void **state)
     assert_served_by(w, 2);
     assert_int_equal(w->hosts[0].events[IKE2_EVENT_CHILD_DOWN], 0); /* made before it broke */
     ike_world_free(w);
+}
+
+static void a_client_goes_only_where_it_may(void **state)
+{
+    for (unsigned may = 0; may < 2; may++) {
+        struct ike_world *w = gateways(86, 2, IKE2_REDIRECT_AUTH);
+
+        policy(w, 2)->redirect_at = IKE2_REDIRECT_NEVER;
+        policy(w, 0)->follows_to = (struct gh_prefix){.addr = w->hosts[1 + may].addr, .bits = 32};
+        begin(w);
+        ike_world_run(w, 1000);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_REDIRECTED), may);
+        assert_int_equal(count(&w->hosts[0], IKE2_COUNT_NOT_REDIRECTED) > 0, !may);
+        if (may)
+            assert_served_by(w, 2);
+        else
+            assert_int_equal(w->hosts[2].installed, 0);
+        ike_world_free(w);
+    }
 }
 
 static void two_that_send_to_each_other(void **state)
@@ -1209,6 +1586,7 @@ int main(void)
         cmocka_unit_test(tokens_change_with_the_ike_sa),
         cmocka_unit_test(without_a_token_nothing_is_believed),
         cmocka_unit_test(a_forged_invalid_spi_changes_nothing),
+        cmocka_unit_test(the_right_token_may_be_the_fourth),
         cmocka_unit_test(no_token_is_had_for_an_sa_that_lives),
         cmocka_unit_test(a_host_moves),
         cmocka_unit_test(without_mobike_nobody_moves),
@@ -1221,17 +1599,25 @@ int main(void)
         cmocka_unit_test(restless_hosts),
         cmocka_unit_test(an_ike_sa_without_a_child),
         cmocka_unit_test(children_follow_with_keys_of_their_own),
+        cmocka_unit_test(the_responder_says_that_it_may_be_childless),
         cmocka_unit_test(only_one_side_is_childless),
         cmocka_unit_test(who_is_not_childless_refuses),
         cmocka_unit_test(a_puzzle_is_solved),
         cmocka_unit_test(who_solves_nothing_needs_luck),
         cmocka_unit_test(a_wrong_solution_opens_nothing),
         cmocka_unit_test(an_impossible_puzzle_is_left),
+        cmocka_unit_test(a_puzzle_before_ike_auth_is_solved),
+        cmocka_unit_test(a_puzzle_without_a_cookie_is_none),
+        cmocka_unit_test(a_puzzle_of_no_difficulty_is_as_hard_as_one_can),
         cmocka_unit_test(a_lost_sa_comes_again),
         cmocka_unit_test(a_rekeyed_sa_has_a_new_ticket),
         cmocka_unit_test(who_ended_it_does_not_resume_it),
         cmocka_unit_test(a_gateway_that_forgot_gets_a_key_exchange),
         cmocka_unit_test(a_changed_policy_takes_no_ticket),
+        cmocka_unit_test(tickets_outlive_a_gateway_that_was_killed),
+        cmocka_unit_test(a_ticket_waits_for_the_network),
+        cmocka_unit_test(a_ticket_ends_with_the_next_sa),
+        cmocka_unit_test(what_is_no_longer_offered_is_not_resumed),
         cmocka_unit_test(tickets_expire),
         cmocka_unit_test(a_ticket_is_good_once),
         cmocka_unit_test(a_stolen_ticket_ends_nothing),
@@ -1239,6 +1625,9 @@ int main(void)
         cmocka_unit_test(a_client_is_sent_elsewhere),
         cmocka_unit_test(who_cannot_go_is_served),
         cmocka_unit_test(a_session_is_sent_elsewhere),
+        cmocka_unit_test(settings_change_while_it_runs),
+        cmocka_unit_test(keys_are_told_from_when_they_are_wanted),
+        cmocka_unit_test(a_client_goes_only_where_it_may),
         cmocka_unit_test(two_that_send_to_each_other),
         cmocka_unit_test(a_loop_ends),
         cmocka_unit_test(a_forged_redirect_changes_nothing),

@@ -232,3 +232,29 @@ def test_refusal(tunnel, opener, why):
     ours, theirs = words[opener == "libreswan"]
     tunnel.gatehouse.wait_said(ours)
     tunnel.swan.wait_said(theirs)
+
+
+# ---- Redirect (RFC 5685) ------------------------------------------------------------------------
+
+A4_SECOND = "10.77.0.11"
+
+
+@pytest.mark.parametrize("moment", ["init", "auth", "later"])
+def test_libreswan_goes_where_it_is_sent(tunnel, moment):
+    """Two gateways of one net in one gatehoused, the first of which sends to the second."""
+    away = {"redirect_to": A4_SECOND, "redirect_at": moment} if moment != "later" else {}
+    config = section('ike-policy "front"', **away) + section('ike-policy "back"') + "".join(
+        peer_section(name, local=local, local_id="gw.example", remote_id="client.example",
+                     psk_secret=SECRET, ike_policy=name)
+        for name, local in (("front", A4), ("back", A4_SECOND)))
+    tunnel.a.add_address("tap0", f"{A4_SECOND}/24")
+    tunnel.start(config, {"leftid": "@client.example", "rightid": "@gw.example",
+                          "accept-redirect": "yes"})
+    tunnel.open("libreswan", check=False)
+    if moment == "later":
+        tunnel.gatehouse.wait_sas(1, 1)
+        tunnel.gatehouse.gatectl("ike", "redirect", "peer", "front", "to", A4_SECOND)
+    wait_for(lambda: [sa["local"] for sa in tunnel.gatehouse.list_sas()] == [f"{A4_SECOND}:500"], 20,
+             lambda: f"the second serves it\n{tunnel.gatehouse.list_sas()}\n{tunnel.swan.tail(60)}")
+    tunnel.same()
+    assert tunnel.gatehouse.ask("show", "ike", "statistics")["counters"]["redirects-sent"] == 1

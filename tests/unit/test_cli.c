@@ -128,7 +128,7 @@ static void completion_follows_the_table(void **state)
     assert_completes("explain", "", "", CLI_ARG_ANYBODY);
     assert_completes("sh ike", "", "peer sa child statistics lockout", CLI_ARG_NONE);
     assert_completes("sh ike sa", "", "detail", CLI_ARG_PEER);
-    assert_completes("ike", "", "initiate rekey terminate", CLI_ARG_NONE);
+    assert_completes("ike", "", "initiate rekey redirect terminate", CLI_ARG_NONE);
     assert_completes("ike rekey", "", "sa child", CLI_ARG_NONE);
     assert_completes("ike rekey child", "", "", CLI_ARG_CHILD);
     assert_completes("ike term sa", "", "", CLI_ARG_SA);
@@ -257,7 +257,7 @@ static void any_answer_can_be_rendered(void **state)
         "show-configuration",  "reload",           "show-processes",
         "show-ike-peer",       "show-ike-sa",      "show-ike-child",
         "show-ike-statistics", "show-ike-lockout", "ike-terminate-peer",
-        "clear-ike-lockout"};
+        "clear-ike-lockout",   "ike-redirect-peer"};
     static const char *const answers[] = {
         "{}",
         ("{\"key_chains\":[{},7],\"sessions\":[{\"connections\":[{},null]},\"x\"],"

@@ -260,6 +260,16 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(c->ike->settings.children_max, 64);
     assert_int_equal(c->ike->settings.reassembly_ms, 2000);
     assert_int_equal(c->ike->settings.reduced_exchange_ms, 2000);
+    assert_int_equal(c->ike->settings.half_open_puzzle, 1024);
+    assert_int_equal(c->ike->settings.puzzle_bits, 16);
+    assert_int_equal(c->ike->settings.puzzle_legacy, 30);
+    assert_int_equal(c->ike->settings.puzzle_budget, 1024);
+    assert_int_equal(c->ike->settings.ticket_seconds, 8 * 3600);
+    assert_int_equal(c->ike->settings.strays_per_second, 20);
+    assert_true(p->crash_tokens && !p->resumption && !p->redirects && !p->childless);
+    assert_true(p->routability && !p->mobike);
+    assert_int_equal(p->redirect_at, IKE2_REDIRECT_NEVER);
+    assert_int_equal(p->puzzle_bits, 20);
     assert_null(c->ike->settings.key_log);
     assert_int_equal(c->keeper.count, 1);
     item = &c->keeper.items[0];
@@ -285,6 +295,8 @@ static void without_ike_there_is_none(void **state)
 static const char everything[] =
     "ike { sa-limit = 5000 half-open-limit = 500 cookie-threshold = 50 child-limit = 20\n"
     "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys\n"
+    "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"
+    "  ticket-lifetime = 1d unknown-spi-answers = 0\n"
     "  lockout { attempts = 64 duration = 60 block = 1440 max-ports = 32000 clients = 100 } }\n"
     "ike-psk shared { secret-file = \"@/psk\" }\n"
     "ike-ppk quantum { secret-file = \"@/ppk\" }\n"
@@ -316,7 +328,10 @@ static const char everything[] =
     "  lifetime = 31536000 liveness-interval = 300 liveness-retries = 5 force-nat-t = yes\n"
     "  nat-keepalive = 600 fragmentation = no fragment-mtu = 9000 exchange-timeout = 60\n"
     "  retransmit-interval = 2 retransmits = 10 reauthenticate = yes mobike = yes\n"
-    "  childless = yes initial-contact = no }\n"
+    "  childless = yes initial-contact = no check-routability = no crash-tokens = no resumption = "
+    "yes\n"
+    "  follow-redirect = yes follow-redirect-to = 198.51.100.0/24 redirect-to = 192.0.2.99\n"
+    "  redirect-at = auth puzzle-limit = 12 }\n"
     "ike-peer a { remote = 192.0.2.0/24 gateway = 192.0.2.7 local = 192.0.2.1 port = 501\n"
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
@@ -344,6 +359,7 @@ static struct gh_config *load_everything(void)
 static void check_policy_a(const struct ike2_policy *p)
 {
     const struct ike_sa *sa = &p->proposals;
+    char text[GH_PREFIX_TEXT], addr[GH_ADDR_TEXT];
 
     assert_string_equal(p->name, "a");
     assert_int_equal(p->port, 501);
@@ -366,6 +382,11 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->retransmit_ms, 2000);
     assert_int_equal(p->retransmits, 10);
     assert_true(p->reauthenticate && p->mobike && p->childless && !p->initial_contact);
+    assert_true(!p->crash_tokens && p->resumption && p->redirects && !p->routability);
+    assert_string_equal(gh_prefix_format(&p->follows_to, text), "198.51.100.0/24");
+    assert_int_equal(p->redirect_at, IKE2_REDIRECT_AUTH);
+    assert_string_equal(gh_addr_format(&p->redirect_to, addr), "192.0.2.99");
+    assert_int_equal(p->puzzle_bits, 12);
     assert_int_equal(p->local_auth, IKE2_AUTH_CERT);
     assert_int_equal(p->remote_auths, GH_BIT(IKE2_AUTH_CERT));
     assert_int_equal(p->local_id.type, GH_ID_FQDN);
@@ -396,6 +417,12 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.children_max, 20);
     assert_int_equal(c->settings.reassembly_ms, 5000);
     assert_int_equal(c->settings.reduced_exchange_ms, 60000);
+    assert_int_equal(c->settings.half_open_puzzle, 400);
+    assert_int_equal(c->settings.puzzle_bits, 20);
+    assert_int_equal(c->settings.puzzle_legacy, 1000);
+    assert_int_equal(c->settings.puzzle_budget, 64);
+    assert_int_equal(c->settings.ticket_seconds, 86400);
+    assert_int_equal(c->settings.strays_per_second, 0);
     assert_string_equal(c->settings.key_log, "/tmp/keys");
     assert_true(c->settings.lock_out);
     assert_int_equal(c->settings.lockout.attempts, 64);
@@ -455,10 +482,10 @@ static void check_tokens(const struct gh_keeper_order *o)
     static const struct {
         const char *name, *uri, *from;
         enum gh_secret_place pin;
-    } want[] = {{"hsm", "pkcs11:token=HSM;object=own?module-path=/usr/lib/hsm.so", "t.conf:8",
+    } want[] = {{"hsm", "pkcs11:token=HSM;object=own?module-path=/usr/lib/hsm.so", "t.conf:10",
                  GH_PLACE_FILE},
                 {"certs/3", "pkcs11:serial=7;id=%01;type=private?module-path=/usr/lib/hsm.so",
-                 "t.conf:25", GH_PLACE_NONE}};
+                 "t.conf:27", GH_PLACE_NONE}};
     size_t found = 0;
 
     for (size_t i = 0; i < o->count; i++) {
@@ -743,6 +770,20 @@ static const struct {
     {"ike-policy { }", "syntax", 1},
     {"ike { cookie-threshold = 3 half-open-limit = 2 }", "range", 1},
     {"ike {\n key-log = relative }", "range", 2},
+    {"ike { cookie-threshold = 10\n puzzle-threshold = 9 }", "range", 2},
+    {"ike { half-open-limit = 100\n puzzle-threshold = 101 }", "range", 2},
+    {"ike {\n puzzle-threshold = always }", "range", 2},
+    {"ike-policy p {\n follow-redirect-to = 192.0.2.0/24 }", "missing-option", 2},
+    {"ike-policy p { follow-redirect = yes\n follow-redirect-to = here }", "address", 2},
+    {"ike-policy p {\n redirect-at = auth }", "missing-option", 2},
+    {"ike-policy p { redirect-to = 192.0.2.9\n redirect-at = later }", "range", 2},
+    {"ike-policy p {\n redirect-to = 192.0.2.0/24 }", "address", 2},
+    {"ike-policy r { redirect-to = 192.0.2.9 }\n"
+     "ike-peer p { remote = any local = 192.0.2.9 psk-file = /k\n ike-policy = r " CHILD " }",
+     "address", 3},
+    {"ike-policy r { redirect-to = 192.0.2.9 }\n"
+     "ike-peer p { remote = 2001:db8::1 psk-file = /k\n ike-policy = r " CHILD " }",
+     "address", 3},
     {"ike { lockout { }\n lockout { } }", "duplicate", 2},
     {"ike-policy p { liveness-reply-only = yes\n liveness-interval = 30 }", "range", 2},
     {"ike-policy p {\n lifetime = soon }", "range", 2},
@@ -836,6 +877,9 @@ static const struct {
     {"ike-policy p { ", "exchange-timeout", " }", 2, 60},
     {"ike { ", "reassembly-timeout", " }", 1, 5},
     {"ike { ", "reduced-exchange-timeout", " }", 2, 60},
+    {"ike { ", "puzzle-difficulty", " }", 1, 28},
+    {"ike { ", "puzzle-budget", " }", 64, 1048576},
+    {"ike { ", "ticket-lifetime", " }", 60, 604800},
     {"ike { lockout { ", "attempts", " } }", 1, 64},
     {"ike { lockout { ", "duration", " } }", 1, 60},
     {"ike { lockout { ", "block", " } }", 1, 1440},
@@ -863,6 +907,42 @@ static void ranges_are_as_documented(void **state)
             free(text);
         }
     }
+}
+
+/* Where only the cookies' is written, the puzzles' does not contradict it. */
+static void puzzles_come_after_cookies(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t threshold;
+    } cases[] = {{"ike { cookie-threshold = 2000 }", 2000},
+                 {"ike { cookie-threshold = 0 puzzle-threshold = 0 }", 0},
+                 {"ike { puzzle-threshold = never }", GH_PUZZLES_NEVER},
+                 {"ike { half-open-limit = 100 }", 1024},
+                 {"ike { puzzle-unsolved = 0 }", 1024},
+                 {"ike-policy p { puzzle-limit = 0 }", 1024}};
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct gh_config *c = must_parse(cases[i].text, NULL);
+
+        assert_int_equal(c->ike->settings.half_open_puzzle, cases[i].threshold);
+        gh_config_free(c);
+    }
+    must_refuse("ike {\n puzzle-unsolved = 1001 }", NULL, "range", 2);
+    must_refuse("ike {\n unknown-spi-answers = 10001 }", NULL, "range", 2);
+    must_refuse("ike-policy p {\n puzzle-limit = 29 }", NULL, "range", 2);
+}
+
+static void clients_are_sent_away_with_the_first_answer(void **state)
+{
+    struct gh_config *c = must_parse(
+        "ike-policy r { redirect-to = 192.0.2.9 }\n"
+        "ike-peer p { remote = any local = 192.0.2.1 psk-file = /k ike-policy = r " CHILD " }",
+        &skip);
+
+    assert_int_equal(c->ike->policies[0]->redirect_at, IKE2_REDIRECT_INIT);
+    assert_false(c->ike->policies[0]->redirects);
+    gh_config_free(c);
 }
 
 static void a_block_may_be_infinite(void **state)
@@ -1390,6 +1470,8 @@ int main(void)
         cmocka_unit_test(a_typing_error_is_answered_with_the_right_word),
         cmocka_unit_test(legacy_is_taken_with_a_warning),
         cmocka_unit_test(ranges_are_as_documented),
+        cmocka_unit_test(puzzles_come_after_cookies),
+        cmocka_unit_test(clients_are_sent_away_with_the_first_answer),
         cmocka_unit_test(a_block_may_be_infinite),
         cmocka_unit_test(limits_are_as_documented),
         cmocka_unit_test(four_transforms_and_no_fifth),

@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "control/ike_notes.h"
 #include "daemon/channel.h"
 #include "daemon/ike_desk.h"
+#include "daemon/ike_kept.h"
 #include "daemon/ike_udp.h"
 #include "platform/udp.h"
 
@@ -500,6 +503,82 @@ static void notes_of_policies_that_are_gone_go(void **state)
     ike2_policy_free(a);
 }
 
+/* ---- What the parent keeps ------------------------------------------------------------------ */
+
+static void kept_in(const char *directory, uint8_t secret[IKE2_CRASH_SECRET])
+{
+    struct gh_ike_kept k = {.tickets = -1};
+
+    assert_true(gh_ike_kept_open(&k, directory));
+    assert_true(k.has_crash_secret);
+    memcpy(secret, k.crash_secret, IKE2_CRASH_SECRET);
+    assert_true(gh_ike_kept_open(&k, "/nowhere")); /* once it has it, it has it */
+    gh_ike_kept_clear(&k);
+    assert_false(k.has_crash_secret);
+}
+
+static void the_secret_of_crash_tokens_stays(void **state)
+{
+    char dir[] = "/tmp/gh-kept-XXXXXX", inner[64], path[96];
+    uint8_t first[IKE2_CRASH_SECRET], again[IKE2_CRASH_SECRET];
+    struct stat st;
+
+    assert_non_null(mkdtemp(dir));
+    snprintf(inner, sizeof(inner), "%s/state", dir);
+    snprintf(path, sizeof(path), "%s/crash-secret", inner);
+    kept_in(inner, first);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(st.st_size, IKE2_CRASH_SECRET);
+    kept_in(inner, again);
+    assert_memory_equal(first, again, IKE2_CRASH_SECRET);
+    /* Who could read it could end SAs of ours: another one takes its place. */
+    assert_int_equal(chmod(path, 0640), 0);
+    kept_in(inner, again);
+    assert_memory_not_equal(first, again, IKE2_CRASH_SECRET);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    /* So it is where the file is damaged. */
+    assert_int_equal(truncate(path, IKE2_CRASH_SECRET - 1), 0);
+    kept_in(inner, first);
+    assert_memory_not_equal(first, again, IKE2_CRASH_SECRET);
+    unlink(path);
+    rmdir(inner);
+    rmdir(dir);
+}
+
+static void without_a_place_there_is_no_secret(void **state)
+{
+    struct gh_ike_kept k = {.tickets = -1};
+    const uint8_t none[IKE2_CRASH_SECRET] = {0};
+
+    assert_false(gh_ike_kept_open(&k, "/proc/nowhere"));
+    assert_false(k.has_crash_secret);
+    assert_memory_equal(k.crash_secret, none, IKE2_CRASH_SECRET);
+    gh_ike_kept_clear(&k);
+}
+
+static void each_configuration_has_other_memory_for_tickets(void **state)
+{
+    struct gh_ike_kept k = {.tickets = -1};
+    size_t len = ike2_ticket_memory();
+
+    for (unsigned i = 0; i < 2; i++) {
+        uint8_t *memory;
+
+        assert_true(gh_ike_kept_renew(&k));
+        memory = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, k.tickets, 0);
+        assert_true(memory != MAP_FAILED);
+        for (size_t at = 0; at < len; at++)
+            assert_int_equal(memory[at], 0);
+        memset(memory, 7, len);
+        assert_int_equal(munmap(memory, len), 0);
+        assert_int_equal(ftruncate(k.tickets, 0), -1); /* nobody can take it away under it */
+    }
+    gh_ike_kept_clear(&k);
+    assert_int_equal(k.tickets, -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -517,6 +596,9 @@ int main(void)
         cmocka_unit_test(what_cannot_be_asked_is_refused_at_once),
         cmocka_unit_test(set_ups_are_counted_by_the_second),
         cmocka_unit_test(notes_of_policies_that_are_gone_go),
+        cmocka_unit_test(the_secret_of_crash_tokens_stays),
+        cmocka_unit_test(without_a_place_there_is_no_secret),
+        cmocka_unit_test(each_configuration_has_other_memory_for_tickets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

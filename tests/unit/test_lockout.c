@@ -233,6 +233,33 @@ static void cleared_by_hand(void **state)
     gh_lockout_free(l);
 }
 
+/* Counts and blocks that run do not notice, but for what comes next. */
+static void other_settings_count_from_now_on(void **state)
+{
+    struct gh_lockout_settings s = gh_lockout_defaults();
+    struct gh_lockout *l = make(s);
+    struct gh_addr a = addr("192.0.2.1");
+
+    s.seed = 77;
+    for (unsigned i = 0; i < 3; i++)
+        gh_lockout_failed(l, start, &a, 1);
+    gh_lockout_failed(l, start, &a, 2);
+    s.attempts = 2;
+    s.block = 1440;
+    s.max_ports = 1;
+    assert_true(gh_lockout_configure(l, &s));
+    assert_true(gh_lockout_blocked(l, start + 10 * MINUTE - 1, &a, 1));
+    assert_false(gh_lockout_blocked(l, start + 10 * MINUTE, &a, 1)); /* as it was said then */
+    assert_int_equal(gh_lockout_failed(l, start, &a, 2), GH_LOCKOUT_PORT_BLOCKED);
+    assert_true(gh_lockout_blocked(l, start + 1440 * MINUTE - 1, &a, 2));
+    assert_int_equal(gh_lockout_failed(l, start, &a, 3), GH_LOCKOUT_ADDR_BLOCKED);
+    s.attempts = 0;
+    s.block = 1;
+    assert_false(gh_lockout_configure(l, &s));
+    assert_true(gh_lockout_blocked(l, start + 1000 * MINUTE, &a, 4));
+    gh_lockout_free(l);
+}
+
 static void the_table_is_bounded(void **state)
 {
     struct gh_lockout_settings s = gh_lockout_defaults();
@@ -269,6 +296,7 @@ int main(void)
         cmocka_unit_test(too_many_ports_block_the_address),
         cmocka_unit_test(ports_whose_time_is_over_are_no_ports),
         cmocka_unit_test(cleared_by_hand),
+        cmocka_unit_test(other_settings_count_from_now_on),
         cmocka_unit_test(the_table_is_bounded),
     };
 

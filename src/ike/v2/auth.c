@@ -250,6 +250,8 @@ void ike2_auth_start(struct ike2 *c, struct ike2_sa *sa)
     struct gh_pki_error e = {.message = "", .remedy = ""};
     struct gh_secret now = {.data = NULL};
 
+    if (ike2_gate_before_auth(c, sa))
+        return;
     if (sa->setup->resumed != NULL) {
         if (ike2_resume_begin_auth(sa, &now))
             send_auth(c, sa, ike2_view(&now));

@@ -11,22 +11,6 @@ enum { COOKIE_SECRET_MS = 60 * 1000, VERSION_MS = 100 };
 
 /* ---- Made and freed ------------------------------------------------------------------------- */
 
-struct ike2_settings ike2_default_settings(void)
-{
-    return (struct ike2_settings){.sas_max = 65536,
-                                  .half_open_max = 4096,
-                                  .half_open_cookie = 64,
-                                  .half_open_puzzle = 1024,
-                                  .puzzle_bits = 16,
-                                  .puzzle_legacy = 30,
-                                  .puzzle_budget = 1024,
-                                  .children_max = 64,
-                                  .reassembly_ms = 2000,
-                                  .reduced_exchange_ms = 2000,
-                                  .ticket_seconds = 8 * 3600,
-                                  .strays_per_second = 20};
-}
-
 static void renew_cookies(struct ike2 *c)
 {
     uint8_t fresh[IKE_COOKIE_SECRET_LEN];
@@ -45,21 +29,14 @@ struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *se
     if (c == NULL)
         return NULL;
     c->ops = *ops;
-    c->settings = *settings;
-    c->settings.crash_secret = NULL; /* borrowed */
     c->now = now;
     c->next_id = c->next_child = c->next_job = 1;
     c->asking_end = &c->asking;
-    if (settings->lockout != NULL)
-        c->lockout = gh_lockout_new(settings->lockout);
-    if (!ike2_tables_new(c) || (settings->lockout != NULL && c->lockout == NULL)) {
+    if (!ike2_tables_new(c) || !ike2_configure(c, now, settings)) {
         ike2_free(c);
         return NULL;
     }
     renew_cookies(c);
-    if (settings->crash_secret != NULL)
-        memcpy(c->crash_secret, settings->crash_secret, IKE2_CRASH_SECRET);
-    c->has_crash_secret = settings->crash_secret != NULL;
     return c;
 }
 
@@ -89,6 +66,7 @@ void ike2_free(struct ike2 *c)
         ike2_policy_free(c->policies[i]);
     free(c->policies);
     ike2_tables_free(c);
+    ike2_tickets_leave(c);
     ike2_resume_free(c);
     ike2_redirect_free(c);
     gh_lockout_free(c->lockout);

@@ -86,8 +86,9 @@ enum ike2_removal {
     X(IKE2_EVENT_CHILD_REKEYED, "child-rekeyed")                                                   \
     X(IKE2_EVENT_CHILD_DOWN, "child-down")                                                         \
     X(IKE2_EVENT_CHILD_FAILED, "child-failed")                                                     \
-    X(IKE2_EVENT_MOVED, "moved") /* the peer's address or port changed */                          \
-    X(IKE2_EVENT_STORY, "story") /* a step of an exchange, for the log */
+    X(IKE2_EVENT_CHILD_MOVED, "child-moved") /* told by the shell, of child_update */              \
+    X(IKE2_EVENT_MOVED, "moved")             /* the peer's address or port changed */              \
+    X(IKE2_EVENT_STORY, "story")             /* a step of an exchange, for the log */
 
 #define IKE2_EVENT_ENUM(constant, name) constant,
 enum ike2_event_kind { IKE2_EVENTS(IKE2_EVENT_ENUM) IKE2_EVENT_COUNT };
@@ -122,6 +123,7 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_PUZZLES_SENT, "puzzles-sent")                                                     \
     X(IKE2_COUNT_PUZZLES_SOLVED, "puzzles-solved") /* by peers */                                  \
     X(IKE2_COUNT_BAD_PUZZLE, "bad-puzzle")                                                         \
+    X(IKE2_COUNT_PUZZLE_TOO_HARD, "puzzle-too-hard") /* for us */                                  \
     X(IKE2_COUNT_HALF_OPEN_LIMIT, "half-open-limit")                                               \
     X(IKE2_COUNT_LOCKED_OUT, "locked-out")                                                         \
     X(IKE2_COUNT_NO_MEMORY, "no-memory")                                                           \
@@ -191,9 +193,13 @@ struct ike2_settings {
     uint32_t ticket_seconds;                   /* that a ticket of RFC 5723 is good at most */
     unsigned strays_per_second;                /* answers to messages with unknown SPIs; 0: none */
     /* For tokens by which peers notice at once that we crashed (RFC 6290 5.1): 32 octets, drawn
-     * once and kept by the shell for all later lives. Borrowed during ike2_new(). NULL: no tokens.
+     * once and kept by the shell for all later lives. Borrowed during the call. NULL: no tokens.
      */
     const uint8_t *crash_secret;
+    /* Where the keys of the tickets that we give are, and which tickets are spent:
+     * ike2_ticket_memory() octets, zero at first, borrowed for the life of the core. A shell that
+     * keeps them for the next core has tickets outlive this one. NULL: the core's own memory. */
+    void *ticket_memory;
 };
 enum { IKE2_CRASH_SECRET = 32 };
 struct ike2_settings ike2_default_settings(void);
@@ -203,6 +209,14 @@ struct ike2;
 /* Copies `ops` and `settings`. NULL: no memory. */
 struct ike2 *ike2_new(const struct ike2_ops *ops, const struct ike2_settings *settings,
                       struct gh_now now);
+/* Octets that `ticket_memory` must have; aligned as malloc() does. */
+size_t ike2_ticket_memory(void);
+/* Other settings from now on; SAs beyond new limits stay. Other ticket_memory: tickets are those of
+ * that. Without lockout whoever was locked out is heard again; with another, blocks run on. False:
+ * no memory, or a setting out of its range, and nothing changed. */
+bool ike2_configure(struct ike2 *c, struct gh_now now, const struct ike2_settings *settings);
+/* As in `struct ike2_ops`, from now on. */
+void ike2_set_key_log(struct ike2 *c, void (*key_log)(void *ctx, const char *line));
 /* Nothing is sent; Child SAs are left as they are. Wipes. */
 void ike2_free(struct ike2 *c);
 
@@ -276,6 +290,8 @@ struct ike2_sa_view {
     const struct gh_identity *local_id, *remote_id;
     struct ike_transform encr, prf, integ, ke;
     bool nat_local, nat_remote, fragmentation, mobike;
+    bool peer_token;   /* we would notice at once that the peer crashed (RFC 6290) */
+    bool can_redirect; /* ike2_redirect() is possible */
     uint64_t established_ms, rekey_ms, expire_ms; /* monotonic; 0: none */
     size_t children;
     uint32_t next_send_id, next_receive_id;

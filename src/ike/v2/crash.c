@@ -131,7 +131,8 @@ void ike2_hint(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)
         crashed(c, sa);
         return;
     }
-    ike2_count(c, IKE2_COUNT_INVALID_SPI_HEARD);
+    ike2_fail(c, sa, IKE2_COUNT_INVALID_SPI_HEARD,
+              "somebody says without proof that the peer lost this IKE SA");
     /* Without retransmission a question that is lost would be the end, which is what a liar wants.
      */
     if (sa->state != IKE2_STATE_ESTABLISHED || sa->task != NULL || sa->waiting != NULL ||

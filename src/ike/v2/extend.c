@@ -4,6 +4,13 @@
  */
 #include "ike/v2/priv.h"
 
+void ike2_put_childless(struct ike_out *o, const struct ike2_policy *p)
+{
+    if (p->childless)
+        ike_notify_emit(o, &(struct ike_notify){.protocol = IKE_PROTO_IKE,
+                                                .type = IKE_N_CHILDLESS_IKEV2_SUPPORTED});
+}
+
 void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
 {
     ike2_crash_put(c, sa, o);

@@ -110,6 +110,16 @@ static struct gh_view next_iv(struct ike2 *c, struct ike2_sa *sa, uint8_t iv[GH_
     return gh_view_of(iv, len);
 }
 
+/* The solution to a puzzle stands in front of what is sealed. NULL: there is none. */
+static const struct ike_payload *beside(const struct ike2_sa *sa, const struct ike_header *h,
+                                        struct ike_payload *ps)
+{
+    *ps = (struct ike_payload){.type = IKE_P_PS};
+    if (h->exchange == IKE_X_AUTH && !ike_header_is_response(h))
+        ps->body = ike2_gate_solution(sa);
+    return ps->body.len > 0 ? ps : NULL;
+}
+
 static bool seal(struct ike2 *c, struct ike2_sa *sa, const struct ike_header *h, uint8_t first,
                  struct gh_view inner, struct ike2_flight *f)
 {
@@ -118,20 +128,24 @@ static bool seal(struct ike2 *c, struct ike2_sa *sa, const struct ike_header *h,
     struct ike_fragment_plan plan;
     uint8_t iv[GH_CIPHER_IV_MAX];
     struct gh_view datagram;
+    struct ike_payload ps;
+    const struct ike_payload *in_front = beside(sa, h, &ps);
 
+    if (in_front != NULL)
+        mtu -= IKE_PAYLOAD_HEADER_LEN + ps.body.len;
     ike2_flight_clear(f);
     f->id = h->id;
     if (!ike2_ciphers(sa))
         return false;
     if (!sa->fragmentation || ike_fragment_needless(sa->out, inner.len, mtu, ip, sa->marker))
-        return ike_sk_seal(sa->out, h, first, inner, next_iv(c, sa, iv), c->out, sizeof(c->out),
-                           &datagram) &&
+        return ike_sk_seal_beside(sa->out, h, in_front, first, inner, next_iv(c, sa, iv), c->out,
+                                  sizeof(c->out), &datagram) &&
                flight_add(f, datagram);
     if (!ike_fragment_plan(sa->out, inner.len, mtu, ip, sa->marker, 0, &plan))
         return false;
     for (uint16_t n = 1; n <= plan.total; n++) {
-        if (!ike_fragment_seal(sa->out, h, first, inner, &plan, n, next_iv(c, sa, iv), c->out,
-                               sizeof(c->out), &datagram) ||
+        if (!ike_fragment_seal_beside(sa->out, h, in_front, first, inner, &plan, n,
+                                      next_iv(c, sa, iv), c->out, sizeof(c->out), &datagram) ||
             !flight_add(f, datagram))
             return false;
     }

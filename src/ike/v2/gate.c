@@ -97,7 +97,15 @@ bool ike2_gate(struct ike2 *c, const struct ike2_datagram *d, const struct ike_m
 
 /* ---- Initiator ------------------------------------------------------------------------------ */
 
-static bool begin_search(struct ike2_sa *sa, const struct ike_message *m)
+static void too_hard(struct ike2 *c, struct ike2_sa *sa, unsigned bits)
+{
+    ike2_fail(c, sa, IKE2_COUNT_PUZZLE_TOO_HARD,
+              "the peer asks for a puzzle of %u bits to be solved, of which we do at most %u", bits,
+              sa->policy->puzzle_bits);
+}
+
+/* False: the cookie alone may do. */
+static bool begin_search(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)
 {
     struct ike2_setup *s = sa->setup;
     unsigned most = sa->policy->puzzle_bits;
@@ -106,12 +114,15 @@ static bool begin_search(struct ike2_sa *sa, const struct ike_message *m)
     unsigned bits;
 
     if (!ike_find_notify(&m->clear, IKE_N_PUZZLE, 0, &n) ||
-        ike_puzzle_read(n.data, &puzzle) != IKE_OK || most == 0)
+        ike_puzzle_read(n.data, &puzzle) != IKE_OK)
         return false;
     bits = puzzle.difficulty;
     if (bits == 0)
         bits = most < BITS_OF_OURS ? most : BITS_OF_OURS;
-    return ike_puzzle_begin(&s->search, puzzle.prf, bits, most);
+    if (most > 0 && ike_puzzle_begin(&s->search, puzzle.prf, bits, most))
+        return true;
+    too_hard(c, sa, bits);
+    return false;
 }
 
 bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
@@ -126,7 +137,7 @@ bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_messa
     s->cookie = gh_view_of(s->cookie_octets, cookie.len);
     s->solution = gh_view_of(NULL, 0);
     sa->puzzle_at = 0;
-    if (!begin_search(sa, m)) { /* too hard, or none: the cookie alone may do */
+    if (!begin_search(c, sa, m)) {
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer asks for a cookie");
         return true;
     }
@@ -147,22 +158,81 @@ void ike2_gate_put(const struct ike2_sa *sa, struct ike_out *o)
         ike_puzzle_solution_emit(o, s->solution);
 }
 
-void ike2_puzzle_work(struct ike2 *c, struct ike2_sa *sa)
+/* ---- Initiator, in IKE_AUTH (RFC 8019 7.2) --------------------------------------------------- */
+
+void ike2_gate_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m)
+{
+    struct ike2_setup *s = sa->setup;
+    struct ike_notify n;
+
+    sa->puzzle_at = 0; /* who let us in wants no other solution */
+    s->solution = gh_view_of(NULL, 0);
+    if (!ike_find_notify(&m->clear, IKE_N_PUZZLE, 0, &n) ||
+        ike_puzzle_read(n.data, &s->auth_puzzle) != IKE_OK)
+        s->auth_puzzle.difficulty = 0;
+}
+
+bool ike2_gate_before_auth(struct ike2 *c, struct ike2_sa *sa)
 {
     struct ike2_setup *s = sa->setup;
 
-    switch (ike_puzzle_search(&s->search, s->cookie, c->settings.puzzle_budget, &s->solution)) {
+    if (s->auth_puzzle.difficulty == 0 || s->solution.len > 0)
+        return false;
+    if (!ike_puzzle_begin(&s->search, s->auth_puzzle.prf, s->auth_puzzle.difficulty,
+                          sa->policy->puzzle_bits)) {
+        too_hard(c, sa, s->auth_puzzle.difficulty);
+        s->auth_puzzle.difficulty = 0;
+        return false;
+    }
+    ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer asks for a solved puzzle of %u bits again",
+              s->search.bits);
+    sa->puzzle_at = c->now.mono_ms + PORTION_MS;
+    return true;
+}
+
+struct gh_view ike2_gate_solution(const struct ike2_sa *sa)
+{
+    const struct ike2_setup *s = sa->setup;
+
+    return s != NULL && s->auth_puzzle.difficulty > 0 ? s->solution : gh_view_of(NULL, 0);
+}
+
+/* ---- The work ------------------------------------------------------------------------------- */
+
+/* What is to be hashed with the keys: the cookie, or Nr | SPIr. */
+static struct gh_view puzzle_text(const struct ike2_sa *sa,
+                                  uint8_t out[IKE_NONCE_MAX + IKE_SPI_LEN])
+{
+    const struct ike2_setup *s = sa->setup;
+
+    if (sa->state == IKE2_STATE_INIT)
+        return s->cookie;
+    memcpy(out, s->nonce_r, s->nonce_r_len);
+    memcpy(out + s->nonce_r_len, sa->spi_r, IKE_SPI_LEN);
+    return gh_view_of(out, s->nonce_r_len + IKE_SPI_LEN);
+}
+
+void ike2_puzzle_work(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_setup *s = sa->setup;
+    uint8_t text[IKE_NONCE_MAX + IKE_SPI_LEN];
+
+    switch (ike_puzzle_search(&s->search, puzzle_text(sa, text), c->settings.puzzle_budget,
+                              &s->solution)) {
     case IKE_PUZZLE_MORE:
         sa->puzzle_at = c->now.mono_ms + PORTION_MS;
         return;
     case IKE_PUZZLE_HOPELESS:
         s->solution = gh_view_of(NULL, 0);
+        s->auth_puzzle.difficulty = 0;
         break;
     case IKE_PUZZLE_SOLVED:
         break;
     }
     sa->puzzle_at = 0;
-    if (s->resumed != NULL)
+    if (sa->state == IKE2_STATE_AUTH)
+        ike2_auth_start(c, sa);
+    else if (s->resumed != NULL)
         ike2_resume_start(c, sa);
     else
         ike2_init_start(c, sa);

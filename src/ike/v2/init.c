@@ -246,7 +246,7 @@ void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_me
                   sa->nat_local ? ", we are behind it" : "",
                   sa->nat_remote ? ", the peer is behind it" : "");
     sa->send_id = 1;
-    sa->puzzle_at = 0; /* who let us in wants no solution */
+    ike2_gate_answered(c, sa, m);
     ike2_task_done(c, sa);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_intermediate_go_on(c, sa);
@@ -400,8 +400,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     if (ike2_proposal_has_addke(chosen))
         ike2_intermediate_put(&o);
     ike2_ppk_answer(c, sa, m, &o);
-    if (sa->policy->childless)
-        ike_notify_emit_data(&o, IKE_N_CHILDLESS_IKEV2_SUPPORTED, gh_view_of(NULL, 0));
+    ike2_put_childless(&o, sa->policy);
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
            gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
 }

@@ -112,6 +112,7 @@ struct ike2_policy {
 
     bool initial_contact;
     bool redirects;                    /* RFC 5685: as client we go where the gateway sends us */
+    struct gh_prefix follows_to;       /* … if it is there; no address: anywhere */
     enum ike2_redirect_at redirect_at; /* as gateway: when clients that can go are sent … */
     struct gh_addr redirect_to;        /* … there; len 0: nowhere */
     bool resumption;   /* RFC 5723: tickets, asked for by us and given to the peer */

@@ -13,6 +13,7 @@
  *     proof.c     who we are, who the peer is      child.c   Child SAs
  *     create.c    CREATE_CHILD_SA                  create_answer.c  the same as responder
  *     succeed.c   what takes the place of SAs      inform.c         INFORMATIONAL
+ *     settings.c  what holds for all peers
  *     ppk.c       post-quantum preshared keys      intermediate.c  IKE_INTERMEDIATE
  *     addke.c     additional key exchanges in proposals    followup.c      IKE_FOLLOWUP_KE
  *
@@ -187,8 +188,10 @@ struct ike2_resumed {
     struct ike2_suite suite;
     bool ppk_used;
     struct gh_identity local, remote;
-    struct gh_secret sk_d, ticket; /* ticket: as client */
-    struct ike2_ticket_ref ref;    /* as gateway, and the SA of before */
+    struct gh_secret sk_d, ticket; /* ticket: as client, and the next two */
+    int64_t expires;
+    uint64_t sa;                /* whose ticket it is */
+    struct ike2_ticket_ref ref; /* as gateway, and the SA of before */
     uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
 };
 
@@ -204,7 +207,8 @@ struct ike2_setup {
     unsigned cookies_taken;
     uint8_t cookie_octets[IKE_COOKIE_MAX];
     struct ike_puzzle_search search; /* under way while the SA's puzzle_at is set */
-    struct gh_view solution;         /* to the cookie's puzzle, held by `search` */
+    struct gh_view solution;         /* to the puzzle of the moment, held by `search` */
+    struct ike_puzzle auth_puzzle;   /* before IKE_AUTH; difficulty 0: none */
     struct ike2_resumed *resumed;    /* NULL: it begins with a key exchange */
     bool ticket_wanted;              /* by the peer */
     unsigned peer_hashes;            /* SIGNATURE_HASH_ALGORITHMS; 0: not sent */
@@ -737,6 +741,8 @@ void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 /* ---- extend.c ---- */
 /* What extensions say in our IKE_AUTH message, behind AUTH. */
 void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+/* As responder in the first exchange (RFC 6023). */
+void ike2_put_childless(struct ike_out *o, const struct ike2_policy *p);
 /* What the peer says there; it is believed by now. */
 void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 /* `sa` takes the place of `old`. */
@@ -769,7 +775,8 @@ bool ike2_ticket_seal(struct ike2 *c, const struct ike2_ticket_state *s, struct 
 bool ike2_ticket_open(struct ike2 *c, struct gh_view ticket, struct ike2_ticket_state *s,
                       struct ike2_ticket_ref *ref);
 void ike2_ticket_spend(struct ike2 *c, const struct ike2_ticket_ref *ref);
-void ike2_tickets_free(struct ike2 *c);
+void ike2_tickets_free(struct ike2 *c);  /* wipes: none that we gave is good any more */
+void ike2_tickets_leave(struct ike2 *c); /* those in the shell's memory, to the next core */
 
 /* ---- resume.c ---- */
 void ike2_resume_free(struct ike2 *c);
@@ -848,6 +855,11 @@ bool ike2_gate(struct ike2 *c, const struct ike2_datagram *d, const struct ike_m
 bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
                       struct gh_view cookie);
 void ike2_gate_put(const struct ike2_sa *sa, struct ike_out *o);
+/* The first exchange is answered: the answer may have a puzzle for IKE_AUTH. */
+void ike2_gate_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
+/* True: it is to be solved first; ike2_auth_start() comes again then. */
+bool ike2_gate_before_auth(struct ike2 *c, struct ike2_sa *sa);
+struct gh_view ike2_gate_solution(const struct ike2_sa *sa); /* of that; empty: none */
 /* A portion of the search for keys. */
 void ike2_puzzle_work(struct ike2 *c, struct ike2_sa *sa);
 

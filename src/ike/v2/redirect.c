@@ -99,6 +99,11 @@ static bool may_follow(struct ike2 *c, struct ike2_detour *x)
     return true;
 }
 
+static bool is_allowed(const struct ike2_policy *p, const struct gh_addr *to)
+{
+    return p->follows_to.addr.len == 0 || gh_prefix_contains(&p->follows_to, to);
+}
+
 /* Remembers where the policy's next IKE SA begins. False: it is not followed. */
 static bool follow(struct ike2 *c, struct ike2_sa *sa, const struct ike_redirect *r)
 {
@@ -122,7 +127,8 @@ static bool follow(struct ike2 *c, struct ike2_sa *sa, const struct ike_redirect
         x->next = c->detours;
         c->detours = x;
     }
-    if (to.len != sa->local.addr.len || gh_addr_is_any(&to) || !may_follow(c, x)) {
+    if (to.len != sa->local.addr.len || gh_addr_is_any(&to) || !is_allowed(sa->policy, &to) ||
+        !may_follow(c, x)) {
         ike2_fail(c, sa, IKE2_COUNT_NOT_REDIRECTED, "redirect to %s is not followed",
                   gh_addr_format(&to, text));
         return false;

@@ -15,8 +15,6 @@ enum { TICKET_MAX = 4096, TRIES = 3 };
 struct ike2_stub {
     struct ike2_stub *next;
     char policy[IKE2_NAME + 1];
-    uint64_t sa; /* whose ticket it is */
-    int64_t expires;
     struct ike2_resumed state;
 };
 
@@ -63,12 +61,17 @@ static struct ike2_stub *take_stub(struct ike2 *c, const char *policy)
     return s;
 }
 
-void ike2_resume_forget(struct ike2 *c, const struct ike2_policy *p)
+static void forget_stub(struct ike2 *c, const struct ike2_policy *p)
 {
     struct ike2_stub *s = take_stub(c, p->name);
 
     if (s != NULL)
         stub_free(s);
+}
+
+void ike2_resume_forget(struct ike2 *c, const struct ike2_policy *p)
+{
+    forget_stub(c, p);
     if (p->resumption) /* tickets are with the peers: without the keys none of them is good */
         ike2_tickets_free(c);
 }
@@ -146,12 +149,10 @@ void ike2_resume_take(struct ike2 *c, struct ike2_sa *sa, const struct ike_paylo
     struct ike_ticket ticket;
     struct ike_notify n;
 
+    forget_stub(c, sa->policy); /* of an SA before this one */
     if (!sa->policy->resumption || !ike_find_notify(in, IKE_N_TICKET_LT_OPAQUE, 0, &n) ||
         ike_ticket_read(n.data, &ticket) != IKE_OK || ticket.ticket.len > TICKET_MAX)
         return;
-    s = take_stub(c, sa->policy->name);
-    if (s != NULL)
-        stub_free(s);
     s = calloc(1, sizeof(*s));
     if (s == NULL || !gh_secret_set(&s->state.ticket, ticket.ticket.p, ticket.ticket.len) ||
         !gh_secret_set(&s->state.sk_d, sk_d.p, sk_d.len)) {
@@ -160,8 +161,8 @@ void ike2_resume_take(struct ike2 *c, struct ike2_sa *sa, const struct ike_paylo
         return;
     }
     memcpy(s->policy, sa->policy->name, sizeof(s->policy));
-    s->sa = sa->id;
-    s->expires = c->now.wall + ticket.lifetime;
+    s->state.sa = sa->id;
+    s->state.expires = c->now.wall + ticket.lifetime;
     s->state.suite = sa->suite;
     s->state.ppk_used = sa->ppk_used;
     s->state.local = *sa->local_id;
@@ -177,7 +178,7 @@ void ike2_resume_ended(struct ike2 *c, const struct ike2_sa *sa, enum ike2_remov
         return;
     ike2_ticket_spend(c, &sa->ticket);
     for (struct ike2_stub **at = &c->stubs; *at != NULL; at = &(*at)->next)
-        if ((*at)->sa == sa->id) {
+        if ((*at)->state.sa == sa->id) {
             struct ike2_stub *s = *at;
 
             *at = s->next;
@@ -272,7 +273,7 @@ bool ike2_resume_possible(struct ike2 *c, struct ike2_sa *sa)
 
     if (s == NULL)
         return false;
-    if (c->now.wall < s->expires && is_offered(&s->state.suite, &sa->policy->proposals))
+    if (c->now.wall < s->state.expires && is_offered(&s->state.suite, &sa->policy->proposals))
         sa->setup->resumed = malloc(sizeof(*sa->setup->resumed));
     if (sa->setup->resumed == NULL) {
         stub_free(s);
@@ -404,8 +405,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     ike_nonce_emit(&o, gh_view_of(s->nonce_r, s->nonce_r_len));
     ike2_put_nat(&o, h.spi_i, h.spi_r, sa);
     ike2_put_abilities(&o, sa->policy);
-    if (sa->policy->childless)
-        ike_notify_emit_data(&o, IKE_N_CHILDLESS_IKEV2_SUPPORTED, gh_view_of(NULL, 0));
+    ike2_put_childless(&o, sa->policy);
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
            gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
 }
@@ -469,11 +469,26 @@ bool ike2_resume_begin_auth(struct ike2_sa *sa, struct gh_secret *value)
     return own_local_id(sa) && ike2_resume_prove(sa, value);
 }
 
-/* No answer: the peer may not know what a ticket is any more. */
+/* No answer: the peer may not know what a ticket is any more. But if it is silent at all, the
+ * ticket is as good as before when it is back. */
 bool ike2_resume_gave_up(struct ike2 *c, struct ike2_sa *sa)
 {
-    if (sa->task == NULL || sa->task->kind != IKE2_TASK_RESUME || sa->transmissions < TRIES)
+    struct ike2_stub *s;
+
+    if (sa->task == NULL || sa->task->kind != IKE2_TASK_RESUME ||
+        (sa->transmissions < TRIES && sa->transmissions <= sa->policy->retransmits))
         return false;
+    s = calloc(1, sizeof(*s));
+    if (s != NULL) {
+        memcpy(s->policy, sa->policy->name, sizeof(s->policy));
+        s->state = *sa->setup->resumed; /* its secrets are the stub's again */
+        free(sa->setup->resumed);
+        sa->setup->resumed = NULL;
+    }
     ike2_begin_anew(c, sa, "no answer to the ticket");
+    if (s != NULL) {
+        s->next = c->stubs;
+        c->stubs = s;
+    }
     return true;
 }

@@ -94,7 +94,8 @@ static void fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reaso
 void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason, const char *format,
                ...)
 {
-    bool ends = reason == IKE2_COUNT_AUTH_FAILED || reason == IKE2_COUNT_PEER_DEAD;
+    bool ends = reason == IKE2_COUNT_AUTH_FAILED || reason == IKE2_COUNT_PEER_DEAD ||
+                reason == IKE2_COUNT_PEER_CRASHED;
     /* Anybody can make us refuse him, so that is not told each time. */
     bool told = sa != NULL ? ends || sa->state < IKE2_STATE_ESTABLISHED
                            : c->now.wall - c->failures[reason].when >= IKE2_STRANGERS_S;

@@ -1,11 +1,13 @@
 /*
  * Tickets by value (RFC 5723 6): what a gateway has to know to resume an IKE SA, sealed by a key
- * that never leaves this core. Called by resume.c.
+ * that nobody else has. Called by resume.c.
  *
  *     key id | serial | AES-256-GCM(expiry, SPIs, suite, policy, identities, SK_d), ICV
  *
  * The serial is the IV, and by it a bit remembers what is spent: a ticket is good once. Two keys
- * are kept, so that a ticket outlives one change.
+ * are kept, so that a ticket outlives one change. All of that stands in one block of memory, which
+ * may be the shell's: then the next core goes on where this one was killed, and no IV comes twice,
+ * for a serial is counted before it is used.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,31 +23,48 @@ enum {
     KEY_LEN = 36               /* with the salt */
 };
 
+struct ike2_ticket_key {
+    uint32_t id; /* 0: none */
+    uint8_t octets[KEY_LEN];
+    uint32_t serials;           /* given */
+    uint8_t spent[SERIALS / 8]; /* a bit each */
+};
+
+/* In memory of the core's or of the shell's, which outlives the core. */
 struct ike2_ticket_keys {
-    struct {
-        uint32_t id; /* 0: none */
-        uint8_t octets[KEY_LEN];
-        uint32_t serials; /* given */
-        uint8_t *spent;   /* a bit each */
-        size_t spent_len;
-    } key[2]; /* the newer one first */
+    struct ike2_ticket_key key[2]; /* the newer one first */
     uint64_t renew_ms;
 };
+
+size_t ike2_ticket_memory(void)
+{
+    return sizeof(struct ike2_ticket_keys);
+}
 
 void ike2_tickets_free(struct ike2 *c)
 {
     if (c->ticket_keys == NULL)
+        c->ticket_keys = c->settings.ticket_memory;
+    if (c->ticket_keys == NULL)
         return;
-    for (size_t i = 0; i < 2; i++)
-        free(c->ticket_keys->key[i].spent);
-    gh_wipe(c->ticket_keys, sizeof(*c->ticket_keys));
-    free(c->ticket_keys);
+    for (size_t i = 0; i < 2; i++) {
+        c->ticket_keys->key[i].id = 0;
+        gh_wipe(c->ticket_keys->key[i].octets, KEY_LEN);
+    }
+    if (c->ticket_keys != c->settings.ticket_memory)
+        free(c->ticket_keys);
     c->ticket_keys = NULL;
+}
+
+void ike2_tickets_leave(struct ike2 *c)
+{
+    if (c->ticket_keys == c->settings.ticket_memory)
+        c->ticket_keys = NULL;
+    c->settings.ticket_memory = NULL;
 }
 
 static void renew(struct ike2 *c, struct ike2_ticket_keys *k)
 {
-    free(k->key[1].spent);
     k->key[1] = k->key[0];
     memset(&k->key[0], 0, sizeof(k->key[0]));
     c->ops.random(c->ops.ctx, k->key[0].octets, KEY_LEN);
@@ -55,15 +74,25 @@ static void renew(struct ike2 *c, struct ike2_ticket_keys *k)
     k->renew_ms = c->now.mono_ms + KEY_MS;
 }
 
-static struct ike2_ticket_keys *keys_of(struct ike2 *c)
+/* NULL: no memory, or (not `make`) nothing was ever given. */
+static struct ike2_ticket_keys *keys_of(struct ike2 *c, bool make)
 {
     if (c->ticket_keys == NULL)
+        c->ticket_keys = c->settings.ticket_memory;
+    if (c->ticket_keys == NULL && make)
         c->ticket_keys = calloc(1, sizeof(*c->ticket_keys));
-    if (c->ticket_keys != NULL &&
-        (c->ticket_keys->key[0].id == 0 || c->now.mono_ms >= c->ticket_keys->renew_ms ||
-         c->ticket_keys->key[0].serials == SERIALS))
-        renew(c, c->ticket_keys);
     return c->ticket_keys;
+}
+
+/* The one that seals now. */
+static struct ike2_ticket_key *sealing_key(struct ike2 *c)
+{
+    struct ike2_ticket_keys *k = keys_of(c, true);
+
+    if (k != NULL &&
+        (k->key[0].id == 0 || c->now.mono_ms >= k->renew_ms || k->key[0].serials >= SERIALS))
+        renew(c, k);
+    return k != NULL ? &k->key[0] : NULL;
 }
 
 static struct gh_cipher *cipher_of(const uint8_t octets[KEY_LEN])
@@ -150,7 +179,7 @@ static void iv_of(uint32_t serial, uint8_t iv[8])
 bool ike2_ticket_seal(struct ike2 *c, const struct ike2_ticket_state *s, struct gh_wr *out,
                       struct ike2_ticket_ref *ref)
 {
-    struct ike2_ticket_keys *k = keys_of(c);
+    struct ike2_ticket_key *k = sealing_key(c);
     uint8_t head[HEAD_LEN], iv[8], octets[PLAIN_MAX + ICV_LEN];
     struct gh_wr h = gh_wr_make(head, sizeof(head)), w = gh_wr_make(octets, PLAIN_MAX);
     struct gh_cipher *cipher;
@@ -158,12 +187,12 @@ bool ike2_ticket_seal(struct ike2 *c, const struct ike2_ticket_state *s, struct 
 
     if (k == NULL)
         return false;
-    *ref = (struct ike2_ticket_ref){.key = k->key[0].id, .serial = k->key[0].serials++};
+    *ref = (struct ike2_ticket_ref){.key = k->id, .serial = k->serials++};
     gh_wr_u32(&h, ref->key);
     gh_wr_u32(&h, ref->serial);
     iv_of(ref->serial, iv);
     put_state(&w, s);
-    cipher = cipher_of(k->key[0].octets);
+    cipher = cipher_of(k->octets);
     good = gh_wr_ok(&w) && cipher != NULL &&
            gh_cipher_seal(cipher, gh_view_of(head, HEAD_LEN), iv, octets, w.len, octets + w.len);
     gh_cipher_free(cipher);
@@ -175,18 +204,20 @@ bool ike2_ticket_seal(struct ike2 *c, const struct ike2_ticket_state *s, struct 
     return good && gh_wr_ok(out);
 }
 
-static int key_numbered(const struct ike2 *c, uint32_t id)
+/* The key of a ticket, where that is one of ours. */
+static struct ike2_ticket_key *key_of(struct ike2 *c, const struct ike2_ticket_ref *ref)
 {
-    for (int i = 0; c->ticket_keys != NULL && id != 0 && i < 2; i++)
-        if (c->ticket_keys->key[i].id == id)
-            return i;
-    return -1;
+    struct ike2_ticket_keys *k = keys_of(c, false);
+
+    for (int i = 0; k != NULL && ref->key != 0 && i < 2; i++)
+        if (k->key[i].id == ref->key && ref->serial < SERIALS)
+            return &k->key[i];
+    return NULL;
 }
 
-static bool is_spent(const struct ike2 *c, int i, uint32_t serial)
+static bool is_spent(const struct ike2_ticket_key *k, uint32_t serial)
 {
-    return serial / 8 < c->ticket_keys->key[i].spent_len &&
-           (c->ticket_keys->key[i].spent[serial / 8] & 1u << serial % 8) != 0;
+    return (k->spent[serial / 8] & 1u << serial % 8) != 0;
 }
 
 bool ike2_ticket_open(struct ike2 *c, struct gh_view ticket, struct ike2_ticket_state *s,
@@ -194,21 +225,21 @@ bool ike2_ticket_open(struct ike2 *c, struct gh_view ticket, struct ike2_ticket_
 {
     struct gh_rd r = gh_rd_make(ticket.p, ticket.len);
     uint8_t iv[8], octets[PLAIN_MAX];
+    struct ike2_ticket_key *k;
     struct gh_cipher *cipher;
     bool good;
     size_t len;
-    int i;
 
     ref->key = gh_rd_u32(&r);
     ref->serial = gh_rd_u32(&r);
-    i = r.bad ? -1 : key_numbered(c, ref->key);
-    if (i < 0 || gh_rd_left(&r) < ICV_LEN || gh_rd_left(&r) - ICV_LEN > PLAIN_MAX ||
-        is_spent(c, i, ref->serial))
+    k = r.bad ? NULL : key_of(c, ref);
+    if (k == NULL || gh_rd_left(&r) < ICV_LEN || gh_rd_left(&r) - ICV_LEN > PLAIN_MAX ||
+        is_spent(k, ref->serial))
         return false;
     len = gh_rd_left(&r) - ICV_LEN;
     gh_rd_copy(&r, octets, len);
     iv_of(ref->serial, iv);
-    cipher = cipher_of(c->ticket_keys->key[i].octets);
+    cipher = cipher_of(k->octets);
     good = cipher != NULL &&
            gh_cipher_open(cipher, gh_view_of(ticket.p, HEAD_LEN), iv, octets, len,
                           gh_rd_bytes(&r, ICV_LEN)) &&
@@ -220,21 +251,8 @@ bool ike2_ticket_open(struct ike2 *c, struct gh_view ticket, struct ike2_ticket_
 
 void ike2_ticket_spend(struct ike2 *c, const struct ike2_ticket_ref *ref)
 {
-    int i = key_numbered(c, ref->key);
+    struct ike2_ticket_key *k = key_of(c, ref);
 
-    if (i < 0)
-        return;
-    if (ref->serial / 8 >= c->ticket_keys->key[i].spent_len) {
-        size_t len = 2 * (ref->serial / 8) + 64;
-        uint8_t *more = realloc(c->ticket_keys->key[i].spent, len);
-
-        if (more == NULL) { /* what cannot be remembered as spent must not be good */
-            c->ticket_keys->key[i].id = 0;
-            return;
-        }
-        memset(more + c->ticket_keys->key[i].spent_len, 0, len - c->ticket_keys->key[i].spent_len);
-        c->ticket_keys->key[i].spent = more;
-        c->ticket_keys->key[i].spent_len = len;
-    }
-    c->ticket_keys->key[i].spent[ref->serial / 8] |= (uint8_t)(1u << ref->serial % 8);
+    if (k != NULL)
+        k->spent[ref->serial / 8] |= (uint8_t)(1u << ref->serial % 8);
 }
