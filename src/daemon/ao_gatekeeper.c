@@ -176,7 +176,6 @@ static void install(struct gh_ao_gatekeeper *g, struct session *s, const struct 
     if (s->life_count < KEYS)
         s->lives[s->life_count++] =
             (struct life){m->mkt.number, m->left_ms != 0 ? gh_clock_now().mono_ms + m->left_ms : 0};
-    g->ops->chain_changed(g->ctx, s->name);
     g->ops->key_came(g->ctx, s->name);
 }
 
@@ -186,7 +185,6 @@ static void fall_back(struct gh_ao_gatekeeper *g, struct session *s, bool on)
         return;
     s->falls_back = on;
     put_static_keys(s, !on); /* nobody uses them any more when they go: see tick */
-    g->ops->chain_changed(g->ctx, s->name);
     if (on)
         g->ops->key_came(g->ctx, s->name);
 }
@@ -215,16 +213,16 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     if (!good)
         return false;
     s = find(g, m.session);
+    if (s == NULL && frame->type == GH_MESSAGE_KEY_INSTALL)
+        s = add(g, m.session); /* of a configuration that we do not have yet, or no more */
     if (s == NULL)
-        return true; /* of a configuration that one of us does not have yet, or no more */
+        return true;
     if (frame->type == GH_MESSAGE_KEY_INSTALL) {
         install(g, s, &m);
     } else if (frame->type == GH_MESSAGE_KEY_RANK) {
         tcpao_chain_set_lifetimes(s->chain, m.mkt.number, m.mkt.send, m.mkt.accept);
-        g->ops->chain_changed(g->ctx, s->name);
     } else if (frame->type == GH_MESSAGE_KEY_REMOVE) {
         remove_key(s, m.number);
-        g->ops->chain_changed(g->ctx, s->name);
     } else {
         fall_back(g, s, m.flag);
     }
@@ -357,7 +355,6 @@ static void end_lifetimes(struct gh_ao_gatekeeper *g, struct session *s, uint64_
         gh_warning("%s: key %u: its lifetime is over, and no gatekeeper has made another", s->name,
                    life.number);
         remove_key(s, life.number);
-        g->ops->chain_changed(g->ctx, s->name);
     }
 }
 

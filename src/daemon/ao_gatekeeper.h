@@ -19,8 +19,6 @@ struct gh_ao_gatekeeper;
 struct gh_ao_gatekeeper_ops {
     /* A session has a key that it had not: what waits for one may go. */
     void (*key_came)(void *ctx, const char *session);
-    /* Its chain is another than before, in whatever way. */
-    void (*chain_changed)(void *ctx, const char *session);
 };
 
 /* NULL: no memory. */

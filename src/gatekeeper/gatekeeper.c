@@ -254,7 +254,7 @@ static struct gk_session *session_of_child(const struct gk *g, const char *polic
                                            const char *child)
 {
     for (struct gk_session *s = g->sessions; s != NULL; s = s->next)
-        if (strcmp(s->policy.ike, policy) == 0 &&
+        if ((policy == NULL || strcmp(s->policy.ike, policy) == 0) &&
             (strcmp(s->policy.active, child) == 0 || strcmp(s->policy.passive, child) == 0))
             return s;
     return NULL;
@@ -265,10 +265,9 @@ bool gk_child_is_ours(const struct gk *g, const char *policy, const char *child)
     return session_of_child(g, policy, child) != NULL;
 }
 
-bool gk_child_spi(struct gk *g, struct gh_now now, const char *policy, const char *child,
-                  uint8_t *spi)
+bool gk_child_spi(struct gk *g, struct gh_now now, const char *child, uint8_t *spi)
 {
-    struct gk_session *s = session_of_child(g, policy, child);
+    struct gk_session *s = session_of_child(g, NULL, child);
     uint8_t first;
 
     g->now = now;

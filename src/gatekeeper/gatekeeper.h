@@ -156,8 +156,7 @@ void gk_engine_started(struct gk *g, struct gh_now now);
 
 /* What the IKE core's child_spi, child_install and child_remove are for children of ours. */
 bool gk_child_is_ours(const struct gk *g, const char *policy, const char *child);
-bool gk_child_spi(struct gk *g, struct gh_now now, const char *policy, const char *child,
-                  uint8_t *spi);
+bool gk_child_spi(struct gk *g, struct gh_now now, const char *child, uint8_t *spi);
 bool gk_child_installed(struct gk *g, struct gh_now now, const struct ike2_child_view *v);
 /* False: not ours. */
 bool gk_child_removed(struct gk *g, struct gh_now now, uint32_t child, enum ike2_removal why);

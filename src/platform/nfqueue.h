@@ -47,9 +47,8 @@ void gh_nfqueue_batch_free(struct gh_nfqueue_batch *b);
 /* Receives up to a batch of packets without waiting, asks `fn` for each and sends the verdicts.
  * Returns how many messages were received, 0 when there was none, or a negative errno. */
 int gh_nfqueue_run(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, gh_nfqueue_fn fn, void *ctx);
-/* The verdict on a packet that was held; `data` is what it was. AO_HOLD drops it. Not during
- * gh_nfqueue_run() with the same batch. */
-void gh_nfqueue_answer(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, uint32_t id, uint8_t *data,
-                       size_t len, struct ao_result *result);
+/* The verdict on a packet that was held; `data` is what it was. AO_HOLD drops it. */
+void gh_nfqueue_answer(struct gh_nfqueue *q, uint32_t id, uint8_t *data, size_t len,
+                       struct ao_result *result);
 
 #endif

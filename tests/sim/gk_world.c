@@ -116,7 +116,7 @@ static bool spi(struct ike_host *h, const struct ike2_child_policy *p, uint8_t *
 {
     struct gk_end *e = h->hooks_ctx;
 
-    return len == 1 && gk_child_spi(e->gk, now_of(e), h->policies[0]->name, p->name, out);
+    return len == 1 && gk_child_spi(e->gk, now_of(e), p->name, out);
 }
 
 static void hears(struct ike_host *h, const struct ike2_event *event)
