@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/alloc.h"
+#include "ike/codes.h"
 #include "ike/v2/core.h"
 
 struct gh_ike_settings gh_ike_default_settings(void)
@@ -16,6 +17,7 @@ struct gh_ike_settings gh_ike_default_settings(void)
                                     .children_max = (uint32_t)core.children_max,
                                     .reassembly_ms = core.reassembly_ms,
                                     .reduced_exchange_ms = core.reduced_exchange_ms,
+                                    .tcp_ao_protocol = IKE_PROTO_TCP_AO,
                                     .lockout = gh_lockout_defaults()};
 }
 
@@ -68,6 +70,7 @@ void gh_ike_config_free(struct gh_ike_config *c)
     free(c->trusts);
     free(c->client_dbs);
     free(c->ts_lists);
+    free(c->sessions);
     free(c->raw_keys);
     free(c->places);
     free(c->definitions);

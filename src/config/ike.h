@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/view.h"
+#include "gatekeeper/gatekeeper.h"
 #include "ike/lockout.h"
 #include "ike/ts.h"
 #include "ike/v2/policy.h"
@@ -31,7 +32,9 @@ enum {
     GH_IKE_PEERS = 4096,
     GH_LIFETIME_MIN = 1200, /* seconds, of IKE and Child SAs */
     GH_LIFETIME_MAX = 31536000,
-    GH_CHILD_LIFETIME = 3600
+    GH_CHILD_LIFETIME = 3600,
+    GH_TCP_AO_REKEY = 3600,     /* seconds between keys of TCP-AO sessions */
+    GH_TCP_AO_LIFETIME_MIN = 15 /* that a key of those may live */
 };
 
 /* What holds for all peers: `ike { … }`. */
@@ -42,6 +45,7 @@ struct gh_ike_settings {
     uint32_t children_max;        /* of one IKE SA */
     uint32_t reassembly_ms;       /* a message of which fragments are missing */
     uint32_t reduced_exchange_ms; /* half-open SAs while cookies are asked for */
+    uint8_t tcp_ao_protocol;      /* of TCP-AO's keys, for private use: 201 … 255 */
     bool lock_out;
     struct gh_lockout_settings lockout; /* the seed is not set */
     char *key_log;                      /* owned; a file for Wireshark; NULL: none */
@@ -120,6 +124,8 @@ struct gh_ike_config {
     size_t ts_list_count;
     struct gh_pubkey **raw_keys; /* those that policies show and expect */
     size_t raw_key_count;
+    struct gk_policy *sessions; /* those of TCP-AO whose keys are negotiated */
+    size_t session_count;
     /* Of the parent's value alone; the `ike` process has none of these. */
     struct gh_ike_place *places; /* [policy_count] */
     struct gh_ike_definition *definitions;

@@ -285,7 +285,7 @@ static bool configure(struct ao *ao, struct gh_rd *body, int fd)
     if (!good)
         return false;
     good = make_engine(ao, now, next.config->max_connections) &&
-           gh_policies_apply(ao->engine, now, &next);
+           gh_policies_apply(ao->engine, now, &next, NULL);
     if (good) {
         before = ao->setup;
         ao->setup = next;
