@@ -46,8 +46,8 @@ void cap_match_sessions(const struct gh_config *config, const char *only,
     for (size_t i = 0; i < config->session_count; i++) {
         const struct gh_session *s = &config->sessions[i];
 
-        if (only != NULL && strcmp(only, s->name) != 0)
-            continue;
+        if (s->chain == GH_NO_CHAIN || (only != NULL && strcmp(only, s->name) != 0))
+            continue; /* negotiated keys are in no configuration */
         for (int local = 0; local <= 1; local++) {
             int rank = closeness(s, &end[local], &end[!local]);
 

@@ -9,7 +9,7 @@
 #define GH_CONFIG_IKE_WIRE_H
 
 enum {
-    GH_IKE_MAGIC = 0x67693032, /* "gi02": changes with the encoding */
+    GH_IKE_MAGIC = 0x67693033, /* "gi03": changes with the encoding */
     GH_IKE_WIRE_MAX = 512 * 1048576,
     /* Least octets of one element: no count may promise more than the octets can hold. */
     GH_IKE_CERT_MIN = 4,
@@ -18,7 +18,8 @@ enum {
     GH_IKE_TS_LIST_MIN = 6,
     GH_IKE_CLIENT_DB_MIN = 6,
     GH_IKE_CLIENT_MIN = 8,
-    GH_IKE_POLICY_MIN = 86
+    GH_IKE_POLICY_MIN = 86,
+    GH_IKE_SESSION_MIN = 96
 };
 
 #endif

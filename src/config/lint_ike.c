@@ -219,12 +219,15 @@ static void lint_overlap(struct gh_lint *l, size_t policy, size_t child)
     const struct ike2_policy *p = c->policies[policy];
     const struct ike2_child_policy *mine = &p->children[child];
 
+    if (mine->mode == IKE2_TCP_AO) /* keys, which are in no packet's way */
+        return;
     for (size_t i = 0; i <= policy; i++) {
         const struct ike2_policy *other = c->policies[i];
         size_t end = i == policy ? child : other->child_count;
 
         for (size_t k = 0; !other->responder_only && k < end; k++) {
-            if (!lists_overlap(&mine->local, &other->children[k].local) ||
+            if (other->children[k].mode == IKE2_TCP_AO ||
+                !lists_overlap(&mine->local, &other->children[k].local) ||
                 !lists_overlap(&mine->remote, &other->children[k].remote))
                 continue;
             gh_lint_warn(l, c->places[policy].child_lines[child], "child-overlap",

@@ -335,8 +335,16 @@ static bool make_engine(struct ao *ao, struct gh_now now, uint32_t max_connectio
     return ao->engine != NULL && gh_ao_sockets_start(ao->sockets, now, ao->engine);
 }
 
+static struct tcpao_chain *chain_of(void *ctx, const char *session, struct tcpao_chain *fallback)
+{
+    struct ao *ao = ctx;
+
+    return gh_ao_gatekeeper_chain(ao->gatekeeper, session, fallback);
+}
+
 static bool configure(struct ao *ao, struct gh_rd *body, int fd)
 {
+    const struct gh_negotiated_chains negotiated = {.chain_of = chain_of, .ctx = ao};
     size_t len = gh_rd_u64(body);
     uint32_t generation = gh_rd_u32(body);
     struct gh_now now = gh_clock_now();
@@ -349,12 +357,13 @@ static bool configure(struct ao *ao, struct gh_rd *body, int fd)
     if (!good)
         return false;
     good = make_engine(ao, now, next.config->max_connections) &&
-           gh_policies_apply(ao->engine, now, &next);
+           gh_policies_apply(ao->engine, now, &next, &negotiated);
     if (good) {
         before = ao->setup;
         ao->setup = next;
         gh_ao_sockets_configure(ao->sockets, now, &ao->setup);
         gh_setup_clear(&before);
+        gh_ao_gatekeeper_sweep(ao->gatekeeper);
         read_queues(ao);
         set_timer(ao, now);
     } else {

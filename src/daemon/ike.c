@@ -580,6 +580,9 @@ static bool put_in_force(struct ike *ike, struct gh_ike_config *next)
     }
     ike->config = next;
     tell_of_limit(ike);
+    if (!gk_set_policies(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, next->sessions,
+                         next->session_count))
+        gh_error("no memory for sessions with negotiated keys");
     gh_ike_notes_keep(ike->notes, next->policies, next->policy_count);
     gh_ike_notes_look(ike->notes, ike->core);
     forget_past(ike);

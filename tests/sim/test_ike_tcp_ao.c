@@ -240,7 +240,8 @@ static void algorithms(void **state)
     }
 }
 
-static void refused_with(struct ike_world *w, const char *words)
+/* What each end hears: the responder why, the initiator that, and perhaps the reason. */
+static void refused_saying(struct ike_world *w, const char *words, const char *reason)
 {
     configure(w);
     acquire(w, 0, 40000);
@@ -248,9 +249,14 @@ static void refused_with(struct ike_world *w, const char *words)
     assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 1);
     if (strstr(w->hosts[1].last[IKE2_EVENT_CHILD_FAILED], words) == NULL)
         fail_msg("not \"%s\": %s", words, w->hosts[1].last[IKE2_EVENT_CHILD_FAILED]);
-    if (strstr(w->hosts[0].last[IKE2_EVENT_CHILD_FAILED], "NO_PROPOSAL_CHOSEN") == NULL)
-        fail_msg("%s", w->hosts[0].last[IKE2_EVENT_CHILD_FAILED]);
+    if (strcmp(w->hosts[0].last[IKE2_EVENT_CHILD_FAILED], reason) != 0)
+        fail_msg("not \"%s\": %s", reason, w->hosts[0].last[IKE2_EVENT_CHILD_FAILED]);
     ike_world_free(w);
+}
+
+static void refused_with(struct ike_world *w, const char *words)
+{
+    refused_saying(w, words, "net: the peer answers with NO_PROPOSAL_CHOSEN");
 }
 
 static void what_differs_is_refused(void **state)
@@ -268,7 +274,9 @@ static void what_differs_is_refused(void **state)
     refused_with(w, "no proposal chosen");
     w = pair(23); /* another number for the protocol */
     child_policy(w, 0)->proposals.proposal[0].protocol = 210;
-    refused_with(w, "no proposal chosen");
+    refused_saying(w, "no proposal chosen",
+                   "net: the peer answers with NO_PROPOSAL_CHOSEN: the peer's number for TCP-AO "
+                   "keys is 201, ours 210");
 }
 
 static void longer_macs_without_options(void **state)
@@ -294,7 +302,32 @@ static void a_peer_without_it(void **state)
     ike_world_policy(w, 1, 0);
     child_policy(w, 1)->local.ts[0] = tcp(&w->hosts[1], 0, 65535);
     child_policy(w, 1)->remote.ts[0] = tcp(&w->hosts[0], 0, 65535);
-    refused_with(w, "no proposal chosen");
+    refused_saying(w, "no proposal chosen",
+                   "net: the peer answers with NO_PROPOSAL_CHOSEN: the peer does not know TCP-AO "
+                   "keys");
+}
+
+/* The peer's word in IKE_AUTH outlives the IKE SA in which it was given. */
+static void each_end_says_that_it_knows(void **state)
+{
+    struct ike_world *w = pair(33);
+
+    child_policy(w, 1)->proposals.proposal[0].protocol = 202;
+    ike_world_child(w->hosts[1].policies[0], 1, 0, 1); /* and something else */
+    configure(w);
+    acquire(w, 0, 40000);
+    ike_world_run(w, 5000);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(w->hosts[i].core->sas->peer_tcp_ao, i == 0 ? 202 : 201);
+    assert_true(
+        ike2_rekey_ike(w->hosts[0].core, ike_world_now(&w->hosts[0]), w->hosts[0].core->sas->id));
+    ike_world_run(w, 5000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ike_world_sas(&w->hosts[i], NULL), 1);
+        assert_int_equal(w->hosts[i].core->sas->rekeys, 1);
+        assert_int_equal(w->hosts[i].core->sas->peer_tcp_ao, i == 0 ? 202 : 201);
+    }
+    ike_world_free(w);
 }
 
 /* The responder's key table has the initiator's KeyID for something else. */
@@ -318,11 +351,17 @@ static void a_key_id_that_is_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_key_for_one_connection), cmocka_unit_test(several_connections),
-        cmocka_unit_test(both_ends_open_at_once),     cmocka_unit_test(rekeying_and_deletion),
-        cmocka_unit_test(reauthentication),           cmocka_unit_test(algorithms),
-        cmocka_unit_test(what_differs_is_refused),    cmocka_unit_test(longer_macs_without_options),
-        cmocka_unit_test(a_peer_without_it),          cmocka_unit_test(a_key_id_that_is_taken),
+        cmocka_unit_test(one_key_for_one_connection),
+        cmocka_unit_test(several_connections),
+        cmocka_unit_test(both_ends_open_at_once),
+        cmocka_unit_test(rekeying_and_deletion),
+        cmocka_unit_test(reauthentication),
+        cmocka_unit_test(algorithms),
+        cmocka_unit_test(what_differs_is_refused),
+        cmocka_unit_test(longer_macs_without_options),
+        cmocka_unit_test(a_peer_without_it),
+        cmocka_unit_test(a_key_id_that_is_taken),
+        cmocka_unit_test(each_end_says_that_it_knows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

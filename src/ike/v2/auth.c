@@ -287,15 +287,16 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
     struct ike2_child *child = NULL;
     struct ike2_wish w;
     struct ike_notify n;
+    char why[160], reason[IKE2_TCP_AO_REASON];
     uint16_t notify;
-    char why[160];
 
     if (t->policy == NULL)
         return;
     if (ike_find_error(in, &n)) {
         ike2_fail_child(
-            c, sa, ike2_count_of(n.type), 0, "%s: the peer answers with %s", t->policy->name,
-            ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error");
+            c, sa, ike2_count_of(n.type), 0, "%s: the peer answers with %s%s", t->policy->name,
+            ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error",
+            ike2_tcp_ao_reason(sa, t->policy, n.type, reason));
         return;
     }
     notify = ike2_child_confirm(c, sa, in, true, t->policy, &w, why);

@@ -385,6 +385,7 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
     const struct ike_sa *proposals =
         t->kind == IKE2_TASK_IKE_REKEY ? &sa->policy->proposals : &t->policy->proposals;
     struct ike2_sa *theirs = t->their_sa;
+    char reason[IKE2_TCP_AO_REASON];
     uint16_t group;
     bool rekeys;
 
@@ -432,8 +433,9 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         ike2_fail(c, sa, ike2_count_of(n->type), "rekeying of the IKE SA: the peer answers with %s",
                   name != NULL ? name : "an unknown error");
     else
-        ike2_fail_child(c, sa, ike2_count_of(n->type), t->child, "%s: the peer answers with %s",
-                        t->policy->name, name != NULL ? name : "an unknown error");
+        ike2_fail_child(c, sa, ike2_count_of(n->type), t->child, "%s: the peer answers with %s%s",
+                        t->policy->name, name != NULL ? name : "an unknown error",
+                        ike2_tcp_ao_reason(sa, t->policy, n->type, reason));
     ike2_create_abandon(c, sa);
     if (theirs == NULL && n->type == IKE_N_NO_ADDITIONAL_SAS && rekeys &&
         sa->state == IKE2_STATE_ESTABLISHED)

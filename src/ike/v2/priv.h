@@ -282,6 +282,7 @@ struct ike2_sa {
     struct ike2_ticket_ref ticket;        /* that we gave for it */
     bool began;                           /* we, the first IKE SA in whose place this one is */
     bool can_redirect;                    /* the peer can be sent elsewhere */
+    uint8_t peer_tcp_ao;                  /* its protocol number of TCP-AO's keys; 0: not said */
     struct gh_secret token;               /* the peer's of RFC 6290; empty: none */
     uint64_t hinted_ms;                   /* when somebody last said that the peer lost this SA */
     struct ike2_task *task, *waiting, *waiting_tail;
@@ -767,6 +768,15 @@ void ike2_stray(struct ike2 *c, const struct ike2_datagram *d, const struct ike_
 void ike2_hint(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
 void ike2_crash_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
 void ike2_crash_take(struct ike2_sa *sa, const struct ike_payloads *in);
+
+/* ---- tcp_ao.c ---- */
+/* In IKE_AUTH. */
+void ike2_tcp_ao_put(const struct ike2_sa *sa, struct ike_out *o);
+void ike2_tcp_ao_take(struct ike2_sa *sa, const struct ike_payloads *in);
+enum { IKE2_TCP_AO_REASON = 80 };
+/* Why the peer may have answered a child of ours with this: ": …", or "". Returns `text`. */
+const char *ike2_tcp_ao_reason(const struct ike2_sa *sa, const struct ike2_child_policy *p,
+                               uint16_t notify, char text[IKE2_TCP_AO_REASON]);
 
 /* ---- tickets.c ---- */
 bool ike2_ticket_seal(struct ike2 *c, const struct ike2_ticket_state *s, struct gh_wr *out,
