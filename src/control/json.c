@@ -104,6 +104,7 @@ bool gh_counter_is_drop(unsigned counter)
     case AO_COUNT_REPEATED:
     case AO_COUNT_ICMP_IGNORED:
     case AO_COUNT_RESET_INJECTED:
+    case AO_COUNT_HELD:
         return false;
     default:
         return true;
