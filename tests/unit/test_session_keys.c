@@ -306,6 +306,7 @@ static const struct {
     {PEER S "}\ntcp-ao t { peer = 192.0.2.2 }", "missing-option", 4},
     {PEER CHAIN S " key-chain = k }", "unused-chain", 4},
     {PEER S " fallback = yes }", "missing-option", 3},
+    {PEER S " fallback = yes\n key-chain = k }", "unknown-chain", 4},
     {CHAIN "tcp-ao s { peer = 192.0.2.2 key-chain = k\n fallback = no }", "missing-option", 3},
     {CHAIN "tcp-ao s { peer = 192.0.2.2 key-chain = k\n rekey = 60 }", "missing-option", 3},
     {CHAIN "tcp-ao s { peer = 192.0.2.2 key-chain = k\n algorithm = hmac-sha-1-96 }",
