@@ -150,8 +150,9 @@ static void lint_child(struct gh_lint *l, const struct ike2_policy *p,
     if (offers(&c->proposals, IKE_T_KE, IKE_KE_NONE))
         gh_lint_warn(l, line, "no-pfs", "remove none from \"ke\"",
                      "the child \"%s\" of \"%s\" may be rekeyed without a new key exchange: who "
-                     "breaks the IKE SA's reads it all",
-                     c->name, p->name);
+                     "breaks the IKE SA's %s",
+                     c->name, p->name,
+                     c->mode == IKE2_TCP_AO ? "has all its keys" : "reads it all");
     if (c->lifetime.seconds > p->lifetime.seconds)
         gh_lint_warn(l, line, "child-lifetime", "make it shorter than that of the IKE SA",
                      "the child \"%s\" of \"%s\" is to live longer (%u s) than its IKE SA (%u s)",

@@ -247,13 +247,22 @@ void gh_load_ike(struct gh_loader *l, const struct gh_node *root)
     l->config->ike_text = gh_ike_text(root);
 }
 
+static bool has_session(const struct gh_config *c, const char *peer)
+{
+    for (size_t i = 0; i < c->session_count; i++) {
+        if (gh_config_text_equal(c->sessions[i].ike_peer, peer))
+            return true;
+    }
+    return false;
+}
+
 /* What sessions ask of a peer counts as its children. */
 static void check_children(const struct gh_ike_loader *x)
 {
     for (size_t i = 0; i < x->ike->policy_count; i++) {
         const struct ike2_policy *p = x->ike->policies[i];
 
-        if (p->child_count == 0 && !p->childless)
+        if (p->child_count == 0 && !p->childless && !has_session(x->l->config, p->name))
             gh_load_error(x->l, x->ike->places[i].line, "missing-option",
                           "add child NAME { local-ts = \"…\"  remote-ts = \"…\" }, or a tcp-ao "
                           "section that names it",

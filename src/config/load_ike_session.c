@@ -352,7 +352,7 @@ void gh_load_session_ike(struct gh_loader *l, const struct gh_node **got, struct
     if (!find_ends(l, got, s, p, c->places[peer].line, &gk.local, &gk.remote) ||
         !name_children(l, s, &gk))
         return;
-    if (s->chain != GH_NO_CHAIN)
+    if (s->chain < l->config->chain_count) /* also not, where an unknown one is named */
         reserve_ids(&l->config->chains[s->chain], &gk);
     add_children(l->ike, s, peer, &child, &gk);
     c->sessions = gh_config_grow(c->sessions, c->session_count, sizeof(*c->sessions));

@@ -39,8 +39,12 @@ const struct gh_session *gh_find_mirror(const struct gh_config *peer, const stru
 
         if (fit == FIT_YES && (sure == NULL || likeness(s, t) > likeness(s, sure)))
             sure = t;
-        if (fit == FIT_OPEN && t->port == s->port) {
+        if (fit != FIT_OPEN || t->port != s->port)
+            continue;
+        if (open == NULL || likeness(s, t) > likeness(s, open)) {
             open = t;
+            opens = 1;
+        } else if (likeness(s, t) == likeness(s, open)) {
             opens++;
         }
     }

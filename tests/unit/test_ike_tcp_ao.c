@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/delete.h"
 #include "ike/proposal.h"
 #include "ike/v2/priv.h"
 #include "tcpao.h"
@@ -85,6 +86,37 @@ static void payloads(void **state)
     assert_true(ike_proposal_confirm(&answer, &offer, &rules, &chosen, NULL));
 }
 
+/* Notifications and a Delete payload, each alone in a message. */
+static void notifications(void **state)
+{
+    static const uint8_t number = IKE_PROTO_TCP_AO, mac_len = 16, spi = 0x3d;
+    static const struct ike_notify of_all[] = {
+        {.type = IKE_N_TCP_AO_SUPPORTED, .data = {&number, 1}},
+        {.type = IKE_N_TCP_AO_OPTIONS_NOT_COVERED},
+        {.type = IKE_N_TCP_AO_MAC_LENGTH, .data = {&mac_len, 1}},
+        {.type = IKE_N_REKEY_SA, .protocol = IKE_PROTO_TCP_AO, .spi = {&spi, 1}},
+    };
+    static const char *const wanted[] = {"000000090000a009c9", "000000080000a00a",
+                                         "000000090000a00b10", "00000009c90140093d"};
+    uint8_t memory[64];
+    struct gh_view octets;
+    struct ike_out o;
+
+    for (size_t i = 0; i < 4; i++) {
+        o = ike_out_inner(memory, sizeof(memory));
+        ike_notify_emit(&o, &of_all[i]);
+        assert_true(ike_out_done(&o, &octets));
+        assert_hex(octets, wanted[i]);
+    }
+    o = ike_out_inner(memory, sizeof(memory));
+    ike_delete_emit(&o, &(struct ike_delete){.protocol = IKE_PROTO_TCP_AO,
+                                             .spi_len = 1,
+                                             .count = 1,
+                                             .spis = gh_view_of(&spi, 1)});
+    assert_true(ike_out_done(&o, &octets));
+    assert_hex(octets, "00000009c90100013d");
+}
+
 static void key_material(void **state)
 {
     static const struct {
@@ -95,7 +127,10 @@ static void key_material(void **state)
                   "3013987fbf34346337e9cd0e60cb31c35f9dc68d",
                   "0e762d9c294112803bc287b53858d84d3559ad7d"},
                  {IKE_PRF_AES128_CMAC, IKE_INTEG_AES_CMAC_96, TCPAO_AES_128_CMAC,
-                  "3013987fbf34346337e9cd0e60cb31c3", "fda857f0f5a3bc4a698e790c5d5edce5"}};
+                  "3013987fbf34346337e9cd0e60cb31c3", "fda857f0f5a3bc4a698e790c5d5edce5"},
+                 {IKE_PRF_HMAC_SHA2_256, IKE_INTEG_HMAC_SHA2_256_128, TCPAO_HMAC_SHA_256,
+                  "3013987fbf34346337e9cd0e60cb31c35f9dc68dde0b45fb0747ac6ccdcb6138",
+                  "043cac3f160bdcf2d496f6c37b68ce2adf3ad20c0bbec3e7b3fa4f5f22a527c8"}};
     const struct tcpao_endpoint from = {{10, 11, 12, 13}, 4, 59863},
                                 to = {{172, 27, 28, 29}, 4, 179};
     uint8_t sk_d[32], ni[32], nr[32], traffic[TCPAO_TRAFFIC_KEY_MAX];
@@ -103,7 +138,7 @@ static void key_material(void **state)
     octets_of("202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f", sk_d);
     octets_of("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", ni);
     octets_of("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f", nr);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct ike2_sa sa = {.suite = {.prf = IKE_PRF_HMAC_SHA2_256, .protocol = IKE_PROTO_IKE}};
         const struct ike2_suite child = {
             .protocol = IKE_PROTO_TCP_AO, .prf = cases[i].prf, .integ = cases[i].integ};
@@ -121,6 +156,30 @@ static void key_material(void **state)
         gh_secret_clear(&i_to_r);
         gh_secret_clear(&r_to_i);
     }
+}
+
+/* CREATE_CHILD_SA with a key exchange whose shared secret is 32 octets of 0x55. */
+static void fresh_key_material(void **state)
+{
+    struct ike2_sa sa = {.suite = {.prf = IKE_PRF_HMAC_SHA2_256, .protocol = IKE_PROTO_IKE}};
+    const struct ike2_suite child = {
+        .protocol = IKE_PROTO_TCP_AO, .prf = IKE_PRF_AES128_CMAC, .integ = IKE_INTEG_AES_CMAC_96};
+    struct gh_secret i_to_r = {.data = NULL}, r_to_i = {.data = NULL};
+    uint8_t octets[4][32];
+
+    for (size_t i = 0; i < 32; i++) {
+        octets[0][i] = (uint8_t)(0x20 + i);
+        octets[1][i] = (uint8_t)i;
+        octets[2][i] = (uint8_t)(0x80 + i);
+        octets[3][i] = 0x55;
+    }
+    sa.sk = (struct gh_secret){.data = octets[0], .len = 32};
+    assert_true(ike2_keymat(&sa, &child, &(struct gh_secret){.data = octets[3], .len = 32},
+                            gh_view_of(octets[1], 32), gh_view_of(octets[2], 32),
+                            gh_view_of(NULL, 0), &i_to_r, &r_to_i));
+    assert_hex(gh_view_of(i_to_r.data, i_to_r.len), "dc67a46dd8c1ddf14aeadcb5d4b077a5");
+    gh_secret_clear(&i_to_r);
+    gh_secret_clear(&r_to_i);
 }
 
 static bool choose(const uint16_t (*theirs)[2], size_t count, uint16_t prf, uint16_t integ,
@@ -161,8 +220,8 @@ static void what_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(payloads),
-        cmocka_unit_test(key_material),
+        cmocka_unit_test(payloads),        cmocka_unit_test(notifications),
+        cmocka_unit_test(key_material),    cmocka_unit_test(fresh_key_material),
         cmocka_unit_test(what_is_refused),
     };
 

@@ -233,6 +233,11 @@ static uint16_t judge_one(const struct ike2_sa *sa, const struct ike2_child_poli
             tell_selectors(p, &asked->remote, remote, why);
         return IKE_N_TS_UNACCEPTABLE;
     }
+    /* A key for half of the connections that are meant would leave the others without. */
+    if (p->mode == IKE2_TCP_AO && (local == IKE_TS_NARROWED || remote == IKE_TS_NARROWED)) {
+        snprintf(why, 160, "%s: the peer wants a key for more connections than we", p->name);
+        return IKE_N_TS_UNACCEPTABLE;
+    }
     if (p->mode == IKE2_TRANSPORT && !asked->transport) {
         snprintf(why, 160, "%s is for %s mode, the peer asks for a tunnel", p->name,
                  mode_name(p->mode));
