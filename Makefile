@@ -24,6 +24,7 @@ check:
 	tools/install-deps check
 	tools/bird-newer
 	tools/libreswan
+	tools/strongswan-newer
 	tools/labkernel
 	tools/kernel-selftests
 	tools/pkcs11-provider

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # An apt of our own: packages of newer Debian suites, without touching the host's apt.
 #
-# Sourced by tools/bird-newer, tools/labkernel, tools/kernel-selftests and tools/pkcs11-provider. Everything it writes is
-# below $GATEHOUSE_CACHE: lists, downloaded packages and its own sources.list. The mirror is the host's
-# own, read from the host's sources; so are its proxy settings and keys.
+# Sourced by tools/bird-newer, tools/libreswan, tools/strongswan-newer, tools/pkcs11-provider,
+# tools/labkernel and tools/kernel-selftests. Everything it writes is below $GATEHOUSE_CACHE: lists,
+# downloaded packages and its own sources.list. The mirror is the host's own, read from the host's
+# sources; so are its proxy settings and keys.
 #
 #   apt_cache_root         prints (and makes) the cache directory
 #   apt_suite_setup SUITE  prepares lists of SUITE (downloaded at most once a day)

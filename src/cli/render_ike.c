@@ -32,19 +32,43 @@ static const char *span(const json_t *object, const char *field, char buf[GH_SPA
     return gh_span_format(cli_integer(object, field), buf);
 }
 
+enum { PLACE_TEXT = 320 };
+
+/* " in blue, VRF red", or nothing. */
+static const char *place(const json_t *object, char *buf, size_t size)
+{
+    bool netns = cli_has(object, "netns"), vrf = cli_has(object, "vrf");
+
+    (void)snprintf(buf, size, "%s%s%s%s", netns || vrf ? " in " : "",
+                   netns ? cli_text(object, "netns") : "", vrf ? netns ? ", VRF " : "VRF " : "",
+                   vrf ? cli_text(object, "vrf") : "");
+    return buf;
+}
+
+/* The address of ours that a peer is called from, or why there is none. */
+static const char *source(const json_t *peer)
+{
+    if (cli_has(peer, "source"))
+        return cli_text(peer, "source");
+    if (cli_has(peer, "source_error"))
+        return cli_text(peer, "source_error");
+    return cli_true(peer, "responder_only") ? "any" : "not known yet";
+}
+
 /* ---- Peers ---------------------------------------------------------------------------------- */
 
 void cli_render_ike_peer(const struct cli_render *r, const json_t *answer)
 {
-    static const char *const titles[] = {"Peer",    "State",   ">SAs",        ">Children",
-                                         "Gateway", "Last up", "Last failure"};
+    static const char *const titles[] = {"Peer",    "State", ">SAs",    ">Children",
+                                         "Gateway", "From",  "Last up", "Last failure"};
     const json_t *peers = json_object_get(answer, "peers"), *p, *failure;
+    char where[PLACE_TEXT];
     struct cli_table t;
     size_t i;
 
     if (json_array_size(peers) == 0)
         fputs("No IKE peer is configured.\n", r->out);
-    cli_table_init(&t, titles, 7);
+    cli_table_init(&t, titles, 8);
     json_array_foreach(peers, i, p)
     {
         cli_table_row(&t);
@@ -53,10 +77,11 @@ void cli_render_ike_peer(const struct cli_render *r, const json_t *answer)
         cli_table_cell(&t, 2, "%" JSON_INTEGER_FORMAT, cli_integer(p, "sas"));
         cli_table_cell(&t, 3, "%" JSON_INTEGER_FORMAT, cli_integer(p, "children"));
         cli_table_cell(&t, 4, "%s", cli_text(p, cli_has(p, "gateway") ? "gateway" : "remote"));
-        cli_table_cell(&t, 5, "%s", cli_has(p, "last_up") ? cli_text(p, "last_up") : "never");
+        cli_table_cell(&t, 5, "%s%s", source(p), place(p, where, sizeof(where)));
+        cli_table_cell(&t, 6, "%s", cli_has(p, "last_up") ? cli_text(p, "last_up") : "never");
         failure = json_object_get(p, "last_failure");
         if (cli_has(failure, "reason"))
-            cli_table_cell(&t, 6, "%s %s", cli_text(failure, "time"), cli_text(failure, "reason"));
+            cli_table_cell(&t, 7, "%s %s", cli_text(failure, "time"), cli_text(failure, "reason"));
     }
     cli_table_print(&t, 0, r->out);
 }
@@ -84,15 +109,16 @@ static void child_line(const struct cli_render *r, const json_t *c)
 
 static void sa_block(const struct cli_render *r, const json_t *s)
 {
-    char buf[GH_SPAN_TEXT], more[GH_SPAN_TEXT], text[400];
+    char buf[GH_SPAN_TEXT], more[GH_SPAN_TEXT], text[400], where[PLACE_TEXT];
     const json_t *c;
     size_t i;
 
     fprintf(r->out, "IKE SA %" JSON_INTEGER_FORMAT " with ", cli_integer(s, "id"));
     cli_put(cli_has(s, "peer") ? cli_text(s, "peer") : "(nobody known yet)", r->out);
     fprintf(r->out, ": %s, we are the %s\n", cli_text(s, "state"), cli_text(s, "role"));
-    fprintf(r->out, "  %-22s %s, %s\n", "Local, remote:", cli_text(s, "local"),
-            cli_text(s, "remote"));
+    fprintf(r->out, "  %-22s %s, %s%s%s\n", "Local, remote:", cli_text(s, "local"),
+            cli_text(s, "remote"), place(s, where, sizeof(where)),
+            cli_true(s, "mobike") ? "; both may move" : "");
     line(r, "Local identity:", cli_text(s, "local_id"));
     line(r, "Remote identity:", cli_text(s, "remote_id"));
     fprintf(r->out, "  %-22s %s, %s\n", "SPIs:", cli_text(s, "spi_i"), cli_text(s, "spi_r"));
@@ -111,6 +137,8 @@ static void sa_block(const struct cli_render *r, const json_t *s)
     fprintf(r->out,
             "  %-22s next to send %" JSON_INTEGER_FORMAT ", to receive %" JSON_INTEGER_FORMAT "\n",
             "Message IDs:", cli_integer(s, "next_send_id"), cli_integer(s, "next_receive_id"));
+    fprintf(r->out, "  %-22s %" JSON_INTEGER_FORMAT ", the peer's %" JSON_INTEGER_FORMAT "\n",
+            "Window:", cli_integer(s, "window"), cli_integer(s, "peer_window"));
     json_array_foreach(json_object_get(s, "child_sas"), i, c) child_line(r, c);
 }
 
@@ -119,7 +147,7 @@ void cli_render_ike_sa(const struct cli_render *r, const json_t *answer)
     static const char *const titles[] = {">SA",    "Peer",     "State",     "Remote",
                                          "Uptime", "Rekey in", ">Children", "Algorithms"};
     const json_t *sas = json_object_get(answer, "sas"), *s;
-    char buf[GH_SPAN_TEXT], text[400];
+    char buf[GH_SPAN_TEXT], text[400], where[PLACE_TEXT];
     struct cli_table t;
     size_t i;
 
@@ -138,7 +166,7 @@ void cli_render_ike_sa(const struct cli_render *r, const json_t *answer)
         cli_table_cell(&t, 0, "%" JSON_INTEGER_FORMAT, cli_integer(s, "id"));
         cli_table_cell(&t, 1, "%s", cli_has(s, "peer") ? cli_text(s, "peer") : "-");
         cli_table_cell(&t, 2, "%s", cli_text(s, "state"));
-        cli_table_cell(&t, 3, "%s", cli_text(s, "remote"));
+        cli_table_cell(&t, 3, "%s%s", cli_text(s, "remote"), place(s, where, sizeof(where)));
         cli_table_cell(&t, 4, "%s", span(s, "uptime", buf));
         cli_table_cell(&t, 5, "%s", span(s, "rekey_in", buf));
         cli_table_cell(&t, 6, "%" JSON_INTEGER_FORMAT, cli_integer(s, "children"));
@@ -223,6 +251,7 @@ void cli_render_ike_statistics(const struct cli_render *r, const json_t *answer)
 {
     const json_t *rates = json_object_get(answer, "set_ups"), *s;
     const json_t *keeper = json_object_get(answer, "keeper");
+    char where[PLACE_TEXT];
     size_t i;
 
     fprintf(r->out,
@@ -237,8 +266,9 @@ void cli_render_ike_statistics(const struct cli_render *r, const json_t *answer)
     json_array_foreach(json_object_get(answer, "sockets"), i, s)
     {
         if (!cli_true(s, "open"))
-            fprintf(r->out, "WARNING:  no socket on UDP port %" JSON_INTEGER_FORMAT " (%s): %s\n",
-                    cli_integer(s, "port"), cli_text(s, "family"), cli_text(s, "error"));
+            fprintf(r->out, "WARNING:  no socket on UDP port %" JSON_INTEGER_FORMAT " (%s)%s: %s\n",
+                    cli_integer(s, "port"), cli_text(s, "family"), place(s, where, sizeof(where)),
+                    cli_text(s, "error"));
     }
     counters_table(r, json_object_get(answer, "sas"), "IKE SAs");
     failures_table(r, json_object_get(answer, "failures"));
@@ -250,7 +280,7 @@ void cli_render_ike_lockout(const struct cli_render *r, const json_t *answer)
 {
     static const char *const titles[] = {"Client", ">Port", "State", ">Failures", "Ends in"};
     const json_t *clients = json_object_get(answer, "clients"), *c;
-    char buf[GH_SPAN_TEXT];
+    char buf[GH_SPAN_TEXT], where[PLACE_TEXT];
     struct cli_table t;
     size_t i;
 
@@ -262,7 +292,7 @@ void cli_render_ike_lockout(const struct cli_render *r, const json_t *answer)
     json_array_foreach(clients, i, c)
     {
         cli_table_row(&t);
-        cli_table_cell(&t, 0, "%s", cli_text(c, "address"));
+        cli_table_cell(&t, 0, "%s%s", cli_text(c, "address"), place(c, where, sizeof(where)));
         if (cli_has(c, "port"))
             cli_table_cell(&t, 1, "%" JSON_INTEGER_FORMAT, cli_integer(c, "port"));
         cli_table_cell(&t, 2, "%s", cli_true(c, "blocked") ? "blocked" : "watched");

@@ -71,6 +71,11 @@ void gh_ike_config_free(struct gh_ike_config *c)
         free(c->definitions[i].name);
     for (size_t i = 0; i < c->secret_count; i++)
         free(c->secrets[i].name);
+    for (size_t i = 0; i < c->zone_count; i++) {
+        free(c->zones[i].netns);
+        free(c->zones[i].vrf);
+    }
+    free(c->zones);
     free(c->policies);
     free(c->profiles);
     free(c->trusts);

@@ -29,7 +29,8 @@ enum {
     /* Names of IKE's sections: with "/8000" behind it one is still a name for the keeper. */
     GH_IKE_NAME_MAX = 58,
     GH_IKE_TRANSFORMS = 4, /* that one policy or child names */
-    GH_IKE_PEERS = 4096,
+    GH_IKE_PEERS = 16384,
+    GH_IKE_ZONES = 1024,
     GH_LIFETIME_MIN = 1200, /* seconds, of IKE and Child SAs */
     GH_LIFETIME_MAX = 31536000,
     GH_CHILD_LIFETIME = 3600,
@@ -96,10 +97,17 @@ struct gh_ike_ts_list {
     int line;
 };
 
+/* Where a peer is, if not where the daemon is. */
+struct gh_ike_zone {
+    char *netns; /* the name of a network namespace; NULL: the daemon's own */
+    char *vrf;   /* the name of a VRF device, or NULL */
+};
+
 /* Anything with a name that others may refer to. For lint. */
 struct gh_ike_definition {
     const char *section; /* "ike-psk" … */
     char *name;
+    uint32_t hash; /* of the name: 10,000 peers are 20,000 definitions, each held against all */
     int line;
     size_t index; /* among those of the section */
     bool used;
@@ -137,6 +145,8 @@ struct gh_ike_config {
     size_t raw_key_count;
     struct gk_policy *sessions; /* those of TCP-AO whose keys are negotiated */
     size_t session_count;
+    struct gh_ike_zone *zones; /* those of the policies, which have their places from 1 on */
+    size_t zone_count;
     /* Of the parent's value alone; the `ike` process has none of these. */
     struct gh_ike_place *places; /* [policy_count] */
     struct gh_ike_definition *definitions;

@@ -328,19 +328,21 @@ static void get_proposal(struct gh_rd *r, struct ike_proposal *p, unsigned uses)
 }
 
 /* uses: of what the protocols may be. */
-static void get_proposals(struct gh_rd *r, struct ike_sa *sa, unsigned uses)
+static void get_proposals(struct gh_rd *r, struct ike_proposals *proposals, unsigned uses)
 {
     size_t count = gh_get_below(r, gh_rd_u8(r), GH_IKE_TRANSFORMS + 1);
+    struct ike_sa sa = {.count = 0};
 
-    *sa = (struct ike_sa){.count = 0};
     if (count == 0)
         r->bad = true;
-    while (!r->bad && sa->count < count) {
-        struct ike_proposal *p = &sa->proposal[sa->count++];
+    while (!r->bad && sa.count < count) {
+        struct ike_proposal *p = &sa.proposal[sa.count++];
 
-        p->number = (uint8_t)sa->count;
+        p->number = (uint8_t)sa.count;
         get_proposal(r, p, uses);
     }
+    if (!r->bad && !ike_proposals_set(proposals, &sa))
+        r->bad = true;
 }
 
 static struct ike2_lifetime get_lifetime(struct gh_rd *r, uint32_t least)
@@ -416,10 +418,41 @@ static void get_auth(struct reading *x, struct ike2_policy *p)
         r->bad = true;
 }
 
+static void get_zones(struct reading *x)
+{
+    struct gh_ike_config *c = x->c;
+    size_t count = gh_get_below(&x->r, gh_rd_u16(&x->r), GH_IKE_ZONES + 1);
+
+    c->zones = gh_get_array(&x->r, count, GH_IKE_ZONE_MIN, sizeof(*c->zones));
+    while (!x->r.bad && c->zone_count < count) {
+        struct gh_ike_zone *zone = &c->zones[c->zone_count++];
+
+        zone->netns = gh_get_text(&x->r, false);
+        zone->vrf = gh_get_text(&x->r, false);
+        if (zone->netns == NULL && zone->vrf == NULL)
+            x->r.bad = true;
+    }
+}
+
+static void get_mobike(struct gh_rd *r, struct ike2_policy *p)
+{
+    size_t count;
+
+    p->mobike = gh_get_flag(r);
+    p->no_nats = gh_get_flag(r);
+    p->others_all = gh_get_flag(r);
+    count = gh_get_below(r, gh_rd_u8(r), IKE2_ADDRESSES + 1);
+    while (!r->bad && p->other_count < count)
+        gh_get_addr(r, true, &p->others[p->other_count++]);
+    gh_get_prefix(r, false, &p->moves_to);
+}
+
 static void get_policy(struct reading *x, struct ike2_policy *p)
 {
     struct gh_rd *r = &x->r;
     size_t children;
+
+    p->zone = (uint16_t)gh_get_below(r, gh_rd_u16(r), x->c->zone_count + 1);
 
     gh_get_addr(r, false, &p->local);
     gh_get_prefix(r, false, &p->remote);
@@ -443,7 +476,10 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->retransmit_ms = gh_rd_u32(r);
     p->retransmits = gh_rd_u32(r);
     p->half_open_ms = gh_rd_u32(r);
-    p->mobike = gh_get_flag(r);
+    p->window = gh_rd_u8(r);
+    if (p->window < 1 || p->window > IKE2_WINDOW_MAX)
+        r->bad = true;
+    get_mobike(r, p);
     p->initial_contact = gh_get_flag(r);
     p->redirects = gh_get_flag(r);
     gh_get_prefix(r, false, &p->follows_to);
@@ -570,6 +606,7 @@ static void get_config(struct reading *x)
     get_profiles(x);
     get_ts_lists(x);
     get_client_dbs(x);
+    get_zones(x);
     get_policies(x);
     get_sessions(x);
 }

@@ -183,11 +183,14 @@ static void put_client_dbs(struct writing *x)
 
 /* ---- Policies ------------------------------------------------------------------------------- */
 
-static void put_proposals(struct gh_wr *w, const struct ike_sa *sa)
+static void put_proposals(struct gh_wr *w, const struct ike_proposals *proposals)
 {
-    gh_wr_u8(w, sa->count);
-    for (size_t i = 0; i < sa->count; i++) {
-        const struct ike_proposal *p = &sa->proposal[i];
+    struct ike_sa sa;
+
+    ike_proposals_get(proposals, &sa);
+    gh_wr_u8(w, sa.count);
+    for (size_t i = 0; i < sa.count; i++) {
+        const struct ike_proposal *p = &sa.proposal[i];
 
         gh_wr_u8(w, p->protocol);
         gh_wr_u8(w, p->count);
@@ -287,11 +290,32 @@ static void put_auth(struct writing *x, const struct ike2_policy *p)
     put_borrowed(x, p);
 }
 
+static void put_zones(struct writing *x)
+{
+    gh_wr_u16(&x->w, x->c->zone_count);
+    for (size_t i = 0; i < x->c->zone_count; i++) {
+        gh_put_text(&x->w, x->c->zones[i].netns);
+        gh_put_text(&x->w, x->c->zones[i].vrf);
+    }
+}
+
+static void put_mobike(struct gh_wr *w, const struct ike2_policy *p)
+{
+    gh_wr_u8(w, p->mobike);
+    gh_wr_u8(w, p->no_nats);
+    gh_wr_u8(w, p->others_all);
+    gh_wr_u8(w, p->other_count);
+    for (size_t i = 0; i < p->other_count; i++)
+        gh_put_addr(w, &p->others[i]);
+    gh_put_prefix(w, &p->moves_to);
+}
+
 static void put_policy(struct writing *x, const struct ike2_policy *p)
 {
     struct gh_wr *w = &x->w;
 
     gh_put_text(w, p->name);
+    gh_wr_u16(w, p->zone);
     gh_put_addr(w, &p->local);
     gh_put_prefix(w, &p->remote);
     gh_put_addr(w, &p->gateway);
@@ -314,7 +338,8 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
     gh_wr_u32(w, p->retransmit_ms);
     gh_wr_u32(w, p->retransmits);
     gh_wr_u32(w, p->half_open_ms);
-    gh_wr_u8(w, p->mobike);
+    gh_wr_u8(w, p->window);
+    put_mobike(w, p);
     gh_wr_u8(w, p->initial_contact);
     gh_wr_u8(w, p->redirects);
     gh_put_prefix(w, &p->follows_to);
@@ -380,6 +405,7 @@ static void put_config(struct writing *x)
     put_profiles(x);
     put_ts_lists(x);
     put_client_dbs(x);
+    put_zones(x);
     gh_wr_u16(&x->w, x->c->policy_count);
     for (size_t i = 0; i < x->c->policy_count; i++)
         put_policy(x, x->c->policies[i]);

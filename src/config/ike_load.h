@@ -55,6 +55,12 @@ void gh_ike_selectors(struct gh_ike_loader *x, const struct gh_node *n, struct i
 bool gh_ike_read_file(struct gh_ike_loader *x, const char *path, int line, struct gh_secret *out);
 void gh_ike_pki_error(struct gh_ike_loader *x, int line, const struct gh_pki_error *e);
 
+/* ---- Paths (load_ike_path.c) ---------------------------------------------------------------- */
+
+/* `netns` and `vrf` of a policy or peer; of what is not given, that of its zone before stays. */
+void gh_ike_zone(struct gh_ike_loader *x, const struct gh_node *netns, const struct gh_node *vrf,
+                 struct ike2_policy *p);
+
 /* ---- Secrets (load_ike_secret.c) ------------------------------------------------------------ */
 
 /* The nodes of one secret: at most one of them is set. */
@@ -104,6 +110,7 @@ void gh_ike_key_exchanges(struct gh_ike_loader *x, const struct gh_node *const *
                           struct ike_proposal *p);
 /* The transforms that a node names, as proposals; NULL: `out` stays. */
 void gh_ike_proposals(struct gh_ike_loader *x, const struct gh_node *n, const char *section,
-                      struct ike_sa *out);
+                      struct ike_proposals *out);
+void gh_ike_keep_proposals(struct ike_proposals *to, const struct ike_sa *sa);
 
 #endif

@@ -11,6 +11,10 @@ enum {
     PEER_DESCRIPTION,
     PEER_REMOTE,
     PEER_LOCAL,
+    PEER_ADDITIONAL,
+    PEER_MOVES_TO,
+    PEER_NETNS,
+    PEER_VRF,
     PEER_GATEWAY,
     PEER_PORT,
     PEER_RESPONDER_ONLY,
@@ -38,5 +42,8 @@ enum {
 /* How each end authenticates, by what and as whom. */
 void gh_load_ike_auth(struct gh_ike_loader *x, const struct gh_node *section,
                       const struct gh_node **got, struct ike2_policy *p);
+
+/* Where else the two ends may be (MOBIKE). After local, remote and the ike-policy. */
+void gh_load_ike_moves(struct gh_ike_loader *x, const struct gh_node **got, struct ike2_policy *p);
 
 #endif

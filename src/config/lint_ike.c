@@ -142,12 +142,14 @@ static bool has_protocol(const struct ike_sa *sa, uint8_t protocol)
 static void lint_child(struct gh_lint *l, const struct ike2_policy *p,
                        const struct ike2_child_policy *c, int line)
 {
-    if (has_protocol(&c->proposals, IKE_PROTO_AH) ||
-        offers(&c->proposals, IKE_T_ENCR, IKE_ENCR_NULL) ||
-        offers(&c->proposals, IKE_T_ENCR, IKE_ENCR_NULL_AES_GMAC))
+    struct ike_sa proposals;
+
+    ike_proposals_get(&c->proposals, &proposals);
+    if (has_protocol(&proposals, IKE_PROTO_AH) || offers(&proposals, IKE_T_ENCR, IKE_ENCR_NULL) ||
+        offers(&proposals, IKE_T_ENCR, IKE_ENCR_NULL_AES_GMAC))
         gh_lint_warn(l, line, "no-encryption", "take a cipher if nobody is to read it",
                      "the child \"%s\" of \"%s\" may come up without encryption", c->name, p->name);
-    if (offers(&c->proposals, IKE_T_KE, IKE_KE_NONE))
+    if (offers(&proposals, IKE_T_KE, IKE_KE_NONE))
         gh_lint_warn(l, line, "no-pfs", "remove none from \"ke\"",
                      "the child \"%s\" of \"%s\" may be rekeyed without a new key exchange: who "
                      "breaks the IKE SA's %s",

@@ -251,12 +251,15 @@ static void compare_negotiation(struct pair *p)
     const struct ike2_child_policy *a = child_of(p->l->config, p->here);
     const struct ike2_child_policy *b = child_of(p->peer, p->there);
     const struct ike_proposal *ours, *theirs;
+    struct ike_sa here, there;
     int line = p->here->line;
 
     if (a == NULL || b == NULL)
         return;
-    ours = &a->proposals.proposal[0];
-    theirs = &b->proposals.proposal[0];
+    ike_proposals_get(&a->proposals, &here);
+    ike_proposals_get(&b->proposals, &there);
+    ours = &here.proposal[0];
+    theirs = &there.proposal[0];
     if (ours->protocol != theirs->protocol)
         gh_lint_error(p->l, line, "protocol-mismatch",
                       "write the same tcp-ao-protocol at both ends",

@@ -78,6 +78,7 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
     const uint64_t most = UINT64_C(999999999999999999); /* what a number may have: 18 digits */
     const struct gh_node *got[CHILD_ITEMS];
     struct ike2_child_policy *child;
+    struct ike_sa defaults;
     unsigned mode = 0;
 
     if (policy->child_count == IKE2_CHILDREN) {
@@ -93,7 +94,8 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
     gh_items_collect(x->l, section, child_items, CHILD_ITEMS, got);
     gh_node_choice(x->l, got[CHILD_MODE], modes, &mode);
     child->mode = mode == 0 ? IKE2_TUNNEL : IKE2_TRANSPORT;
-    ike2_default_proposals(IKE_PROTO_ESP, &child->proposals);
+    ike2_default_proposals(IKE_PROTO_ESP, &defaults);
+    gh_ike_keep_proposals(&child->proposals, &defaults);
     gh_ike_proposals(x, got[CHILD_TRANSFORM], "ipsec-transform", &child->proposals);
     read_selectors(x, section, got, child);
     child->lifetime.seconds = GH_CHILD_LIFETIME;

@@ -21,13 +21,25 @@ const char *gh_ike_name(struct gh_ike_loader *x, const struct gh_node *section)
     return "?";
 }
 
+/* FNV-1a */
+static uint32_t hash_of(const char *name)
+{
+    uint32_t h = 0x811c9dc5;
+
+    for (const char *c = name; *c != '\0'; c++)
+        h = (h ^ (uint8_t)*c) * 0x01000193;
+    return h;
+}
+
 static struct gh_ike_definition *find(const struct gh_ike_loader *x, const char *section,
                                       const char *name)
 {
+    uint32_t hash = hash_of(name);
+
     for (size_t i = 0; i < x->ike->definition_count; i++) {
         struct gh_ike_definition *d = &x->ike->definitions[i];
 
-        if (strcmp(d->section, section) == 0 && strcmp(d->name, name) == 0)
+        if (d->hash == hash && strcmp(d->section, section) == 0 && strcmp(d->name, name) == 0)
             return d;
     }
     return NULL;
@@ -44,8 +56,12 @@ void gh_ike_define(struct gh_ike_loader *x, const char *section, const char *nam
                       "give them different names", "the %s \"%s\" is defined already, on line %d",
                       section, name, line > other->line ? other->line : line);
     c->definitions = gh_config_grow(c->definitions, c->definition_count, sizeof(*c->definitions));
-    c->definitions[c->definition_count++] = (struct gh_ike_definition){
-        .section = section, .name = gh_config_strdup(name), .line = line, .index = index};
+    c->definitions[c->definition_count++] =
+        (struct gh_ike_definition){.section = section,
+                                   .name = gh_config_strdup(name),
+                                   .hash = hash_of(name),
+                                   .line = line,
+                                   .index = index};
 }
 
 static bool may_be_secret(const char *section)

@@ -10,6 +10,10 @@ static const struct gh_item peer_items[PEER_ITEMS] = {
     [PEER_DESCRIPTION] = {"description", GH_ITEM_VALUE},
     [PEER_REMOTE] = {"remote", GH_ITEM_VALUE},
     [PEER_LOCAL] = {"local", GH_ITEM_VALUE},
+    [PEER_ADDITIONAL] = {"additional-addresses", GH_ITEM_LIST},
+    [PEER_MOVES_TO] = {"moves-to", GH_ITEM_VALUE},
+    [PEER_NETNS] = {"netns", GH_ITEM_VALUE},
+    [PEER_VRF] = {"vrf", GH_ITEM_VALUE},
     [PEER_GATEWAY] = {"gateway", GH_ITEM_VALUE},
     [PEER_PORT] = {"port", GH_ITEM_VALUE},
     [PEER_RESPONDER_ONLY] = {"responder-only", GH_ITEM_VALUE},
@@ -107,11 +111,12 @@ static void check_others(struct gh_ike_loader *x, const struct ike2_policy *p, i
     for (size_t i = 0; i < c->policy_count; i++) {
         const struct ike2_policy *other = c->policies[i];
 
-        if (gh_prefix_equal(&p->remote, &other->remote) &&
+        if (p->zone == other->zone && gh_prefix_equal(&p->remote, &other->remote) &&
             gh_addr_equal(&p->local, &other->local) && p->port == other->port &&
             same_identities(p, other))
             gh_load_error(x->l, line, "peer-overlap",
-                          "make the children of one peer, or tell them apart by local or remote-id",
+                          "make the children of one peer, or tell them apart by local, remote-id, "
+                          "netns or vrf",
                           "the ike-peer \"%s\" has the same ends as \"%s\" (line %d)", p->name,
                           other->name, c->places[i].line);
     }
@@ -121,15 +126,11 @@ static void check_others(struct gh_ike_loader *x, const struct ike2_policy *p, i
 static struct ike2_policy *start_from(struct gh_ike_loader *x, const struct gh_node *n,
                                       const char *name)
 {
-    struct ike2_policy *p = gh_config_must(ike2_policy_new(name)), own = *p;
     size_t index;
 
-    if (gh_ike_refer_option(x, n, "ike-policy", &index)) {
-        *p = *x->templates[index];
-        p->refs = own.refs;
-        memcpy(p->name, own.name, sizeof(p->name));
-    }
-    return p;
+    return gh_config_must(gh_ike_refer_option(x, n, "ike-policy", &index)
+                              ? ike2_policy_like(x->templates[index], name)
+                              : ike2_policy_new(name));
 }
 
 void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section)
@@ -152,6 +153,8 @@ void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section)
     p = start_from(x, got[PEER_POLICY], name);
     p->index = (unsigned)c->policy_count + 1;
     read_addresses(x, section, got, p);
+    gh_ike_zone(x, got[PEER_NETNS], got[PEER_VRF], p);
+    gh_load_ike_moves(x, got, p);
     gh_load_ike_auth(x, section, got, p);
     for (size_t i = 0; i < section->child_count; i++) {
         const struct gh_node *n = &section->children[i];

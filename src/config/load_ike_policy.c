@@ -21,7 +21,11 @@ enum {
     POLICY_EXCHANGE_TIMEOUT,
     POLICY_RETRANSMIT_INTERVAL,
     POLICY_RETRANSMITS,
+    POLICY_WINDOW,
     POLICY_MOBIKE,
+    POLICY_NO_NATS,
+    POLICY_NETNS,
+    POLICY_VRF,
     POLICY_CHILDLESS,
     POLICY_INITIAL_CONTACT,
     POLICY_ROUTABILITY,
@@ -51,7 +55,11 @@ static const struct gh_item policy_items[POLICY_ITEMS] = {
     [POLICY_EXCHANGE_TIMEOUT] = {"exchange-timeout", GH_ITEM_VALUE},
     [POLICY_RETRANSMIT_INTERVAL] = {"retransmit-interval", GH_ITEM_VALUE},
     [POLICY_RETRANSMITS] = {"retransmits", GH_ITEM_VALUE},
+    [POLICY_WINDOW] = {"window", GH_ITEM_VALUE},
     [POLICY_MOBIKE] = {"mobike", GH_ITEM_VALUE},
+    [POLICY_NO_NATS] = {"no-nats", GH_ITEM_VALUE},
+    [POLICY_NETNS] = {"netns", GH_ITEM_VALUE},
+    [POLICY_VRF] = {"vrf", GH_ITEM_VALUE},
     [POLICY_CHILDLESS] = {"childless", GH_ITEM_VALUE},
     [POLICY_INITIAL_CONTACT] = {"initial-contact", GH_ITEM_VALUE},
     [POLICY_ROUTABILITY] = {"check-routability", GH_ITEM_VALUE},
@@ -63,19 +71,6 @@ static const struct gh_item policy_items[POLICY_ITEMS] = {
     [POLICY_REDIRECT_AT] = {"redirect-at", GH_ITEM_VALUE},
     [POLICY_PUZZLE_LIMIT] = {"puzzle-limit", GH_ITEM_VALUE},
 };
-
-static bool has_additional_ke(const struct ike_sa *sa)
-{
-    for (size_t i = 0; i < sa->count; i++) {
-        for (size_t t = 0; t < sa->proposal[i].count; t++) {
-            const struct ike_transform *transform = &sa->proposal[i].transform[t];
-
-            if (transform->type != IKE_T_KE && ike_transform_is_ke(transform->type))
-                return true;
-        }
-    }
-    return false;
-}
 
 static void read_times(struct gh_ike_loader *x, const struct gh_node **got, struct ike2_policy *p)
 {
@@ -133,12 +128,11 @@ void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
     const char *name = gh_ike_name(x, section), *text;
     struct ike2_policy *p = gh_config_must(ike2_policy_new(name));
     unsigned prefer = 0;
-    uint32_t mtu, bits;
+    uint32_t mtu, bits, window;
 
     gh_items_collect(x->l, section, policy_items, POLICY_ITEMS, got);
     gh_node_text(x->l, got[POLICY_DESCRIPTION], GH_IKE_DESCRIPTION_MAX, &text);
     gh_ike_proposals(x, got[POLICY_TRANSFORM], "ike-transform", &p->proposals);
-    p->intermediate = has_additional_ke(&p->proposals);
     gh_node_choice(x->l, got[POLICY_PREFER], preferences, &prefer);
     p->prefer_theirs = prefer == 1;
     read_times(x, got, p);
@@ -147,7 +141,14 @@ void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
     gh_node_bool(x->l, got[POLICY_FRAGMENTATION], &p->fragmentation);
     if (gh_ike_u32(x, got[POLICY_FRAGMENT_MTU], 512, 9000, &mtu))
         p->mtu = (uint16_t)mtu;
+    if (gh_ike_u32(x, got[POLICY_WINDOW], 1, IKE2_WINDOW_MAX, &window))
+        p->window = (uint8_t)window;
     gh_node_bool(x->l, got[POLICY_MOBIKE], &p->mobike);
+    gh_node_bool(x->l, got[POLICY_NO_NATS], &p->no_nats);
+    if (p->no_nats && p->force_nat_t)
+        gh_load_error(x->l, got[POLICY_NO_NATS]->line, "range", "keep one of them",
+                      "\"no-nats\" and \"force-nat-t\" exclude each other");
+    gh_ike_zone(x, got[POLICY_NETNS], got[POLICY_VRF], p);
     gh_node_bool(x->l, got[POLICY_CHILDLESS], &p->childless);
     gh_node_bool(x->l, got[POLICY_INITIAL_CONTACT], &p->initial_contact);
     gh_node_bool(x->l, got[POLICY_ROUTABILITY], &p->routability);

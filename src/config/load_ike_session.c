@@ -207,16 +207,17 @@ static struct ike2_lifetime read_lifetime(struct gh_ike_loader *x, const struct 
 }
 
 /* What both directions have in common. */
-static struct ike2_child_policy read_common(struct gh_ike_loader *x, const struct gh_node **got)
+static struct ike2_child_policy read_common(struct gh_ike_loader *x, const struct gh_node **got,
+                                            struct ike_sa *offer)
 {
     struct ike2_child_policy child = {.mode = IKE2_TCP_AO,
                                       .tcp_ao = {.options_covered = true},
                                       .local = {.count = 1},
                                       .remote = {.count = 1}};
-    struct ike_proposal *p = &child.proposals.proposal[0];
+    struct ike_proposal *p = &offer->proposal[0];
 
     *p = (struct ike_proposal){.number = 1, .protocol = IKE_PROTO_TCP_AO};
-    child.proposals.count = 1;
+    offer->count = 1;
     read_algorithms(x->l, got, p, &child.tcp_ao.mac_len);
     gh_ike_key_exchanges(x, got + SESSION_KE, p);
     p->protocol = x->ike->settings.tcp_ao_protocol;
@@ -245,7 +246,7 @@ static bool for_any_source(const struct ike2_child_policy *c)
 
 /* In the order in which they are looked at: those for certain ports before those for any. */
 static void add_child(struct gh_ike_loader *x, struct ike2_policy *p, struct gh_ike_place *place,
-                      const struct ike2_child_policy *child, int line)
+                      const struct ike2_child_policy *child, const struct ike_sa *offer, int line)
 {
     size_t at = p->child_count;
 
@@ -271,13 +272,15 @@ static void add_child(struct gh_ike_loader *x, struct ike2_policy *p, struct gh_
     memmove(&p->children[at + 1], &p->children[at], (p->child_count - at) * sizeof(*p->children));
     memmove(&place->child_lines[at + 1], &place->child_lines[at],
             (p->child_count - at) * sizeof(place->child_lines[0]));
-    p->children[at] = *child;
+    p->children[at] = *child; /* has no proposals yet */
+    gh_ike_keep_proposals(&p->children[at].proposals, offer);
     place->child_lines[at] = line;
     p->child_count++;
 }
 
 static void add_children(struct gh_ike_loader *x, const struct gh_session *s, size_t peer,
-                         struct ike2_child_policy *child, const struct gk_policy *gk)
+                         struct ike2_child_policy *child, const struct ike_sa *offer,
+                         const struct gk_policy *gk)
 {
     const struct ike_ts local = selector(&gk->local, gk->source_first, gk->source_last);
     const struct ike_ts remote = selector(&gk->remote, gk->source_first, gk->source_last);
@@ -288,13 +291,13 @@ static void add_children(struct gh_ike_loader *x, const struct gh_session *s, si
         memcpy(child->name, gk->active, sizeof(child->name));
         child->local.ts[0] = local;
         child->remote.ts[0] = selector(&gk->remote, gk->port, gk->port);
-        add_child(x, p, place, child, s->line);
+        add_child(x, p, place, child, offer, s->line);
     }
     if (wants(s, false)) {
         memcpy(child->name, gk->passive, sizeof(child->name));
         child->local.ts[0] = selector(&gk->local, gk->port, gk->port);
         child->remote.ts[0] = remote;
-        add_child(x, p, place, child, s->line);
+        add_child(x, p, place, child, offer, s->line);
     }
 }
 
@@ -337,6 +340,7 @@ void gh_load_session_ike(struct gh_loader *l, const struct gh_node **got, struct
     struct gh_ike_config *c;
     struct ike2_child_policy child;
     struct ike2_policy *p;
+    struct ike_sa offer;
     size_t peer;
 
     s->ike_text = gh_ike_options_text(got + SESSION_ALGORITHM, SESSION_ITEMS - SESSION_ALGORITHM);
@@ -344,7 +348,7 @@ void gh_load_session_ike(struct gh_loader *l, const struct gh_node **got, struct
     if (p == NULL)
         return;
     c = l->ike->ike;
-    child = read_common(l->ike, got);
+    child = read_common(l->ike, got, &offer);
     check_place(l, got, s, p);
     gh_node_number(l, got[SESSION_PATIENCE], 1, PATIENCE_MAX, &patience);
     gk.patience_ms = (uint32_t)patience * 1000;
@@ -354,7 +358,7 @@ void gh_load_session_ike(struct gh_loader *l, const struct gh_node **got, struct
         return;
     if (s->chain < l->config->chain_count) /* also not, where an unknown one is named */
         reserve_ids(&l->config->chains[s->chain], &gk);
-    add_children(l->ike, s, peer, &child, &gk);
+    add_children(l->ike, s, peer, &child, &offer, &gk);
     c->sessions = gh_config_grow(c->sessions, c->session_count, sizeof(*c->sessions));
     c->sessions[c->session_count++] = gk;
 }

@@ -291,8 +291,13 @@ void gh_load_ipsec_transform(struct gh_ike_loader *x, const struct gh_node *sect
     x->ipsec_transforms[x->ipsec_transform_count++] = p;
 }
 
+void gh_ike_keep_proposals(struct ike_proposals *to, const struct ike_sa *sa)
+{
+    gh_config_must(ike_proposals_set(to, sa) ? to : NULL);
+}
+
 void gh_ike_proposals(struct gh_ike_loader *x, const struct gh_node *n, const char *section,
-                      struct ike_sa *out)
+                      struct ike_proposals *out)
 {
     const struct ike_proposal *from =
         strcmp(section, "ike-transform") == 0 ? x->ike_transforms : x->ipsec_transforms;
@@ -313,5 +318,5 @@ void gh_ike_proposals(struct gh_ike_loader *x, const struct gh_node *n, const ch
         sa.count++;
         sa.proposal[sa.count - 1].number = (uint8_t)sa.count;
     }
-    *out = sa;
+    gh_ike_keep_proposals(out, &sa);
 }

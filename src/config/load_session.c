@@ -8,7 +8,7 @@
 #include "config/backend.h"
 #include "config/load_session.h"
 
-enum { DESCRIPTION_MAX = 1024, DEFAULT_PORT = 179, DEVICE_NAME_MAX = 15, NETNS_NAME_MAX = 255 };
+enum { DESCRIPTION_MAX = 1024, DEFAULT_PORT = 179 };
 
 static const struct gh_item session_items[SESSION_ITEMS] = {
     [SESSION_DESCRIPTION] = {"description", GH_ITEM_VALUE},
@@ -217,26 +217,6 @@ static void read_source_ports(struct gh_loader *l, const struct gh_node *n, stru
     s->source_last = (uint16_t)last;
 }
 
-static void read_place(struct gh_loader *l, const struct gh_node **got, struct gh_session *s)
-{
-    const char *text;
-
-    if (gh_node_text(l, got[SESSION_NETNS], NETNS_NAME_MAX, &text)) {
-        if (strchr(text, '/') != NULL || text[0] == '.')
-            gh_load_error(l, got[SESSION_NETNS]->line, "range",
-                          "write the name that `ip netns list` shows",
-                          "\"netns\" is a name, not a path");
-        s->netns = gh_config_strdup(text);
-    }
-    if (gh_node_text(l, got[SESSION_VRF], DEVICE_NAME_MAX, &text)) {
-        if (strpbrk(text, "/ \t") != NULL)
-            gh_load_error(l, got[SESSION_VRF]->line, "range",
-                          "write the name that `ip link show type vrf` shows",
-                          "\"vrf\" is the name of a network device");
-        s->vrf = gh_config_strdup(text);
-    }
-}
-
 /* ---- Sessions among each other ---- */
 
 /* A session with ports of the side that opens goes before one without. */
@@ -300,7 +280,7 @@ void gh_load_session(struct gh_loader *l, const struct gh_node *section)
     gh_node_choice(l, got[SESSION_BACKEND], backends, &backend);
     s.backend = (enum gh_backend)backend;
     gh_node_bool(l, got[SESSION_ACCEPT_ICMP], &s.accept_icmp);
-    read_place(l, got, &s);
+    gh_load_place(l, got[SESSION_NETNS], got[SESSION_VRF], &s.netns, &s.vrf);
     read_source_ports(l, got[SESSION_SOURCE_PORT], &s);
     read_keys(l, got, &s);
     check_others(l, &s);

@@ -52,6 +52,9 @@ bool gh_mac_length_in_name(const char *algorithm);
 
 void gh_load_chain(struct gh_loader *l, const struct gh_node *section);
 void gh_load_session(struct gh_loader *l, const struct gh_node *section);
+/* `netns` and `vrf`, owned; what stands nowhere stays. */
+void gh_load_place(struct gh_loader *l, const struct gh_node *netns, const struct gh_node *vrf,
+                   char **netns_out, char **vrf_out);
 void gh_load_check_backends(struct gh_loader *l); /* when all sessions are there */
 void gh_load_ike(struct gh_loader *l, const struct gh_node *root);
 void gh_load_ike_end(struct gh_loader *l); /* when the sessions have added to it */

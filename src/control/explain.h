@@ -71,6 +71,8 @@ const char *gh_verdict_name(enum gh_verdict v); /* "up", "unprotected", "opening
     X(CHAIN_EXPIRING, "chain-expiring")                                                            \
     X(STRAY_SEGMENTS, "stray-segments")                                                            \
     X(IKE_NO_SOCKET, "ike-no-socket")                                                              \
+    X(IKE_NOT_MOVED, "ike-not-moved")                                                              \
+    X(IKE_NO_WAY, "ike-no-way")                                                                    \
     X(IKE_NO_KEEPER, "ike-no-keeper")                                                              \
     X(IKE_LOCKED_OUT, "ike-locked-out")                                                            \
     X(IKE_NO_ANSWER, "ike-no-answer")                                                              \

@@ -182,3 +182,49 @@ struct gh_ike_tally gh_ike_tally_of(const struct gh_ike_view *view, const char *
     ike2_each_sa(view->core, count_sa, &c);
     return c.tally;
 }
+
+/* ---- Where a peer is ------------------------------------------------------------------------ */
+
+enum ike2_way gh_ike_source_of(const struct gh_ike_view *view, const struct ike2_policy *p,
+                               struct gh_addr *out, int *error)
+{
+    *error = 0;
+    *out = p->local;
+    if (p->local.len != 0)
+        return IKE2_WAY_THERE;
+    if (p->gateway.len == 0 || view->places == NULL)
+        return IKE2_WAY_UNKNOWN;
+    return view->places->way(view->places->ctx, p->zone, &p->gateway, out, error);
+}
+
+void gh_ike_put_place(const struct gh_ike_view *view, uint16_t zone, json_t *object)
+{
+    struct gh_ike_place_view place = {.netns = NULL};
+
+    if (view->places != NULL)
+        place = view->places->place(view->places->ctx, zone);
+    json_object_set_new(object, "netns", gh_json_text(place.netns));
+    json_object_set_new(object, "vrf", gh_json_text(place.vrf));
+}
+
+bool gh_ike_target_is_one(const struct gh_ike_view *view, const struct gh_ike_target *t,
+                          json_t **refusal)
+{
+    const struct ike2_policy *first = NULL;
+    char text[GH_ADDR_TEXT];
+
+    for (size_t i = 0; t->addr.len != 0 && i < view->policy_count; i++) {
+        const struct ike2_policy *p = view->policies[i];
+
+        if (!gh_ike_target_covers(t, p))
+            continue;
+        if (first != NULL && first->zone != p->zone)
+            return refuse(refusal,
+                          gh_control_refusal("give the name of one of them",
+                                             "%s is the address of \"%s\" and \"%s\", which are in "
+                                             "different namespaces or VRFs",
+                                             gh_addr_format(&t->addr, text), first->name, p->name));
+        first = p;
+    }
+    return true;
+}

@@ -17,9 +17,22 @@
 
 /* One of the sockets that IKE needs. */
 struct gh_ike_socket_view {
+    uint16_t zone; /* as in struct ike2_policy */
     uint16_t port;
     bool v6, open;
     int error; /* errno, why it is not open; 0: not heard of yet */
+};
+
+/* What the `ike` process knows of the places where peers are: daemon/ike_places.h has it. */
+struct gh_ike_place_view {
+    const char *netns, *vrf; /* NULL: the daemon's own, none */
+};
+struct gh_ike_places_view {
+    void *ctx;
+    struct gh_ike_place_view (*place)(void *ctx, uint16_t zone);
+    /* *error: an errno, why there is no way; 0: it is not known yet. */
+    enum ike2_way (*way)(void *ctx, uint16_t zone, const struct gh_addr *remote,
+                         struct gh_addr *out, int *error);
 };
 
 /* What the `ike` process knows; all borrowed. */
@@ -29,6 +42,7 @@ struct gh_ike_view {
     size_t policy_count;
     const struct gh_ike_socket_view *sockets;
     size_t socket_count;
+    const struct gh_ike_places_view *places;
     const uint64_t *udp; /* [GH_IKE_UDP_COUNT] */
     const struct gh_ike_notes *notes;
     bool keeper;           /* there is one to ask */

@@ -58,9 +58,13 @@ json_t *gh_ike_initiate(const struct gh_ike_view *view, struct gh_now now, const
     const char *child = json_string_value(json_object_get(request, "child"));
     const struct ike2_policy *p;
     struct gh_ike_target target;
+    char text[GH_ADDR_TEXT];
+    struct gh_addr from;
     json_t *refusal;
+    int error;
 
-    if (!gh_ike_target_parse(view, request, true, &target, &refusal))
+    if (!gh_ike_target_parse(view, request, true, &target, &refusal) ||
+        !gh_ike_target_is_one(view, &target, &refusal))
         return refusal;
     p = find_policy(view, &target);
     if (p == NULL)
@@ -69,10 +73,14 @@ json_t *gh_ike_initiate(const struct gh_ike_view *view, struct gh_now now, const
     if (child != NULL && !has_child(p, child))
         return gh_control_refusal("`gatectl show ike peer` shows which it has",
                                   "the peer \"%s\" has no child \"%.300s\"", p->name, child);
+    if (p->gateway.len != 0 && gh_ike_source_of(view, p, &from, &error) == IKE2_WAY_NONE)
+        return gh_control_refusal("add a route, or `local`, to reach it; it is called as soon as "
+                                  "there is one if its child says `start = true`",
+                                  "there is no way to %s, the gateway of \"%s\": %s",
+                                  gh_addr_format(&p->gateway, text), p->name, strerror(error));
     if (!ike2_initiate(view->core, now, p->name, child))
-        return gh_control_refusal(
-            "give it a gateway and a local address, or wait until it begins",
-            "the peer \"%s\" cannot be called: it only answers, or lacks an address", p->name);
+        return gh_control_refusal("give it a gateway, or wait until it begins",
+                                  "the peer \"%s\" cannot be called: it only answers", p->name);
     return good();
 }
 
@@ -187,7 +195,8 @@ json_t *gh_ike_terminate_peer(const struct gh_ike_view *view, struct gh_now now,
     json_int_t ended = 0;
     json_t *refusal;
 
-    if (!gh_ike_target_parse(view, request, true, &target, &refusal))
+    if (!gh_ike_target_parse(view, request, true, &target, &refusal) ||
+        !gh_ike_target_is_one(view, &target, &refusal))
         return refusal;
     ike2_each_sa(view->core, gather, &g);
     for (size_t i = 0; i < g.count && !g.failed; i++)

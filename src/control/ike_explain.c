@@ -55,7 +55,8 @@ static void explain_sockets(const struct peer *k, struct gh_explanation *x)
     for (size_t i = 0; i < k->view->socket_count; i++) {
         const struct gh_ike_socket_view *s = &k->view->sockets[i];
 
-        if (!s->open && (family == 0 || s->v6 == (family == 16)) && missing == NULL)
+        if (!s->open && s->zone == k->policy->zone && (family == 0 || s->v6 == (family == 16)) &&
+            missing == NULL)
             missing = s;
     }
     if (missing == NULL)
@@ -67,6 +68,28 @@ static void explain_sockets(const struct peer *k, struct gh_explanation *x)
         gh_find_evidence(f, "the system said: %s", strerror(missing->error));
     gh_find_check(f, "Does another IKE daemon run here (charon, pluto, iked)? `ss -ulpn` shows who "
                      "has the port; stop it, we try again every second.");
+}
+
+static void explain_way(const struct peer *k, struct gh_explanation *x)
+{
+    const struct ike2_policy *p = k->policy;
+    char text[GH_ADDR_TEXT];
+    struct gh_addr from;
+    struct gh_finding *f;
+    int error;
+
+    if (only_answers(p) || gh_ike_source_of(k->view, p, &from, &error) != IKE2_WAY_NONE)
+        return;
+    gh_addr_format(&p->gateway, text);
+    f = gh_find(x, GH_CAUSE_IKE_NO_WAY, RANK_FACT - 1);
+    gh_find_summary(f, "There is no way from here to %s.", text);
+    gh_find_evidence(f, "asked for the address from which it would be reached, the system said: %s",
+                     strerror(error));
+    gh_find_check(f,
+                  "Is there a route, in the peer's namespace and VRF? `ip route get %s` must "
+                  "name a source address.",
+                  text);
+    gh_find_check(f, "We look again as soon as routes or addresses change.");
 }
 
 static void explain_keeper(const struct peer *k, struct gh_explanation *x)
@@ -113,8 +136,9 @@ static void look_at_client(void *ctx, const struct gh_lockout_client *client)
     const struct lockout_search *s = ctx;
     const struct ike2_policy *p = s->peer->policy;
 
-    if (gh_addr_equal(&client->addr, &p->gateway) ||
-        (p->remote.bits > 0 && gh_prefix_contains(&p->remote, &client->addr)))
+    if (client->zone == p->zone &&
+        (gh_addr_equal(&client->addr, &p->gateway) ||
+         (p->remote.bits > 0 && gh_prefix_contains(&p->remote, &client->addr))))
         explain_lockout_of(s->x, client);
 }
 
@@ -180,6 +204,11 @@ static const struct {
      "The peer stopped answering, and its SA was given up.",
      {"Was it restarted, or did its address or a NAT's mapping change?",
       "Is the path there? `ping` from the local address."}},
+    {IKE2_COUNT_NOT_MOVED,
+     GH_CAUSE_IKE_NOT_MOVED,
+     "One end went elsewhere, and the IKE SA did not follow.",
+     {"Does a NAT stand on the new path, and one end say `no-nats = true`?",
+      "Is the new address within what `moves-to` allows?"}},
     {IKE2_COUNT_PEER_CRASHED,
      GH_CAUSE_IKE_PEER_DEAD,
      "The peer lost its SAs, as after a crash, and proved it.",
@@ -341,6 +370,7 @@ static void explain_peer(const struct peer *k, struct gh_explanation *x)
         explain_child(k, x);
     } else {
         explain_sockets(k, x);
+        explain_way(k, x);
         explain_keeper(k, x);
         explain_lockout(k, x);
         explain_failures(k, 1, x);

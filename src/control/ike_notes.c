@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BUCKETS = 4096 };
+
 struct gh_ike_notes {
-    struct gh_ike_note *list;
-    uint64_t seen[IKE2_COUNT_COUNT]; /* the core's counters when we last looked */
+    struct gh_ike_note *list, *bucket[BUCKETS]; /* by name */
+    uint64_t seen[IKE2_COUNT_COUNT];            /* the core's counters when we last looked */
     unsigned up[GH_IKE_RATE_SECONDS];
     uint64_t second; /* monotonic, of the newest of them */
 };
@@ -28,6 +30,7 @@ bool gh_ike_count_is_failure(enum ike2_count c)
     case IKE2_COUNT_NOT_REDIRECTED:
     case IKE2_COUNT_PUZZLE_TOO_HARD:
     case IKE2_COUNT_NO_MEMORY:
+    case IKE2_COUNT_NOT_MOVED:
         return true;
     default:
         return false;
@@ -36,23 +39,34 @@ bool gh_ike_count_is_failure(enum ike2_count c)
 
 /* ---- Notes by policy ------------------------------------------------------------------------ */
 
-static struct gh_ike_note *find(const struct gh_ike_notes *n, const char *name, size_t len)
+/* FNV-1a: the names are the operator's. */
+static size_t bucket_of(const char *name)
 {
-    for (struct gh_ike_note *note = n->list; note != NULL; note = note->next)
-        if (strlen(note->name) == len && memcmp(note->name, name, len) == 0)
-            return note;
-    return NULL;
+    uint32_t h = 0x811c9dc5;
+
+    for (const char *c = name; *c != '\0'; c++)
+        h = (h ^ (uint8_t)*c) * 0x01000193;
+    return h % BUCKETS;
+}
+
+static struct gh_ike_note *find(const struct gh_ike_notes *n, const char *name)
+{
+    struct gh_ike_note *note = n->bucket[bucket_of(name)];
+
+    while (note != NULL && strcmp(note->name, name) != 0)
+        note = note->next_same;
+    return note;
 }
 
 const struct gh_ike_note *gh_ike_notes_find(const struct gh_ike_notes *n, const char *policy)
 {
-    return find(n, policy, strlen(policy));
+    return find(n, policy);
 }
 
 /* NULL: no memory. */
 static struct gh_ike_note *get(struct gh_ike_notes *n, const char *name)
 {
-    struct gh_ike_note *note = find(n, name, strlen(name));
+    struct gh_ike_note *note = find(n, name), **bucket;
 
     if (note != NULL)
         return note;
@@ -62,48 +76,48 @@ static struct gh_ike_note *get(struct gh_ike_notes *n, const char *name)
     snprintf(note->name, sizeof(note->name), "%s", name);
     note->next = n->list;
     n->list = note;
+    bucket = &n->bucket[bucket_of(note->name)];
+    note->next_same = *bucket;
+    *bucket = note;
     return note;
 }
 
-static void drop(struct gh_ike_note **at)
+static void drop(struct gh_ike_notes *n, struct gh_ike_note **at)
 {
-    struct gh_ike_note *note = *at;
+    struct gh_ike_note *note = *at, **same = &n->bucket[bucket_of(note->name)];
 
     *at = note->next;
+    while (*same != note)
+        same = &(*same)->next_same;
+    *same = note->next_same;
     for (size_t i = 0; i < IKE2_COUNT_COUNT; i++)
         free(note->failures[i]);
     free(note);
-}
-
-static bool is_named(const char *name, struct ike2_policy *const *policies, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(policies[i]->name, name) == 0)
-            return true;
-    return false;
 }
 
 void gh_ike_notes_keep(struct gh_ike_notes *n, struct ike2_policy *const *policies, size_t count)
 {
     struct gh_ike_note **at = &n->list;
 
-    while (*at != NULL) {
-        if (is_named((*at)->name, policies, count))
-            at = &(*at)->next;
-        else
-            drop(at);
-    }
-    /* So that failures find theirs. */
     for (size_t i = 0; i < count; i++) {
-        struct gh_ike_note *note = get(n, policies[i]->name);
+        struct gh_ike_note *note = get(n, policies[i]->name); /* so that failures find theirs */
         char addr[GH_ADDR_TEXT];
 
         if (note == NULL)
             continue;
+        note->kept = true;
         note->from[0] = '\0';
         if (policies[i]->gateway.len != 0)
             snprintf(note->from, sizeof(note->from),
                      " from %s: ", gh_addr_format(&policies[i]->gateway, addr));
+    }
+    while (*at != NULL) {
+        if (!(*at)->kept) {
+            drop(n, at);
+            continue;
+        }
+        (*at)->kept = false;
+        at = &(*at)->next;
     }
 }
 
@@ -249,6 +263,6 @@ void gh_ike_notes_free(struct gh_ike_notes *n)
     if (n == NULL)
         return;
     while (n->list != NULL)
-        drop(&n->list);
+        drop(n, &n->list);
     free(n);
 }

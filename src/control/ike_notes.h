@@ -25,7 +25,8 @@ struct gh_ike_failure {
 
 /* Of one policy. */
 struct gh_ike_note {
-    struct gh_ike_note *next;
+    struct gh_ike_note *next, *next_same; /* all; of the same hash */
+    bool kept;                            /* within gh_ike_notes_keep() */
     char name[IKE2_NAME + 1];
     char from[GH_ADDR_TEXT + 8]; /* how the core names its address in words; "": it has no one */
     int64_t begun, up, down;     /* wall time of the last event of an IKE SA; 0: never */

@@ -28,6 +28,15 @@ bool gh_ike_target_covers(const struct gh_ike_target *t, const struct ike2_polic
 /* An SA may have no policy yet. */
 bool gh_ike_target_covers_sa(const struct gh_ike_target *t, const struct ike2_sa_view *v);
 
+/* From where we call a peer: what the policy says, or the system. *error as in ike.h. */
+enum ike2_way gh_ike_source_of(const struct gh_ike_view *view, const struct ike2_policy *p,
+                               struct gh_addr *out, int *error);
+/* "netns" and "vrf" (null: the daemon's own, none). */
+void gh_ike_put_place(const struct gh_ike_view *view, uint16_t zone, json_t *object);
+/* Peers in several places have the address that is meant, so that it names none: *refusal. */
+bool gh_ike_target_is_one(const struct gh_ike_view *view, const struct gh_ike_target *t,
+                          json_t **refusal);
+
 /* What the SAs of one peer come to. */
 struct gh_ike_tally {
     size_t up, opening, ending, children;

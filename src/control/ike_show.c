@@ -89,6 +89,9 @@ static json_t *peer_json(const struct gh_ike_view *view, const struct ike2_polic
 {
     const struct gh_ike_note *note = gh_ike_notes_find(view->notes, p->name);
     struct gh_ike_tally t = gh_ike_tally_of(view, p->name);
+    enum ike2_way way;
+    struct gh_addr from;
+    int error;
     json_t *o = json_pack(
         "{s:o, s:s, s:o, s:o, s:o, s:i, s:b, s:s, s:o}", "name", gh_json_text(p->name), "state",
         t.up > 0        ? "up"
@@ -99,6 +102,11 @@ static json_t *peer_json(const struct gh_ike_view *view, const struct ike2_polic
         "responder_only", p->responder_only || p->gateway.len == 0, "local_auth",
         auth_names[p->local_auth], "remote_auth", auths_json(p->remote_auths));
 
+    gh_ike_put_place(view, p->zone, o);
+    way = gh_ike_source_of(view, p, &from, &error);
+    json_object_set_new(o, "source", way == IKE2_WAY_THERE ? addr_json(&from) : json_null());
+    json_object_set_new(o, "source_error",
+                        way == IKE2_WAY_NONE ? gh_json_text(strerror(error)) : json_null());
     json_object_set_new(o, "configured_children", children_names(p));
     json_object_set_new(o, "extensions", extensions_json(p));
     json_object_set_new(o, "sas", json_integer((json_int_t)t.up));
@@ -157,6 +165,8 @@ static json_t *sa_suite_json(const struct ike2_sa_view *v)
     add_transform(list, &v->prf);
     add_transform(list, &v->integ);
     add_transform(list, &v->ke);
+    for (size_t i = 0; i < sizeof(v->addke) / sizeof(v->addke[0]); i++)
+        add_transform(list, &v->addke[i]);
     return list;
 }
 
@@ -184,12 +194,15 @@ static json_t *sa_json(const struct ike2_sa_view *v, struct gh_now now, bool det
     json_object_set_new(o, "spi_r", hex_json(v->spi_r, sizeof(v->spi_r)));
     json_object_set_new(o, "nat_local", json_boolean(v->nat_local));
     json_object_set_new(o, "nat_remote", json_boolean(v->nat_remote));
+    json_object_set_new(o, "mobike", json_boolean(v->mobike));
     json_object_set_new(o, "fragmentation", json_boolean(v->fragmentation));
     json_object_set_new(o, "mobike", json_boolean(v->mobike));
     json_object_set_new(o, "peer_token", json_boolean(v->peer_token));
     json_object_set_new(o, "can_redirect", json_boolean(v->can_redirect));
     json_object_set_new(o, "next_send_id", json_integer((json_int_t)v->next_send_id));
     json_object_set_new(o, "next_receive_id", json_integer((json_int_t)v->next_receive_id));
+    json_object_set_new(o, "window", json_integer(v->window));
+    json_object_set_new(o, "peer_window", json_integer(v->peer_window));
     return o;
 }
 
@@ -255,6 +268,7 @@ static void add_sa(void *ctx, const struct ike2_sa_view *v)
     if (!gh_ike_target_covers_sa(s->target, v))
         return;
     o = sa_json(v, s->now, s->detail);
+    gh_ike_put_place(s->view, v->local.zone, o);
     if (s->detail) {
         children = json_array();
         ike2_each_child(s->view->core, v->id, add_child, children);
@@ -305,20 +319,21 @@ json_t *gh_ike_show_children(const struct gh_ike_view *view, struct gh_now now,
 static void add_client(void *ctx, const struct gh_lockout_client *client)
 {
     struct showing *s = ctx;
-
-    json_array_append_new(
-        s->list,
+    json_t *o =
         json_pack("{s:o, s:o, s:b, s:i, s:o}", "address", addr_json(&client->addr), "port",
                   client->port != 0 ? json_integer(client->port) : json_null(), "blocked",
                   client->blocked, "failures", (int)client->failures, "ends_in",
-                  client->until == UINT64_MAX ? json_null() : in_json(client->until, s->now)));
+                  client->until == UINT64_MAX ? json_null() : in_json(client->until, s->now));
+
+    gh_ike_put_place(s->view, client->zone, o);
+    json_array_append_new(s->list, o);
 }
 
 json_t *gh_ike_show_lockout(const struct gh_ike_view *view, struct gh_now now,
                             const json_t *request)
 {
     const struct gh_lockout *lockout = ike2_lockout(view->core);
-    struct showing s = {.now = now, .list = json_array()};
+    struct showing s = {.view = view, .now = now, .list = json_array()};
 
     (void)request;
     if (lockout != NULL)

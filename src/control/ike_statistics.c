@@ -86,11 +86,13 @@ static json_t *sockets_json(const struct gh_ike_view *view)
     for (size_t i = 0; i < view->socket_count; i++) {
         const struct gh_ike_socket_view *s = &view->sockets[i];
 
-        json_array_append_new(
-            list,
+        json_t *o =
             json_pack("{s:i, s:s, s:b, s:o}", "port", (int)s->port, "family",
                       s->v6 ? "ipv6" : "ipv4", "open", s->open, "error",
-                      s->open || s->error == 0 ? json_null() : gh_json_text(strerror(s->error))));
+                      s->open || s->error == 0 ? json_null() : gh_json_text(strerror(s->error)));
+
+        gh_ike_put_place(view, s->zone, o);
+        json_array_append_new(list, o);
     }
     return list;
 }

@@ -27,14 +27,16 @@ static EVP_CIPHER_CTX *context(const struct gh_enc_info *info, const EVP_CIPHER 
                                const uint8_t *key, bool seal)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    bool ok = ctx != NULL && EVP_CipherInit_ex(ctx, cipher, NULL, NULL, NULL, seal) == 1;
+    const uint8_t *first = info->mode == GH_MODE_CCM ? NULL : key;
+    bool ok = ctx != NULL && EVP_CipherInit_ex(ctx, cipher, NULL, first, NULL, seal) == 1;
 
     /* Both before the key, or OpenSSL has made other plans. */
     if (ok && info->mode == GH_MODE_CCM)
         ok = EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, info->salt + info->iv, NULL) == 1 &&
-             EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, info->icv, NULL) == 1;
-    ok = ok && EVP_CipherInit_ex(ctx, NULL, NULL, key, NULL, seal) == 1 &&
-         EVP_CIPHER_CTX_set_padding(ctx, 0) == 1;
+             EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, info->icv, NULL) == 1 &&
+             EVP_CipherInit_ex(ctx, NULL, NULL, key, NULL, seal) == 1;
+    if (ok && info->mode == GH_MODE_CBC)
+        ok = EVP_CIPHER_CTX_set_padding(ctx, 0) == 1;
     if (ok)
         return ctx;
     EVP_CIPHER_CTX_free(ctx);

@@ -1,5 +1,6 @@
 #include "crypto/ke_priv.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,9 +43,11 @@ static const struct gh_ke_info groups[] = {
     {GH_KE_ML_KEM_1024, &gh_ke_kem, 0, "ML-KEM-1024", 1568, 1568, 32, 64},
 };
 
+enum { GROUPS = sizeof(groups) / sizeof(groups[0]) };
+
 static const struct gh_ke_info *info_of(unsigned group)
 {
-    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+    for (size_t i = 0; i < GROUPS; i++)
         if (groups[i].group == group)
             return &groups[i];
     return NULL;
@@ -55,11 +58,20 @@ bool gh_ke_known(unsigned group)
     return info_of(group) != NULL;
 }
 
+/* To find that out takes as long as a tenth of a key exchange, and each proposal asks for it. */
 bool gh_ke_available(unsigned group)
 {
+    enum { UNKNOWN, YES, NO };
+    static _Atomic(uint8_t) found[GROUPS];
     const struct gh_ke_info *info = info_of(group);
+    _Atomic(uint8_t) *f;
 
-    return info != NULL && info->family->available(info);
+    if (info == NULL)
+        return false;
+    f = &found[info - groups];
+    if (atomic_load(f) == UNKNOWN)
+        atomic_store(f, info->family->available(info) ? YES : NO);
+    return atomic_load(f) == YES;
 }
 
 size_t gh_ke_public_len(unsigned group, bool responder)

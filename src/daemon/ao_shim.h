@@ -2,8 +2,9 @@
  * The preload library's connections (src/shim/protocol.h): requests in, answers out, one at a time
  * for each connection.
  *
- * The parent has let them in; ao_sockets.c decides what is answered, at once or when the parent has
- * done its part. Owned here: the connections, and of each the request under way with its socket.
+ * The parent has let them in; ao_requests.c decides what is answered, at once or when the parent
+ * has done its part. Owned here: the connections, and of each the request under way with its
+ * socket.
  */
 #ifndef GH_DAEMON_AO_SHIM_H
 #define GH_DAEMON_AO_SHIM_H

@@ -4,7 +4,7 @@
  *
  *   ao_shim.c      the library's connections: requests in, answers out
  *   ao_facts.c     what a socket is, asked of the socket itself
- *   ao_sockets.c   this dispatcher; zones, flows, watched sockets: what the parent is asked for
+ *   ao_sockets.c   this dispatcher (ao_sockets_priv.h is its map): zones, flows, watched sockets
  *   ao_kernel.c    the kernel backend: keys of our chains on programs' sockets, moved by lifetime
  *   src/emulate    the emulation of Linux's socket options
  *

@@ -31,7 +31,8 @@ enum {
     GH_FRAME_HEADER = 8,
     GH_FRAME_BODY_MAX = 64 * 1048576,
     GH_REQUEST_MAX = 8192,
-    GH_KEEP_MAX = 4 * 1048576
+    GH_KEEP_MAX = 4 * 1048576,
+    GH_IKE_ADDRESSES_MAX = 131072
 };
 
 /* id, receiver, least and most octets of body, descriptors beside it, what it says. */
@@ -70,12 +71,18 @@ enum {
     X(KEEPER_CLIENT, GH_TO_KEEPER, 0, 0, 1) /* the socket of one who may ask */                    \
     X(KEEPER_ASK, GH_TO_DESK, 5, GH_KEEPER_REQUEST_MAX, 0)    /* keeper/request.h */               \
     X(KEEPER_ANSWER, GH_TO_ASKER, 5, GH_KEEPER_ANSWER_MAX, 0) /* keeper/request.h */               \
-    X(DESK, GH_TO_IKE, 0, 0, 1)              /* where to ask the keeper from now on */             \
-    X(KEY_LOG, GH_TO_IKE, 0, 0, 1)           /* where keys are written, from the next CONFIG on */ \
-    X(CRASH_SECRET, GH_TO_IKE, 32, 32, 0)    /* of tokens for peers: RFC 6290 */                   \
-    X(TICKETS, GH_TO_IKE, 0, 0, 1)           /* memory for their keys, from the next CONFIG on */  \
-    X(IKE_SOCKET, GH_TO_IKE, 3, 3, 1)        /* u16 port, u8 IPv6; the socket */                   \
-    X(IKE_SOCKET_FAILED, GH_TO_IKE, 7, 7, 0) /* as IKE_SOCKET, u32 errno: there is none */         \
+    X(DESK, GH_TO_IKE, 0, 0, 1)           /* where to ask the keeper from now on */                \
+    X(KEY_LOG, GH_TO_IKE, 0, 0, 1)        /* where keys are written, from the next CONFIG on */    \
+    X(CRASH_SECRET, GH_TO_IKE, 32, 32, 0) /* of tokens for peers: RFC 6290 */                      \
+    X(TICKETS, GH_TO_IKE, 0, 0, 1)        /* memory for their keys, from the next CONFIG on */     \
+    /* of IKE's places: netns and vrf as texts of config/octets.h, addresses as there */           \
+    X(IKE_SOCKET, GH_TO_IKE, 9, 600, 1)         /* place, u16 port, u8 IPv6; the socket */         \
+    X(IKE_SOCKET_FAILED, GH_TO_IKE, 13, 600, 0) /* as IKE_SOCKET, u32 errno: there is none; 0: it  \
+                                                   is to be closed, with the SAs there */          \
+    X(IKE_ADDRESSES, GH_TO_IKE, 9, GH_IKE_ADDRESSES_MAX, 0) /* place, u8 known, u16 how many,      \
+        each: u8 fit for a peer to know, address; those or routes changed */                       \
+    X(IKE_WAY, GH_TO_IKE, 12, 700, 0)        /* place, peer's address, u32 errno, ours or none */  \
+    X(IKE_ASK_WAY, GH_TO_PARENT, 11, 700, 0) /* place, peer's address: answered by IKE_WAY */      \
     X(MONITORS, GH_TO_IKE, 1, 1, 0)          /* u8: does anybody want to be told EVENTs? */        \
     X(GATEKEEPER, GH_TO_AO | GH_TO_IKE, 0, 0, 1) /* the socket between engine and gatekeeper */    \
     X(KEY_INSTALL, GH_TO_ENGINE, 10, 512, 0)     /* gk_messages.h; holds a secret */               \

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "config/ike.h"
+#include "config/octets.h"
 #include "control/control.h"
 #include "control/ike.h"
 #include "crypto/cipher.h"
@@ -27,12 +27,13 @@
 #include "daemon/child.h"
 #include "daemon/ike_desk.h"
 #include "daemon/ike_gatekeeper.h"
+#include "daemon/ike_places.h"
 #include "daemon/ike_udp.h"
+#include "daemon/randomness.h"
 #include "daemon/sandbox.h"
 #include "wire/wr.h"
 
 enum {
-    SOCKETS = 4,
     EVENTS_WAITING = 4 * 1048576, /* octets for the parent: beyond, events are not told */
     TICK_MAX = 3600 * 1000,
     LINES_A_SECOND = 50, /* of the log: strangers can make events */
@@ -46,6 +47,7 @@ struct past {
 };
 
 struct socket {
+    uint16_t zone;
     uint16_t port;
     bool v6;
     int error;              /* why there is none; 0: not heard of yet */
@@ -60,6 +62,7 @@ struct ike {
     struct gh_channel *parent;
     bool monitored;    /* somebody wants to be told of events */
     struct gh_now now; /* frozen for a batch of datagrams */
+    struct gh_random random;
     struct ike2 *core; /* NULL before the first configuration */
     struct gh_ike_config *config;
     struct past *past;
@@ -72,7 +75,9 @@ struct ike {
     bool has_crash_secret;
     void *tickets, *next_tickets; /* memory of the parent's; NULL: none */
     struct gh_ike_batch *batch;
-    struct socket sockets[SOCKETS];
+    struct gh_ike_places *places;
+    struct socket *sockets;
+    size_t socket_count;
     uint64_t udp[GH_IKE_UDP_COUNT];
     uint64_t log_second; /* monotonic */
     unsigned log_lines, log_left_out;
@@ -111,7 +116,7 @@ static void settle_now(struct ike *ike)
     if (gatekeeper < deadline)
         deadline = gatekeeper;
     wait = deadline > now ? deadline - now : 0;
-    for (size_t i = 0; i < SOCKETS; i++)
+    for (size_t i = 0; i < ike->socket_count; i++)
         if (ike->sockets[i].udp != NULL)
             gh_ike_udp_flush(ike->sockets[i].udp);
     uv_timer_start(&ike->timer, on_timer, wait < TICK_MAX ? wait : TICK_MAX, 0);
@@ -149,28 +154,20 @@ static void on_timer(uv_timer_t *timer)
 
 static void core_random(void *ctx, void *out, size_t len)
 {
-    uint8_t *p = out;
+    struct ike *ike = ctx;
 
-    while (len > 0) {
-        ssize_t n = getrandom(p, len, 0);
-
-        if (n < 0 && errno != EINTR)
-            abort(); /* keys of something else than randomness must not be */
-        if (n > 0) {
-            p += n;
-            len -= (size_t)n;
-        }
-    }
+    gh_random_take(&ike->random, out, len);
 }
 
 static void core_send(void *ctx, const struct ike2_datagram *d)
 {
     struct ike *ike = ctx;
 
-    for (size_t i = 0; i < SOCKETS; i++) {
+    for (size_t i = 0; i < ike->socket_count; i++) {
         struct socket *s = &ike->sockets[i];
 
-        if (s->udp != NULL && s->port == d->local.port && s->v6 == (d->remote.addr.len == 16)) {
+        if (s->udp != NULL && s->zone == d->local.zone && s->port == d->local.port &&
+            s->v6 == (d->remote.addr.len == 16)) {
             gh_ike_udp_send(s->udp, d);
             return;
         }
@@ -221,6 +218,21 @@ static bool core_child_spi(void *ctx, const struct ike2_child_policy *p, uint8_t
     return true;
 }
 
+static enum ike2_way core_source(void *ctx, uint16_t zone, const struct gh_addr *remote,
+                                 struct gh_addr *out)
+{
+    struct ike *ike = ctx;
+
+    return gh_ike_way(ike->places, zone, remote, out, NULL);
+}
+
+static const struct gh_addr *core_addresses(void *ctx, uint16_t zone, size_t *count, size_t *fit)
+{
+    struct ike *ike = ctx;
+
+    return gh_ike_place_list(ike->places, zone, count, fit);
+}
+
 static void core_event(void *ctx, const struct ike2_event *e);
 
 static void core_child_update(void *ctx, const struct ike2_child_view *c)
@@ -245,6 +257,7 @@ static enum gh_log_level level_of(enum ike2_event_kind kind)
     switch (kind) {
     case IKE2_EVENT_SA_FAILED:
     case IKE2_EVENT_CHILD_FAILED:
+    case IKE2_EVENT_NOT_MOVED:
         return GH_LOG_WARNING;
     case IKE2_EVENT_SA_BEGUN:
     case IKE2_EVENT_CHILD_REKEYED:
@@ -273,6 +286,17 @@ static bool may_log(struct ike *ike)
     }
     ike->log_lines++;
     return true;
+}
+
+static bool core_reads(void *ctx, enum ike2_event_kind kind)
+{
+    const struct ike *ike = ctx;
+
+    if (ike->monitored || kind == IKE2_EVENT_SA_FAILED || kind == IKE2_EVENT_CHILD_FAILED)
+        return true; /* failures are for `show` and `explain`, too */
+    return gh_log_wants(level_of(kind)) &&
+           (kind == IKE2_EVENT_STORY || ike->log_lines < LINES_A_SECOND ||
+            ike->log_second != ike->now.mono_ms / 1000);
 }
 
 static void log_event(struct ike *ike, const struct ike2_event *e)
@@ -377,62 +401,192 @@ static void on_batch(void *ctx)
     settle(ctx);
 }
 
-static struct socket *socket_at(struct ike *ike, uint16_t port, bool v6)
+/* NULL: no memory. */
+static struct socket *socket_at(struct ike *ike, uint16_t zone, uint16_t port, bool v6)
 {
-    for (size_t i = 0; i < SOCKETS; i++) {
+    struct socket *more;
+
+    for (size_t i = 0; i < ike->socket_count; i++) {
         struct socket *s = &ike->sockets[i];
 
-        if (s->port == 0 || (s->port == port && s->v6 == v6)) {
-            s->port = port;
-            s->v6 = v6;
+        if (s->zone == zone && s->port == port && s->v6 == v6)
             return s;
-        }
     }
-    return NULL;
+    more = realloc(ike->sockets, (ike->socket_count + 1) * sizeof(*more));
+    if (more == NULL)
+        return NULL;
+    ike->sockets = more;
+    more[ike->socket_count] = (struct socket){.zone = zone, .port = port, .v6 = v6};
+    return &more[ike->socket_count++];
+}
+
+static void drop_socket(struct ike *ike, struct socket *s)
+{
+    gh_ike_udp_close(s->udp);
+    *s = ike->sockets[--ike->socket_count];
 }
 
 /* Sockets are read once there are policies. */
 static void read_sockets(struct ike *ike)
 {
-    for (size_t i = 0; i < SOCKETS && ike->core != NULL; i++)
+    for (size_t i = 0; i < ike->socket_count && ike->core != NULL; i++)
         if (ike->sockets[i].udp != NULL)
             gh_ike_udp_start(ike->sockets[i].udp);
+}
+
+/* False: no memory, or a bad body. */
+static bool get_place(struct ike *ike, struct gh_rd *body, uint16_t *zone)
+{
+    char *netns = gh_get_text(body, false), *vrf = gh_get_text(body, false);
+
+    *zone = body->bad ? UINT16_MAX : gh_ike_place(ike->places, netns, vrf);
+    free(netns);
+    free(vrf);
+    return *zone != UINT16_MAX;
+}
+
+/* The socket that a message is about. */
+static struct socket *get_socket(struct ike *ike, struct gh_rd *body)
+{
+    uint16_t zone, port;
+    bool v6;
+
+    if (!get_place(ike, body, &zone))
+        return NULL;
+    port = gh_rd_u16(body);
+    v6 = gh_rd_u8(body) == 1;
+    return body->bad ? NULL : socket_at(ike, zone, port, v6);
 }
 
 static bool add_socket(struct ike *ike, struct gh_rd *body, int fd)
 {
     static const struct gh_ike_udp_ops ops = {.datagram = on_datagram, .done = on_batch};
-    uint16_t port = gh_rd_u16(body);
-    bool v6 = gh_rd_u8(body) == 1;
-    struct socket *s = socket_at(ike, port, v6);
-    const struct gh_ike_udp_settings settings = {.loop = &ike->loop,
-                                                 .batch = ike->batch,
-                                                 .ops = &ops,
-                                                 .ctx = ike,
-                                                 .counters = ike->udp,
-                                                 .port = port,
-                                                 .nat_t = port == IKE2_PORT_NAT_T,
-                                                 .v6 = v6};
+    struct socket *s = get_socket(ike, body);
 
     if (s == NULL) {
         close(fd);
         return false;
     }
     gh_ike_udp_close(s->udp);
-    s->udp = gh_ike_udp_new(fd, &settings);
+    s->udp = gh_ike_udp_new(fd, &(struct gh_ike_udp_settings){.loop = &ike->loop,
+                                                              .batch = ike->batch,
+                                                              .ops = &ops,
+                                                              .ctx = ike,
+                                                              .counters = ike->udp,
+                                                              .port = s->port,
+                                                              .zone = s->zone,
+                                                              .nat_t = s->port == IKE2_PORT_NAT_T,
+                                                              .v6 = s->v6});
     s->error = 0;
     read_sockets(ike);
     return s->udp != NULL;
 }
 
+static void end_sas(struct ike *ike, const uint16_t *zone);
+
 static bool note_failed_socket(struct ike *ike, struct gh_rd *body)
 {
-    uint16_t port = gh_rd_u16(body);
-    struct socket *s = socket_at(ike, port, gh_rd_u8(body) == 1);
+    struct socket *s = get_socket(ike, body);
+    uint32_t error = gh_rd_u32(body);
 
-    if (s == NULL)
+    if (s == NULL || body->bad)
         return false;
-    s->error = (int)gh_rd_u32(body);
+    if (error == 0) {
+        if (ike->core != NULL) {
+            end_sas(ike, &s->zone);
+            ike2_leave_zone(ike->core, ike->now, s->zone);
+        }
+        drop_socket(ike, s);
+        return true;
+    }
+    gh_ike_udp_close(s->udp);
+    s->udp = NULL;
+    s->error = (int)error;
+    return true;
+}
+
+/* ---- Paths ---------------------------------------------------------------------------------- */
+
+static void ask_way(void *ctx, const char *netns, const char *vrf, const struct gh_addr *remote)
+{
+    struct ike *ike = ctx;
+    uint8_t body[700];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_put_text(&w, netns);
+    gh_put_text(&w, vrf);
+    gh_put_addr(&w, remote);
+    gh_channel_send(ike->parent, GH_MESSAGE_IKE_ASK_WAY, body, w.len, -1);
+}
+
+/* Those that `show` tells and that are begun with: asked for before anybody needs them. */
+static void want_ways(struct ike *ike)
+{
+    struct gh_addr from;
+
+    for (size_t i = 0; ike->config != NULL && i < ike->config->policy_count; i++) {
+        const struct ike2_policy *p = ike->config->policies[i];
+
+        if (p->local.len == 0 && p->gateway.len != 0)
+            gh_ike_way(ike->places, p->zone, &p->gateway, &from, NULL);
+    }
+}
+
+static void paths_changed(struct ike *ike)
+{
+    if (ike->core == NULL)
+        return;
+    ike->now = gh_clock_now();
+    want_ways(ike);
+    ike2_paths_changed(ike->core, ike->now);
+    gh_ike_notes_look(ike->notes, ike->core);
+    settle(ike);
+}
+
+static bool take_addresses(struct ike *ike, struct gh_rd *body)
+{
+    struct gh_addr *list;
+    size_t count, fit = 0;
+    uint16_t zone;
+    bool known;
+
+    if (!get_place(ike, body, &zone))
+        return false;
+    known = gh_get_flag(body);
+    count = gh_rd_u16(body);
+    list = calloc(count + 1, sizeof(*list));
+    for (size_t i = 0; list != NULL && !body->bad && i < count; i++) {
+        bool is_fit = gh_get_flag(body);
+
+        list[i] = list[fit]; /* those that are fit first */
+        gh_get_addr(body, true, &list[is_fit ? fit : i]);
+        fit += is_fit;
+    }
+    if (list != NULL && !body->bad)
+        gh_ike_place_addresses(ike->places, zone, known ? list : NULL, count, fit);
+    free(list);
+    if (list == NULL || body->bad)
+        return false;
+    if (gh_ike_places_settled(ike->places))
+        paths_changed(ike);
+    return true;
+}
+
+static bool take_way(struct ike *ike, struct gh_rd *body)
+{
+    struct gh_addr remote, local;
+    uint16_t zone;
+    int error;
+
+    if (!get_place(ike, body, &zone))
+        return false;
+    gh_get_addr(body, true, &remote);
+    error = (int)gh_rd_u32(body);
+    gh_get_addr(body, false, &local);
+    if (body->bad)
+        return false;
+    if (gh_ike_way_answered(ike->places, zone, &remote, local.len != 0 ? &local : NULL, error))
+        paths_changed(ike);
     return true;
 }
 
@@ -529,11 +683,13 @@ static bool set_core(struct ike *ike, const struct gh_ike_settings *config)
                                  .child_remove = core_child_remove,
                                  .child_spi = core_child_spi,
                                  .event = core_event,
-                                 .no_stories = !gh_log_wants(level_of(IKE2_EVENT_STORY))};
+                                 .source = core_source,
+                                 .addresses = core_addresses,
+                                 .reads = core_reads};
     struct gh_lockout_settings lockout = config->lockout;
     struct ike2_settings settings = settings_of(ike, config, &lockout);
 
-    core_random(NULL, &lockout.seed, sizeof(lockout.seed));
+    core_random(ike, &lockout.seed, sizeof(lockout.seed));
     if (ike->core != NULL && !ike2_configure(ike->core, ike->now, &settings))
         return false;
     if (ike->core == NULL)
@@ -561,12 +717,28 @@ static void tell_of_limit(const struct ike *ike)
                   ike->config->settings.sas_max, count);
 }
 
+/* From the places of the configuration to ours, which have their numbers for good. False: no
+ * memory. */
+static bool number_places(struct ike *ike, struct gh_ike_config *c)
+{
+    for (size_t i = 0; i < c->policy_count; i++) {
+        struct ike2_policy *p = c->policies[i];
+        const struct gh_ike_zone *zone = p->zone > 0 ? &c->zones[p->zone - 1] : NULL;
+
+        if (zone != NULL)
+            p->zone = gh_ike_place(ike->places, zone->netns, zone->vrf);
+        if (p->zone == UINT16_MAX)
+            return false;
+    }
+    return true;
+}
+
 /* Takes it, whatever happens. */
 static bool put_in_force(struct ike *ike, struct gh_ike_config *next)
 {
     struct past *past = calloc(1, sizeof(*past));
 
-    if (past == NULL || !set_core(ike, &next->settings) ||
+    if (past == NULL || !number_places(ike, next) || !set_core(ike, &next->settings) ||
         !ike2_set_policies(ike->core, ike->now, next->policies, next->policy_count)) {
         free(past);
         gh_ike_config_free(next);
@@ -615,6 +787,7 @@ static bool configure(struct ike *ike, struct gh_rd *body, int fd)
     good = next != NULL && put_in_force(ike, next);
     if (good) {
         read_sockets(ike);
+        want_ways(ike);
         settle(ike);
     }
     gh_wr_u32(&w, generation);
@@ -624,11 +797,29 @@ static bool configure(struct ike *ike, struct gh_rd *body, int fd)
 
 /* ---- Control -------------------------------------------------------------------------------- */
 
+static struct gh_ike_place_view view_place(void *ctx, uint16_t zone)
+{
+    struct ike *ike = ctx;
+
+    return (struct gh_ike_place_view){.netns = gh_ike_place_netns(ike->places, zone),
+                                      .vrf = gh_ike_place_vrf(ike->places, zone)};
+}
+
+static enum ike2_way view_way(void *ctx, uint16_t zone, const struct gh_addr *remote,
+                              struct gh_addr *out, int *error)
+{
+    struct ike *ike = ctx;
+
+    return gh_ike_way(ike->places, zone, remote, out, error);
+}
+
 static json_t *answer_request(struct ike *ike, const char *line, size_t len)
 {
-    struct gh_ike_socket_view sockets[SOCKETS];
+    const struct gh_ike_places_view places = {.ctx = ike, .place = view_place, .way = view_way};
+    struct gh_ike_socket_view *sockets = calloc(ike->socket_count + 1, sizeof(*sockets));
     struct gh_ike_view view = {.core = ike->core,
                                .sockets = sockets,
+                               .places = &places,
                                .udp = ike->udp,
                                .notes = ike->notes,
                                .keeper = gh_ike_desk_is_open(ike->desk),
@@ -637,13 +828,19 @@ static json_t *answer_request(struct ike *ike, const char *line, size_t len)
                                .engine = gh_ike_gatekeeper_is_open(ike->gatekeeper)};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
-    if (request == NULL)
-        return refusal;
-    for (size_t i = 0; i < SOCKETS && ike->sockets[i].port != 0; i++) {
+    if (request == NULL || sockets == NULL) {
+        json_decref(request);
+        free(sockets);
+        return request == NULL ? refusal : NULL;
+    }
+    for (size_t i = 0; i < ike->socket_count; i++) {
         const struct socket *s = &ike->sockets[i];
 
-        sockets[view.socket_count++] = (struct gh_ike_socket_view){
-            .port = s->port, .v6 = s->v6, .open = s->udp != NULL, .error = s->error};
+        sockets[view.socket_count++] = (struct gh_ike_socket_view){.zone = s->zone,
+                                                                   .port = s->port,
+                                                                   .v6 = s->v6,
+                                                                   .open = s->udp != NULL,
+                                                                   .error = s->error};
     }
     if (ike->core == NULL) {
         answer = gh_control_refusal("try again", "IKE has no configuration yet");
@@ -656,6 +853,7 @@ static json_t *answer_request(struct ike *ike, const char *line, size_t len)
         settle(ike);
     }
     json_decref(request);
+    free(sockets);
     return answer;
 }
 
@@ -691,6 +889,10 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return add_socket(ike, &frame->body, fd);
     case GH_MESSAGE_IKE_SOCKET_FAILED:
         return note_failed_socket(ike, &frame->body);
+    case GH_MESSAGE_IKE_ADDRESSES:
+        return take_addresses(ike, &frame->body);
+    case GH_MESSAGE_IKE_WAY:
+        return take_way(ike, &frame->body);
     case GH_MESSAGE_DESK:
         return open_desk(ike, fd);
     case GH_MESSAGE_GATEKEEPER:
@@ -715,7 +917,8 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
 }
 
 struct sa_ids {
-    uint64_t *list; /* NULL: only counted */
+    const uint16_t *zone; /* NULL: all */
+    uint64_t *list;       /* NULL: only counted */
     size_t count;
 };
 
@@ -723,16 +926,18 @@ static void add_id(void *ctx, const struct ike2_sa_view *v)
 {
     struct sa_ids *ids = ctx;
 
+    if (ids->zone != NULL && *ids->zone != v->local.zone)
+        return;
     if (ids->list != NULL)
         ids->list[ids->count] = v->id;
     ids->count++;
 }
 
-/* Nobody will have these SAs after us: the peers are told once, and need not wait until they find
- * out. */
-static void say_goodbye(struct ike *ike)
+/* Nobody will have these SAs after us, or they lose their sockets: the peers are told once, and
+ * need not wait until they find out. zone NULL: all. */
+static void end_sas(struct ike *ike, const uint16_t *zone)
 {
-    struct sa_ids ids = {.list = NULL};
+    struct sa_ids ids = {.zone = zone};
 
     ike->now = gh_clock_now();
     ike2_each_sa(ike->core, add_id, &ids);
@@ -753,7 +958,7 @@ static void on_broken(void *ctx, const char *why)
 
     gh_notice("the parent: %s; ending", why);
     if (ike->core != NULL) {
-        say_goodbye(ike);
+        end_sas(ike, NULL);
         ike2_free(ike->core); /* wipes */
     }
     gh_wipe(ike->crash_secret, sizeof(ike->crash_secret));
@@ -790,6 +995,7 @@ int gh_ike_main(uid_t uid, gid_t gid)
     static const struct gh_ike_desk_ops desk_ops = {.answer = on_answer, .lost = on_desk_lost};
     static const struct gh_ike_gatekeeper_ops gatekeeper_ops = {
         .random = core_random, .event = on_gatekeeper_event, .stirred = on_stirred};
+    static const struct gh_ike_places_ops places_ops = {.ask = ask_way};
     struct ike ike = {.key_log = -1,
                       .next_key_log = -1,
                       .batch = gh_ike_batch_new(),
@@ -801,8 +1007,10 @@ int gh_ike_main(uid_t uid, gid_t gid)
     signal(SIGHUP, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_NAME, "gatehoused-ike");
-    if (ike.batch == NULL || ike.notes == NULL || uv_loop_init(&ike.loop) != 0 ||
-        uv_timer_init(&ike.loop, &ike.timer) != 0 || uv_prepare_init(&ike.loop, &ike.prepare) != 0)
+    ike.places = gh_ike_places_new(&places_ops, &ike);
+    if (ike.batch == NULL || ike.notes == NULL || ike.places == NULL ||
+        uv_loop_init(&ike.loop) != 0 || uv_timer_init(&ike.loop, &ike.timer) != 0 ||
+        uv_prepare_init(&ike.loop, &ike.prepare) != 0)
         return 1;
     ike.timer.data = &ike;
     ike.prepare.data = &ike;

@@ -134,7 +134,7 @@ size_t gh_ike_desk_waiting(const struct gh_ike_desk *d)
 bool gh_ike_desk_ask(struct gh_ike_desk *d, void *asker, const struct gh_keeper_request *q)
 {
     struct gh_keeper_request numbered = *q;
-    size_t cap = 32 + q->name.len + q->octets.len;
+    size_t cap = 32 + q->name.len + q->octets.len + q->also.len;
     struct request *r = d->count < GH_DESK_WAITING_MAX ? malloc(sizeof(*r) + cap) : NULL;
     struct gh_wr w;
 

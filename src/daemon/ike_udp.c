@@ -127,7 +127,8 @@ static void remote_address(const struct gh_ike_udp *u, const struct slot *slot,
 
 static void take(struct gh_ike_udp *u, struct mmsghdr *h, struct slot *slot, uint8_t *data)
 {
-    struct ike2_datagram d = {.local.port = u->s.port, .marker = u->s.nat_t};
+    struct ike2_datagram d = {
+        .local.port = u->s.port, .local.zone = u->s.zone, .marker = u->s.nat_t};
     size_t skip = u->s.nat_t ? MARKER : 0, len = h->msg_len;
 
     if ((h->msg_hdr.msg_flags & MSG_TRUNC) != 0) {

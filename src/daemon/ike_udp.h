@@ -39,6 +39,7 @@ struct gh_ike_udp_settings {
     void *ctx;
     uint64_t *counters; /* [GH_IKE_UDP_COUNT]; outlives the socket */
     uint16_t port;      /* what it is bound to */
+    uint16_t zone;      /* where, by the core's number */
     bool nat_t, v6;     /* nat_t: messages have the non-ESP marker */
 };
 

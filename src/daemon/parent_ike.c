@@ -1,4 +1,4 @@
-/* IKE in the parent: its sockets, and the processes `keeper` and `ike`. */
+/* IKE in the parent: the processes `keeper` and `ike`. Their sockets are in parent_ike_places.c. */
 #include "daemon/parent_priv.h"
 
 #include <errno.h>
@@ -13,59 +13,7 @@
 #include "control/ike.h"
 #include "daemon/keeper.h"
 #include "daemon/sealed.h"
-#include "platform/udp.h"
 #include "wire/wr.h"
-
-/* ---- Sockets -------------------------------------------------------------------------------- */
-
-/* They outlive `ike`: what comes while it is away waits. */
-static void tell_socket(struct gh_parent *p, const struct gh_ike_socket *s)
-{
-    uint8_t body[7];
-    struct gh_wr w = gh_wr_make(body, sizeof(body));
-
-    gh_wr_u16(&w, s->port);
-    gh_wr_u8(&w, s->v6);
-    if (s->fd < 0)
-        gh_wr_u32(&w, (uint32_t)s->error);
-    gh_channel_send(p->ike.ike.channel,
-                    s->fd >= 0 ? GH_MESSAGE_IKE_SOCKET : GH_MESSAGE_IKE_SOCKET_FAILED, body, w.len,
-                    s->fd);
-}
-
-static void open_socket(struct gh_parent *p, struct gh_ike_socket *s)
-{
-    int result = gh_udp_open(NULL, s->v6, s->port), before = s->error;
-
-    s->fd = result >= 0 ? result : -1;
-    s->error = result >= 0 ? 0 : -result;
-    if (s->error != 0 && s->error != before)
-        gh_error("UDP port %u for IPv%c: %s; IKE does not work there until it can be opened",
-                 s->port, s->v6 ? '6' : '4', strerror(s->error));
-    else if (s->error == 0 && before != 0)
-        gh_notice("UDP port %u for IPv%c is open now", s->port, s->v6 ? '6' : '4');
-    if (s->error != before || s->error == 0)
-        tell_socket(p, s);
-}
-
-static void open_sockets(struct gh_parent *p)
-{
-    for (size_t i = 0; i < GH_IKE_SOCKETS; i++)
-        if (p->ike.sockets[i].fd < 0)
-            open_socket(p, &p->ike.sockets[i]);
-}
-
-static void close_sockets(struct gh_parent *p)
-{
-    for (size_t i = 0; i < GH_IKE_SOCKETS; i++) {
-        struct gh_ike_socket *s = &p->ike.sockets[i];
-
-        if (s->fd >= 0)
-            close(s->fd);
-        s->fd = -1;
-        s->error = 0;
-    }
-}
 
 /* ---- What the children are told ------------------------------------------------------------- */
 
@@ -151,8 +99,7 @@ static void on_ike_started(void *ctx)
 {
     struct gh_parent *p = ctx;
 
-    for (size_t i = 0; i < GH_IKE_SOCKETS; i++)
-        tell_socket(p, &p->ike.sockets[i]);
+    gh_parent_ike_places_tell(p);
     open_desk(p);
     gh_parent_tell_ike_of_monitors(p);
     send_config(p, true);
@@ -200,6 +147,8 @@ static bool on_ike_message(void *ctx, struct gh_frame *frame, int fd)
         return gh_parent_answer(p, GH_ANSWERER_IKE, &frame->body);
     case GH_MESSAGE_EVENT:
         return take_event(p, &frame->body);
+    case GH_MESSAGE_IKE_ASK_WAY:
+        return gh_parent_ike_ask_way(p, &frame->body);
     case GH_MESSAGE_DESK_LOST:
         open_desk(p);
         return true;
@@ -328,10 +277,10 @@ void gh_parent_ike_apply(struct gh_parent *p)
 
     if (p->ike.peers == 0) {
         stop_both(p);
-        close_sockets(p);
+        gh_parent_ike_places_tend(p);
         return;
     }
-    open_sockets(p);
+    gh_parent_ike_places_tend(p);
     renew_keeper(p);
     gh_ike_kept_open(&p->ike.kept, p->options->state_directory);
     gh_ike_kept_renew(&p->ike.kept);
@@ -354,20 +303,13 @@ bool gh_parent_ike_runs(const struct gh_parent *p)
 void gh_parent_ike_tend(struct gh_parent *p)
 {
     if (p->ike.peers > 0)
-        open_sockets(p);
+        gh_parent_ike_places_tend(p);
 }
 
 /* ---- The configuration ---------------------------------------------------------------------- */
 
 void gh_parent_ike_init(struct gh_parent *p)
 {
-    static const struct gh_ike_socket sockets[GH_IKE_SOCKETS] = {
-        {.port = IKE2_PORT, .fd = -1},
-        {.port = IKE2_PORT, .v6 = true, .fd = -1},
-        {.port = IKE2_PORT_NAT_T, .fd = -1},
-        {.port = IKE2_PORT_NAT_T, .v6 = true, .fd = -1}};
-
-    memcpy(p->ike.sockets, sockets, sizeof(sockets));
     p->ike.setup = p->ike.order = -1;
     p->ike.kept.tickets = -1;
 }

@@ -20,6 +20,7 @@
 #include "daemon/watches.h"
 #include "daemon/zones.h"
 #include "platform/borrow.h"
+#include "platform/paths.h"
 
 /* Who may connect to shim.sock beside root. */
 struct gh_shim_id {
@@ -45,13 +46,28 @@ struct gh_ike_socket {
 };
 enum { GH_IKE_SOCKETS = 4 };
 
+/* Where IKE peers are: a network namespace and VRF. */
+struct gh_parent_place {
+    char *netns, *vrf; /* or NULL */
+    bool used;         /* by the configuration in force */
+    struct gh_netns_id id;
+    struct gh_ike_socket sockets[GH_IKE_SOCKETS];
+    struct gh_paths paths;
+    int paths_error; /* why they are not open */
+    uv_poll_t *poll; /* of paths.heard */
+    bool changed;    /* and `ike` was not told */
+};
+
 /* IKE: two children that are there only while the configuration has IKE peers. */
 struct gh_parent_ike {
     struct gh_child keeper, ike;
     size_t peers;     /* of the configuration in force */
     int setup, order; /* descriptors of sealed files; -1: none */
     size_t setup_len, order_len;
-    struct gh_ike_socket sockets[GH_IKE_SOCKETS];
+    struct gh_parent_place **places;
+    size_t place_count;
+    uv_timer_t tell; /* of places that changed: many changes are told once */
+    uint64_t told;   /* when that was, by the loop */
     bool keeper_ready;
     struct gh_ike_kept kept;
 };
@@ -152,6 +168,15 @@ bool gh_parent_ike_request(struct gh_parent *p, uint32_t client, const json_t *r
 void gh_parent_ike_stop(struct gh_parent *p);
 void gh_parent_ike_end(struct gh_parent *p); /* wipes, at the very end */
 bool gh_parent_ike_runs(const struct gh_parent *p);
+
+/* parent_ike_places.c: sockets in all places of the configuration in force, and what paths there
+ * are from there. */
+/* Opens what is needed and not open, or whose namespace was made anew, and closes the rest; `ike`
+ * is told. */
+void gh_parent_ike_places_tend(struct gh_parent *p);
+void gh_parent_ike_places_tell(struct gh_parent *p); /* all, to a new `ike` */
+/* The message IKE_ASK_WAY. False: a bad one. */
+bool gh_parent_ike_ask_way(struct gh_parent *p, struct gh_rd *body);
 
 /* parent_processes.c: the answer to show-processes. */
 json_t *gh_parent_processes(const struct gh_parent *p);

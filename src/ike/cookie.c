@@ -22,11 +22,12 @@ static bool compute(const struct ike_cookie_secrets *s, const struct ike_cookie_
                     uint8_t version, const struct ike_puzzle *puzzle, uint8_t out[IKE_COOKIE_LEN])
 {
     struct gh_view key = gh_view_of(s->secret[version % 2], IKE_COOKIE_SECRET_LEN);
+    const uint8_t zone[] = {(uint8_t)(peer->zone >> 8), (uint8_t)peer->zone};
     uint8_t mac[GH_PRF_MAX];
     struct gh_wr w = gh_wr_make(out, IKE_COOKIE_LEN);
-    const struct gh_view parts[] = {gh_view_of(out, HEAD_LEN), peer->nonce,
-                                    gh_view_of(peer->spi_i, IKE_SPI_LEN),
-                                    gh_view_of(peer->addr->octets, peer->addr->len)};
+    const struct gh_view parts[] = {
+        gh_view_of(out, HEAD_LEN), peer->nonce, gh_view_of(peer->spi_i, IKE_SPI_LEN),
+        gh_view_of(peer->addr->octets, peer->addr->len), gh_view_of(zone, sizeof(zone))};
 
     gh_wr_u8(&w, version);
     gh_wr_u8(&w, puzzle->difficulty);

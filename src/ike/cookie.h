@@ -1,7 +1,7 @@
 /*
  * Stateless cookies (RFC 7296 2.6), with the puzzle that goes along (RFC 8019).
  *
- *     version | difficulty | prf | HMAC-SHA2-256(secret, these | Ni | SPIi | address)
+ *     version | difficulty | prf | HMAC-SHA2-256(secret, these | Ni | SPIi | address | zone)
  *
  * The responder keeps two secrets, so that a cookie outlives one change. Ports are not in it: they
  * change with NAT and with TCP (RFC 9329 7.2). Secrets are the caller's randomness, and so is the
@@ -28,6 +28,7 @@ struct ike_cookie_peer {
     struct gh_view nonce; /* Ni */
     const uint8_t *spi_i; /* 8 octets */
     const struct gh_addr *addr;
+    uint16_t zone; /* ours: the same address in another network is another peer */
 };
 
 void ike_cookie_renew(struct ike_cookie_secrets *s, const uint8_t fresh[IKE_COOKIE_SECRET_LEN]);

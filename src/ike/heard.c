@@ -97,6 +97,7 @@ static bool error_in_request(enum ike_step step, uint16_t type)
     case IKE_N_INVALID_IKE_SPI:
         return step == IKE_STEP_STRAY || step == IKE_STEP_INFORMATIONAL;
     case IKE_N_AUTHENTICATION_FAILED: /* RFC 7296 2.21.2: the initiator about our AUTH */
+    case IKE_N_INVALID_MESSAGE_ID:
     case IKE_N_INVALID_SELECTORS:
     case IKE_N_UNACCEPTABLE_ADDRESSES:
     case IKE_N_UNEXPECTED_NAT_DETECTED:

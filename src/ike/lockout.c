@@ -25,6 +25,7 @@ struct client {
 
 struct host {
     struct host *next; /* of the same slot */
+    uint16_t zone;
     struct gh_addr addr;
     struct client *clients;
     unsigned count;
@@ -116,11 +117,11 @@ static size_t slot_of(const struct gh_lockout *l, const struct gh_addr *addr)
     return hash % SLOTS;
 }
 
-static struct host *find_host(const struct gh_lockout *l, const struct gh_addr *addr)
+static struct host *find_host(const struct gh_lockout *l, uint16_t zone, const struct gh_addr *addr)
 {
     struct host *h = l->slots[slot_of(l, addr)];
 
-    while (h != NULL && !gh_addr_equal(&h->addr, addr))
+    while (h != NULL && (h->zone != zone || !gh_addr_equal(&h->addr, addr)))
         h = h->next;
     return h;
 }
@@ -228,10 +229,10 @@ static bool holds(const struct client *c, uint64_t now)
     return c != NULL && c->blocked && !has_ended(c, now);
 }
 
-bool gh_lockout_blocked(const struct gh_lockout *l, uint64_t now, const struct gh_addr *addr,
-                        uint16_t port)
+bool gh_lockout_blocked(const struct gh_lockout *l, uint64_t now, uint16_t zone,
+                        const struct gh_addr *addr, uint16_t port)
 {
-    const struct host *h = find_host(l, addr);
+    const struct host *h = find_host(l, zone, addr);
 
     return h != NULL && (holds(&h->whole, now) || holds(find_client(h, port), now));
 }
@@ -264,11 +265,12 @@ static void drop_ended(struct gh_lockout *l, struct host *h, uint64_t now)
     }
 }
 
-static struct host *add_host(struct gh_lockout *l, const struct gh_addr *addr)
+static struct host *add_host(struct gh_lockout *l, uint16_t zone, const struct gh_addr *addr)
 {
     struct host *h = calloc(1, sizeof(*h)), **slot = &l->slots[slot_of(l, addr)];
 
     if (h != NULL) {
+        h->zone = zone;
         h->addr = *addr;
         h->whole.host = h;
         h->next = *slot;
@@ -307,7 +309,7 @@ static enum gh_lockout_verdict count(struct gh_lockout *l, uint64_t now, struct 
     return GH_LOCKOUT_PORT_BLOCKED;
 }
 
-enum gh_lockout_verdict gh_lockout_failed(struct gh_lockout *l, uint64_t now,
+enum gh_lockout_verdict gh_lockout_failed(struct gh_lockout *l, uint64_t now, uint16_t zone,
                                           const struct gh_addr *addr, uint16_t port)
 {
     struct host *h;
@@ -315,9 +317,9 @@ enum gh_lockout_verdict gh_lockout_failed(struct gh_lockout *l, uint64_t now,
 
     while (l->count >= l->s.clients)
         make_room(l, now); /* first, for it may forget the host */
-    h = find_host(l, addr);
+    h = find_host(l, zone, addr);
     if (h == NULL)
-        h = add_host(l, addr);
+        h = add_host(l, zone, addr);
     if (h == NULL)
         return GH_LOCKOUT_COUNTED;
     drop_ended(l, h, now);
@@ -336,10 +338,10 @@ enum gh_lockout_verdict gh_lockout_failed(struct gh_lockout *l, uint64_t now,
     return GH_LOCKOUT_COUNTED;
 }
 
-void gh_lockout_succeeded(struct gh_lockout *l, uint64_t now, const struct gh_addr *addr,
-                          uint16_t port)
+void gh_lockout_succeeded(struct gh_lockout *l, uint64_t now, uint16_t zone,
+                          const struct gh_addr *addr, uint16_t port)
 {
-    struct host *h = find_host(l, addr);
+    struct host *h = find_host(l, zone, addr);
     struct client *c = h != NULL ? find_client(h, port) : NULL;
 
     if (c != NULL && !holds(c, now))
@@ -373,7 +375,8 @@ void gh_lockout_each(const struct gh_lockout *l, uint64_t now,
                      void (*each)(void *ctx, const struct gh_lockout_client *client), void *ctx)
 {
     for (const struct client *c = l->oldest; c != NULL; c = c->newer) {
-        struct gh_lockout_client shown = {.addr = c->host->addr,
+        struct gh_lockout_client shown = {.zone = c->host->zone,
+                                          .addr = c->host->addr,
                                           .port = c->port,
                                           .failures = c->failures,
                                           .blocked = c->blocked,

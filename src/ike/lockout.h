@@ -2,7 +2,8 @@
  * Lockout: who fails to authenticate too often is not heard for a while.
  *
  * Pure; one table a gateway, time is a parameter (monotonic milliseconds). A client is a source
- * address and port. `attempts` failures within `duration` from the first of them block it for
+ * address and port, in a zone (whose numbers are the caller's: the same address in two networks is
+ * two clients). `attempts` failures within `duration` from the first of them block it for
  * `block`; more than `max_ports` ports of one address with failures or blocks block the address.
  * The table is bounded: a new client pushes out who failed longest ago.
  */
@@ -67,22 +68,24 @@ enum gh_lockout_failure {
 bool gh_lockout_counts(enum gh_lockout_method method, enum gh_lockout_failure failure);
 
 /* Is what comes from there to be dropped? Asked for every IKE packet, before it is read. */
-bool gh_lockout_blocked(const struct gh_lockout *l, uint64_t now, const struct gh_addr *addr,
-                        uint16_t port);
+bool gh_lockout_blocked(const struct gh_lockout *l, uint64_t now, uint16_t zone,
+                        const struct gh_addr *addr, uint16_t port);
 
 enum gh_lockout_verdict { GH_LOCKOUT_COUNTED, GH_LOCKOUT_PORT_BLOCKED, GH_LOCKOUT_ADDR_BLOCKED };
 /* A failure that counts. The verdict is for the log: what this failure brought about. No memory
  * counts nothing. */
-enum gh_lockout_verdict gh_lockout_failed(struct gh_lockout *l, uint64_t now,
+enum gh_lockout_verdict gh_lockout_failed(struct gh_lockout *l, uint64_t now, uint16_t zone,
                                           const struct gh_addr *addr, uint16_t port);
 /* A success before the block resets the counter. */
-void gh_lockout_succeeded(struct gh_lockout *l, uint64_t now, const struct gh_addr *addr,
-                          uint16_t port);
+void gh_lockout_succeeded(struct gh_lockout *l, uint64_t now, uint16_t zone,
+                          const struct gh_addr *addr, uint16_t port);
 
-/* By hand. addr NULL: all; port 0: all of the address. How many clients were forgotten. */
+/* By hand. addr NULL: all; port 0: all of the address, in any zone. How many clients were
+ * forgotten. */
 size_t gh_lockout_clear(struct gh_lockout *l, const struct gh_addr *addr, uint16_t port);
 
 struct gh_lockout_client {
+    uint16_t zone;
     struct gh_addr addr;
     uint16_t port;     /* 0: the whole address */
     unsigned failures; /* of the running duration; 0 when blocked */

@@ -10,12 +10,15 @@
 #include "ike/tcp_ao.h"
 
 enum { KE_TYPES = 8, TYPES = 256 };
+enum { OFFERED = 1, OURS = 2 };
 
 struct pair {
     const struct ike_proposal *offered, *ours;
     const struct ike_choice_rules *rules;
     struct ike_proposal *chosen;
     struct ike_choice_miss miss;
+    uint8_t sides[TYPES]; /* which have transforms of a type: OFFERED, OURS */
+    unsigned types;       /* beyond the last that either has, or that some protocol wants */
 };
 
 static void fail(struct pair *p, enum ike_mismatch why, uint8_t type)
@@ -40,9 +43,33 @@ static bool has(const struct ike_proposal *p, const struct ike_transform *t)
     return false;
 }
 
-static bool has_type(const struct ike_proposal *p, uint8_t type)
+static void note_side(struct pair *p, const struct ike_proposal *from, uint8_t side)
 {
-    return ike_proposal_find(p, type) != NULL;
+    for (size_t i = 0; i < from->count; i++) {
+        uint8_t type = from->transform[i].type;
+
+        p->sides[type] |= side;
+        if (type >= p->types)
+            p->types = type + 1u;
+    }
+}
+
+static void note_types(struct pair *p)
+{
+    memset(p->sides, 0, sizeof(p->sides));
+    p->types = IKE_T_SN + 1;
+    note_side(p, p->offered, OFFERED);
+    note_side(p, p->ours, OURS);
+}
+
+static bool is_offered(const struct pair *p, unsigned type)
+{
+    return p->sides[type] & OFFERED;
+}
+
+static bool is_ours(const struct pair *p, unsigned type)
+{
+    return p->sides[type] & OURS;
 }
 
 static bool has_none(const struct ike_proposal *p, uint8_t type)
@@ -81,7 +108,7 @@ static bool understood(const struct pair *p, uint8_t type)
 {
     if (type >= IKE_T_ADDKE1 && type <= IKE_T_ADDKE7)
         return p->rules->additional_ke;
-    return (type >= IKE_T_ENCR && type <= IKE_T_SN) || has_type(p->ours, type);
+    return (type >= IKE_T_ENCR && type <= IKE_T_SN) || is_ours(p, type);
 }
 
 static bool spi_fits(const struct ike_proposal *p)
@@ -126,7 +153,7 @@ static void choose_none(struct pair *p, uint8_t type)
 /* A type that only one side has. */
 static void one_sided(struct pair *p, uint8_t type)
 {
-    if (has_type(p->offered, type)) {
+    if (is_offered(p, type)) {
         if (may_be_none(p, type) && has_none(p->offered, type))
             choose_none(p, type);
         else
@@ -140,7 +167,7 @@ static void choose_plain(struct pair *p, uint8_t type)
 {
     const struct ike_transform *t = common(p, type, 0);
 
-    if (!has_type(p->offered, type) || !has_type(p->ours, type))
+    if (!is_offered(p, type) || !is_ours(p, type))
         one_sided(p, type);
     else if (t == NULL)
         fail(p, IKE_MISMATCH_COMMON, type);
@@ -163,12 +190,11 @@ static const struct ike_transform *common_integ(const struct pair *p)
 /* Encryption with what authenticates it. Nothing is chosen that would encrypt only (RFC 8221 4). */
 static void choose_encr(struct pair *p)
 {
-    bool integ_offered = has_type(p->offered, IKE_T_INTEG);
+    bool integ_offered = is_offered(p, IKE_T_INTEG);
     const struct ike_transform *encr, *integ = common_integ(p);
 
     if (common(p, IKE_T_ENCR, 0) == NULL) {
-        fail(p, has_type(p->offered, IKE_T_ENCR) ? IKE_MISMATCH_COMMON : IKE_MISMATCH_ABSENT,
-             IKE_T_ENCR);
+        fail(p, is_offered(p, IKE_T_ENCR) ? IKE_MISMATCH_COMMON : IKE_MISMATCH_ABSENT, IKE_T_ENCR);
         return;
     }
     for (size_t nth = 0; (encr = common(p, IKE_T_ENCR, nth)) != NULL; nth++) {
@@ -194,9 +220,9 @@ static void choose_tcp_ao(struct pair *p)
 {
     const struct ike_transform *prf;
 
-    if (has_type(p->offered, IKE_T_ENCR))
+    if (is_offered(p, IKE_T_ENCR))
         fail(p, IKE_MISMATCH_COMMON, IKE_T_ENCR);
-    if (has_type(p->offered, IKE_T_SN))
+    if (is_offered(p, IKE_T_SN))
         fail(p, IKE_MISMATCH_COMMON, IKE_T_SN);
     for (size_t nth = 0; (prf = common(p, IKE_T_PRF, nth)) != NULL; nth++) {
         const struct ike_transform integ = {.type = IKE_T_INTEG, .id = ike_tcp_ao_integ(prf->id)};
@@ -298,11 +324,11 @@ static void choose_all_ke(struct pair *p)
         const struct ike_transform *t = common(p, type, 0);
 
         if (!ike_transform_is_ke(type) || ignored(p, type) ||
-            (!has_type(p->offered, type) && !has_type(p->ours, type)))
+            (!is_offered(p, type) && !is_ours(p, type)))
             continue;
-        if (!has_type(p->offered, type) && !understood(p, type))
+        if (!is_offered(p, type) && !understood(p, type))
             continue; /* ours, but they may not offer it */
-        if (!has_type(p->offered, type) || !has_type(p->ours, type))
+        if (!is_offered(p, type) || !is_ours(p, type))
             one_sided(p, type);
         else if (t == NULL ||
                  (t->id == IKE_KE_NONE && !may_be_none(p, type) && common(p, type, 1) == NULL))
@@ -316,15 +342,12 @@ static void choose_all_ke(struct pair *p)
 /* Types that are absent although the protocol wants them, or there although nobody knows them. */
 static void check_types(struct pair *p)
 {
-    for (unsigned type = 0; type < TYPES; type++) {
-        bool offered = has_type(p->offered, (uint8_t)type);
-
+    for (unsigned type = 0; type < p->types; type++) {
         if (ignored(p, (uint8_t)type))
             continue;
-        if (!offered && mandatory(p->offered->protocol, (uint8_t)type) &&
-            !has_type(p->ours, (uint8_t)type))
+        if (p->sides[type] == 0 && mandatory(p->offered->protocol, (uint8_t)type))
             fail(p, IKE_MISMATCH_ABSENT, (uint8_t)type);
-        if (offered && !understood(p, (uint8_t)type))
+        if (is_offered(p, type) && !understood(p, (uint8_t)type))
             fail(p, IKE_MISMATCH_UNKNOWN, (uint8_t)type);
     }
 }
@@ -341,6 +364,7 @@ static bool match(struct pair *p)
         p->miss.misses = TYPES;
         return false;
     }
+    note_types(p);
     if (!spi_fits(p->offered))
         fail(p, IKE_MISMATCH_SPI, 0);
     check_types(p);
@@ -349,15 +373,15 @@ static bool match(struct pair *p)
         choose_all_ke(p);
         return p->miss.misses == 0;
     }
-    if (has_type(p->offered, IKE_T_ENCR) || has_type(p->ours, IKE_T_ENCR))
+    if (is_offered(p, IKE_T_ENCR) || is_ours(p, IKE_T_ENCR))
         choose_encr(p);
-    else if (has_type(p->offered, IKE_T_INTEG) || has_type(p->ours, IKE_T_INTEG))
+    else if (is_offered(p, IKE_T_INTEG) || is_ours(p, IKE_T_INTEG))
         choose_plain(p, IKE_T_INTEG);
-    for (unsigned type = 0; type < TYPES; type++) {
+    for (unsigned type = 0; type < p->types; type++) {
         uint8_t t = (uint8_t)type;
 
-        if (t != IKE_T_ENCR && t != IKE_T_INTEG && !ike_transform_is_ke(t) &&
-            (has_type(p->offered, t) ? understood(p, t) : has_type(p->ours, t)))
+        if (p->sides[t] != 0 && t != IKE_T_ENCR && t != IKE_T_INTEG && !ike_transform_is_ke(t) &&
+            (is_offered(p, t) ? understood(p, t) : is_ours(p, t)))
             choose_plain(p, t);
     }
     choose_all_ke(p);

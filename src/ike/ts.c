@@ -109,20 +109,25 @@ struct ike_ts ike_ts_from_prefix(const struct gh_prefix *prefix)
     return ike_ts_from_range(&prefix->addr, &end);
 }
 
+static bool same_bit(const struct gh_addr *a, const struct gh_addr *b, unsigned bit)
+{
+    return ((a->octets[bit / 8] ^ b->octets[bit / 8]) & 0x80 >> bit % 8) == 0;
+}
+
 /* As a prefix where the range is one. */
 static void format_addresses(const struct ike_ts *ts, char buf[ADDR_TEXT_BOTH])
 {
     char start[GH_ADDR_TEXT], end[GH_ADDR_TEXT], text[GH_PREFIX_TEXT];
+    struct gh_prefix p = {.addr = ts->start};
+    struct ike_ts same;
 
-    for (unsigned bits = 0; bits <= ts->start.len * 8u; bits++) {
-        struct gh_prefix p = {ts->start, (uint8_t)bits};
-        struct ike_ts same = ike_ts_from_prefix(&p);
-
-        if (gh_host_bits_clear(ts->start.octets, ts->start.len, bits) &&
-            gh_addr_equal(&same.end, &ts->end)) {
-            (void)snprintf(buf, ADDR_TEXT_BOTH, "%s", gh_prefix_format(&p, text));
-            return;
-        }
+    while (p.bits < ts->start.len * 8u && same_bit(&ts->start, &ts->end, p.bits))
+        p.bits++;
+    same = ike_ts_from_prefix(&p);
+    if (gh_host_bits_clear(ts->start.octets, ts->start.len, p.bits) &&
+        gh_addr_equal(&same.end, &ts->end)) {
+        (void)snprintf(buf, ADDR_TEXT_BOTH, "%s", gh_prefix_format(&p, text));
+        return;
     }
     (void)snprintf(buf, ADDR_TEXT_BOTH, "%s-%s", gh_addr_format(&ts->start, start),
                    gh_addr_format(&ts->end, end));

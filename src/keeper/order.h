@@ -17,7 +17,7 @@
 #include "keeper/store.h"
 
 enum {
-    GH_ORDER_ITEMS = 4096,
+    GH_ORDER_ITEMS = 16384,
     GH_ORDER_TOKENS = 64, /* keys in tokens: each has processes of its own */
     GH_ORDER_WHERE_MAX = 4096
 };

@@ -32,6 +32,8 @@ static bool is_valid(const struct gh_keeper_request *q)
         return false;
     if (has_prf(q) && gh_prf_len(q->prf) == 0)
         return false;
+    if (q->also.len > (q->kind == GH_KEEPER_PSK ? GH_KEEPER_OCTETS_MAX : 0))
+        return false;
     return q->kind != GH_KEEPER_PPK || q->len > 0;
 }
 
@@ -54,7 +56,10 @@ bool gh_keeper_request_put(struct gh_wr *w, const struct gh_keeper_request *q)
     }
     if (q->kind == GH_KEEPER_PPK)
         gh_wr_u8(w, q->len);
+    if (q->kind == GH_KEEPER_PSK)
+        gh_wr_u32(w, q->octets.len);
     gh_wr_bytes(w, q->octets.p, q->octets.len);
+    gh_wr_bytes(w, q->also.p, q->also.len);
     return gh_wr_ok(w);
 }
 
@@ -76,7 +81,12 @@ bool gh_keeper_request_parse(struct gh_view data, struct gh_keeper_request *out)
         }
         if (q.kind == GH_KEEPER_PPK)
             q.len = gh_rd_u8(&r);
-        q.octets = take_rest(&r);
+        if (q.kind == GH_KEEPER_PSK) {
+            q.octets = take(&r, gh_rd_u32(&r));
+            q.also = take_rest(&r);
+        } else {
+            q.octets = take_rest(&r);
+        }
     }
     if (!gh_rd_done(&r) || pss > 1 || !is_valid(&q))
         return false;

@@ -21,13 +21,13 @@ enum {
     GH_KEEPER_NAME_MAX = 64,           /* octets of a name, printable ASCII */
     GH_KEEPER_OCTETS_MAX = 128 * 1024, /* to be signed: an IKE message, a nonce, a MAC */
     GH_KEEPER_PPK_OUT_MAX = 255,
-    GH_KEEPER_REQUEST_MAX = 16 + GH_KEEPER_NAME_MAX + GH_KEEPER_OCTETS_MAX,
+    GH_KEEPER_REQUEST_MAX = 16 + GH_KEEPER_NAME_MAX + 2 * GH_KEEPER_OCTETS_MAX,
     GH_KEEPER_ANSWER_MAX = 4 * 1048576
 };
 
 enum gh_keeper_kind {
     GH_KEEPER_SIGN, /* → the AUTH payload's body */
-    GH_KEEPER_PSK,  /* → prf(prf(PSK, "Key Pad for IKEv2"), octets) */
+    GH_KEEPER_PSK,  /* → prf(prf(PSK, "Key Pad for IKEv2"), octets), then the same of `also` */
     GH_KEEPER_PPK,  /* → prf+(PPK, octets), `len` octets of it (RFC 8784) */
     GH_KEEPER_LIST  /* → what it holds: names, and the certificates beside keys */
 };
@@ -40,6 +40,7 @@ struct gh_keeper_request {
     enum gh_prf_alg prf;          /* PSK, PPK */
     uint8_t len;                  /* PPK */
     struct gh_view octets;
+    struct gh_view also; /* PSK: a second value is wanted, of these; empty: none is */
 };
 
 /* False: what gh_keeper_request_parse() would not take. */

@@ -6,7 +6,10 @@
 
 #include "wire/wr.h"
 
+enum { BUCKETS = 4096 };
+
 struct item {
+    size_t next; /* of the same hash, its place + 1; 0: none */
     enum gh_secret_kind kind;
     char name[GH_KEEPER_NAME_MAX + 1];
     struct gh_bundle bundle; /* of a KEY */
@@ -16,6 +19,7 @@ struct item {
 struct gh_keeper_store {
     struct item *items;
     size_t count, room;
+    size_t bucket[BUCKETS]; /* by name: the place of the newest + 1; 0: none */
 };
 
 static const char *const kinds[] = {[GH_SECRET_KEY] = "private key",
@@ -52,11 +56,21 @@ bool gh_keeper_name_valid(struct gh_view name)
     return name.len >= 1 && name.len <= GH_KEEPER_NAME_MAX;
 }
 
+/* FNV-1a: the names are the operator's. */
+static size_t bucket_of(struct gh_view name)
+{
+    uint32_t h = 0x811c9dc5;
+
+    for (size_t i = 0; i < name.len; i++)
+        h = (h ^ name.p[i]) * 0x01000193;
+    return h % BUCKETS;
+}
+
 static struct item *find(const struct gh_keeper_store *s, enum gh_secret_kind kind,
                          struct gh_view name)
 {
-    for (size_t i = 0; i < s->count; i++) {
-        struct item *item = &s->items[i];
+    for (size_t at = s->bucket[bucket_of(name)]; at != 0; at = s->items[at - 1].next) {
+        struct item *item = &s->items[at - 1];
 
         if (item->kind == kind && gh_view_equal(gh_view_of(item->name, strlen(item->name)), name))
             return item;
@@ -96,7 +110,8 @@ static struct item *add(struct gh_keeper_store *s, enum gh_secret_kind kind, con
         s->room = room;
     }
     item = &s->items[s->count++];
-    *item = (struct item){.kind = kind};
+    *item = (struct item){.kind = kind, .next = s->bucket[bucket_of(view)]};
+    s->bucket[bucket_of(view)] = s->count;
     snprintf(item->name, sizeof(item->name), "%s", name);
     return item;
 }
@@ -190,13 +205,23 @@ static uint8_t *answer_sign(const struct item *item, const struct gh_keeper_requ
     return answer(q, GH_KEEPER_OK, gh_view_of(body, body_len), len);
 }
 
+static bool psk_values(const struct gh_keeper_request *q, struct gh_view secret, uint8_t *value,
+                       size_t *len)
+{
+    const size_t one = gh_prf_len(q->prf);
+
+    *len = q->also.len > 0 ? 2 * one : one;
+    return gh_auth_psk(q->prf, secret, q->octets, value) &&
+           (q->also.len == 0 || gh_auth_psk(q->prf, secret, q->also, value + one));
+}
+
 static uint8_t *answer_prf(const struct item *item, const struct gh_keeper_request *q, size_t *len)
 {
     struct gh_view secret = gh_view_of(item->secret.data, item->secret.len);
-    uint8_t value[GH_KEEPER_PPK_OUT_MAX]; /* more than any PRF's output */
-    size_t value_len = q->kind == GH_KEEPER_PSK ? gh_prf_len(q->prf) : q->len;
+    uint8_t value[GH_KEEPER_PPK_OUT_MAX]; /* more than two outputs of any PRF */
+    size_t value_len = q->len;
     bool good = q->kind == GH_KEEPER_PSK
-                    ? gh_auth_psk(q->prf, secret, q->octets, value)
+                    ? psk_values(q, secret, value, &value_len)
                     : gh_prf_plus(q->prf, secret, &q->octets, 1, value, value_len);
     uint8_t *out;
 

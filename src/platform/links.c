@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -57,10 +58,15 @@ static void parse_link(const struct gh_nl_message *m, gh_link_fn fn, void *ctx)
 
     gh_rd_skip(&r, 4); /* struct ifinfomsg: family, padding, type */
     link.ifindex = gh_nl_u32(&r);
-    gh_rd_skip(&r, 8);
+    link.up = (gh_nl_u32(&r) & IFF_UP) != 0;
+    gh_rd_skip(&r, 4);
     while (gh_nl_next_attr(&r, &a)) {
         if (a.type == IFLA_MTU)
             link.mtu = gh_nl_u32(&a.body);
+        else if (a.type == IFLA_MASTER)
+            link.master = gh_nl_u32(&a.body);
+        else if (a.type == IFLA_IFNAME && gh_rd_left(&a.body) <= sizeof(link.name))
+            gh_rd_copy(&a.body, link.name, gh_rd_left(&a.body));
         else if (a.type == IFLA_LINKINFO)
             link.is_vrf = is_vrf(a.body);
     }

@@ -13,8 +13,11 @@
 
 struct gh_link {
     uint32_t ifindex;
-    uint32_t mtu; /* 0: the interface is gone */
-    bool is_vrf;  /* a VRF device */
+    uint32_t mtu;    /* 0: the interface is gone */
+    uint32_t master; /* what it is enslaved to: a VRF, a bridge …; 0: nothing */
+    bool is_vrf;     /* a VRF device */
+    bool up;         /* as far as the administrator is concerned */
+    char name[16];
 };
 
 typedef void (*gh_link_fn)(void *ctx, const struct gh_link *link);

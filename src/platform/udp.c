@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,7 +40,18 @@ static bool bind_to(int fd, bool v6, uint16_t port)
               : bind(fd, (const struct sockaddr *)&any4, sizeof(any4)) == 0;
 }
 
-int gh_udp_open(const char *netns, bool v6, uint16_t port)
+void gh_udp_share(int fd, bool on)
+{
+    set(fd, SOL_SOCKET, SO_REUSEPORT, on);
+}
+
+static bool put_into(int fd, const char *vrf)
+{
+    return vrf == NULL ||
+           setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, vrf, (socklen_t)strlen(vrf)) == 0;
+}
+
+int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port)
 {
     int back, fd, result = gh_netns_enter(netns, &back);
 
@@ -47,10 +59,13 @@ int gh_udp_open(const char *netns, bool v6, uint16_t port)
         return result;
     fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     result = fd;
-    if (fd < 0 || !prepare(fd, v6) || !bind_to(fd, v6, port)) {
+    if (fd < 0 || !set(fd, SOL_SOCKET, SO_REUSEPORT, 1) || !prepare(fd, v6) || !put_into(fd, vrf) ||
+        !bind_to(fd, v6, port)) {
         result = -errno;
         if (fd >= 0)
             close(fd);
+    } else {
+        gh_udp_share(fd, false);
     }
     gh_netns_leave(back);
     return result;

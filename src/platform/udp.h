@@ -8,8 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* netns: as in platform/netns.h. Bound to all addresses of one family; each datagram tells the
- * local address that it came to. The descriptor, or a negative errno. */
-int gh_udp_open(const char *netns, bool v6, uint16_t port);
+/* netns: as in platform/netns.h; vrf: the name of a VRF device there, or NULL. Bound to all
+ * addresses of one family in one place; each datagram tells the local address that it came to, and
+ * each that is sent may say from which it goes. The descriptor, or a negative errno. */
+int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port);
+
+/* While this is on, another socket of the same user that also has it can be bound to the same port
+ * in another VRF. It is off when gh_udp_open() returns, for nobody else shall take the port: turn
+ * it on for the others of a namespace as long as one is opened. */
+void gh_udp_share(int fd, bool on);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * IKE_SA_INIT and IKE_AUTH with a Child SA, and what an established IKE SA with one takes: two
- * cores in one process, each with its keeper, the responder's share by the processor's clock.
+ * cores in one process, each with its keeper, the responder's share by the processor's clock. And
+ * what a configured peer takes.
  *
  *     bench_ike [tunnels]
  *
@@ -81,6 +82,12 @@ static void on_remove(void *ctx, uint32_t id, enum ike2_removal why)
 {
 }
 
+/* As gatehoused without --verbose. */
+static bool on_reads(void *ctx, enum ike2_event_kind kind)
+{
+    return kind != IKE2_EVENT_STORY;
+}
+
 static void on_event(void *ctx, const struct ike2_event *event)
 {
     struct end *e = ctx;
@@ -92,11 +99,11 @@ static void on_event(void *ctx, const struct ike2_event *event)
     }
 }
 
-static void suite(struct ike_sa *sa, uint8_t protocol)
+static void suite(struct ike_proposals *proposals, uint8_t protocol)
 {
-    struct ike_proposal *p = &sa->proposal[0];
+    struct ike_sa sa = {.count = 1};
+    struct ike_proposal *p = &sa.proposal[0];
 
-    sa->count = 1;
     *p = (struct ike_proposal){.number = 1, .protocol = protocol};
     ike_proposal_add(p, IKE_T_ENCR, IKE_ENCR_AES_GCM_16, 128);
     if (protocol == IKE_PROTO_IKE) {
@@ -105,6 +112,8 @@ static void suite(struct ike_sa *sa, uint8_t protocol)
     } else {
         ike_proposal_add(p, IKE_T_SN, IKE_SN_32, 0);
     }
+    if (!ike_proposals_set(proposals, &sa))
+        exit(1);
 }
 
 static void set_up(struct end *e, struct end *other, uint8_t last, struct gh_now now)
@@ -117,7 +126,7 @@ static void set_up(struct end *e, struct end *other, uint8_t last, struct gh_now
                                  .child_install = on_install,
                                  .child_remove = on_remove,
                                  .event = on_event,
-                                 .no_stories = true}; /* as gatehoused without --verbose */
+                                 .reads = on_reads};
     struct ike2_settings settings = ike2_default_settings();
     struct gh_secret secret = {.data = NULL};
 
@@ -182,6 +191,21 @@ static bool step(struct end *e, struct gh_now now)
     return any;
 }
 
+/* Octets of a peer that is configured and has no SA. */
+static size_t peer_size(const struct end *e, const struct end *other)
+{
+    enum { PEERS = 1000 };
+    struct ike2_policy *list[PEERS];
+    size_t before = mallinfo2().uordblks, size;
+
+    for (size_t i = 0; i < PEERS; i++)
+        list[i] = policy_for(e, other);
+    size = (mallinfo2().uordblks - before) / PEERS;
+    for (size_t i = 0; i < PEERS; i++)
+        ike2_policy_free(list[i]);
+    return size;
+}
+
 int main(int argc, char **argv)
 {
     size_t tunnels = argc > 1 ? strtoul(argv[1], NULL, 10) : 2000, before, after;
@@ -217,5 +241,6 @@ int main(int argc, char **argv)
         "for each established tunnel\n",
         tunnels, (double)tunnels / r.busy, 1e6 * r.busy / (double)tunnels,
         (double)tunnels / (cpu() - began), (after - before) / tunnels);
+    printf("a configured peer with a child: %zu octets\n", peer_size(&r, &i));
     return 0;
 }

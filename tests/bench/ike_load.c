@@ -32,7 +32,7 @@
 #include "keeper/store.h"
 
 enum {
-    SHARD = 250, /* tunnels of one core: it finds policies by name one after the other */
+    SHARD = 250, /* tunnels of one core */
     BATCH = 64,
     DATAGRAM = 2048,
     PROBE_MS = 10,
@@ -368,11 +368,11 @@ static void on_event(void *ctx, const struct ike2_event *e)
 
 /* ---- Policies ------------------------------------------------------------------------------- */
 
-static void suite(struct ike_sa *sa, uint8_t protocol)
+static void suite(struct ike_proposals *proposals, uint8_t protocol)
 {
-    struct ike_proposal *p = &sa->proposal[0];
+    struct ike_sa sa = {.count = 1};
+    struct ike_proposal *p = &sa.proposal[0];
 
-    sa->count = 1;
     *p = (struct ike_proposal){.number = 1, .protocol = protocol};
     ike_proposal_add(p, IKE_T_ENCR, IKE_ENCR_AES_GCM_16, 128);
     if (protocol == IKE_PROTO_IKE) {
@@ -381,6 +381,8 @@ static void suite(struct ike_sa *sa, uint8_t protocol)
     } else {
         ike_proposal_add(p, IKE_T_SN, IKE_SN_32, 0);
     }
+    if (!ike_proposals_set(proposals, &sa))
+        die("ike_proposals_set");
 }
 
 static struct ike2_policy *policy_for(const struct load *l, size_t number)

@@ -198,6 +198,7 @@ static struct ike_world *pair(void)
         p->children[0].lifetime = (struct ike2_lifetime){600, 1u << 30, 100000};
         p->lifetime.seconds = 2000;
         p->mtu = 576;
+        p->window = 8;
         ike_world_configure(w, i);
     }
     ike2_initiate(w->hosts[0].core, w->now, "to-1", "net");

@@ -158,6 +158,7 @@ static void add_child(struct ike_world *w, size_t i, const char *name, bool acti
                       uint32_t lifetime)
 {
     struct ike2_policy *p = w->hosts[i].policies[0];
+    struct ike_sa offer;
     struct ike2_child_policy *child = p->child_count == 1 && p->children[0].mode == IKE2_TUNNEL
                                           ? &p->children[0]
                                           : ike_world_child(p, i, !i, p->child_count);
@@ -166,7 +167,9 @@ static void add_child(struct ike_world *w, size_t i, const char *name, bool acti
     child->mode = IKE2_TCP_AO;
     child->tcp_ao = (struct ike_tcp_ao){.mac_len = 12, .options_covered = true};
     child->lifetime.seconds = lifetime;
-    ike2_default_proposals(IKE_PROTO_TCP_AO, &child->proposals);
+    ike2_default_proposals(IKE_PROTO_TCP_AO, &offer);
+    if (!ike_proposals_set(&child->proposals, &offer))
+        abort();
     child->local = child->remote = (struct ike_ts_list){.count = 1};
     child->local.ts[0] = tcp(&w->hosts[i], active ? 0 : BGP, active ? 65535 : BGP);
     child->remote.ts[0] = tcp(&w->hosts[!i], active ? BGP : 0, active ? BGP : 65535);

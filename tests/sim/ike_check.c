@@ -8,11 +8,12 @@
 #include "ike/v2/priv.h"
 
 enum {
-    PAUSE = 120 * 1000,    /* before an SA that failed begins again, at most */
-    LOOK_ALWAYS = 16,      /* SAs of a host that is looked at after each step */
-    SA_MEMORY = 24 * 1024, /* octets */
+    PAUSE = 120 * 1000,        /* before an SA that failed begins again, at most */
+    LOOK_ALWAYS = 16,          /* SAs of a host that is looked at after each step */
+    SA_MEMORY = 24 * 1024,     /* octets */
+    REQUEST_MEMORY = 5 * 1024, /* that the window has room for */
     CHILD_MEMORY = 8 * 1024,
-    TASKS = 8 /* beside two for each child */
+    TASKS = 8 /* beside two for each child, there or to be there */
 };
 
 static uint64_t mono(const struct ike_host *h)
@@ -33,13 +34,13 @@ static size_t waiting_of(const struct ike2_sa *sa)
 
 static bool has_task_for(const struct ike2_sa *sa, uint32_t child)
 {
-    const struct ike2_task *t = sa->waiting;
+    const struct ike2_task *lists[] = {sa->task, sa->waiting};
 
-    if (sa->task != NULL && sa->task->child == child)
-        return true;
-    while (t != NULL && t->child != child)
-        t = t->next;
-    return t != NULL;
+    for (size_t i = 0; i < 2; i++)
+        for (const struct ike2_task *t = lists[i]; t != NULL; t = t->next)
+            if (t->child == child)
+                return true;
+    return false;
 }
 
 static void check_deadlines(struct ike_world *w, struct ike_host *h, const struct ike2_sa *sa)
@@ -59,7 +60,7 @@ static void check_deadlines(struct ike_world *w, struct ike_host *h, const struc
             ike_world_broken(w, h, "SA %llu: half-open, and does not expire", id);
         if (sa->setup == NULL)
             ike_world_broken(w, h, "SA %llu: half-open without what it needs", id);
-    } else if (sa->state > IKE2_STATE_ESTABLISHED && sa->expire_at == 0 && sa->retransmit_at == 0 &&
+    } else if (sa->state > IKE2_STATE_ESTABLISHED && sa->expire_at == 0 && sa->task == NULL &&
                sa->task_at == 0) {
         ike_world_broken(w, h, "SA %llu: %s, and has no end", id, ike2_state_name(sa->state));
     } else if (sa->state == IKE2_STATE_ESTABLISHED && p->lifetime.seconds > 0 &&
@@ -68,25 +69,107 @@ static void check_deadlines(struct ike_world *w, struct ike_host *h, const struc
     }
 }
 
-static void check_flights(struct ike_world *w, struct ike_host *h, const struct ike2_sa *sa)
+static uint32_t oldest_request(const struct ike2_sa *sa)
 {
+    uint32_t oldest = sa->send_id;
+
+    for (const struct ike2_task *t = sa->task; t != NULL; t = t->next)
+        if (t->request != NULL && t->request->id < oldest)
+            oldest = t->request->id;
+    return oldest;
+}
+
+/* What the peer takes, as far as our own policy wants it. */
+static uint32_t window_of(const struct ike2_sa *sa)
+{
+    return sa->peer_window < sa->policy->window ? sa->peer_window : sa->policy->window;
+}
+
+static void check_request(struct ike_world *w, struct ike_host *h, const struct ike2_sa *sa,
+                          const struct ike2_task *t)
+{
+    bool fits = t->request->id - oldest_request(sa) < window_of(sa);
     unsigned long long id = sa->id;
 
-    if (sa->state >= IKE2_STATE_DEAD)
-        ike_world_broken(w, h, "SA %llu: dead among the living", id);
-    if (sa->request.len > 0 && (sa->request.id != sa->send_id || sa->task == NULL ||
-                                (sa->retransmit_at == 0 && sa->puzzle_at == 0)))
-        ike_world_broken(w, h, "SA %llu: request %u under way, next is %u, %s", id, sa->request.id,
-                         sa->send_id, sa->task == NULL ? "for nothing" : "never repeated");
-    if (sa->request.len == 0 && sa->task != NULL && sa->job == IKE2_JOB_NONE)
-        ike_world_broken(w, h, "SA %llu: a task of kind %d without a request", id, sa->task->kind);
-    if (sa->response.len > 0 && sa->response.id + 1 != sa->receive_id)
-        ike_world_broken(w, h, "SA %llu: response %u is kept, next request is %u", id,
-                         sa->response.id, sa->receive_id);
-    if (sa->waiting != NULL && sa->task == NULL && sa->task_at == 0)
+    if (t->request->id >= sa->send_id)
+        ike_world_broken(w, h, "SA %llu: request %u under way, next is %u", id, t->request->id,
+                         sa->send_id);
+    if (t->transmissions > 0 ? t->retransmit_at == 0 && sa->puzzle_at == 0 : fits)
+        ike_world_broken(w, h, "SA %llu: request %u is never repeated", id, t->request->id);
+    /* The policy may have been replaced by one with a smaller window since. */
+    if (t->transmissions > 0 && t->request->id - oldest_request(sa) >= sa->peer_window)
+        ike_world_broken(w, h, "SA %llu: request %u is beyond the peer's window of %u", id,
+                         t->request->id, sa->peer_window);
+    for (const struct ike2_task *other = t->next; other != NULL; other = other->next)
+        if (other->request != NULL && other->request->id == t->request->id)
+            ike_world_broken(w, h, "SA %llu: two requests are %u", id, t->request->id);
+}
+
+static void check_requests(struct ike_world *w, struct ike_host *h, const struct ike2_sa *sa)
+{
+    unsigned long long id = sa->id;
+    size_t count = 0;
+    bool alone = false;
+
+    for (const struct ike2_task *t = sa->task; t != NULL; t = t->next) {
+        count++;
+        alone = alone || ike2_task_is_alone(t);
+        if (t->request != NULL)
+            check_request(w, h, sa, t);
+        else if (sa->job == IKE2_JOB_NONE && sa->puzzle_at == 0)
+            ike_world_broken(w, h, "SA %llu: a task of kind %d without a request", id, t->kind);
+    }
+    if (count > w->most_under_way)
+        w->most_under_way = (unsigned)count;
+    if (alone && count > 1)
+        ike_world_broken(w, h, "SA %llu: %zu tasks beside one that changes it", id, count - 1);
+    if (sa->waiting != NULL && sa->task_at == 0 &&
+        (count == 0 || (!alone && !ike2_task_is_alone(sa->waiting) &&
+                        sa->send_id - oldest_request(sa) < window_of(sa))))
         ike_world_broken(w, h, "SA %llu: tasks wait for nothing", id);
-    if (waiting_of(sa) > 2 * sa->child_count + sa->policy->child_count + TASKS)
+    if (waiting_of(sa) > 2 * (sa->child_count + sa->policy->child_count) + TASKS)
         ike_world_broken(w, h, "SA %llu: %zu tasks wait", id, waiting_of(sa));
+}
+
+static bool is_answered(const struct ike2_sa *sa, uint32_t id)
+{
+    return id < sa->receive_id ||
+           (id - sa->receive_id < 64 && sa->answered >> (id - sa->receive_id) & 1);
+}
+
+static void check_responses(struct ike_world *w, struct ike_host *h, const struct ike2_sa *sa)
+{
+    unsigned long long id = sa->id;
+    size_t kept = 0, partials = 0;
+
+    w->overtaken += sa->answered != 0;
+    if ((sa->answered & 1) || (sa->window < 64 && sa->answered >> sa->window))
+        ike_world_broken(w, h, "SA %llu: answered %llx behind %u, its window is %u", id,
+                         (unsigned long long)sa->answered, sa->receive_id, sa->window);
+    for (const struct ike2_flight *f = sa->responses; f != NULL; f = f->next) {
+        kept++;
+        if (!is_answered(sa, f->id) || (f->next != NULL && f->next->id >= f->id))
+            ike_world_broken(w, h, "SA %llu: response %u is kept, next request is %u", id, f->id,
+                             sa->receive_id);
+    }
+    if (kept > sa->window)
+        ike_world_broken(w, h, "SA %llu: %zu responses are kept, its window is %u", id, kept,
+                         sa->window);
+    for (const struct ike2_partial *p = sa->partials; p != NULL; p = p->next) {
+        partials++;
+        if (p->r.total == 0 || (!p->response && is_answered(sa, p->id)))
+            ike_world_broken(w, h, "SA %llu: fragments of %u are kept for nothing", id, p->id);
+    }
+    if (partials > sa->window + (size_t)sa->peer_window)
+        ike_world_broken(w, h, "SA %llu: fragments of %zu messages", id, partials);
+}
+
+static void check_flights(struct ike_world *w, struct ike_host *h, const struct ike2_sa *sa)
+{
+    if (sa->state >= IKE2_STATE_DEAD)
+        ike_world_broken(w, h, "SA %llu: dead among the living", (unsigned long long)sa->id);
+    check_requests(w, h, sa);
+    check_responses(w, h, sa);
 }
 
 static size_t check_children(struct ike_world *w, struct ike_host *h, const struct ike2_sa *sa)
@@ -133,12 +216,26 @@ static const struct ike2_sa *other_end(const struct ike_host *h, const struct ik
                : NULL;
 }
 
+/* What one asks and the other answers. */
 static void check_step_of(struct ike_world *w, struct ike_host *h, const struct ike2_sa *asks,
                           const struct ike2_sa *answers)
 {
-    if (answers->receive_id != asks->send_id && answers->receive_id != asks->send_id + 1)
-        ike_world_broken(w, h, "SA %llu: one end's next request is %u, the other awaits %u",
-                         (unsigned long long)asks->id, asks->send_id, answers->receive_id);
+    unsigned long long id = asks->id;
+
+    if (answers->receive_id < oldest_request(asks) || answers->receive_id > asks->send_id)
+        ike_world_broken(w, h, "SA %llu: one end's requests are %u to %u, the other awaits %u", id,
+                         oldest_request(asks), asks->send_id, answers->receive_id);
+    if (asks->peer_window > answers->window)
+        ike_world_broken(w, h, "SA %llu: one end believes in a window of %u, it is %u", id,
+                         asks->peer_window, answers->window);
+    for (const struct ike2_task *t = asks->task; t != NULL; t = t->next) {
+        if (t->transmissions > 0 && t->request->id >= answers->receive_id + answers->window)
+            ike_world_broken(w, h, "SA %llu: request %u, the other takes %u of %u", id,
+                             t->request->id, answers->window, answers->receive_id);
+        if (t->transmissions > 0 && is_answered(answers, t->request->id) &&
+            ike2_kept_response(answers, t->request->id) == NULL)
+            ike_world_broken(w, h, "SA %llu: the answer to %u is not kept", id, t->request->id);
+    }
 }
 
 static bool same_suite(const struct ike2_suite *a, const struct ike2_suite *b)
@@ -166,7 +263,7 @@ static void check_both(struct ike_world *w, struct ike_host *h, const struct ike
 static void check_host(struct ike_world *w, struct ike_host *h, bool both)
 {
     const struct ike2 *c = h->core;
-    size_t sas = 0, half_open = 0, children = 0;
+    size_t sas = 0, half_open = 0, children = 0, windows = 0;
 
     if (c->dead != NULL)
         ike_world_broken(w, h, "the dead are not buried");
@@ -175,6 +272,7 @@ static void check_host(struct ike_world *w, struct ike_host *h, bool both)
     for (const struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next) {
         sas++;
         half_open += sa->half_open;
+        windows += sa->window;
         check_deadlines(w, h, sa);
         check_flights(w, h, sa);
         children += check_children(w, h, sa);
@@ -190,7 +288,7 @@ static void check_host(struct ike_world *w, struct ike_host *h, bool both)
         ike_world_broken(w, h, "%zu Child SAs, %zu are installed", children, h->child_count);
     if (c->heap_count > sas)
         ike_world_broken(w, h, "%zu deadlines of %zu SAs", c->heap_count, sas);
-    if (ike2_memory(c) > sas * SA_MEMORY + children * CHILD_MEMORY)
+    if (ike2_memory(c) > sas * SA_MEMORY + windows * REQUEST_MEMORY + children * CHILD_MEMORY)
         ike_world_broken(w, h, "%zu octets for %zu SAs", ike2_memory(c), sas);
 }
 
@@ -346,6 +444,15 @@ size_t ike_check_children(const struct ike_host *h, const struct ike2_policy *p,
 
 /* ---- Exchanges ------------------------------------------------------------------------------- */
 
+static bool is_out(const struct ike2_sa *sa, uint32_t id)
+{
+    const struct ike2_task *t = sa->task;
+
+    while (t != NULL && (t->request == NULL || t->request->id != id))
+        t = t->next;
+    return t != NULL;
+}
+
 struct ike_check_awaited ike_check_awaited(const struct ike2 *core, struct gh_view datagram)
 {
     struct ike_check_awaited a = {.awaited = false};
@@ -356,8 +463,8 @@ struct ike_check_awaited ike_check_awaited(const struct ike2 *core, struct gh_vi
         return a;
     memcpy(a.spi, ike_header_from_initiator(&h) ? h.spi_r : h.spi_i, IKE_SPI_LEN);
     sa = ike2_by_spi(core, a.spi);
-    a.awaited = sa != NULL && sa->task != NULL && sa->request.len > 0 && sa->send_id == h.id;
-    a.send_id = h.id;
+    a.awaited = sa != NULL && is_out(sa, h.id);
+    a.id = h.id;
     return a;
 }
 
@@ -365,5 +472,5 @@ bool ike_check_answered(const struct ike2 *core, const struct ike_check_awaited 
 {
     const struct ike2_sa *sa = a->awaited ? ike2_by_spi(core, a->spi) : NULL;
 
-    return a->awaited && (sa == NULL || sa->send_id != a->send_id);
+    return a->awaited && (sa == NULL || !is_out(sa, a->id));
 }

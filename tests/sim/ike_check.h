@@ -32,7 +32,7 @@ size_t ike_check_children(const struct ike_host *h, const struct ike2_policy *p,
 struct ike_check_awaited {
     bool awaited;
     uint8_t spi[IKE_SPI_LEN];
-    uint32_t send_id;
+    uint32_t id;
 };
 struct ike_check_awaited ike_check_awaited(const struct ike2 *core, struct gh_view datagram);
 bool ike_check_answered(const struct ike2 *core, const struct ike_check_awaited *a);

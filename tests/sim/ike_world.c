@@ -416,6 +416,14 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
+/* What loses goes although by then nothing may be left that won. */
+static void note_loser(struct ike_host *h, uint32_t id)
+{
+    for (size_t i = 0; i < h->child_room; i++)
+        if (h->child[i].used && h->child[i].id == id)
+            h->child[i].accompanied = true;
+}
+
 static void on_event(void *ctx, const struct ike2_event *e)
 {
     struct ike_host *h = ctx;
@@ -428,10 +436,19 @@ static void on_event(void *ctx, const struct ike2_event *e)
         h->causes |= WORLD_PEER_DEAD;
     if (begins(e->text, "the peer says that it begins anew"))
         h->causes |= WORLD_PEER_ANEW;
+    if (begins(e->text, "both ends rekeyed: the peer's stays"))
+        note_loser(h, e->child);
     if (h->world->verbose)
         printf("%8llu host %zu %s %s %llu/%u: %s\n", (unsigned long long)h->world->now.mono_ms,
                (size_t)(h - h->world->hosts), ike2_event_name(e->kind), e->policy,
                (unsigned long long)e->sa, e->child, e->text);
+}
+
+static bool on_reads(void *ctx, enum ike2_event_kind kind)
+{
+    const struct ike_host *h = ctx;
+
+    return !h->unread;
 }
 
 static void on_keys(void *ctx, const char *line)
@@ -441,13 +458,36 @@ static void on_keys(void *ctx, const char *line)
     snprintf(h->key_line, sizeof(h->key_line), "%s", line);
 }
 
-/* ---- Made ----------------------------------------------------------------------------------- */
+/* ---- Time ----------------------------------------------------------------------------------- */
 
 struct gh_now ike_world_now(const struct ike_host *h)
 {
     return (struct gh_now){.wall = h->world->now.wall + h->wall_ahead,
                            .mono_ms = h->world->now.mono_ms + h->mono_ahead};
 }
+
+/* ---- Paths ---------------------------------------------------------------------------------- */
+
+static enum ike2_way on_source(void *ctx, uint16_t zone, const struct gh_addr *remote,
+                               struct gh_addr *out)
+{
+    struct ike_host *h = ctx;
+
+    *out = h->addr;
+    return h->way;
+}
+
+static const struct gh_addr *on_addresses(void *ctx, uint16_t zone, size_t *count, size_t *fit)
+{
+    struct ike_host *h = ctx;
+
+    h->list[0] = h->addr;
+    h->list[1] = h->second;
+    *count = *fit = h->second.len > 0 ? 2 : 1;
+    return h->list;
+}
+
+/* ---- Made ----------------------------------------------------------------------------------- */
 
 static void start_core(struct ike_host *h)
 {
@@ -460,6 +500,9 @@ static void start_core(struct ike_host *h)
                                  .child_update = on_update,
                                  .child_remove = on_remove,
                                  .event = on_event,
+                                 .source = h->knows_paths ? on_source : NULL,
+                                 .addresses = h->knows_paths ? on_addresses : NULL,
+                                 .reads = on_reads,
                                  .key_log = on_keys};
 
     h->lives++;
@@ -531,6 +574,7 @@ static struct ike_ts_list net_of(size_t i, size_t part, uint8_t bits)
 struct ike2_child_policy *ike_world_child(struct ike2_policy *p, size_t i, size_t j, size_t k)
 {
     struct ike2_child_policy *child;
+    struct ike_sa sa;
 
     p->children = realloc(p->children, (p->child_count + 1) * sizeof(*child));
     if (p->children == NULL)
@@ -538,11 +582,22 @@ struct ike2_child_policy *ike_world_child(struct ike2_policy *p, size_t i, size_
     child = &p->children[p->child_count++];
     memset(child, 0, sizeof(*child));
     snprintf(child->name, sizeof(child->name), k == 0 ? "net" : "net%zu", k);
-    ike2_default_proposals(IKE_PROTO_ESP, &child->proposals);
+    ike2_default_proposals(IKE_PROTO_ESP, &sa);
+    if (!ike_proposals_set(&child->proposals, &sa))
+        abort();
     child->local = net_of(i, k, k == 0 ? 24 : 28);
     child->remote = net_of(j, k, k == 0 ? 24 : 28);
     child->lifetime.seconds = 3600;
     return child;
+}
+
+void ike_world_add_transform(struct ike_proposals *proposals, uint8_t type, uint16_t id)
+{
+    struct ike_sa sa;
+
+    ike_proposals_get(proposals, &sa);
+    if (!ike_proposal_add(&sa.proposal[0], type, id, 0) || !ike_proposals_set(proposals, &sa))
+        abort();
 }
 
 struct ike2_policy *ike_world_policy(struct ike_world *w, size_t i, size_t j)

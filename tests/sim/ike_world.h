@@ -44,7 +44,10 @@ struct ike_host {
     struct ike2 *core;
     struct gh_keeper_store *keeper;
     struct gh_addr addr;
-    struct gh_addr second; /* another one of the host; len 0: none */
+    struct gh_addr second;  /* another one of the host; len 0: none */
+    bool knows_paths;       /* of its next life: the core asks what is here and in `way` */
+    enum ike2_way way;      /* from `addr` to anywhere */
+    struct gh_addr list[2]; /* what it was answered */
     struct ike2_policy **policies;
     size_t policy_count;
     struct world_child *child; /* `used` ones among child_room */
@@ -61,6 +64,7 @@ struct ike_host {
     bool child_udp;
     unsigned asked[GH_KEEPER_LIST + 1]; /* the keeper, by kind */
     char last[IKE2_EVENT_COUNT][256];   /* the last words of each kind */
+    bool unread;                        /* nobody reads the words of its events */
     char key_line[1024];                /* the last of the key log */
     /* Who is to install Child SAs beside the records; NULL: nobody. */
     bool (*installs)(struct ike_host *h, const struct ike2_child_view *v);
@@ -92,6 +96,8 @@ struct ike_world {
     size_t event_count, event_room;
     uint64_t event_seq;
     uint64_t carried, lost, exchanges, too_long, steps, injected, mutated;
+    unsigned most_under_way;  /* requests of one SA at a time */
+    uint64_t overtaken;       /* steps after which a request was answered before an older one */
     bool verbose;             /* events are printed */
     uint64_t lost_with_cause; /* Child SAs */
     char wrong[400];          /* the first broken invariant; empty: none */
@@ -133,6 +139,8 @@ void ike_world_inject(struct ike_world *w, const struct ike2_endpoint *from,
 struct ike_host *ike_world_host_at(struct ike_world *w, const struct ike2_endpoint *e);
 /* Adds a child between sub-prefix k of both hosts' nets to host i's policy for j. */
 struct ike2_child_policy *ike_world_child(struct ike2_policy *p, size_t i, size_t j, size_t k);
+/* To the first of the proposals. */
+void ike_world_add_transform(struct ike_proposals *proposals, uint8_t type, uint16_t id);
 /* Notes a broken invariant; the first one stands. */
 void ike_world_broken(struct ike_world *w, const struct ike_host *h, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,5 +1,6 @@
 /* The IKEv2 core against itself: two hosts, exchange by exchange, and many through a bad network.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "ike/payload.h"
 #include "ike/sk.h"
 #include "ike/v2/priv.h"
+#include "ike_creds.h"
 #include "ike_world.h"
 #include "pki/auth.h"
 #include "unit.h"
@@ -130,6 +132,7 @@ static void forge(struct ike_world *w, uint8_t exchange, uint32_t id, uint8_t fi
 
 static uint16_t added;        /* the notification that add_notify() adds, to messages of … */
 static bool added_alone;      /* instead of all else */
+static uint8_t added_for;     /* instead of this payload; 0: beside all */
 static uint8_t added_to;      /* … this exchange … */
 static bool added_to_answers; /* … in this direction */
 
@@ -139,6 +142,8 @@ static size_t add_notify(struct ike_world *w, const struct ike_host *from, uint8
 {
     static const uint8_t iv[8] = {0xff, 0xdd};
     uint8_t spis[16], inside[WORLD_DATAGRAM], mem[WORLD_DATAGRAM];
+    struct ike_out o = ike_out_inner(inside, sizeof(inside));
+    struct ike_payloads in = {.count = 0};
     struct gh_view inner, datagram;
     struct ike_message m;
     struct gh_cipher *c;
@@ -149,17 +154,14 @@ static size_t add_notify(struct ike_world *w, const struct ike_host *from, uint8
         return len;
     c = cipher_of(from, ike_header_from_initiator(&m.h), spis);
     assert_int_equal(ike_sk_open(c, octets, &m, &inner), IKE_OK);
-    memcpy(inside,
-           (const uint8_t[]){m.sealed.first, 0, 0, NOTIFY_LEN, 0, 0, (uint8_t)(added >> 8),
-                             (uint8_t)added},
-           NOTIFY_LEN);
-    if (added_alone) {
-        inside[0] = IKE_P_NONE;
-        inner.len = 0;
-    }
-    memcpy(inside + NOTIFY_LEN, inner.p, inner.len);
-    assert_true(ike_sk_seal(c, &m.h, IKE_P_NOTIFY, gh_view_of(inside, NOTIFY_LEN + inner.len),
-                            gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
+    assert_int_equal(ike_payloads_parse(m.sealed.first, inner, &in), IKE_OK);
+    ike_notify_emit_data(&o, added, gh_view_of(NULL, 0));
+    for (size_t i = 0; i < in.count && !added_alone; i++)
+        if (in.payload[i].type != added_for)
+            ike_out_payload(&o, in.payload[i].type, in.payload[i].critical, in.payload[i].body);
+    assert_true(ike_out_done(&o, &inner));
+    assert_true(
+        ike_sk_seal(c, &m.h, o.first, inner, gh_view_of(iv, 8), mem, sizeof(mem), &datagram));
     memcpy(octets, datagram.p, datagram.len);
     gh_cipher_free(c);
     return datagram.len;
@@ -171,6 +173,7 @@ static void add(struct ike_world *w, uint16_t notify, uint8_t exchange, bool ans
     added_to = exchange;
     added_to_answers = answers;
     added_alone = false;
+    added_for = 0;
     w->tamper = add_notify;
 }
 
@@ -190,17 +193,38 @@ static void a_tunnel_by_a_shared_key(void **state)
     ike_world_free(w);
 }
 
-static void both_begin_at_once(void **state)
+static void events_that_nobody_reads_have_no_words(void **state)
 {
-    struct ike_world *w = pair(2);
+    struct ike_world *w = pair(1);
 
+    w->hosts[1].unread = true;
     configure(w);
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
-    assert_true(ike2_initiate(w->hosts[1].core, w->now, "to-0", "net"));
-    ike_world_run(w, 5000);
-    assert_null(ike_world_agree(&w->hosts[0], &w->hosts[1]));
-    assert_true(ike_world_children(&w->hosts[0]) >= 1);
+    ike_world_run(w, 1000);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(w->hosts[i].events[IKE2_EVENT_SA_UP], 1);
+        assert_int_equal(w->hosts[i].events[IKE2_EVENT_CHILD_UP], 1);
+    }
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_CHILD_UP], "net: 10."));
+    assert_string_equal(w->hosts[1].last[IKE2_EVENT_SA_UP], "");
+    assert_string_equal(w->hosts[1].last[IKE2_EVENT_CHILD_UP], "");
+    assert_string_equal(w->hosts[1].last[IKE2_EVENT_STORY], "");
     ike_world_free(w);
+}
+
+static void both_begin_at_once(void **state)
+{
+    for (uint64_t seed = 2; seed < 42; seed++) {
+        struct ike_world *w = pair(seed);
+
+        configure(w);
+        assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+        assert_true(ike2_initiate(w->hosts[1].core, w->now, "to-0", "net"));
+        ike_world_run(w, 5000);
+        assert_null(ike_world_agree(&w->hosts[0], &w->hosts[1]));
+        assert_true(ike_world_children(&w->hosts[0]) >= 1);
+        ike_world_free(w);
+    }
 }
 
 static void a_wrong_key_is_refused(void **state)
@@ -549,12 +573,12 @@ static void a_lost_refusal_is_repeated(void **state)
 {
     struct ike_world *w = pair(43);
 
+    creds_use(w->hosts[1].policies[0], IKE2_AUTH_CERT, CREDS_ED25519);
+    w->hosts[0].policies[0]->remote_auths = GH_BIT(IKE2_AUTH_CERT);
     configure(w);
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
-    while (w->hosts[1].asked[GH_KEEPER_PSK] == 0)
-        ike_world_run(w, 1);
-    gh_keeper_store_free(w->hosts[1].keeper); /* what the peer proves is known, our own is not */
-    w->hosts[1].keeper = gh_keeper_store_new();
+    while (w->hosts[1].asked[GH_KEEPER_SIGN] == 0)
+        ike_world_run(w, 1); /* what the peer proves is known, our own is not */
     w->hosts[0].dead = true;
     ike_world_run(w, 100);
     assert_int_equal(w->hosts[1].said_count, 2);
@@ -565,6 +589,7 @@ static void a_lost_refusal_is_repeated(void **state)
     ike_world_run(w, 60000);
     assert_int_equal(ike2_memory(w->hosts[1].core), 0);
     ike_world_free(w);
+    creds_free();
 }
 
 /* RFC 7296 2.21.2: the initiator does not believe the responder, and says so. */
@@ -678,14 +703,18 @@ static void no_additional_sas_means_a_new_ike_sa(void **state)
     ike_world_free(w);
 }
 
-static void strip_ke(struct ike_proposal *p)
+static void strip_ke(struct ike_proposals *proposals)
 {
+    struct ike_sa sa;
+    struct ike_proposal *p = &sa.proposal[0];
     size_t kept = 0;
 
+    ike_proposals_get(proposals, &sa);
     for (size_t i = 0; i < p->count; i++)
         if (p->transform[i].type != IKE_T_KE)
             p->transform[kept++] = p->transform[i];
     p->count = kept;
+    assert_true(ike_proposals_set(proposals, &sa));
 }
 
 /* RFC 7296 3.3.6: the responder chooses none of our groups, but NONE. */
@@ -693,9 +722,8 @@ static void no_key_exchange_is_a_choice(void **state)
 {
     struct ike_world *w = pair(35);
 
-    assert_true(ike_proposal_add(&w->hosts[0].policies[0]->children[0].proposals.proposal[0],
-                                 IKE_T_KE, IKE_KE_NONE, 0));
-    strip_ke(&w->hosts[1].policies[0]->children[0].proposals.proposal[0]);
+    ike_world_add_transform(&w->hosts[0].policies[0]->children[0].proposals, IKE_T_KE, IKE_KE_NONE);
+    strip_ke(&w->hosts[1].policies[0]->children[0].proposals);
     configure(w);
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
     ike_world_run(w, 1000);
@@ -726,10 +754,9 @@ static void the_first_selectors_choose(void **state)
     struct ike_world *w = pair(36);
     struct ike2_policy *p = w->hosts[1].policies[0];
 
-    p->children = realloc(p->children, 2 * sizeof(*p->children));
-    p->children[1] = p->children[0];
-    p->child_count = 2;
+    ike_world_child(p, 1, 0, 1);
     strcpy(p->children[1].name, "other");
+    p->children[1].remote = p->children[0].remote;
     p->children[1].local = selectors("10.9.0.0/16", NULL);
     w->hosts[0].policies[0]->children[0].remote = selectors("10.9.0.5/32", "10.0.0.0/8");
     configure(w);
@@ -920,13 +947,15 @@ static void an_ike_sa_is_encrypted(void **state)
     struct ike_world *w = pair(45);
 
     for (size_t i = 0; i < 2; i++) {
-        struct ike_proposal *p = &w->hosts[i].policies[0]->proposals.proposal[0];
+        struct ike_sa sa = {.count = 1};
+        struct ike_proposal *p = &sa.proposal[0];
 
         *p = (struct ike_proposal){.number = 1, .protocol = IKE_PROTO_IKE};
         assert_true(ike_proposal_add(p, IKE_T_ENCR, IKE_ENCR_NULL, 0) &&
                     ike_proposal_add(p, IKE_T_INTEG, IKE_INTEG_HMAC_SHA2_256_128, 0) &&
                     ike_proposal_add(p, IKE_T_PRF, IKE_PRF_HMAC_SHA2_256, 0) &&
-                    ike_proposal_add(p, IKE_T_KE, IKE_KE_CURVE25519, 0));
+                    ike_proposal_add(p, IKE_T_KE, IKE_KE_CURVE25519, 0) &&
+                    ike_proposals_set(&w->hosts[i].policies[0]->proposals, &sa));
     }
     configure(w);
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
@@ -1153,11 +1182,198 @@ static void storms(void **state)
         storm(seed, 200);
 }
 
+/* An error and all that is needed but one payload: it is refused, nothing is looked for in vain. */
+static void an_error_instead_of_one_payload(void **state)
+{
+    static const uint8_t of_auth[] = {IKE_P_IDR, IKE_P_AUTH};
+    static const uint8_t of_create[] = {IKE_P_SA, IKE_P_NONCE, IKE_P_KE, IKE_P_TSI, IKE_P_TSR};
+
+    for (size_t i = 0; i < sizeof(of_auth); i++) {
+        struct ike_world *w = pair(400 + i);
+
+        configure(w);
+        add(w, IKE_N_AUTHENTICATION_FAILED, IKE_X_AUTH, true);
+        added_for = of_auth[i];
+        assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+        ike_world_run(w, 1000);
+        assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 0);
+        assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "refuses IKE_AUTH"));
+        ike_world_free(w);
+    }
+    for (size_t i = 0; i < sizeof(of_create); i++) {
+        struct ike_world *w = up(410 + i);
+        uint32_t child = child_of(&w->hosts[0]);
+
+        add(w, IKE_N_NO_PROPOSAL_CHOSEN, IKE_X_CREATE_CHILD_SA, true);
+        added_for = of_create[i];
+        assert_true(ike2_rekey_child(w->hosts[0].core, w->now, child));
+        ike_world_run(w, 1000);
+        assert_int_equal(ike_world_sas(&w->hosts[0], NULL), 1);
+        assert_int_equal(child_of(&w->hosts[0]), child);
+        ike_world_free(w);
+    }
+}
+
+/* ---- Whose a message is ---------------------------------------------------------------------- */
+
+enum { MANY = 300 };
+
+static struct gh_addr address(uint32_t r)
+{
+    const uint8_t octets[4] = {10, 0, (uint8_t)(r >> 8 & 1), (uint8_t)(r & 63)};
+
+    return gh_addr_from(octets, 4);
+}
+
+/* As one would find them without any table. */
+static bool belongs(const struct ike2_policy *p, const struct gh_addr *local,
+                    const struct gh_addr *remote)
+{
+    return (p->local.len == 0 || gh_addr_equal(&p->local, local)) &&
+           (p->remote.bits == 0 || gh_prefix_contains(&p->remote, remote));
+}
+
+static void each_policy_for_a_peer_is_found_in_order(void **state)
+{
+    struct ike2_policy **list = calloc(MANY, sizeof(struct ike2_policy *)), *found;
+    struct ike2_whose w;
+    unsigned several = 0;
+    uint32_t seed = 1;
+
+    for (size_t i = 0; i < MANY; i++) {
+        static const uint8_t bits[] = {32, 32, 32, 28, 23, 0};
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "p%zu", i);
+        list[i] = ike2_policy_new(name);
+        seed = seed * 1664525 + 1013904223;
+        list[i]->remote = (struct gh_prefix){.addr = address(seed >> 8)};
+        list[i]->remote.bits = i % 10 == 0 ? bits[(seed >> 20) % sizeof(bits)] : 32;
+        if (list[i]->remote.bits < 32)
+            list[i]->remote.addr.octets[3] = list[i]->remote.addr.octets[2] = 0;
+        if (i % 97 == 96)
+            list[i]->remote = (struct gh_prefix){.addr = {.len = 0}};
+        if (i % 3 == 0)
+            list[i]->local = address(i % 2);
+    }
+    assert_true(ike2_whose_make(&w, list, MANY));
+    for (uint32_t r = 0; r < 512; r++) {
+        struct gh_addr local = address(r % 3), remote = address(r);
+        const struct ike2_endpoint at = {.addr = local};
+        unsigned count = 0;
+
+        found = NULL;
+        for (size_t i = 0; i < MANY; i++) {
+            if (!belongs(list[i], &local, &remote))
+                continue;
+            found = ike2_policy_for(&w, &at, &remote, found);
+            assert_ptr_equal(found, list[i]);
+            count++;
+        }
+        if (count > 0)
+            assert_null(ike2_policy_for(&w, &at, &remote, found));
+        several += count > 1;
+    }
+    assert_true(several > 100);
+    for (size_t i = 0; i < MANY; i++)
+        assert_ptr_equal(ike2_policy_named(&w, list[i]->name), list[i]);
+    assert_null(ike2_policy_named(&w, "p"));
+    for (size_t i = 0; i < MANY; i++)
+        ike2_policy_free(list[i]);
+    ike2_whose_clear(&w);
+    assert_null(ike2_policy_named(&w, "p1"));
+}
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+enum { PEERS = 60 };
+
+static size_t held(void)
+{
+    struct mallinfo2 m = mallinfo2();
+
+    return m.uordblks + m.hblkhd;
+}
+
+/* What malloc gets back when a core ends. */
+static size_t given_back(struct ike_host *h)
+{
+    size_t before = held();
+
+    ike2_free(h->core);
+    h->core = NULL;
+    return before - held();
+}
+
+/* Host 0 has a policy for each of the others, and each of them one for it. */
+static struct ike_world *star(void)
+{
+    struct ike_world *w = ike_world_new(46, 1 + PEERS);
+
+    for (size_t i = 1; i <= PEERS; i++) {
+        ike_world_policy(w, 0, i);
+        ike_world_policy(w, i, 0);
+    }
+    configure(w);
+    return w;
+}
+
+/* malloc's own share is a tenth, and some of what it gets back it does not show. */
+static void assert_counted(struct ike_world *w, size_t empty)
+{
+    size_t told = ike2_memory(w->hosts[0].core), is = given_back(&w->hosts[0]) - empty;
+
+    if (told < is - is / 5 || told > is + is / 5)
+        fail_msg("%zu octets are told, %zu were held", told, is);
+    ike_world_free(w);
+}
+
+static void memory_is_counted(void **state)
+{
+    struct ike_world *w;
+    size_t empty;
+
+    if (held() == 0)
+        skip(); /* a sanitizer's malloc does not say what it holds */
+    w = star();
+    empty = given_back(&w->hosts[0]);
+    ike_world_free(w);
+
+    w = star();
+    for (size_t i = 1; i <= PEERS; i++)
+        assert_true(ike2_initiate(w->hosts[i].core, w->now, "to-0", "net"));
+    ike_world_run(w, 2000);
+    assert_int_equal(ike_world_sas(&w->hosts[0], NULL), PEERS);
+    assert_int_equal(w->hosts[0].child_count, PEERS);
+    assert_counted(w, empty);
+
+    w = star(); /* half-open as responder */
+    for (size_t i = 1; i <= PEERS; i++) {
+        assert_true(ike2_initiate(w->hosts[i].core, w->now, "to-0", "net"));
+        w->hosts[i].dead = true;
+    }
+    ike_world_run(w, 20);
+    assert_int_equal(w->hosts[0].core->half_open, PEERS);
+    assert_counted(w, empty);
+
+    w = star(); /* half-open as initiator */
+    for (size_t i = 1; i <= PEERS; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "to-%zu", i);
+        assert_true(ike2_initiate(w->hosts[0].core, w->now, name, "net"));
+    }
+    assert_counted(w, empty);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tunnel_by_a_shared_key),
+        cmocka_unit_test(events_that_nobody_reads_have_no_words),
         cmocka_unit_test(both_begin_at_once),
+        cmocka_unit_test(each_policy_for_a_peer_is_found_in_order),
+        cmocka_unit_test(memory_is_counted),
         cmocka_unit_test(a_wrong_key_is_refused),
         cmocka_unit_test(rekeying_from_either_end),
         cmocka_unit_test(rekeying_from_both_ends_at_once),
@@ -1195,6 +1411,7 @@ int main(void)
         cmocka_unit_test(reauthentication_makes_before_it_breaks),
         cmocka_unit_test(a_new_configuration_takes_over),
         cmocka_unit_test(storms),
+        cmocka_unit_test(an_error_instead_of_one_payload),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -346,12 +346,16 @@ static void a_redirect_that_is_not_followed_is_explained(void **state)
 /* One proposal that nobody else has. */
 static void estrange(struct ike2_policy *p)
 {
-    for (size_t i = 0; i < p->proposals.count; i++)
-        for (size_t t = 0; t < p->proposals.proposal[i].count; t++)
-            if (p->proposals.proposal[i].transform[t].type == IKE_T_ENCR) {
-                p->proposals.proposal[i].transform[t].id = IKE_ENCR_AES_CCM_8;
-                p->proposals.proposal[i].transform[t].key_bits = 192;
+    struct ike_sa sa;
+
+    ike_proposals_get(&p->proposals, &sa);
+    for (size_t i = 0; i < sa.count; i++)
+        for (size_t t = 0; t < sa.proposal[i].count; t++)
+            if (sa.proposal[i].transform[t].type == IKE_T_ENCR) {
+                sa.proposal[i].transform[t].id = IKE_ENCR_AES_CCM_8;
+                sa.proposal[i].transform[t].key_bits = 192;
             }
+    assert_true(ike_proposals_set(&p->proposals, &sa));
 }
 
 static void assert_no_proposal(struct desk *d, const char *verdict, const char *words)

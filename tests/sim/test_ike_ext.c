@@ -568,6 +568,12 @@ static void restless_hosts(void **state)
         a_restless_host(seed);
 }
 
+static void drop_children(struct ike2_policy *p)
+{
+    while (p->child_count > 0)
+        ike_proposals_clear(&p->children[--p->child_count].proposals);
+}
+
 /* ---- Childless IKE SAs (RFC 6023) ----------------------------------------------------------- */
 
 static void an_ike_sa_without_a_child(void **state)
@@ -575,7 +581,7 @@ static void an_ike_sa_without_a_child(void **state)
     struct ike_world *w = pair(40);
 
     policy(w, 0)->childless = policy(w, 1)->childless = true;
-    policy(w, 0)->child_count = 0;
+    drop_children(policy(w, 0));
     for (size_t i = 0; i < 2; i++)
         ike_world_configure(w, i);
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", NULL));
@@ -638,7 +644,7 @@ static void only_one_side_is_childless(void **state)
     ike_world_free(w);
 
     w = pair(43);
-    policy(w, 0)->child_count = 0;
+    drop_children(policy(w, 0));
     for (size_t i = 0; i < 2; i++)
         ike_world_configure(w, i);
     assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", NULL));
@@ -980,6 +986,30 @@ static void a_lost_sa_comes_again(void **state)
     ike_world_free(w);
 }
 
+/* RFC 9370 2.2.5: what the additional key exchanges have given is in the ticket's SK_d. They are
+ * not made again. */
+static void a_hybrid_sa_comes_again(void **state)
+{
+    struct ike_world *w = pair(68);
+
+    for (size_t i = 0; i < 2; i++) {
+        policy(w, i)->resumption = true;
+        ike_world_add_transform(&policy(w, i)->proposals, IKE_T_ADDKE1 + 1, IKE_KE_ECP_384);
+    }
+    begin(w);
+    assert_up(w, 1);
+    lose_and_begin_again(w);
+    assert_up(w, 1);
+    for (size_t i = 0; i < 2; i++) {
+        struct ike2_sa_view v = sa_of(&w->hosts[i]);
+
+        assert_int_equal(count(&w->hosts[i], IKE2_COUNT_SA_RESUMED), 1);
+        assert_int_equal(v.addke[1].id, IKE_KE_ECP_384);
+        assert_int_equal(v.next_send_id + v.next_receive_id, 2); /* IKE_AUTH is the second */
+    }
+    ike_world_free(w);
+}
+
 static void a_rekeyed_sa_has_a_new_ticket(void **state)
 {
     for (size_t who = 0; who < 2; who++) {
@@ -1140,11 +1170,14 @@ static void a_ticket_ends_with_the_next_sa(void **state)
 
 static void only_this_cipher(struct ike2_policy *p, uint16_t bits)
 {
-    struct ike_proposal *x = &p->proposals.proposal[0];
+    struct ike_sa sa;
+    struct ike_proposal *x = &sa.proposal[0];
 
+    ike_proposals_get(&p->proposals, &sa);
     for (size_t t = 0; t < x->count; t++)
         if (x->transform[t].type == IKE_T_ENCR)
             x->transform[t].key_bits = bits;
+    assert_true(ike_proposals_set(&p->proposals, &sa));
 }
 
 /* The old SA's algorithms must still be allowed, at both ends. */
@@ -1152,13 +1185,15 @@ static void what_is_no_longer_offered_is_not_resumed(void **state)
 {
     for (size_t who = 0; who < 2; who++) {
         struct ike_world *w = with_tickets(76 + who);
-        struct ike_sa *own = &policy(w, 0)->proposals;
+        struct ike_sa own;
 
         only_this_cipher(policy(w, 1), 128);
         if (who == 1) { /* the client would take either */
-            own->proposal[1] = own->proposal[0];
-            own->proposal[1].number = 2;
-            own->count = 2;
+            ike_proposals_get(&policy(w, 0)->proposals, &own);
+            own.proposal[1] = own.proposal[0];
+            own.proposal[1].number = 2;
+            own.count = 2;
+            assert_true(ike_proposals_set(&policy(w, 0)->proposals, &own));
         }
         only_this_cipher(policy(w, 0), 128);
         lose_and_begin_again(w);
@@ -1305,11 +1340,11 @@ static void settings_change_while_it_runs(void **state)
     assert_up(w, 1);
     table = ike2_lockout(w->hosts[1].core);
     assert_non_null(table);
-    gh_lockout_failed(table, w->now.mono_ms, &w->hosts[0].addr, 500);
+    gh_lockout_failed(table, w->now.mono_ms, 0, &w->hosts[0].addr, 500);
     lockout.attempts = 2;
     assert_true(ike2_configure(w->hosts[1].core, w->now, s));
     assert_ptr_equal(ike2_lockout(w->hosts[1].core), table); /* what it counted counts on */
-    assert_int_equal(gh_lockout_failed(table, w->now.mono_ms, &w->hosts[0].addr, 500),
+    assert_int_equal(gh_lockout_failed(table, w->now.mono_ms, 0, &w->hosts[0].addr, 500),
                      GH_LOCKOUT_PORT_BLOCKED);
     lockout.attempts = 0;
     s->sas_max = 2;
@@ -1610,6 +1645,7 @@ int main(void)
         cmocka_unit_test(a_puzzle_without_a_cookie_is_none),
         cmocka_unit_test(a_puzzle_of_no_difficulty_is_as_hard_as_one_can),
         cmocka_unit_test(a_lost_sa_comes_again),
+        cmocka_unit_test(a_hybrid_sa_comes_again),
         cmocka_unit_test(a_rekeyed_sa_has_a_new_ticket),
         cmocka_unit_test(who_ended_it_does_not_resume_it),
         cmocka_unit_test(a_gateway_that_forgot_gets_a_key_exchange),

@@ -293,7 +293,7 @@ static void a_peer_that_leaves_it_out_is_told(void **state)
     begin(w);
     run_until_keys(w);
     sa = w->hosts[0].core->sas;
-    while (sa->request.len == 0)
+    while (sa->task->request == NULL)
         ike_world_run(w, 1);
     gh_secret_clear(&sa->setup->ppk.own_auth); /* as if it had not been sent */
     ike_world_run(w, 1000);
@@ -301,6 +301,25 @@ static void a_peer_that_leaves_it_out_is_told(void **state)
     assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "does not use the PPK"));
     assert_int_equal(w->hosts[0].installed, 0);
     assert_int_equal(w->hosts[1].installed, w->hosts[1].removed);
+    ike_world_free(w);
+}
+
+/* USE_PPK was said by both, but IKE_AUTH names none. */
+static void who_said_so_has_to_name_one(void **state)
+{
+    struct ike_world *w = pair(4);
+
+    for (size_t i = 0; i < 2; i++) {
+        know(w, i, "ppk", ppk);
+        use(w, i, "ppk", false);
+    }
+    begin(w);
+    run_until_keys(w);
+    w->hosts[0].core->sas->setup->ppk.agreed = false;
+    ike_world_run(w, 60 * 1000);
+    assert_nothing(w);
+    assert_non_null(strstr(w->hosts[1].last[IKE2_EVENT_SA_FAILED], "PPK"));
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "AUTHENTICATION_FAILED"));
     ike_world_free(w);
 }
 
@@ -332,7 +351,7 @@ static void ppks_through_a_bad_network(void **state)
 static void add_ke(struct ike_world *w, size_t i, uint8_t type, uint16_t group)
 {
     policy(w, i)->intermediate = true;
-    assert_true(ike_proposal_add(&policy(w, i)->proposals.proposal[0], type, group, 0));
+    ike_world_add_transform(&policy(w, i)->proposals, type, group);
 }
 
 /* Both ends have X25519, then two more, which may not be left out. */
@@ -497,11 +516,14 @@ enum have { HAVE_NOT, HAVE_ONLY, HAVE_FIRST, HAVE_OR_NONE, HAVE_BUT_MAY_NOT };
 
 static void give(struct ike_world *w, size_t i, enum have have)
 {
-    struct ike_sa *sa = &policy(w, i)->proposals;
+    struct ike_proposals *proposals = &policy(w, i)->proposals;
+    struct ike_sa sa;
 
+    ike_proposals_get(proposals, &sa);
     if (have == HAVE_FIRST) {
-        sa->proposal[sa->count] = sa->proposal[0];
-        sa->proposal[sa->count++].number = 2;
+        sa.proposal[sa.count] = sa.proposal[0];
+        sa.proposal[sa.count++].number = 2;
+        assert_true(ike_proposals_set(proposals, &sa));
     }
     if (have != HAVE_NOT)
         add_ke(w, i, IKE_T_ADDKE1, GH_KE_ECP_384);
@@ -588,6 +610,41 @@ static void no_exchange_is_left_out(void **state)
     ike_world_free(w);
 }
 
+static void another_method_is_refused(void **state)
+{
+    struct ike_world *w = hybrid(18);
+
+    begin(w);
+    run_until_keys(w);
+    w->hosts[0].core->sas->suite.addke[2] = GH_KE_MODP_2048; /* agreed on: the 3072 */
+    ike_world_run(w, 200 * 1000);
+    assert_nothing(w);
+    assert_non_null(
+        strstr(w->hosts[1].last[IKE2_EVENT_SA_FAILED], "not the one that was agreed on"));
+    assert_non_null(strstr(w->hosts[0].last[IKE2_EVENT_SA_FAILED], "malformed"));
+    ike_world_free(w);
+}
+
+/* RFC 9242 3.1: what else the notification may say one day changes nothing. */
+static void data_beside_the_notification_is_ignored(void **state)
+{
+    const struct ike_header h = {
+        .version = IKE_VERSION_2, .exchange = IKE_X_SA_INIT, .flags = IKE_FLAG_INITIATOR};
+
+    for (size_t len = 0; len < 3; len++) {
+        struct ike_message m;
+        struct gh_view octets;
+        uint8_t buf[200];
+        struct ike_out o = ike_out_message(buf, sizeof(buf), &h);
+
+        ike_notify_emit_data(&o, IKE_N_INTERMEDIATE_EXCHANGE_SUPPORTED,
+                             gh_view_of((const uint8_t *)"later", len));
+        assert_true(ike_out_done(&o, &octets));
+        assert_int_equal(ike_message_parse(octets, &m), IKE_OK);
+        assert_true(ike2_intermediate_heard(&m));
+    }
+}
+
 static void key_exchanges_through_a_bad_network(void **state)
 {
     for (uint64_t seed = 500; seed < 520; seed++) {
@@ -613,7 +670,7 @@ static void key_exchanges_through_a_bad_network(void **state)
 
 static void add_child_ke(struct ike_world *w, size_t i, uint8_t type, uint16_t group)
 {
-    assert_true(ike_proposal_add(&policy(w, i)->children[0].proposals.proposal[0], type, group, 0));
+    ike_world_add_transform(&policy(w, i)->children[0].proposals, type, group);
 }
 
 /* Two more key exchanges for a Child SA, one more for the IKE SA. */
@@ -657,7 +714,7 @@ static void rekeying_with_more_key_exchanges(void **state)
         assert_true(ike2_rekey_ike(h->core, w->now, sa_of(h)));
         ike_world_run(w, 1000);
         assert_up(w);
-        assert_int_equal(w->carried - carried, 2 + 2 + 2);
+        assert_int_equal(w->carried - carried, 2 + 2 + 2 + 2); /* and window sizes */
         assert_int_equal(w->hosts[0].core->sas->suite.addke[0], GH_KE_ECP_384);
         assert_null(w->hosts[0].core->sas->pending);
         assert_null(w->hosts[1].core->sas->pending);
@@ -821,6 +878,26 @@ static void what_is_not_linked_is_not_answered(void **state)
     ike_world_run(w, 10 * 1000);
     assert_up(w);
     assert_int_not_equal(child_of(h), before);
+    ike_world_free(w);
+}
+
+/* INVALID_SYNTAX ends the IKE SA (RFC 7296 2.21.3). */
+static void another_method_is_refused_there_too(void **state)
+{
+    struct ike_world *w = hybrid_up(30);
+    struct ike_host *h = &w->hosts[0];
+    struct ike2_followup *f;
+
+    assert_true(ike2_rekey_child(h->core, w->now, child_of(h)));
+    assert_true(run_until_followup(w));
+    f = h->core->sas->task->followup;
+    for (size_t i = 0; i < IKE2_ADDKES; i++)
+        if (f->suite.addke[i] != IKE_KE_NONE)
+            f->suite.addke[i] = GH_KE_MODP_2048;
+    ike_world_run(w, 1000);
+    assert_nothing(w);
+    assert_int_equal(ike2_counters(w->hosts[1].core)[IKE2_COUNT_INVALID_KE], 1);
+    assert_int_equal(w->hosts[0].installed, 1); /* the Child SA of IKE_AUTH alone */
     ike_world_free(w);
 }
 
@@ -998,6 +1075,7 @@ int main(void)
         cmocka_unit_test(three_keys_take_it),
         cmocka_unit_test(rekeying_does_not_apply_it_again),
         cmocka_unit_test(a_peer_that_leaves_it_out_is_told),
+        cmocka_unit_test(who_said_so_has_to_name_one),
         cmocka_unit_test(ppks_through_a_bad_network),
         cmocka_unit_test(three_key_exchanges),
         cmocka_unit_test(keys_change_with_each),
@@ -1009,6 +1087,8 @@ int main(void)
         cmocka_unit_test(what_openssl_lacks_is_not_offered),
         cmocka_unit_test(ppk_and_key_exchanges_together),
         cmocka_unit_test(no_exchange_is_left_out),
+        cmocka_unit_test(another_method_is_refused),
+        cmocka_unit_test(data_beside_the_notification_is_ignored),
         cmocka_unit_test(key_exchanges_through_a_bad_network),
         cmocka_unit_test(rekeying_with_more_key_exchanges),
         cmocka_unit_test(a_new_child_with_more_key_exchanges),
@@ -1018,6 +1098,7 @@ int main(void)
         cmocka_unit_test(a_forgotten_exchange_begins_again),
         cmocka_unit_test(who_forgets_always_is_left),
         cmocka_unit_test(what_is_not_linked_is_not_answered),
+        cmocka_unit_test(another_method_is_refused_there_too),
         cmocka_unit_test(who_comes_late_is_told_to_wait),
         cmocka_unit_test(a_new_policy_in_between),
         cmocka_unit_test(collisions_with_more_key_exchanges),

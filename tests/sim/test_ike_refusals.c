@@ -94,11 +94,13 @@ static void assert_words(const struct ike_host *h, enum ike2_count reason, const
                  text != NULL ? text : "");
 }
 
-static void prefer(struct ike_sa *proposals, uint16_t first, uint16_t second)
+static void prefer(struct ike_proposals *proposals, uint16_t first, uint16_t second)
 {
-    struct ike_proposal *p = &proposals->proposal[0];
+    struct ike_sa sa;
+    struct ike_proposal *p = &sa.proposal[0];
     size_t kept = 0;
 
+    ike_proposals_get(proposals, &sa);
     for (size_t i = 0; i < p->count; i++)
         if (p->transform[i].type != IKE_T_KE)
             p->transform[kept++] = p->transform[i];
@@ -106,6 +108,19 @@ static void prefer(struct ike_sa *proposals, uint16_t first, uint16_t second)
     ike_proposal_add(p, IKE_T_KE, first, 0);
     if (second != 0)
         ike_proposal_add(p, IKE_T_KE, second, 0);
+    assert_true(ike_proposals_set(proposals, &sa));
+}
+
+static void weaken(struct ike_proposals *proposals)
+{
+    struct ike_sa sa;
+    struct ike_proposal *p = &sa.proposal[0];
+
+    ike_proposals_get(proposals, &sa);
+    for (size_t i = 0; i < p->count; i++)
+        if (p->transform[i].type == IKE_T_ENCR)
+            p->transform[i].key_bits = 128;
+    assert_true(ike_proposals_set(proposals, &sa));
 }
 
 /* ---- IKE_SA_INIT ----------------------------------------------------------------------------- */
@@ -345,9 +360,7 @@ static void child_sas_that_are_refused(void **state)
     p.cb->local.ts[0].start.octets[0] = p.cb->local.ts[0].end.octets[0] = 11;
     refused_child(&p, IKE2_COUNT_TS_UNACCEPTABLE, "TS_UNACCEPTABLE");
     p = pair_new();
-    for (size_t i = 0; i < p.cb->proposals.proposal[0].count; i++)
-        if (p.cb->proposals.proposal[0].transform[i].type == IKE_T_ENCR)
-            p.cb->proposals.proposal[0].transform[i].key_bits = 128;
+    weaken(&p.cb->proposals);
     refused_child(&p, IKE2_COUNT_NO_PROPOSAL, "NO_PROPOSAL_CHOSEN");
     p = pair_new();
     p.cb->mode = IKE2_TRANSPORT;

@@ -34,15 +34,19 @@ static uint32_t chance(struct storm *s, uint32_t bound)
 
 /* ---- Built ----------------------------------------------------------------------------------- */
 
-static void prefer(struct ike_sa *proposals, uint16_t first, uint16_t second)
+static void prefer(struct ike_proposals *proposals, uint16_t first, uint16_t second)
 {
-    struct ike_proposal *p = &proposals->proposal[0];
+    struct ike_sa sa;
+    struct ike_proposal *p = &sa.proposal[0];
     size_t at = 0;
     const uint16_t groups[2] = {first, second};
 
+    ike_proposals_get(proposals, &sa);
     for (size_t i = 0; i < p->count; i++)
         if (p->transform[i].type == IKE_T_KE && at < 2)
             p->transform[i].id = groups[at++];
+    if (!ike_proposals_set(proposals, &sa))
+        abort();
 }
 
 struct link {
@@ -52,12 +56,13 @@ struct link {
     bool transport, fragments, force_nat_t, narrow, contact;
     uint32_t child_life, life, liveness; /* seconds, seconds, milliseconds; 0: no limit */
     uint16_t groups[2];                  /* preferred by each end */
+    uint8_t window[2];
 };
 
 static struct link draw_link(struct storm *s)
 {
     static const uint16_t groups[2] = {IKE_KE_CURVE25519, IKE_KE_ECP_256};
-    struct link l = {.children = 1 + chance(s, 3),
+    struct link l = {.children = 1 + chance(s, chance(s, 4) == 0 ? 8 : 3),
                      .transport = chance(s, 4) == 0,
                      .fragments = chance(s, 4) == 0,
                      .force_nat_t = chance(s, 4) == 0,
@@ -71,6 +76,7 @@ static struct link draw_link(struct storm *s)
         l.auth[i] = chance(s, 2) ? IKE2_AUTH_PSK : (enum ike2_auth)chance(s, 4);
         l.kind[i] = chance(s, 2) ? CREDS_RSA : CREDS_ED25519;
         l.groups[i] = groups[chance(s, 2)];
+        l.window[i] = (uint8_t)(1 + chance(s, 8));
     }
     return l;
 }
@@ -105,6 +111,7 @@ static void one_end(struct storm *s, size_t i, size_t j, const struct link *l, b
     p->mtu = l->fragments ? 576 : 1500;
     p->force_nat_t = l->force_nat_t;
     p->initial_contact = l->contact;
+    p->window = l->window[second];
     if (w->hosts[j].behind_nat) { /* nobody can begin with who is behind a NAT */
         p->gateway.len = 0;
         p->remote = (struct gh_prefix){.addr = w->hosts[j].nat_addr, .bits = 32};
@@ -213,12 +220,28 @@ static void rekey_all(struct storm *s, bool children)
     }
 }
 
+static void rekey_children_of(struct ike_host *h)
+{
+    for (size_t i = 0; i < h->child_room; i++)
+        if (h->child[i].used)
+            ike2_rekey_child(h->core, ike_world_now(h), h->child[i].id);
+}
+
+static void begin_all_of(struct ike_host *h)
+{
+    for (size_t j = 0; j < h->policy_count; j++)
+        for (size_t k = 0; k < h->policies[j]->child_count; k++)
+            if (h->policies[j]->children[k].start)
+                ike2_initiate(h->core, ike_world_now(h), h->policies[j]->name,
+                              h->policies[j]->children[k].name);
+}
+
 static void trouble(struct storm *s)
 {
     struct ike_host *h = &s->w->hosts[chance(s, (uint32_t)s->w->host_count)];
     struct gh_now now = ike_world_now(h);
 
-    switch (chance(s, 16)) {
+    switch (chance(s, 18)) {
     case 0:
     case 1:
     case 2:
@@ -268,6 +291,12 @@ static void trouble(struct storm *s)
             ike2_initiate(h->core, now, p->name, p->children[0].name);
         }
         break;
+    case 14:
+        rekey_children_of(h);
+        break;
+    case 15:
+        begin_all_of(h);
+        break;
     default:
         break;
     }
@@ -299,15 +328,8 @@ static const char *all_up(const struct storm *s)
 
 static void begin_everything(struct storm *s)
 {
-    for (size_t i = 0; i < s->w->host_count; i++) {
-        struct ike_host *h = &s->w->hosts[i];
-
-        for (size_t j = 0; j < h->policy_count; j++)
-            for (size_t k = 0; k < h->policies[j]->child_count; k++)
-                if (h->policies[j]->children[k].start)
-                    ike2_initiate(h->core, ike_world_now(h), h->policies[j]->name,
-                                  h->policies[j]->children[k].name);
-    }
+    for (size_t i = 0; i < s->w->host_count; i++)
+        begin_all_of(&s->w->hosts[i]);
 }
 
 static const char *peace(struct storm *s)
@@ -343,6 +365,8 @@ static uint64_t trace_of(const struct ike_world *w)
     return sum;
 }
 
+static unsigned most_under_way;
+
 static uint64_t weather(uint64_t seed, size_t hosts, bool hub, unsigned rounds, uint64_t *trace)
 {
     struct storm s = begin(seed, hosts, hub);
@@ -362,11 +386,14 @@ static uint64_t weather(uint64_t seed, size_t hosts, bool hub, unsigned rounds, 
                  wrong);
     if (getenv("GATEHOUSE_SIM_NUMBERS") != NULL)
         printf("seed %llu: %zu hosts%s, %llu exchanges, %llu datagrams, %llu lost, %llu forged, "
-               "%llu steps, %llu Child SAs lost\n",
+               "%llu steps, %llu Child SAs lost, %u requests at a time, %llu times out of order\n",
                (unsigned long long)seed, hosts, hub ? " (hub)" : "", (unsigned long long)exchanges,
                (unsigned long long)w->carried, (unsigned long long)w->lost,
                (unsigned long long)w->injected, (unsigned long long)w->steps,
-               (unsigned long long)w->lost_with_cause);
+               (unsigned long long)w->lost_with_cause, w->most_under_way,
+               (unsigned long long)w->overtaken);
+    if (w->most_under_way > most_under_way)
+        most_under_way = w->most_under_way;
     if (trace != NULL)
         *trace = trace_of(w);
     ike_world_free(w);
@@ -389,6 +416,8 @@ static void storms_pass(void **state)
     for (; done < wanted; seed++, worlds++)
         done += seed % 8 == 7 ? weather(seed, 20, true, ROUNDS, NULL)
                               : weather(seed, 2 + seed % 6, false, ROUNDS, NULL);
+    if (wanted >= EXCHANGES)
+        assert_true(most_under_way > 3); /* windows are used */
     print_message("%llu exchanges in %llu worlds, up to seed %llu\n", (unsigned long long)done,
                   (unsigned long long)worlds, (unsigned long long)seed - 1);
 }

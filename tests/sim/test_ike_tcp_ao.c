@@ -27,12 +27,14 @@ static struct ike2_child_policy *child_policy(struct ike_world *w, size_t i)
 static void make_tcp_ao(struct ike_world *w, size_t i, size_t j)
 {
     struct ike2_child_policy *p;
+    struct ike_sa offer;
 
     ike_world_policy(w, i, j);
     p = child_policy(w, i);
     p->mode = IKE2_TCP_AO;
     p->tcp_ao = (struct ike_tcp_ao){.mac_len = 12, .options_covered = true};
-    ike2_default_proposals(IKE_PROTO_TCP_AO, &p->proposals);
+    ike2_default_proposals(IKE_PROTO_TCP_AO, &offer);
+    assert_true(ike_proposals_set(&p->proposals, &offer));
     p->local = p->remote = (struct ike_ts_list){.count = 1};
     p->local.ts[0] = tcp(&w->hosts[i], 0, 65535);
     p->remote.ts[0] = tcp(&w->hosts[j], 0, 65535);
@@ -206,13 +208,23 @@ static void reauthentication(void **state)
 
 /* ---- What both must agree upon --------------------------------------------------------------- */
 
+static void change_number(struct ike_world *w, size_t i, uint8_t protocol)
+{
+    struct ike_sa offer;
+
+    ike_proposals_get(&child_policy(w, i)->proposals, &offer);
+    offer.proposal[0].protocol = protocol;
+    assert_true(ike_proposals_set(&child_policy(w, i)->proposals, &offer));
+}
+
 static void keep_only(struct ike_world *w, size_t i, uint16_t prf, uint16_t integ)
 {
-    struct ike_proposal *p = &child_policy(w, i)->proposals.proposal[0];
+    struct ike_sa offer = {.count = 1};
 
-    *p = (struct ike_proposal){.number = 1, .protocol = IKE_PROTO_TCP_AO};
-    assert_true(ike_proposal_add(p, IKE_T_PRF, prf, 0));
-    assert_true(ike_proposal_add(p, IKE_T_INTEG, integ, 0));
+    offer.proposal[0] = (struct ike_proposal){.number = 1, .protocol = IKE_PROTO_TCP_AO};
+    assert_true(ike_proposal_add(&offer.proposal[0], IKE_T_PRF, prf, 0));
+    assert_true(ike_proposal_add(&offer.proposal[0], IKE_T_INTEG, integ, 0));
+    assert_true(ike_proposals_set(&child_policy(w, i)->proposals, &offer));
 }
 
 static void algorithms(void **state)
@@ -273,7 +285,7 @@ static void what_differs_is_refused(void **state)
     keep_only(w, 1, IKE_PRF_AES128_CMAC, IKE_INTEG_AES_CMAC_96);
     refused_with(w, "no proposal chosen");
     w = pair(23); /* another number for the protocol */
-    child_policy(w, 0)->proposals.proposal[0].protocol = 210;
+    change_number(w, 0, 210);
     refused_saying(w, "no proposal chosen",
                    "net: the peer answers with NO_PROPOSAL_CHOSEN: the peer's number for TCP-AO "
                    "keys is 201, ours 210");
@@ -312,7 +324,7 @@ static void each_end_says_that_it_knows(void **state)
 {
     struct ike_world *w = pair(33);
 
-    child_policy(w, 1)->proposals.proposal[0].protocol = 202;
+    change_number(w, 1, 202);
     ike_world_child(w->hosts[1].policies[0], 1, 0, 1); /* and something else */
     configure(w);
     acquire(w, 0, 40000);

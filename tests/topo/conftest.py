@@ -102,6 +102,13 @@ def libreswan():
     return _tool("libreswan")
 
 
+@pytest.fixture(scope="session")
+def strongswan6():
+    """The directory with the programs of strongSwan >= 6 and `with-openssl`: what tools/strongswan-newer
+    keeps, or another one that $GATEHOUSE_STRONGSWAN names."""
+    return os.environ.get("GATEHOUSE_STRONGSWAN") or _tool("strongswan-newer")
+
+
 def _preload(tmp_path_factory, name):
     """A library for LD_PRELOAD, built from one C file here."""
     library = tmp_path_factory.mktemp("preload") / f"{name}.so"

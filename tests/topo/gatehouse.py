@@ -65,8 +65,10 @@ class Gatehouse:
     """gatehoused with a run directory of its own, and gatectl asking it."""
 
     def __init__(self, host, build_dir, config, name="gatehouse", options=(),
-                 environment=None):
+                 environment=None, launcher=()):
+        """launcher: words before the program's own."""
         self.host = host
+        self.launcher = list(launcher)
         self.options = options
         self.environment = environment  # more of it, as {"CREDENTIALS_DIRECTORY": "…"}
         self.daemon = os.path.join(build_dir, "gatehoused")
@@ -86,8 +88,8 @@ class Gatehouse:
 
     def start(self, wait=True):
         self.process = self.host.spawn(
-            [self.daemon, "-f", "-c", self.config_file, "-r", self.run_dir, *self.options], self.log,
-            self.environment)
+            [*self.launcher, self.daemon, "-f", "-c", self.config_file, "-r", self.run_dir,
+             *self.options], self.log, self.environment)
         if wait:
             self.wait_ready()
         return self

@@ -65,11 +65,16 @@ class Pair:
         number = self.client.ask("show", "ike", "child")["children"][0]["id"]
         self.client.gatectl("ike", "rekey", "child", number)
 
+    def _filter(self, action):
+        for chain, flag in (("INPUT", "-i"), ("OUTPUT", "-o")):
+            self.b.run(["iptables", action, chain, flag, "eth0", "-j", "DROP"])
+
     def cut(self):
-        self.b.run(["ip", "link", "set", "eth0", "down"])
+        """Without a word: of a link that is down both ends would hear, and ask each other at once."""
+        self._filter("-A")
 
     def mend(self):
-        self.b.run(["ip", "link", "set", "eth0", "up"])
+        self._filter("-D")
         wait_for(lambda: self.a.run(["ping", "-c", "1", "-W", "1", B4], check=False).returncode == 0, 15,
                  "the network is back")
 

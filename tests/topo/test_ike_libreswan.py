@@ -153,7 +153,8 @@ def test_ppk(tunnel, opener, required):
         psk_secret=SECRET, ppk="quantum", ppk_required=required)
     tunnel.start(config, {"ppk": "insist" if required else "yes"},
                  f'{PSK}\n: PPKS "quantum" "a post-quantum preshared key"').up(opener)
-    tunnel.swan.wait_said("PPK")
+    role = "responder" if opener == "gatehouse" else "initiator"
+    assert tunnel.swan.said(f"PPK AUTH calculated as {role}")
 
 
 @BOTH
@@ -232,6 +233,7 @@ def test_refusal(tunnel, opener, why):
     ours, theirs = words[opener == "libreswan"]
     tunnel.gatehouse.wait_said(ours)
     tunnel.swan.wait_said(theirs)
+    assert not any(sa.children for sa in tunnel.gatehouse.sas() + tunnel.swan.sas())
 
 
 # ---- Redirect (RFC 5685) ------------------------------------------------------------------------

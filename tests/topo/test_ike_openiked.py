@@ -124,6 +124,7 @@ def test_wrong_psk(tunnel):
     tunnel.gatehouse.wait_said("the pre-shared keys differ")
     assert "ike-authentication" in tunnel.gatehouse.causes("peer")
     tunnel.iked.wait_said("authentication failed notification from peer")
+    assert tunnel.gatehouse.sas() == tunnel.iked.sas() == []
 
 
 @BOTH
@@ -132,6 +133,7 @@ def test_no_common_proposal(tunnel, opener):
                                                    "prf hmac-sha2-256 group modp2048"))
     tunnel.gatehouse.wait_said("NO_PROPOSAL_CHOSEN" if opener == "gatehouse" else "no proposal chosen")
     tunnel.iked.wait_said("no proposal chosen")
+    assert tunnel.gatehouse.sas() == tunnel.iked.sas() == []
 
 
 @BOTH

@@ -10,6 +10,7 @@ from daemons.strongswan import StrongSwan
 from ike import (NET_A, NET_B, SECRET, IkeGatehouse, assert_same, child_section, peer_section,
                  section)
 from netns import A4, A6, B4, B6
+from wait import wait_for
 
 BOTH = pytest.mark.parametrize("opener", ["gatehouse", "strongswan"])
 PROPOSAL = "aes256gcm16-prfsha256-x25519"
@@ -33,10 +34,14 @@ PSK = {"ike-1": {"secret": f'"{SECRET}"'}}
 class Tunnel:
     """Gatehouse in namespace a, strongSwan in b."""
 
-    def __init__(self, net, build_dir):
+    def __init__(self, net, build_dir, swan_root="", launcher=(), hosts=None):
+        """swan_root: another strongSwan than the host's; launcher: words before gatehoused's own;
+        hosts: a and b, where they are there already."""
         self.net = net
         self.build_dir = build_dir
-        self.a, self.b = net.two_routers()
+        self.swan_root = swan_root
+        self.launcher = launcher
+        self.a, self.b = hosts or net.two_routers()
         self.b.add_address("lo", "10.2.0.1/32")  # kernel-libipsec wants one within its selectors
         self.swan = self.gatehouse = None
 
@@ -44,9 +49,10 @@ class Tunnel:
         """environment: more of Gatehouse's; options: of strongSwan."""
         self.gatehouse = IkeGatehouse(self.a, self.build_dir,
                                       config or peer_section(psk_secret=SECRET),
-                                      environment=environment).start()
+                                      environment=environment, launcher=self.launcher).start()
         self.swan = StrongSwan(self.b, connections or connection(),
-                               PSK if secrets is None else secrets, **options).start()
+                               PSK if secrets is None else secrets, root=self.swan_root,
+                               **options).start()
         return self
 
     def open(self, opener, name="net", check=True):
@@ -115,9 +121,14 @@ def test_rekey_ike(tunnel, opener, who):
     assert after.children == before.children
     # The new IKE SA works in both directions: each asks the other once more.
     tunnel.swan.rekey(child="net")
+    wait_for(lambda: tunnel.gatehouse.sas()[0].children[0].spi_in != before.children[0].spi_in, 10,
+             lambda: f"a new Child SA\n{tunnel.gatehouse.tail()}")
+    tunnel.same()
     number = tunnel.gatehouse.list_sas()[0]["id"]
     tunnel.gatehouse.gatectl("ike", "rekey", "sa", str(number))
-    tunnel.same()
+    wait_for(lambda: tunnel.gatehouse.sas()[0].spi_i != after.spi_i, 10,
+             lambda: f"a new IKE SA\n{tunnel.gatehouse.tail()}")
+    assert tunnel.same().initiator
 
 
 # ---- Ending -----------------------------------------------------------------------------------

@@ -36,13 +36,16 @@ def cert_connection(auth="pubkey", **changes):
 
 
 @BOTH
-@pytest.mark.parametrize("kind", ["rsa-2048", "ecdsa-256", "ecdsa-384", "ecdsa-521", "ed25519", "ed448"])
-def test_certificates(tunnel, opener, kind):  # noqa: F811
+@pytest.mark.parametrize("kind, method", [
+    ("rsa-2048", "RSA_EMSA_PKCS1_SHA2_256"), ("ecdsa-256", "ECDSA_WITH_SHA256_DER"),
+    ("ecdsa-384", "ECDSA_WITH_SHA384_DER"), ("ecdsa-521", "ECDSA_WITH_SHA512_DER"),
+    ("ed25519", "ED25519"), ("ed448", "ED448")])
+def test_certificates(tunnel, opener, kind, method):  # noqa: F811
     pki = Pki(tunnel.net.dir)
     ours, theirs = pki.leaf(US, kind), pki.leaf(THEM, kind)
     tunnel.start(certs_config(pki, ours), cert_connection(), {}, files=swan_files(pki, theirs))
     tunnel.up(opener)
-    assert tunnel.swan.said(f"authentication of '{US}' with ")
+    assert tunnel.swan.said(f"authentication of '{US}' with {method} successful")
     ids = {(sa["local_id"], sa["remote_id"]) for sa in tunnel.gatehouse.list_sas()}
     assert ids == {(US, THEM)}
 
@@ -87,7 +90,12 @@ def test_asymmetric(tunnel, opener, ours):  # noqa: F811
         swan = connection(local={"auth": "psk", "id": THEM}, remote={"auth": "pubkey", "id": US})
         files = {"x509ca/root.pem": pki.root.cert}
     tunnel.start(config, swan, PSK, files=files).up(opener)
-    assert tunnel.swan.said("with pre-shared key") and tunnel.swan.said("ECDSA")
+    if ours == "psk":
+        assert tunnel.swan.said(f"authentication of '{US}' with pre-shared key successful")
+        assert tunnel.swan.said(f"authentication of '{THEM}' (myself) with ECDSA_WITH_SHA256_DER")
+    else:
+        assert tunnel.swan.said(f"authentication of '{US}' with ECDSA_WITH_SHA256_DER successful")
+        assert tunnel.swan.said(f"authentication of '{THEM}' (myself) with pre-shared key")
 
 
 @BOTH

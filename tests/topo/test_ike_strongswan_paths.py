@@ -175,7 +175,7 @@ def test_we_ask_for_a_cookie(tunnel):  # noqa: F811
     config = section("ike", cookie_threshold=0) + peer_section(psk_secret=SECRET)
     tunnel.start(config).up("strongswan")
     assert tunnel.swan.said("parsed IKE_SA_INIT response 0 [ N(COOKIE) ]")
-    assert tunnel.gatehouse.ask("show", "ike", "statistics")
+    assert tunnel.gatehouse.ask("show", "ike", "statistics")["counters"]["cookies-sent"] == 1
 
 
 def test_strongswan_asks_for_a_cookie(tunnel):  # noqa: F811
@@ -184,7 +184,7 @@ def test_strongswan_asks_for_a_cookie(tunnel):  # noqa: F811
     drop = ["INPUT", "-p", "udp", "--dport", "4500", "-j", "DROP"]
     tunnel.b.run(["iptables", "-A", *drop])
     tunnel.open("gatehouse")
-    tunnel.swan.wait_said("sending packet")
+    tunnel.swan.wait_said("generating IKE_SA_INIT response 0 [ SA KE No ")
     tunnel.gatehouse.gatectl("ike", "terminate", "peer", "peer")
     tunnel.b.run(["iptables", "-D", *drop])
     tunnel.gatehouse.stop()
@@ -217,8 +217,7 @@ def test_a_killed_peer_is_given_up(tunnel, opener):  # noqa: F811
     tunnel.start(config).up(opener)
     tunnel.swan.kill()
     tunnel.gatehouse.wait_sas(0, timeout=25)
-    assert "peer-dead" in str(tunnel.gatehouse.explain("peer")) or \
-        "ike-peer-dead" in tunnel.gatehouse.causes("peer")
+    assert "ike-peer-dead" in tunnel.gatehouse.causes("peer")
 
 
 def test_a_peer_that_starts_anew_replaces_its_sa(tunnel):  # noqa: F811
@@ -262,5 +261,6 @@ def test_ppk_that_the_other_end_lacks(tunnel, opener):  # noqa: F811
     tunnel.start(config)
     tunnel.open(opener, check=False)
     tunnel.gatehouse.wait_said("sa-failed")
-    assert tunnel.gatehouse.said("PPK") or tunnel.gatehouse.said("post-quantum")
+    tunnel.gatehouse.wait_said("the peer uses no PPK, but has to" if opener == "gatehouse"
+                               else "it has no PPK in common with us")
     assert tunnel.gatehouse.sas() == []

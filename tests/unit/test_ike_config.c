@@ -15,6 +15,7 @@
 #include "config/ike_ts_text.h"
 #include "config/ike_words.h"
 #include "config/lint.h"
+#include "crypto/ke.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
 
@@ -242,7 +243,8 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(p->remote_auths, GH_BIT(IKE2_AUTH_PSK));
     assert_string_equal(p->psk, "berlin");
     assert_null(p->remote_id);
-    assert_memory_equal(&p->proposals, &defaults->proposals, sizeof(p->proposals));
+    assert_int_equal(p->proposals.len, defaults->proposals.len);
+    assert_memory_equal(p->proposals.octets, defaults->proposals.octets, p->proposals.len);
     assert_int_equal(p->lifetime.seconds, 86400);
     assert_int_equal(p->mtu, 1500);
     assert_int_equal(p->child_count, 1);
@@ -250,7 +252,7 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(p->children[0].mode, IKE2_TUNNEL);
     assert_int_equal(p->children[0].lifetime.seconds, 3600);
     assert_true(p->children[0].start);
-    assert_int_equal(p->children[0].proposals.proposal[0].protocol, IKE_PROTO_ESP);
+    assert_int_equal(ike_proposals_protocol(&p->children[0].proposals), IKE_PROTO_ESP);
     assert_string_equal(ike_ts_format(&p->children[0].local.ts[0], text), "10.1.0.0/16");
     assert_string_equal(ike_ts_format(&p->children[0].remote.ts[0], text), "10.2.0.0/16");
     assert_false(c->ike->settings.lock_out);
@@ -329,11 +331,13 @@ static const char everything[] =
     "  lifetime = 31536000 liveness-interval = 300 liveness-retries = 5 force-nat-t = yes\n"
     "  nat-keepalive = 600 fragmentation = no fragment-mtu = 9000 exchange-timeout = 60\n"
     "  retransmit-interval = 2 retransmits = 10 reauthenticate = yes mobike = yes\n"
+    "  no-nats = no netns = blue\n"
     "  childless = yes initial-contact = no check-routability = no crash-tokens = no resumption = "
     "yes\n"
     "  follow-redirect = yes follow-redirect-to = 198.51.100.0/24 redirect-to = 192.0.2.99\n"
-    "  redirect-at = auth puzzle-limit = 12 }\n"
+    "  redirect-at = auth puzzle-limit = 12 window = 64 }\n"
     "ike-peer a { remote = 192.0.2.0/24 gateway = 192.0.2.7 local = 192.0.2.1 port = 501\n"
+    "  additional-addresses = { 192.0.2.3, 2001:db8::3 } moves-to = 192.0.2.0/24 vrf = red\n"
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
     "  remote-id = \"C=CH, O=Net, CN=them\" match-peer-id-to-cert = yes ppk = quantum\n"
@@ -341,7 +345,7 @@ static const char everything[] =
     "  child one { ts-list = wide ipsec-transform = { esp, ah } lifetime = 1200\n"
     "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no }\n"
     "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7 } }\n"
-    "ike-peer b { remote = any cert-profile = certs psk = shared local-auth = cert\n"
+    "ike-peer b { remote = any netns = blue cert-profile = certs psk = shared local-auth = cert\n"
     "  remote-auth = { psk } client-db = clients child c { ts-list = wide } }\n"
     "ike-peer c { remote = 2001:db8::2 raw-key = raw peer-raw-key-file = \"@/raw.pem\"\n"
     "  remote-id = key-id:abc child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
@@ -365,9 +369,10 @@ static struct gh_config *load_everything(void)
 
 static void check_policy_a(const struct ike2_policy *p)
 {
-    const struct ike_sa *sa = &p->proposals;
+    struct ike_sa got, *sa = &got;
     char text[GH_PREFIX_TEXT], addr[GH_ADDR_TEXT];
 
+    ike_proposals_get(&p->proposals, sa);
     assert_string_equal(p->name, "a");
     assert_int_equal(p->port, 501);
     assert_int_equal(sa->count, 2);
@@ -388,7 +393,12 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->half_open_ms, 60000);
     assert_int_equal(p->retransmit_ms, 2000);
     assert_int_equal(p->retransmits, 10);
+    assert_int_equal(p->window, 64);
     assert_true(p->reauthenticate && p->mobike && p->childless && !p->initial_contact);
+    assert_int_equal(p->other_count, 2);
+    assert_int_equal(p->others[1].len, 16);
+    assert_false(p->others_all || p->no_nats);
+    assert_int_equal(p->moves_to.bits, 24);
     assert_true(!p->crash_tokens && p->resumption && p->redirects && !p->routability);
     assert_string_equal(gh_prefix_format(&p->follows_to, text), "198.51.100.0/24");
     assert_int_equal(p->redirect_at, IKE2_REDIRECT_AUTH);
@@ -401,8 +411,9 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_string_equal(p->ppk, "quantum");
     assert_true(p->ppk_required);
     assert_int_equal(p->child_count, 2);
-    assert_int_equal(p->children[0].proposals.count, 2);
-    assert_int_equal(p->children[0].proposals.proposal[1].protocol, IKE_PROTO_AH);
+    ike_proposals_get(&p->children[0].proposals, sa);
+    assert_int_equal(sa->count, 2);
+    assert_int_equal(sa->proposal[1].protocol, IKE_PROTO_AH);
     assert_true(p->children[0].lifetime.octets == UINT64_C(1000000000000));
     assert_int_equal(p->children[0].lifetime.packets, 1048576);
     assert_false(p->children[0].start);
@@ -418,7 +429,7 @@ static void check_sessions(const struct gh_ike_config *c)
     assert_int_equal(p->child_count, 2);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(p->children[i].mode, IKE2_TCP_AO);
-        assert_int_equal(p->children[i].proposals.proposal[0].protocol, 255);
+        assert_int_equal(ike_proposals_protocol(&p->children[i].proposals), 255);
         assert_int_equal(p->children[i].lifetime.seconds, 5400);
         assert_int_equal(p->children[i].lifetime.octets, 1000000);
         assert_int_equal(p->children[i].lifetime.packets, 10000);
@@ -464,6 +475,14 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.tcp_ao_protocol, 255);
     assert_int_equal(c->policy_count, 5);
     check_sessions(c);
+    assert_int_equal(c->policies[0]->zone, 2); /* blue and red; the policy alone has blue */
+    assert_int_equal(c->policies[1]->zone, 1);
+    assert_int_equal(c->policies[2]->zone, 0);
+    assert_int_equal(c->zone_count, 2);
+    assert_string_equal(c->zones[0].netns, "blue");
+    assert_null(c->zones[0].vrf);
+    assert_string_equal(c->zones[1].netns, "blue");
+    assert_string_equal(c->zones[1].vrf, "red");
     check_policy_a(c->policies[0]);
     assert_ptr_equal(c->policies[0]->cert_profile, c->profiles[0].profile);
     assert_ptr_equal(c->policies[0]->trust, c->trusts[0].trust);
@@ -697,6 +716,9 @@ static void a_secret_in_the_wrong_place_is_not_shown(void **state)
 #define CHILD "child c { local-ts = 10.1.0.0/16 remote-ts = 10.2.0.0/16 }"
 #define PEER  "ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD " }\n"
 
+#define MOBILE                                                                                     \
+    "ike-policy m { mobike = yes }\n"                                                              \
+    "ike-peer p { remote = 192.0.2.2 local = 192.0.2.1 ike-policy = m psk-file = /k\n"
 static const struct {
     const char *text, *rule;
     int line;
@@ -738,6 +760,23 @@ static const struct {
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD "\n " CHILD " }", "duplicate", 2},
     {PEER PEER, "duplicate", 2},
     {PEER "ike-peer q { remote = 192.0.2.2 psk-file = /k " CHILD " }", "peer-overlap", 2},
+    {PEER "ike-peer q { remote = 192.0.2.2 netns = blue psk-file = /k " CHILD " }\n"
+          "ike-peer r { remote = 192.0.2.2 netns = blue psk-file = /k " CHILD " }",
+     "peer-overlap", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n netns = a/b " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n vrf = \"a b\" " CHILD " }", "range", 2},
+    {"ike-policy q {\n vrf = a-name-that-is-too-long }", "range", 2},
+    {"ike-policy q { force-nat-t = yes\n no-nats = yes }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n moves-to = 192.0.2.0/24 " CHILD " }", "range",
+     2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n additional-addresses = { 192.0.2.1 } " CHILD
+     " }",
+     "range", 2},
+    {MOBILE "moves-to = 192.0.2.1/24 " CHILD " }", "address", 3},
+    {MOBILE "additional-addresses = { 192.0.2.1 }" CHILD " }", "duplicate", 3},
+    {MOBILE "additional-addresses = { here }" CHILD " }", "address", 3},
+    {MOBILE "additional-addresses = { ::1, ::2, ::3, ::4, ::5, ::6, ::7, ::8, ::9 }" CHILD " }",
+     "too-many-addresses", 3},
     {PEER "ike-psk p { secret-file = /k }", "duplicate", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n ts-list = x " CHILD " }", "unknown-option",
      2},
@@ -865,6 +904,24 @@ static void overlapping_selectors_name_both_lines(void **state)
                               NULL));
 }
 
+/* ML-KEM: it depends on the OpenSSL that runs. NONE beside it does not help. */
+static void what_this_openssl_does_not_have_is_refused(void **state)
+{
+    static const char *const texts[] = {
+        "ike-transform t {\n additional-ke-1 = ml-kem-768 }",
+        "ike-transform t {\n additional-ke-1 = { ml-kem-768, none } }",
+        "ipsec-transform t {\n additional-ke-2 = ml-kem-1024 }",
+        "ike-transform t {\n ke = ml-kem-512 }",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        if (gh_ke_available(GH_KE_ML_KEM_512))
+            gh_config_free(must_parse(texts[i], NULL));
+        else
+            must_refuse(texts[i], NULL, "algorithm-unavailable", 2);
+    }
+}
+
 static void a_typing_error_is_answered_with_the_right_word(void **state)
 {
     struct gh_problems p = {0};
@@ -921,6 +978,49 @@ static const struct {
      "lifetime", " } }", 1200, 31536000},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD " ", "port", " }", 1, 65535},
 };
+
+/* What the peer may know of our addresses: all, unless we are told which is ours. */
+static void addresses_for_a_peer_that_moves(void **state)
+{
+    static const struct {
+        const char *options;
+        bool all;
+        size_t count;
+    } cases[] = {
+        {"", true, 0},
+        {"local = 192.0.2.1", false, 0},
+        {"additional-addresses = { none }", false, 0},
+        {"local = 192.0.2.1 additional-addresses = { all }", true, 0},
+        {"additional-addresses = { 192.0.2.3 }", false, 1},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *text =
+            format("ike-policy m { mobike = yes }\n"
+                   "ike-peer p { remote = 192.0.2.2 ike-policy = m psk-file = /k %s " CHILD " }",
+                   cases[i].options);
+        struct gh_config *c = must_parse(text, &skip);
+
+        assert_int_equal(c->ike->policies[0]->others_all, cases[i].all);
+        assert_int_equal(c->ike->policies[0]->other_count, cases[i].count);
+        gh_config_free(c);
+        free(text);
+    }
+}
+
+/* The same peer in two namespaces is two peers. */
+static void places_tell_peers_apart(void **state)
+{
+    struct gh_config *c = must_parse(
+        PEER "ike-peer q { remote = 192.0.2.2 netns = blue psk-file = /k " CHILD " }\n"
+             "ike-peer r { remote = 192.0.2.2 netns = blue vrf = red psk-file = /k " CHILD " }\n"
+             "ike-peer s { remote = 192.0.2.2 vrf = red psk-file = /k " CHILD " }",
+        &skip);
+
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(c->ike->policies[i]->zone, i);
+    gh_config_free(c);
+}
 
 static void ranges_are_as_documented(void **state)
 {
@@ -1500,8 +1600,11 @@ int main(void)
         cmocka_unit_test(mistakes_are_told_with_their_line),
         cmocka_unit_test(nothing_to_authenticate_by_is_one_mistake),
         cmocka_unit_test(overlapping_selectors_name_both_lines),
+        cmocka_unit_test(what_this_openssl_does_not_have_is_refused),
         cmocka_unit_test(a_typing_error_is_answered_with_the_right_word),
         cmocka_unit_test(legacy_is_taken_with_a_warning),
+        cmocka_unit_test(addresses_for_a_peer_that_moves),
+        cmocka_unit_test(places_tell_peers_apart),
         cmocka_unit_test(ranges_are_as_documented),
         cmocka_unit_test(puzzles_come_after_cookies),
         cmocka_unit_test(clients_are_sent_away_with_the_first_answer),

@@ -67,6 +67,9 @@ static void cookies_are_bound(void **state)
     other = peer;
     other.addr = &other_addr;
     assert_int_equal(ike_cookie_check(&s, &other, view, &asked), IKE_COOKIE_BAD);
+    other = peer;
+    other.zone = 1;
+    assert_int_equal(ike_cookie_check(&s, &other, view, &asked), IKE_COOKIE_BAD);
     for (unsigned i = 0; i < sizeof(cookie); i++) { /* the puzzle cannot be wished away */
         cookie[i] ^= 1;
         assert_int_equal(ike_cookie_check(&s, &peer, view, &asked), IKE_COOKIE_BAD);

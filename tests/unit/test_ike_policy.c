@@ -1,6 +1,8 @@
 /* What a peer gets where nothing is configured, and whose a policy is. */
 #include "unit.h"
 
+#include <limits.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +29,7 @@ static void defaults_are_those_of_the_documentation(void **state)
     assert_int_equal(p->liveness_ms, 30000);
     assert_int_equal(p->liveness_retries, 3);
     assert_int_equal(p->half_open_ms, 30000);
+    assert_int_equal(p->window, 4);
     assert_true(p->initial_contact);
     assert_false(p->reauthenticate);
     assert_int_equal(p->child_count, 0);
@@ -36,15 +39,47 @@ static void defaults_are_those_of_the_documentation(void **state)
 static void the_last_reference_frees(void **state)
 {
     struct ike2_policy *p = ike2_policy_new("a"), *again = ike2_policy_ref(p);
+    struct ike_sa sa;
 
     assert_ptr_equal(p, again);
     p->remote_id = gh_pattern_new("gw.example", NULL);
     p->children = calloc(1, sizeof(*p->children));
     p->child_count = 1;
+    ike2_default_proposals(IKE_PROTO_ESP, &sa);
+    assert_true(ike_proposals_set(&p->children[0].proposals, &sa));
     ike2_policy_free(p);
     assert_int_equal(again->refs, 1);
     ike2_policy_free(again); /* the sanitizers see whether pattern and children went with it */
     ike2_policy_free(NULL);
+}
+
+/* Ten thousand of them are to fit into what a gateway can spare. */
+static void a_policy_is_small(void **state)
+{
+    assert_true(sizeof(struct ike2_policy) <= 2048);
+    assert_true(sizeof(struct ike2_child_policy) <= 3072);
+}
+
+static uint64_t patience(uint32_t interval_ms, unsigned retransmits)
+{
+    const struct ike2_policy p = {.retransmit_ms = interval_ms, .retransmits = retransmits};
+
+    return ike2_policy_patience_ms(&p);
+}
+
+/* 60 seconds and 10 retransmissions, the most that can be configured, are more than 32 bits of
+ * milliseconds have room for where each interval is twice the one before. */
+static void patience_ends(void **state)
+{
+    assert_true(patience(1000, 0) == 1000);
+    assert_true(patience(1000, 6) == 127000);
+    assert_true(patience(1000, 7) == 191000);
+    assert_true(patience(60000, 10) == 60000 * (127 + 4 * 64));
+    assert_true(patience(1000, 31) == 1000 * (127 + 25 * 64));
+    assert_true(patience(UINT32_MAX, 0) == 86400000);
+    assert_true(patience(UINT32_MAX, UINT_MAX) == 86400000);
+    assert_true(patience(1, UINT_MAX) == 86400000);
+    assert_true(patience(0, UINT_MAX) == 0);
 }
 
 static void a_long_name_is_cut(void **state)
@@ -99,6 +134,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(defaults_are_those_of_the_documentation),
                                        cmocka_unit_test(the_last_reference_frees),
+                                       cmocka_unit_test(a_policy_is_small),
+                                       cmocka_unit_test(patience_ends),
                                        cmocka_unit_test(a_long_name_is_cut),
                                        cmocka_unit_test(default_proposals_choose_each_other),
                                        cmocka_unit_test(an_unknown_protocol_has_none)};

@@ -5,6 +5,7 @@
 
 #include "ike/miss.h"
 #include "ike/proposal.h"
+#include "ike/proposals.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -557,6 +558,40 @@ static void hostile_offers_are_answered(void **state)
     assert_int_equal(miss.why, IKE_MISMATCH_REPEATED);
 }
 
+static void proposals_are_kept_in_few_octets(void **state)
+{
+    static struct ike_sa sa, again;
+    struct ike_proposals kept = {.octets = NULL};
+
+    ike_proposals_get(&kept, &again);
+    assert_int_equal(again.count, 0);
+    assert_int_equal(ike_proposals_protocol(&kept), 0);
+    sa.count = 0;
+    add(&sa, &(struct text){1, {GCM, PRF, P256}});
+    add(&sa, &(struct text){1, {GCM, PRF, X25519}});
+    assert_true(ike_proposals_set(&kept, &sa));
+    assert_true(kept.len < 100);
+    assert_int_equal(ike_proposals_protocol(&kept), IKE_PROTO_IKE);
+    ike_proposals_get(&kept, &again);
+    assert_int_equal(again.count, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_memory_equal(&again.proposal[i], &sa.proposal[i], sizeof(sa.proposal[i]));
+    /* The most that a configuration can say. */
+    sa.proposal[0].count = 0;
+    for (unsigned i = 0; i < IKE_TRANSFORMS_MAX; i++)
+        assert_true(ike_proposal_add(&sa.proposal[0], IKE_T_ENCR, (uint16_t)i, 256));
+    for (sa.count = 1; sa.count < IKE_PROPOSALS_MAX; sa.count++) {
+        sa.proposal[sa.count] = sa.proposal[0];
+        sa.proposal[sa.count].number = (uint8_t)(sa.count + 1);
+    }
+    assert_true(ike_proposals_set(&kept, &sa));
+    ike_proposals_get(&kept, &again);
+    assert_int_equal(again.count, IKE_PROPOSALS_MAX);
+    assert_int_equal(again.proposal[IKE_PROPOSALS_MAX - 1].count, IKE_TRANSFORMS_MAX);
+    ike_proposals_clear(&kept);
+    assert_int_equal(kept.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -566,6 +601,7 @@ int main(void)
         cmocka_unit_test(answers_that_were_not_offered),
         cmocka_unit_test(groups_to_guess_and_retry),
         cmocka_unit_test(hostile_offers_are_answered),
+        cmocka_unit_test(proposals_are_kept_in_few_octets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,8 +14,10 @@
 #include "control/ike_notes.h"
 #include "daemon/channel.h"
 #include "daemon/ike_desk.h"
+#include "daemon/ike_places.h"
 #include "daemon/ike_kept.h"
 #include "daemon/ike_udp.h"
+#include "daemon/randomness.h"
 #include "platform/udp.h"
 
 enum { TURNS = 200 };
@@ -84,7 +86,7 @@ static void wire_start(struct wire *w, bool nat_t)
     memset(w, 0, sizeof(*w));
     assert_int_equal(uv_loop_init(&w->loop), 0);
     w->batch = gh_ike_batch_new();
-    fd = gh_udp_open(NULL, false, 0);
+    fd = gh_udp_open(NULL, NULL, false, 0);
     assert_true(fd >= 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&w->at, &len), 0);
     w->at.sin_addr.s_addr = htonl(0x7f000007);
@@ -503,6 +505,141 @@ static void notes_of_policies_that_are_gone_go(void **state)
     ike2_policy_free(a);
 }
 
+/* ---- Places and ways ------------------------------------------------------------------------ */
+
+struct asked {
+    unsigned count;
+    struct gh_addr last;
+    char netns[32], vrf[32];
+};
+
+static void on_ask(void *ctx, const char *netns, const char *vrf, const struct gh_addr *remote)
+{
+    struct asked *a = ctx;
+
+    a->count++;
+    a->last = *remote;
+    snprintf(a->netns, sizeof(a->netns), "%s", netns != NULL ? netns : "-");
+    snprintf(a->vrf, sizeof(a->vrf), "%s", vrf != NULL ? vrf : "-");
+}
+
+static struct gh_addr host(uint8_t last)
+{
+    const uint8_t octets[4] = {192, 0, 2, last};
+
+    return gh_addr_from(octets, 4);
+}
+
+static const struct gh_ike_places_ops places_ops = {.ask = on_ask};
+
+static void places_have_their_numbers_for_good(void **state)
+{
+    struct asked asked = {0};
+    struct gh_ike_places *p = gh_ike_places_new(&places_ops, &asked);
+
+    assert_int_equal(gh_ike_place(p, NULL, NULL), 0);
+    assert_int_equal(gh_ike_place(p, "blue", NULL), 1);
+    assert_int_equal(gh_ike_place(p, "blue", "red"), 2);
+    assert_int_equal(gh_ike_place(p, NULL, "red"), 3);
+    assert_int_equal(gh_ike_place(p, "blue", NULL), 1);
+    assert_string_equal(gh_ike_place_netns(p, 2), "blue");
+    assert_string_equal(gh_ike_place_vrf(p, 2), "red");
+    assert_null(gh_ike_place_netns(p, 3));
+    gh_ike_places_free(p);
+}
+
+static void ways_are_asked_for_once(void **state)
+{
+    struct asked asked = {0};
+    struct gh_ike_places *p = gh_ike_places_new(&places_ops, &asked);
+    uint16_t blue = gh_ike_place(p, "blue", "red");
+    struct gh_addr to = host(2), from = host(1), found;
+    int error;
+
+    assert_int_equal(gh_ike_way(p, blue, &to, &found, NULL), IKE2_WAY_UNKNOWN);
+    assert_int_equal(gh_ike_way(p, blue, &to, &found, &error), IKE2_WAY_UNKNOWN);
+    assert_int_equal(error, 0);
+    assert_int_equal(asked.count, 1);
+    assert_string_equal(asked.netns, "blue");
+    assert_string_equal(asked.vrf, "red");
+    assert_true(gh_ike_way_answered(p, blue, &to, &from, 0));
+    assert_false(gh_ike_way_answered(p, blue, &to, &from, 0)); /* nobody asked */
+    assert_int_equal(gh_ike_way(p, blue, &to, &found, NULL), IKE2_WAY_THERE);
+    assert_true(gh_addr_equal(&found, &from));
+    /* The same address elsewhere is another one. */
+    assert_int_equal(gh_ike_way(p, 0, &to, &found, NULL), IKE2_WAY_UNKNOWN);
+    assert_true(gh_ike_way_answered(p, 0, &to, NULL, ENETUNREACH));
+    assert_int_equal(gh_ike_way(p, 0, &to, &found, &error), IKE2_WAY_NONE);
+    assert_int_equal(error, ENETUNREACH);
+    assert_int_equal(gh_ike_way(p, blue, &to, &found, NULL), IKE2_WAY_THERE);
+    assert_int_equal(gh_ike_way(p, 77, &to, &found, NULL), IKE2_WAY_UNKNOWN); /* no such place */
+    assert_int_equal(asked.count, 2);
+    gh_ike_places_free(p);
+}
+
+static void a_change_asks_anew_and_tells_when_all_is_known(void **state)
+{
+    struct asked asked = {0};
+    struct gh_ike_places *p = gh_ike_places_new(&places_ops, &asked);
+    struct gh_addr list[2] = {host(1), host(9)}, to[3] = {host(2), host(3), host(4)}, found;
+    size_t count = 0, fit = 0;
+
+    assert_null(gh_ike_place_list(p, 0, &count, &fit));
+    for (size_t i = 0; i < 3; i++) {
+        gh_ike_way(p, 0, &to[i], &found, NULL);
+        gh_ike_way_answered(p, 0, &to[i], &list[0], 0);
+    }
+    gh_ike_place_addresses(p, 0, list, 2, 1);
+    assert_int_equal(asked.count, 6);
+    assert_false(gh_ike_places_settled(p));
+    assert_int_equal(gh_ike_place_list(p, 0, &count, &fit)[1].octets[3], 9);
+    assert_int_equal(count, 2);
+    assert_int_equal(fit, 1);
+    /* What was known holds until the answer is there; then all are told at once. */
+    assert_int_equal(gh_ike_way(p, 0, &to[0], &found, NULL), IKE2_WAY_THERE);
+    assert_false(gh_ike_way_answered(p, 0, &to[0], &list[1], 0));
+    assert_false(gh_ike_way_answered(p, 0, &to[1], &list[1], 0));
+    gh_ike_place_addresses(p, 0, NULL, 0, 0); /* once more, while one is missing */
+    assert_null(gh_ike_place_list(p, 0, &count, &fit));
+    assert_false(gh_ike_way_answered(p, 0, &to[2], &list[1], 0));
+    assert_int_equal(asked.count, 8); /* nobody wanted to know of to[1] since */
+    assert_false(gh_ike_way_answered(p, 0, &to[1], &list[1], 0));
+    assert_false(gh_ike_way_answered(p, 0, &to[0], &list[0], 0));
+    assert_true(gh_ike_way_answered(p, 0, &to[2], &list[0], 0));
+    assert_false(gh_ike_places_settled(p));
+    assert_int_equal(gh_ike_way(p, 0, &to[0], &found, NULL), IKE2_WAY_THERE);
+    assert_true(gh_addr_equal(&found, &list[0]));
+    gh_ike_place_addresses(p, 0, list, 2, 1);
+    gh_ike_way_answered(p, 0, &to[0], &list[0], 0);
+    gh_ike_place_addresses(p, 0, list, 2, 1); /* nobody wanted to know anything any more */
+    assert_true(gh_ike_places_settled(p));
+    assert_false(gh_ike_places_settled(p));
+    gh_ike_places_free(p);
+}
+
+/* ---- Randomness ----------------------------------------------------------------------------- */
+
+static void randomness_is_given_out_once(void **state)
+{
+    struct gh_random r = {.left = 0};
+    uint8_t pieces[100][16], large[GH_RANDOM_STORE + 1] = {0};
+    size_t zeros = 0;
+
+    for (size_t i = 0; i < 100; i++) {
+        gh_random_take(&r, pieces[i], sizeof(pieces[i]));
+        for (size_t k = 0; k < i; k++)
+            assert_memory_not_equal(pieces[i], pieces[k], sizeof(pieces[i]));
+        for (size_t at = 0; at < sizeof(r.octets) - r.left; at++)
+            assert_int_equal(r.octets[at], 0); /* nothing given out stays */
+    }
+    gh_random_take(&r, large, sizeof(large));
+    for (size_t i = 0; i < sizeof(large); i++)
+        zeros += large[i] == 0;
+    assert_true(zeros < 64);
+    gh_random_take(&r, large, GH_RANDOM_STORE);
+    assert_int_equal(r.left, 0);
+}
+
 /* ---- What the parent keeps ------------------------------------------------------------------ */
 
 static void kept_in(const char *directory, uint8_t secret[IKE2_CRASH_SECRET])
@@ -582,6 +719,9 @@ static void each_configuration_has_other_memory_for_tickets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(places_have_their_numbers_for_good),
+        cmocka_unit_test(ways_are_asked_for_once),
+        cmocka_unit_test(a_change_asks_anew_and_tells_when_all_is_known),
         cmocka_unit_test(what_comes_is_sorted),
         cmocka_unit_test(a_datagram_tells_both_ends),
         cmocka_unit_test(answers_leave_from_where_the_question_came_to),
@@ -596,6 +736,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_asked_is_refused_at_once),
         cmocka_unit_test(set_ups_are_counted_by_the_second),
         cmocka_unit_test(notes_of_policies_that_are_gone_go),
+        cmocka_unit_test(randomness_is_given_out_once),
         cmocka_unit_test(the_secret_of_crash_tokens_stays),
         cmocka_unit_test(without_a_place_there_is_no_secret),
         cmocka_unit_test(each_configuration_has_other_memory_for_tickets),

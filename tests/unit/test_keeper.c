@@ -157,6 +157,22 @@ static void requests_and_back(void **state)
     assert_false(gh_keeper_request_parse(gh_view_of(mem, 6), &r));
 }
 
+static void two_values_by_one_request(void **state)
+{
+    struct gh_keeper_request r = samples[1], back;
+    uint8_t mem[256];
+    size_t len;
+
+    r.also = text("more of them");
+    len = emit(&r, mem, sizeof(mem));
+    assert_true(gh_keeper_request_parse(gh_view_of(mem, len), &back));
+    assert_true(gh_view_equal(back.octets, r.octets));
+    assert_true(gh_view_equal(back.also, r.also));
+    assert_true(gh_keeper_request_parse(gh_view_of(mem, len - r.also.len), &back));
+    assert_int_equal(back.also.len, 0);
+    assert_false(gh_keeper_request_parse(gh_view_of(mem, len - r.also.len - 1), &back));
+}
+
 static void malformed_requests(void **state)
 {
     struct gh_keeper_request r = samples[0];
@@ -178,6 +194,12 @@ static void malformed_requests(void **state)
     r.octets.len = 0;
     assert_false(gh_keeper_request_put(&w, &r));
     r.octets = gh_view_of(mem, GH_KEEPER_OCTETS_MAX + 1);
+    assert_false(gh_keeper_request_put(&w, &r));
+    r = samples[1];
+    r.also = gh_view_of(mem, GH_KEEPER_OCTETS_MAX + 1);
+    assert_false(gh_keeper_request_put(&w, &r));
+    r = samples[2];
+    r.also = text("a PPK has one value");
     assert_false(gh_keeper_request_put(&w, &r));
     r = samples[2];
     r.len = 0;
@@ -499,7 +521,7 @@ static void answers_and_what_they_are(void **state)
     static const uint8_t hex[] = {0x00, 0xff, 0x10};
     struct gh_keeper_store *s = full();
     struct gh_keeper_request r = samples[1];
-    uint8_t value[8192], want[64], again[64];
+    uint8_t value[8192], want[96], again[64];
     struct gh_view octets = text("octets"), secret = text("correct horse battery staple");
     size_t len;
 
@@ -514,6 +536,11 @@ static void answers_and_what_they_are(void **state)
     r.name = text("base64");
     assert_int_equal(ask(s, r, value, &len), GH_KEEPER_OK);
     assert_memory_equal(value, want, 32);
+    r.also = text("others");
+    assert_true(gh_auth_psk(GH_PRF_HMAC_SHA2_256, gh_view_of(hex, 3), r.also, want + 32));
+    assert_int_equal(ask(s, r, value, &len), GH_KEEPER_OK);
+    assert_int_equal(len, 64);
+    assert_memory_equal(value, want, 64);
 
     assert_int_equal(ask(s, samples[2], value, &len), GH_KEEPER_OK);
     assert_int_equal(len, 48);
@@ -881,6 +908,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_and_back),
+        cmocka_unit_test(two_values_by_one_request),
         cmocka_unit_test(malformed_requests),
         cmocka_unit_test(keys_in_every_format),
         cmocka_unit_test(files_that_others_read),

@@ -50,17 +50,18 @@ static void the_third_failure_blocks_the_port(void **state)
     struct gh_lockout *l = make(gh_lockout_defaults());
     struct gh_addr a = addr("192.0.2.1"), b = addr("192.0.2.2");
 
-    assert_int_equal(gh_lockout_failed(l, start, &a, 500), GH_LOCKOUT_COUNTED);
-    assert_int_equal(gh_lockout_failed(l, start + 1, &a, 500), GH_LOCKOUT_COUNTED);
-    assert_false(gh_lockout_blocked(l, start + 1, &a, 500));
-    assert_int_equal(gh_lockout_failed(l, start + 2, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
-    assert_true(gh_lockout_blocked(l, start + 2, &a, 500));
-    assert_false(gh_lockout_blocked(l, start + 2, &a, 4500));
-    assert_false(gh_lockout_blocked(l, start + 2, &b, 500));
+    assert_int_equal(gh_lockout_failed(l, start, 0, &a, 500), GH_LOCKOUT_COUNTED);
+    assert_int_equal(gh_lockout_failed(l, start + 1, 0, &a, 500), GH_LOCKOUT_COUNTED);
+    assert_false(gh_lockout_blocked(l, start + 1, 0, &a, 500));
+    assert_int_equal(gh_lockout_failed(l, start + 2, 0, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
+    assert_true(gh_lockout_blocked(l, start + 2, 0, &a, 500));
+    assert_false(gh_lockout_blocked(l, start + 2, 0, &a, 4500));
+    assert_false(gh_lockout_blocked(l, start + 2, 0, &b, 500));
+    assert_false(gh_lockout_blocked(l, start + 2, 1, &a, 500)); /* in another network */
     /* Ten minutes from the third, and failures that were on their way do not lengthen it. */
-    assert_int_equal(gh_lockout_failed(l, start + 9 * MINUTE, &a, 500), GH_LOCKOUT_COUNTED);
-    assert_true(gh_lockout_blocked(l, start + 1 + 10 * MINUTE, &a, 500));
-    assert_false(gh_lockout_blocked(l, start + 2 + 10 * MINUTE, &a, 500));
+    assert_int_equal(gh_lockout_failed(l, start + 9 * MINUTE, 0, &a, 500), GH_LOCKOUT_COUNTED);
+    assert_true(gh_lockout_blocked(l, start + 1 + 10 * MINUTE, 0, &a, 500));
+    assert_false(gh_lockout_blocked(l, start + 2 + 10 * MINUTE, 0, &a, 500));
     gh_lockout_free(l);
 }
 
@@ -72,13 +73,13 @@ static void one_attempt_and_64(void **state)
 
     s.attempts = 1;
     l = make(s);
-    assert_int_equal(gh_lockout_failed(l, start, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
+    assert_int_equal(gh_lockout_failed(l, start, 0, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
     gh_lockout_free(l);
     s.attempts = 64;
     l = make(s);
     for (unsigned i = 1; i < 64; i++)
-        assert_int_equal(gh_lockout_failed(l, start, &a, 500), GH_LOCKOUT_COUNTED);
-    assert_int_equal(gh_lockout_failed(l, start, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
+        assert_int_equal(gh_lockout_failed(l, start, 0, &a, 500), GH_LOCKOUT_COUNTED);
+    assert_int_equal(gh_lockout_failed(l, start, 0, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
     gh_lockout_free(l);
 }
 
@@ -91,10 +92,10 @@ static void an_infinite_block_waits_for_a_hand(void **state)
     s.attempts = 1;
     s.block = 0;
     l = make(s);
-    gh_lockout_failed(l, start, &a, 500);
-    assert_true(gh_lockout_blocked(l, start + (uint64_t)1000 * 1440 * MINUTE, &a, 500));
+    gh_lockout_failed(l, start, 0, &a, 500);
+    assert_true(gh_lockout_blocked(l, start + (uint64_t)1000 * 1440 * MINUTE, 0, &a, 500));
     assert_int_equal(gh_lockout_clear(l, &a, 500), 1);
-    assert_false(gh_lockout_blocked(l, start, &a, 500));
+    assert_false(gh_lockout_blocked(l, start, 0, &a, 500));
     gh_lockout_free(l);
 }
 
@@ -120,17 +121,17 @@ static void success_resets(void **state)
     struct gh_lockout *l = make(gh_lockout_defaults());
     struct gh_addr a = addr("192.0.2.1");
 
-    gh_lockout_failed(l, start, &a, 500);
-    gh_lockout_failed(l, start, &a, 500);
-    gh_lockout_succeeded(l, start, &a, 500);
-    gh_lockout_failed(l, start, &a, 500);
-    assert_int_equal(gh_lockout_failed(l, start, &a, 500), GH_LOCKOUT_COUNTED);
+    gh_lockout_failed(l, start, 0, &a, 500);
+    gh_lockout_failed(l, start, 0, &a, 500);
+    gh_lockout_succeeded(l, start, 0, &a, 500);
+    gh_lockout_failed(l, start, 0, &a, 500);
+    assert_int_equal(gh_lockout_failed(l, start, 0, &a, 500), GH_LOCKOUT_COUNTED);
     /* Of another port it is another's success. */
-    gh_lockout_succeeded(l, start, &a, 501);
-    assert_int_equal(gh_lockout_failed(l, start, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
+    gh_lockout_succeeded(l, start, 0, &a, 501);
+    assert_int_equal(gh_lockout_failed(l, start, 0, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
     /* Once blocked, a success that was on its way does not free it. */
-    gh_lockout_succeeded(l, start, &a, 500);
-    assert_true(gh_lockout_blocked(l, start, &a, 500));
+    gh_lockout_succeeded(l, start, 0, &a, 500);
+    assert_true(gh_lockout_blocked(l, start, 0, &a, 500));
     gh_lockout_free(l);
 }
 
@@ -139,12 +140,12 @@ static void the_end_of_the_duration_resets(void **state)
     struct gh_lockout *l = make(gh_lockout_defaults());
     struct gh_addr a = addr("192.0.2.1");
 
-    gh_lockout_failed(l, start, &a, 500);
-    gh_lockout_failed(l, start + 5 * MINUTE - 1, &a, 500);
+    gh_lockout_failed(l, start, 0, &a, 500);
+    gh_lockout_failed(l, start + 5 * MINUTE - 1, 0, &a, 500);
     /* The timer began at the first. */
-    assert_int_equal(gh_lockout_failed(l, start + 5 * MINUTE, &a, 500), GH_LOCKOUT_COUNTED);
-    assert_int_equal(gh_lockout_failed(l, start + 6 * MINUTE, &a, 500), GH_LOCKOUT_COUNTED);
-    assert_int_equal(gh_lockout_failed(l, start + 7 * MINUTE, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
+    assert_int_equal(gh_lockout_failed(l, start + 5 * MINUTE, 0, &a, 500), GH_LOCKOUT_COUNTED);
+    assert_int_equal(gh_lockout_failed(l, start + 6 * MINUTE, 0, &a, 500), GH_LOCKOUT_COUNTED);
+    assert_int_equal(gh_lockout_failed(l, start + 7 * MINUTE, 0, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
     gh_lockout_free(l);
 }
 
@@ -154,10 +155,11 @@ static void the_end_of_the_block_resets(void **state)
     struct gh_addr a = addr("192.0.2.1");
 
     for (unsigned i = 0; i < 3; i++)
-        gh_lockout_failed(l, start, &a, 500);
-    assert_int_equal(gh_lockout_failed(l, start + 10 * MINUTE, &a, 500), GH_LOCKOUT_COUNTED);
-    assert_int_equal(gh_lockout_failed(l, start + 10 * MINUTE, &a, 500), GH_LOCKOUT_COUNTED);
-    assert_int_equal(gh_lockout_failed(l, start + 10 * MINUTE, &a, 500), GH_LOCKOUT_PORT_BLOCKED);
+        gh_lockout_failed(l, start, 0, &a, 500);
+    assert_int_equal(gh_lockout_failed(l, start + 10 * MINUTE, 0, &a, 500), GH_LOCKOUT_COUNTED);
+    assert_int_equal(gh_lockout_failed(l, start + 10 * MINUTE, 0, &a, 500), GH_LOCKOUT_COUNTED);
+    assert_int_equal(gh_lockout_failed(l, start + 10 * MINUTE, 0, &a, 500),
+                     GH_LOCKOUT_PORT_BLOCKED);
     gh_lockout_free(l);
 }
 
@@ -168,15 +170,15 @@ static void too_many_ports_block_the_address(void **state)
     struct gh_addr a = addr("192.0.2.1"), b = addr("192.0.2.2");
 
     for (uint16_t port = 1; port <= 16; port++)
-        assert_int_equal(gh_lockout_failed(l, start, &a, port), GH_LOCKOUT_COUNTED);
-    assert_false(gh_lockout_blocked(l, start, &a, 9999));
-    assert_int_equal(gh_lockout_failed(l, start, &a, 17), GH_LOCKOUT_ADDR_BLOCKED);
-    assert_true(gh_lockout_blocked(l, start, &a, 9999));
-    assert_false(gh_lockout_blocked(l, start, &b, 1));
-    assert_int_equal(gh_lockout_failed(l, start, &a, 18), GH_LOCKOUT_COUNTED);
-    assert_true(gh_lockout_blocked(l, start + 10 * MINUTE - 1, &a, 1));
-    assert_false(gh_lockout_blocked(l, start + 10 * MINUTE, &a, 1));
-    assert_int_equal(gh_lockout_failed(l, start + 10 * MINUTE, &a, 17), GH_LOCKOUT_COUNTED);
+        assert_int_equal(gh_lockout_failed(l, start, 0, &a, port), GH_LOCKOUT_COUNTED);
+    assert_false(gh_lockout_blocked(l, start, 0, &a, 9999));
+    assert_int_equal(gh_lockout_failed(l, start, 0, &a, 17), GH_LOCKOUT_ADDR_BLOCKED);
+    assert_true(gh_lockout_blocked(l, start, 0, &a, 9999));
+    assert_false(gh_lockout_blocked(l, start, 0, &b, 1));
+    assert_int_equal(gh_lockout_failed(l, start, 0, &a, 18), GH_LOCKOUT_COUNTED);
+    assert_true(gh_lockout_blocked(l, start + 10 * MINUTE - 1, 0, &a, 1));
+    assert_false(gh_lockout_blocked(l, start + 10 * MINUTE, 0, &a, 1));
+    assert_int_equal(gh_lockout_failed(l, start + 10 * MINUTE, 0, &a, 17), GH_LOCKOUT_COUNTED);
     gh_lockout_free(l);
 }
 
@@ -186,9 +188,9 @@ static void ports_whose_time_is_over_are_no_ports(void **state)
     struct gh_addr a = addr("192.0.2.1");
 
     for (uint16_t port = 1; port <= 16; port++)
-        gh_lockout_failed(l, start, &a, port);
-    assert_int_equal(gh_lockout_failed(l, start + 5 * MINUTE, &a, 17), GH_LOCKOUT_COUNTED);
-    assert_false(gh_lockout_blocked(l, start + 5 * MINUTE, &a, 1));
+        gh_lockout_failed(l, start, 0, &a, port);
+    assert_int_equal(gh_lockout_failed(l, start + 5 * MINUTE, 0, &a, 17), GH_LOCKOUT_COUNTED);
+    assert_false(gh_lockout_blocked(l, start + 5 * MINUTE, 0, &a, 1));
     gh_lockout_free(l);
 }
 
@@ -211,25 +213,25 @@ static void cleared_by_hand(void **state)
     s.attempts = 1;
     s.max_ports = 2;
     l = make(s);
-    gh_lockout_failed(l, start, &a, 1);
-    gh_lockout_failed(l, start, &a, 2);
-    gh_lockout_failed(l, start, &b, 3);
+    gh_lockout_failed(l, start, 0, &a, 1);
+    gh_lockout_failed(l, start, 0, &a, 2);
+    gh_lockout_failed(l, start, 0, &b, 3);
     assert_int_equal(gh_lockout_clear(l, &a, 3), 0);
     assert_int_equal(gh_lockout_clear(l, &a, 1), 1);
-    assert_false(gh_lockout_blocked(l, start, &a, 1));
-    assert_true(gh_lockout_blocked(l, start, &a, 2));
+    assert_false(gh_lockout_blocked(l, start, 0, &a, 1));
+    assert_true(gh_lockout_blocked(l, start, 0, &a, 2));
     assert_int_equal(gh_lockout_clear(l, &a, 0), 1);
-    assert_false(gh_lockout_blocked(l, start, &a, 2));
+    assert_false(gh_lockout_blocked(l, start, 0, &a, 2));
     gh_lockout_each(l, start, count_one, &shown);
     assert_int_equal(shown.port, 3);
     assert_true(shown.blocked);
     assert_true(shown.until == start + 10 * MINUTE);
     for (uint16_t port = 1; port <= 3; port++)
-        gh_lockout_failed(l, start, &a, port);
-    assert_true(gh_lockout_blocked(l, start, &a, 77));
+        gh_lockout_failed(l, start, 0, &a, port);
+    assert_true(gh_lockout_blocked(l, start, 0, &a, 77));
     assert_int_equal(gh_lockout_clear(l, NULL, 0), 2); /* the address as one, and b's port */
-    assert_false(gh_lockout_blocked(l, start, &a, 77));
-    assert_false(gh_lockout_blocked(l, start, &b, 3));
+    assert_false(gh_lockout_blocked(l, start, 0, &a, 77));
+    assert_false(gh_lockout_blocked(l, start, 0, &b, 3));
     gh_lockout_free(l);
 }
 
@@ -242,21 +244,21 @@ static void other_settings_count_from_now_on(void **state)
 
     s.seed = 77;
     for (unsigned i = 0; i < 3; i++)
-        gh_lockout_failed(l, start, &a, 1);
-    gh_lockout_failed(l, start, &a, 2);
+        gh_lockout_failed(l, start, 0, &a, 1);
+    gh_lockout_failed(l, start, 0, &a, 2);
     s.attempts = 2;
     s.block = 1440;
     s.max_ports = 1;
     assert_true(gh_lockout_configure(l, &s));
-    assert_true(gh_lockout_blocked(l, start + 10 * MINUTE - 1, &a, 1));
-    assert_false(gh_lockout_blocked(l, start + 10 * MINUTE, &a, 1)); /* as it was said then */
-    assert_int_equal(gh_lockout_failed(l, start, &a, 2), GH_LOCKOUT_PORT_BLOCKED);
-    assert_true(gh_lockout_blocked(l, start + 1440 * MINUTE - 1, &a, 2));
-    assert_int_equal(gh_lockout_failed(l, start, &a, 3), GH_LOCKOUT_ADDR_BLOCKED);
+    assert_true(gh_lockout_blocked(l, start + 10 * MINUTE - 1, 0, &a, 1));
+    assert_false(gh_lockout_blocked(l, start + 10 * MINUTE, 0, &a, 1)); /* as it was said then */
+    assert_int_equal(gh_lockout_failed(l, start, 0, &a, 2), GH_LOCKOUT_PORT_BLOCKED);
+    assert_true(gh_lockout_blocked(l, start + 1440 * MINUTE - 1, 0, &a, 2));
+    assert_int_equal(gh_lockout_failed(l, start, 0, &a, 3), GH_LOCKOUT_ADDR_BLOCKED);
     s.attempts = 0;
     s.block = 1;
     assert_false(gh_lockout_configure(l, &s));
-    assert_true(gh_lockout_blocked(l, start + 1000 * MINUTE, &a, 4));
+    assert_true(gh_lockout_blocked(l, start + 1000 * MINUTE, 0, &a, 4));
     gh_lockout_free(l);
 }
 
@@ -270,13 +272,13 @@ static void the_table_is_bounded(void **state)
     s.clients = 100;
     l = make(s);
     for (unsigned i = 0; i < 3; i++)
-        gh_lockout_failed(l, start, &blocked, 500);
+        gh_lockout_failed(l, start, 0, &blocked, 500);
     for (unsigned i = 0; i < 5000; i++) {
         a.octets[2] = (uint8_t)(i >> 8);
         a.octets[3] = (uint8_t)i;
-        gh_lockout_failed(l, start + i, &a, 500);
+        gh_lockout_failed(l, start + i, 0, &a, 500);
     }
-    assert_true(gh_lockout_blocked(l, start + 5000, &blocked, 500)); /* a flood frees nobody */
+    assert_true(gh_lockout_blocked(l, start + 5000, 0, &blocked, 500)); /* a flood frees nobody */
     n = gh_lockout_clear(l, NULL, 0);
     assert_int_equal(n, 100);
     gh_lockout_free(l);

@@ -1,6 +1,7 @@
 /* Netlink messages as bytes: queue packets, verdicts and interfaces, whole and cut anywhere. */
 #include "unit.h"
 
+#include <errno.h>
 #include <linux/if_link.h>
 #include <linux/inet_diag.h>
 #include <linux/netfilter.h>
@@ -16,6 +17,7 @@
 #include "platform/links.h"
 #include "platform/nfqueue.h"
 #include "platform/nfqueue_message.h"
+#include "platform/paths.h"
 #include "platform/rules_watch.h"
 #include "platform/socket_watch.h"
 #include "platform/sockets.h"
@@ -303,6 +305,136 @@ static void interfaces(void **state)
     }
 }
 
+/* ---- Routes and addresses ------------------------------------------------------------------- */
+
+static size_t route_message(uint8_t *mem, size_t cap, const uint8_t *source, size_t len)
+{
+    struct gh_wr w = gh_wr_make(mem, cap);
+    size_t start = gh_nl_begin(&w, RTM_NEWROUTE, 0, 0);
+
+    gh_wr_zero(&w, sizeof(struct rtmsg));
+    gh_nl_put_attr(&w, RTA_DST, "\300\0\2\2", 4);
+    if (source != NULL)
+        gh_nl_put_attr(&w, RTA_PREFSRC, source, len);
+    gh_nl_end(&w, start);
+    assert_true(gh_wr_ok(&w));
+    return w.len;
+}
+
+static void a_route_has_a_source(void **state)
+{
+    const uint8_t v6[16] = {0x20, 1, 0xd, 0xb8, [15] = 1};
+    uint8_t mem[256];
+    struct gh_addr a;
+    size_t len = route_message(mem, sizeof(mem), (const uint8_t *)"\12\115\0\1", 4);
+
+    assert_int_equal(gh_paths_parse_source(mem, len, &a), 0);
+    assert_int_equal(a.len, 4);
+    assert_memory_equal(a.octets, "\12\115\0\1", 4);
+    for (size_t n = 0; n < len; n++) { /* cut anywhere it is none */
+        uint8_t exact[256];
+
+        memcpy(exact, mem, n);
+        assert_int_not_equal(gh_paths_parse_source(exact, n, &a), 0);
+    }
+    len = route_message(mem, sizeof(mem), v6, 16);
+    assert_int_equal(gh_paths_parse_source(mem, len, &a), 0);
+    assert_memory_equal(a.octets, v6, 16);
+    len = route_message(mem, sizeof(mem), v6, 5);
+    assert_int_equal(gh_paths_parse_source(mem, len, &a), -EADDRNOTAVAIL);
+    len = route_message(mem, sizeof(mem), NULL, 0);
+    assert_int_equal(gh_paths_parse_source(mem, len, &a), -EADDRNOTAVAIL);
+}
+
+struct address_message {
+    uint8_t family, scope;
+    uint32_t flags;
+    const char *address, *local; /* NULL: not there */
+};
+
+static bool parse_address(const struct address_message *x, struct gh_paths_address *out,
+                          uint32_t *ifindex)
+{
+    uint8_t mem[256];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    size_t len = x->family == AF_INET6 ? 16 : 4, start = gh_nl_begin(&w, RTM_NEWADDR, 0, 0);
+    struct gh_nl_message m;
+    struct gh_rd r;
+
+    gh_wr_u8(&w, x->family);
+    gh_wr_u8(&w, 24);
+    gh_wr_u8(&w, (uint8_t)x->flags);
+    gh_wr_u8(&w, x->scope);
+    gh_nl_put_u32(&w, 7);
+    if (x->address != NULL)
+        gh_nl_put_attr(&w, IFA_ADDRESS, x->address, len);
+    if (x->local != NULL)
+        gh_nl_put_attr(&w, IFA_LOCAL, x->local, len);
+    gh_nl_put_attr(&w, IFA_FLAGS, &x->flags, sizeof(x->flags));
+    gh_nl_end(&w, start);
+    assert_true(gh_wr_ok(&w));
+    r = gh_rd_make(mem, w.len);
+    assert_true(gh_nl_next(&r, &m));
+    return gh_paths_parse_address(&m, out, ifindex);
+}
+
+static void addresses_that_peers_may_know(void **state)
+{
+    static const char global[] = "\40\1\15\270\0\0\0\0\0\0\0\0\0\0\0\1";
+    static const struct {
+        struct address_message m;
+        bool there, fit;
+    } cases[] = {
+        {{AF_INET, RT_SCOPE_UNIVERSE, 0, "\12\0\0\1", "\12\0\0\1"}, true, true},
+        {{AF_INET, RT_SCOPE_UNIVERSE, IFA_F_SECONDARY, "\12\0\0\1", "\12\0\0\1"}, true, true},
+        {{AF_INET, RT_SCOPE_HOST, 0, "\177\0\0\1", "\177\0\0\1"}, true, false},
+        {{AF_INET, RT_SCOPE_UNIVERSE, 0, NULL, NULL}, false, false},
+        {{AF_INET6, RT_SCOPE_UNIVERSE, IFA_F_PERMANENT, global, NULL}, true, true},
+        {{AF_INET6, RT_SCOPE_LINK, IFA_F_PERMANENT, global, NULL}, true, false},
+        {{AF_INET6, RT_SCOPE_UNIVERSE, IFA_F_TEMPORARY, global, NULL}, true, false},
+        {{AF_INET6, RT_SCOPE_UNIVERSE, IFA_F_DEPRECATED, global, NULL}, true, false},
+        {{AF_INET6, RT_SCOPE_UNIVERSE, IFA_F_TENTATIVE, global, NULL}, false, false},
+        {{AF_INET6, RT_SCOPE_UNIVERSE, IFA_F_DADFAILED, global, NULL}, false, false},
+    };
+    struct gh_paths_address a;
+    uint32_t ifindex;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(parse_address(&cases[i].m, &a, &ifindex), cases[i].there);
+        if (!cases[i].there)
+            continue;
+        assert_int_equal(a.fit, cases[i].fit);
+        assert_int_equal(ifindex, 7);
+    }
+    /* Of a link with two ends, ours. */
+    assert_true(parse_address(
+        &(struct address_message){AF_INET, RT_SCOPE_UNIVERSE, 0, "\12\0\0\2", "\12\0\0\1"}, &a,
+        &ifindex));
+    assert_memory_equal(a.addr.octets, "\12\0\0\1", 4);
+}
+
+/* Our own namespace has at least a loopback. */
+static void the_kernel_is_asked(void **state)
+{
+    static struct gh_paths_address list[GH_PATHS_ADDRESSES];
+    const struct gh_addr loopback = gh_addr_from((const uint8_t *)"\177\0\0\1", 4);
+    struct gh_paths p;
+    struct gh_addr from;
+    size_t count = 0, seen = 0;
+
+    assert_int_equal(gh_paths_open(NULL, "no-such-vrf", &p), -ENODEV);
+    assert_int_equal(gh_paths_open("no-such-namespace", NULL, &p), -ENOENT);
+    assert_int_equal(gh_paths_open(NULL, NULL, &p), 0);
+    assert_int_equal(gh_paths_source(&p, &loopback, &from), 0);
+    assert_true(gh_addr_equal(&from, &loopback));
+    assert_int_equal(gh_paths_addresses(&p, list, &count), 0);
+    for (size_t i = 0; i < count; i++)
+        seen += gh_addr_equal(&list[i].addr, &loopback) && !list[i].fit;
+    assert_int_equal(seen, 1);
+    gh_paths_close(&p);
+    gh_paths_close(&p);
+}
+
 static bool rules_gone(uint16_t kind, const char *table)
 {
     uint8_t mem[256];
@@ -487,6 +619,9 @@ int main(void)
         cmocka_unit_test(queue_parameters),
         cmocka_unit_test(verdicts_are_those_of_the_engine),
         cmocka_unit_test(interfaces),
+        cmocka_unit_test(a_route_has_a_source),
+        cmocka_unit_test(addresses_that_peers_may_know),
+        cmocka_unit_test(the_kernel_is_asked),
         cmocka_unit_test(removed_rules),
         cmocka_unit_test(sockets_in_all_states),
         cmocka_unit_test(other_sockets_and_cut_answers),

@@ -80,7 +80,8 @@ static void a_session_is_one_line(void **state)
     struct gh_problems problems = {0};
     struct gh_config *c = parse_with(text, &problems);
     const struct ike2_child_policy *active, *passive;
-    struct ike_sa usual;
+    struct ike_proposals usual = {0};
+    struct ike_sa sa;
     const struct gk_policy *gk;
 
     assert_non_null(c);
@@ -97,9 +98,13 @@ static void a_session_is_one_line(void **state)
     assert_ts(&active->remote, "192.0.2.2", 179, 179);
     assert_ts(&passive->local, "192.0.2.1", 179, 179);
     assert_ts(&passive->remote, "192.0.2.2", 0, 65535);
-    ike2_default_proposals(IKE_PROTO_TCP_AO, &usual);
-    assert_memory_equal(&active->proposals, &usual, sizeof(usual));
-    assert_memory_equal(&passive->proposals, &usual, sizeof(usual));
+    ike2_default_proposals(IKE_PROTO_TCP_AO, &sa);
+    assert_true(ike_proposals_set(&usual, &sa));
+    assert_int_equal(active->proposals.len, usual.len);
+    assert_memory_equal(active->proposals.octets, usual.octets, usual.len);
+    assert_int_equal(passive->proposals.len, usual.len);
+    assert_memory_equal(passive->proposals.octets, usual.octets, usual.len);
+    ike_proposals_clear(&usual);
     assert_int_equal(active->mode, IKE2_TCP_AO);
     assert_int_equal(active->tcp_ao.mac_len, 12);
     assert_true(active->tcp_ao.options_covered);
@@ -165,6 +170,7 @@ static void check_everything(const struct gh_ike_config *c)
 {
     const struct ike2_policy *p = c->policies[0];
     const struct gk_policy *gk = &c->sessions[0];
+    struct ike_sa offer;
 
     assert_int_equal(p->child_count, 2);
     assert_string_equal(p->children[0].name, "a:passive");
@@ -172,7 +178,8 @@ static void check_everything(const struct gh_ike_config *c)
     assert_ts(&p->children[0].local, "2001:db8::1", 646, 646);
     assert_ts(&p->children[0].remote, "2001:db8::2", 4000, 4999);
     assert_ts(&p->children[1].local, "2001:db8::1", 7, 7);
-    check_transforms(&p->children[0].proposals.proposal[0]);
+    ike_proposals_get(&p->children[0].proposals, &offer);
+    check_transforms(&offer.proposal[0]);
     assert_int_equal(p->children[0].tcp_ao.mac_len, 16);
     assert_false(p->children[0].tcp_ao.options_covered);
     assert_int_equal(p->children[0].lifetime.seconds, 900);
@@ -600,7 +607,7 @@ struct table {
     unsigned asked;
 };
 
-static struct tcpao_chain *chain_of(void *ctx, const char *session)
+static struct tcpao_chain *chain_of(void *ctx, const char *session, struct tcpao_chain *fallback)
 {
     struct table *t = ctx;
 

@@ -4,8 +4,8 @@
  */
 #include "ike/v2/priv.h"
 
-/* Transforms of a type that can be done, moved to the front; `none`: NONE alone. */
-static bool keep(const struct ike_transform *t, bool additional, bool *none)
+/* none: NONE alone is what it says. */
+static bool can_be_done(const struct ike_transform *t, bool additional, bool *none)
 {
     if (!ike_transform_is_ke(t->type))
         return true;
@@ -15,40 +15,44 @@ static bool keep(const struct ike_transform *t, bool additional, bool *none)
     return *none || gh_ke_available(t->id);
 }
 
-static bool is_whole(const struct ike_proposal *from, const struct ike_proposal *kept,
-                     const bool none[IKE_T_ADDKE7 + 1])
+/* Leaves the transforms that can be done. False: of a key exchange that must be, none can. */
+static bool keep(struct ike_proposal *p, bool additional)
 {
-    for (size_t i = 0; i < from->count; i++) {
-        uint8_t type = from->transform[i].type;
+    bool wanted[IKE_T_ADDKE7 + 1] = {false}, none[IKE_T_ADDKE7 + 1] = {false};
+    size_t kept = 0;
 
-        if (ike_transform_is_ke(type) && ike_proposal_find(kept, type) == NULL && !none[type])
-            return false;
+    for (size_t i = 0; i < p->count; i++) {
+        const struct ike_transform t = p->transform[i];
+        bool is_none = false;
+
+        if (can_be_done(&t, additional, &is_none))
+            p->transform[kept++] = t;
+        if (ike_transform_is_ke(t.type)) {
+            wanted[t.type] = true;
+            none[t.type] = none[t.type] || is_none;
+        }
     }
+    p->count = kept;
+    for (uint8_t type = 0; type <= IKE_T_ADDKE7; type++)
+        if (wanted[type] && !none[type] && ike_proposal_find(p, type) == NULL)
+            return false;
     return true;
 }
 
-void ike2_offer(const struct ike_sa *proposals, bool additional, struct ike_sa *out)
+void ike2_offer(const struct ike_proposals *proposals, bool additional, struct ike_sa *out)
 {
-    out->count = 0;
-    for (size_t i = 0; i < proposals->count; i++) {
-        const struct ike_proposal *from = &proposals->proposal[i];
-        struct ike_proposal *to = &out->proposal[out->count];
-        bool none[IKE_T_ADDKE7 + 1] = {false};
+    size_t kept = 0;
 
-        *to = *from;
-        to->count = 0;
-        for (size_t t = 0; t < from->count; t++) {
-            const struct ike_transform *transform = &from->transform[t];
-            bool is_none = false;
-
-            if (keep(transform, additional, &is_none))
-                to->transform[to->count++] = *transform;
-            if (is_none)
-                none[transform->type] = true;
-        }
-        if (is_whole(from, to, none))
-            to->number = (uint8_t)++out->count;
+    ike_proposals_get(proposals, out);
+    for (size_t i = 0; i < out->count; i++) {
+        if (!keep(&out->proposal[i], additional))
+            continue;
+        if (kept != i)
+            out->proposal[kept] = out->proposal[i];
+        out->proposal[kept].number = (uint8_t)(kept + 1);
+        kept++;
     }
+    out->count = kept;
 }
 
 bool ike2_has_addke(const struct ike_sa *sa)

@@ -19,7 +19,7 @@ static void tell_failure(struct ike2 *c, struct ike2_sa *sa)
     struct ike_out o = ike2_inner(c);
 
     ike_notify_emit_data(&o, IKE_N_AUTHENTICATION_FAILED, gh_view_of(NULL, 0));
-    ike2_request(c, sa, IKE_X_INFORMATIONAL, &o);
+    ike2_request(c, sa, sa->task, IKE_X_INFORMATIONAL, &o);
 }
 
 static void refuse(struct ike2 *c, struct ike2_sa *sa, const char *why, const char *remedy)
@@ -50,7 +50,8 @@ static void disbelieve(struct ike2 *c, struct ike2_sa *sa, const char *why, cons
 
     refuse(c, sa, why, remedy);
     if (counts)
-        verdict = gh_lockout_failed(c->lockout, c->now.mono_ms, &from.addr, from.port);
+        verdict =
+            gh_lockout_failed(c->lockout, c->now.mono_ms, sa->local.zone, &from.addr, from.port);
     gh_addr_format(&from.addr, addr);
     if (verdict == GH_LOCKOUT_PORT_BLOCKED)
         ike2_fail(c, sa, IKE2_COUNT_LOCKED_OUT, "%s port %u is locked out: it failed too often",
@@ -112,8 +113,9 @@ static void put_id(struct ike_out *o, uint8_t payload, const struct gh_identity 
                 &(struct ike_id){.type = id->type, .data = gh_view_of(id->data, id->len)});
 }
 
-/* INITIAL_CONTACT: all others with this peer are of an earlier life of it. Of somebody without a
- * name it says nothing (RFC 7619 2.3). */
+/* INITIAL_CONTACT: all others with this peer are of an earlier life of it; but not those that came
+ * up since this one began, as where both ends begin at once. Of somebody without a name it says
+ * nothing (RFC 7619 2.3). */
 static void drop_others(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     struct ike2_sa *next;
@@ -124,7 +126,8 @@ static void drop_others(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
          other = next) {
         next = ike2_by_name(c, sa->remote_id, other);
         if (other->id < sa->id && other->state >= IKE2_STATE_ESTABLISHED &&
-            other->policy == sa->policy && gh_identity_equal(other->remote_id, sa->remote_id) &&
+            other->established_ms <= sa->setup->begun_ms && other->policy == sa->policy &&
+            gh_identity_equal(other->remote_id, sa->remote_id) &&
             gh_addr_equal(&other->remote.addr, &sa->remote.addr)) {
             ike2_tell(c, other, IKE2_EVENT_STORY, 0, "the peer says that it begins anew");
             ike2_sa_die(c, other, IKE2_REMOVED_LOST);
@@ -141,9 +144,12 @@ static void up(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in
     ike2_sa_name(c, sa);
     ike2_count(c, IKE2_COUNT_SA_UP);
     if (c->lockout != NULL)
-        gh_lockout_succeeded(c->lockout, c->now.mono_ms, &sa->remote.addr, sa->remote.port);
+        gh_lockout_succeeded(c->lockout, c->now.mono_ms, sa->local.zone, &sa->remote.addr,
+                             sa->remote.port);
     ike2_tell(c, sa, IKE2_EVENT_SA_UP, 0, "established with %s%s%s",
-              gh_identity_format(sa->remote_id, text, sizeof(text)),
+              ike2_is_read(c, IKE2_EVENT_SA_UP)
+                  ? gh_identity_format(sa->remote_id, text, sizeof(text))
+                  : "",
               sa->policy->ppk[0] != '\0' && !sa->ppk_used ? ", without the PPK" : "",
               wants ? "; it asks for an address, and none is given here" : "");
 }
@@ -210,7 +216,7 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
         ike2_acquired_selectors(sa, sa->task, &local, &remote);
         ike2_child_put(&o, child, &local, &remote, sa->task->spi, sa->task->spi_len, NULL);
     }
-    if (!ike2_request(c, sa, IKE_X_AUTH, &o)) {
+    if (!ike2_request(c, sa, sa->task, IKE_X_AUTH, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "IKE_AUTH could not be made");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
     }
@@ -307,7 +313,7 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
             ike2_child_make(c, sa, &w, true, t->spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
                             gh_view_of(s->nonce_r, s->nonce_r_len), 0);
     if (child == NULL && ike_find(in, IKE_P_SA, 0) != NULL) /* the peer has it */
-        ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
+        ike2_child_disown(c, sa, ike_proposals_protocol(&t->policy->proposals), t->spi, t->spi_len);
 }
 
 static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -320,7 +326,7 @@ static void answered_well(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     if (ike2_redirect_auth(c, sa, in))
         return;
     make_first_child(c, sa, in);
-    ike2_task_done(c, sa);
+    ike2_task_done(sa, sa->task);
     ike2_sa_established(c, sa);
     want_the_rest(c, sa);
     ike2_end_reauthenticated(c, sa);
@@ -333,9 +339,15 @@ void ike2_auth_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     char text[GH_ID_TEXT];
     struct ike_notify n;
 
-    if (ike_find(in, IKE_P_AUTH, 0) == NULL) {
+    if (ike_find(in, IKE_P_AUTH, 0) == NULL || ike_find(in, IKE_P_IDR, 0) == NULL) {
         const char *name = ike_find_error(in, &n) ? ike_notify_name(n.type) : NULL;
 
+        /* RFC 4555 3.9: who can change one packet shall not keep us away. */
+        if (name != NULL && n.type == IKE_N_UNEXPECTED_NAT_DETECTED &&
+            sa->nat_refusals++ < sa->policy->retransmits) {
+            ike2_begin_anew(c, sa, "something on the way changed our addresses: begun anew");
+            return;
+        }
         ike2_fail(c, sa, IKE2_COUNT_AUTH_FAILED, "the peer refuses IKE_AUTH: %s",
                   name != NULL ? name : "no reason given");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
@@ -383,9 +395,10 @@ static bool __attribute__((noinline))
 suite_suits(const struct ike2_sa *sa, const struct ike2_policy *p)
 {
     struct ike_proposal chosen;
-    struct ike_sa offer = {.count = 1}, ours;
+    struct ike_sa offer, ours;
     const struct ike_choice_rules rules = {.additional_ke = p->intermediate};
 
+    offer.count = 1;
     ike2_suite_proposal(&sa->suite, &offer.proposal[0]);
     ike2_offer(&p->proposals, p->intermediate, &ours);
     return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
@@ -415,7 +428,7 @@ static bool choose_policy(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     /* IDr is a wish (RFC 7296 1.2); a policy that is not for the anonymous refuses them, in words.
      */
     for (int strict = 2; strict >= 0; strict--) {
-        while ((p = ike2_policy_for(c, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
+        while ((p = ike2_policy_for(&c->whose, &sa->local, &sa->remote.addr, p)) != NULL) {
             if (!suits(sa, p, strict >= 1 && is_anonymous(in), strict == 2 ? idr : NULL))
                 continue;
             ike2_set_policy(sa, p);
@@ -658,19 +671,26 @@ static void ppk_answered(struct ike2 *c, struct ike2_sa *sa, const struct gh_kee
     }
 }
 
+/* Our own value may stand behind it. */
 static void peer_psk(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_answer *a)
 {
+    const size_t len = gh_prf_len((enum gh_prf_alg)sa->suite.prf);
+    struct gh_view peer = a->value, own = gh_view_of(NULL, 0);
     struct ike_payloads in = {.count = 0};
 
     if (a->result != GH_KEEPER_OK) {
         refuse(c, sa, "there is no pre-shared key for it", "configure one");
         return;
     }
+    if (peer.len == 2 * len) {
+        peer.len = len;
+        own = gh_view_of(a->value.p + len, len);
+    }
     if (!inner_again(sa, &in)) {
         refuse(c, sa, "no memory", "");
         return;
     }
-    if (!ike2_check_psk(sa, &in, a->value)) {
+    if (!ike2_check_psk(sa, &in, peer)) {
         disbelieve(c, sa,
                    sa->ppk_used
                        ? "its AUTH does not verify: the pre-shared keys differ, or the PPKs"
@@ -680,6 +700,8 @@ static void peer_psk(struct ike2 *c, struct ike2_sa *sa, const struct gh_keeper_
     }
     if (sa->initiator)
         answered_well(c, sa, &in);
+    else if (own.len > 0)
+        finish(c, sa, own);
     else
         prove_ourselves(c, sa);
 }

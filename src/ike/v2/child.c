@@ -138,11 +138,9 @@ static void offer_of(const struct ike2_child_policy *p, const struct ike_choice_
         ike2_offer(&p->proposals, rules->additional_ke, out);
         return;
     }
-    *out = p->proposals;
-    for (size_t i = 0; i < out->count; i++) {
-        out->proposal[i].number = (uint8_t)(i + 1);
+    ike_proposals_get(&p->proposals, out);
+    for (size_t i = 0; i < out->count; i++)
         strip_ke(&out->proposal[i]);
-    }
 }
 
 void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
@@ -182,9 +180,13 @@ void ike2_child_tell_wish(struct ike2 *c, const struct ike2_sa *sa,
                           const struct ike2_child_policy *p)
 {
     char who[IKE2_NAME + 40];
+    struct ike_sa offer;
 
+    if (!ike2_is_read(c, IKE2_EVENT_STORY))
+        return;
     snprintf(who, sizeof(who), "we ask for the Child SA %s, and offer", p->name);
-    ike2_tell_offer(c, sa, who, &p->proposals);
+    ike_proposals_get(&p->proposals, &offer);
+    ike2_tell_offer(c, sa, who, &offer);
 }
 
 /* ---- Judging -------------------------------------------------------------------------------- */
@@ -303,7 +305,7 @@ static void tell_asked(struct ike2 *c, const struct ike2_sa *sa, const struct as
 {
     char text[3 * IKE_TS_TEXT], local[IKE_TS_TEXT], remote[IKE_TS_TEXT];
 
-    if (c->ops.no_stories)
+    if (!ike2_is_read(c, IKE2_EVENT_STORY))
         return;
     snprintf(text, sizeof(text), "the peer asks for a Child SA, %s%s to %s%s, %s, and offers",
              asked->local.count > 0 ? ike_ts_format(&asked->local.ts[0], local) : "?",
@@ -319,10 +321,11 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
                           char why[160])
 {
     const struct ike_choice_rules rules = ike2_child_rules(without_ke);
-    struct asked asked = {.transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE),
-                          .tcp_ao = tcp_ao_of(in)};
+    struct asked asked; /* large: filled as it is read */
     uint16_t best = IKE_N_TS_UNACCEPTABLE;
 
+    asked.transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
+    asked.tcp_ao = tcp_ao_of(in);
     snprintf(why, 160, "nothing of this kind is configured");
     if (!selectors(in, &asked.remote, &asked.local) ||
         ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &asked.offer) != IKE_OK)
@@ -467,14 +470,18 @@ static void begin_lifetime(struct ike2 *c, struct ike2_child *child)
 static void tell_up(struct ike2 *c, const struct ike2_sa *sa, const struct ike2_child *child,
                     uint32_t replaces)
 {
+    enum ike2_event_kind kind = replaces != 0 ? IKE2_EVENT_CHILD_REKEYED : IKE2_EVENT_CHILD_UP;
     char suite_text[160], local[IKE_TS_TEXT], remote[IKE_TS_TEXT];
     struct ike_proposal suite;
 
-    ike2_suite_proposal(&child->suite, &suite);
     ike2_count(c, replaces != 0 ? IKE2_COUNT_CHILD_REKEYED : IKE2_COUNT_CHILD_UP);
-    ike2_tell(c, sa, replaces != 0 ? IKE2_EVENT_CHILD_REKEYED : IKE2_EVENT_CHILD_UP, child->id,
-              "%s: %s%s to %s%s, %s, %s", child->policy->name, ike_ts_format(&child->ts[0], local),
-              child->local_count > 1 ? " …" : "",
+    if (!ike2_is_read(c, kind)) {
+        ike2_tell(c, sa, kind, child->id, "up");
+        return;
+    }
+    ike2_suite_proposal(&child->suite, &suite);
+    ike2_tell(c, sa, kind, child->id, "%s: %s%s to %s%s, %s, %s", child->policy->name,
+              ike_ts_format(&child->ts[0], local), child->local_count > 1 ? " …" : "",
               ike_ts_format(&child->ts[child->local_count], remote),
               child->remote_count > 1 ? " …" : "", mode_name(child->policy->mode),
               ike_proposal_format(&suite, suite_text, sizeof(suite_text)));

@@ -4,14 +4,6 @@
 
 #include "ike/v2/priv.h"
 
-static struct ike2_policy *policy_named(const struct ike2 *c, const char *name)
-{
-    for (size_t i = 0; i < c->policy_count; i++)
-        if (strcmp(c->policies[i]->name, name) == 0)
-            return c->policies[i];
-    return NULL;
-}
-
 static struct ike2_sa *sa_of_policy(const struct ike2_policy *p)
 {
     struct ike2_sa *sa = p->sas;
@@ -59,8 +51,8 @@ static bool has_child(const struct ike2_sa *sa, const struct ike2_child_policy *
              (any_contains(child->ts, child->local_count, &packets->local) &&
               any_contains(child->ts + child->local_count, child->remote_count, &packets->remote))))
             return true;
-    return any_makes(sa->waiting, p, packets) || any_makes(sa->acquired, p, packets) ||
-           (sa->task != NULL && makes(sa->task, p, packets));
+    return any_makes(sa->task, p, packets) || any_makes(sa->waiting, p, packets) ||
+           any_makes(sa->acquired, p, packets);
 }
 
 static void want_child(struct ike2 *c, struct ike2_sa *sa, size_t index)
@@ -81,7 +73,7 @@ static void want_child(struct ike2 *c, struct ike2_sa *sa, size_t index)
 
 static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
 {
-    const struct ike2_endpoint local = {.addr = p->local, .port = IKE2_PORT};
+    const struct ike2_endpoint local = {.addr = p->local, .port = IKE2_PORT, .zone = p->zone};
     const struct ike2_endpoint remote = {.addr = ike2_redirect_gateway(c, p), .port = p->port};
     struct ike2_sa *sa = ike2_sa_new(c, p, true, &local, &remote);
 
@@ -91,7 +83,7 @@ static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
         ike2_sa_free(sa);
         return NULL;
     }
-    sa->expire_at = c->now.mono_ms + p->half_open_ms + p->retransmit_ms * (2u << p->retransmits);
+    sa->expire_at = c->now.mono_ms + ike2_begin_ms(p);
     ike2_task_add(c, sa, ike2_resume_possible(c, sa) ? IKE2_TASK_RESUME : IKE2_TASK_INIT);
     if (c->pause_ms > 0) {
         sa->task_at = c->now.mono_ms + c->pause_ms;
@@ -105,8 +97,11 @@ void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why)
     struct ike2_policy *policy = ike2_policy_ref(sa->policy);
     uint32_t wanted = sa->wanted;
     struct ike2_task *acquired = sa->acquired;
+    uint8_t nat_refusals = sa->nat_refusals;
     struct ike2_sa *fresh;
 
+    if (sa->task != NULL && sa->task->policy != NULL) /* what IKE_AUTH was to make */
+        wanted |= 1u << (sa->task->policy - policy->children);
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "%s", why);
     sa->acquired = NULL;
     ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
@@ -114,6 +109,7 @@ void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why)
     if (fresh != NULL) {
         fresh->wanted = wanted;
         fresh->acquired = acquired;
+        fresh->nat_refusals = nat_refusals;
         ike2_settle(c, fresh);
     } else {
         ike2_tasks_free(&acquired);
@@ -128,7 +124,7 @@ static struct ike2_sa *sa_to(struct ike2 *c, struct ike2_policy *p)
 {
     struct ike2_sa *sa = sa_of_policy(p);
 
-    if (p->gateway.len == 0 || p->local.len == 0)
+    if (p->gateway.len == 0 || (p->local.len == 0 && c->ops.source == NULL))
         return NULL;
     if (sa == NULL)
         sa = begin_sa(c, p);
@@ -147,7 +143,7 @@ static const struct ike2_child_policy *child_of(const struct ike2_policy *p, con
 
 bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const char *child)
 {
-    struct ike2_policy *p = policy_named(c, policy);
+    struct ike2_policy *p = ike2_policy_named(&c->whose, policy);
     struct ike2_sa *sa;
 
     c->now = now;
@@ -197,7 +193,7 @@ bool ike2_acquire(struct ike2 *c, struct gh_now now, const char *policy, const c
                   const struct ike_ts *local, const struct ike_ts *remote)
 {
     const struct ike2_packets packets = {.local = *local, .remote = *remote};
-    struct ike2_policy *p = policy_named(c, policy);
+    struct ike2_policy *p = ike2_policy_named(&c->whose, policy);
     const struct ike2_child_policy *of = child_of(p, child);
     struct ike2_task *t;
     struct ike2_sa *sa;
@@ -276,6 +272,38 @@ bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t id, const struct ike2
     return true;
 }
 
+void ike2_paths_changed(struct ike2 *c, struct gh_now now)
+{
+    struct ike2_sa *next;
+
+    c->now = now;
+    c->path_changes++;
+    for (struct ike2_sa *sa = c->sas; sa != NULL; sa = next) {
+        next = sa->next;
+        if (sa->state == IKE2_STATE_ESTABLISHED && sa->mobile != NULL)
+            ike2_mobike_look(c, sa);
+        else
+            ike2_path_lost(c, sa);
+        ike2_settle(c, sa);
+    }
+    for (size_t i = 0; i < c->whose.count; i++)
+        ike2_begin_again(c, c->whose.policies[i]);
+    ike2_bury(c);
+}
+
+void ike2_leave_zone(struct ike2 *c, struct gh_now now, uint16_t zone)
+{
+    struct ike2_sa *next;
+
+    c->now = now;
+    for (struct ike2_sa *sa = c->sas; sa != NULL; sa = next) {
+        next = sa->next;
+        if (sa->local.zone == zone)
+            ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
+    }
+    ike2_bury(c);
+}
+
 bool ike2_redirect(struct ike2 *c, struct gh_now now, uint64_t id, const struct gh_addr *to)
 {
     struct ike2_sa *sa = ike2_by_number(c, id);
@@ -289,7 +317,7 @@ bool ike2_redirect(struct ike2 *c, struct gh_now now, uint64_t id, const struct 
 
 bool ike2_renew(struct ike2 *c, struct gh_now now, const char *policy)
 {
-    struct ike2_policy *p = policy_named(c, policy);
+    struct ike2_policy *p = ike2_policy_named(&c->whose, policy);
     struct ike2_sa *sa = p != NULL ? p->sas : NULL;
 
     c->now = now;

@@ -1,4 +1,4 @@
-/* A new set of policies in the place of the old one, and what hangs on those; whose a peer is. */
+/* A new set of policies in the place of the old one, and what hangs on those. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,27 +42,29 @@ static bool find_client(const struct ike2_sa *sa, const struct ike2_policy *p,
 /* Whether all that hangs on the SA has its place in the new policy, too. */
 static bool fits(const struct ike2_sa *sa, struct ike2_policy *p)
 {
+    const struct ike2_task *lists[] = {sa->task, sa->waiting};
     const struct gh_client *client;
-    bool all =
-        sa->state >= IKE2_STATE_ESTABLISHED && find_client(sa, p, &client) &&
-        (sa->task == NULL || sa->task->policy == NULL || child_named(p, sa->task->policy->name));
+    bool all = sa->state >= IKE2_STATE_ESTABLISHED && sa->local.zone == p->zone &&
+               find_client(sa, p, &client);
 
     for (const struct ike2_child *child = sa->children; all && child != NULL; child = child->next)
         all = child_named(p, child->policy->name) != NULL;
-    for (const struct ike2_task *t = sa->waiting; all && t != NULL; t = t->next)
-        all = t->policy == NULL || child_named(p, t->policy->name) != NULL;
+    for (size_t i = 0; i < 2; i++)
+        for (const struct ike2_task *t = lists[i]; all && t != NULL; t = t->next)
+            all = t->policy == NULL || child_named(p, t->policy->name) != NULL;
     return all;
 }
 
 /* What the new policy says counts from the next rekeying on. */
 static void adopt(struct ike2_sa *sa, struct ike2_policy *p)
 {
+    struct ike2_task *lists[] = {sa->task, sa->waiting};
+
     for (struct ike2_child *child = sa->children; child != NULL; child = child->next)
         child->policy = child_named(p, child->policy->name);
-    for (struct ike2_task *t = sa->waiting; t != NULL; t = t->next)
-        t->policy = t->policy != NULL ? child_named(p, t->policy->name) : NULL;
-    if (sa->task != NULL && sa->task->policy != NULL)
-        sa->task->policy = child_named(p, sa->task->policy->name);
+    for (size_t i = 0; i < 2; i++)
+        for (struct ike2_task *t = lists[i]; t != NULL; t = t->next)
+            t->policy = t->policy != NULL ? child_named(p, t->policy->name) : NULL;
     find_client(sa, p, &sa->client);
     ike2_pending_clear(sa); /* it was judged by the old one */
     ike2_set_policy(sa, p);
@@ -83,55 +85,36 @@ bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *co
                        size_t count)
 {
     struct ike2_policy **copy = calloc(count + 1, sizeof(struct ike2_policy *));
+    struct ike2_whose fresh, old = c->whose;
 
     if (copy == NULL)
         return false;
-    c->now = now;
     for (size_t i = 0; i < count; i++)
-        copy[i] = ike2_policy_ref(policies[i]);
+        copy[i] = policies[i];
     if (count > 0)
         qsort(copy, count, sizeof(struct ike2_policy *), by_index);
-    for (size_t i = 0; i < c->policy_count; i++) {
-        struct ike2_policy *old = c->policies[i];
-        bool stays = false;
-
-        for (size_t k = 0; k < count; k++)
-            stays = stays || copy[k] == old;
-        if (!stays) {
-            ike2_resume_forget(c, old);
-            ike2_redirect_forget(c, old);
-        }
-        for (size_t k = 0; k < count; k++)
-            if (copy[k] != old && strcmp(copy[k]->name, old->name) == 0)
-                take_over(old, copy[k]);
-        ike2_policy_free(old);
+    if (!ike2_whose_make(&fresh, copy, count)) {
+        free(copy);
+        return false;
     }
-    free(c->policies);
-    c->policies = copy;
-    c->policy_count = count;
+    c->now = now;
+    c->whose = fresh;
+    for (size_t i = 0; i < count; i++)
+        ike2_policy_ref(copy[i]);
+    for (size_t i = 0; i < old.count; i++) {
+        struct ike2_policy *was = old.policies[i], *is = ike2_policy_named(&c->whose, was->name);
+
+        if (is != was) {
+            ike2_resume_forget(c, was);
+            ike2_redirect_forget(c, was);
+            if (is != NULL)
+                take_over(was, is);
+        }
+        ike2_policy_free(was);
+    }
+    ike2_whose_clear(&old);
     for (size_t i = 0; i < count; i++)
         ike2_begin_again(c, copy[i]);
     ike2_bury(c);
     return true;
-}
-
-static bool is_for(const struct ike2_policy *p, const struct gh_addr *local,
-                   const struct gh_addr *remote)
-{
-    return (p->local.len == 0 || gh_addr_equal(&p->local, local)) &&
-           (p->remote.bits == 0 ? p->remote.addr.len == 0 || p->remote.addr.len == remote->len
-                                : gh_prefix_contains(&p->remote, remote));
-}
-
-struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
-                                    const struct gh_addr *remote, const struct ike2_policy *after)
-{
-    bool seen = after == NULL;
-
-    for (size_t i = 0; i < c->policy_count; i++) {
-        if (seen && is_for(c->policies[i], local, remote))
-            return c->policies[i];
-        seen = seen || c->policies[i] == after;
-    }
-    return NULL;
 }

@@ -62,9 +62,9 @@ void ike2_free(struct ike2 *c)
         sa->policy->sas = NULL;
         ike2_sa_free(sa);
     }
-    for (size_t i = 0; i < c->policy_count; i++)
-        ike2_policy_free(c->policies[i]);
-    free(c->policies);
+    for (size_t i = 0; i < c->whose.count; i++)
+        ike2_policy_free(c->whose.policies[i]);
+    ike2_whose_clear(&c->whose);
     ike2_tables_free(c);
     ike2_tickets_leave(c);
     ike2_resume_free(c);
@@ -131,7 +131,7 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
     if (ike_header_is_response(&m->h)) {
         sa = ike2_by_spi(c, m->h.spi_i);
         if (sa == NULL || !sa->initiator || sa->state != IKE2_STATE_INIT || m->h.id != 0 ||
-            ike_header_from_initiator(&m->h)) {
+            ike_header_from_initiator(&m->h) || sa->local.zone != d->local.zone) {
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
             return;
         }
@@ -147,14 +147,14 @@ static void init_message(struct ike2 *c, const struct ike2_datagram *d, const st
         ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
         return;
     }
-    sa = ike2_by_init(c, m->h.spi_i, &d->remote);
+    sa = ike2_by_init(c, m->h.spi_i, d);
     if (sa != NULL) { /* said again: answered again, as long as it is still that exchange */
         ike2_count(c, IKE2_COUNT_REPEATED);
         if (sa->state == IKE2_STATE_AUTH && sa->receive_id == 1 && sa->setup != NULL &&
             sa->setup->request.len == d->len &&
             memcmp(sa->setup->request.data, d->data, d->len) == 0) {
             sa->asked = ike2_path_of(d);
-            ike2_send_response(c, sa);
+            ike2_send_response(c, sa, 0);
         }
         return;
     }
@@ -172,8 +172,8 @@ void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d
 
     c->now = now;
     ike2_count(c, IKE2_COUNT_IN);
-    if (c->lockout != NULL &&
-        gh_lockout_blocked(c->lockout, now.mono_ms, &d->remote.addr, d->remote.port)) {
+    if (c->lockout != NULL && gh_lockout_blocked(c->lockout, now.mono_ms, d->local.zone,
+                                                 &d->remote.addr, d->remote.port)) {
         ike2_count(c, IKE2_COUNT_LOCKED_OUT);
         return;
     }
@@ -194,8 +194,9 @@ void ike2_input(struct ike2 *c, struct gh_now now, const struct ike2_datagram *d
         return;
     }
     sa = ike2_by_spi(c, ike_header_from_initiator(&m.h) ? m.h.spi_r : m.h.spi_i);
-    if (sa == NULL || memcmp(sa->initiator ? sa->spi_r : sa->spi_i,
-                             sa->initiator ? m.h.spi_r : m.h.spi_i, IKE_SPI_LEN) != 0) {
+    if (sa == NULL || sa->local.zone != d->local.zone ||
+        memcmp(sa->initiator ? sa->spi_r : sa->spi_i, sa->initiator ? m.h.spi_r : m.h.spi_i,
+               IKE_SPI_LEN) != 0) {
         ike2_count(c, IKE2_COUNT_UNKNOWN_SPI);
         ike2_stray(c, d, &m);
         return;

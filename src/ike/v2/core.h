@@ -31,6 +31,7 @@ enum { IKE2_PORT = 500, IKE2_PORT_NAT_T = 4500, IKE2_DATAGRAM_MAX = 65535 - 28 }
 struct ike2_endpoint {
     struct gh_addr addr;
     uint16_t port;
+    uint16_t zone; /* of an end of ours: where it is, as in struct ike2_policy */
 };
 
 /* One UDP datagram without the non-ESP marker, which goes before it if `marker` is set (port 4500
@@ -87,7 +88,8 @@ enum ike2_removal {
     X(IKE2_EVENT_CHILD_DOWN, "child-down")                                                         \
     X(IKE2_EVENT_CHILD_FAILED, "child-failed")                                                     \
     X(IKE2_EVENT_CHILD_MOVED, "child-moved") /* told by the shell, of child_update */              \
-    X(IKE2_EVENT_MOVED, "moved")             /* the peer's address or port changed */              \
+    X(IKE2_EVENT_MOVED, "moved")             /* an address or port of either end changed */        \
+    X(IKE2_EVENT_NOT_MOVED, "not-moved")     /* it would have, but that was refused */             \
     X(IKE2_EVENT_STORY, "story")             /* a step of an exchange, for the log */
 
 #define IKE2_EVENT_ENUM(constant, name) constant,
@@ -156,6 +158,8 @@ const char *ike2_count_name(enum ike2_count count);
 
 /* ---- The shell's side ------------------------------------------------------------------------ */
 
+enum ike2_way { IKE2_WAY_UNKNOWN, IKE2_WAY_NONE, IKE2_WAY_THERE };
+
 struct ike2_ops {
     void *ctx;
     void (*random)(void *ctx, void *out, size_t len);
@@ -169,9 +173,18 @@ struct ike2_ops {
     void (*child_update)(void *ctx, const struct ike2_child_view *c);
     void (*child_remove)(void *ctx, uint32_t id, enum ike2_removal why);
     void (*event)(void *ctx, const struct ike2_event *e);
-    bool no_stories; /* nobody reads IKE2_EVENT_STORY: the words are not even made */
+    /* Whether anybody reads the words of events of this kind just now: else they are told without
+     * (`text` is empty). NULL: always. */
+    bool (*reads)(void *ctx, enum ike2_event_kind kind);
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
     bool (*child_spi)(void *ctx, const struct ike2_child_policy *child, uint8_t *spi, size_t len);
+    /* Where the system would send from, to this address in this zone. What is not known yet is told
+     * by ike2_paths_changed() when it is. NULL: policies without `local` cannot begin. */
+    enum ike2_way (*source)(void *ctx, uint16_t zone, const struct gh_addr *remote,
+                            struct gh_addr *out);
+    /* The addresses that we have in a zone, borrowed until the next call of the core; the first
+     * `fit` are such that peers may know. NULL, also as answer: not known. */
+    const struct gh_addr *(*addresses)(void *ctx, uint16_t zone, size_t *count, size_t *fit);
     /* Each time that an IKE SA's keys are made: a line of Wireshark's ikev2_decryption_table,
      * without the line's end. NULL, as it should be: nothing is told. */
     void (*key_log)(void *ctx, const char *line);
@@ -250,6 +263,11 @@ bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 /* Of TCP-AO: nobody uses it any more, since another is in its place; the peer is told. */
 bool ike2_retire_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
+/* Addresses or routes of ours are others than before: what ops.source() and ops.addresses() say.
+ * What waited for a way begins, and SAs with MOBIKE go where the way is now. */
+void ike2_paths_changed(struct ike2 *c, struct gh_now now);
+/* The zone is no more, and nothing can be said there: its IKE SAs end at once. */
+void ike2_leave_zone(struct ike2 *c, struct gh_now now, uint16_t zone);
 /* MOBIKE: the IKE SA and its children go on from this address of ours; port 0: as it was. False: no
  * such SA, the peer has no MOBIKE, or it was the peer that began and so decides. */
 bool ike2_move(struct ike2 *c, struct gh_now now, uint64_t sa, const struct ike2_endpoint *local);
@@ -289,12 +307,14 @@ struct ike2_sa_view {
     struct ike2_endpoint local, remote;
     const struct gh_identity *local_id, *remote_id;
     struct ike_transform encr, prf, integ, ke;
+    struct ike_transform addke[IKE_T_ADDKE7 - IKE_T_ADDKE1 + 1]; /* type 0: there is none */
     bool nat_local, nat_remote, fragmentation, mobike;
     bool peer_token;   /* we would notice at once that the peer crashed (RFC 6290) */
     bool can_redirect; /* ike2_redirect() is possible */
     uint64_t established_ms, rekey_ms, expire_ms; /* monotonic; 0: none */
     size_t children;
     uint32_t next_send_id, next_receive_id;
+    uint8_t window, peer_window; /* requests at a time that we take, that the peer takes */
     unsigned rekeys;
 };
 
@@ -306,6 +326,6 @@ const uint64_t *ike2_counters(const struct ike2 *c); /* [IKE2_COUNT_COUNT] */
 /* The last failures by reason: when (wall time) and in what words; NULL text: never. */
 const char *ike2_last_failure(const struct ike2 *c, enum ike2_count reason, int64_t *when);
 struct gh_lockout *ike2_lockout(struct ike2 *c); /* NULL: none */
-size_t ike2_memory(const struct ike2 *c);        /* octets held for SAs */
+size_t ike2_memory(const struct ike2 *c); /* octets held for SAs, with all that hangs on them */
 
 #endif

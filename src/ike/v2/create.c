@@ -86,7 +86,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     }
     ike2_child_tell_wish(c, sa, p);
     ike2_child_put(&o, p, &local, &remote, t->spi, t->spi_len, &mine);
-    return ike2_request(c, sa, IKE_X_CREATE_CHILD_SA, &o);
+    return ike2_request(c, sa, t, IKE_X_CREATE_CHILD_SA, &o);
 }
 
 static bool request_ike(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
@@ -109,50 +109,51 @@ static bool request_ike(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
     ike_sa_emit(&o, &offer);
     ike_nonce_emit(&o, gh_view_of(t->nonce, IKE2_NONCE));
     ike_ke_emit(&o, &(struct ike_ke){.method = t->group, .data = gh_ke_public(t->ke)});
-    return ike2_request(c, sa, IKE_X_CREATE_CHILD_SA, &o);
+    return ike2_request(c, sa, t, IKE_X_CREATE_CHILD_SA, &o);
 }
 
-static void give_up(struct ike2 *c, struct ike2_sa *sa)
+static void give_up(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike2_child *child = ike2_child_by_id(sa, sa->task->child);
+    struct ike2_child *child = ike2_child_by_id(sa, t->child);
 
     if (child != NULL) {
+        if (t->collided && ike2_child_by_id(sa, t->their_child) != NULL)
+            ike2_supersede(c, child); /* the peer's stays */
         child->going = false;
         if (!child->replaced && child->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
             child->rekey_at = c->now.mono_ms + IKE2_RETRY_MS;
     }
-    if (sa->task->kind == IKE2_TASK_IKE_REKEY && sa->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
+    if (t->kind == IKE2_TASK_IKE_REKEY && sa->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
         sa->rekey_at = c->now.mono_ms + IKE2_RETRY_MS;
-    ike2_task_done(c, sa);
+    ike2_task_done(sa, t);
 }
 
-void ike2_create_abandon(struct ike2 *c, struct ike2_sa *sa)
+void ike2_create_abandon(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike2_sa *theirs = sa->task->their_sa;
+    struct ike2_sa *theirs = t->their_sa;
 
-    give_up(c, sa);
+    give_up(c, sa, t);
     if (theirs != NULL)
         ike2_inherit(c, sa, theirs);
 }
 
-void ike2_create_start(struct ike2 *c, struct ike2_sa *sa)
+void ike2_create_start(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike2_task *t = sa->task;
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
     bool good;
 
     if (t->kind == IKE2_TASK_CHILD_REKEY && (old == NULL || old->replaced)) {
-        give_up(c, sa); /* the peer was faster, or time was */
+        give_up(c, sa, t); /* the peer was faster, or time was */
         return;
     }
-    if (old != NULL && sa->pending != NULL && sa->pending->old == old->id) {
-        give_up(c, sa); /* the peer is at it */
+    if (old != NULL && ike2_pending_replaces(sa, old->id)) {
+        give_up(c, sa, t); /* the peer is at it */
         return;
     }
     good = t->kind == IKE2_TASK_IKE_REKEY ? request_ike(c, sa, t) : request_child(c, sa, t);
     if (!good) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "CREATE_CHILD_SA could not be made");
-        give_up(c, sa);
+        give_up(c, sa, t);
     }
 }
 
@@ -186,10 +187,9 @@ static void delete_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *
 }
 
 /* The peer's is there, ours is not needed: it goes, the old one is the peer's to delete. */
-static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fresh,
-                       struct gh_view nr)
+static void child_made(struct ike2 *c, struct ike2_sa *sa, const struct ike2_task *t,
+                       struct ike2_child *fresh, struct gh_view nr)
 {
-    struct ike2_task *t = sa->task;
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
     struct ike2_child *theirs = t->collided ? ike2_child_by_id(sa, t->their_child) : NULL;
 
@@ -217,14 +217,10 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *fr
 }
 
 /* Nothing is made yet that would have to be deleted (RFC 9370 2.2.4). */
-static void yield(struct ike2 *c, struct ike2_sa *sa)
+static void yield(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike2_child *old = ike2_child_by_id(sa, sa->task->child);
-
-    ike2_tell(c, sa, IKE2_EVENT_STORY, sa->task->child, "both ends rekey: the peer goes on");
-    if (old != NULL && ike2_child_by_id(sa, sa->task->their_child) != NULL)
-        ike2_supersede(c, old);
-    ike2_create_abandon(c, sa);
+    ike2_tell(c, sa, IKE2_EVENT_STORY, t->child, "both ends rekey: the peer goes on");
+    ike2_create_abandon(c, sa, t);
 }
 
 /* The peer's deletion of what it made came before its answer, which had got lost. */
@@ -236,10 +232,9 @@ static bool was_deleted(const struct ike2_task *t, struct gh_view spi)
     return false;
 }
 
-static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
-                         uint8_t first, struct gh_view octets)
+static void child_answer(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                         const struct ike_payloads *in, uint8_t first, struct gh_view octets)
 {
-    struct ike2_task *t = sa->task;
     struct gh_secret shared = {.data = NULL};
     struct ike2_child *fresh = NULL;
     struct ike2_suite suite;
@@ -255,10 +250,10 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
     if (good && ike2_followup_wanted(t, &suite)) {
         gh_secret_clear(&shared);
         if (we_lose(t, nr)) {
-            yield(c, sa);
+            yield(c, sa, t);
             return;
         }
-        if (ike2_followup_begin(c, sa, &suite, in, first, octets))
+        if (ike2_followup_begin(c, sa, t, &suite, in, first, octets))
             return;
         snprintf(why, sizeof(why), "its additional key exchanges cannot begin");
     } else if (good) {
@@ -278,18 +273,20 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
     if (fresh == NULL) {
         ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, t->child, "%s: %s", t->policy->name, why);
         if (!deleted)
-            ike2_child_disown(c, sa, t->policy->proposals.proposal[0].protocol, t->spi, t->spi_len);
-        give_up(c, sa);
+            ike2_child_disown(c, sa, ike_proposals_protocol(&t->policy->proposals), t->spi,
+                              t->spi_len);
+        give_up(c, sa, t);
         return;
     }
-    child_made(c, sa, fresh, nr);
-    ike2_task_done(c, sa);
+    child_made(c, sa, t, fresh, nr);
+    ike2_task_done(sa, t);
 }
 
 /* ---- Our requests' answers: the IKE SA ------------------------------------------------------- */
 
-static bool confirm_ike(const struct ike2_sa *sa, const struct ike_payloads *in,
-                        struct ike_proposal *chosen, struct ike2_suite *suite, struct gh_view *nr)
+static bool confirm_ike(const struct ike2_sa *sa, const struct ike2_task *t,
+                        const struct ike_payloads *in, struct ike_proposal *chosen,
+                        struct ike2_suite *suite, struct gh_view *nr)
 {
     const struct ike_choice_rules rules = {.additional_ke = sa->policy->intermediate};
     struct ike_sa answer, offer;
@@ -299,7 +296,7 @@ static bool confirm_ike(const struct ike2_sa *sa, const struct ike_payloads *in,
            ike_nonce_parse(ike_find(in, IKE_P_NONCE, 0)->body, nr) == IKE_OK &&
            ike_proposal_confirm(&answer, &offer, &rules, chosen, NULL) &&
            chosen->spi_len == IKE_SPI_LEN && !ike2_spi_is_zero(chosen->spi) &&
-           ike2_suite_of(chosen, suite) && suite->ke == sa->task->group;
+           ike2_suite_of(chosen, suite) && suite->ke == t->group;
 }
 
 static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
@@ -313,10 +310,9 @@ static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
         t->why = IKE2_REMOVED_REPLACED;
 }
 
-static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
-                       uint8_t first, struct gh_view octets)
+static void ike_answer(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                       const struct ike_payloads *in, uint8_t first, struct gh_view octets)
 {
-    struct ike2_task *t = sa->task;
     struct ike2_sa *fresh = NULL, *theirs = t->their_sa;
     struct gh_secret shared = {.data = NULL};
     char why[160] = "the peer chose what was not offered";
@@ -325,33 +321,34 @@ static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
     struct gh_view nr;
     bool lost;
 
-    if (confirm_ike(sa, in, &chosen, &suite, &nr) && shared_secret(t, in, suite.ke, &shared, why)) {
+    if (confirm_ike(sa, t, in, &chosen, &suite, &nr) &&
+        shared_secret(t, in, suite.ke, &shared, why)) {
         const uint8_t *spi[2] = {t->spi, chosen.spi};
         bool wanted = ike2_followup_wanted(t, &suite);
 
         if (wanted && we_lose(t, nr)) {
             gh_secret_clear(&shared);
-            yield(c, sa);
+            yield(c, sa, t);
             return;
         }
         if (!wanted)
             fresh = ike2_make_ike(c, sa, true, spi, &suite, &shared,
                                   gh_view_of(t->nonce, IKE2_NONCE), nr, ike2_followup_keys(t));
         gh_secret_clear(&shared);
-        if (wanted && ike2_followup_begin(c, sa, &suite, in, first, octets))
+        if (wanted && ike2_followup_begin(c, sa, t, &suite, in, first, octets))
             return;
         if (wanted)
             snprintf(why, sizeof(why), "its additional key exchanges cannot begin");
     }
     if (fresh == NULL) {
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "rekeying of the IKE SA failed: %s", why);
-        ike2_create_abandon(c, sa);
+        ike2_create_abandon(c, sa, t);
         return;
     }
-    lost = theirs != NULL && we_lose(sa->task, nr);
+    lost = theirs != NULL && we_lose(t, nr);
     if (!lost)
         ike2_extend_rekeyed_heard(c, fresh, in);
-    ike2_task_done(c, sa);
+    ike2_task_done(sa, t);
     ike2_inherit(c, sa, lost ? theirs : fresh);
     if (lost) {
         delete_ike(c, fresh); /* the old one is the peer's to delete */
@@ -365,25 +362,32 @@ static void ike_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_payl
 /* ---- Errors in answers ----------------------------------------------------------------------- */
 
 /* TEMPORARY_FAILURE for minutes: the ends do not agree, so the IKE SA goes (RFC 7296 2.25). */
-static void out_of_sync(struct ike2 *c, struct ike2_sa *sa)
+static void out_of_sync(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike2_task *t;
-
     ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED,
               "the peer refuses for minutes for a moment: we begin anew");
-    give_up(c, sa);
+    give_up(c, sa, t);
     t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
     if (t != NULL)
         t->why = IKE2_REMOVED_LOST;
 }
 
-static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify *n)
+/* Apart, for what it takes is large. */
+static bool __attribute__((noinline))
+may_retry(const struct ike2_sa *sa, const struct ike2_task *t, uint16_t group)
 {
-    struct ike2_task *t = sa->task;
+    struct ike_sa ours;
+
+    ike_proposals_get(
+        t->kind == IKE2_TASK_IKE_REKEY ? &sa->policy->proposals : &t->policy->proposals, &ours);
+    return ike_ke_retry(&ours, t->group, group);
+}
+
+static void refused(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                    const struct ike_notify *n)
+{
     struct ike2_child *child = ike2_child_by_id(sa, t->child);
     const char *name = ike_notify_name(n->type);
-    const struct ike_sa *proposals =
-        t->kind == IKE2_TASK_IKE_REKEY ? &sa->policy->proposals : &t->policy->proposals;
     struct ike2_sa *theirs = t->their_sa;
     char reason[IKE2_TCP_AO_REASON];
     uint16_t group;
@@ -391,31 +395,30 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
 
     if (n->type == IKE_N_TEMPORARY_FAILURE) {
         if (t->collided && theirs == NULL) { /* the peer's rekeying is done, ours is late */
-            give_up(c, sa);
+            give_up(c, sa, t);
             return;
         }
         if (theirs != NULL) {
-            ike2_task_done(c, sa);
+            ike2_task_done(sa, t);
             ike2_inherit(c, sa, theirs);
             return;
         }
         if (t->refused_at != 0 && c->now.mono_ms >= t->refused_at + IKE2_OUT_OF_SYNC_MS) {
-            out_of_sync(c, sa);
+            out_of_sync(c, sa, t);
             return;
         }
         if (t->refused_at == 0)
             t->refused_at = c->now.mono_ms;
-        ike2_task_again(c, sa);
+        ike2_task_again(c, sa, t);
         return;
     }
     if (n->type == IKE_N_INVALID_KE_PAYLOAD && !t->group_retried &&
-        ike_invalid_ke_read(n->data, &group) == IKE_OK &&
-        ike_ke_retry(proposals, t->group, group)) {
+        ike_invalid_ke_read(n->data, &group) == IKE_OK && may_retry(sa, t, group)) {
         gh_ke_free(t->ke);
         t->ke = NULL;
         t->group = group;
         t->group_retried = true;
-        ike2_create_start(c, sa);
+        ike2_create_start(c, sa, t);
         return;
     }
     if (n->type == IKE_N_CHILD_SA_NOT_FOUND && t->kind == IKE2_TASK_CHILD_REKEY) {
@@ -425,7 +428,7 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
             again->policy = t->policy;
         if (child != NULL)
             ike2_child_drop(c, sa, child, IKE2_REMOVED_LOST);
-        ike2_task_done(c, sa);
+        ike2_task_done(sa, t);
         return;
     }
     rekeys = t->kind != IKE2_TASK_CHILD_NEW;
@@ -436,21 +439,23 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, const struct ike_notify 
         ike2_fail_child(c, sa, ike2_count_of(n->type), t->child, "%s: the peer answers with %s%s",
                         t->policy->name, name != NULL ? name : "an unknown error",
                         ike2_tcp_ao_reason(sa, t->policy, n->type, reason));
-    ike2_create_abandon(c, sa);
+    ike2_create_abandon(c, sa, t);
     if (theirs == NULL && n->type == IKE_N_NO_ADDITIONAL_SAS && rekeys &&
         sa->state == IKE2_STATE_ESTABLISHED)
         ike2_reauthenticate(c, sa); /* RFC 7296 4: a new IKE SA instead */
 }
 
-void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
-                          uint8_t first, struct gh_view octets)
+void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                          const struct ike_payloads *in, uint8_t first, struct gh_view octets)
 {
+    /* An error stands in the place of what is needed: of all of it, or of a part. */
+    bool whole = ike_find(in, IKE_P_SA, 0) != NULL && ike_find(in, IKE_P_NONCE, 0) != NULL;
     struct ike_notify n;
 
-    if (ike_find(in, IKE_P_SA, 0) == NULL && ike_find_error(in, &n))
-        refused(c, sa, &n);
-    else if (sa->task->kind == IKE2_TASK_IKE_REKEY)
-        ike_answer(c, sa, in, first, octets);
+    if (!whole && ike_find_error(in, &n))
+        refused(c, sa, t, &n);
+    else if (t->kind == IKE2_TASK_IKE_REKEY)
+        ike_answer(c, sa, t, in, first, octets);
     else
-        child_answer(c, sa, in, first, octets);
+        child_answer(c, sa, t, in, first, octets);
 }

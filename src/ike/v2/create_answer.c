@@ -49,7 +49,7 @@ static bool is_to_go(const struct ike2_sa *sa, uint32_t child)
 {
     const struct ike2_task *t = sa->waiting;
 
-    if (sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE && sa->task->child == child)
+    if (ike2_task_under_way(sa, IKE2_TASK_CHILD_DELETE, child) != NULL)
         return true;
     while (t != NULL && (t->kind != IKE2_TASK_CHILD_DELETE || t->child != child))
         t = t->next;
@@ -60,17 +60,17 @@ static bool is_to_go(const struct ike2_sa *sa, uint32_t child)
 static uint16_t find_rekeyed(struct ike2_sa *sa, const struct ike_payloads *in,
                              struct ike2_child **old, struct ike_notify *n)
 {
+    const struct ike2_task *ours;
+
     *old = NULL;
     if (!ike_find_notify(in, IKE_N_REKEY_SA, 0, n))
         return 0;
     *old = ike2_child_by_out(sa, n->protocol, n->spi);
     if (*old == NULL) /* it may be the one whose making the peer has answered, unheard by us */
-        return sa->task != NULL && (sa->task->kind == IKE2_TASK_CHILD_NEW ||
-                                    sa->task->kind == IKE2_TASK_CHILD_REKEY)
-                   ? IKE_N_TEMPORARY_FAILURE
-                   : IKE_N_CHILD_SA_NOT_FOUND;
-    return (*old)->replaced || is_to_go(sa, (*old)->id) ||
-                   (sa->task != NULL && sa->task->followup != NULL && sa->task->child == (*old)->id)
+        return ike2_task_makes_children(sa, false) ? IKE_N_TEMPORARY_FAILURE
+                                                   : IKE_N_CHILD_SA_NOT_FOUND;
+    ours = ike2_task_under_way(sa, IKE2_TASK_CHILD_REKEY, (*old)->id);
+    return (*old)->replaced || is_to_go(sa, (*old)->id) || (ours != NULL && ours->followup != NULL)
                ? IKE_N_TEMPORARY_FAILURE
                : 0;
 }
@@ -80,12 +80,12 @@ static bool keep_child(struct ike2 *c, struct ike2_sa *sa, const struct ike2_wis
                        const struct ike2_suite *suite, struct gh_secret *shared, struct gh_view ni,
                        struct gh_view nr)
 {
-    struct ike2_pending *p = ike2_pending_new(c, sa, suite, shared, ni, nr);
+    struct ike2_pending *p =
+        ike2_pending_new(c, sa, old != NULL ? old->id : 0, suite, shared, ni, nr);
 
     if (p == NULL)
         return false;
     p->wish = *w;
-    p->old = old != NULL ? old->id : 0;
     memcpy(p->spi, spi, spi_len);
     return true;
 }
@@ -114,10 +114,10 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         notify = exchange_keys(c, in, group, public_value, &shared);
     }
     if (notify == 0) {
-        struct ike2_task *t = sa->task;
+        struct ike2_task *t =
+            old != NULL ? ike2_task_under_way(sa, IKE2_TASK_CHILD_REKEY, old->id) : NULL;
 
-        collides =
-            old != NULL && t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->child == old->id;
+        collides = t != NULL;
         c->ops.random(c->ops.ctx, nonce, IKE2_NONCE);
         if (!ike2_suite_of(&w.chosen, &suite) || !ike2_child_spi(c, w.policy, spi, &spi_len))
             notify = IKE_N_NO_ADDITIONAL_SAS;
@@ -163,7 +163,7 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
                              .group = group,
                              .value = gh_view_of(public_value, gh_ke_public_len(group, true))});
     if (later)
-        ike2_pending_put(sa, &o);
+        ike2_pending_put(sa->pending, &o);
     ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
 }
 
@@ -188,7 +188,7 @@ static bool keep_ike(struct ike2 *c, struct ike2_sa *sa, const uint8_t *spi[2],
                      const struct ike2_suite *suite, struct gh_secret *shared, struct gh_view ni,
                      struct gh_view nr)
 {
-    struct ike2_pending *p = ike2_pending_new(c, sa, suite, shared, ni, nr);
+    struct ike2_pending *p = ike2_pending_new(c, sa, 0, suite, shared, ni, nr);
 
     if (p == NULL)
         return false;
@@ -255,7 +255,7 @@ static void ike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
         &o, &(struct ike_ke){.method = suite.ke,
                              .data = gh_view_of(public_value, gh_ke_public_len(suite.ke, true))});
     if (later)
-        ike2_pending_put(sa, &o);
+        ike2_pending_put(sa->pending, &o);
     else
         ike2_extend_rekeyed(c, fresh, &o);
     ike2_respond(c, sa, IKE_X_CREATE_CHILD_SA, &o);
@@ -289,7 +289,6 @@ static void finish_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_pending
                          struct ike_out *o)
 {
     struct ike2_child *old = ike2_child_by_id(sa, p->old), *fresh;
-    struct ike2_task *t = sa->task;
 
     if (old != NULL && is_to_go(sa, old->id)) { /* the operator's word since then */
         ike2_respond_notify(c, sa, IKE_X_FOLLOWUP_KE, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0));
@@ -304,33 +303,31 @@ static void finish_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_pending
         return;
     }
     if (old != NULL) { /* whoever comes so far has won, if both began */
+        struct ike2_task *t = ike2_task_under_way(sa, IKE2_TASK_CHILD_REKEY, old->id);
+
         fresh->replaces = old->id;
         ike2_supersede(c, old);
-        if (t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->child == old->id)
+        if (t != NULL)
             t->their_child = fresh->id;
     }
     ike2_respond(c, sa, IKE_X_FOLLOWUP_KE, o);
 }
 
-void ike2_create_finish(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
+void ike2_create_finish(struct ike2 *c, struct ike2_sa *sa, struct ike2_pending *p,
+                        struct ike_out *o)
 {
-    if (sa->pending->suite.protocol == IKE_PROTO_IKE)
-        finish_ike(c, sa, sa->pending, o);
+    if (p->suite.protocol == IKE_PROTO_IKE)
+        finish_ike(c, sa, p, o);
     else
-        finish_child(c, sa, sa->pending, o);
-}
-
-static bool is_child_task(const struct ike2_task *t)
-{
-    return t != NULL && (t->kind == IKE2_TASK_CHILD_NEW || t->kind == IKE2_TASK_CHILD_REKEY ||
-                         t->kind == IKE2_TASK_CHILD_DELETE);
+        finish_child(c, sa, p, o);
 }
 
 void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     bool ike = ike_child_step(in) == IKE_STEP_IKE_REKEY;
-    bool busy = ike ? is_child_task(sa->task) || (sa->task != NULL && sa->task->followup != NULL)
-                    : sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY;
+    bool busy =
+        ike ? ike2_task_makes_children(sa, true) || (sa->task != NULL && sa->task->followup != NULL)
+            : sa->task != NULL && sa->task->kind == IKE2_TASK_IKE_REKEY;
 
     if (sa->state != IKE2_STATE_ESTABLISHED || busy || (sa->task != NULL && sa->task->their_sa)) {
         say(c, sa, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0)); /* RFC 7296 2.25 */

@@ -16,6 +16,7 @@ void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
     ike2_crash_put(c, sa, o);
     ike2_mobike_put(c, sa, o);
     ike2_tcp_ao_put(sa, o);
+    ike2_window_put(sa, o);
     if (sa->initiator)
         ike2_resume_ask(sa, o);
     else if (sa->setup->ticket_wanted)
@@ -27,6 +28,7 @@ void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike
     ike2_crash_take(sa, in);
     ike2_mobike_take(c, sa, in);
     ike2_tcp_ao_take(sa, in);
+    ike2_window_heard(sa, in);
     sa->began = sa->initiator;
     sa->setup->ticket_wanted = ike_has_notify(in, IKE_N_TICKET_REQUEST);
     if (sa->began)
@@ -60,21 +62,27 @@ void ike2_extend_token(struct ike2 *c, struct ike2_sa *sa)
         ike2_task_add(c, sa, IKE2_TASK_TOKEN); /* RFC 6290 4.3: our SPI had no token before */
 }
 
-void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
+void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, const struct ike2_task *t,
+                        struct ike_out *o)
 {
-    if (sa->task->kind == IKE2_TASK_TOKEN)
+    if (t->kind == IKE2_TASK_WINDOW || t->kind == IKE2_TASK_LIVENESS)
+        ike2_window_promise(sa, o);
+    if (t->kind == IKE2_TASK_BEYOND)
+        ike2_window_beyond_put(t, o);
+    else if (t->kind == IKE2_TASK_TOKEN)
         ike2_crash_put(c, sa, o);
-    else if (sa->task->kind == IKE2_TASK_TICKET)
+    else if (t->kind == IKE2_TASK_TICKET)
         ike2_resume_ask(sa, o);
-    else if (sa->task->kind == IKE2_TASK_REDIRECT)
-        ike2_redirect_request(c, sa, o);
+    else if (t->kind == IKE2_TASK_REDIRECT)
+        ike2_redirect_request(c, t, o);
     else if (sa->mobile != NULL)
-        ike2_mobike_request(c, sa, o);
+        ike2_mobike_request(c, sa, t, o);
 }
 
 void ike2_extend_inform_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind,
                                  const struct ike_payloads *in)
 {
+    ike2_window_heard(sa, in);
     if (kind == IKE2_TASK_TICKET)
         ike2_resume_take(c, sa, in);
     if (sa->mobile != NULL)
@@ -85,6 +93,9 @@ void ike2_extend_inform_heard(struct ike2 *c, struct ike2_sa *sa, const struct i
                               struct ike_out *o)
 {
     ike2_crash_take(sa, in);
+    ike2_window_heard(sa, in);
+    ike2_window_beyond_heard(c, sa, in);
+    ike2_window_promise(sa, o);
     if (sa->mobile != NULL)
         ike2_mobike_heard(c, sa, in, o);
     if (!sa->began && ike_has_notify(in, IKE_N_TICKET_REQUEST))

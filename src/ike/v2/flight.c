@@ -1,6 +1,6 @@
 /*
- * Sealed messages on their way: Message IDs (RFC 7296 2.2), windows of one, retransmission (2.1),
- * fragments (RFC 7383), and who is meant by a message that comes.
+ * Sealed messages on their way: Message IDs (RFC 7296 2.2), retransmission (2.1), fragments
+ * (RFC 7383), and who is meant by a message that comes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,32 +15,23 @@ static struct ike_reassembly_limits reassembly_limits(const struct ike2 *c)
 
 /* ---- Flights -------------------------------------------------------------------------------- */
 
-void ike2_flight_clear(struct ike2_flight *f)
+/* Makes it with its first datagram. */
+static bool flight_add(struct ike2_flight **f, uint32_t id, struct gh_view datagram)
 {
-    free(f->octets);
-    *f = (struct ike2_flight){.id = f->id};
-}
-
-static bool flight_add(struct ike2_flight *f, struct gh_view datagram)
-{
-    uint8_t *more = realloc(f->octets, f->len + 2 + datagram.len);
+    size_t len = *f != NULL ? (*f)->len : 0;
+    struct ike2_flight *more = realloc(*f, sizeof(*more) + len + 2 + datagram.len);
     struct gh_wr w;
 
     if (more == NULL)
         return false;
-    f->octets = more;
-    w = gh_wr_make(more + f->len, 2 + datagram.len);
+    *f = more;
+    w = gh_wr_make(more->octets + len, 2 + datagram.len);
     gh_wr_u16(&w, datagram.len);
     gh_wr_bytes(&w, datagram.p, datagram.len);
-    f->len += w.len;
+    more->next = NULL;
+    more->id = id;
+    more->len = (uint32_t)(len + w.len);
     return gh_wr_ok(&w);
-}
-
-bool ike2_flight_set(struct ike2_flight *f, uint32_t id, struct gh_view datagram)
-{
-    ike2_flight_clear(f);
-    f->id = id;
-    return flight_add(f, datagram);
 }
 
 void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
@@ -71,16 +62,26 @@ static void send_flight(struct ike2 *c, struct ike2_sa *sa, const struct ike2_fl
     sa->last_out_ms = c->now.mono_ms;
 }
 
-void ike2_send_request(struct ike2 *c, struct ike2_sa *sa)
+static void send_request(struct ike2 *c, struct ike2_sa *sa, const struct ike2_task *t)
 {
     const struct ike2_path path = {sa->local, sa->remote, sa->marker};
 
-    send_flight(c, sa, &sa->request, &path);
+    send_flight(c, sa, t->request, &path);
 }
 
-void ike2_send_response(struct ike2 *c, struct ike2_sa *sa)
+void ike2_send_requests(struct ike2 *c, struct ike2_sa *sa)
 {
-    send_flight(c, sa, &sa->response, &sa->asked);
+    for (const struct ike2_task *t = sa->task; t != NULL; t = t->next)
+        if (t->transmissions > 0)
+            send_request(c, sa, t);
+}
+
+void ike2_send_response(struct ike2 *c, struct ike2_sa *sa, uint32_t id)
+{
+    const struct ike2_flight *f = ike2_kept_response(sa, id);
+
+    if (f != NULL)
+        send_flight(c, sa, f, &sa->asked);
 }
 
 struct ike2_path ike2_path_of(const struct ike2_datagram *d)
@@ -121,7 +122,7 @@ static const struct ike_payload *beside(const struct ike2_sa *sa, const struct i
 }
 
 static bool seal(struct ike2 *c, struct ike2_sa *sa, const struct ike_header *h, uint8_t first,
-                 struct gh_view inner, struct ike2_flight *f)
+                 struct gh_view inner, struct ike2_flight **f)
 {
     size_t mtu = sa->policy != NULL ? sa->policy->mtu : 1500;
     size_t ip = sa->remote.addr.len == 16 ? 40 : 20;
@@ -133,40 +134,34 @@ static bool seal(struct ike2 *c, struct ike2_sa *sa, const struct ike_header *h,
 
     if (in_front != NULL)
         mtu -= IKE_PAYLOAD_HEADER_LEN + ps.body.len;
-    ike2_flight_clear(f);
-    f->id = h->id;
     if (!ike2_ciphers(sa))
         return false;
     if (!sa->fragmentation || ike_fragment_needless(sa->out, inner.len, mtu, ip, sa->marker))
         return ike_sk_seal_beside(sa->out, h, in_front, first, inner, next_iv(c, sa, iv), c->out,
                                   sizeof(c->out), &datagram) &&
-               flight_add(f, datagram);
+               flight_add(f, h->id, datagram);
     if (!ike_fragment_plan(sa->out, inner.len, mtu, ip, sa->marker, 0, &plan))
         return false;
     for (uint16_t n = 1; n <= plan.total; n++) {
         if (!ike_fragment_seal_beside(sa->out, h, in_front, first, inner, &plan, n,
                                       next_iv(c, sa, iv), c->out, sizeof(c->out), &datagram) ||
-            !flight_add(f, datagram))
+            !flight_add(f, h->id, datagram))
             return false;
     }
     return true;
 }
 
-static bool seal_and_send(struct ike2 *c, struct ike2_sa *sa, const struct ike_header *h,
-                          struct ike_out *inner, struct ike2_flight *f)
+static struct ike2_flight *sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike_header *h,
+                                  struct ike_out *inner)
 {
+    struct ike2_flight *f = NULL;
     struct gh_view octets;
 
-    if (!ike_out_done(inner, &octets) || !seal(c, sa, h, inner->first, octets, f)) {
-        ike2_flight_clear(f);
-        ike2_count(c, IKE2_COUNT_NO_MEMORY);
-        return false;
-    }
-    if (f == &sa->request)
-        ike2_send_request(c, sa);
-    else
-        ike2_send_response(c, sa);
-    return true;
+    if (ike_out_done(inner, &octets) && seal(c, sa, h, inner->first, octets, &f))
+        return f;
+    free(f);
+    ike2_count(c, IKE2_COUNT_NO_MEMORY);
+    return NULL;
 }
 
 struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
@@ -181,30 +176,86 @@ struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32
     return h;
 }
 
-void ike2_begin_retransmission(struct ike2 *c, struct ike2_sa *sa)
+static void begin_retransmission(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
     uint32_t first = sa->policy != NULL ? sa->policy->retransmit_ms : 1000;
 
-    sa->transmissions = 1;
-    sa->retransmit_at = c->now.mono_ms + first;
+    t->transmissions = 1;
+    t->retransmit_at = c->now.mono_ms + first;
 }
 
-bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner)
+void ike2_begin_retransmission(struct ike2 *c, struct ike2_sa *sa)
+{
+    for (struct ike2_task *t = sa->task; t != NULL; t = t->next)
+        if (t->transmissions > 0)
+            begin_retransmission(c, sa, t);
+}
+
+void ike2_requests_go(struct ike2 *c, struct ike2_sa *sa)
+{
+    for (struct ike2_task *t = sa->task; t != NULL; t = t->next) {
+        if (t->request == NULL || t->transmissions > 0 || !ike2_window_has(sa, t->request->id))
+            continue;
+        send_request(c, sa, t);
+        begin_retransmission(c, sa, t);
+    }
+}
+
+static void put_request(struct ike2_task *t, struct ike2_flight *f)
+{
+    free(t->request);
+    t->request = f;
+    t->transmissions = 0;
+    t->retransmit_at = 0;
+}
+
+bool ike2_request(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t, uint8_t exchange,
+                  struct ike_out *inner)
 {
     struct ike_header h = ike2_header(sa, exchange, sa->send_id, false);
+    struct ike2_flight *f = sealed(c, sa, &h, inner);
 
-    if (!seal_and_send(c, sa, &h, inner, &sa->request))
+    if (f == NULL)
         return false;
-    ike2_begin_retransmission(c, sa);
+    sa->send_id++;
+    put_request(t, f);
+    ike2_requests_go(c, sa);
+    return true;
+}
+
+bool ike2_request_plain(struct ike2 *c, struct ike2_sa *sa, struct gh_view octets)
+{
+    struct ike2_flight *f = NULL;
+
+    if (!flight_add(&f, 0, octets))
+        return false;
+    sa->send_id = 1;
+    put_request(sa->task, f);
+    ike2_requests_go(c, sa);
     return true;
 }
 
 bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner)
 {
-    struct ike_header h = ike2_header(sa, exchange, sa->receive_id, true);
+    struct ike_header h = ike2_header(sa, exchange, sa->asked_id, true);
+    struct ike2_flight *f = sealed(c, sa, &h, inner);
 
-    sa->receive_id++; /* the request is answered, whatever becomes of it */
-    return seal_and_send(c, sa, &h, inner, &sa->response);
+    ike2_window_answered(sa); /* whatever becomes of it */
+    if (f == NULL)
+        return false;
+    ike2_keep_response(sa, f);
+    ike2_send_response(c, sa, h.id);
+    return true;
+}
+
+bool ike2_keep_plain(struct ike2_sa *sa, struct gh_view octets)
+{
+    struct ike2_flight *f = NULL;
+
+    if (!flight_add(&f, 0, octets))
+        return false;
+    ike2_keep_response(sa, f);
+    return true;
 }
 
 void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, uint16_t type,
@@ -221,27 +272,26 @@ void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, u
         ike2_sa_lost(c, sa, IKE2_RETRY_MS);
 }
 
-void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
+void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    bool probe = sa->task != NULL && sa->task->kind == IKE2_TASK_LIVENESS;
     const struct ike2_policy *p = sa->policy;
-    unsigned most = probe ? p->liveness_retries : p->retransmits;
-    unsigned shift = sa->transmissions < 6 ? sa->transmissions : 6;
+    unsigned most = t->kind == IKE2_TASK_LIVENESS ? p->liveness_retries : p->retransmits;
+    unsigned shift = t->transmissions < IKE2_DOUBLINGS ? t->transmissions : IKE2_DOUBLINGS;
 
     if (ike2_resume_gave_up(c, sa))
         return;
-    if (sa->transmissions > most && sa->mobile != NULL && ike2_mobike_other_way(c, sa))
+    if (t->transmissions > most && sa->mobile != NULL && ike2_mobike_other_way(c, sa))
         return;
-    if (sa->transmissions > most) {
+    if (t->transmissions > most && (sa->mobile == NULL || !ike2_mobike_is_patient(sa, t))) {
         bool up = sa->state >= IKE2_STATE_ESTABLISHED;
 
         ike2_fail(c, sa, up ? IKE2_COUNT_PEER_DEAD : IKE2_COUNT_TIMED_OUT,
                   up ? "the peer answers no more: nothing came after %u transmissions"
                      : "no answer after %u transmissions",
-                  sa->transmissions);
+                  t->transmissions);
         /* Deleted as we wanted, although nobody confirms it. */
-        if (sa->state == IKE2_STATE_DELETING && sa->task->why != IKE2_REMOVED_LOST) {
-            ike2_sa_die(c, sa, sa->task->why);
+        if (sa->state == IKE2_STATE_DELETING && t->why != IKE2_REMOVED_LOST) {
+            ike2_sa_die(c, sa, t->why);
         } else {
             ike2_redirect_failed(c, sa->policy);
             ike2_sa_lost(c, sa, 0);
@@ -249,9 +299,9 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa)
         return;
     }
     ike2_count(c, IKE2_COUNT_RETRANSMITTED);
-    ike2_send_request(c, sa);
-    sa->transmissions++;
-    sa->retransmit_at = c->now.mono_ms + ((uint64_t)p->retransmit_ms << shift);
+    send_request(c, sa, t);
+    t->transmissions++;
+    t->retransmit_at = c->now.mono_ms + ((uint64_t)p->retransmit_ms << shift);
 }
 
 /* ---- Coming in ------------------------------------------------------------------------------ */
@@ -311,7 +361,6 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
 {
     bool response = ike_header_is_response(&m->h);
     const struct ike_reassembly_limits limits = reassembly_limits(c);
-    struct ike_reassembly **r = &sa->reassembly[response];
     enum ike_fault fault = IKE_LOCAL;
 
     if (!ike2_ciphers(sa)) {
@@ -319,21 +368,21 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
         return false;
     }
     if (m->sealed.type == IKE_P_SKF && sa->fragmentation) {
-        if (*r == NULL)
-            *r = calloc(1, sizeof(**r));
-        if (*r != NULL && (*r)->total > 0 && (*r)->id != m->h.id)
-            ike_reassembly_clear(*r);
-        if (*r == NULL)
+        struct ike_reassembly *r = ike2_partial(c, sa, response, m->h.id);
+
+        if (r == NULL)
             return false;
         switch (
-            ike_reassembly_take(*r, &limits, c->now.mono_ms, sa->in, d->data, m, inner, &fault)) {
+            ike_reassembly_take(r, &limits, c->now.mono_ms, sa->in, d->data, m, inner, &fault)) {
         case IKE_FRAGMENT_STORED:
             return false;
         case IKE_FRAGMENT_WHOLE:
-            *first = (*r)->first;
-            m->sealed.flags = (*r)->flags;
+            *first = r->first;
+            m->sealed.flags = r->flags;
             return true;
         default:
+            if (r->total == 0)
+                ike2_partial_drop(sa, response, m->h.id);
             break;
         }
     } else {
@@ -344,16 +393,6 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
         return true;
     ike2_count(c, fault == IKE_NOT_AUTHENTIC ? IKE2_COUNT_NOT_AUTHENTIC : IKE2_COUNT_MALFORMED);
     return false;
-}
-
-static void drop_reassembly(struct ike2_sa *sa, bool response)
-{
-    struct ike_reassembly **r = &sa->reassembly[response];
-
-    if (*r != NULL)
-        ike_reassembly_clear(*r);
-    free(*r);
-    *r = NULL;
 }
 
 static bool same_endpoint(const struct ike2_endpoint *a, const struct ike2_endpoint *b)
@@ -439,10 +478,10 @@ static void handle_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_
         ike2_create_request(c, sa, &in);
 }
 
-static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m,
-                            uint8_t first, struct gh_view octets)
+static void handle_response(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                            const struct ike_message *m, uint8_t first, struct gh_view octets)
 {
-    enum ike_step step = step_of_task(sa->task);
+    enum ike_step step = step_of_task(t);
     struct ike_payloads in = {.count = 0};
     struct ike_verdict v = {.fault = IKE_SYNTAX};
 
@@ -453,16 +492,14 @@ static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike
                   ike_fault_text(v.fault));
         return; /* it is authentic, but no answer: the request is repeated until its end */
     }
-    sa->send_id++;
-    sa->retransmit_at = 0;
-    ike2_flight_clear(&sa->request);
+    put_request(t, NULL);
     if (step != IKE_STEP_AUTH && ike_has_notify(&in, IKE_N_INVALID_SYNTAX)) {
         ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED, "the peer found our %s request malformed",
                   ike_step_name(step));
         ike2_sa_lost(c, sa, IKE2_RETRY_MS);
         return;
     }
-    switch (sa->task->kind) {
+    switch (t->kind) {
     case IKE2_TASK_INTERMEDIATE:
         ike2_intermediate_response(c, sa, m, &in, first, octets);
         break;
@@ -472,30 +509,26 @@ static void handle_response(struct ike2 *c, struct ike2_sa *sa, const struct ike
     case IKE2_TASK_CHILD_NEW:
     case IKE2_TASK_CHILD_REKEY:
     case IKE2_TASK_IKE_REKEY:
-        if (sa->task->followup != NULL)
-            ike2_followup_response(c, sa, &in);
+        if (t->followup != NULL)
+            ike2_followup_response(c, sa, t, &in);
         else
-            ike2_create_response(c, sa, &in, first, octets);
+            ike2_create_response(c, sa, t, &in, first, octets);
         break;
     default:
-        ike2_inform_response(c, sa, &in);
+        ike2_inform_response(c, sa, t, &in);
         break;
     }
 }
 
-/* The NAT may have moved the peer between its request and the repetition: then the answer that got
- * lost went to where nobody is. A stranger's word is not enough for sending it elsewhere. */
-static bool comes_from_peer(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
-                            const struct ike_message *m)
+/* The peer sealed it, although nothing is made of it. */
+static bool is_authentic(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                         const struct ike_message *m)
 {
-    const struct ike2_path path = ike2_path_of(d);
     const struct ike_reassembly_limits limits = reassembly_limits(c);
     struct ike_reassembly r = {.total = 0};
     enum ike_fault fault = IKE_LOCAL;
     struct gh_view inner;
 
-    if (same_path(&path, &sa->asked))
-        return true;
     if (!ike2_ciphers(sa))
         return false;
     if (m->sealed.type == IKE_P_SKF) {
@@ -509,27 +542,74 @@ static bool comes_from_peer(struct ike2 *c, struct ike2_sa *sa, const struct ike
     return fault == IKE_OK;
 }
 
-/* True: the request is the last one again, and its answer was sent again. */
-static bool repeated(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+/* The NAT may have moved the peer between its request and the repetition: then the answer that got
+ * lost went to where nobody is. A stranger's word is not enough for sending it elsewhere. */
+static bool comes_from_peer(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                            const struct ike_message *m)
+{
+    const struct ike2_path path = ike2_path_of(d);
+
+    return same_path(&path, &sa->asked) || is_authentic(c, sa, d, m);
+}
+
+/* A request that was answered: the answer again, if it is kept. */
+static void repeated(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
                      const struct ike_message *m)
 {
     uint16_t number = 1, total;
 
-    if (m->h.id + 1 != sa->receive_id || sa->response.len == 0 || sa->response.id != m->h.id)
-        return false;
+    if (ike2_kept_response(sa, m->h.id) == NULL) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return;
+    }
     ike_fragment_number(m, &number, &total);
     ike2_count(c, IKE2_COUNT_REPEATED);
     if (number == 1 && comes_from_peer(c, sa, d, m)) { /* RFC 7383 2.6.1: not for each fragment */
         sa->asked = ike2_path_of(d);
-        ike2_send_response(c, sa);
+        ike2_send_response(c, sa, m->h.id);
     }
-    return true;
+    if (sa->mobile != NULL && ike2_mobike_wonders(sa))
+        ike2_mobike_try(c, sa);
+}
+
+/* By its Message ID it is a request that we take now. */
+static bool is_taken(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
+                     const struct ike_message *m)
+{
+    switch (ike2_window_place(sa, m->h.id)) {
+    case IKE2_PLACE_NEW:
+        break;
+    case IKE2_PLACE_OLD:
+        repeated(c, sa, d, m);
+        return false;
+    default:
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        if (is_authentic(c, sa, d, m))
+            ike2_window_beyond(c, sa, m->h.id);
+        return false;
+    }
+    if (sa->setup != NULL && sa->setup->refused) {
+        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
+        return false;
+    }
+    return sa->job == IKE2_JOB_NONE || sa->initiator; /* else this very one waits for the keeper */
+}
+
+/* What waits for this response; NULL: nothing. */
+static struct ike2_task *task_of(const struct ike2_sa *sa, const struct ike_message *m)
+{
+    struct ike2_task *t = sa->task;
+
+    while (t != NULL && (t->transmissions == 0 || t->request->id != m->h.id))
+        t = t->next;
+    return t;
 }
 
 void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
                  struct ike_message *m)
 {
-    bool response = ike_header_is_response(&m->h), whole;
+    bool response = ike_header_is_response(&m->h);
+    struct ike2_task *t = NULL;
     struct gh_view inner;
     uint8_t first = 0;
 
@@ -541,28 +621,23 @@ void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram 
         ike2_hint(c, sa, m);
         return;
     }
-    if (response ? (sa->task == NULL || sa->request.len == 0 || m->h.id != sa->send_id)
-                 : m->h.id != sa->receive_id) {
-        if (response || !repeated(c, sa, d, m))
+    if (response) {
+        t = task_of(sa, m);
+        if (t == NULL) {
             ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
-        else if (sa->mobile != NULL && ike2_mobike_wonders(sa))
-            ike2_mobike_try(c, sa);
+            return;
+        }
+    } else if (!is_taken(c, sa, d, m)) {
         return;
     }
-    if (!response && sa->setup != NULL && sa->setup->refused) {
-        ike2_count(c, IKE2_COUNT_NOT_ADMITTED);
-        return;
-    }
-    if (!response && sa->job != IKE2_JOB_NONE && !sa->initiator)
-        return; /* this very request waits for the keeper */
     if (!open_message(c, sa, d, m, &inner, &first))
         return;
-    whole = m->sealed.type == IKE_P_SKF;
     follow(c, sa, d, response);
-    if (response)
-        handle_response(c, sa, m, first, inner);
-    else
+    if (response) {
+        handle_response(c, sa, t, m, first, inner);
+    } else {
+        sa->asked_id = m->h.id;
         handle_request(c, sa, m, first, inner);
-    if (whole)
-        drop_reassembly(sa, response);
+    }
+    ike2_partial_drop(sa, response, m->h.id);
 }

@@ -65,8 +65,9 @@ static bool take_link(struct ike2_followup *f, const struct ike_payloads *in)
            gh_secret_set(&f->link, n.data.p, n.data.len);
 }
 
-static bool request(struct ike2 *c, struct ike2_sa *sa, struct ike2_followup *f)
+static bool request(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
+    struct ike2_followup *f = t->followup;
     uint16_t group = ike2_addke(&f->suite, f->done);
     struct ike_out o = ike2_inner(c);
 
@@ -76,38 +77,37 @@ static bool request(struct ike2 *c, struct ike2_sa *sa, struct ike2_followup *f)
         return false;
     ike_ke_emit(&o, &(struct ike_ke){.method = group, .data = gh_ke_public(f->ke)});
     put_link(&o, &f->link);
-    return ike2_request(c, sa, IKE_X_FOLLOWUP_KE, &o);
+    return ike2_request(c, sa, t, IKE_X_FOLLOWUP_KE, &o);
 }
 
-bool ike2_followup_begin(struct ike2 *c, struct ike2_sa *sa, const struct ike2_suite *suite,
-                         const struct ike_payloads *in, uint8_t first, struct gh_view octets)
+bool ike2_followup_begin(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                         const struct ike2_suite *suite, const struct ike_payloads *in,
+                         uint8_t first, struct gh_view octets)
 {
     struct ike2_followup *f = calloc(1, sizeof(*f));
 
-    sa->task->followup = f;
+    t->followup = f;
     if (f == NULL)
         return false;
     f->suite = *suite;
     f->answer_first = first;
-    return gh_secret_set(&f->answer, octets.p, octets.len) && take_link(f, in) && request(c, sa, f);
+    return gh_secret_set(&f->answer, octets.p, octets.len) && take_link(f, in) && request(c, sa, t);
 }
 
 /* The responder has forgotten it: once more from the beginning, but not for ever. */
-static void lost(struct ike2 *c, struct ike2_sa *sa)
+static void lost(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike2_task *t;
-
     ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED,
               "IKE_FOLLOWUP_KE: the peer has forgotten what it was");
-    if (sa->task->their_sa != NULL) {
-        ike2_create_abandon(c, sa);
+    if (t->their_sa != NULL) {
+        ike2_create_abandon(c, sa, t);
         return;
     }
     if (++sa->followups_lost <= LOST_MAX) {
-        ike2_task_again(c, sa);
+        ike2_task_again(c, sa, t);
         return;
     }
-    ike2_create_abandon(c, sa);
+    ike2_create_abandon(c, sa, t);
     t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
     if (t != NULL)
         t->why = IKE2_REMOVED_LOST;
@@ -126,48 +126,93 @@ static bool take_value(struct ike2_followup *f, const struct ike_payloads *in)
     return good;
 }
 
-void ike2_followup_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+void ike2_followup_response(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                            const struct ike_payloads *in)
 {
-    struct ike2_followup *f = sa->task->followup;
+    struct ike2_followup *f = t->followup;
     struct ike_payloads answer = {.count = 0};
     struct ike_notify n = {.type = 0};
 
     if (ike_find(in, IKE_P_KE, 0) == NULL && ike_find_error(in, &n) &&
         n.type == IKE_N_STATE_NOT_FOUND) {
-        lost(c, sa);
+        lost(c, sa, t);
         return;
     }
     if (take_value(f, in)) {
         f->done++;
         if (ike2_addke(&f->suite, f->done) != IKE_KE_NONE) {
-            if (take_link(f, in) && request(c, sa, f))
+            if (take_link(f, in) && request(c, sa, t))
                 return;
         } else if (ike_payloads_parse(f->answer_first, ike2_view(&f->answer), &answer) == IKE_OK) {
             sa->followups_lost = 0;
-            ike2_create_response(c, sa, &answer, f->answer_first, ike2_view(&f->answer));
+            ike2_create_response(c, sa, t, &answer, f->answer_first, ike2_view(&f->answer));
             return;
         }
     }
     ike2_fail(c, sa, IKE2_COUNT_INVALID_KE, "IKE_FOLLOWUP_KE failed: %s",
               n.type != 0 && ike_notify_name(n.type) != NULL ? ike_notify_name(n.type)
                                                              : "its answer is not to be used");
-    ike2_create_abandon(c, sa);
+    ike2_create_abandon(c, sa, t);
 }
 
 /* ---- Responder ------------------------------------------------------------------------------ */
 
-void ike2_pending_clear(struct ike2_sa *sa)
+static void pending_free(struct ike2_pending *p)
 {
-    struct ike2_pending *p = sa->pending;
-
-    if (p == NULL)
-        return;
-    sa->pending = NULL;
     gh_secret_clear(&p->shared);
     gh_secret_clear(&p->more);
     gh_secret_clear(&p->link);
     gh_wipe(p, sizeof(*p));
     free(p);
+}
+
+/* The owner of `p` is the caller now. */
+static void take_out(struct ike2_sa *sa, struct ike2_pending *p)
+{
+    struct ike2_pending **at = &sa->pending;
+
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+}
+
+void ike2_pending_clear(struct ike2_sa *sa)
+{
+    while (sa->pending != NULL) {
+        struct ike2_pending *p = sa->pending;
+
+        sa->pending = p->next;
+        pending_free(p);
+    }
+}
+
+void ike2_pending_expire(struct ike2 *c, struct ike2_sa *sa)
+{
+    struct ike2_pending *next;
+
+    for (struct ike2_pending *p = sa->pending; p != NULL; p = next) {
+        next = p->next;
+        if (c->now.mono_ms < p->expire_at)
+            continue;
+        take_out(sa, p);
+        pending_free(p);
+    }
+}
+
+/* Whoever begins the same anew has forgotten it; and of more than the window nobody can be. */
+static void make_room(struct ike2_sa *sa, uint8_t protocol, uint32_t old)
+{
+    struct ike2_pending *next;
+    size_t count = 1;
+
+    for (struct ike2_pending *p = sa->pending; p != NULL; p = next) {
+        next = p->next;
+        if (++count <= sa->window && (old == 0 || p->old != old) &&
+            (protocol != IKE_PROTO_IKE || p->suite.protocol != IKE_PROTO_IKE))
+            continue;
+        take_out(sa, p);
+        pending_free(p);
+    }
 }
 
 static bool new_link(struct ike2 *c, struct ike2_pending *p)
@@ -179,18 +224,20 @@ static bool new_link(struct ike2 *c, struct ike2_pending *p)
     return gh_secret_set(&p->link, octets, LINK);
 }
 
-struct ike2_pending *ike2_pending_new(struct ike2 *c, struct ike2_sa *sa,
+struct ike2_pending *ike2_pending_new(struct ike2 *c, struct ike2_sa *sa, uint32_t old,
                                       const struct ike2_suite *suite, struct gh_secret *shared,
                                       struct gh_view ni, struct gh_view nr)
 {
     struct ike2_pending *p = calloc(1, sizeof(*p));
 
-    ike2_pending_clear(sa); /* whoever begins anew has forgotten it */
-    sa->pending = p;
+    make_room(sa, suite->protocol, old);
     if (p == NULL || !new_link(c, p)) {
-        ike2_pending_clear(sa);
+        free(p);
         return NULL;
     }
+    p->next = sa->pending;
+    sa->pending = p;
+    p->old = old;
     p->suite = *suite;
     p->shared = *shared;
     *shared = (struct gh_secret){.data = NULL};
@@ -201,23 +248,39 @@ struct ike2_pending *ike2_pending_new(struct ike2 *c, struct ike2_sa *sa,
     return p;
 }
 
-void ike2_pending_put(const struct ike2_sa *sa, struct ike_out *o)
+void ike2_pending_put(const struct ike2_pending *p, struct ike_out *o)
 {
-    if (sa->pending != NULL)
-        put_link(o, &sa->pending->link);
+    put_link(o, &p->link);
 }
 
 bool ike2_pending_holds(const struct ike2_sa *sa)
 {
-    return sa->pending != NULL && sa->pending->suite.protocol == IKE_PROTO_IKE;
+    const struct ike2_pending *p = sa->pending;
+
+    while (p != NULL && p->suite.protocol != IKE_PROTO_IKE)
+        p = p->next;
+    return p != NULL;
 }
 
-static bool is_linked(const struct ike2_sa *sa, const struct ike_payloads *in)
+bool ike2_pending_replaces(const struct ike2_sa *sa, uint32_t child)
 {
+    const struct ike2_pending *p = sa->pending;
+
+    while (p != NULL && p->old != child)
+        p = p->next;
+    return p != NULL;
+}
+
+static struct ike2_pending *linked(const struct ike2_sa *sa, const struct ike_payloads *in)
+{
+    struct ike2_pending *p = sa->pending;
     struct ike_notify n;
 
-    return sa->pending != NULL && ike_find_notify(in, IKE_N_ADDITIONAL_KEY_EXCHANGE, 0, &n) &&
-           gh_view_equal(n.data, ike2_view(&sa->pending->link));
+    if (!ike_find_notify(in, IKE_N_ADDITIONAL_KEY_EXCHANGE, 0, &n))
+        return NULL;
+    while (p != NULL && !gh_view_equal(n.data, ike2_view(&p->link)))
+        p = p->next;
+    return p;
 }
 
 static bool answer(struct ike2 *c, struct ike2_pending *p, const struct ike_payloads *in,
@@ -243,30 +306,29 @@ static bool answer(struct ike2 *c, struct ike2_pending *p, const struct ike_payl
 
 void ike2_followup_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
+    struct ike2_pending *p = linked(sa, in);
     struct ike_out o = ike2_inner(c);
 
-    if (sa->state != IKE2_STATE_ESTABLISHED || !is_linked(sa, in)) {
+    if (sa->state != IKE2_STATE_ESTABLISHED || p == NULL) {
         ike2_respond_notify(c, sa, IKE_X_FOLLOWUP_KE, IKE_N_STATE_NOT_FOUND, gh_view_of(NULL, 0));
         return;
     }
-    if (!answer(c, sa->pending, in, &o)) {
+    take_out(sa, p);
+    if (!answer(c, p, in, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_INVALID_KE,
                   "IKE_FOLLOWUP_KE: the peer's key exchange is not the one that was agreed on, or "
                   "refused");
-        ike2_pending_clear(sa);
         ike2_respond_notify(c, sa, IKE_X_FOLLOWUP_KE, IKE_N_INVALID_SYNTAX, gh_view_of(NULL, 0));
-        return;
-    }
-    if (ike2_addke(&sa->pending->suite, sa->pending->done) == IKE_KE_NONE) {
-        ike2_create_finish(c, sa, &o);
-        ike2_pending_clear(sa);
-        return;
-    }
-    if (!new_link(c, sa->pending)) {
-        ike2_pending_clear(sa);
+    } else if (ike2_addke(&p->suite, p->done) == IKE_KE_NONE) {
+        ike2_create_finish(c, sa, p, &o);
+    } else if (!new_link(c, p)) {
         ike2_respond_notify(c, sa, IKE_X_FOLLOWUP_KE, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0));
+    } else {
+        p->next = sa->pending;
+        sa->pending = p;
+        ike2_pending_put(p, &o);
+        ike2_respond(c, sa, IKE_X_FOLLOWUP_KE, &o);
         return;
     }
-    ike2_pending_put(sa, &o);
-    ike2_respond(c, sa, IKE_X_FOLLOWUP_KE, &o);
+    pending_free(p);
 }

@@ -63,7 +63,7 @@ bool ike2_gate(struct ike2 *c, const struct ike2_datagram *d, const struct ike_m
                struct gh_view nonce, const struct ike_sa *offer)
 {
     const struct ike_cookie_peer peer = {
-        .nonce = nonce, .spi_i = m->h.spi_i, .addr = &d->remote.addr};
+        .nonce = nonce, .spi_i = m->h.spi_i, .addr = &d->remote.addr, .zone = d->local.zone};
     struct ike_puzzle given = {0},
                       puzzle = {.prf = prf_of(offer), .difficulty = c->settings.puzzle_bits};
     bool puzzles = c->half_open >= c->settings.half_open_puzzle && puzzle.prf != 0;
@@ -143,7 +143,7 @@ bool ike2_gate_closed(struct ike2 *c, struct ike2_sa *sa, const struct ike_messa
     }
     ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "the peer asks for a solved puzzle of %u bits",
               s->search.bits);
-    sa->retransmit_at = 0;
+    sa->task->retransmit_at = 0;
     sa->puzzle_at = c->now.mono_ms + PORTION_MS;
     return false;
 }

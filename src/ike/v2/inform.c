@@ -17,9 +17,8 @@ static void put_delete(struct ike_out *o, uint8_t protocol, const uint8_t *spis,
                                             .spis = gh_view_of(spis, (size_t)spi_len * count)});
 }
 
-void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa)
+void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike2_task *t = sa->task;
     struct ike2_child *child = ike2_child_by_id(sa, t->child);
     struct ike_out o = ike2_inner(c);
 
@@ -29,7 +28,7 @@ void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa)
         } else if (t->spi_len > 0) {
             put_delete(&o, t->protocol, t->spi, t->spi_len, 1);
         } else { /* the peer was faster */
-            ike2_task_done(c, sa);
+            ike2_task_done(sa, t);
             return;
         }
     } else if (t->kind == IKE2_TASK_IKE_DELETE) {
@@ -37,21 +36,22 @@ void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa)
             ike2_set_state(c, sa, IKE2_STATE_DELETING);
         put_delete(&o, IKE_PROTO_IKE, NULL, 0, 0);
     } else {
-        ike2_extend_inform(c, sa, &o);
+        ike2_extend_inform(c, sa, t, &o);
     }
-    if (!ike2_request(c, sa, IKE_X_INFORMATIONAL, &o)) {
+    if (!ike2_request(c, sa, t, IKE_X_INFORMATIONAL, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "INFORMATIONAL could not be made");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
     }
 }
 
-void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
+void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                          const struct ike_payloads *in)
 {
-    enum ike2_task_kind kind = sa->task->kind;
-    enum ike2_removal why = sa->task->why;
-    struct ike2_child *child = ike2_child_by_id(sa, sa->task->child);
+    enum ike2_task_kind kind = t->kind;
+    enum ike2_removal why = t->why;
+    struct ike2_child *child = ike2_child_by_id(sa, t->child);
 
-    ike2_task_done(c, sa);
+    ike2_task_done(sa, t);
     if (kind == IKE2_TASK_CHILD_DELETE && child != NULL)
         ike2_child_drop(c, sa, child, why);
     else if (kind == IKE2_TASK_IKE_DELETE && why == IKE2_REMOVED_LOST)
@@ -87,10 +87,14 @@ static void delete_ike(struct ike2 *c, struct ike2_sa *sa)
 }
 
 /* Both ends rekey: another one stays, whichever goes first. */
-static bool is_contested(const struct ike2_task *t, const struct ike2_child *child)
+static bool is_contested(const struct ike2_sa *sa, const struct ike2_child *child)
 {
-    return t != NULL && t->kind == IKE2_TASK_CHILD_REKEY && t->collided &&
-           (t->child == child->id || t->their_child == child->id);
+    const struct ike2_task *t = sa->task;
+
+    while (t != NULL && (t->kind != IKE2_TASK_CHILD_REKEY || !t->collided ||
+                         (t->child != child->id && t->their_child != child->id)))
+        t = t->next;
+    return t != NULL;
 }
 
 /* What the peer made to replace another goes instead of that: it could not use it. */
@@ -105,16 +109,16 @@ static void restore_replaced(struct ike2 *c, struct ike2_sa *sa, const struct ik
         old->rekey_at = c->now.mono_ms + 2 * IKE2_RETRY_MS;
 }
 
-/* It may be what our request made, whose answer is not here yet. */
+/* It may be what a request of ours made, whose answer is not here yet. */
 static void note_deleted(struct ike2_sa *sa, struct gh_view spi)
 {
-    struct ike2_task *t = sa->task;
-
-    if (t != NULL && (t->kind == IKE2_TASK_CHILD_NEW || t->kind == IKE2_TASK_CHILD_REKEY) &&
-        spi.len <= sizeof(t->deleted[0])) {
-        memmove(t->deleted[1], t->deleted[0], 3 * sizeof(t->deleted[0]));
+    for (struct ike2_task *t = sa->task; t != NULL; t = t->next) {
+        if ((t->kind != IKE2_TASK_CHILD_NEW && t->kind != IKE2_TASK_CHILD_REKEY) ||
+            spi.len > sizeof(t->deleted[0]))
+            continue;
+        memmove(t->deleted[1], t->deleted[0], sizeof(t->deleted) - sizeof(t->deleted[0]));
         memcpy(t->deleted[0], spi.p, spi.len);
-        t->deleted_count += t->deleted_count < 4;
+        t->deleted_count += t->deleted_count < IKE2_DELETED_KEPT;
     }
 }
 
@@ -134,14 +138,13 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
             continue;
         }
         /* Where both delete at once, neither answer has it (RFC 7296 1.4.1). */
-        both = sa->task != NULL && sa->task->kind == IKE2_TASK_CHILD_DELETE &&
-               sa->task->child == child->id;
+        both = ike2_task_under_way(sa, IKE2_TASK_CHILD_DELETE, child->id) != NULL;
         if (!both)
             memcpy(ours + (size_t)d->spi_len * count++, child->spi_in, d->spi_len);
         restore_replaced(c, sa, child);
         ike2_child_drop(c, sa, child,
-                        child->replaced || is_contested(sa->task, child) ? IKE2_REMOVED_REPLACED
-                                                                         : IKE2_REMOVED_DELETED);
+                        child->replaced || is_contested(sa, child) ? IKE2_REMOVED_REPLACED
+                                                                   : IKE2_REMOVED_DELETED);
     }
     if (count > 0)
         put_delete(o, d->protocol, ours, d->spi_len, count);
@@ -151,7 +154,7 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
  */
 static bool is_refused(const struct ike2_sa *sa, const struct ike_payloads *in)
 {
-    return !sa->initiator && sa->rekeys == 0 && sa->receive_id == 2 &&
+    return !sa->initiator && sa->rekeys == 0 && sa->asked_id == 2 &&
            (ike_has_notify(in, IKE_N_AUTHENTICATION_FAILED) ||
             ike_has_notify(in, IKE_N_INVALID_SYNTAX) ||
             ike_has_notify(in, IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD));

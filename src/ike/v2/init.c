@@ -136,13 +136,20 @@ void ike2_init_start(struct ike2 *c, struct ike2_sa *sa)
         ike2_intermediate_put(&o);
     ike2_ppk_offer(sa->policy, &o);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
-        !ike2_flight_set(&sa->request, 0, octets)) {
+        !ike2_request_plain(c, sa, octets)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "no room for IKE_SA_INIT");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_send_request(c, sa);
-    ike2_begin_retransmission(c, sa);
+}
+
+/* Apart, for what it takes is large. */
+static bool __attribute__((noinline)) may_retry(const struct ike2_sa *sa, uint16_t group)
+{
+    struct ike_sa ours;
+
+    ike_proposals_get(&sa->policy->proposals, &ours);
+    return ike_ke_retry(&ours, sa->setup->group, group);
 }
 
 /* COOKIE, INVALID_KE_PAYLOAD: begin again with what is asked for. True: done so. */
@@ -160,8 +167,7 @@ static bool begin_anew(struct ike2 *c, struct ike2_sa *sa, const struct ike_mess
         if (!ike2_gate_closed(c, sa, m, n.data))
             return true;
     } else if (refused == IKE_N_INVALID_KE_PAYLOAD && !s->group_retried &&
-               ike_invalid_ke_read(n.data, &group) == IKE_OK &&
-               ike_ke_retry(&sa->policy->proposals, s->group, group)) {
+               ike_invalid_ke_read(n.data, &group) == IKE_OK && may_retry(sa, group)) {
         s->group_retried = true;
         s->group = group;
         gh_ke_free(s->ke);
@@ -245,9 +251,8 @@ void ike2_first_answered(struct ike2 *c, struct ike2_sa *sa, const struct ike_me
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "a NAT is in between%s%s: port 4500",
                   sa->nat_local ? ", we are behind it" : "",
                   sa->nat_remote ? ", the peer is behind it" : "");
-    sa->send_id = 1;
     ike2_gate_answered(c, sa, m);
-    ike2_task_done(c, sa);
+    ike2_task_done(sa, sa->task);
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_intermediate_go_on(c, sa);
 }
@@ -343,7 +348,7 @@ static struct ike2_policy *choose(struct ike2 *c, const struct ike2_datagram *d,
     bool intermediate = ike2_intermediate_heard(m);
     struct ike2_policy *p = NULL;
 
-    while ((p = ike2_policy_for(c, &d->local.addr, &d->remote.addr, p)) != NULL) {
+    while ((p = ike2_policy_for(&c->whose, &d->local, &d->remote.addr, p)) != NULL) {
         const struct ike_choice_rules rules = {.prefer_theirs = p->prefer_theirs,
                                                .additional_ke = intermediate && p->intermediate};
         struct ike_choice_miss miss;
@@ -402,7 +407,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     ike2_ppk_answer(c, sa, m, &o);
     ike2_put_childless(&o, sa->policy);
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
-           gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
+           gh_secret_set(&s->request, d->data, d->len) && ike2_keep_plain(sa, octets);
 }
 
 static uint32_t half_open_ms(const struct ike2 *c, const struct ike2_policy *p)
@@ -422,7 +427,7 @@ void ike2_first_accepted(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
     ike2_set_state(c, sa, IKE2_STATE_AUTH);
     ike2_count(c, IKE2_COUNT_SA_ANSWERED);
     sa->asked = ike2_path_of(d);
-    ike2_send_response(c, sa);
+    ike2_send_response(c, sa, 0);
     ike2_schedule(c, sa);
 }
 
@@ -453,7 +458,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
                    gh_view_of(&v.payload, v.notify == IKE_N_UNSUPPORTED_CRITICAL_PAYLOAD));
         return;
     }
-    if (ike2_policy_for(c, &d->local.addr, &d->remote.addr, NULL) == NULL) {
+    if (ike2_policy_for(&c->whose, &d->local, &d->remote.addr, NULL) == NULL) {
         ike2_fail(c, NULL, IKE2_COUNT_NO_POLICY, "IKE_SA_INIT from %s: no peer has this address",
                   gh_addr_format(&d->remote.addr, addr));
         return;
@@ -503,7 +508,7 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     }
     ike2_first_accepted(c, sa, d);
-    if (!c->ops.no_stories)
+    if (ike2_is_read(c, IKE2_EVENT_STORY))
         ike2_tell(c, sa, IKE2_EVENT_STORY, 0, "IKE_SA_INIT from %s: chosen %s",
                   gh_addr_format(&d->remote.addr, addr),
                   ike_proposal_format(&chosen, text, sizeof(text)));

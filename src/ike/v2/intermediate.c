@@ -54,7 +54,7 @@ bool ike2_int_auth(struct ike2_sa *sa, bool initiator, const struct ike_header *
 static bool note_own(struct ike2_sa *sa, bool response, struct ike_out *o)
 {
     struct ike_header h =
-        ike2_header(sa, IKE_X_INTERMEDIATE, response ? sa->receive_id : sa->send_id, response);
+        ike2_header(sa, IKE_X_INTERMEDIATE, response ? sa->asked_id : sa->send_id, response);
     struct gh_view inner;
 
     return ike_out_done(o, &inner) &&
@@ -93,6 +93,8 @@ size_t ike2_int_auth_put(const struct ike2_sa *sa, uint8_t out[IKE2_INT_AUTH_MAX
 
 uint16_t ike2_intermediate_next(const struct ike2_sa *sa)
 {
+    if (sa->setup->resumed != NULL) /* SK_d of the former IKE SA has them in it */
+        return IKE_KE_NONE;
     return ike2_addke(&sa->suite, sa->setup->intermediate.done);
 }
 
@@ -126,7 +128,7 @@ void ike2_intermediate_start(struct ike2 *c, struct ike2_sa *sa)
     t->group = ike2_intermediate_next(sa);
     if (ike2_make_ke(c, t->group, &t->ke)) {
         ike_ke_emit(&o, &(struct ike_ke){.method = t->group, .data = gh_ke_public(t->ke)});
-        if (note_own(sa, false, &o) && ike2_request(c, sa, IKE_X_INTERMEDIATE, &o))
+        if (note_own(sa, false, &o) && ike2_request(c, sa, t, IKE_X_INTERMEDIATE, &o))
             return;
     }
     fail(c, sa, "it could not be made");
@@ -151,7 +153,7 @@ void ike2_intermediate_response(struct ike2 *c, struct ike2_sa *sa, const struct
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_task_done(c, sa);
+    ike2_task_done(sa, sa->task);
     if (!new_keys(c, sa, &shared)) {
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;

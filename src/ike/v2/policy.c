@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ike/codes.h"
 #include "pki/auth.h"
@@ -17,21 +18,29 @@ enum {
     RETRANSMIT_MS = 1000,
     RETRANSMITS = 6,
     HALF_OPEN_MS = 30 * 1000,
+    WINDOW = 4, /* small answers to keep; more is for peers with many children */
+    PATIENCE_MAX_MS = 86400 * 1000,
     PORT = 500
 };
 
 struct ike2_policy *ike2_policy_new(const char *name)
 {
     struct ike2_policy *p = calloc(1, sizeof(*p));
+    struct ike_sa proposals;
 
     if (p == NULL)
         return NULL;
+    ike2_default_proposals(IKE_PROTO_IKE, &proposals);
+    if (!ike_proposals_set(&p->proposals, &proposals)) {
+        free(p);
+        return NULL;
+    }
     p->refs = 1;
     (void)snprintf(p->name, sizeof(p->name), "%s", name);
     p->port = PORT;
-    ike2_default_proposals(IKE_PROTO_IKE, &p->proposals);
     p->mtu = MTU;
     p->fragmentation = true;
+    p->intermediate = true;
     p->nat_keepalive_ms = KEEPALIVE_MS;
     p->local_auth = IKE2_AUTH_PSK;
     p->remote_auths = GH_BIT(IKE2_AUTH_PSK);
@@ -42,10 +51,27 @@ struct ike2_policy *ike2_policy_new(const char *name)
     p->retransmit_ms = RETRANSMIT_MS;
     p->retransmits = RETRANSMITS;
     p->half_open_ms = HALF_OPEN_MS;
+    p->window = WINDOW;
     p->routability = true;
     p->puzzle_bits = PUZZLE_BITS;
     p->initial_contact = true;
     p->crash_tokens = true;
+    return p;
+}
+
+struct ike2_policy *ike2_policy_like(const struct ike2_policy *from, const char *name)
+{
+    struct ike2_policy *p = ike2_policy_new(name), own;
+
+    if (p == NULL || !ike_proposals_copy(&p->proposals, &from->proposals)) {
+        ike2_policy_free(p);
+        return NULL;
+    }
+    own = *p;
+    *p = *from;
+    p->refs = own.refs;
+    memcpy(p->name, own.name, sizeof(p->name));
+    p->proposals = own.proposals;
     return p;
 }
 
@@ -60,8 +86,24 @@ void ike2_policy_free(struct ike2_policy *p)
     if (p == NULL || --p->refs > 0)
         return;
     gh_pattern_free(p->remote_id);
+    ike_proposals_clear(&p->proposals);
+    for (size_t i = 0; i < p->child_count; i++)
+        ike_proposals_clear(&p->children[i].proposals);
     free(p->children);
     free(p);
+}
+
+uint64_t ike2_policy_patience_ms(const struct ike2_policy *p)
+{
+    const uint64_t most = PATIENCE_MAX_MS;
+    uint64_t interval = p->retransmit_ms, sum = interval;
+
+    for (unsigned n = 1; n <= p->retransmits && interval > 0 && sum < most; n++) {
+        if (n <= IKE2_DOUBLINGS)
+            interval *= 2;
+        sum += interval;
+    }
+    return sum < most ? sum : most;
 }
 
 static const struct ike_transform ike_defaults[] = {

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-#include "ike/sa.h"
+#include "ike/proposals.h"
 #include "ike/tcp_ao.h"
 #include "ike/ts.h"
 #include "pki/client_db.h"
@@ -25,7 +25,9 @@ enum {
     IKE2_NAME = 64,
     IKE2_CHILDREN = 32, /* that one peer may have configured */
     IKE2_PSKS = 4,
-    IKE2_ADDRESSES = 8 /* beside the one in use */
+    IKE2_WINDOW_MAX = 64,
+    IKE2_DOUBLINGS = 6, /* of the interval between transmissions; then it stays */
+    IKE2_ADDRESSES = 8  /* beside the one in use */
 };
 
 /* When a gateway sends a client elsewhere (RFC 5685): as it begins, or when it is known. */
@@ -44,7 +46,7 @@ struct ike2_lifetime {
 struct ike2_child_policy {
     char name[IKE2_NAME + 1];
     enum ike2_mode mode;
-    struct ike_sa proposals; /* of ESP, AH or TCP-AO, best first; SPIs are not used */
+    struct ike_proposals proposals; /* owned; of ESP, AH or TCP-AO, best first */
     struct ike_ts_list local, remote;
     struct ike2_lifetime lifetime; /* hard; rekeying begins earlier by a random part of it */
     struct ike_tcp_ao tcp_ao;      /* of IKE2_TCP_AO */
@@ -57,14 +59,15 @@ struct ike2_policy {
     unsigned index; /* of equal matches the smallest wins */
 
     /* Which messages are this peer's. */
-    struct gh_addr local;    /* len 0: any of ours */
+    uint16_t zone; /* a network namespace and VRF, by the shell's number; 0: where the daemon is */
+    struct gh_addr local;    /* len 0: any of ours; we begin from where the system would send */
     struct gh_prefix remote; /* 0 bits: anybody, as responder only */
     struct gh_addr gateway;  /* where to begin; len 0: responder only */
     uint16_t port;           /* 500 */
     bool responder_only;
 
     /* IKE_SA_INIT */
-    struct ike_sa proposals; /* of IKE, best first */
+    struct ike_proposals proposals; /* owned; of IKE, best first */
     bool prefer_theirs;
     uint16_t mtu; /* 512 … 9000: of the IP datagrams of fragmented messages; 1500 */
     bool fragmentation;
@@ -98,14 +101,17 @@ struct ike2_policy {
     bool reauthenticate;           /* instead of rekeying the IKE SA */
     uint32_t liveness_ms;          /* silence after which we ask; 0: only answer */
     unsigned liveness_retries;     /* transmissions of a request without an answer */
-    uint32_t retransmit_ms;        /* first interval; each next is twice as long */
+    uint32_t retransmit_ms;        /* first interval; each next is twice as long, up to 64 times */
     unsigned retransmits;
     uint32_t half_open_ms; /* of an IKE SA that is not established */
+    uint8_t window; /* requests at a time that we take of the peer, and send if it takes them: 1 …
+                     * IKE2_WINDOW_MAX */
 
     /* MOBIKE (RFC 4555) */
     bool mobike;
     struct gh_addr others[IKE2_ADDRESSES]; /* ours beside `local`, that the peer may try */
     size_t other_count;
+    bool others_all;           /* instead: all that the zone has */
     struct gh_prefix moves_to; /* where the peer may move; no address: anywhere */
     bool routability; /* Child SAs follow a peer only when it answers where it went; true */
     bool no_nats;     /* no NAT traversal: whoever changes addresses on the way is refused */
@@ -118,16 +124,22 @@ struct ike2_policy {
     bool resumption;   /* RFC 5723: tickets, asked for by us and given to the peer */
     bool crash_tokens; /* RFC 6290: the peer gets one, if the core has a secret for them; true */
 
-    struct ike2_child_policy *children; /* owned */
+    struct ike2_child_policy *children; /* owned, and so are their proposals */
     size_t child_count;
 
-    struct ike2_sa *sas; /* the core's alone: the IKE SAs under it */
+    struct ike2_sa *sas; /* the core's alone: the IKE SAs under it, its place among the policies */
+    size_t place;
 };
 
 /* With the defaults and no children. NULL: no memory. */
 struct ike2_policy *ike2_policy_new(const char *name);
+/* A copy, by another name, of one that has neither pattern nor children. NULL: no memory. */
+struct ike2_policy *ike2_policy_like(const struct ike2_policy *from, const char *name);
 struct ike2_policy *ike2_policy_ref(struct ike2_policy *p);
 void ike2_policy_free(struct ike2_policy *p); /* gives a reference back; NULL is fine */
+
+/* From the first transmission of a request until it is given up, at most a day. */
+uint64_t ike2_policy_patience_ms(const struct ike2_policy *p);
 
 /* AES-256-GCM, HMAC-SHA2-256 or -384, groups 31 and 19; the same for ESP with `protocol`. AH:
  * HMAC-SHA2-256-128. TCP-AO (IKE_PROTO_TCP_AO): AES-128-CMAC, HMAC-SHA-1. Of any other none. */

@@ -40,7 +40,7 @@ void ike2_ppk_answer(struct ike2 *c, struct ike2_sa *sa, const struct ike_messag
 
     if (!ike_has_notify(&m->clear, IKE_N_USE_PPK))
         return;
-    while ((p = ike2_policy_for(c, &sa->local.addr, &sa->remote.addr, p)) != NULL) {
+    while ((p = ike2_policy_for(&c->whose, &sa->local, &sa->remote.addr, p)) != NULL) {
         if (!configured(p))
             continue;
         sa->setup->ppk.agreed = true;

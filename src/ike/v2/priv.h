@@ -5,10 +5,13 @@
  *     core.c      input, time, the keeper's answers
  *     tables.c    where SAs are found              deadlines.c  which is next
  *     configure.c policies                         command.c    what is asked for
+ *     whose.c     which is a peer's
  *     view.c      what there is                    tell.c       what is said
+ *     memory.c    in octets
  *     sa.c        an IKE SA's life: state, deadlines, end
  *     keys.c      SKEYSEED, SK_*, KEYMAT, ciphers
  *     flight.c    sealed messages: Message IDs, fragments, retransmission, repeated requests
+ *     window.c    how many requests are out at a time, what is kept of the peer's
  *     init.c      IKE_SA_INIT                      auth.c    IKE_AUTH, with proof.c
  *     proof.c     who we are, who the peer is      child.c   Child SAs
  *     create.c    CREATE_CHILD_SA                  create_answer.c  the same as responder
@@ -64,11 +67,20 @@ struct ike2_suite {
     uint8_t protocol;
 };
 
-/* One message as it went: to be sent again. Zero-initialised is empty. */
+/* One message as it went: to be sent again. */
 struct ike2_flight {
+    struct ike2_flight *next; /* of responses */
     uint32_t id;
-    uint8_t *octets; /* u16 length and octets of each datagram */
-    size_t len;
+    uint32_t len;
+    uint8_t octets[]; /* u16 length and octets of each datagram */
+};
+
+/* A message of which fragments are missing. */
+struct ike2_partial {
+    struct ike2_partial *next;
+    uint32_t id;
+    bool response;
+    struct ike_reassembly r;
 };
 
 struct ike2_child {
@@ -101,9 +113,12 @@ enum ike2_task_kind {
     IKE2_TASK_IKE_REKEY,
     IKE2_TASK_IKE_DELETE,
     IKE2_TASK_LIVENESS,
+    IKE2_TASK_WINDOW,      /* SET_WINDOW_SIZE, after a rekeying */
+    IKE2_TASK_BEYOND,      /* INVALID_MESSAGE_ID */
     IKE2_TASK_TOKEN,       /* of RFC 6290, after we rekeyed */
     IKE2_TASK_MOVE,        /* UPDATE_SA_ADDRESSES */
     IKE2_TASK_ROUTABILITY, /* COOKIE2: is the peer where it says */
+    IKE2_TASK_ADDRESSES,   /* ADDITIONAL_IP*_ADDRESS: the list is another */
     IKE2_TASK_RESUME,      /* in the place of INIT */
     IKE2_TASK_TICKET,      /* TICKET_REQUEST */
     IKE2_TASK_REDIRECT     /* to `to` */
@@ -125,10 +140,16 @@ struct ike2_packets {
     struct ike_ts local, remote;
 };
 
-/* An exchange that we begin; one at a time is under way, the others wait. */
+enum { IKE2_DELETED_KEPT = 16 };
+
+/* An exchange that we begin: under way, or waiting for its turn. */
 struct ike2_task {
     struct ike2_task *next;
     enum ike2_task_kind kind;
+    struct ike2_flight *request; /* NULL: none that waits for its answer */
+    unsigned transmissions;      /* of it; 0: the window has no room yet */
+    uint64_t retransmit_at;
+    uint32_t beyond;                        /* the Message ID that INVALID_MESSAGE_ID is about */
     uint32_t child;                         /* rekeyed, deleted */
     const struct ike2_child_policy *policy; /* new, rekeyed */
     struct ike2_packets *packets;           /* of a new one; NULL: all of the policy's */
@@ -146,8 +167,9 @@ struct ike2_task {
     bool collided;
     uint8_t their_nonce[IKE_NONCE_MAX]; /* the lower one of that exchange */
     size_t their_nonce_len;
-    uint32_t their_child;  /* what it made */
-    uint8_t deleted[4][4]; /* SPIs of the peer's deletions that nothing was found for: the last */
+    uint32_t their_child; /* what it made */
+    /* SPIs of the peer's deletions that nothing was found for: the last */
+    uint8_t deleted[IKE2_DELETED_KEPT][4];
     uint8_t deleted_count;
     struct ike2_sa *their_sa; /* of an IKE SA; NULL if gone; its rival_of points back */
 };
@@ -197,6 +219,7 @@ struct ike2_resumed {
 
 /* What is needed until the IKE SA is established. */
 struct ike2_setup {
+    uint64_t begun_ms;
     struct gh_secret request, response; /* IKE_SA_INIT as they went */
     uint8_t nonce_i[IKE_NONCE_MAX], nonce_r[IKE_NONCE_MAX];
     size_t nonce_i_len, nonce_r_len;
@@ -235,11 +258,16 @@ struct ike2_mobile {
     struct ike2_endpoint was_local, was_remote;
     struct gh_addr others[IKE2_ADDRESSES]; /* the peer's */
     uint8_t other_count, tried;            /* of them, since an answer came */
-    unsigned refusals;                     /* UNEXPECTED_NAT_DETECTED, one after the other */
-    uint8_t cookie[IKE2_COOKIE2];          /* of the task under way */
-    struct ike2_endpoint asked;            /* where it went */
-    uint8_t seen[20]; /* NAT_DETECTION_DESTINATION_IP of the peer's last answer */
+    uint8_t tried_own;                     /* of our others, when all of the peer's were */
+    struct gh_addr told[IKE2_ADDRESSES];   /* what the peer knows of ours */
+    uint8_t told_count;
+    struct gh_addr told_from;
+    unsigned refusals;            /* UNEXPECTED_NAT_DETECTED, one after the other */
+    uint8_t cookie[IKE2_COOKIE2]; /* of the task under way */
+    struct ike2_endpoint asked;   /* where it went */
+    uint8_t seen[20];             /* NAT_DETECTION_DESTINATION_IP of the peer's last answer */
     bool has_seen;
+    uint32_t updated; /* Message ID of the peer's newest word on addresses */
 };
 
 /* What the keeper was asked for. */
@@ -267,6 +295,9 @@ struct ike2_sa {
     struct ike2_policy *policy; /* a reference; NULL: not known yet */
     const struct gh_client *client;
     struct ike2_endpoint local, remote;
+    uint8_t nat_refusals;     /* UNEXPECTED_NAT_DETECTED in IKE_AUTH, one after the other */
+    uint32_t listed;          /* ike2.path_changes when IKE_AUTH had our list of addresses */
+    bool local_seen;          /* `local` was among our addresses */
     struct gh_addr init_addr; /* the peer's when it began: as it stands in the table */
     bool marker, nat_local, nat_remote, fragmentation, ppk_used, initial_contact;
     struct ike2_mobile *mobile; /* NULL: one end has no MOBIKE */
@@ -275,19 +306,23 @@ struct ike2_sa {
     struct gh_secret sk; /* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr */
     struct gh_cipher *in, *out;
     uint64_t iv;
-    uint32_t send_id, receive_id; /* next of ours, next of the peer's */
-    struct ike2_flight request, response;
-    unsigned transmissions;
-    struct ike_reassembly *reassembly[2]; /* of requests, of responses */
-    struct ike2_ticket_ref ticket;        /* that we gave for it */
-    bool began;                           /* we, the first IKE SA in whose place this one is */
-    bool can_redirect;                    /* the peer can be sent elsewhere */
-    uint8_t peer_tcp_ao;                  /* its protocol number of TCP-AO's keys; 0: not said */
-    struct gh_secret token;               /* the peer's of RFC 6290; empty: none */
-    uint64_t hinted_ms;                   /* when somebody last said that the peer lost this SA */
-    struct ike2_task *task, *waiting, *waiting_tail;
+    uint32_t send_id, receive_id;  /* next of ours; the peer's first that is not answered */
+    uint32_t asked_id;             /* the peer's request at hand, or the last one */
+    uint64_t answered;             /* bit n: so is receive_id + n */
+    uint8_t window, peer_window;   /* requests at a time that we take, that the peer takes */
+    struct ike2_flight *responses; /* the newest first, at most `window` */
+    struct ike2_partial *partials;
+    struct ike2_ticket_ref ticket; /* that we gave for it */
+    bool began;                    /* we, the first IKE SA in whose place this one is */
+    bool can_redirect;             /* the peer can be sent elsewhere */
+    uint8_t peer_tcp_ao;           /* its protocol number of TCP-AO's keys; 0: not said */
+    struct gh_secret token;        /* the peer's of RFC 6290; empty: none */
+    uint64_t hinted_ms;            /* when somebody last said that the peer lost this SA */
+    struct ike2_task *task;        /* those under way; it is one in half-open SAs, and if it changes
+                                    * the SA (ike2_task_is_alone()) */
+    struct ike2_task *waiting, *waiting_tail;
     struct ike2_task *acquired;   /* new Child SAs for certain packets, when this one is up */
-    struct ike2_pending *pending; /* what the peer is making by several exchanges */
+    struct ike2_pending *pending; /* what the peer is making by several exchanges, newest first */
     unsigned followups_lost;      /* how often the peer had forgotten ours */
     struct ike2_setup *setup;
     struct gh_identity *local_id, *remote_id;
@@ -299,17 +334,26 @@ struct ike2_sa {
     unsigned rekeys;
     uint64_t established_ms, last_in_ms, last_out_ms;
     /* Deadlines; 0: none. `due` is the least of them all, as it stands in the heap. */
-    uint64_t retransmit_at, liveness_at, rekey_at, expire_at, task_at, puzzle_at;
+    uint64_t liveness_at, rekey_at, expire_at, task_at, puzzle_at;
     uint64_t due;
     size_t heap_at; /* place in the heap + 1; 0: not there */
+};
+
+/* The policies in force, by index, and where they are found. Places are one more than those in
+ * `policies`; 0: none. */
+struct ike2_whose {
+    struct ike2_policy **policies; /* owned, and so is a reference to each */
+    size_t count, mask, wide_count;
+    uint32_t *by_addr, *by_name;     /* by hash */
+    uint32_t *next_addr, *next_name; /* of the same hash, by place */
+    uint32_t *wide;                  /* as they stand in `policies`: not for one address */
 };
 
 struct ike2 {
     struct ike2_ops ops;
     struct ike2_settings settings;
-    struct gh_now now;             /* of the call */
-    struct ike2_policy **policies; /* by index */
-    size_t policy_count;
+    struct gh_now now;       /* of the call */
+    struct ike2_whose whose; /* the policies */
     struct ike2_sa **by_spi, **by_init, **by_name;
     struct ike2_child **by_child;
     size_t table_mask;
@@ -324,8 +368,11 @@ struct ike2 {
     struct ike2_stub *stubs; /* tickets of other gateways */
     struct ike2_sa *dead;    /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
+    uint32_t path_changes;
     uint32_t pause_ms; /* before an IKE SA that begins in this call says its first word */
-    uint64_t cookies_at, version_at;      /* the next INVALID_MAJOR_VERSION not before */
+    uint64_t cookies_at;
+    uint64_t version_at;                  /* the next INVALID_MAJOR_VERSION not before */
+    uint64_t beyond_at;                   /* the next INVALID_MESSAGE_ID not before */
     const struct ike2_datagram *arriving; /* what is being looked at; NULL: nothing */
     uint8_t crash_secret[IKE2_CRASH_SECRET];
     bool has_crash_secret;
@@ -360,7 +407,7 @@ void ike2_sa_unlink(struct ike2 *c, struct ike2_sa *sa);
 struct ike2_sa *ike2_by_spi(const struct ike2 *c, const uint8_t spi[IKE_SPI_LEN]);
 /* As responder, by the initiator's SPI and address. */
 struct ike2_sa *ike2_by_init(const struct ike2 *c, const uint8_t spi_i[IKE_SPI_LEN],
-                             const struct ike2_endpoint *remote);
+                             const struct ike2_datagram *d);
 /* The peer's identity is known and believed. */
 void ike2_sa_name(struct ike2 *c, struct ike2_sa *sa);
 /* The next SA after `after` whose peer may have this identity; to be compared. */
@@ -380,9 +427,14 @@ void ike2_unschedule(struct ike2 *c, struct ike2_sa *sa);
 /* Has a deadline that is neither past nor the one before. */
 void ike2_postpone(struct ike2 *c, struct ike2_sa *sa, uint64_t due);
 
-/* ---- configure.c ---- */
+/* ---- whose.c ---- */
+/* Takes the list, sorted; the references are the caller's to make and to give back. False: no
+ * memory, and the list is the caller's still. */
+bool ike2_whose_make(struct ike2_whose *w, struct ike2_policy **policies, size_t count);
+void ike2_whose_clear(struct ike2_whose *w);
+struct ike2_policy *ike2_policy_named(const struct ike2_whose *w, const char *name);
 /* The policy for a peer's first message: by addresses alone; the next after `after`. */
-struct ike2_policy *ike2_policy_for(struct ike2 *c, const struct gh_addr *local,
+struct ike2_policy *ike2_policy_for(const struct ike2_whose *w, const struct ike2_endpoint *local,
                                     const struct gh_addr *remote, const struct ike2_policy *after);
 
 /* ---- command.c ---- */
@@ -399,6 +451,8 @@ void ike2_acquired_rest(struct ike2_sa *sa);
 /* ---- tell.c ---- */
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Somebody reads the words: where they are dear to make. */
+bool ike2_is_read(const struct ike2 *c, enum ike2_event_kind kind);
 /* A step of the story: who offers what. */
 void ike2_tell_offer(struct ike2 *c, const struct ike2_sa *sa, const char *who,
                      const struct ike_sa *offer);
@@ -444,11 +498,18 @@ struct ike2_task *ike2_task_add(struct ike2 *c, struct ike2_sa *sa, enum ike2_ta
 struct ike2_task *ike2_task_first(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind);
 /* One of this kind is under way or waits. */
 bool ike2_task_waits(const struct ike2_sa *sa, enum ike2_task_kind kind);
+/* The one of this kind, about this Child SA, that is under way; NULL: there is none. */
+struct ike2_task *ike2_task_under_way(const struct ike2_sa *sa, enum ike2_task_kind kind,
+                                      uint32_t child);
+/* One that makes Child SAs, rekeys them or (`deletes`) ends them is under way. */
+bool ike2_task_makes_children(const struct ike2_sa *sa, bool deletes);
+/* It changes the IKE SA itself, or where it runs: nothing else is out at the same time. */
+bool ike2_task_is_alone(const struct ike2_task *t);
 /* What waits to be done about a Child SA that is gone. */
 void ike2_tasks_forget(struct ike2_sa *sa, uint32_t child);
-void ike2_task_done(struct ike2 *c, struct ike2_sa *sa);
+void ike2_task_done(struct ike2_sa *sa, struct ike2_task *t);
 /* After IKE2_RETRY_MS. */
-void ike2_task_again(struct ike2 *c, struct ike2_sa *sa);
+void ike2_task_again(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t);
 void ike2_task_free(struct ike2_task *t);
 void ike2_tasks_free(struct ike2_task **list);
 void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa);
@@ -482,25 +543,63 @@ void ike2_log_keys(struct ike2 *c, const struct ike2_sa *sa);
 struct ike_out ike2_inner(struct ike2 *c);
 struct ike_header ike2_header(const struct ike2_sa *sa, uint8_t exchange, uint32_t id,
                               bool response);
-bool ike2_request(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
+/* The task's next request: it goes as soon as the peer's window has room for it. */
+bool ike2_request(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t, uint8_t exchange,
+                  struct ike_out *inner);
+/* The first one of an IKE SA, which is not sealed. */
+bool ike2_request_plain(struct ike2 *c, struct ike2_sa *sa, struct gh_view octets);
+/* Requests for which the window had no room and has it now. */
+void ike2_requests_go(struct ike2 *c, struct ike2_sa *sa);
 bool ike2_respond(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, struct ike_out *inner);
 /* A response with one notification. INVALID_SYNTAX ends the IKE SA. */
 void ike2_respond_notify(struct ike2 *c, struct ike2_sa *sa, uint8_t exchange, uint16_t type,
                          struct gh_view data);
-bool ike2_flight_set(struct ike2_flight *f, uint32_t id, struct gh_view datagram);
-void ike2_flight_clear(struct ike2_flight *f);
-/* Our request, to where the peer is. */
-void ike2_send_request(struct ike2 *c, struct ike2_sa *sa);
-/* Our response, to where its request came from (RFC 7296 2.11). */
-void ike2_send_response(struct ike2 *c, struct ike2_sa *sa);
+/* The response to IKE_SA_INIT and the like, to be sent and kept. */
+bool ike2_keep_plain(struct ike2_sa *sa, struct gh_view octets);
+/* Our requests under way, once more, to where the peer is. */
+void ike2_send_requests(struct ike2 *c, struct ike2_sa *sa);
+/* A response that is kept, to where its request came from (RFC 7296 2.11). */
+void ike2_send_response(struct ike2 *c, struct ike2_sa *sa, uint32_t id);
 struct ike2_path ike2_path_of(const struct ike2_datagram *d);
 void ike2_send(struct ike2 *c, const struct ike2_endpoint *local,
                const struct ike2_endpoint *remote, bool marker, struct gh_view octets);
-void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa);
+/* Its time has come. */
+void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t);
+/* From the first interval on, for all that is under way. */
 void ike2_begin_retransmission(struct ike2 *c, struct ike2_sa *sa);
 /* A sealed message for this SA. */
 void ike2_sealed(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
                  struct ike_message *m);
+
+/* ---- window.c ---- */
+/* As a new SA has it: one request at a time, either way. */
+void ike2_window_begin(struct ike2_sa *sa);
+/* SET_WINDOW_SIZE: ours in IKE_AUTH; ours in INFORMATIONAL, if it was not said yet; the peer's. */
+void ike2_window_put(const struct ike2_sa *sa, struct ike_out *o);
+void ike2_window_promise(struct ike2_sa *sa, struct ike_out *o);
+void ike2_window_heard(struct ike2_sa *sa, const struct ike_payloads *in);
+/* The SA is established: what was promised in IKE_AUTH counts. */
+void ike2_window_open(struct ike2_sa *sa);
+/* After a rekeying it has to be said again: by the initiator in a request, for a request of the
+ * other end may be there before the new SA is; by the responder when either asks anything. */
+void ike2_window_renew(struct ike2 *c, struct ike2_sa *sa);
+/* The peer takes the request with this Message ID before it has answered any that is out. */
+bool ike2_window_has(const struct ike2_sa *sa, uint32_t id);
+/* What the peer's request is by its Message ID. */
+enum ike2_place { IKE2_PLACE_OLD, IKE2_PLACE_NEW, IKE2_PLACE_BEYOND };
+enum ike2_place ike2_window_place(const struct ike2_sa *sa, uint32_t id);
+/* The request at hand is answered. */
+void ike2_window_answered(struct ike2_sa *sa);
+void ike2_keep_response(struct ike2_sa *sa, struct ike2_flight *f);
+const struct ike2_flight *ike2_kept_response(const struct ike2_sa *sa, uint32_t id);
+/* An authentic request that is beyond the window. */
+void ike2_window_beyond(struct ike2 *c, struct ike2_sa *sa, uint32_t id);
+void ike2_window_beyond_put(const struct ike2_task *t, struct ike_out *o);
+void ike2_window_beyond_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+/* Where the fragments of a message are; NULL: no memory. */
+struct ike_reassembly *ike2_partial(struct ike2 *c, struct ike2_sa *sa, bool response, uint32_t id);
+void ike2_partial_drop(struct ike2_sa *sa, bool response, uint32_t id);
+void ike2_window_free(struct ike2_sa *sa);
 
 /* ---- init.c ---- */
 void ike2_init_start(struct ike2 *c, struct ike2_sa *sa);
@@ -554,7 +653,7 @@ bool ike2_take_certreqs(struct ike2_setup *s, const struct ike_payloads *in);
 /* ---- addke.c ---- */
 /* The proposals that can be done here, numbered from 1. additional: with RFC 9370; else ADDKE types
  * are left out where they may be NONE, and proposals with others. */
-void ike2_offer(const struct ike_sa *proposals, bool additional, struct ike_sa *out);
+void ike2_offer(const struct ike_proposals *proposals, bool additional, struct ike_sa *out);
 bool ike2_has_addke(const struct ike_sa *sa);
 bool ike2_proposal_has_addke(const struct ike_proposal *p);
 /* The nth (from 0) additional key exchange of a suite; NONE: there is none any more. */
@@ -629,6 +728,7 @@ struct ike2_wish {
 
 /* What the peer asked for by CREATE_CHILD_SA, until its additional key exchanges are over. */
 struct ike2_pending {
+    struct ike2_pending *next;
     struct ike2_suite suite; /* protocol: of a Child SA, or IKE */
     unsigned done;
     struct gh_secret shared, more, link;
@@ -689,18 +789,19 @@ void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const u
                            uint8_t spi_len, const struct ike2_fresh *fresh);
 
 /* ---- create.c ---- */
-void ike2_create_start(struct ike2 *c, struct ike2_sa *sa);
-void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
-                          uint8_t first, struct gh_view octets);
+void ike2_create_start(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t);
+void ike2_create_response(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                          const struct ike_payloads *in, uint8_t first, struct gh_view octets);
 /* Our exchange comes to nothing; what the peer made at the same time counts. */
-void ike2_create_abandon(struct ike2 *c, struct ike2_sa *sa);
+void ike2_create_abandon(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t);
 /* The peer began the same as this task of ours, with these nonces (RFC 7296 2.8.1). */
 void ike2_note_collision(struct ike2 *c, struct ike2_task *t, struct gh_view ni, struct gh_view nr);
 
 /* ---- create_answer.c ---- */
 void ike2_create_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
-/* As responder: sa->pending has all its keys. `o` is the answer to the last exchange. */
-void ike2_create_finish(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+/* As responder: `p` has all its keys. `o` is the answer to the last exchange. */
+void ike2_create_finish(struct ike2 *c, struct ike2_sa *sa, struct ike2_pending *p,
+                        struct ike_out *o);
 
 /* ---- succeed.c ---- */
 /* Another is in the place of this Child SA. Its end is the peer's to ask for; ours if it does not.
@@ -719,25 +820,32 @@ void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa);
 /* As initiator: the suite has a key exchange that is not done yet. */
 bool ike2_followup_wanted(const struct ike2_task *t, const struct ike2_suite *suite);
 /* `in` is CREATE_CHILD_SA's response; it comes to ike2_create_response() again at the end. */
-bool ike2_followup_begin(struct ike2 *c, struct ike2_sa *sa, const struct ike2_suite *suite,
-                         const struct ike_payloads *in, uint8_t first, struct gh_view octets);
-void ike2_followup_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+bool ike2_followup_begin(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                         const struct ike2_suite *suite, const struct ike_payloads *in,
+                         uint8_t first, struct gh_view octets);
+void ike2_followup_response(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                            const struct ike_payloads *in);
 struct gh_view ike2_followup_keys(const struct ike2_task *t); /* SK(1) | … */
 void ike2_followup_free(struct ike2_followup *f);
-/* As responder; takes `shared`. NULL: no memory. */
-struct ike2_pending *ike2_pending_new(struct ike2 *c, struct ike2_sa *sa,
+/* As responder; takes `shared`. old: the Child SA that it is to replace; 0: none. NULL: no memory.
+ */
+struct ike2_pending *ike2_pending_new(struct ike2 *c, struct ike2_sa *sa, uint32_t old,
                                       const struct ike2_suite *suite, struct gh_secret *shared,
                                       struct gh_view ni, struct gh_view nr);
-void ike2_pending_put(const struct ike2_sa *sa, struct ike_out *o); /* the link */
+void ike2_pending_put(const struct ike2_pending *p, struct ike_out *o); /* the link */
 void ike2_pending_clear(struct ike2_sa *sa);
+void ike2_pending_expire(struct ike2 *c, struct ike2_sa *sa);
+/* The peer rekeys this Child SA. */
+bool ike2_pending_replaces(const struct ike2_sa *sa, uint32_t child);
 /* The peer rekeys the IKE SA: our own exchanges wait. */
 bool ike2_pending_holds(const struct ike2_sa *sa);
 void ike2_followup_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 
 /* ---- inform.c ---- */
-void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa);
+void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t);
 void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
-void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
+                          const struct ike_payloads *in);
 
 /* ---- extend.c ---- */
 /* What extensions say in our IKE_AUTH message, behind AUTH. */
@@ -754,7 +862,8 @@ void ike2_extend_rekeyed_heard(struct ike2 *c, struct ike2_sa *sa, const struct 
 /* The token that this message of ours has no room for follows it. */
 void ike2_extend_token(struct ike2 *c, struct ike2_sa *sa);
 /* INFORMATIONAL that a task of ours begins, and its answer; that task is over. */
-void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, const struct ike2_task *t,
+                        struct ike_out *o);
 void ike2_extend_inform_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind,
                                  const struct ike_payloads *in);
 /* INFORMATIONAL of the peer's: `o` is the response in the making. */
@@ -829,12 +938,32 @@ bool ike2_redirect_away(struct ike2 *c, const struct ike2_policy *p, const struc
 bool ike2_redirect_in_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 void ike2_redirect_leave(struct ike2 *c, struct ike2_sa *sa);
 bool ike2_redirect_sa(struct ike2 *c, struct ike2_sa *sa, const struct gh_addr *to);
-void ike2_redirect_request(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_redirect_request(struct ike2 *c, const struct ike2_task *t, struct ike_out *o);
+
+/* ---- paths.c ---- */
+/* How long one that begins may take in all. */
+uint64_t ike2_begin_ms(const struct ike2_policy *p);
+/* Is this an address of ours, there? Yes, if nobody knows. */
+bool ike2_path_has(const struct ike2 *c, uint16_t zone, const struct gh_addr *a);
+/* From where a peer can be reached at this address of it. */
+enum ike2_way ike2_path_from(const struct ike2 *c, const struct ike2_policy *p,
+                             const struct gh_addr *remote, struct gh_addr *out);
+/* Our addresses beside the one in use that the peer may know; how many. */
+size_t ike2_path_others(const struct ike2 *c, const struct ike2_sa *sa,
+                        struct gh_addr out[IKE2_ADDRESSES]);
+/* One that begins and has no address yet gets one. False: it has to wait. */
+bool ike2_path_begin(struct ike2 *c, struct ike2_sa *sa);
+/* After a change: one that cannot move may have lost its address. */
+void ike2_path_lost(struct ike2 *c, struct ike2_sa *sa);
 
 /* ---- mobike.c ---- */
+/* Our addresses or routes changed: is the IKE SA still where it should be? */
+void ike2_mobike_look(struct ike2 *c, struct ike2_sa *sa);
+/* We follow, and the other end finds out what is wrong: it is given time (RFC 4555 3.11). */
+bool ike2_mobike_is_patient(const struct ike2_sa *sa, const struct ike2_task *t);
 bool ike2_mobike_move(struct ike2 *c, struct ike2_sa *sa, const struct ike2_endpoint *local);
 /* In IKE_AUTH. */
-void ike2_mobike_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
+void ike2_mobike_put(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
 void ike2_mobike_take(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
 /* False: the addresses of the message at hand are not those that the peer meant. */
 bool ike2_mobike_no_nat(const struct ike2 *c, const struct ike2_sa *sa,
@@ -842,7 +971,8 @@ bool ike2_mobike_no_nat(const struct ike2 *c, const struct ike2_sa *sa,
 void ike2_mobike_inherit(struct ike2 *c, struct ike2_sa *sa, const struct ike2_sa *old);
 /* `sa` has the children of `old` by now. */
 void ike2_mobike_inherited(struct ike2 *c, const struct ike2_sa *old, struct ike2_sa *sa);
-void ike2_mobike_request(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o);
+void ike2_mobike_request(struct ike2 *c, struct ike2_sa *sa, const struct ike2_task *t,
+                         struct ike_out *o);
 void ike2_mobike_answered(struct ike2 *c, struct ike2_sa *sa, enum ike2_task_kind kind,
                           const struct ike_payloads *in);
 void ike2_mobike_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,

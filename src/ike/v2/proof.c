@@ -175,16 +175,32 @@ static const char *psk_name(const struct ike2_sa *sa)
                                                                  : sa->policy->psk;
 }
 
+/* `also`: for a second value in the same answer; may be empty. */
 static bool ask_for_psk(struct ike2 *c, struct ike2_sa *sa, enum ike2_job job,
-                        struct gh_view octets)
+                        struct gh_view octets, struct gh_view also)
 {
     const char *name = psk_name(sa);
     struct gh_keeper_request r = {.kind = GH_KEEPER_PSK,
                                   .name = gh_view_of(name, strlen(name)),
                                   .prf = (enum gh_prf_alg)sa->suite.prf,
-                                  .octets = octets};
+                                  .octets = octets,
+                                  .also = also};
 
     return ike2_ask(c, sa, job, &r);
+}
+
+/* As responder that has a pre-shared key too: our own value with the peer's, by one request. */
+static bool ask_for_peer_psk(struct ike2 *c, struct ike2_sa *sa, struct gh_view octets)
+{
+    struct gh_secret own = {.data = NULL};
+    struct gh_pki_error later; /* prove_ourselves() meets it again */
+    bool both = !sa->initiator && sa->policy->local_auth == IKE2_AUTH_PSK &&
+                ike2_choose_identity(c, sa, &later) && own_octets(sa, &own);
+    bool asked =
+        ask_for_psk(c, sa, IKE2_JOB_PEER_PSK, octets, both ? ike2_view(&own) : gh_view_of(NULL, 0));
+
+    gh_secret_clear(&own);
+    return asked;
 }
 
 static bool ask_to_sign(struct ike2 *c, struct ike2_sa *sa, const char *name,
@@ -216,7 +232,7 @@ static bool prove(struct ike2 *c, struct ike2_sa *sa, struct gh_view octets, str
 
     switch (p->local_auth) {
     case IKE2_AUTH_PSK:
-        return ask_for_psk(c, sa, IKE2_JOB_OWN_AUTH, octets) ||
+        return ask_for_psk(c, sa, IKE2_JOB_OWN_AUTH, octets, gh_view_of(NULL, 0)) ||
                gh_pki_fail(e, "keeper", "", "the keeper cannot be asked");
     case IKE2_AUTH_CERT:
         return ask_to_sign(c, sa, sa->setup->cert->key_name, gh_cert_key(sa->setup->cert->cert),
@@ -304,7 +320,7 @@ static enum ike2_proof check(struct ike2 *c, struct ike2_sa *sa, const struct ik
     case GH_AUTH_PSK:
         if (!(p->remote_auths & GH_BIT(IKE2_AUTH_PSK)))
             break;
-        if (ask_for_psk(c, sa, IKE2_JOB_PEER_PSK, octets))
+        if (ask_for_peer_psk(c, sa, octets))
             return IKE2_PROOF_ASKED;
         gh_pki_fail(e, "keeper", "", "the keeper cannot be asked");
         return IKE2_PROOF_UNSEEN;

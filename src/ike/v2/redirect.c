@@ -174,7 +174,7 @@ bool ike2_redirect_auth(struct ike2 *c, struct ike2_sa *sa, const struct ike_pay
     if (sa->task->policy != NULL)
         wanted |= 1u << (sa->task->policy - p->children);
     sa->wanted = 0;
-    ike2_task_done(c, sa);
+    ike2_task_done(sa, sa->task);
     ike2_sa_established(c, sa);
     ike2_set_state(c, sa, IKE2_STATE_REKEYED);
     t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
@@ -276,10 +276,10 @@ bool ike2_redirect_sa(struct ike2 *c, struct ike2_sa *sa, const struct gh_addr *
     return true;
 }
 
-void ike2_redirect_request(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
+void ike2_redirect_request(struct ike2 *c, const struct ike2_task *t, struct ike_out *o)
 {
     ike2_count(c, IKE2_COUNT_REDIRECTS_SENT);
-    put_redirect(&sa->task->to, o);
+    put_redirect(&t->to, o);
 }
 
 /* As client: the answer is on its way when the new IKE SA begins; the old one goes when it is up.

@@ -83,14 +83,16 @@ void ike2_forget_tickets(struct ike2 *c)
 
 /* ---- Tickets, given and taken --------------------------------------------------------------- */
 
-static bool is_offered(const struct ike2_suite *s, const struct ike_sa *proposals)
+static bool is_offered(const struct ike2_suite *s, const struct ike_proposals *proposals)
 {
-    const struct ike_choice_rules rules = {.prefer_theirs = false};
-    struct ike_sa offer = {.count = 1};
+    const struct ike_choice_rules rules = {.additional_ke = true};
+    struct ike_sa offer, ours;
     struct ike_proposal chosen;
 
+    offer.count = 1;
     ike2_suite_proposal(s, &offer.proposal[0]);
-    return ike_proposal_choose(&offer, proposals, &rules, &chosen, NULL);
+    ike_proposals_get(proposals, &ours);
+    return ike_proposal_choose(&offer, &ours, &rules, &chosen, NULL);
 }
 
 void ike2_resume_ask(struct ike2_sa *sa, struct ike_out *o)
@@ -307,13 +309,11 @@ void ike2_resume_start(struct ike2 *c, struct ike2_sa *sa)
     ike2_redirect_put(c, sa, &o);
     ike2_put_abilities(&o, sa->policy);
     if (!ike_out_done(&o, &octets) || !gh_secret_set(&s->request, octets.p, octets.len) ||
-        !ike2_flight_set(&sa->request, 0, octets)) {
+        !ike2_request_plain(c, sa, octets)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "no room for IKE_SESSION_RESUME");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
         return;
     }
-    ike2_send_request(c, sa);
-    ike2_begin_retransmission(c, sa);
 }
 
 void ike2_resume_response(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagram *d,
@@ -367,7 +367,7 @@ static struct ike2_policy *policy_of(struct ike2 *c, const struct ike2_datagram 
 {
     struct ike2_policy *p = NULL;
 
-    while ((p = ike2_policy_for(c, &d->local.addr, &d->remote.addr, p)) != NULL)
+    while ((p = ike2_policy_for(&c->whose, &d->local, &d->remote.addr, p)) != NULL)
         if (p->resumption && strcmp(p->name, t->policy) == 0 &&
             is_offered(&t->suite, &p->proposals))
             return p;
@@ -407,7 +407,7 @@ static bool respond(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagr
     ike2_put_abilities(&o, sa->policy);
     ike2_put_childless(&o, sa->policy);
     return ike_out_done(&o, &octets) && gh_secret_set(&s->response, octets.p, octets.len) &&
-           gh_secret_set(&s->request, d->data, d->len) && ike2_flight_set(&sa->response, 0, octets);
+           gh_secret_set(&s->request, d->data, d->len) && ike2_keep_plain(sa, octets);
 }
 
 static void refuse(struct ike2 *c, const struct ike2_datagram *d, const struct ike_message *m)
@@ -476,7 +476,7 @@ bool ike2_resume_gave_up(struct ike2 *c, struct ike2_sa *sa)
     struct ike2_stub *s;
 
     if (sa->task == NULL || sa->task->kind != IKE2_TASK_RESUME ||
-        (sa->transmissions < TRIES && sa->transmissions <= sa->policy->retransmits))
+        (sa->task->transmissions < TRIES && sa->task->transmissions <= sa->policy->retransmits))
         return false;
     s = calloc(1, sizeof(*s));
     if (s != NULL) {

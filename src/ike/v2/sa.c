@@ -1,6 +1,6 @@
 /*
  * An IKE SA's life: one function sets its state; deadlines stand in it and are looked at together;
- * the exchanges that we begin wait in a queue, one is under way.
+ * the exchanges that we begin wait in a queue until the peer's window has room.
  *
  *     init → auth → established → rekeyed → deleting → dead
  */
@@ -32,9 +32,11 @@ struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool ini
     sa->policy = ike2_policy_ref(policy);
     sa->initiator = initiator;
     sa->local = *local;
+    sa->local_seen = ike2_path_has(c, local->zone, &local->addr);
     sa->remote = *remote;
     sa->state = IKE2_STATE_INIT;
-    sa->last_in_ms = c->now.mono_ms;
+    sa->last_in_ms = sa->setup->begun_ms = c->now.mono_ms;
+    ike2_window_begin(sa);
     ike2_new_spi(c, initiator ? sa->spi_i : sa->spi_r);
     return sa;
 }
@@ -60,6 +62,7 @@ void ike2_task_free(struct ike2_task *t)
         return;
     if (t->their_sa != NULL)
         t->their_sa->rival_of = NULL;
+    free(t->request);
     gh_ke_free(t->ke);
     ike2_followup_free(t->followup);
     free(t->packets);
@@ -79,8 +82,7 @@ void ike2_tasks_free(struct ike2_task **list)
 
 static void free_tasks(struct ike2_sa *sa)
 {
-    ike2_task_free(sa->task);
-    sa->task = NULL;
+    ike2_tasks_free(&sa->task);
     ike2_tasks_free(&sa->waiting);
     ike2_tasks_free(&sa->acquired);
     sa->waiting_tail = NULL;
@@ -106,13 +108,7 @@ void ike2_sa_free(struct ike2_sa *sa)
     gh_secret_clear(&sa->sk);
     gh_secret_clear(&sa->token);
     free(sa->mobile);
-    ike2_flight_clear(&sa->request);
-    ike2_flight_clear(&sa->response);
-    for (int i = 0; i < 2; i++) {
-        if (sa->reassembly[i] != NULL)
-            ike_reassembly_clear(sa->reassembly[i]);
-        free(sa->reassembly[i]);
-    }
+    ike2_window_free(sa);
     while (sa->children != NULL) {
         struct ike2_child *child = sa->children;
 
@@ -194,7 +190,7 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
     if (sa->state >= IKE2_STATE_ESTABLISHED)
         ike2_resume_ended(c, sa, why);
     ike2_set_state(c, sa, IKE2_STATE_DEAD);
-    sa->retransmit_at = sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
+    sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
     sa->puzzle_at = 0;
     free_tasks(sa);
     ike2_pending_clear(sa);
@@ -231,8 +227,11 @@ void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa)
     sa->rekey_at = life > 0 ? ike2_soft(c, now, life) : 0;
     sa->expire_at = life > 0 ? now + 1000 * (uint64_t)life : 0;
     sa->liveness_at = now + 1; /* also where nothing is ever heard, as after a rekeying */
+    ike2_window_open(sa);
     ike2_setup_free(sa->setup);
     sa->setup = NULL;
+    if (sa->mobile != NULL)
+        ike2_mobike_look(c, sa); /* the way may have changed meanwhile */
 }
 
 void ike2_begin_again(struct ike2 *c, struct ike2_policy *policy)
@@ -313,13 +312,18 @@ void ike2_tasks_forget(struct ike2_sa *sa, uint32_t child)
     }
 }
 
-void ike2_task_done(struct ike2 *c, struct ike2_sa *sa)
+static void take_out(struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike2_task *t = sa->task;
+    struct ike2_task **at = &sa->task;
 
-    sa->task = NULL;
-    sa->retransmit_at = 0;
-    ike2_flight_clear(&sa->request);
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+}
+
+void ike2_task_done(struct ike2_sa *sa, struct ike2_task *t)
+{
+    take_out(sa, t);
     ike2_task_free(t);
 }
 
@@ -327,15 +331,15 @@ void ike2_task_done(struct ike2 *c, struct ike2_sa *sa)
 static bool is_urgent(const struct ike2_task *t)
 {
     return t->kind == IKE2_TASK_IKE_DELETE || t->kind == IKE2_TASK_MOVE ||
-           t->kind == IKE2_TASK_ROUTABILITY;
+           t->kind == IKE2_TASK_ROUTABILITY || t->kind == IKE2_TASK_ADDRESSES;
 }
 
-void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
+void ike2_task_again(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
 {
-    struct ike2_task *t = sa->task, **at = &sa->waiting;
+    struct ike2_task **at = &sa->waiting;
 
-    sa->task = NULL;
-    sa->retransmit_at = 0;
+    take_out(sa, t);
+    free(t->request);
     gh_ke_free(t->ke);
     ike2_followup_free(t->followup);
     *t = (struct ike2_task){.kind = t->kind,
@@ -353,9 +357,35 @@ void ike2_task_again(struct ike2 *c, struct ike2_sa *sa)
     sa->task_at = c->now.mono_ms + IKE2_RETRY_MS;
 }
 
-static void begin(struct ike2 *c, struct ike2_sa *sa)
+bool ike2_task_is_alone(const struct ike2_task *t)
 {
-    switch (sa->task->kind) {
+    switch (t->kind) {
+    case IKE2_TASK_CHILD_NEW:
+    case IKE2_TASK_CHILD_REKEY:
+    case IKE2_TASK_CHILD_DELETE:
+    case IKE2_TASK_LIVENESS:
+    case IKE2_TASK_WINDOW:
+    case IKE2_TASK_BEYOND:
+    case IKE2_TASK_TOKEN:
+    case IKE2_TASK_TICKET:
+    case IKE2_TASK_REDIRECT:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static bool may_begin(const struct ike2_sa *sa, const struct ike2_task *t)
+{
+    if ((sa->task_at != 0 || ike2_pending_holds(sa)) && !is_urgent(t))
+        return false;
+    return sa->task == NULL || (!ike2_task_is_alone(sa->task) && !ike2_task_is_alone(t) &&
+                                ike2_window_has(sa, sa->send_id));
+}
+
+static void begin(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
+{
+    switch (t->kind) {
     case IKE2_TASK_INIT:
         ike2_init_start(c, sa);
         break;
@@ -371,24 +401,30 @@ static void begin(struct ike2 *c, struct ike2_sa *sa)
     case IKE2_TASK_CHILD_NEW:
     case IKE2_TASK_CHILD_REKEY:
     case IKE2_TASK_IKE_REKEY:
-        ike2_create_start(c, sa);
+        ike2_create_start(c, sa, t);
         break;
     default:
-        ike2_inform_start(c, sa);
+        ike2_inform_start(c, sa, t);
         break;
     }
 }
 
 void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa)
 {
-    while (sa->state != IKE2_STATE_DEAD && sa->task == NULL && sa->waiting != NULL &&
-           ((sa->task_at == 0 && !ike2_pending_holds(sa)) || is_urgent(sa->waiting))) {
-        sa->task = sa->waiting;
-        sa->waiting = sa->task->next;
+    if (sa->local.addr.len == 0 && !ike2_path_begin(c, sa))
+        return; /* ike2_paths_changed() */
+    ike2_requests_go(c, sa);
+    while (sa->state != IKE2_STATE_DEAD && sa->waiting != NULL && may_begin(sa, sa->waiting)) {
+        struct ike2_task *t = sa->waiting, **at = &sa->task;
+
+        sa->waiting = t->next;
         if (sa->waiting == NULL)
             sa->waiting_tail = NULL;
-        sa->task->next = NULL;
-        begin(c, sa);
+        t->next = NULL;
+        while (*at != NULL)
+            at = &(*at)->next;
+        *at = t;
+        begin(c, sa, t);
     }
 }
 
@@ -404,12 +440,14 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa)
 {
     uint64_t due = 0;
 
-    least(&due, sa->retransmit_at);
+    for (const struct ike2_task *t = sa->task; t != NULL; t = t->next)
+        least(&due, t->retransmit_at);
     least(&due, sa->liveness_at);
     least(&due, sa->rekey_at);
     least(&due, sa->expire_at);
     least(&due, sa->task_at);
-    least(&due, sa->pending != NULL ? sa->pending->expire_at : 0);
+    for (const struct ike2_pending *p = sa->pending; p != NULL; p = p->next)
+        least(&due, p->expire_at);
     least(&due, sa->puzzle_at);
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next) {
         least(&due, child->going ? 0 : child->rekey_at);
@@ -418,15 +456,33 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa)
     return due;
 }
 
+static const struct ike2_task *find(const struct ike2_task *list, enum ike2_task_kind kind)
+{
+    while (list != NULL && list->kind != kind)
+        list = list->next;
+    return list;
+}
+
 bool ike2_task_waits(const struct ike2_sa *sa, enum ike2_task_kind kind)
 {
-    const struct ike2_task *t = sa->waiting;
+    return find(sa->task, kind) != NULL || find(sa->waiting, kind) != NULL;
+}
 
-    if (sa->task != NULL && sa->task->kind == kind)
-        return true;
-    while (t != NULL && t->kind != kind)
+struct ike2_task *ike2_task_under_way(const struct ike2_sa *sa, enum ike2_task_kind kind,
+                                      uint32_t child)
+{
+    struct ike2_task *t = sa->task;
+
+    while (t != NULL && (t->kind != kind || t->child != child))
         t = t->next;
-    return t != NULL;
+    return t;
+}
+
+bool ike2_task_makes_children(const struct ike2_sa *sa, bool deletes)
+{
+    return find(sa->task, IKE2_TASK_CHILD_NEW) != NULL ||
+           find(sa->task, IKE2_TASK_CHILD_REKEY) != NULL ||
+           (deletes && find(sa->task, IKE2_TASK_CHILD_DELETE) != NULL);
 }
 
 /* Silence: ask whether the peer lives; a NAT is reminded that we are there. */
@@ -534,7 +590,10 @@ static void expired(struct ike2 *c, struct ike2_sa *sa)
         return;
     }
     if (was < IKE2_STATE_ESTABLISHED && !sa->setup->refused) /* else the reason is told */
-        ike2_fail(c, sa, IKE2_COUNT_HALF_OPEN_EXPIRED, "not established in time");
+        ike2_fail(c, sa, IKE2_COUNT_HALF_OPEN_EXPIRED,
+                  sa->local.addr.len == 0 ? "no way to the peer: the system knows no address of "
+                                            "ours from which it can be reached"
+                                          : "not established in time");
     ike2_sa_die(c, sa, was == IKE2_STATE_REKEYED ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED);
     if (was == IKE2_STATE_ESTABLISHED)
         ike2_begin_again(c, policy);
@@ -550,8 +609,7 @@ static void check_children(struct ike2 *c, struct ike2_sa *sa)
         next = child->next;
         if (child->expire_at != 0 && now >= child->expire_at) {
             /* RFC 7296 2.8: it is not used any more, whatever else is under way. */
-            if (sa->task == NULL || sa->task->kind != IKE2_TASK_CHILD_DELETE ||
-                sa->task->child != child->id)
+            if (ike2_task_under_way(sa, IKE2_TASK_CHILD_DELETE, child->id) == NULL)
                 ike2_child_disown(c, sa, child->suite.protocol, child->spi_in, child->spi_len);
             ike2_child_drop(c, sa, child, IKE2_REMOVED_EXPIRED);
         } else if (child->rekey_at != 0 && now >= child->rekey_at && !child->going) {
@@ -569,6 +627,16 @@ static void check_children(struct ike2 *c, struct ike2_sa *sa)
     }
 }
 
+/* One of ours may change the others, or end the SA. */
+static struct ike2_task *overdue(const struct ike2 *c, const struct ike2_sa *sa)
+{
+    struct ike2_task *t = sa->task;
+
+    while (t != NULL && (t->retransmit_at == 0 || c->now.mono_ms < t->retransmit_at))
+        t = t->next;
+    return t;
+}
+
 void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa)
 {
     uint64_t now = c->now.mono_ms;
@@ -579,15 +647,13 @@ void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa)
         expired(c, sa);
         return;
     }
-    if (sa->retransmit_at != 0 && now >= sa->retransmit_at) {
-        ike2_retransmit(c, sa);
-        if (sa->state == IKE2_STATE_DEAD)
-            return;
-    }
+    for (struct ike2_task *t; (t = overdue(c, sa)) != NULL;)
+        ike2_retransmit(c, sa, t);
+    if (sa->state == IKE2_STATE_DEAD)
+        return;
     if (sa->puzzle_at != 0 && now >= sa->puzzle_at)
         ike2_puzzle_work(c, sa);
-    if (sa->pending != NULL && now >= sa->pending->expire_at)
-        ike2_pending_clear(sa);
+    ike2_pending_expire(c, sa);
     if (sa->rekey_at != 0 && now >= sa->rekey_at)
         begin_rekeying(c, sa);
     check_children(c, sa);

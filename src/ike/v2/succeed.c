@@ -60,7 +60,8 @@ void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa)
         struct ike2_task *t = old->waiting;
 
         old->waiting = t->next;
-        if (t->kind == IKE2_TASK_IKE_REKEY || t->kind == IKE2_TASK_LIVENESS) {
+        if (t->kind == IKE2_TASK_IKE_REKEY || t->kind == IKE2_TASK_LIVENESS ||
+            t->kind == IKE2_TASK_WINDOW || t->kind == IKE2_TASK_BEYOND) {
             ike2_task_free(t);
             continue;
         }
@@ -72,6 +73,7 @@ void ike2_inherit(struct ike2 *c, struct ike2_sa *old, struct ike2_sa *sa)
         sa->waiting_tail = t;
     }
     old->waiting_tail = NULL;
+    ike2_window_renew(c, sa);
     ike2_pending_clear(old);
     ike2_mobike_inherited(c, old, sa);
     old->rekey_at = old->task_at = 0;

@@ -54,12 +54,13 @@ struct ike2_sa *ike2_by_spi(const struct ike2 *c, const uint8_t spi[IKE_SPI_LEN]
 }
 
 struct ike2_sa *ike2_by_init(const struct ike2 *c, const uint8_t spi_i[IKE_SPI_LEN],
-                             const struct ike2_endpoint *remote)
+                             const struct ike2_datagram *d)
 {
-    struct ike2_sa *sa = c->by_init[slot_of(c, spi_i, &remote->addr)];
+    struct ike2_sa *sa = c->by_init[slot_of(c, spi_i, &d->remote.addr)];
 
-    while (sa != NULL && (memcmp(sa->spi_i, spi_i, IKE_SPI_LEN) != 0 ||
-                          !gh_addr_equal(&sa->init_addr, &remote->addr)))
+    while (sa != NULL &&
+           (memcmp(sa->spi_i, spi_i, IKE_SPI_LEN) != 0 || sa->local.zone != d->local.zone ||
+            !gh_addr_equal(&sa->init_addr, &d->remote.addr)))
         sa = sa->next_init;
     return sa;
 }

@@ -13,7 +13,7 @@ static uint8_t number_of(const struct ike2_policy *p)
 {
     for (size_t i = 0; i < p->child_count; i++)
         if (p->children[i].mode == IKE2_TCP_AO)
-            return p->children[i].proposals.proposal[0].protocol;
+            return ike_proposals_protocol(&p->children[i].proposals);
     return 0;
 }
 
@@ -36,7 +36,7 @@ void ike2_tcp_ao_take(struct ike2_sa *sa, const struct ike_payloads *in)
 const char *ike2_tcp_ao_reason(const struct ike2_sa *sa, const struct ike2_child_policy *p,
                                uint16_t notify, char text[IKE2_TCP_AO_REASON])
 {
-    const uint8_t ours = p->proposals.proposal[0].protocol;
+    const uint8_t ours = ike_proposals_protocol(&p->proposals);
 
     text[0] = '\0';
     if (p->mode != IKE2_TCP_AO || notify != IKE_N_NO_PROPOSAL_CHOSEN)

@@ -48,17 +48,25 @@ static void tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind 
     c->ops.event(c->ops.ctx, &e);
 }
 
+bool ike2_is_read(const struct ike2 *c, enum ike2_event_kind kind)
+{
+    return c->ops.reads == NULL || c->ops.reads(c->ops.ctx, kind);
+}
+
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...)
 {
     char text[512];
     va_list args;
 
-    if (kind == IKE2_EVENT_STORY && c->ops.no_stories)
+    if (kind == IKE2_EVENT_STORY && !ike2_is_read(c, kind))
         return;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
+    text[0] = '\0';
+    if (ike2_is_read(c, kind)) {
+        va_start(args, format);
+        vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
+    }
     tell(c, sa, kind, child, text);
 }
 
@@ -68,7 +76,7 @@ void ike2_tell_offer(struct ike2 *c, const struct ike2_sa *sa, const char *who,
     char text[400] = "";
     size_t at = 0;
 
-    if (c->ops.no_stories)
+    if (!ike2_is_read(c, IKE2_EVENT_STORY))
         return;
     for (size_t i = 0; i < offer->count && at + 3 < sizeof(text); i++) {
         if (i > 0)
@@ -99,13 +107,16 @@ void ike2_fail(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,
     /* Anybody can make us refuse him, so that is not told each time. */
     bool told = sa != NULL ? ends || sa->state < IKE2_STATE_ESTABLISHED
                            : c->now.wall - c->failures[reason].when >= IKE2_STRANGERS_S;
+    enum ike2_event_kind kind = reason == IKE2_COUNT_NOT_MOVED ? IKE2_EVENT_NOT_MOVED
+                                : told                         ? IKE2_EVENT_SA_FAILED
+                                                               : IKE2_EVENT_STORY;
     char text[512];
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    fail(c, sa, reason, told ? IKE2_EVENT_SA_FAILED : IKE2_EVENT_STORY, 0, text);
+    fail(c, sa, reason, kind, 0, text);
 }
 
 void ike2_fail_child(struct ike2 *c, const struct ike2_sa *sa, enum ike2_count reason,

@@ -131,6 +131,8 @@ static void put_state(struct gh_wr *w, const struct ike2_ticket_state *s)
     gh_wr_u16(w, s->suite.prf);
     gh_wr_u16(w, s->suite.integ);
     gh_wr_u16(w, s->suite.ke);
+    for (size_t i = 0; i < IKE2_ADDKES; i++)
+        gh_wr_u16(w, s->suite.addke[i]);
     gh_wr_u8(w, s->ppk_used);
     gh_wr_u8(w, name);
     gh_wr_bytes(w, s->policy, name);
@@ -155,6 +157,8 @@ static bool take_state(struct gh_view plain, struct ike2_ticket_state *s)
     s->suite.prf = gh_rd_u16(&r);
     s->suite.integ = gh_rd_u16(&r);
     s->suite.ke = gh_rd_u16(&r);
+    for (size_t i = 0; i < IKE2_ADDKES; i++)
+        s->suite.addke[i] = gh_rd_u16(&r);
     s->ppk_used = gh_rd_u8(&r) != 0;
     name = gh_rd_u8(&r);
     if (name > IKE2_NAME)

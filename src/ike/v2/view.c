@@ -32,10 +32,16 @@ void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_
                                  .children = sa->child_count,
                                  .next_send_id = sa->send_id,
                                  .next_receive_id = sa->receive_id,
+                                 .window = sa->window,
+                                 .peer_window = sa->peer_window,
                                  .rekeys = sa->rekeys};
 
         memcpy(v.spi_i, sa->spi_i, IKE_SPI_LEN);
         memcpy(v.spi_r, sa->spi_r, IKE_SPI_LEN);
+        for (size_t i = 0; i < IKE2_ADDKES; i++)
+            if (s->addke[i] != IKE_KE_NONE)
+                v.addke[i] =
+                    (struct ike_transform){.type = (uint8_t)(IKE_T_ADDKE1 + i), .id = s->addke[i]};
         fn(ctx, &v);
     }
 }
@@ -70,22 +76,4 @@ const char *ike2_last_failure(const struct ike2 *c, enum ike2_count reason, int6
 struct gh_lockout *ike2_lockout(struct ike2 *c)
 {
     return c->lockout;
-}
-
-size_t ike2_memory(const struct ike2 *c)
-{
-    size_t sum = 0;
-
-    for (const struct ike2_sa *sa = c->sas; sa != NULL; sa = sa->next) {
-        sum += sizeof(*sa) + sa->sk.len + sa->request.len + sa->response.len;
-        sum += sa->pending != NULL ? sizeof(*sa->pending) : 0;
-        sum += sa->setup != NULL ? sizeof(*sa->setup) + sa->setup->request.len +
-                                       sa->setup->response.len + sa->setup->inner.len
-                                 : 0;
-        sum += sa->token.len + (sa->mobile != NULL ? sizeof(*sa->mobile) : 0);
-        for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
-            sum += sizeof(*child) +
-                   (child->local_count + (size_t)child->remote_count) * sizeof(struct ike_ts);
-    }
-    return sum;
 }

@@ -7,7 +7,7 @@
 The kernel of the tests has no ESP: kernel-libipsec carries packets in user space. It can do so only
 in UDP, so this charon always claims that there is a NAT and goes to port 4500. Where no packet is to
 be carried (IKE SAs without children) `esp=False` takes the kernel's interface instead, and port 500
-remains.
+remains. `root` takes the strongSwan that tools/strongswan-newer unpacked instead of the host's.
 """
 
 import os
@@ -62,11 +62,12 @@ class StrongSwan(IkeDaemon):
     title = "strongSwan"
 
     def __init__(self, host, connections, secrets=(), options=(), name=None, esp=True, files=(),
-                 log_level=1):
+                 log_level=1, root=""):
         """files: {"x509/gw.pem": path, …}, into the directories of swanctl.
 
         options: more of strongswan.conf's section charon-systemd.
         """
+        self.root = root
         super().__init__(host, name)
         self.socket = self.path("vici")
         self.load(connections, secrets, wait=False)
@@ -93,13 +94,13 @@ class StrongSwan(IkeDaemon):
             self.swanctl("--load-all", "--noprompt", "--clear", "--file", self.path("swanctl.conf"))
 
     def version_command(self):
-        return ["swanctl", "--version"]
+        return [os.path.join(self.root, "swanctl"), "--version"]
 
     def environment(self):
         return {"STRONGSWAN_CONF": self.path("strongswan.conf"), "SWANCTL_DIR": self.dir}
 
     def arguments(self):
-        return ["charon-systemd"]
+        return [os.path.join(self.root, "charon-systemd")]
 
     def start(self):
         super().start()
@@ -107,8 +108,9 @@ class StrongSwan(IkeDaemon):
         return self
 
     def swanctl(self, *words, check=True, timeout=60):
-        return self.host.run(["swanctl", *words, "--uri", f"unix://{self.socket}"], check=check,
-                             timeout=timeout, env=self.environment())
+        return self.host.run([os.path.join(self.root, "swanctl"), *words, "--uri",
+                              f"unix://{self.socket}"], check=check, timeout=timeout,
+                             env=self.environment())
 
     def answers(self):
         return self.swanctl("--stats", check=False).returncode == 0
