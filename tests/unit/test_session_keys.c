@@ -8,6 +8,7 @@
 
 #include "config/backend.h"
 #include "config/lint.h"
+#include "control/control.h"
 #include "daemon/policies.h"
 #include "ike/codes.h"
 #include "tcpao/engine.h"
@@ -612,6 +613,7 @@ static struct tcpao_chain *chain_of(void *ctx, const char *session, struct tcpao
     struct table *t = ctx;
 
     assert_true(strcmp(session, "a") == 0 || strcmp(session, "b") == 0);
+    assert_int_equal(fallback != NULL ? tcpao_chain_count(fallback) : 0, session[0] == 'a');
     t->asked++;
     return t->no_memory ? NULL : t->chain;
 }
@@ -651,6 +653,57 @@ static void the_engine_asks_for_their_chains(void **state)
     gh_setup_clear(&s);
 }
 
+/* ---- What is shown -------------------------------------------------------------------------- */
+
+static json_t *ask(const struct gh_control_view *view, const char *op, const char *name)
+{
+    json_t *request = json_pack("{s:s, s:s}", "op", op, "name", name), *answer;
+
+    answer = gh_control_handle(view, (struct gh_now){.mono_ms = 1000, .wall = NOW}, request);
+    json_decref(request);
+    assert_true(json_is_true(json_object_get(answer, "ok")));
+    return answer;
+}
+
+/* In force or not, with a key chain to fall back to or none. */
+static void they_are_shown_and_explained(void **state)
+{
+    static const struct {
+        const char *name;
+        bool chain;
+    } cases[] = {{"a", true}, {"b", false}};
+    struct ao_engine_settings settings = {.max_connections = 16};
+    struct gh_setup s = {.config = must_parse(everything)};
+    struct gh_control_view view = {.config = s.config, .engine = ao_engine_new(&settings)};
+
+    s.zones = calloc(s.config->session_count, sizeof(*s.zones));
+    gh_secret_set(&s.config->chains[0].keys[0].secret, (const uint8_t *)"a secret", 8);
+    s.config->chains[0].keys[0].mkt.secret = s.config->chains[0].keys[0].secret.data;
+    s.config->chains[0].keys[0].mkt.secret_len = 8;
+    for (size_t round = 0; round < 2; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+            json_t *answer = ask(&view, "show-session", cases[i].name), *o;
+            const char *cause;
+
+            o = json_array_get(json_object_get(answer, "sessions"), 0);
+            assert_string_equal(json_string_value(json_object_get(o, "ike_peer")), "rome");
+            assert_int_equal(json_is_null(json_object_get(o, "key_chain")), !cases[i].chain);
+            assert_int_equal(json_is_true(json_object_get(o, "fallback")), cases[i].chain);
+            json_decref(answer);
+            answer = ask(&view, "explain", cases[i].name);
+            o = json_array_get(json_object_get(answer, "explanations"), 0);
+            o = json_array_get(json_object_get(o, "findings"), round == 0 ? 1 : 0);
+            cause = json_string_value(json_object_get(o, "cause"));
+            assert_string_equal(cause != NULL ? cause : "none", "no-keys");
+            json_decref(answer);
+        }
+        assert_true(gh_policies_apply(view.engine, (struct gh_now){.mono_ms = 1000, .wall = NOW},
+                                      &s, NULL));
+    }
+    ao_engine_free(view.engine);
+    gh_setup_clear(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -667,6 +720,7 @@ int main(void)
         cmocka_unit_test(lint_holds_two_ends_together),
         cmocka_unit_test(lint_warns_of_a_fallback),
         cmocka_unit_test(the_engine_asks_for_their_chains),
+        cmocka_unit_test(they_are_shown_and_explained),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
