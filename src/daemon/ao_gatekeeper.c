@@ -17,7 +17,8 @@ enum {
 
 struct life { /* of a key */
     uint32_t number;
-    uint64_t until; /* monotonic; 0: no limit */
+    uint64_t until;    /* monotonic; 0: no limit */
+    uint64_t segments; /* under it, that the gatekeeper was told of */
 };
 
 struct session {
@@ -175,7 +176,8 @@ static void install(struct gh_ao_gatekeeper *g, struct session *s, const struct 
     }
     if (s->life_count < KEYS)
         s->lives[s->life_count++] =
-            (struct life){m->mkt.number, m->left_ms != 0 ? gh_clock_now().mono_ms + m->left_ms : 0};
+            (struct life){.number = m->mkt.number,
+                          .until = m->left_ms != 0 ? gh_clock_now().mono_ms + m->left_ms : 0};
     g->ops->key_came(g->ctx, s->name);
 }
 
@@ -343,6 +345,33 @@ static void tell_unused(void *ctx, uint32_t number)
     tell(l->g, GH_MESSAGE_KEY_UNUSED, &w);
 }
 
+static void tell_used(struct gh_ao_gatekeeper *g, const char *session, struct life *life,
+                      const struct ao_key_counters *k)
+{
+    uint64_t segments = k->good_in + k->out;
+    uint8_t body[GH_GK_MESSAGE];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    if (segments == life->segments)
+        return;
+    life->segments = segments;
+    gh_gk_put_usage(&w, session, k->number, k->octets, segments);
+    tell(g, GH_MESSAGE_KEY_USED, &w);
+}
+
+static void tell_usage(void *ctx, const struct ao_session_view *v)
+{
+    struct gh_ao_gatekeeper *g = ctx;
+    struct session *s = v->own_keys ? NULL : find(g, v->policy->name);
+
+    for (size_t i = 0; s != NULL && i < v->key_count; i++) {
+        struct life *life = life_of(s, v->keys[i].number);
+
+        if (life != NULL)
+            tell_used(g, s->name, life, &v->keys[i]);
+    }
+}
+
 static void end_lifetimes(struct gh_ao_gatekeeper *g, struct session *s, uint64_t now_ms)
 {
     for (size_t i = 0; i < s->life_count;) {
@@ -370,6 +399,8 @@ void gh_ao_gatekeeper_tick(struct gh_ao_gatekeeper *g, struct gh_now now, const 
         if (g->channel != NULL)
             gk_each_unused(e, s->name, s->chain, now.wall, tell_unused, &look);
     }
+    if (g->channel != NULL)
+        ao_engine_each_session(e, tell_usage, g);
 }
 
 /* ---- Life -------------------------------------------------------------------------------------

@@ -93,6 +93,7 @@ enum {
     X(ENGINE_STARTED, GH_TO_GATEKEEPER, 0, 0, 0) /* after all KEY_KNOWN and CONNECTION */          \
     X(KEY_NEEDED, GH_TO_GATEKEEPER, 2, 512, 0)   /* session */                                     \
     X(KEY_UNUSED, GH_TO_GATEKEEPER, 6, 512, 0)   /* session; u32 number */                         \
+    X(KEY_USED, GH_TO_GATEKEEPER, 22, 512, 0)    /* session; u32 number; u64 octets, segments */   \
     X(SIGNED, GH_TO_GATEKEEPER, 2, 512, 0)       /* session: a SYN that waited has left */         \
     X(CONNECTION, GH_TO_GATEKEEPER, 3, 512, 0)   /* session; u8: up, or ended */
 

@@ -41,6 +41,14 @@ void gh_gk_put_number(struct gh_wr *w, const char *session, uint32_t number)
     gh_wr_u32(w, number);
 }
 
+void gh_gk_put_usage(struct gh_wr *w, const char *session, uint32_t number, uint64_t octets,
+                     uint64_t segments)
+{
+    gh_gk_put_number(w, session, number);
+    gh_wr_u64(w, octets);
+    gh_wr_u64(w, segments);
+}
+
 void gh_gk_put_flag(struct gh_wr *w, const char *session, bool flag)
 {
     gh_gk_put_session(w, session);
@@ -101,6 +109,16 @@ bool gh_gk_take_number(struct gh_rd *r, struct gh_gk_message *out)
     if (!take_name(r, out))
         return false;
     out->number = gh_rd_u32(r);
+    return gh_rd_done(r);
+}
+
+bool gh_gk_take_usage(struct gh_rd *r, struct gh_gk_message *out)
+{
+    if (!take_name(r, out))
+        return false;
+    out->number = gh_rd_u32(r);
+    out->octets = gh_rd_u64(r);
+    out->segments = gh_rd_u64(r);
     return gh_rd_done(r);
 }
 

@@ -10,10 +10,11 @@
 /* What is wanted of the IKE core. */
 struct wish {
     struct wish *next;
-    enum { ACQUIRE, RETIRE, RENEW } kind;
+    enum { ACQUIRE, RETIRE, RENEW, USED } kind;
     char policy[IKE2_NAME + 1], child[IKE2_NAME + 1];
     struct ike_ts local, remote;
     uint32_t id;
+    uint64_t octets, segments;
 };
 
 struct gh_ike_gatekeeper {
@@ -71,6 +72,17 @@ static void on_renew(void *ctx, const char *policy)
         snprintf(w->policy, sizeof(w->policy), "%s", policy);
 }
 
+static void on_used(void *ctx, uint32_t child, uint64_t octets, uint64_t segments)
+{
+    struct wish *w = wish(ctx, USED);
+
+    if (w == NULL)
+        return;
+    w->id = child;
+    w->octets = octets;
+    w->segments = segments;
+}
+
 static void grant(struct gh_ike_gatekeeper *g, struct gh_now now, struct ike2 *core)
 {
     while (g->wishes != NULL) {
@@ -86,6 +98,8 @@ static void grant(struct gh_ike_gatekeeper *g, struct gh_now now, struct ike2 *c
             ike2_retire_child(core, now, w->id);
         else if (w->kind == RENEW)
             ike2_renew(core, now, w->policy);
+        else if (w->kind == USED) /* by TCP, which is no sign that the IKE peer lives */
+            ike2_child_used(core, now, w->id, w->octets, w->segments, false);
         free(w);
     }
 }
@@ -195,6 +209,11 @@ static bool hear(struct gh_ike_gatekeeper *g, struct gh_frame *frame, struct gh_
             return false;
         gk_key_unused(g->core, now, m.session, m.number);
         return true;
+    case GH_MESSAGE_KEY_USED:
+        if (!gh_gk_take_usage(&frame->body, &m))
+            return false;
+        gk_key_used(g->core, m.session, m.number, m.octets, m.segments);
+        return true;
     case GH_MESSAGE_CONNECTION:
         if (!gh_gk_take_flag(&frame->body, &m))
             return false;
@@ -261,6 +280,7 @@ struct gh_ike_gatekeeper *gh_ike_gatekeeper_new(uv_loop_t *loop,
                                     .acquire = on_acquire,
                                     .retire = on_retire,
                                     .renew = on_renew,
+                                    .used = on_used,
                                     .event = on_event};
 
     if (g == NULL)

@@ -471,6 +471,22 @@ bool gk_child_removed(struct gk *g, struct gh_now now, uint32_t child, enum ike2
     return true;
 }
 
+void gk_key_used(struct gk *g, const char *session, uint32_t number, uint64_t octets,
+                 uint64_t segments)
+{
+    struct gk_session *s = session_named(g, session);
+    struct gk_key *key = s != NULL ? gk_key_numbered(s, number) : NULL;
+
+    if (key == NULL)
+        return;
+    if (segments < key->segments)
+        key->octets = key->segments = 0;
+    if (key->child != 0 && segments > key->segments)
+        g->ops.used(g->ops.ctx, key->child, octets - key->octets, segments - key->segments);
+    key->octets = octets;
+    key->segments = segments;
+}
+
 void gk_key_unused(struct gk *g, struct gh_now now, const char *session, uint32_t number)
 {
     struct gk_session *s = session_named(g, session);

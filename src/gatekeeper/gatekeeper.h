@@ -10,6 +10,7 @@
  *     gk_child_…()          the IKE core's callbacks: an SPI, installed, removed
  *     gk_failed()           the IKE core gave something up
  *     gk_key_unused()       both directions of all connections have left a key
+ *     gk_key_used()         how much went by under a key
  *     gk_connection()       a connection of the session came up or ended
  *     gk_revoke()           the operator wants everything fresh
  *
@@ -87,8 +88,8 @@ struct gk_key {
     bool initiator; /* we asked for it */
     bool retiring;  /* the peer is being told that it goes */
     struct gh_now since;
+    uint64_t octets, segments; /* that the engine has told of */
     /* Monotonic; 0: not. */
-
     uint64_t settle_at; /* from then on it goes before older ones */
     uint64_t expire_at; /* its hard lifetime, also when IKE knows it no more */
     uint64_t patience;  /* the peer ought to have deleted it by then */
@@ -125,12 +126,13 @@ struct gk_ops {
     void (*rank)(void *ctx, const char *session, const struct tcpao_mkt *key); /* its lifetimes */
     void (*remove)(void *ctx, const char *session, uint32_t number);
     void (*fallback)(void *ctx, const char *session, bool on);
-    /* To the IKE core, once the call is over: see ike2_acquire(), ike2_retire_child() and
-     * ike2_renew(). */
+    /* To the IKE core, once the call is over: see ike2_acquire(), ike2_retire_child(),
+     * ike2_renew() and ike2_child_used(). */
     void (*acquire)(void *ctx, const char *policy, const char *child, const struct ike_ts *local,
                     const struct ike_ts *remote);
     void (*retire)(void *ctx, uint32_t child);
     void (*renew)(void *ctx, const char *policy);
+    void (*used)(void *ctx, uint32_t child, uint64_t octets, uint64_t segments);
     void (*event)(void *ctx, const struct gk_event *e);
 };
 
@@ -147,6 +149,10 @@ void gk_need(struct gk *g, struct gh_now now, const char *session);
 void gk_connection(struct gk *g, struct gh_now now, const char *session, bool up);
 void gk_signed(struct gk *g, struct gh_now now, const char *session);
 void gk_key_unused(struct gk *g, struct gh_now now, const char *session, uint32_t number);
+/* So much went by under a key since the engine has it, of both directions: for lifetimes in octets
+ * (of TCP payload) and segments. Less than the last time: the engine counts anew. */
+void gk_key_used(struct gk *g, const char *session, uint32_t number, uint64_t octets,
+                 uint64_t segments);
 /* We begin anew and the engine has this key of ours, for so many milliseconds more (0: no limit).
  */
 void gk_known(struct gk *g, struct gh_now now, const char *session, const struct tcpao_mkt *key,

@@ -215,7 +215,9 @@ enum ao_state {
 const char *ao_state_name(enum ao_state state);
 
 struct ao_key_counters {
-    uint64_t good_in, bad_in, out;
+    uint32_t number;               /* the key's */
+    uint64_t good_in, bad_in, out; /* segments */
+    uint64_t octets;               /* payload of good ones, both ways */
 };
 
 /* ---- Sockets with keys of their own -----------------------------------------------------------
@@ -388,8 +390,7 @@ struct ao_session_view {
     int64_t last_in_wall, last_out_wall;
     int64_t last_event_wall;
     const char *last_event;
-    /* By position in the chain: tcpao_chain_at(policy->chain, i) */
-    const struct ao_key_counters *keys;
+    const struct ao_key_counters *keys; /* of those in the chain when one of them was last used */
     size_t key_count;
     bool own_keys;  /* a socket's flow, and no policy of the configuration */
     uint64_t owner; /* then: whose */

@@ -47,14 +47,16 @@ static void note_key(struct ao_transit *t, const struct tcpao_seen *seen, bool g
         return;
     k[0] = ao_key_counters(t->session, seen->key_number);
     if (t->connection != NULL && t->connection->own_keys)
-        k[1] = ao_keys_counters(t->connection, seen->key_number);
+        k[1] = ao_counters_at(t->connection->keys, t->connection->key_count, seen->key_number);
     for (size_t i = 0; i < 2; i++) {
         if (k[i] == NULL)
             continue;
-        if (good)
+        if (good) {
             k[i]->good_in++;
-        else
+            k[i]->octets += t->tcp.payload_len;
+        } else {
             k[i]->bad_in++;
+        }
     }
 }
 

@@ -72,13 +72,12 @@ void ao_count(struct ao_engine *e, struct ao_session *s, struct ao_connection *c
 
 struct ao_key_counters *ao_key_counters(struct ao_session *s, uint32_t key_number)
 {
-    for (size_t i = 0; i < s->key_count; i++) {
-        const struct tcpao_mkt *mkt = tcpao_chain_at(s->policy.chain, i);
+    struct ao_key_counters *k = ao_counters_at(s->keys, s->key_count, key_number);
 
-        if (mkt != NULL && mkt->number == key_number)
-            return &s->keys[i];
-    }
-    return NULL;
+    if (k == NULL && s->policy.negotiated &&
+        ao_counters_follow(&s->keys, &s->key_count, s->policy.chain))
+        k = ao_counters_at(s->keys, s->key_count, key_number);
+    return k;
 }
 
 static void tell(struct ao_engine *e, struct ao_event *event, struct ao_session *s,

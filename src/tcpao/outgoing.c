@@ -37,9 +37,11 @@ static void note_sent(struct ao_transit *t)
     c->octets_out += t->tcp.payload_len;
     tcpao_conn_export(c->conn, &state);
     k = ao_key_counters(t->session, state.current_key);
-    if (k != NULL)
+    if (k != NULL) {
         k->out++;
-    k = c->own_keys ? ao_keys_counters(c, state.current_key) : NULL;
+        k->octets += t->tcp.payload_len;
+    }
+    k = c->own_keys ? ao_counters_at(c->keys, c->key_count, state.current_key) : NULL;
     if (k != NULL)
         k->out++;
 }
@@ -163,7 +165,7 @@ static bool answer_pending(struct ao_transit *t)
     c->accept_icmp = s->policy.accept_icmp;
     c->key_count = 0; /* where there is no memory for the counters nothing is counted */
     if (c->own_keys)
-        ao_keys_make_counters(c, NULL);
+        ao_counters_follow(&c->keys, &c->key_count, c->chain);
     start_over(c);
     c->active = false;
     ao_set_state(t->engine, t->now, c, AO_STATE_SYN_RECEIVED);

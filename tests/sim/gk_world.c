@@ -71,6 +71,16 @@ static void on_fallback(void *ctx, const char *session, bool on)
     e->fallback = on;
 }
 
+static void on_used(void *ctx, uint32_t child, uint64_t octets, uint64_t segments)
+{
+    struct gk_wish *w = wish(ctx);
+
+    w->kind = WISH_USED;
+    w->id = child;
+    w->octets = octets;
+    w->segments = segments;
+}
+
 static void on_event(void *ctx, const struct gk_event *event)
 {
     struct gk_end *e = ctx;
@@ -155,7 +165,7 @@ static struct ike_ts tcp(const struct ike_host *h, uint16_t first, uint16_t last
 }
 
 static void add_child(struct ike_world *w, size_t i, const char *name, bool active,
-                      uint32_t lifetime)
+                      struct ike2_lifetime lifetime)
 {
     struct ike2_policy *p = w->hosts[i].policies[0];
     struct ike_sa offer;
@@ -166,7 +176,7 @@ static void add_child(struct ike_world *w, size_t i, const char *name, bool acti
     snprintf(child->name, sizeof(child->name), "%s", name);
     child->mode = IKE2_TCP_AO;
     child->tcp_ao = (struct ike_tcp_ao){.mac_len = 12, .options_covered = true};
-    child->lifetime.seconds = lifetime;
+    child->lifetime = lifetime;
     ike2_default_proposals(IKE_PROTO_TCP_AO, &offer);
     if (!ike_proposals_set(&child->proposals, &offer))
         abort();
@@ -186,6 +196,7 @@ static void start_gk(struct gk_end *e)
                                .acquire = on_acquire,
                                .retire = on_retire,
                                .renew = on_renew,
+                               .used = on_used,
                                .event = on_event};
     struct gk_policy p = {.name = "peer",
                           .active = "active",
@@ -204,7 +215,7 @@ static void start_gk(struct gk_end *e)
         abort();
 }
 
-struct gk_world *gk_world_new(uint64_t seed, uint32_t lifetime)
+struct gk_world *gk_world_new(uint64_t seed, struct ike2_lifetime lifetime)
 {
     struct gk_world *w = calloc(1, sizeof(*w));
 
@@ -271,10 +282,21 @@ static void grant(struct gk_end *e)
             ike2_acquire(core, now_of(e), w.policy, w.child, &w.local, &w.remote);
         else if (w.kind == WISH_RETIRE)
             ike2_retire_child(core, now_of(e), w.id);
+        else if (w.kind == WISH_USED)
+            ike2_child_used(core, now_of(e), w.id, w.octets, w.segments, false);
         else
             ike2_renew(core, now_of(e), w.policy);
     }
     e->wish_count = 0;
+}
+
+static void tell_usage(void *ctx, const struct ao_session_view *v)
+{
+    struct gk_end *e = ctx;
+
+    for (size_t i = 0; i < v->key_count; i++)
+        gk_key_used(e->gk, "peer", v->keys[i].number, v->keys[i].octets,
+                    v->keys[i].good_in + v->keys[i].out);
 }
 
 static void look(struct gk_end *e)
@@ -285,6 +307,7 @@ static void look(struct gk_end *e)
         gk_connection(e->gk, now_of(e), "peer", up);
     e->up = up;
     gk_each_unused(e->side->engine, "peer", e->chain, side_now(e->side).wall, unused, e);
+    ao_engine_each_session(e->side->engine, tell_usage, e);
 }
 
 void gk_world_run(struct gk_world *w, uint64_t ms)

@@ -13,10 +13,11 @@ struct gk_world;
 
 /* What a gatekeeper wants of the IKE core, once that is not in the midst of something. */
 struct gk_wish {
-    enum { WISH_ACQUIRE, WISH_RETIRE, WISH_RENEW } kind;
+    enum { WISH_ACQUIRE, WISH_RETIRE, WISH_RENEW, WISH_USED } kind;
     char policy[IKE2_NAME + 1], child[IKE2_NAME + 1];
     struct ike_ts local, remote;
     uint32_t id;
+    uint64_t octets, segments;
 };
 
 struct gk_end {
@@ -40,8 +41,8 @@ struct gk_world {
     char wrong[400];
 };
 
-/* lifetime: of keys, in seconds. Side 0 opens. */
-struct gk_world *gk_world_new(uint64_t seed, uint32_t lifetime);
+/* lifetime: of keys. Side 0 opens. */
+struct gk_world *gk_world_new(uint64_t seed, struct ike2_lifetime lifetime);
 void gk_world_free(struct gk_world *w);
 void gk_world_run(struct gk_world *w, uint64_t ms);
 /* The process with the IKE core and the gatekeeper ends, and begins anew. */

@@ -61,7 +61,7 @@ static struct gk_view view_of(const struct gk_world *w, size_t i)
 /* The first SYN waits for the key, and goes out as it was: no second one is needed. */
 static void the_first_syn_waits(void **state)
 {
-    struct gk_world *w = gk_world_new(1, 3600);
+    struct gk_world *w = gk_world_new(1, (struct ike2_lifetime){.seconds = 3600});
     struct gk_view v;
 
     connect_now(w);
@@ -95,7 +95,7 @@ static void talk(struct gk_world *w, uint64_t ms)
 
 static void rekeying_under_traffic(void **state)
 {
-    struct gk_world *w = gk_world_new(2, 20);
+    struct gk_world *w = gk_world_new(2, (struct ike2_lifetime){.seconds = 20});
     struct gk_view v;
 
     connect_now(w);
@@ -108,9 +108,32 @@ static void rekeying_under_traffic(void **state)
     gk_world_free(w);
 }
 
+/* RFC 5925 3.1 leaves to the key management how much goes by under one key. */
+static void rekeying_by_use(void **state)
+{
+    const struct ike2_lifetime limits[] = {{.packets = 200}, {.octets = 100 * 1000}};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct gk_world *w = gk_world_new(20 + i, limits[i]);
+        uint64_t rekeyed;
+
+        connect_now(w);
+        gk_world_run(w, 60 * 1000);
+        assert_int_equal(view_of(w, 0).rekeyed + view_of(w, 1).rekeyed, 0);
+        talk(w, 100 * 1000);
+        assert_up(w);
+        rekeyed = view_of(w, 0).rekeyed + view_of(w, 1).rekeyed;
+        assert_true(rekeyed >= 10);
+        gk_world_run(w, 200 * 1000); /* nothing to say */
+        assert_up(w);
+        assert_in_range(view_of(w, 0).rekeyed + view_of(w, 1).rekeyed, rekeyed, rekeyed + 2);
+        gk_world_free(w);
+    }
+}
+
 static void revocation(void **state)
 {
-    struct gk_world *w = gk_world_new(3, 3600);
+    struct gk_world *w = gk_world_new(3, (struct ike2_lifetime){.seconds = 3600});
     uint32_t old;
 
     connect_now(w);
@@ -133,7 +156,7 @@ static void revocation(void **state)
 /* Without IKE the key lives on; when that is back there is another. */
 static void ike_goes_and_comes_back(void **state)
 {
-    struct gk_world *w = gk_world_new(4, 3600);
+    struct gk_world *w = gk_world_new(4, (struct ike2_lifetime){.seconds = 3600});
 
     connect_now(w);
     gk_world_run(w, 1000);
@@ -155,7 +178,7 @@ static void ike_goes_and_comes_back(void **state)
 
 static void restarts(void **state)
 {
-    struct gk_world *w = gk_world_new(5, 60);
+    struct gk_world *w = gk_world_new(5, (struct ike2_lifetime){.seconds = 60});
 
     connect_now(w);
     gk_world_run(w, 1000);
@@ -174,7 +197,7 @@ static void restarts(void **state)
 
 static void weather(uint64_t seed, uint32_t rekeys)
 {
-    struct gk_world *w = gk_world_new(seed, 60);
+    struct gk_world *w = gk_world_new(seed, (struct ike2_lifetime){.seconds = 60});
     uint64_t rounds = 0;
 
     w->tcp->loss = w->ike->loss = 50;
@@ -224,11 +247,9 @@ static void rekeying_in_bad_weather(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_syn_waits),
-        cmocka_unit_test(rekeying_under_traffic),
-        cmocka_unit_test(revocation),
-        cmocka_unit_test(ike_goes_and_comes_back),
-        cmocka_unit_test(restarts),
+        cmocka_unit_test(the_first_syn_waits),     cmocka_unit_test(rekeying_under_traffic),
+        cmocka_unit_test(rekeying_by_use),         cmocka_unit_test(revocation),
+        cmocka_unit_test(ike_goes_and_comes_back), cmocka_unit_test(restarts),
         cmocka_unit_test(rekeying_in_bad_weather),
     };
 
