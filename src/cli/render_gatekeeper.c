@@ -30,14 +30,14 @@ static void print_steps(const struct cli_render *r, const json_t *session)
 
 static void print_keys(const struct cli_render *r, const json_t *session)
 {
-    static const char *const titles[] = {">Key", "State",    ">Send ID", ">Recv ID",
-                                         "MAC",  "Asked by", "Since",    "Lives for"};
+    static const char *const titles[] = {">Key",     "State", ">Send ID",  ">Recv ID", "MAC",
+                                         "Asked by", "Since", "Lives for", ">Segments"};
     const json_t *keys = json_object_get(session, "keys"), *key;
     char span[GH_SPAN_TEXT];
     struct cli_table t;
     size_t i;
 
-    cli_table_init(&t, titles, 8);
+    cli_table_init(&t, titles, 9);
     json_array_foreach(keys, i, key)
     {
         cli_table_row(&t);
@@ -52,6 +52,7 @@ static void print_keys(const struct cli_render *r, const json_t *session)
                        cli_has(key, "seconds_left")
                            ? gh_span_format(cli_integer(key, "seconds_left"), span)
                            : "ever");
+        cli_table_cell(&t, 8, "%" JSON_INTEGER_FORMAT, cli_integer(key, "segments"));
     }
     cli_table_print(&t, 2, r->out);
 }

@@ -46,13 +46,23 @@ static json_t *left_json(uint64_t at, struct gh_now now)
 
 static json_t *key_json(const struct gk_key *key, struct gh_now now)
 {
-    return json_pack("{s:I, s:s, s:i, s:i, s:s, s:b, s:s, s:I, s:o, s:o}", "number",
+    return json_pack("{s:I, s:s, s:i, s:i, s:s, s:b, s:s, s:I, s:o, s:o, s:I, s:I}", "number",
                      (json_int_t)key->mkt.number, "state", gk_key_state_name(key->state), "send_id",
                      key->mkt.send_id, "recv_id", key->mkt.recv_id, "algorithm",
                      tcpao_alg_name(key->mkt.alg, key->mkt.mac_len), "options_covered",
                      key->mkt.options_covered, "initiator", key->initiator ? "we" : "peer", "child",
                      (json_int_t)key->child, "since", gh_json_past(key->since.wall), "seconds_left",
-                     left_json(key->expire_at, now));
+                     left_json(key->expire_at, now), "segments", (json_int_t)key->segments,
+                     "octets", (json_int_t)key->octets);
+}
+
+/* Its name, that of its IKE peer, or the address of the other end. */
+static bool is_meant(const struct gk_policy *p, const char *name)
+{
+    char remote[GH_ADDR_TEXT];
+
+    return strcmp(name, p->name) == 0 || strcmp(name, p->ike) == 0 ||
+           strcmp(name, gh_addr_format(&p->remote, remote)) == 0;
 }
 
 struct listing {
@@ -69,7 +79,7 @@ static void add_session(void *ctx, const struct gk_view *v)
     char local[GH_ADDR_TEXT], remote[GH_ADDR_TEXT];
     json_t *keys, *object;
 
-    if (l->name != NULL && strcmp(l->name, p->name) != 0 && strcmp(l->name, p->ike) != 0)
+    if (l->name != NULL && !is_meant(p, l->name))
         return;
     keys = json_array();
     for (const struct gk_key *key = v->keys; key != NULL; key = key->next)
@@ -102,8 +112,8 @@ json_t *gh_ike_show_gatekeeper(const struct gh_ike_view *view, struct gh_now now
     if (l.name != NULL && json_array_size(l.list) == 0) {
         json_decref(l.list);
         return gh_control_refusal("`gatectl show gatekeeper` lists them",
-                                  "no session with negotiated keys, nor its IKE peer, is named "
-                                  "\"%.200s\"",
+                                  "no session with negotiated keys has this name, IKE peer or "
+                                  "address: \"%.200s\"",
                                   l.name);
     }
     return json_pack("{s:b, s:b, s:o}", "ok", true, "engine", view->engine, "sessions", l.list);
@@ -121,7 +131,7 @@ static void find_peer(void *ctx, const struct gk_view *v)
 {
     struct peer_of *p = ctx;
 
-    if (strcmp(p->name, v->policy->ike) == 0 || strcmp(p->name, v->policy->name) == 0)
+    if (is_meant(v->policy, p->name))
         p->ike = v->policy->ike;
 }
 
@@ -134,8 +144,8 @@ json_t *gh_ike_revoke(const struct gh_ike_view *view, struct gh_now now, const j
     gk_each(view->gatekeeper, find_peer, &p);
     if (p.ike == NULL)
         return gh_control_refusal("`gatectl show gatekeeper` lists them",
-                                  "no session with negotiated keys, nor its IKE peer, is named "
-                                  "\"%.200s\"",
+                                  "no session with negotiated keys has this name, IKE peer or "
+                                  "address: \"%.200s\"",
                                   p.name);
     gk_revoke(view->gatekeeper, now, p.ike);
     return json_pack("{s:b, s:o}", "ok", true, "ike_peer", gh_json_text(p.ike));

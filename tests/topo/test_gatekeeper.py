@@ -67,6 +67,26 @@ def test_rekeying_under_traffic(net, build_dir):
     assert ends[0].keyed("v4")["rekeyed"] + ends[1].keyed("v4")["rekeyed"] >= 3
 
 
+def test_rekeying_by_use(net, build_dir):
+    """A key for every 64 KiB: a large table needs another, and the session hears nothing of it."""
+    a, b = net.two_routers()
+    ends = keyed_ends(a, b, build_dir, rekey_bytes=65536)
+    table = [f"100.{64 + n // 256}.{n % 256}.0/24" for n in range(16000)]
+    frr = Frr(a, 65001, peers_of_a(), ROUTES_A).start()
+    bird = Bird(b, 65002, peers_of_b(), ROUTES_B + table).start()
+    wait_both_up(frr, bird)
+    frr.wait_routes(ROUTES_B)
+    wait_for(lambda: ends[0].keyed("v4")["rekeyed"] > 0, 30,
+             lambda: ends[0].gatectl("show", "gatekeeper", "v4", "detail").stdout + ends[0].tail())
+    wait_for(lambda: all(any(key["octets"] >= 0.9 * 65536 for key in end.keyed("v4")["keys"])
+                         for end in ends), 10,
+             lambda: "".join(end.gatectl("show", "gatekeeper", "v4", "detail").stdout
+                             for end in ends))
+    assert ends[0].keyed("v6")["rekeyed"] == 0
+    assert_none_refused(*ends)
+    assert frr.flaps(B4) == 0
+
+
 def test_revocation(net, build_dir):
     """Fresh IKE SA, fresh key; the session stays up."""
     a, b = net.two_routers()
