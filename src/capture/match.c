@@ -2,20 +2,30 @@
 
 #include <string.h>
 
-/* How closely this orientation fits: -1 not at all, else the bits that the prefixes fix. */
+static bool opens(const struct gh_session *s, uint16_t service, uint16_t source)
+{
+    return service == s->port &&
+           (s->source_last == 0 || (source >= s->source_first && source <= s->source_last));
+}
+
+/* How closely this orientation fits: -1 not at all, else the bits that the prefixes fix, twice, and
+ * one for the ports of the side that opens. */
 static int closeness(const struct gh_session *s, const struct tcpao_endpoint *local,
                      const struct tcpao_endpoint *remote)
 {
     struct gh_addr local_addr = gh_addr_from(local->addr, local->addr_len);
     struct gh_addr remote_addr = gh_addr_from(remote->addr, remote->addr_len);
 
-    if (local->port != s->port && remote->port != s->port)
+    int sources = s->source_last != 0;
+
+    if (!opens(s, local->port, remote->port) && !opens(s, remote->port, local->port))
         return -1;
     if (!gh_prefix_contains(&s->peer, &remote_addr))
         return -1;
     if (s->local.addr.len == 0)
-        return s->peer.bits;
-    return gh_prefix_contains(&s->local, &local_addr) ? s->peer.bits + s->local.bits : -1;
+        return 2 * s->peer.bits + sources;
+    return gh_prefix_contains(&s->local, &local_addr) ? 2 * (s->peer.bits + s->local.bits) + sources
+                                                      : -1;
 }
 
 /* Keeps the list sorted by rank, and equal ranks in the order of the configuration. */
@@ -46,7 +56,7 @@ void cap_match_sessions(const struct gh_config *config, const char *only,
     for (size_t i = 0; i < config->session_count; i++) {
         const struct gh_session *s = &config->sessions[i];
 
-        if (only != NULL && strcmp(only, s->name) != 0)
+        if (s->chain == GH_NO_CHAIN || (only != NULL && strcmp(only, s->name) != 0))
             continue;
         for (int local = 0; local <= 1; local++) {
             int rank = closeness(s, &end[local], &end[!local]);

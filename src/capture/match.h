@@ -21,8 +21,8 @@ struct cap_matches {
     size_t count;
 };
 
-/* Those that fit, longest prefix first. `only`: the name of the one session to consider, or NULL.
- */
+/* Those that fit, longest prefix first, but none whose keys are negotiated: those are in no
+ * configuration. `only`: the name of the one session to consider, or NULL. */
 void cap_match_sessions(const struct gh_config *config, const char *only,
                         const struct tcpao_endpoint end[2], struct cap_matches *out);
 

@@ -90,7 +90,8 @@ static bool ask_others(const struct cap_refused *r, char *text, size_t text_len)
             const struct gh_session *s = &r->config->sessions[i / 2];
             int local = i % 2;
 
-            if (names_a_key(r->chains[s->chain], r->keyid, r->from != local) == (sense == 1) &&
+            if (s->chain != GH_NO_CHAIN &&
+                names_a_key(r->chains[s->chain], r->keyid, r->from != local) == (sense == 1) &&
                 ask_other(r, s, local, text, text_len))
                 return true;
         }

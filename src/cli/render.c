@@ -205,6 +205,7 @@ static const struct {
     {"show-ike-sa", cli_render_ike_sa},
     {"show-ike-child", cli_render_ike_child},
     {"show-ike-statistics", cli_render_ike_statistics},
+    {"show-gatekeeper", cli_render_gatekeeper},
     {"show-ike-lockout", cli_render_ike_lockout},
     {"ike-terminate-peer", render_terminated},
     {"ike-redirect-peer", render_redirected},

@@ -21,6 +21,12 @@ static bool is_kernels(const json_t *connection)
     return strcmp(cli_text(connection, "backend"), "kernel") == 0;
 }
 
+/* Whose keys it has. */
+static const char *keychain(const json_t *session)
+{
+    return cli_has(session, "ike_peer") ? "by IKE" : cli_text(session, "key_chain");
+}
+
 static void connection_row(struct cli_table *t, const json_t *session, const json_t *c)
 {
     const json_t *keys = json_object_get(c, "keys");
@@ -33,7 +39,7 @@ static void connection_row(struct cli_table *t, const json_t *session, const jso
     cli_table_cell(t, 2, "%s", cli_text(c, "state"));
     cli_table_cell(t, 3, "%s", gh_span_format(cli_integer(c, "uptime"), span));
     cli_table_cell(t, 4, "%s", cli_text(c, "type"));
-    cli_table_cell(t, 5, "%s", cli_text(session, "key_chain"));
+    cli_table_cell(t, 5, "%s", keychain(session));
     key_cell(t, 6, keys, "current");
     key_cell(t, 7, keys, "rnext");
     if (!cli_true(c, "protected"))
@@ -54,7 +60,7 @@ static void idle_row(struct cli_table *t, const json_t *session)
     else
         cli_table_cell(t, 1, "%s", cli_text(session, "peer"));
     cli_table_cell(t, 2, "%s", cli_true(session, "loaded") ? "no connection" : "not in force");
-    cli_table_cell(t, 5, "%s", cli_text(session, "key_chain"));
+    cli_table_cell(t, 5, "%s", keychain(session));
     if (json_is_object(refusal))
         cli_table_cell(t, 8, "last refusal: %s at %s", cli_text(refusal, "reason"),
                        cli_text(refusal, "time"));
@@ -251,7 +257,11 @@ static void configured_lines(const struct cli_render *r, const json_t *s)
             : strcmp(cli_text(s, "direction"), "passive") == 0 ? "the peer opens"
                                                                : "either end opens",
             cli_true(s, "accept_icmp") ? "accepted" : "ignored");
-    line(r, 2, "Keychain:", cli_text(s, "key_chain"));
+    if (cli_has(s, "ike_peer"))
+        fprintf(r->out, "  %-30s by IKE with %s%s%s\n", "Keychain:", cli_text(s, "ike_peer"),
+                cli_true(s, "fallback") ? ", else " : "", cli_text(s, "key_chain"));
+    else
+        line(r, 2, "Keychain:", cli_text(s, "key_chain"));
     /* The usual case needs no line. */
     if (strcmp(cli_text(s, "backend"), "auto") != 0 ||
         strcmp(cli_text(s, "backend_in_use"), "engine") != 0)

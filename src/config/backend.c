@@ -40,8 +40,16 @@ static bool in_the_way(const struct gh_session *s, const struct gh_session *othe
 bool gh_backend_kernel_can(const struct gh_config *c, const struct gh_session *s, char *why,
                            size_t size)
 {
-    const struct gh_key_chain *chain = &c->chains[s->chain];
+    const struct gh_key_chain *chain = gh_config_chain(c, s);
 
+    if (s->ike_peer != NULL) {
+        snprintf(why, size, "its keys are negotiated, which is the engine's alone so far");
+        return false;
+    }
+    if (s->source_last != 0) {
+        snprintf(why, size, "it knows no source-port");
+        return false;
+    }
     if (s->mode != GH_REQUIRED) {
         snprintf(why, size, "it knows no mode = %s", gh_config_mode_name(s->mode));
         return false;

@@ -163,8 +163,15 @@ void gh_config_check_change(const struct gh_config *current, const struct gh_con
                            "the connections of session \"%s\" cannot go from backend = %s to %s",
                            new->name, gh_config_backend_name(old->backend),
                            gh_config_backend_name(new->backend));
-        if (new != NULL &&
-            strcmp(current->chains[old->chain].name, next->chains[new->chain].name) != 0)
+        if (new == NULL)
+            continue;
+        if (!gh_config_text_equal(old->ike_peer, new->ike_peer))
+            gh_problem_add(problems, GH_PROBLEM_WARNING, next->path, new->line, "keys-change",
+                           "change both ends at the same time",
+                           "the session \"%s\" gets its keys from elsewhere: its connections end",
+                           new->name);
+        else if (old->ike_peer == NULL &&
+                 strcmp(current->chains[old->chain].name, next->chains[new->chain].name) != 0)
             check_session(&x, old, &current->chains[old->chain], new, &next->chains[new->chain]);
     }
 }

@@ -356,7 +356,7 @@ static void print_this_end(const struct gh_key_chain *chain, const struct gh_ses
     gh_config_print_chain(chain, out);
     if (s != NULL) {
         fputc('\n', out);
-        gh_config_print_session(s, chain->name, out);
+        gh_config_print_session(s, chain, out);
     }
 }
 

@@ -110,6 +110,12 @@ static int write_config(const struct request *r, const struct gh_config *config)
         fprintf(stderr, "%s: there is no session \"%s\"\n", r->file, r->session);
         return CMD_USAGE;
     }
+    if (found->ike_peer != NULL) {
+        fprintf(stderr,
+                "%s: IKE negotiates the keys of \"%s\": the peer names an ike-peer, and no key\n",
+                r->file, r->session);
+        return CMD_PROBLEMS;
+    }
     session = *found;
     if (r->local.addr.len != 0)
         session.local = r->local;

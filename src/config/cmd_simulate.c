@@ -109,7 +109,7 @@ static const struct gh_key_chain *facing(const struct gh_config *config, size_t 
         if (config->sessions[s].chain != i)
             continue;
         t = gh_find_mirror(peer, &config->sessions[s]);
-        if (t != NULL)
+        if (t != NULL && t->chain != GH_NO_CHAIN)
             return &peer->chains[t->chain];
     }
     for (size_t k = 0; k < peer->chain_count; k++) {

@@ -68,12 +68,17 @@ struct gh_session {
     enum gh_direction direction;
     enum gh_mode mode;
     enum gh_backend backend;
-    bool accept_icmp; /* do not ignore ICMP hard errors (RFC 5925 7.8) */
-    char *netns;      /* name of a network namespace, or NULL: the daemon's own */
-    char *vrf;        /* name of a VRF device, or NULL */
-    size_t chain;     /* index into gh_config.chains */
+    bool accept_icmp;                   /* do not ignore ICMP hard errors (RFC 5925 7.8) */
+    char *netns;                        /* name of a network namespace, or NULL: the daemon's own */
+    char *vrf;                          /* name of a VRF device, or NULL */
+    uint16_t source_first, source_last; /* ports of the side that opens; both 0: any */
+    size_t chain;   /* index into gh_config.chains; GH_NO_CHAIN: its keys are IKE's alone */
+    char *ike_peer; /* with whom its keys are negotiated, or NULL: they are the chain's */
+    bool fallback;  /* … whose keys are then used while there is none of IKE's */
+    char *ike_text; /* how they are negotiated, in canonical form, or NULL: by the defaults */
     int line;
 };
+#define GH_NO_CHAIN SIZE_MAX
 
 enum gh_firewall { GH_FIREWALL_AUTO, GH_FIREWALL_NFTABLES, GH_FIREWALL_IPTABLES };
 
@@ -136,6 +141,8 @@ void gh_config_free(struct gh_config *c); /* wipes secrets; NULL is fine */
 
 const struct gh_session *gh_config_session(const struct gh_config *c,
                                            const char *name); /* or NULL */
+/* NULL: the session's keys are IKE's alone. */
+const struct gh_key_chain *gh_config_chain(const struct gh_config *c, const struct gh_session *s);
 /* Has the chain with this index a session? */
 bool gh_config_chain_used(const struct gh_config *c, size_t chain);
 /* Of optional texts (netns, vrf): NULL equals NULL alone. */
@@ -150,7 +157,8 @@ const char *gh_config_backend_name(enum gh_backend backend);
  * but for inline secrets, of which only a comment remains. */
 void gh_config_print(const struct gh_config *c, FILE *out);
 void gh_config_print_chain(const struct gh_key_chain *k, FILE *out);
-void gh_config_print_session(const struct gh_session *s, const char *chain, FILE *out);
+void gh_config_print_session(const struct gh_session *s, const struct gh_key_chain *chain,
+                             FILE *out); /* chain: NULL if it has none */
 
 /* What may not change while keys are in use: problems name each change of `next` that a reload
  * refuses (ids, algorithm, secret of a key whose send or accept lifetime includes now; another

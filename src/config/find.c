@@ -12,6 +12,11 @@ const struct gh_session *gh_config_session(const struct gh_config *c, const char
     return NULL;
 }
 
+const struct gh_key_chain *gh_config_chain(const struct gh_config *c, const struct gh_session *s)
+{
+    return s->chain != GH_NO_CHAIN ? &c->chains[s->chain] : NULL;
+}
+
 bool gh_config_chain_used(const struct gh_config *c, size_t chain)
 {
     for (size_t i = 0; i < c->session_count; i++) {

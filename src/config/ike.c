@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config/alloc.h"
+#include "ike/codes.h"
 #include "ike/v2/core.h"
 
 struct gh_ike_settings gh_ike_default_settings(void)
@@ -22,6 +23,7 @@ struct gh_ike_settings gh_ike_default_settings(void)
                                     .reduced_exchange_ms = core.reduced_exchange_ms,
                                     .ticket_seconds = core.ticket_seconds,
                                     .strays_per_second = core.strays_per_second,
+                                    .tcp_ao_protocol = IKE_PROTO_TCP_AO,
                                     .lockout = gh_lockout_defaults()};
 }
 
@@ -79,6 +81,7 @@ void gh_ike_config_free(struct gh_ike_config *c)
     free(c->trusts);
     free(c->client_dbs);
     free(c->ts_lists);
+    free(c->sessions);
     free(c->raw_keys);
     free(c->places);
     free(c->definitions);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/view.h"
+#include "gatekeeper/gatekeeper.h"
 #include "ike/lockout.h"
 #include "ike/ts.h"
 #include "ike/v2/policy.h"
@@ -36,7 +37,9 @@ enum {
     GH_PUZZLE_BITS_MAX = 28, /* beyond, nobody would wait for the solution */
     GH_PUZZLE_UNSOLVED_MAX = 1000,
     GH_TICKET_SECONDS_MIN = 60,
-    GH_TICKET_SECONDS_MAX = 604800 /* as long as the core keeps a key of tickets at least */
+    GH_TICKET_SECONDS_MAX = 604800, /* as long as the core keeps a key of tickets at least */
+    GH_TCP_AO_REKEY = 3600,         /* seconds between keys of TCP-AO sessions */
+    GH_TCP_AO_LIFETIME_MIN = 15     /* that a key of those may live */
 };
 #define GH_PUZZLES_NEVER UINT32_MAX
 
@@ -54,6 +57,7 @@ struct gh_ike_settings {
     uint32_t reduced_exchange_ms; /* half-open SAs while cookies are asked for */
     uint32_t ticket_seconds;      /* that a ticket for resumption is good at most */
     uint32_t strays_per_second;   /* answers to messages with unknown SPIs */
+    uint8_t tcp_ao_protocol;      /* of TCP-AO's keys, for private use: 201 … 255 */
     bool lock_out;
     struct gh_lockout_settings lockout; /* the seed is not set */
     char *key_log;                      /* owned; a file for Wireshark; NULL: none */
@@ -139,6 +143,8 @@ struct gh_ike_config {
     size_t ts_list_count;
     struct gh_pubkey **raw_keys; /* those that policies show and expect */
     size_t raw_key_count;
+    struct gk_policy *sessions; /* those of TCP-AO whose keys are negotiated */
+    size_t session_count;
     struct gh_ike_zone *zones; /* those of the policies, which have their places from 1 on */
     size_t zone_count;
     /* Of the parent's value alone; the `ike` process has none of these. */

@@ -291,16 +291,30 @@ static bool is_algorithm(const struct ike_transform *t, unsigned use)
     return false;
 }
 
-static void get_proposal(struct gh_rd *r, struct ike_proposal *p, bool ike)
+/* GH_FOR_…; 0: none. */
+static unsigned use_of(uint8_t protocol)
+{
+    switch (protocol) {
+    case IKE_PROTO_IKE:
+        return GH_FOR_IKE;
+    case IKE_PROTO_ESP:
+        return GH_FOR_ESP;
+    case IKE_PROTO_AH:
+        return GH_FOR_AH;
+    default:
+        return ike_protocol_is_tcp_ao(protocol) ? GH_FOR_TCP_AO : 0;
+    }
+}
+
+static void get_proposal(struct gh_rd *r, struct ike_proposal *p, unsigned uses)
 {
     size_t count;
     unsigned use;
 
     p->protocol = gh_rd_u8(r);
-    if (ike ? p->protocol != IKE_PROTO_IKE
-            : p->protocol != IKE_PROTO_ESP && p->protocol != IKE_PROTO_AH)
+    use = use_of(p->protocol);
+    if ((use & uses) == 0)
         r->bad = true;
-    use = ike ? GH_FOR_IKE : p->protocol == IKE_PROTO_ESP ? GH_FOR_ESP : GH_FOR_AH;
     count = gh_get_below(r, gh_rd_u8(r), IKE_TRANSFORMS_MAX + 1);
     while (!r->bad && p->count < count) {
         struct ike_transform *t = &p->transform[p->count++];
@@ -313,7 +327,8 @@ static void get_proposal(struct gh_rd *r, struct ike_proposal *p, bool ike)
     }
 }
 
-static void get_proposals(struct gh_rd *r, struct ike_proposals *proposals, bool ike)
+/* uses: of what the protocols may be. */
+static void get_proposals(struct gh_rd *r, struct ike_proposals *proposals, unsigned uses)
 {
     size_t count = gh_get_below(r, gh_rd_u8(r), GH_IKE_TRANSFORMS + 1);
     struct ike_sa sa = {.count = 0};
@@ -324,19 +339,19 @@ static void get_proposals(struct gh_rd *r, struct ike_proposals *proposals, bool
         struct ike_proposal *p = &sa.proposal[sa.count++];
 
         p->number = (uint8_t)sa.count;
-        get_proposal(r, p, ike);
+        get_proposal(r, p, uses);
     }
     if (!r->bad && !ike_proposals_set(proposals, &sa))
         r->bad = true;
 }
 
-static struct ike2_lifetime get_lifetime(struct gh_rd *r)
+static struct ike2_lifetime get_lifetime(struct gh_rd *r, uint32_t least)
 {
     struct ike2_lifetime l = {.seconds = gh_rd_u32(r)};
 
     l.octets = gh_rd_u64(r);
     l.packets = gh_rd_u64(r);
-    if (l.seconds < GH_LIFETIME_MIN || l.seconds > GH_LIFETIME_MAX)
+    if (l.seconds < least || l.seconds > GH_LIFETIME_MAX)
         r->bad = true;
     return l;
 }
@@ -344,11 +359,18 @@ static struct ike2_lifetime get_lifetime(struct gh_rd *r)
 static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
 {
     get_name(r, c->name, sizeof(c->name));
-    c->mode = gh_get_below(r, gh_rd_u8(r), IKE2_TRANSPORT + 1);
-    get_proposals(r, &c->proposals, false);
+    c->mode = gh_get_below(r, gh_rd_u8(r), IKE2_TCP_AO + 1);
+    get_proposals(r, &c->proposals,
+                  c->mode == IKE2_TCP_AO ? GH_FOR_TCP_AO : GH_FOR_ESP | GH_FOR_AH);
     get_selectors(r, &c->local);
     get_selectors(r, &c->remote);
-    c->lifetime = get_lifetime(r);
+    c->lifetime =
+        get_lifetime(r, c->mode == IKE2_TCP_AO ? GH_TCP_AO_LIFETIME_MIN : GH_LIFETIME_MIN);
+    c->tcp_ao.mac_len = gh_rd_u8(r);
+    c->tcp_ao.options_covered = gh_get_flag(r);
+    if (c->mode == IKE2_TCP_AO && (c->tcp_ao.mac_len < TCPAO_MAC_MIN ||
+                                   c->tcp_ao.mac_len > tcpao_mac_len_max(TCPAO_HMAC_SHA_256)))
+        r->bad = true;
     c->start = gh_get_flag(r);
 }
 
@@ -437,7 +459,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     gh_get_addr(r, false, &p->gateway);
     p->port = gh_rd_u16(r);
     p->responder_only = gh_get_flag(r);
-    get_proposals(r, &p->proposals, true);
+    get_proposals(r, &p->proposals, GH_FOR_IKE);
     p->prefer_theirs = gh_get_flag(r);
     p->mtu = gh_rd_u16(r);
     p->fragmentation = gh_get_flag(r);
@@ -447,7 +469,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->childless = gh_get_flag(r);
     p->intermediate = gh_get_flag(r);
     get_auth(x, p);
-    p->lifetime = get_lifetime(r);
+    p->lifetime = get_lifetime(r, GH_LIFETIME_MIN);
     p->reauthenticate = gh_get_flag(r);
     p->liveness_ms = gh_rd_u32(r);
     p->liveness_retries = gh_rd_u32(r);
@@ -498,6 +520,55 @@ static void get_policies(struct reading *x)
     }
 }
 
+/* There is such a child for TCP-AO's keys, or none is meant. */
+static bool names_child(const struct ike2_policy *p, const char *name)
+{
+    for (size_t i = 0; i < p->child_count; i++) {
+        if (strcmp(p->children[i].name, name) == 0)
+            return p->children[i].mode == IKE2_TCP_AO;
+    }
+    return name[0] == '\0';
+}
+
+static void get_session(struct reading *x, struct gk_policy *s)
+{
+    const struct ike2_policy *p = NULL;
+    struct gh_rd *r = &x->r;
+
+    get_name(r, s->name, sizeof(s->name));
+    get_name(r, s->ike, sizeof(s->ike));
+    get_name(r, s->active, sizeof(s->active));
+    get_name(r, s->passive, sizeof(s->passive));
+    gh_get_addr(r, true, &s->local);
+    gh_get_addr(r, true, &s->remote);
+    s->port = gh_rd_u16(r);
+    s->source_first = gh_rd_u16(r);
+    s->source_last = gh_rd_u16(r);
+    gh_rd_copy(r, s->static_send, sizeof(s->static_send));
+    gh_rd_copy(r, s->static_recv, sizeof(s->static_recv));
+    s->fallback = gh_get_flag(r);
+    s->patience_ms = gh_rd_u32(r);
+    s->settle_ms = gh_rd_u32(r);
+    for (size_t i = 0; i < x->c->policy_count; i++) {
+        if (strcmp(x->c->policies[i]->name, s->ike) == 0)
+            p = x->c->policies[i];
+    }
+    if (s->name[0] == '\0' || p == NULL || !names_child(p, s->active) ||
+        !names_child(p, s->passive) || (s->active[0] == '\0' && s->passive[0] == '\0') ||
+        s->local.len != s->remote.len || s->port == 0 || s->source_first > s->source_last)
+        r->bad = true;
+}
+
+static void get_sessions(struct reading *x)
+{
+    struct gh_ike_config *c = x->c;
+    size_t count = gh_rd_u32(&x->r);
+
+    c->sessions = gh_get_array(&x->r, count, GH_IKE_SESSION_MIN, sizeof(*c->sessions));
+    while (!x->r.bad && c->session_count < count)
+        get_session(x, &c->sessions[c->session_count++]);
+}
+
 static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
 {
     s->sas_max = gh_rd_u32(r);
@@ -512,6 +583,9 @@ static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
     s->reduced_exchange_ms = gh_rd_u32(r);
     s->ticket_seconds = gh_get_below(r, gh_rd_u32(r), GH_TICKET_SECONDS_MAX + 1);
     s->strays_per_second = gh_rd_u32(r);
+    s->tcp_ao_protocol = gh_rd_u8(r);
+    if (!ike_protocol_is_tcp_ao(s->tcp_ao_protocol))
+        r->bad = true;
     s->lock_out = gh_get_flag(r);
     s->lockout.attempts = gh_rd_u32(r);
     s->lockout.duration = gh_rd_u32(r);
@@ -534,6 +608,7 @@ static void get_config(struct reading *x)
     get_client_dbs(x);
     get_zones(x);
     get_policies(x);
+    get_sessions(x);
 }
 
 struct gh_ike_config *gh_ike_config_decode(struct gh_view data)

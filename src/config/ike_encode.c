@@ -217,6 +217,8 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     put_selectors(w, &c->local);
     put_selectors(w, &c->remote);
     put_lifetime(w, &c->lifetime);
+    gh_wr_u8(w, c->tcp_ao.mac_len);
+    gh_wr_u8(w, c->tcp_ao.options_covered);
     gh_wr_u8(w, c->start);
 }
 
@@ -351,6 +353,24 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
         put_child(w, &p->children[i]);
 }
 
+static void put_session(struct gh_wr *w, const struct gk_policy *s)
+{
+    gh_put_text(w, s->name);
+    gh_put_text(w, s->ike);
+    gh_put_text(w, s->active);
+    gh_put_text(w, s->passive);
+    gh_put_addr(w, &s->local);
+    gh_put_addr(w, &s->remote);
+    gh_wr_u16(w, s->port);
+    gh_wr_u16(w, s->source_first);
+    gh_wr_u16(w, s->source_last);
+    gh_wr_bytes(w, s->static_send, sizeof(s->static_send));
+    gh_wr_bytes(w, s->static_recv, sizeof(s->static_recv));
+    gh_wr_u8(w, s->fallback);
+    gh_wr_u32(w, s->patience_ms);
+    gh_wr_u32(w, s->settle_ms);
+}
+
 static void put_settings(struct gh_wr *w, const struct gh_ike_settings *s)
 {
     gh_wr_u32(w, s->sas_max);
@@ -365,6 +385,7 @@ static void put_settings(struct gh_wr *w, const struct gh_ike_settings *s)
     gh_wr_u32(w, s->reduced_exchange_ms);
     gh_wr_u32(w, s->ticket_seconds);
     gh_wr_u32(w, s->strays_per_second);
+    gh_wr_u8(w, s->tcp_ao_protocol);
     gh_wr_u8(w, s->lock_out);
     gh_wr_u32(w, s->lockout.attempts);
     gh_wr_u32(w, s->lockout.duration);
@@ -388,6 +409,9 @@ static void put_config(struct writing *x)
     gh_wr_u16(&x->w, x->c->policy_count);
     for (size_t i = 0; i < x->c->policy_count; i++)
         put_policy(x, x->c->policies[i]);
+    gh_wr_u32(&x->w, x->c->session_count);
+    for (size_t i = 0; i < x->c->session_count; i++)
+        put_session(&x->w, &x->c->sessions[i]);
 }
 
 uint8_t *gh_ike_config_encode(const struct gh_ike_config *c, size_t *len)

@@ -104,6 +104,10 @@ void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section);
 /* A `child` of a peer's section. */
 void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
                        struct ike2_policy *policy, struct gh_ike_place *place);
+/* The lists ke, additional-ke-1 … -7, each of which may be NULL, or its defaults, into a proposal.
+ */
+void gh_ike_key_exchanges(struct gh_ike_loader *x, const struct gh_node *const *lists,
+                          struct ike_proposal *p);
 /* The transforms that a node names, as proposals; NULL: `out` stays. */
 void gh_ike_proposals(struct gh_ike_loader *x, const struct gh_node *n, const char *section,
                       struct ike_proposals *out);

@@ -63,6 +63,25 @@ static void put_node(FILE *out, const struct gh_node *n, int depth)
     fputs(n->list ? " }\n" : "\n", out);
 }
 
+char *gh_ike_options_text(const struct gh_node *const *options, size_t count)
+{
+    char *text = NULL;
+    size_t len, found = 0;
+    FILE *out = gh_config_must(open_memstream(&text, &len));
+
+    for (size_t i = 0; i < count; i++) {
+        if (options[i] == NULL)
+            continue;
+        put_node(out, options[i], 1);
+        found++;
+    }
+    fclose(out);
+    if (found > 0)
+        return gh_config_must(text);
+    free(text);
+    return NULL;
+}
+
 char *gh_ike_text(const struct gh_node *root)
 {
     char *text = NULL;

@@ -13,7 +13,8 @@ enum {
     ESP = GH_FOR_ESP,
     IKE_ESP = GH_FOR_IKE | GH_FOR_ESP,
     ESP_AH = GH_FOR_ESP | GH_FOR_AH,
-    ALL = GH_FOR_IKE | GH_FOR_ESP | GH_FOR_AH
+    ALL = GH_FOR_IKE | GH_FOR_ESP | GH_FOR_AH,
+    AO = GH_FOR_TCP_AO
 };
 
 static const struct gh_ike_word encr[] = {
@@ -55,48 +56,48 @@ static const struct gh_ike_word encr[] = {
 };
 
 static const struct gh_ike_word prf[] = {
-    {"hmac-sha-256", IKE_PRF_HMAC_SHA2_256, 0, IKE, false},
+    {"hmac-sha-256", IKE_PRF_HMAC_SHA2_256, 0, IKE | AO, false},
     {"hmac-sha-384", IKE_PRF_HMAC_SHA2_384, 0, IKE, false},
     {"hmac-sha-512", IKE_PRF_HMAC_SHA2_512, 0, IKE, false},
-    {"hmac-sha-1", IKE_PRF_HMAC_SHA1, 0, IKE, false},
+    {"hmac-sha-1", IKE_PRF_HMAC_SHA1, 0, IKE | AO, false},
     {"aes-xcbc", IKE_PRF_AES128_XCBC, 0, IKE, false},
-    {"aes-cmac", IKE_PRF_AES128_CMAC, 0, IKE, false},
+    {"aes-cmac", IKE_PRF_AES128_CMAC, 0, IKE | AO, false},
     {"hmac-md5", IKE_PRF_HMAC_MD5, 0, IKE, true},
     {NULL, 0, 0, 0, false},
 };
 
 static const struct gh_ike_word integ[] = {
-    {"hmac-sha-256-128", IKE_INTEG_HMAC_SHA2_256_128, 0, ALL, false},
+    {"hmac-sha-256-128", IKE_INTEG_HMAC_SHA2_256_128, 0, ALL | AO, false},
     {"hmac-sha-384-192", IKE_INTEG_HMAC_SHA2_384_192, 0, ALL, false},
     {"hmac-sha-512-256", IKE_INTEG_HMAC_SHA2_512_256, 0, ALL, false},
-    {"hmac-sha-1-96", IKE_INTEG_HMAC_SHA1_96, 0, ALL, false},
+    {"hmac-sha-1-96", IKE_INTEG_HMAC_SHA1_96, 0, ALL | AO, false},
     {"aes-xcbc-96", IKE_INTEG_AES_XCBC_96, 0, ALL, false},
-    {"aes-cmac-96", IKE_INTEG_AES_CMAC_96, 0, ALL, false},
+    {"aes-cmac-96", IKE_INTEG_AES_CMAC_96, 0, ALL | AO, false},
     {"hmac-md5-96", IKE_INTEG_HMAC_MD5_96, 0, ALL, true},
     {NULL, 0, 0, 0, false},
 };
 
 static const struct gh_ike_word ke[] = {
-    {"x25519", IKE_KE_CURVE25519, 0, ALL, false},
-    {"x448", IKE_KE_CURVE448, 0, ALL, false},
-    {"ecp-256", IKE_KE_ECP_256, 0, ALL, false},
-    {"ecp-384", IKE_KE_ECP_384, 0, ALL, false},
-    {"ecp-521", IKE_KE_ECP_521, 0, ALL, false},
-    {"modp-2048", IKE_KE_MODP_2048, 0, ALL, false},
-    {"modp-3072", IKE_KE_MODP_3072, 0, ALL, false},
-    {"modp-4096", IKE_KE_MODP_4096, 0, ALL, false},
-    {"modp-6144", IKE_KE_MODP_6144, 0, ALL, false},
-    {"modp-8192", IKE_KE_MODP_8192, 0, ALL, false},
-    {"brainpool-256", IKE_KE_BRAINPOOL_256, 0, ALL, false},
-    {"brainpool-384", IKE_KE_BRAINPOOL_384, 0, ALL, false},
-    {"brainpool-512", IKE_KE_BRAINPOOL_512, 0, ALL, false},
-    {"ml-kem-512", IKE_KE_ML_KEM_512, 0, ALL, false},
-    {"ml-kem-768", IKE_KE_ML_KEM_768, 0, ALL, false},
-    {"ml-kem-1024", IKE_KE_ML_KEM_1024, 0, ALL, false},
+    {"x25519", IKE_KE_CURVE25519, 0, ALL | AO, false},
+    {"x448", IKE_KE_CURVE448, 0, ALL | AO, false},
+    {"ecp-256", IKE_KE_ECP_256, 0, ALL | AO, false},
+    {"ecp-384", IKE_KE_ECP_384, 0, ALL | AO, false},
+    {"ecp-521", IKE_KE_ECP_521, 0, ALL | AO, false},
+    {"modp-2048", IKE_KE_MODP_2048, 0, ALL | AO, false},
+    {"modp-3072", IKE_KE_MODP_3072, 0, ALL | AO, false},
+    {"modp-4096", IKE_KE_MODP_4096, 0, ALL | AO, false},
+    {"modp-6144", IKE_KE_MODP_6144, 0, ALL | AO, false},
+    {"modp-8192", IKE_KE_MODP_8192, 0, ALL | AO, false},
+    {"brainpool-256", IKE_KE_BRAINPOOL_256, 0, ALL | AO, false},
+    {"brainpool-384", IKE_KE_BRAINPOOL_384, 0, ALL | AO, false},
+    {"brainpool-512", IKE_KE_BRAINPOOL_512, 0, ALL | AO, false},
+    {"ml-kem-512", IKE_KE_ML_KEM_512, 0, ALL | AO, false},
+    {"ml-kem-768", IKE_KE_ML_KEM_768, 0, ALL | AO, false},
+    {"ml-kem-1024", IKE_KE_ML_KEM_1024, 0, ALL | AO, false},
     {"modp-768", IKE_KE_MODP_768, 0, ALL, true},
     {"modp-1024", IKE_KE_MODP_1024, 0, ALL, true},
     {"modp-1536", IKE_KE_MODP_1536, 0, ALL, true},
-    {"none", IKE_KE_NONE, 0, ESP_AH, false},
+    {"none", IKE_KE_NONE, 0, ESP_AH | AO, false},
     {NULL, 0, 0, 0, false},
 };
 

@@ -1,5 +1,5 @@
 /*
- * Algorithms of IKE, ESP and AH by the names of the configuration.
+ * Algorithms of IKE, ESP, AH and TCP-AO's keys by the names of the configuration.
  */
 #ifndef GH_CONFIG_IKE_WORDS_H
 #define GH_CONFIG_IKE_WORDS_H
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GH_FOR_IKE = 1, GH_FOR_ESP = 2, GH_FOR_AH = 4 };
+enum { GH_FOR_IKE = 1, GH_FOR_ESP = 2, GH_FOR_AH = 4, GH_FOR_TCP_AO = 8 };
 
 struct gh_ike_word {
     const char *name;

@@ -64,7 +64,7 @@ void gh_import_print(const struct gh_config *c, FILE *out)
     }
     for (size_t i = 0; i < c->session_count; i++) {
         fputc('\n', out);
-        gh_config_print_session(&c->sessions[i], c->chains[c->sessions[i].chain].name, out);
+        gh_config_print_session(&c->sessions[i], gh_config_chain(c, &c->sessions[i]), out);
     }
 }
 

@@ -16,6 +16,10 @@ static void lint_session(struct gh_lint *l, const struct gh_session *s)
                      "the session \"%s\" covers every address: whoever connects to port %u without "
                      "the key is dropped without a word",
                      s->name, s->port);
+    if (s->fallback)
+        gh_lint_warn(l, s->line, "fallback", "remove it once IKE works",
+                     "whoever keeps IKE from \"%s\" holds it to the keys of its key chain",
+                     s->name);
     if (s->accept_icmp)
         gh_lint_warn(l, s->line, "accept-icmp", "remove it unless you need it (RFC 5925 7.8)",
                      "forged ICMP messages can reset the connections of \"%s\"", s->name);

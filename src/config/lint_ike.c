@@ -152,8 +152,9 @@ static void lint_child(struct gh_lint *l, const struct ike2_policy *p,
     if (offers(&proposals, IKE_T_KE, IKE_KE_NONE))
         gh_lint_warn(l, line, "no-pfs", "remove none from \"ke\"",
                      "the child \"%s\" of \"%s\" may be rekeyed without a new key exchange: who "
-                     "breaks the IKE SA's reads it all",
-                     c->name, p->name);
+                     "breaks the IKE SA's %s",
+                     c->name, p->name,
+                     c->mode == IKE2_TCP_AO ? "has all its keys" : "reads it all");
     if (c->lifetime.seconds > p->lifetime.seconds)
         gh_lint_warn(l, line, "child-lifetime", "make it shorter than that of the IKE SA",
                      "the child \"%s\" of \"%s\" is to live longer (%u s) than its IKE SA (%u s)",
@@ -221,12 +222,15 @@ static void lint_overlap(struct gh_lint *l, size_t policy, size_t child)
     const struct ike2_policy *p = c->policies[policy];
     const struct ike2_child_policy *mine = &p->children[child];
 
+    if (mine->mode == IKE2_TCP_AO) /* keys, which are in no packet's way */
+        return;
     for (size_t i = 0; i <= policy; i++) {
         const struct ike2_policy *other = c->policies[i];
         size_t end = i == policy ? child : other->child_count;
 
         for (size_t k = 0; !other->responder_only && k < end; k++) {
-            if (!lists_overlap(&mine->local, &other->children[k].local) ||
+            if (other->children[k].mode == IKE2_TCP_AO ||
+                !lists_overlap(&mine->local, &other->children[k].local) ||
                 !lists_overlap(&mine->remote, &other->children[k].remote))
                 continue;
             gh_lint_warn(l, c->places[policy].child_lines[child], "child-overlap",

@@ -2,19 +2,21 @@
  * Two ends against each other: will they talk, and until when?
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "config/alloc.h"
 #include "config/lifetime.h"
 #include "config/lint.h"
 #include "config/pair.h"
+#include "ike/codes.h"
 
 /* One session with its other end. */
 struct pair {
     struct gh_lint *l;
     const struct gh_config *peer;
     const struct gh_session *here, *there;
-    const struct gh_key_chain *chain, *peer_chain;
+    const struct gh_key_chain *chain, *peer_chain; /* NULL: the keys are IKE's alone */
 };
 
 /* ---- Keys ---- */
@@ -154,6 +156,11 @@ static void compare_keys(struct pair *p)
 
 /* ---- Sessions ---- */
 
+static const char *whose_keys(const struct gh_session *s)
+{
+    return s->ike_peer != NULL ? "negotiated by IKE" : "those of a key chain";
+}
+
 static void compare_sessions(struct pair *p)
 {
     const struct gh_session *a = p->here, *b = p->there;
@@ -178,11 +185,101 @@ static void compare_sessions(struct pair *p)
                      "\"%s\" is %s, the peer's \"%s\" (%s:%d) is %s", a->name,
                      gh_config_mode_name(a->mode), b->name, p->peer->path, b->line,
                      gh_config_mode_name(b->mode));
-    if (p->chain->tolerance != p->peer_chain->tolerance)
+    if ((a->ike_peer == NULL) != (b->ike_peer == NULL))
+        gh_lint_error(p->l, a->line, "keys-mismatch",
+                      "write an ike-peer at both ends, or key-chain at both",
+                      "the keys of \"%s\" are %s, those of the peer's \"%s\" (%s:%d) %s", a->name,
+                      whose_keys(a), b->name, p->peer->path, b->line, whose_keys(b));
+    if (a->fallback != b->fallback)
+        gh_lint_warn(p->l, a->line, "fallback-differs", "write the same at both ends",
+                     "\"%s\" %s back to a key chain, the peer's \"%s\" (%s:%d) %s", a->name,
+                     a->fallback ? "falls" : "does not fall", b->name, p->peer->path, b->line,
+                     b->fallback ? "does" : "does not");
+    if (a->source_first != b->source_first || a->source_last != b->source_last)
+        gh_lint_error(p->l, a->line, "source-port-mismatch", "write the same at both ends",
+                      "\"%s\" and the peer's \"%s\" (%s:%d) differ in source-port", a->name,
+                      b->name, p->peer->path, b->line);
+    if (p->chain != NULL && p->peer_chain != NULL &&
+        p->chain->tolerance != p->peer_chain->tolerance)
         gh_lint_warn(p->l, p->chain->line, "tolerance-differs", "write the same at both ends",
                      "the tolerance of \"%s\" is %u s, that of the peer's \"%s\" (%s:%d) %u s",
                      p->chain->name, p->chain->tolerance, p->peer_chain->name, p->peer->path,
                      p->peer_chain->line, p->peer_chain->tolerance);
+}
+
+/* ---- Negotiated keys ---- */
+
+static const struct ike2_child_policy *child_named(const struct gh_ike_config *c, const char *name)
+{
+    for (size_t i = 0; name[0] != '\0' && i < c->policy_count; i++) {
+        for (size_t k = 0; k < c->policies[i]->child_count; k++) {
+            if (c->policies[i]->children[k].mode == IKE2_TCP_AO &&
+                strcmp(c->policies[i]->children[k].name, name) == 0)
+                return &c->policies[i]->children[k];
+        }
+    }
+    return NULL;
+}
+
+/* Its child policies are alike but for the direction. */
+static const struct ike2_child_policy *child_of(const struct gh_config *c,
+                                                const struct gh_session *s)
+{
+    for (size_t i = 0; i < c->ike->session_count; i++) {
+        const struct gk_policy *p = &c->ike->sessions[i];
+
+        if (strcmp(p->name, s->name) == 0)
+            return child_named(c->ike, p->active[0] != '\0' ? p->active : p->passive);
+    }
+    return NULL;
+}
+
+static bool have_common_mac(const struct ike_proposal *a, const struct ike_proposal *b)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        for (size_t k = 0; k < b->count; k++) {
+            if (a->transform[i].type == IKE_T_INTEG && b->transform[k].type == IKE_T_INTEG &&
+                a->transform[i].id == b->transform[k].id)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void compare_negotiation(struct pair *p)
+{
+    const struct ike2_child_policy *a = child_of(p->l->config, p->here);
+    const struct ike2_child_policy *b = child_of(p->peer, p->there);
+    const struct ike_proposal *ours, *theirs;
+    struct ike_sa here, there;
+    int line = p->here->line;
+
+    if (a == NULL || b == NULL)
+        return;
+    ike_proposals_get(&a->proposals, &here);
+    ike_proposals_get(&b->proposals, &there);
+    ours = &here.proposal[0];
+    theirs = &there.proposal[0];
+    if (ours->protocol != theirs->protocol)
+        gh_lint_error(p->l, line, "protocol-mismatch",
+                      "write the same tcp-ao-protocol at both ends",
+                      "the number of TCP-AO's keys is %u here, %u in %s", ours->protocol,
+                      theirs->protocol, p->peer->path);
+    if (a->tcp_ao.mac_len != b->tcp_ao.mac_len)
+        gh_lint_error(p->l, line, "mac-length-mismatch", "write the same length at both ends",
+                      "\"%s\" has MACs of %u octets, the peer's \"%s\" (%s:%d) of %u",
+                      p->here->name, a->tcp_ao.mac_len, p->there->name, p->peer->path,
+                      p->there->line, b->tcp_ao.mac_len);
+    if (a->tcp_ao.options_covered != b->tcp_ao.options_covered)
+        gh_lint_error(p->l, line, "options-mismatch",
+                      "set include-tcp-options to the same at both ends",
+                      "\"%s\" %s, the peer's \"%s\" (%s:%d) %s", p->here->name,
+                      flag(a->tcp_ao.options_covered), p->there->name, p->peer->path,
+                      p->there->line, flag(b->tcp_ao.options_covered));
+    if (!have_common_mac(ours, theirs))
+        gh_lint_error(p->l, line, "algorithm-mismatch", "write one algorithm at both ends",
+                      "\"%s\" and the peer's \"%s\" (%s:%d) have no algorithm in common",
+                      p->here->name, p->there->name, p->peer->path, p->there->line);
 }
 
 /* Several sessions may share a pair of chains: their keys are compared once. */
@@ -209,10 +306,12 @@ void gh_lint_pair(struct gh_lint *l, const struct gh_config *peer)
         if (p.there == NULL)
             continue;
         found++;
-        p.chain = &l->config->chains[s->chain];
-        p.peer_chain = &peer->chains[p.there->chain];
+        p.chain = gh_config_chain(l->config, s);
+        p.peer_chain = gh_config_chain(peer, p.there);
         compare_sessions(&p);
-        if (!compared_already(l, mirrors, i))
+        if (s->ike_peer != NULL && p.there->ike_peer != NULL)
+            compare_negotiation(&p);
+        if (p.chain != NULL && p.peer_chain != NULL && !compared_already(l, mirrors, i))
             compare_keys(&p);
     }
     if (found == 0)

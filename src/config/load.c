@@ -133,7 +133,7 @@ static bool is(const struct gh_node *n, const char *name)
     return n->section && strcmp(n->name, name) == 0;
 }
 
-/* Sessions come last, because they refer to chains that may be written after them. */
+/* Sessions come last, because they refer to chains and IKE peers that may be written after them. */
 static void read_sections(struct gh_loader *l, const struct gh_node *root)
 {
     const struct gh_node *got[ROOT_ITEMS], *globals = NULL;
@@ -153,11 +153,12 @@ static void read_sections(struct gh_loader *l, const struct gh_node *root)
         globals = n;
         gh_load_globals(l, n);
     }
+    gh_load_ike(l, root);
     for (size_t i = 0; i < root->child_count; i++) {
         if (is(&root->children[i], "tcp-ao") && root->children[i].title != NULL)
             gh_load_session(l, &root->children[i]);
     }
-    gh_load_ike(l, root);
+    gh_load_ike_end(l);
 }
 
 /* The children's user where none is configured. */
@@ -283,6 +284,8 @@ void gh_config_free(struct gh_config *c)
         free(c->sessions[i].description);
         free(c->sessions[i].netns);
         free(c->sessions[i].vrf);
+        free(c->sessions[i].ike_peer);
+        free(c->sessions[i].ike_text);
     }
     for (size_t i = 0; i < c->shim_user_count; i++)
         free(c->shim_users[i]);

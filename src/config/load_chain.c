@@ -76,6 +76,18 @@ struct draft {
 
 /* ---- Algorithm and MAC length ---- */
 
+bool gh_mac_length_in_name(const char *algorithm)
+{
+    /* a name that still takes a length has none */
+    char *longer = gh_config_asprintf("%s-96", algorithm);
+    enum tcpao_alg alg;
+    unsigned len;
+    bool has = !tcpao_alg_parse(longer, &alg, &len);
+
+    free(longer);
+    return has;
+}
+
 static void read_algorithm(struct gh_loader *l, const struct gh_node **got, struct tcpao_mkt *mkt)
 {
     const struct gh_node *n = got[KEY_ALGORITHM];
@@ -84,13 +96,7 @@ static void read_algorithm(struct gh_loader *l, const struct gh_node **got, stru
     uint64_t number;
 
     if (n != NULL) {
-        /* a name that still takes a length has none */
-        char *longer = gh_config_asprintf("%s-96", n->values[0]);
-        enum tcpao_alg ignored;
-        unsigned ignored_len;
-
-        length_in_name = !tcpao_alg_parse(longer, &ignored, &ignored_len);
-        free(longer);
+        length_in_name = gh_mac_length_in_name(n->values[0]);
         if (!tcpao_alg_parse(n->values[0], &mkt->alg, &mac_len)) {
             gh_load_error(l, n->line, "algorithm",
                           "write hmac-sha-1-96, aes-128-cmac-96, hmac-sha-256-96, "

@@ -8,6 +8,7 @@
 #include "config/alloc.h"
 #include "config/ike_load.h"
 #include "config/ike_print.h"
+#include "ike/codes.h"
 
 enum {
     GLOBAL_SAS,
@@ -22,6 +23,7 @@ enum {
     GLOBAL_REDUCED,
     GLOBAL_TICKET,
     GLOBAL_STRAYS,
+    GLOBAL_TCP_AO,
     GLOBAL_KEY_LOG,
     GLOBAL_LOCKOUT,
     GLOBAL_ITEMS
@@ -40,6 +42,7 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_REDUCED] = {"reduced-exchange-timeout", GH_ITEM_VALUE},
     [GLOBAL_TICKET] = {"ticket-lifetime", GH_ITEM_VALUE},
     [GLOBAL_STRAYS] = {"unknown-spi-answers", GH_ITEM_VALUE},
+    [GLOBAL_TCP_AO] = {"tcp-ao-protocol", GH_ITEM_VALUE},
     [GLOBAL_KEY_LOG] = {"key-log", GH_ITEM_VALUE},
     [GLOBAL_LOCKOUT] = {"lockout", GH_ITEM_SECTION},
 };
@@ -151,6 +154,8 @@ void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
     gh_ike_seconds(x, got[GLOBAL_TICKET], GH_TICKET_SECONDS_MIN, GH_TICKET_SECONDS_MAX,
                    &s->ticket_seconds);
     gh_ike_u32(x, got[GLOBAL_STRAYS], 0, 10000, &s->strays_per_second);
+    if (gh_ike_u32(x, got[GLOBAL_TCP_AO], IKE_PROTO_TCP_AO, UINT8_MAX, &v))
+        s->tcp_ao_protocol = (uint8_t)v;
     read_key_log(x, got[GLOBAL_KEY_LOG]);
     for (size_t i = 0; i < section->child_count; i++) {
         const struct gh_node *n = &section->children[i];
@@ -227,23 +232,59 @@ static void load_all(struct gh_ike_loader *x, const struct gh_node *root, size_t
 
 void gh_load_ike(struct gh_loader *l, const struct gh_node *root)
 {
-    struct gh_ike_loader x = {.l = l, .order = &l->config->keeper};
+    struct gh_ike_loader *x;
     bool any = false;
 
     for (size_t i = 0; i < root->child_count; i++)
         any = any || gh_ike_is_section(&root->children[i]);
     if (!any)
         return;
-    x.ike = l->config->ike = gh_ike_config_new();
+    x = l->ike = gh_config_alloc(1, sizeof(*x));
+    *x = (struct gh_ike_loader){.l = l, .order = &l->config->keeper};
+    x->ike = l->config->ike = gh_ike_config_new();
     for (size_t s = 0; s < SECTIONS; s++)
-        load_all(&x, root, s);
+        load_all(x, root, s);
     l->config->ike_text = gh_ike_text(root);
-    for (size_t i = 0; i < x.template_count; i++)
-        ike2_policy_free(x.templates[i]);
-    for (size_t i = 0; i < x.key_count; i++)
-        gh_pubkey_free(x.keys[i]);
-    free(x.templates);
-    free(x.keys);
-    free(x.ike_transforms);
-    free(x.ipsec_transforms);
+}
+
+static bool has_session(const struct gh_config *c, const char *peer)
+{
+    for (size_t i = 0; i < c->session_count; i++) {
+        if (gh_config_text_equal(c->sessions[i].ike_peer, peer))
+            return true;
+    }
+    return false;
+}
+
+/* What sessions ask of a peer counts as its children. */
+static void check_children(const struct gh_ike_loader *x)
+{
+    for (size_t i = 0; i < x->ike->policy_count; i++) {
+        const struct ike2_policy *p = x->ike->policies[i];
+
+        if (p->child_count == 0 && !p->childless && !has_session(x->l->config, p->name))
+            gh_load_error(x->l, x->ike->places[i].line, "missing-option",
+                          "add child NAME { local-ts = \"…\"  remote-ts = \"…\" }, or a tcp-ao "
+                          "section that names it",
+                          "the ike-peer \"%s\" has no child", p->name);
+    }
+}
+
+void gh_load_ike_end(struct gh_loader *l)
+{
+    struct gh_ike_loader *x = l->ike;
+
+    if (x == NULL)
+        return;
+    check_children(x);
+    for (size_t i = 0; i < x->template_count; i++)
+        ike2_policy_free(x->templates[i]);
+    for (size_t i = 0; i < x->key_count; i++)
+        gh_pubkey_free(x->keys[i]);
+    free(x->templates);
+    free(x->keys);
+    free(x->ike_transforms);
+    free(x->ipsec_transforms);
+    free(x);
+    l->ike = NULL;
 }

@@ -162,10 +162,6 @@ void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section)
         if (n->section && n->title != NULL && strcmp(n->name, "child") == 0)
             gh_load_ike_child(x, n, p, &place);
     }
-    if (p->child_count == 0 && !p->childless)
-        gh_load_error(x->l, section->line, "missing-option",
-                      "add child NAME { local-ts = \"…\"  remote-ts = \"…\" }",
-                      "the ike-peer \"%s\" has no child", name);
     check_redirect(x, p, got);
     check_others(x, p, section->line);
     c->policies = gh_config_grow(c->policies, c->policy_count, sizeof(struct ike2_policy *));

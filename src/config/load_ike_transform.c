@@ -81,7 +81,8 @@ static unsigned use_of(uint8_t protocol)
 {
     return protocol == IKE_PROTO_IKE   ? GH_FOR_IKE
            : protocol == IKE_PROTO_ESP ? GH_FOR_ESP
-                                       : GH_FOR_AH;
+           : protocol == IKE_PROTO_AH  ? GH_FOR_AH
+                                       : GH_FOR_TCP_AO;
 }
 
 static bool usable(const struct reading *r, uint8_t type, const struct gh_ike_word *w)
@@ -212,20 +213,31 @@ static bool wanted(uint8_t protocol, size_t item)
     }
 }
 
+static void read_list(struct reading *r, const struct gh_node *n, size_t item)
+{
+    for (size_t i = 0; n != NULL && i < n->value_count; i++)
+        take(r, n, i, type_of(item));
+    if (n != NULL && n->value_count == 0)
+        gh_load_error(r->x->l, n->line, "range", "remove it for the default, or name some",
+                      "\"%s\" has no algorithm", n->name);
+    if (n == NULL && wanted(r->p->protocol, item))
+        add_defaults(r->p, type_of(item));
+}
+
+void gh_ike_key_exchanges(struct gh_ike_loader *x, const struct gh_node *const *lists,
+                          struct ike_proposal *p)
+{
+    struct reading r = {.x = x, .p = p, .use = use_of(p->protocol)};
+
+    for (size_t item = T_KE; item <= T_ADDKE7; item++)
+        read_list(&r, lists[item - T_KE], item);
+}
+
 static void read_lists(struct reading *r, const struct gh_node *section, const struct gh_node **got)
 {
     for (size_t item = 0; item < T_PROTOCOL; item++) {
-        const struct gh_node *n = got[item];
-
-        if (item == T_LEGACY)
-            continue;
-        for (size_t i = 0; n != NULL && i < n->value_count; i++)
-            take(r, n, i, type_of(item));
-        if (n != NULL && n->value_count == 0)
-            gh_load_error(r->x->l, n->line, "range", "remove it for the default, or name some",
-                          "\"%s\" has no algorithm", n->name);
-        if (n == NULL && wanted(r->p->protocol, item))
-            add_defaults(r->p, type_of(item));
+        if (item != T_LEGACY)
+            read_list(r, got[item], item);
     }
     if (r->p->protocol == IKE_PROTO_AH && got[T_ENCRYPTION] != NULL)
         gh_load_error(r->x->l, got[T_ENCRYPTION]->line, "algorithm", "remove it, or take esp",

@@ -6,30 +6,16 @@
 
 #include "config/alloc.h"
 #include "config/backend.h"
-#include "config/schema.h"
+#include "config/load_session.h"
 
 enum { DESCRIPTION_MAX = 1024, DEFAULT_PORT = 179 };
-
-enum {
-    SESSION_DESCRIPTION,
-    SESSION_PEER,
-    SESSION_LOCAL,
-    SESSION_PORT,
-    SESSION_DIRECTION,
-    SESSION_MODE,
-    SESSION_BACKEND,
-    SESSION_NETNS,
-    SESSION_VRF,
-    SESSION_ACCEPT_ICMP,
-    SESSION_KEY_CHAIN,
-    SESSION_ITEMS
-};
 
 static const struct gh_item session_items[SESSION_ITEMS] = {
     [SESSION_DESCRIPTION] = {"description", GH_ITEM_VALUE},
     [SESSION_PEER] = {"peer", GH_ITEM_VALUE},
     [SESSION_LOCAL] = {"local", GH_ITEM_VALUE},
     [SESSION_PORT] = {"port", GH_ITEM_VALUE},
+    [SESSION_SOURCE_PORT] = {"source-port", GH_ITEM_VALUE},
     [SESSION_DIRECTION] = {"direction", GH_ITEM_VALUE},
     [SESSION_MODE] = {"mode", GH_ITEM_VALUE},
     [SESSION_BACKEND] = {"backend", GH_ITEM_VALUE},
@@ -37,6 +23,23 @@ static const struct gh_item session_items[SESSION_ITEMS] = {
     [SESSION_VRF] = {"vrf", GH_ITEM_VALUE},
     [SESSION_ACCEPT_ICMP] = {"accept-icmp", GH_ITEM_VALUE},
     [SESSION_KEY_CHAIN] = {"key-chain", GH_ITEM_VALUE},
+    [SESSION_IKE_PEER] = {"ike-peer", GH_ITEM_VALUE},
+    [SESSION_FALLBACK] = {"fallback", GH_ITEM_VALUE},
+    [SESSION_ALGORITHM] = {"algorithm", GH_ITEM_LIST},
+    [SESSION_MAC_LENGTH] = {"mac-length", GH_ITEM_VALUE},
+    [SESSION_TCP_OPTIONS] = {"include-tcp-options", GH_ITEM_VALUE},
+    [SESSION_KE] = {"ke", GH_ITEM_LIST},
+    [SESSION_ADDKE1] = {"additional-ke-1", GH_ITEM_LIST},
+    [SESSION_ADDKE1 + 1] = {"additional-ke-2", GH_ITEM_LIST},
+    [SESSION_ADDKE1 + 2] = {"additional-ke-3", GH_ITEM_LIST},
+    [SESSION_ADDKE1 + 3] = {"additional-ke-4", GH_ITEM_LIST},
+    [SESSION_ADDKE1 + 4] = {"additional-ke-5", GH_ITEM_LIST},
+    [SESSION_ADDKE1 + 5] = {"additional-ke-6", GH_ITEM_LIST},
+    [SESSION_ADDKE7] = {"additional-ke-7", GH_ITEM_LIST},
+    [SESSION_REKEY] = {"rekey", GH_ITEM_VALUE},
+    [SESSION_REKEY_BYTES] = {"rekey-bytes", GH_ITEM_VALUE},
+    [SESSION_REKEY_PACKETS] = {"rekey-packets", GH_ITEM_VALUE},
+    [SESSION_PATIENCE] = {"patience", GH_ITEM_VALUE},
 };
 
 /* ---- Addresses ---- */
@@ -141,11 +144,6 @@ static void read_chain_reference(struct gh_loader *l, const struct gh_node *n, s
     const char **names, *near;
     char *remedy;
 
-    if (n == NULL) {
-        gh_load_error(l, s->line, "missing-option", "add key-chain = NAME",
-                      "the session \"%s\" has no \"key-chain\"", s->name);
-        return;
-    }
     for (s->chain = 0; s->chain < c->chain_count; s->chain++) {
         if (strcmp(c->chains[s->chain].name, n->values[0]) == 0)
             return;
@@ -163,7 +161,71 @@ static void read_chain_reference(struct gh_loader *l, const struct gh_node *n, s
     s->chain = 0;
 }
 
+/* Where its keys come from: of a key chain, of IKE, or of the first where the second has none. */
+static void read_keys(struct gh_loader *l, const struct gh_node **got, struct gh_session *s)
+{
+    const struct gh_node *chain = got[SESSION_KEY_CHAIN];
+
+    gh_node_bool(l, got[SESSION_FALLBACK], &s->fallback);
+    s->chain = GH_NO_CHAIN;
+    if (got[SESSION_IKE_PEER] != NULL)
+        s->ike_peer = gh_config_strdup(got[SESSION_IKE_PEER]->values[0]);
+    for (size_t i = SESSION_FALLBACK; s->ike_peer == NULL && i < SESSION_ITEMS; i++) {
+        if (got[i] != NULL)
+            gh_load_error(l, got[i]->line, "missing-option",
+                          "add ike-peer = NAME, or remove it: a key chain says it in its keys",
+                          "\"%s\" is for sessions whose keys IKE negotiates", got[i]->name);
+    }
+    if (chain != NULL && s->ike_peer != NULL && !s->fallback)
+        gh_load_error(l, chain->line, "unused-chain",
+                      "add fallback = yes if its keys are to be used while IKE has none, or remove "
+                      "it",
+                      "the session \"%s\" has an \"ike-peer\", so that its \"key-chain\" is not "
+                      "used",
+                      s->name);
+    if (chain == NULL && s->ike_peer == NULL)
+        gh_load_error(l, s->line, "missing-option", "add key-chain = NAME, or ike-peer = NAME",
+                      "the session \"%s\" has no \"key-chain\"", s->name);
+    if (chain == NULL && s->ike_peer != NULL && s->fallback)
+        gh_load_error(l, got[SESSION_FALLBACK]->line, "missing-option",
+                      "add key-chain = NAME, or remove \"fallback\"",
+                      "the session \"%s\" has no \"key-chain\" to fall back to", s->name);
+    if (chain != NULL && (s->ike_peer == NULL || s->fallback))
+        read_chain_reference(l, chain, s);
+}
+
+/* "4000", "4000-4999" */
+static void read_source_ports(struct gh_loader *l, const struct gh_node *n, struct gh_session *s)
+{
+    unsigned long first, last;
+    char *end;
+
+    if (n == NULL)
+        return;
+    first = last = strtoul(n->values[0], &end, 10);
+    if (*end == '-' && end != n->values[0])
+        last = strtoul(end + 1, &end, 10);
+    if (*end != '\0' || strspn(n->values[0], "0123456789-") != strlen(n->values[0]) || first < 1 ||
+        first > last || last > 65535) {
+        gh_load_error(
+            l, n->line, "range", "write such as 4000 or 4000-4999",
+            "\"%s\" is a port of the side that opens, or a range of them, from 1 to 65535",
+            n->name);
+        return;
+    }
+    s->source_first = (uint16_t)first;
+    s->source_last = (uint16_t)last;
+}
+
 /* ---- Sessions among each other ---- */
+
+/* A session with ports of the side that opens goes before one without. */
+static bool same_sources(const struct gh_session *a, const struct gh_session *b)
+{
+    return a->source_last == 0 || b->source_last == 0
+               ? a->source_last == b->source_last
+               : a->source_first <= b->source_last && b->source_first <= a->source_last;
+}
 
 /* The longest peer prefix wins, then the longest local one; equal ones are ambiguous. */
 static bool ambiguous(const struct gh_session *a, const struct gh_session *b)
@@ -171,7 +233,8 @@ static bool ambiguous(const struct gh_session *a, const struct gh_session *b)
     bool apart = (a->direction == GH_ACTIVE && b->direction == GH_PASSIVE) ||
                  (a->direction == GH_PASSIVE && b->direction == GH_ACTIVE);
 
-    return !apart && a->port == b->port && gh_prefix_equal(&a->peer, &b->peer) &&
+    return !apart && a->port == b->port && same_sources(a, b) &&
+           gh_prefix_equal(&a->peer, &b->peer) &&
            (gh_prefix_equal(&a->local, &b->local) ||
             (a->local.addr.len == 0 && b->local.addr.len == 0)) &&
            gh_config_text_equal(a->netns, b->netns) && gh_config_text_equal(a->vrf, b->vrf);
@@ -188,7 +251,7 @@ static void check_others(struct gh_loader *l, const struct gh_session *s)
         else if (s->peer.addr.len != 0 && ambiguous(other, s))
             gh_load_error(
                 l, s->line, "session-overlap",
-                "remove one of them, or tell them apart by local, port, netns or vrf",
+                "remove one of them, or tell them apart by local, port, source-port, netns or vrf",
                 "the session \"%s\" has the same peer, port and place as \"%s\" (line %d)", s->name,
                 other->name, other->line);
     }
@@ -218,8 +281,11 @@ void gh_load_session(struct gh_loader *l, const struct gh_node *section)
     s.backend = (enum gh_backend)backend;
     gh_node_bool(l, got[SESSION_ACCEPT_ICMP], &s.accept_icmp);
     gh_load_place(l, got[SESSION_NETNS], got[SESSION_VRF], &s.netns, &s.vrf);
-    read_chain_reference(l, got[SESSION_KEY_CHAIN], &s);
+    read_source_ports(l, got[SESSION_SOURCE_PORT], &s);
+    read_keys(l, got, &s);
     check_others(l, &s);
+    if (s.ike_peer != NULL)
+        gh_load_session_ike(l, got, &s);
     l->config->sessions =
         gh_config_grow(l->config->sessions, l->config->session_count, sizeof(*l->config->sessions));
     l->config->sessions[l->config->session_count++] = s;

@@ -21,6 +21,13 @@ static enum fit fit_sessions(const struct gh_session *a, const struct gh_session
     return there == FIT_YES || here == FIT_YES ? FIT_YES : FIT_OPEN;
 }
 
+/* Of several sessions between the same ends. */
+static unsigned likeness(const struct gh_session *s, const struct gh_session *t)
+{
+    return (t->port == s->port ? 2 : 0) +
+           (t->source_first == s->source_first && t->source_last == s->source_last);
+}
+
 const struct gh_session *gh_find_mirror(const struct gh_config *peer, const struct gh_session *s)
 {
     const struct gh_session *sure = NULL, *open = NULL;
@@ -30,10 +37,14 @@ const struct gh_session *gh_find_mirror(const struct gh_config *peer, const stru
         const struct gh_session *t = &peer->sessions[i];
         enum fit fit = fit_sessions(s, t);
 
-        if (fit == FIT_YES && (sure == NULL || t->port == s->port))
+        if (fit == FIT_YES && (sure == NULL || likeness(s, t) > likeness(s, sure)))
             sure = t;
-        if (fit == FIT_OPEN && t->port == s->port) {
+        if (fit != FIT_OPEN || t->port != s->port)
+            continue;
+        if (open == NULL || likeness(s, t) > likeness(s, open)) {
             open = t;
+            opens = 1;
+        } else if (likeness(s, t) == likeness(s, open)) {
             opens++;
         }
     }

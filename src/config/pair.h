@@ -9,7 +9,7 @@
 #include "config/config.h"
 
 /* The session of `peer` that is the other end of `s`: its addresses are those of `s` crossed. Where
- * the addresses leave it open, the one of the same port, if there is only one. NULL: none. */
+ * the addresses leave it open, the one of the same ports, if there is only one. NULL: none. */
 const struct gh_session *gh_find_mirror(const struct gh_config *peer, const struct gh_session *s);
 
 /* The key of the other end that has the ids of `key` crossed and is alive with it at some time;

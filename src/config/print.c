@@ -98,7 +98,8 @@ const char *gh_config_backend_name(enum gh_backend backend)
     return names[backend];
 }
 
-void gh_config_print_session(const struct gh_session *s, const char *chain, FILE *out)
+void gh_config_print_session(const struct gh_session *s, const struct gh_key_chain *chain,
+                             FILE *out)
 {
     char text[GH_PREFIX_TEXT];
 
@@ -110,6 +111,10 @@ void gh_config_print_session(const struct gh_session *s, const char *chain, FILE
     if (s->local.addr.len != 0)
         fprintf(out, "    local = %s\n", gh_prefix_format(&s->local, text));
     fprintf(out, "    port = %u\n", s->port);
+    if (s->source_last != 0 && s->source_first == s->source_last)
+        fprintf(out, "    source-port = %u\n", s->source_first);
+    else if (s->source_last != 0)
+        fprintf(out, "    source-port = %u-%u\n", s->source_first, s->source_last);
     fprintf(out, "    direction = %s\n", gh_config_direction_name(s->direction));
     fprintf(out, "    mode = %s\n", gh_config_mode_name(s->mode));
     if (s->backend != GH_BACKEND_AUTO)
@@ -118,7 +123,12 @@ void gh_config_print_session(const struct gh_session *s, const char *chain, FILE
         fprintf(out, "    accept-icmp = true\n");
     put_option(out, "    ", "netns", s->netns);
     put_option(out, "    ", "vrf", s->vrf);
-    put_option(out, "    ", "key-chain", chain);
+    put_option(out, "    ", "key-chain", chain != NULL ? chain->name : NULL);
+    put_option(out, "    ", "ike-peer", s->ike_peer);
+    if (s->fallback)
+        fprintf(out, "    fallback = true\n");
+    if (s->ike_text != NULL)
+        fputs(s->ike_text, out);
     fprintf(out, "}\n");
 }
 
@@ -150,7 +160,7 @@ void gh_config_print(const struct gh_config *c, FILE *out)
     }
     for (size_t i = 0; i < c->session_count; i++) {
         fputc('\n', out);
-        gh_config_print_session(&c->sessions[i], c->chains[c->sessions[i].chain].name, out);
+        gh_config_print_session(&c->sessions[i], gh_config_chain(c, &c->sessions[i]), out);
     }
     if (c->ike_text != NULL)
         fputs(c->ike_text, out);

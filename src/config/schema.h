@@ -16,6 +16,7 @@ struct gh_loader {
     struct gh_problems *problems;
     bool exposed; /* others can read the file that is loaded */
     struct gh_config *config;
+    struct gh_ike_loader *ike; /* from gh_load_ike() to gh_load_ike_end(); NULL: no IKE */
 };
 
 enum gh_item_kind { GH_ITEM_VALUE, GH_ITEM_LIST, GH_ITEM_SECTION, GH_ITEM_TITLED_SECTION };
@@ -46,6 +47,9 @@ bool gh_node_name(struct gh_loader *l, const struct gh_node *section, const char
 /* The entry of `names` (ends with NULL) that `word` most likely means, or NULL. */
 const char *gh_nearest(const char *word, const char *const *names);
 
+/* "hmac-sha-256-128" says how long the MAC is, "hmac-sha-256" does not. */
+bool gh_mac_length_in_name(const char *algorithm);
+
 void gh_load_chain(struct gh_loader *l, const struct gh_node *section);
 void gh_load_session(struct gh_loader *l, const struct gh_node *section);
 /* `netns` and `vrf`, owned; what stands nowhere stays. */
@@ -53,6 +57,7 @@ void gh_load_place(struct gh_loader *l, const struct gh_node *netns, const struc
                    char **netns_out, char **vrf_out);
 void gh_load_check_backends(struct gh_loader *l); /* when all sessions are there */
 void gh_load_ike(struct gh_loader *l, const struct gh_node *root);
+void gh_load_ike_end(struct gh_loader *l); /* when the sessions have added to it */
 void gh_load_globals(struct gh_loader *l, const struct gh_node *section);
 
 #define gh_load_error(l, line, rule, remedy, ...)                                                  \

@@ -43,6 +43,6 @@ void gh_write_gatehouse(const struct gh_far_end *e, FILE *out)
         struct gh_session m = mirror(e->session);
 
         fputc('\n', out);
-        gh_config_print_session(&m, chain.name, out);
+        gh_config_print_session(&m, &chain, out);
     }
 }

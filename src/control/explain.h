@@ -19,7 +19,7 @@
 /* What is known about one session. */
 struct gh_evidence {
     const struct gh_session *session; /* as configured */
-    const char *chain_name;
+    const char *chain_name;           /* of a session with negotiated keys: its ike-peer's */
     const struct tcpao_chain *chain;
     const struct ao_session_view *view; /* NULL: the engine does not know the session */
     const struct ao_connection_view *connections;

@@ -12,7 +12,17 @@ static void explain_no_key(const struct gh_evidence *e, struct gh_explanation *x
 
     if (o.send != NULL)
         return;
-    if (tcpao_chain_count(e->chain) == 0) {
+    if (e->session->ike_peer != NULL) {
+        f = gh_find(x, GH_CAUSE_NO_KEYS, RANK_FACT);
+        gh_find_summary(f,
+                        "IKE has negotiated no key with %s, so no segment can be signed, and SYNs "
+                        "wait for one.",
+                        e->session->ike_peer);
+        gh_find_check(f, "`gatectl explain %s` says how IKE gets on with that peer.",
+                      e->session->ike_peer);
+        gh_find_check(f, "`gatectl show gatekeeper %s detail` says how far the last try came.",
+                      e->session->name);
+    } else if (tcpao_chain_count(e->chain) == 0) {
         f = gh_find(x, GH_CAUSE_NO_KEYS, RANK_FACT);
         gh_find_summary(f, "Key chain %s has no keys, so no segment can be signed.", e->chain_name);
         gh_find_check(f, "Add a key to key-chain %s, then `gatectl reload`.", e->chain_name);

@@ -23,6 +23,8 @@ static const struct {
     {"ike-redirect-sa", gh_ike_redirect_sa},
     {"ike-redirect-peer", gh_ike_redirect_peer},
     {"clear-ike-lockout", gh_ike_clear_lockout},
+    {"show-gatekeeper", gh_ike_show_gatekeeper},
+    {"gatekeeper-revoke", gh_ike_revoke},
 };
 enum { OPS = sizeof(ops) / sizeof(ops[0]) };
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "control/ike_counts.h"
 #include "control/ike_notes.h"
+#include "gatekeeper/gatekeeper.h"
 #include "ike/v2/core.h"
 
 /* One of the sockets that IKE needs. */
@@ -46,6 +47,8 @@ struct gh_ike_view {
     const struct gh_ike_notes *notes;
     bool keeper;           /* there is one to ask */
     size_t keeper_waiting; /* requests without an answer */
+    struct gk *gatekeeper;
+    bool engine; /* the gatekeeper has one to give keys to */
 };
 
 /* Is it for `ike`? `explain` is not among them: it may concern either. */
@@ -55,5 +58,6 @@ json_t *gh_ike_handle(const struct gh_ike_view *view, struct gh_now now, const j
 
 /* What `monitor` clients are sent. NULL: nothing (a step for the log alone), or no memory. */
 json_t *gh_ike_event_json(const struct ike2_event *e, struct gh_now now);
+json_t *gh_gatekeeper_event_json(const struct gk_event *e, struct gh_now now);
 
 #endif

@@ -68,16 +68,14 @@ json_t *gh_json_counters(const uint64_t *counters, bool all)
 
 json_t *gh_json_key_counters(const struct ao_session_view *v)
 {
-    const struct tcpao_chain *chain = v->policy->chain;
     const struct ao_key_counters *keys = v->keys;
     json_t *array = json_array();
 
-    for (size_t i = 0; i < v->key_count && i < tcpao_chain_count(chain); i++) {
-        json_array_append_new(array, json_pack("{s:I, s:I, s:I, s:I}", "key",
-                                               (json_int_t)tcpao_chain_at(chain, i)->number,
-                                               "good_in", (json_int_t)keys[i].good_in, "bad_in",
-                                               (json_int_t)keys[i].bad_in, "out",
-                                               (json_int_t)keys[i].out));
+    for (size_t i = 0; i < v->key_count; i++) {
+        json_array_append_new(
+            array, json_pack("{s:I, s:I, s:I, s:I}", "key", (json_int_t)keys[i].number, "good_in",
+                             (json_int_t)keys[i].good_in, "bad_in", (json_int_t)keys[i].bad_in,
+                             "out", (json_int_t)keys[i].out));
     }
     return array;
 }
@@ -104,6 +102,7 @@ bool gh_counter_is_drop(unsigned counter)
     case AO_COUNT_REPEATED:
     case AO_COUNT_ICMP_IGNORED:
     case AO_COUNT_RESET_INJECTED:
+    case AO_COUNT_HELD:
         return false;
     default:
         return true;

@@ -94,10 +94,12 @@ static bool explain_session(const struct gh_control_view *view, struct gh_now no
                             const struct gh_target *target, const struct gh_session *s,
                             json_t *explanations)
 {
-    const struct gh_key_chain *c = &view->config->chains[s->chain];
+    const struct gh_key_chain *c = gh_config_chain(view->config, s);
+    bool negotiated = s->ike_peer != NULL;
     struct gh_evidence evidence = {.session = s,
-                                   .chain_name = c->name,
-                                   .warn_before = c->warn_count > 0 ? c->warn_before[0] : 0,
+                                   .chain_name = negotiated ? s->ike_peer : c->name,
+                                   .warn_before =
+                                       !negotiated && c->warn_count > 0 ? c->warn_before[0] : 0,
                                    .peer = target->peer,
                                    .carrier = gh_carrier_of(view, s),
                                    .now = now};
@@ -108,7 +110,8 @@ static bool explain_session(const struct gh_control_view *view, struct gh_now no
     evidence.connection_count = g.count;
     ao_engine_each_session(view->engine, add_view, &g);
     if (evidence.view == NULL) {
-        struct tcpao_chain *chain = gh_key_chain_timetable(c);
+        struct tcpao_chain *chain =
+            negotiated ? tcpao_chain_new(TCPAO_DEFAULT_TOLERANCE) : gh_key_chain_timetable(c);
 
         evidence.chain = chain;
         if (chain != NULL)

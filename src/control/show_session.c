@@ -25,6 +25,7 @@ static void mode_warning(const struct gh_session *s, json_t *warnings)
 
 json_t *gh_session_from_config(const struct gh_config *config, const struct gh_session *s)
 {
+    const struct gh_key_chain *chain = gh_config_chain(config, s);
     json_t *warnings = json_array();
     json_t *o =
         json_pack("{s:o, s:o, s:s, s:b, s:o, s:o, s:i}", "name", gh_json_text(s->name),
@@ -36,7 +37,9 @@ json_t *gh_session_from_config(const struct gh_config *config, const struct gh_s
     json_object_set_new(o, "accept_icmp", json_boolean(s->accept_icmp));
     json_object_set_new(o, "netns", gh_json_text(s->netns));
     json_object_set_new(o, "vrf", gh_json_text(s->vrf));
-    json_object_set_new(o, "key_chain", gh_json_text(config->chains[s->chain].name));
+    json_object_set_new(o, "key_chain", chain != NULL ? gh_json_text(chain->name) : json_null());
+    json_object_set_new(o, "ike_peer", gh_json_text(s->ike_peer));
+    json_object_set_new(o, "fallback", json_boolean(s->fallback));
     json_object_set_new(o, "own_keys", json_false());
     mode_warning(s, warnings);
     json_object_set_new(o, "warnings", warnings);

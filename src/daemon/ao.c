@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "control/control.h"
 #include "daemon/ao_facts.h"
+#include "daemon/ao_gatekeeper.h"
+#include "daemon/ao_hold.h"
 #include "daemon/ao_sockets.h"
 #include "daemon/channel.h"
 #include "daemon/child.h"
@@ -53,12 +55,37 @@ struct ao {
     struct ao_engine *engine;
     struct gh_setup setup;
     struct gh_ao_sockets *sockets;
+    struct gh_ao_gatekeeper *gatekeeper;
+    struct gh_ao_hold *hold;
     bool kernel_has_md5;
     struct queue *queues;
     struct gh_nfqueue_batch *batch;
 };
 
 /* ---- Packets -------------------------------------------------------------------------------- */
+
+static void set_timer(struct ao *ao, struct gh_now now);
+
+static void hold(struct queue *queue, const struct gh_nfqueue_packet *packet,
+                 const struct ao_packet *p, struct ao_result *result)
+{
+    struct ao *ao = queue->ao;
+    const struct gh_held held = {.zone = queue->zone,
+                                 .id = packet->id,
+                                 .way = p->way,
+                                 .mtu = p->mtu,
+                                 .data = (uint8_t *)(uintptr_t)p->data,
+                                 .len = p->len,
+                                 .session = result->session};
+
+    if (!gh_ao_hold_add(ao->hold, ao->now.mono_ms, &held)) {
+        result->verdict = AO_DROP;
+        return;
+    }
+    if (p->way == AO_OUT)
+        gh_ao_gatekeeper_needed(ao->gatekeeper, result->session);
+    set_timer(ao, ao->now);
+}
 
 static void on_packet(void *ctx, const struct gh_nfqueue_packet *packet, struct ao_result *result)
 {
@@ -70,6 +97,8 @@ static void on_packet(void *ctx, const struct gh_nfqueue_packet *packet, struct 
                           .len = packet->len};
 
     ao_engine_packet(queue->ao->engine, queue->ao->now, &p, result);
+    if (result->verdict == AO_HOLD)
+        hold(queue, packet, &p, result);
 }
 
 /* False: there was nothing in it. */
@@ -119,6 +148,35 @@ static struct queue *queue_of(struct ao *ao, uint16_t zone)
     return NULL;
 }
 
+/* A SYN that was held goes on, or has waited for too long. */
+static void on_held(void *ctx, const struct gh_held *held, bool again)
+{
+    struct ao *ao = ctx;
+    struct queue *queue = queue_of(ao, held->zone);
+    const struct ao_packet p = {.way = held->way,
+                                .zone = held->zone,
+                                .mtu = held->mtu,
+                                .data = held->data,
+                                .len = held->len};
+    struct ao_result result = {.verdict = AO_DROP};
+
+    if (queue == NULL)
+        return;
+    if (again)
+        ao_engine_packet(ao->engine, gh_clock_now(), &p, &result);
+    gh_nfqueue_answer(&queue->q, held->id, held->data, held->len, &result);
+    if (again && held->way == AO_OUT && result.verdict == AO_REPLACE)
+        gh_ao_gatekeeper_signed(ao->gatekeeper, held->session);
+}
+
+static void on_key_came(void *ctx, const char *session)
+{
+    struct ao *ao = ctx;
+
+    if (ao->engine != NULL)
+        gh_ao_hold_release(ao->hold, session);
+}
+
 static void on_queue_closed(uv_handle_t *handle)
 {
     struct queue *queue = (struct queue *)handle;
@@ -145,6 +203,7 @@ static bool close_queue(struct ao *ao, uint16_t zone)
 
 static bool close_zone(struct ao *ao, uint16_t zone)
 {
+    gh_ao_hold_forget(ao->hold, zone);
     gh_ao_sockets_zone_closed(ao->sockets, zone);
     return close_queue(ao, zone);
 }
@@ -169,6 +228,8 @@ static void set_timer(struct ao *ao, struct gh_now now)
 
     if (sockets < deadline)
         deadline = sockets;
+    if (gh_ao_hold_next_deadline(ao->hold) < deadline)
+        deadline = gh_ao_hold_next_deadline(ao->hold);
     wait = deadline > now.mono_ms ? deadline - now.mono_ms : 0;
     uv_timer_start(&ao->timer, on_timer, wait < TICK_MAX ? wait : TICK_MAX, 0);
 }
@@ -181,6 +242,8 @@ static void on_timer(uv_timer_t *timer)
     if (ao_engine_next_deadline(ao->engine, now) <= now.mono_ms)
         ao_engine_tick(ao->engine, now);
     gh_ao_sockets_tick(ao->sockets, now);
+    gh_ao_hold_tick(ao->hold, now.mono_ms);
+    gh_ao_gatekeeper_tick(ao->gatekeeper, now, ao->engine);
     set_timer(ao, now);
 }
 
@@ -209,6 +272,7 @@ static void on_event(void *ctx, const struct ao_event *event)
     char *line = object != NULL ? gh_control_line(object, &len) : NULL;
 
     gh_log(level_of(event->kind), "%s: %s", event->session, event->text);
+    gh_ao_gatekeeper_event(ao->gatekeeper, event);
     if (line != NULL && ao->parent->out_len < EVENTS_WAITING)
         gh_channel_send(ao->parent, GH_MESSAGE_EVENT, line, len, -1);
     free(line);
@@ -271,8 +335,16 @@ static bool make_engine(struct ao *ao, struct gh_now now, uint32_t max_connectio
     return ao->engine != NULL && gh_ao_sockets_start(ao->sockets, now, ao->engine);
 }
 
+static struct tcpao_chain *chain_of(void *ctx, const char *session, struct tcpao_chain *fallback)
+{
+    struct ao *ao = ctx;
+
+    return gh_ao_gatekeeper_chain(ao->gatekeeper, session, fallback);
+}
+
 static bool configure(struct ao *ao, struct gh_rd *body, int fd)
 {
+    const struct gh_negotiated_chains negotiated = {.chain_of = chain_of, .ctx = ao};
     size_t len = gh_rd_u64(body);
     uint32_t generation = gh_rd_u32(body);
     struct gh_now now = gh_clock_now();
@@ -285,12 +357,13 @@ static bool configure(struct ao *ao, struct gh_rd *body, int fd)
     if (!good)
         return false;
     good = make_engine(ao, now, next.config->max_connections) &&
-           gh_policies_apply(ao->engine, now, &next);
+           gh_policies_apply(ao->engine, now, &next, &negotiated);
     if (good) {
         before = ao->setup;
         ao->setup = next;
         gh_ao_sockets_configure(ao->sockets, now, &ao->setup);
         gh_setup_clear(&before);
+        gh_ao_gatekeeper_sweep(ao->gatekeeper);
         read_queues(ao);
         set_timer(ao, now);
     } else {
@@ -406,6 +479,9 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return handle_request(ao, &frame->body);
     case GH_MESSAGE_GONE:
         return take_gone(ao, &frame->body);
+    case GH_MESSAGE_GATEKEEPER:
+        gh_ao_gatekeeper_open(ao->gatekeeper, gh_clock_now(), ao->engine, fd);
+        return true;
     case GH_MESSAGE_PING:
         return gh_channel_send(ao->parent, GH_MESSAGE_PONG, NULL, 0, -1);
     default:
@@ -461,6 +537,7 @@ static void run_in_batches(void)
 int gh_ao_main(uid_t uid, gid_t gid, bool emulate)
 {
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
+    static const struct gh_ao_gatekeeper_ops gatekeeper_ops = {.key_came = on_key_came};
     struct ao ao = {.started = gh_clock_now(), .batch = gh_nfqueue_batch_new()};
     bool kernel_has_ao;
 
@@ -480,7 +557,9 @@ int gh_ao_main(uid_t uid, gid_t gid, bool emulate)
         return 1;
     ao.parent = gh_channel_new(&ao.loop, GH_CHILD_CHANNEL_FD, GH_TO_AO, &ops, &ao);
     ao.sockets = gh_ao_sockets_new(&ao.loop, ao.parent, kernel_has_ao, flush_queues, &ao);
-    if (ao.parent == NULL || ao.sockets == NULL ||
+    ao.gatekeeper = gh_ao_gatekeeper_new(&ao.loop, &gatekeeper_ops, &ao);
+    ao.hold = gh_ao_hold_new(on_held, &ao);
+    if (ao.parent == NULL || ao.sockets == NULL || ao.gatekeeper == NULL || ao.hold == NULL ||
         !gh_channel_send(ao.parent, GH_MESSAGE_READY, NULL, 0, -1))
         return 1;
     return uv_run(&ao.loop, UV_RUN_DEFAULT);

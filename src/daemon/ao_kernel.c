@@ -65,7 +65,7 @@ static void plan_next_look(const struct gh_kernel *k, struct gh_now now, struct 
 
         if (session < 0)
             continue;
-        change = ao_kernel_next_change(k->chains[kernel_session(k, (size_t)session)->chain],
+        change = ao_kernel_next_change(kernel_chain(k, kernel_session(k, (size_t)session)),
                                        now.wall, &s->st);
         if (change != TCPAO_TIME_MAX && change - now.wall < KERNEL_POLL / 1000 &&
             now.mono_ms + (uint64_t)(change - now.wall) * 1000 < s->due_ms)

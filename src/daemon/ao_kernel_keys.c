@@ -69,7 +69,7 @@ static size_t describe(const struct work *w, int64_t now, struct ao_kernel_key *
 bool kernel_has_other_keys(const struct gh_kernel *k, const struct gh_kernel_socket *sock,
                            size_t session)
 {
-    const struct tcpao_chain *chain = k->chains[kernel_session(k, session)->chain];
+    const struct tcpao_chain *chain = kernel_chain(k, kernel_session(k, session));
     struct gh_kernel_key *keys;
     size_t count;
     bool other = false;
@@ -157,7 +157,7 @@ int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct ker
     static struct ao_kernel_key described[AO_KERNEL_KEYS_MAX];
     const struct gh_session *x = kernel_session(k, session);
     const struct gh_kernel_info flags = {.required = true, .accept_icmps = x->accept_icmp};
-    struct work w = {.k = k, .sock = sock, .chain = k->chains[x->chain], .peer = host(&s->remote)};
+    struct work w = {.k = k, .sock = sock, .chain = kernel_chain(k, x), .peer = host(&s->remote)};
     struct gh_kernel_key *present;
     int error = -gh_kernel_ao_keys(sock, &present, &w.present_count);
 
@@ -189,7 +189,7 @@ static int keys_of_session(struct gh_kernel *k, struct gh_now now,
     const struct gh_kernel_info flags = {.required = false};
     const struct work w = {.k = k,
                            .sock = sock,
-                           .chain = k->chains[x->chain],
+                           .chain = kernel_chain(k, x),
                            .peer = x->peer,
                            .present = present,
                            .present_count = count};
@@ -232,7 +232,7 @@ static bool has_own_keys(const struct gh_kernel *k, const struct gh_session *x,
 
     for (size_t i = 0; i < count; i++)
         own |= gh_prefix_overlaps(&present[i].peer, &x->peer) &&
-               recognise(k->chains[x->chain], &present[i], 0) == NULL && !is_lock(k, &present[i]);
+               recognise(kernel_chain(k, x), &present[i], 0) == NULL && !is_lock(k, &present[i]);
     return own;
 }
 

@@ -78,7 +78,7 @@ struct gh_kernel {
     struct gh_kernel_ops ops;
     bool has_ao;
     const struct gh_setup *setup; /* borrowed; NULL before the first */
-    struct tcpao_chain **chains;
+    struct tcpao_chain **chains;  /* as in setup->config; then one without keys */
     size_t chain_count;
     struct kernel_session *sessions; /* as in setup->config */
     size_t session_count;
@@ -93,6 +93,13 @@ struct gh_kernel {
 static inline const struct gh_session *kernel_session(const struct gh_kernel *k, size_t i)
 {
     return &k->setup->config->sessions[i];
+}
+
+/* A session whose keys are negotiated has none here. */
+static inline struct tcpao_chain *kernel_chain(const struct gh_kernel *k,
+                                               const struct gh_session *s)
+{
+    return k->chains[s->chain != GH_NO_CHAIN ? s->chain : k->chain_count - 1];
 }
 
 /* ---- ao_kernel_sessions.c ------------------------------------------------------------------- */

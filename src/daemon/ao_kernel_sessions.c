@@ -187,6 +187,7 @@ void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh
     mark_guarded(k, &z);
     for (size_t i = 0; i < c->chain_count; i++)
         chains[i] = need(gh_key_chain_build(&c->chains[i]));
+    chains[c->chain_count] = need(tcpao_chain_new(TCPAO_DEFAULT_TOLERANCE));
     for (size_t i = 0; i < c->session_count; i++) {
         long old = kernel_find_session(k, c->sessions[i].name);
 
@@ -201,7 +202,7 @@ void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh
     k->sessions = sessions;
     k->session_count = c->session_count;
     k->chains = chains;
-    k->chain_count = c->chain_count;
+    k->chain_count = c->chain_count + 1;
     k->by_name = names;
     for (size_t i = 0; i < k->session_count; i++)
         judge(k, i);

@@ -139,7 +139,7 @@ static void look_at_connection(struct gh_kernel *k, struct gh_now now, struct ke
     if (session < 0 || gh_kernel_ao_info(sock, &info) != 0 ||
         gh_kernel_ao_keys(sock, &keys, &count) != 0)
         return;
-    follow_peer(s, k->chains[kernel_session(k, (size_t)session)->chain], keys, count, &info,
+    follow_peer(s, kernel_chain(k, kernel_session(k, (size_t)session)), keys, count, &info,
                 now.wall);
     count_connection(s, &info);
     if (!s->restored)

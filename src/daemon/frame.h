@@ -22,7 +22,9 @@ enum gh_receiver {
     GH_TO_KEEPER = 4, /* from the parent */
     GH_TO_DESK = 8,   /* the keeper again, from who may ask it */
     GH_TO_ASKER = 16, /* who asks the keeper */
-    GH_TO_IKE = 32
+    GH_TO_IKE = 32,
+    GH_TO_ENGINE = 64,     /* `ao`, from the gatekeeper in `ike` */
+    GH_TO_GATEKEEPER = 128 /* the other way round */
 };
 
 enum {
@@ -81,7 +83,19 @@ enum {
         each: u8 fit for a peer to know, address; those or routes changed */                       \
     X(IKE_WAY, GH_TO_IKE, 12, 700, 0)        /* place, peer's address, u32 errno, ours or none */  \
     X(IKE_ASK_WAY, GH_TO_PARENT, 11, 700, 0) /* place, peer's address: answered by IKE_WAY */      \
-    X(MONITORS, GH_TO_IKE, 1, 1, 0)          /* u8: does anybody want to be told EVENTs? */
+    X(MONITORS, GH_TO_IKE, 1, 1, 0)          /* u8: does anybody want to be told EVENTs? */        \
+    X(GATEKEEPER, GH_TO_AO | GH_TO_IKE, 0, 0, 1) /* the socket between engine and gatekeeper */    \
+    X(KEY_INSTALL, GH_TO_ENGINE, 10, 512, 0)     /* gk_messages.h; holds a secret */               \
+    X(KEY_RANK, GH_TO_ENGINE, 10, 512, 0)        /* as KEY_INSTALL, without one */                 \
+    X(KEY_REMOVE, GH_TO_ENGINE, 6, 512, 0)       /* session; u32 number */                         \
+    X(FALLBACK, GH_TO_ENGINE, 3, 512, 0)         /* session; u8: its key chain is used */          \
+    X(KEY_KNOWN, GH_TO_GATEKEEPER, 10, 512, 0)   /* as KEY_INSTALL: the engine has it already */   \
+    X(ENGINE_STARTED, GH_TO_GATEKEEPER, 0, 0, 0) /* after all KEY_KNOWN and CONNECTION */          \
+    X(KEY_NEEDED, GH_TO_GATEKEEPER, 2, 512, 0)   /* session */                                     \
+    X(KEY_UNUSED, GH_TO_GATEKEEPER, 6, 512, 0)   /* session; u32 number */                         \
+    X(KEY_USED, GH_TO_GATEKEEPER, 22, 512, 0)    /* session; u32 number; u64 octets, segments */   \
+    X(SIGNED, GH_TO_GATEKEEPER, 2, 512, 0)       /* session: a SYN that waited has left */         \
+    X(CONNECTION, GH_TO_GATEKEEPER, 3, 512, 0)   /* session; u8: up, or ended */
 
 enum gh_message {
 #define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,

@@ -26,6 +26,7 @@
 #include "daemon/channel.h"
 #include "daemon/child.h"
 #include "daemon/ike_desk.h"
+#include "daemon/ike_gatekeeper.h"
 #include "daemon/ike_places.h"
 #include "daemon/ike_udp.h"
 #include "daemon/randomness.h"
@@ -67,6 +68,7 @@ struct ike {
     struct past *past;
     struct gh_ike_notes *notes;
     struct gh_ike_desk *desk;
+    struct gh_ike_gatekeeper *gatekeeper;
     int key_log;      /* -1: keys are told to nobody */
     int next_key_log; /* from the next configuration on */
     uint8_t crash_secret[IKE2_CRASH_SECRET];
@@ -105,9 +107,15 @@ static void forget_past(struct ike *ike)
 /* Sends what the core said, and sets the timer by it. */
 static void settle_now(struct ike *ike)
 {
-    uint64_t deadline = ike2_next_deadline(ike->core), now = gh_clock_now().mono_ms;
-    uint64_t wait = deadline > now ? deadline - now : 0;
+    struct gh_now at = gh_clock_now();
+    uint64_t deadline, gatekeeper, now = at.mono_ms, wait;
 
+    gh_ike_gatekeeper_settle(ike->gatekeeper, at, ike->core);
+    deadline = ike2_next_deadline(ike->core);
+    gatekeeper = gh_ike_gatekeeper_next_deadline(ike->gatekeeper);
+    if (gatekeeper < deadline)
+        deadline = gatekeeper;
+    wait = deadline > now ? deadline - now : 0;
     for (size_t i = 0; i < ike->socket_count; i++)
         if (ike->sockets[i].udp != NULL)
             gh_ike_udp_flush(ike->sockets[i].udp);
@@ -180,6 +188,10 @@ static bool may_log(struct ike *ike);
 /* Who carries packets is not asked yet: the keys go nowhere, and the operator is told. */
 static bool core_child_install(void *ctx, const struct ike2_child_view *c)
 {
+    struct ike *ike = ctx;
+
+    if (c->mode == IKE2_TCP_AO)
+        return gk_child_installed(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, c);
     if (!may_log(ctx))
         return true;
     gh_warning("%s: Child SA %u (%s): nothing here carries its packets yet", c->policy->name, c->id,
@@ -189,6 +201,21 @@ static bool core_child_install(void *ctx, const struct ike2_child_view *c)
 
 static void core_child_remove(void *ctx, uint32_t id, enum ike2_removal why)
 {
+    struct ike *ike = ctx;
+
+    gk_child_removed(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, id, why);
+}
+
+static bool core_child_spi(void *ctx, const struct ike2_child_policy *p, uint8_t *spi, size_t len)
+{
+    struct ike *ike = ctx;
+
+    if (p->mode == IKE2_TCP_AO)
+        return gk_child_spi(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, p->name, spi);
+    do
+        core_random(ctx, spi, len);
+    while (spi[0] == 0 && spi[1] == 0 && spi[2] == 0); /* 0 … 255 are reserved */
+    return true;
 }
 
 static enum ike2_way core_source(void *ctx, uint16_t zone, const struct gh_addr *remote,
@@ -294,6 +321,8 @@ static void core_event(void *ctx, const struct ike2_event *e)
     char *line = object != NULL ? gh_control_line(object, &len) : NULL;
 
     log_event(ike, e);
+    if (e->kind == IKE2_EVENT_SA_FAILED || e->kind == IKE2_EVENT_CHILD_FAILED)
+        gk_failed(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, e->policy, e->text);
     gh_ike_notes_event(ike->notes, e, ike->now);
     if (line != NULL && ike->parent->out_len < EVENTS_WAITING)
         gh_channel_send(ike->parent, GH_MESSAGE_EVENT, line, len, -1);
@@ -586,6 +615,36 @@ static bool open_desk(struct ike *ike, int fd)
     return true;
 }
 
+/* ---- The gatekeeper ------------------------------------------------------------------------- */
+
+static void on_gatekeeper_event(void *ctx, const struct gk_event *e)
+{
+    struct ike *ike = ctx;
+    json_t *object = ike->monitored ? gh_gatekeeper_event_json(e, ike->now) : NULL;
+    size_t len = 0;
+    char *line = object != NULL ? gh_control_line(object, &len) : NULL;
+
+    if (may_log(ike))
+        gh_log(e->kind == GK_EVENT_FAILED || e->kind == GK_EVENT_FALLBACK ||
+                       e->kind == GK_EVENT_ORPHANED
+                   ? GH_LOG_WARNING
+                   : GH_LOG_NOTICE,
+               "%s: %s: %s", e->session, gk_event_name(e->kind), e->text);
+    if (line != NULL && ike->parent->out_len < EVENTS_WAITING)
+        gh_channel_send(ike->parent, GH_MESSAGE_EVENT, line, len, -1);
+    free(line);
+    json_decref(object);
+}
+
+static void on_stirred(void *ctx)
+{
+    struct ike *ike = ctx;
+
+    ike->now = gh_clock_now();
+    if (ike->core != NULL)
+        settle(ike);
+}
+
 /* ---- The configuration ---------------------------------------------------------------------- */
 
 static struct ike2_settings settings_of(const struct ike *ike, const struct gh_ike_settings *config,
@@ -622,6 +681,7 @@ static bool set_core(struct ike *ike, const struct gh_ike_settings *config)
                                  .child_install = core_child_install,
                                  .child_update = core_child_update,
                                  .child_remove = core_child_remove,
+                                 .child_spi = core_child_spi,
                                  .event = core_event,
                                  .source = core_source,
                                  .addresses = core_addresses,
@@ -692,6 +752,9 @@ static bool put_in_force(struct ike *ike, struct gh_ike_config *next)
     }
     ike->config = next;
     tell_of_limit(ike);
+    if (!gk_set_policies(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, next->sessions,
+                         next->session_count))
+        gh_error("no memory for sessions with negotiated keys");
     gh_ike_notes_keep(ike->notes, next->policies, next->policy_count);
     gh_ike_notes_look(ike->notes, ike->core);
     forget_past(ike);
@@ -760,7 +823,9 @@ static json_t *answer_request(struct ike *ike, const char *line, size_t len)
                                .udp = ike->udp,
                                .notes = ike->notes,
                                .keeper = gh_ike_desk_is_open(ike->desk),
-                               .keeper_waiting = gh_ike_desk_waiting(ike->desk)};
+                               .keeper_waiting = gh_ike_desk_waiting(ike->desk),
+                               .gatekeeper = gh_ike_gatekeeper_core(ike->gatekeeper),
+                               .engine = gh_ike_gatekeeper_is_open(ike->gatekeeper)};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL || sockets == NULL) {
@@ -830,6 +895,9 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return take_way(ike, &frame->body);
     case GH_MESSAGE_DESK:
         return open_desk(ike, fd);
+    case GH_MESSAGE_GATEKEEPER:
+        gh_ike_gatekeeper_open(ike->gatekeeper, fd);
+        return true;
     case GH_MESSAGE_KEY_LOG:
         return take_key_log(ike, fd);
     case GH_MESSAGE_CRASH_SECRET:
@@ -925,6 +993,8 @@ int gh_ike_main(uid_t uid, gid_t gid)
 {
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
     static const struct gh_ike_desk_ops desk_ops = {.answer = on_answer, .lost = on_desk_lost};
+    static const struct gh_ike_gatekeeper_ops gatekeeper_ops = {
+        .random = core_random, .event = on_gatekeeper_event, .stirred = on_stirred};
     static const struct gh_ike_places_ops places_ops = {.ask = ask_way};
     struct ike ike = {.key_log = -1,
                       .next_key_log = -1,
@@ -949,7 +1019,8 @@ int gh_ike_main(uid_t uid, gid_t gid)
         return 1;
     ike.parent = gh_channel_new(&ike.loop, GH_CHILD_CHANNEL_FD, GH_TO_IKE, &ops, &ike);
     ike.desk = gh_ike_desk_new(&ike.loop, &desk_ops, &ike);
-    if (ike.parent == NULL || ike.desk == NULL ||
+    ike.gatekeeper = gh_ike_gatekeeper_new(&ike.loop, &gatekeeper_ops, &ike);
+    if (ike.parent == NULL || ike.desk == NULL || ike.gatekeeper == NULL ||
         !gh_channel_send(ike.parent, GH_MESSAGE_READY, NULL, 0, -1))
         return 1;
     gh_channel_hold(ike.parent);

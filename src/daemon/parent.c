@@ -117,6 +117,7 @@ static void on_ao_started(void *ctx)
     gh_zones_tell_links(&p->zones);
     gh_parent_tell_kept(p);
     send_config(p);
+    gh_parent_open_gatekeeper(p);
 }
 
 /* ---- The end of a start or of a reload ------------------------------------------------------ */

@@ -49,6 +49,22 @@ static void open_desk(struct gh_parent *p)
     close(pair[1]);
 }
 
+void gh_parent_open_gatekeeper(struct gh_parent *p)
+{
+    int pair[2];
+
+    if (p->ao.channel == NULL || p->ike.ike.channel == NULL)
+        return;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+        gh_error("a socket between ao and ike: %s", strerror(errno));
+        return;
+    }
+    gh_channel_send(p->ao.channel, GH_MESSAGE_GATEKEEPER, NULL, 0, pair[0]);
+    gh_channel_send(p->ike.ike.channel, GH_MESSAGE_GATEKEEPER, NULL, 0, pair[1]);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 /* Whoever reads the file can decrypt: only root, and only as long as the operator wants it. */
 static void send_key_log(struct gh_parent *p)
 {
@@ -87,6 +103,7 @@ static void on_ike_started(void *ctx)
     open_desk(p);
     gh_parent_tell_ike_of_monitors(p);
     send_config(p, true);
+    gh_parent_open_gatekeeper(p);
 }
 
 static void on_keeper_started(void *ctx)

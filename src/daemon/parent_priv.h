@@ -153,6 +153,8 @@ void gh_parent_child_stopped(struct gh_parent *p);
 /* parent_ike.c */
 /* Tells `ike` whether anybody listens to its events. */
 void gh_parent_tell_ike_of_monitors(struct gh_parent *p);
+/* A new socket between engine and gatekeeper, where both are there. */
+void gh_parent_open_gatekeeper(struct gh_parent *p);
 void gh_parent_ike_init(struct gh_parent *p);
 /* Takes a plan over, before or after the start; *plan is empty afterwards. False: no memory, and
  * nothing changed. */

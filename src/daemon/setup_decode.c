@@ -66,6 +66,8 @@ static void get_chain(struct gh_rd *r, struct gh_key_chain *c)
 
 static void get_session(struct gh_rd *r, struct gh_session *s, uint16_t *zone, size_t chains)
 {
+    size_t chain;
+
     *zone = gh_rd_u16(r);
     s->name = gh_get_text(r, true);
     s->description = gh_get_text(r, false);
@@ -78,7 +80,17 @@ static void get_session(struct gh_rd *r, struct gh_session *s, uint16_t *zone, s
     s->accept_icmp = gh_get_flag(r);
     s->netns = gh_get_text(r, false);
     s->vrf = gh_get_text(r, false);
-    s->chain = gh_get_below(r, gh_rd_u32(r), chains);
+    s->source_first = gh_rd_u16(r);
+    s->source_last = gh_rd_u16(r);
+    chain = gh_get_below(r, gh_rd_u32(r), chains + 1);
+    s->chain = chain > 0 ? chain - 1 : GH_NO_CHAIN;
+    s->ike_peer = gh_get_text(r, false);
+    s->fallback = gh_get_flag(r);
+    s->ike_text = gh_get_text(r, false);
+    /* Without keys of its own it has those of IKE, and the reverse. */
+    if ((s->chain == GH_NO_CHAIN) != (s->ike_peer != NULL && !s->fallback) ||
+        s->source_first > s->source_last)
+        r->bad = true;
     s->line = (int)gh_rd_u32(r);
 }
 

@@ -60,7 +60,12 @@ static void put_session(struct gh_wr *w, const struct gh_session *s, uint16_t zo
     gh_wr_u8(w, s->accept_icmp);
     gh_put_text(w, s->netns);
     gh_put_text(w, s->vrf);
-    gh_wr_u32(w, s->chain);
+    gh_wr_u16(w, s->source_first);
+    gh_wr_u16(w, s->source_last);
+    gh_wr_u32(w, s->chain != GH_NO_CHAIN ? s->chain + 1 : 0);
+    gh_put_text(w, s->ike_peer);
+    gh_wr_u8(w, s->fallback);
+    gh_put_text(w, s->ike_text);
     gh_wr_u32(w, (uint32_t)s->line);
 }
 

@@ -55,7 +55,8 @@
     X(IKE_PROTO_ESP, 3, "ESP")                                                                     \
     X(IKE_PROTO_FC_ESP_HEADER, 4, "FC_ESP_HEADER")                                                 \
     X(IKE_PROTO_FC_CT_AUTHENTICATION, 5, "FC_CT_AUTHENTICATION")                                   \
-    X(IKE_PROTO_GIKE_UPDATE, 6, "GIKE_UPDATE")
+    X(IKE_PROTO_GIKE_UPDATE, 6, "GIKE_UPDATE")                                                     \
+    X(IKE_PROTO_TCP_AO, 201, "TCP-AO") /* private use: tcp_ao.h */
 
 #define IKE_TRANSFORM_TYPES(X)                                                                     \
     X(IKE_T_ENCR, 1, "ENCR")                                                                       \
@@ -348,7 +349,11 @@
     X(IKE_N_SUPPORTED_AUTH_METHODS, 16443, "SUPPORTED_AUTH_METHODS")                               \
     X(IKE_N_SA_RESOURCE_INFO, 16444, "SA_RESOURCE_INFO")                                           \
     X(IKE_N_USE_PPK_INT, 16445, "USE_PPK_INT")                                                     \
-    X(IKE_N_PPK_IDENTITY_KEY, 16446, "PPK_IDENTITY_KEY")
+    X(IKE_N_PPK_IDENTITY_KEY, 16446, "PPK_IDENTITY_KEY")                                           \
+    /* Private use: docs/specs/ikev2-tcp-ao.md */                                                  \
+    X(IKE_N_TCP_AO_SUPPORTED, 40969, "TCP_AO_SUPPORTED")                                           \
+    X(IKE_N_TCP_AO_OPTIONS_NOT_COVERED, 40970, "TCP_AO_OPTIONS_NOT_COVERED")                       \
+    X(IKE_N_TCP_AO_MAC_LENGTH, 40971, "TCP_AO_MAC_LENGTH")
 
 /* The registries: list, enum, function that names a number (NULL: not registered). */
 #define IKE_REGISTRIES(R)                                                                          \

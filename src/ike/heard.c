@@ -84,6 +84,9 @@ static const struct rule rules[] = {
     {IKE_N_USE_PPK_INT, BOTH, S(SA_INIT)},
     {IKE_N_PPK_IDENTITY_KEY, REQ, S(INTERMEDIATE), 2, ANY_LEN},
     {IKE_N_PPK_IDENTITY, BOTH, S(INTERMEDIATE), 0, ANY_LEN},
+    {IKE_N_TCP_AO_SUPPORTED, BOTH, AUTHS, 1, 1},
+    {IKE_N_TCP_AO_OPTIONS_NOT_COVERED, BOTH, CHILDS},
+    {IKE_N_TCP_AO_MAC_LENGTH, BOTH, CHILDS, 1, 1},
 };
 
 /* Errors that may come as, or in, a request. */

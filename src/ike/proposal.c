@@ -7,6 +7,8 @@
  */
 #include "ike/proposal.h"
 
+#include "ike/tcp_ao.h"
+
 enum { KE_TYPES = 8, TYPES = 256 };
 enum { OFFERED = 1, OURS = 2 };
 
@@ -93,7 +95,7 @@ static bool mandatory(uint8_t protocol, uint8_t type)
     case IKE_PROTO_AH:
         return type == IKE_T_INTEG || type == IKE_T_SN;
     default:
-        return false;
+        return ike_protocol_is_tcp_ao(protocol) && (type == IKE_T_PRF || type == IKE_T_INTEG);
     }
 }
 
@@ -118,7 +120,7 @@ static bool spi_fits(const struct ike_proposal *p)
     case IKE_PROTO_ESP:
         return p->spi_len == 4;
     default:
-        return true;
+        return !ike_protocol_is_tcp_ao(p->protocol) || p->spi_len == IKE_TCP_AO_SPI_LEN;
     }
 }
 
@@ -211,6 +213,27 @@ static void choose_encr(struct pair *p)
         }
     }
     fail(p, integ_offered ? IKE_MISMATCH_COMMON : IKE_MISMATCH_ABSENT, IKE_T_INTEG);
+}
+
+/* A KDF with the MAC that belongs to it. */
+static void choose_tcp_ao(struct pair *p)
+{
+    const struct ike_transform *prf;
+
+    if (is_offered(p, IKE_T_ENCR))
+        fail(p, IKE_MISMATCH_COMMON, IKE_T_ENCR);
+    if (is_offered(p, IKE_T_SN))
+        fail(p, IKE_MISMATCH_COMMON, IKE_T_SN);
+    for (size_t nth = 0; (prf = common(p, IKE_T_PRF, nth)) != NULL; nth++) {
+        const struct ike_transform integ = {.type = IKE_T_INTEG, .id = ike_tcp_ao_integ(prf->id)};
+
+        if (integ.id != 0 && has(p->offered, &integ) && has(p->ours, &integ)) {
+            choose(p, prf);
+            choose(p, &integ);
+            return;
+        }
+    }
+    fail(p, IKE_MISMATCH_COMMON, common(p, IKE_T_PRF, 0) == NULL ? IKE_T_PRF : IKE_T_INTEG);
 }
 
 /* One key exchange of a suite, while all of them are being placed. */
@@ -345,6 +368,11 @@ static bool match(struct pair *p)
     if (!spi_fits(p->offered))
         fail(p, IKE_MISMATCH_SPI, 0);
     check_types(p);
+    if (ike_protocol_is_tcp_ao(p->ours->protocol)) {
+        choose_tcp_ao(p);
+        choose_all_ke(p);
+        return p->miss.misses == 0;
+    }
     if (is_offered(p, IKE_T_ENCR) || is_ours(p, IKE_T_ENCR))
         choose_encr(p);
     else if (is_offered(p, IKE_T_INTEG) || is_ours(p, IKE_T_INTEG))

@@ -22,14 +22,20 @@ enum {
     SOCKET_BUFFER = 64 * 1048576 /* octets of packets that wait for us, and of verdicts */
 };
 
+/* Verdicts on their way. */
+struct out {
+    struct iovec *parts;
+    size_t count;
+    struct gh_wr w; /* their headers */
+};
+
 struct gh_nfqueue_batch {
     struct mmsghdr messages[BATCH];
     struct iovec receive[BATCH];
     struct ao_result results[BATCH];
     struct iovec send[BATCH * PARTS + 1];
-    size_t send_count;
     uint8_t headers[(BATCH + 1) * GH_NFQ_VERDICT_MAX];
-    struct gh_wr w; /* over headers */
+    struct out out; /* over send and headers */
     uint8_t (*buffers)[MESSAGE_MAX];
 };
 
@@ -113,59 +119,59 @@ void gh_nfqueue_batch_free(struct gh_nfqueue_batch *b)
     free(b);
 }
 
-static void add_part(struct gh_nfqueue_batch *b, void *data, size_t len)
+static void add_part(struct out *o, void *data, size_t len)
 {
     if (len > 0)
-        b->send[b->send_count++] = (struct iovec){.iov_base = data, .iov_len = len};
+        o->parts[o->count++] = (struct iovec){.iov_base = data, .iov_len = len};
 }
 
 /* Adds what the writer got since `from` as a part, or lengthens the last part with it. */
-static void add_written(struct gh_nfqueue_batch *b, size_t from)
+static void add_written(struct out *o, size_t from)
 {
-    struct iovec *last = b->send_count > 0 ? &b->send[b->send_count - 1] : NULL;
+    struct iovec *last = o->count > 0 ? &o->parts[o->count - 1] : NULL;
 
-    if (last != NULL && (uint8_t *)last->iov_base + last->iov_len == b->w.base + from)
-        last->iov_len += b->w.len - from;
+    if (last != NULL && (uint8_t *)last->iov_base + last->iov_len == o->w.base + from)
+        last->iov_len += o->w.len - from;
     else
-        add_part(b, b->w.base + from, b->w.len - from);
+        add_part(o, o->w.base + from, o->w.len - from);
 }
 
 /* A replacement leaves as [headers][new head][rest of the old packet, where it was received]. */
-static void add_verdict(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, uint32_t id,
-                        uint8_t *data, size_t len, struct ao_result *result)
+static void add_verdict(struct gh_nfqueue *q, struct out *o, uint32_t id, uint8_t *data, size_t len,
+                        struct ao_result *result)
 {
     static uint8_t zeroes[NLMSG_ALIGNTO];
-    size_t from = b->w.len, tail_len, total;
+    size_t from = o->w.len, tail_len, total;
 
     if (result->verdict != AO_REPLACE) {
-        gh_nfq_put_verdict(&b->w, q->number, id, result->verdict == AO_PASS ? NF_ACCEPT : NF_DROP,
+        gh_nfq_put_verdict(&o->w, q->number, id, result->verdict == AO_PASS ? NF_ACCEPT : NF_DROP,
                            0);
-        add_written(b, from);
+        add_written(o, from);
         return;
     }
     tail_len = result->tail < len ? len - result->tail : 0;
     total = result->head_len + tail_len;
     if (total == 0 || total > PAYLOAD_MAX) {
-        gh_nfq_put_verdict(&b->w, q->number, id, NF_DROP, 0);
-        add_written(b, from);
+        gh_nfq_put_verdict(&o->w, q->number, id, NF_DROP, 0);
+        add_written(o, from);
         return;
     }
-    gh_nfq_put_verdict(&b->w, q->number, id, NF_ACCEPT, total);
-    add_written(b, from);
-    add_part(b, result->head, result->head_len);
-    add_part(b, data + (len - tail_len), tail_len);
-    add_part(b, zeroes, gh_nl_padding(total));
+    gh_nfq_put_verdict(&o->w, q->number, id, NF_ACCEPT, total);
+    add_written(o, from);
+    add_part(o, result->head, result->head_len);
+    add_part(o, data + (len - tail_len), tail_len);
+    add_part(o, zeroes, gh_nl_padding(total));
 }
 
 /* The first packet that this reader sees: what came before it nobody will ever answer. */
-static void synchronise(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, uint32_t first_id)
+static void synchronise(struct gh_nfqueue *q, struct out *o, uint32_t first_id)
 {
-    size_t from = b->w.len;
+    size_t from = o->w.len;
 
     if (q->synchronised)
         return;
-    gh_nfq_put_drop_until(&b->w, q->number, first_id - 1);
-    add_written(b, from);
+    gh_nfq_put_drop_until(&o->w, q->number, first_id - 1);
+    add_written(o, from);
     q->synchronised = true;
 }
 
@@ -179,7 +185,8 @@ static void judge(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, size_t i, st
     struct gh_nfqueue_packet packet = {.way = out ? AO_OUT : AO_IN,
                                        .ifindex = out ? m.outdev : m.indev,
                                        .data = m.data,
-                                       .len = m.len};
+                                       .len = m.len,
+                                       .id = m.id};
 
     result->verdict = AO_DROP;
     if (!good || m.truncated)
@@ -188,17 +195,19 @@ static void judge(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, size_t i, st
         fn(ctx, &packet, result);
     if (!m.has_id)
         return;
-    synchronise(q, b, m.id);
-    add_verdict(q, b, m.id, b->buffers[i] + (m.data != NULL ? m.data - b->buffers[i] : 0), m.len,
-                result);
+    synchronise(q, &b->out, m.id);
+    if (result->verdict == AO_HOLD)
+        return;
+    add_verdict(q, &b->out, m.id, b->buffers[i] + (m.data != NULL ? m.data - b->buffers[i] : 0),
+                m.len, result);
 }
 
-static void send_verdicts(struct gh_nfqueue *q, struct gh_nfqueue_batch *b)
+static void send_verdicts(struct gh_nfqueue *q, const struct out *o)
 {
-    struct msghdr msg = {.msg_iov = b->send, .msg_iovlen = b->send_count};
+    struct msghdr msg = {.msg_iov = o->parts, .msg_iovlen = o->count};
     ssize_t n;
 
-    if (b->send_count == 0)
+    if (o->count == 0)
         return;
     do
         n = sendmsg(q->fd, &msg, 0);
@@ -210,14 +219,24 @@ static void send_verdicts(struct gh_nfqueue *q, struct gh_nfqueue_batch *b)
     }
 }
 
+void gh_nfqueue_answer(struct gh_nfqueue *q, uint32_t id, uint8_t *data, size_t len,
+                       struct ao_result *result)
+{
+    struct iovec parts[PARTS];
+    uint8_t header[GH_NFQ_VERDICT_MAX];
+    struct out o = {.parts = parts, .w = gh_wr_make(header, sizeof(header))};
+
+    add_verdict(q, &o, id, data, len, result);
+    send_verdicts(q, &o);
+}
+
 int gh_nfqueue_run(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, gh_nfqueue_fn fn, void *ctx)
 {
     int n = recvmmsg(q->fd, b->messages, BATCH, MSG_DONTWAIT, NULL);
 
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-    b->w = gh_wr_make(b->headers, sizeof(b->headers));
-    b->send_count = 0;
+    b->out = (struct out){.parts = b->send, .w = gh_wr_make(b->headers, sizeof(b->headers))};
     for (size_t i = 0; i < (size_t)n; i++) {
         struct gh_rd r = gh_rd_make(b->buffers[i], b->messages[i].msg_len);
         struct gh_nl_message m;
@@ -227,6 +246,6 @@ int gh_nfqueue_run(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, gh_nfqueue_
             judge(q, b, i, m.body, fn, ctx);
         }
     }
-    send_verdicts(q, b);
+    send_verdicts(q, &b->out);
     return n;
 }

@@ -33,9 +33,10 @@ struct gh_nfqueue_packet {
     uint32_t ifindex;    /* where it came in, or goes out; 0: unknown */
     const uint8_t *data; /* from the IP header on; valid during the callback */
     size_t len;
+    uint32_t id; /* in its queue */
 };
 
-/* Must fill *result in. */
+/* Must fill *result in. AO_HOLD: the packet waits in the kernel for gh_nfqueue_answer(). */
 typedef void (*gh_nfqueue_fn)(void *ctx, const struct gh_nfqueue_packet *packet,
                               struct ao_result *result);
 
@@ -46,5 +47,8 @@ void gh_nfqueue_batch_free(struct gh_nfqueue_batch *b);
 /* Receives up to a batch of packets without waiting, asks `fn` for each and sends the verdicts.
  * Returns how many messages were received, 0 when there was none, or a negative errno. */
 int gh_nfqueue_run(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, gh_nfqueue_fn fn, void *ctx);
+/* The verdict on a packet that was held; `data` is what it was. AO_HOLD drops it. */
+void gh_nfqueue_answer(struct gh_nfqueue *q, uint32_t id, uint8_t *data, size_t len,
+                       struct ao_result *result);
 
 #endif

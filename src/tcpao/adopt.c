@@ -22,7 +22,7 @@ static bool put_under(struct ao_connection *c, struct tcpao_chain *chain)
     tcpao_conn_set_chain(c->conn, taken);
     tcpao_chain_put(c->chain);
     c->chain = taken;
-    return !c->own_keys || ao_keys_make_counters(c, NULL);
+    return !c->own_keys || ao_counters_follow(&c->keys, &c->key_count, c->chain);
 }
 
 enum ao_adopt_result ao_engine_adopt(struct ao_engine *e, struct gh_now now,

@@ -392,6 +392,8 @@ static void watch_expiry(struct ao_engine *e, struct gh_now now, struct ao_chain
         return;
     if (w->expiry <= now.wall) {
         w->expired_told = true;
+        if (p->negotiated) /* another is made when it is needed */
+            return;
         ao_tell(e, now, AO_EVENT_CHAIN_EXPIRED, s, NULL,
                 "key chain %s has no key left to send with since %s: its sessions are closed "
                 "(add a key)",

@@ -40,6 +40,11 @@ struct ao_policy {
     enum ao_direction direction;
     enum ao_mode mode;
     bool accept_icmp;
+    /* Keys are negotiated when they are needed: SYNs that come before wait for them (AO_HOLD), and
+     * the keys that are in the chain say themselves which goes first. */
+    bool negotiated;
+    /* Ports of the side that opens; both 0: any. */
+    uint16_t source_first, source_last;
     /* Seconds before the chain's last key ends at which to warn, descending. Copied. */
     const int64_t *warn_before;
     size_t warn_count;
@@ -60,7 +65,8 @@ struct ao_policy {
     X(TABLE_FULL, "table-full", "no room for another connection")                                  \
     X(NOT_TCP, "not-tcp", "packets that could not be parsed")                                      \
     X(FRAGMENT, "fragment", "IP fragments, which cannot be verified")                              \
-    X(RESET_INJECTED, "reset-injected", "connections reset on the operator's word")
+    X(RESET_INJECTED, "reset-injected", "connections reset on the operator's word")                \
+    X(HELD, "held", "SYNs that wait for a key to be negotiated")
 
 enum ao_counter {
     AO_COUNT_RESULTS_END = TCPAO_RESULT_COUNT - 1,
@@ -154,13 +160,16 @@ struct ao_packet {
     size_t len;
 };
 
-enum ao_verdict { AO_PASS, AO_DROP, AO_REPLACE };
+/* AO_HOLD: a SYN for which there is no key yet, of a session with negotiated ones. The shell keeps
+ * it for a while, has a key made, and brings it again; it drops what nobody made a key for. */
+enum ao_verdict { AO_PASS, AO_DROP, AO_REPLACE, AO_HOLD };
 
 enum { AO_HEAD_MAX = 512 };
 
 struct ao_result {
     enum ao_verdict verdict;
-    int counter; /* what it was counted as, or -1 */
+    int counter;         /* what it was counted as, or -1 */
+    const char *session; /* of AO_HOLD: whose key is missing. The engine's */
     /* AO_REPLACE: the new packet is head[0, head_len) and then data[tail, len) of the old one. */
     uint8_t head[AO_HEAD_MAX];
     size_t head_len;
@@ -206,7 +215,9 @@ enum ao_state {
 const char *ao_state_name(enum ao_state state);
 
 struct ao_key_counters {
-    uint64_t good_in, bad_in, out;
+    uint32_t number;               /* the key's */
+    uint64_t good_in, bad_in, out; /* segments */
+    uint64_t octets;               /* payload of good ones, both ways */
 };
 
 /* ---- Sockets with keys of their own -----------------------------------------------------------
@@ -379,8 +390,7 @@ struct ao_session_view {
     int64_t last_in_wall, last_out_wall;
     int64_t last_event_wall;
     const char *last_event;
-    /* By position in the chain: tcpao_chain_at(policy->chain, i) */
-    const struct ao_key_counters *keys;
+    const struct ao_key_counters *keys; /* of those in the chain when one of them was last used */
     size_t key_count;
     bool own_keys;  /* a socket's flow, and no policy of the configuration */
     uint64_t owner; /* then: whose */

@@ -52,7 +52,7 @@ struct ao_session {
     struct ao_refusal *refusals;            /* [AO_COUNTERS]; NULL: nothing was refused */
     uint64_t refusal_event_ms[AO_COUNTERS]; /* when the last event of this kind went out */
     uint64_t refusal_held[AO_COUNTERS];     /* how many were not told since */
-    struct ao_key_counters *keys;           /* by position in the chain */
+    struct ao_key_counters *keys;           /* by position in the chain, unless negotiated */
     size_t key_count;
     int64_t last_event_wall;
     char last_event[AO_STORY];
@@ -219,9 +219,6 @@ void ao_zones_free(struct ao_engine *e);
  * copy that is the connection's own. NULL: no memory. */
 struct tcpao_conn *ao_keys_begin(const struct ao_session *s, const struct tcpao_endpoint *local,
                                  const struct tcpao_endpoint *remote, struct tcpao_chain **chain);
-/* Counters for the keys of c->chain; those of keys that stay go on. */
-bool ao_keys_make_counters(struct ao_connection *c, const struct tcpao_chain *before);
-struct ao_key_counters *ao_keys_counters(struct ao_connection *c, uint32_t key_number);
 /* Room that the option takes in segments of this transit, and that to leave for options of keys
  * that may come. */
 size_t ao_option_space(const struct ao_transit *t);
@@ -278,6 +275,7 @@ void ao_tell(struct ao_engine *e, struct gh_now now, enum ao_event_kind kind, st
 /* Counts a packet that is dropped, remembers it as the session's latest refusal of that kind and
  * tells it unless it told one lately. Always leaves the verdict at AO_DROP. */
 void ao_refuse(struct ao_transit *t, unsigned counter);
+void ao_hold(struct ao_transit *t);
 void ao_set_state(struct ao_engine *e, struct gh_now now, struct ao_connection *c,
                   enum ao_state state);
 /* So many segments that the kernel dropped, counted already: remembered and told as a refusal
@@ -287,6 +285,14 @@ void ao_refused_elsewhere(struct ao_engine *e, struct gh_now now, struct ao_sess
 /* Tells key moves of a connection since the last look. */
 void ao_note_keys(struct ao_engine *e, struct gh_now now, struct ao_connection *c);
 struct ao_key_counters *ao_key_counters(struct ao_session *s, uint32_t key_number);
+
+/* key_counters.c: NULL: none. */
+struct ao_key_counters *ao_counters_at(struct ao_key_counters *keys, size_t count,
+                                       uint32_t key_number);
+/* Counters for the keys of a chain, by position in it; those of keys that stay go on. False
+ * (nothing changed): no memory. */
+bool ao_counters_follow(struct ao_key_counters **keys, size_t *count,
+                        const struct tcpao_chain *chain);
 
 /* outgoing.c, incoming.c, icmp.c */
 void ao_outgoing(struct ao_transit *t);

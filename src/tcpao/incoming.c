@@ -47,14 +47,16 @@ static void note_key(struct ao_transit *t, const struct tcpao_seen *seen, bool g
         return;
     k[0] = ao_key_counters(t->session, seen->key_number);
     if (t->connection != NULL && t->connection->own_keys)
-        k[1] = ao_keys_counters(t->connection, seen->key_number);
+        k[1] = ao_counters_at(t->connection->keys, t->connection->key_count, seen->key_number);
     for (size_t i = 0; i < 2; i++) {
         if (k[i] == NULL)
             continue;
-        if (good)
+        if (good) {
             k[i]->good_in++;
-        else
+            k[i]->octets += t->tcp.payload_len;
+        } else {
             k[i]->bad_in++;
+        }
     }
 }
 
@@ -174,6 +176,10 @@ static void receive_syn(struct ao_transit *t)
     }
     r = tcpao_verify_syn(p->chain, &t->local, &t->remote, t->now.wall, t->hdr, t->tcp.header_len,
                          t->payload, t->tcp.payload_len, &seen);
+    if (r == TCPAO_UNKNOWN_KEYID && p->negotiated) {
+        ao_hold(t); /* the key may be on its way to us */
+        return;
+    }
     if (r != TCPAO_OK) {
         refuse(t, r, &seen);
         return;
@@ -326,7 +332,7 @@ void ao_incoming(struct ao_transit *t)
         receive_without_ao(t);
     else
         receive_protected(t);
-    if (t->connection == NULL || t->result->verdict == AO_DROP)
+    if (t->connection == NULL || t->result->verdict == AO_DROP || t->result->verdict == AO_HOLD)
         return;
     t->connection->last_ms = t->connection->last_in_ms = t->now.mono_ms;
     if (!syn)

@@ -72,13 +72,12 @@ void ao_count(struct ao_engine *e, struct ao_session *s, struct ao_connection *c
 
 struct ao_key_counters *ao_key_counters(struct ao_session *s, uint32_t key_number)
 {
-    for (size_t i = 0; i < s->key_count; i++) {
-        const struct tcpao_mkt *mkt = tcpao_chain_at(s->policy.chain, i);
+    struct ao_key_counters *k = ao_counters_at(s->keys, s->key_count, key_number);
 
-        if (mkt != NULL && mkt->number == key_number)
-            return &s->keys[i];
-    }
-    return NULL;
+    if (k == NULL && s->policy.negotiated &&
+        ao_counters_follow(&s->keys, &s->key_count, s->policy.chain))
+        k = ao_counters_at(s->keys, s->key_count, key_number);
+    return k;
 }
 
 static void tell(struct ao_engine *e, struct ao_event *event, struct ao_session *s,
@@ -146,6 +145,14 @@ static void diagnose(const struct ao_transit *t, char *text, size_t len)
         return;
     }
     ao_diagnose(&specimen, &none, text, len);
+}
+
+void ao_hold(struct ao_transit *t)
+{
+    t->result->verdict = AO_HOLD;
+    t->result->counter = AO_COUNT_HELD;
+    t->result->session = t->session->policy.name;
+    ao_count(t->engine, t->session, t->connection, AO_COUNT_HELD);
 }
 
 static bool mac_trouble(unsigned counter)

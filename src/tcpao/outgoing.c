@@ -37,9 +37,11 @@ static void note_sent(struct ao_transit *t)
     c->octets_out += t->tcp.payload_len;
     tcpao_conn_export(c->conn, &state);
     k = ao_key_counters(t->session, state.current_key);
-    if (k != NULL)
+    if (k != NULL) {
         k->out++;
-    k = c->own_keys ? ao_keys_counters(c, state.current_key) : NULL;
+        k->octets += t->tcp.payload_len;
+    }
+    k = c->own_keys ? ao_counters_at(c->keys, c->key_count, state.current_key) : NULL;
     if (k != NULL)
         k->out++;
 }
@@ -120,6 +122,11 @@ static void send_syn(struct ao_transit *t)
         ao_refuse(t, AO_COUNT_REFUSED_DIRECTION);
         return;
     }
+    if (t->session->policy.negotiated &&
+        tcpao_chain_preferred(t->session->policy.chain, t->now.wall) == NULL) {
+        ao_hold(t);
+        return;
+    }
     if (!add_connection(t))
         return;
     tcpao_conn_export(t->connection->conn, &state);
@@ -158,7 +165,7 @@ static bool answer_pending(struct ao_transit *t)
     c->accept_icmp = s->policy.accept_icmp;
     c->key_count = 0; /* where there is no memory for the counters nothing is counted */
     if (c->own_keys)
-        ao_keys_make_counters(c, NULL);
+        ao_counters_follow(&c->keys, &c->key_count, c->chain);
     start_over(c);
     c->active = false;
     ao_set_state(t->engine, t->now, c, AO_STATE_SYN_RECEIVED);
@@ -263,7 +270,7 @@ void ao_outgoing(struct ao_transit *t)
         pass_unsigned(t);
     else
         sign(t);
-    if (t->connection == NULL || t->result->verdict == AO_DROP)
+    if (t->connection == NULL || t->result->verdict == AO_DROP || t->result->verdict == AO_HOLD)
         return;
     t->connection->last_ms = t->now.mono_ms;
     if (!(t->tcp.flags & GH_TCP_SYN))

@@ -29,43 +29,6 @@ struct tcpao_conn *ao_keys_begin(const struct ao_session *s, const struct tcpao_
     return conn;
 }
 
-static struct ao_key_counters *counters_at(struct ao_key_counters *keys, size_t count,
-                                           const struct tcpao_chain *chain, uint32_t key_number)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct tcpao_mkt *mkt = tcpao_chain_at(chain, i);
-
-        if (mkt != NULL && mkt->number == key_number)
-            return &keys[i];
-    }
-    return NULL;
-}
-
-struct ao_key_counters *ao_keys_counters(struct ao_connection *c, uint32_t key_number)
-{
-    return counters_at(c->keys, c->key_count, c->chain, key_number);
-}
-
-bool ao_keys_make_counters(struct ao_connection *c, const struct tcpao_chain *before)
-{
-    size_t count = tcpao_chain_count(c->chain);
-    struct ao_key_counters *keys = calloc(count + 1, sizeof(*keys));
-
-    if (keys == NULL)
-        return false;
-    for (size_t i = 0; before != NULL && i < count; i++) {
-        const struct ao_key_counters *k =
-            counters_at(c->keys, c->key_count, before, tcpao_chain_at(c->chain, i)->number);
-
-        if (k != NULL)
-            keys[i] = *k;
-    }
-    free(c->keys);
-    c->keys = keys;
-    c->key_count = count;
-    return true;
-}
-
 size_t ao_option_space(const struct ao_transit *t)
 {
     const struct ao_connection *c = t->connection;
@@ -117,7 +80,7 @@ static bool change_chain(struct ao_connection *c, const struct tcpao_chain *chai
     if (copy == NULL)
         return false;
     c->chain = copy;
-    if (!ao_keys_make_counters(c, before)) {
+    if (!ao_counters_follow(&c->keys, &c->key_count, copy)) {
         c->chain = before;
         tcpao_chain_put(copy);
         return false;

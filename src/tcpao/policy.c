@@ -83,15 +83,21 @@ static struct gh_addr address_of(const struct tcpao_endpoint *end)
     return gh_addr_from(end->addr, end->addr_len);
 }
 
+static bool is_source(const struct ao_policy *p, uint16_t port)
+{
+    return p->source_last == 0 || (port >= p->source_first && port <= p->source_last);
+}
+
 /* Whoever opens, the service's port is at one of the ends. Direction is checked at the SYN, so
  * that a connection the wrong way round is refused and not let through unprotected. */
 static bool covers(const struct ao_session *s, uint16_t zone, const struct gh_addr *local,
                    const struct gh_addr *remote, uint16_t local_port, uint16_t remote_port)
 {
     const struct ao_policy *p = &s->policy;
+    bool opens = p->port == remote_port && is_source(p, local_port);
+    bool serves = p->port == local_port && is_source(p, remote_port);
 
-    return p->zone == zone && (p->port == local_port || p->port == remote_port) &&
-           gh_prefix_contains(&p->peer, remote) &&
+    return p->zone == zone && (opens || serves) && gh_prefix_contains(&p->peer, remote) &&
            (p->local.addr.len == 0 || gh_prefix_contains(&p->local, local));
 }
 
@@ -100,7 +106,8 @@ static unsigned local_bits(const struct ao_session *s)
     return s->policy.local.addr.len == 0 ? 0 : s->policy.local.bits + 1u;
 }
 
-/* The longer peer prefix wins, then the longer local prefix, then the earlier in the list. But
+/* The longer peer prefix wins, then the longer local prefix, then who names the opening side's
+ * ports, then the earlier in the list. But
  * where two sessions know the connection by one end's port each, the one that requires the option
  * wins: a peer that chooses its own port must not choose the laxer policy. */
 static struct ao_session *better(struct ao_session *a, struct ao_session *b)
@@ -114,6 +121,8 @@ static struct ao_session *better(struct ao_session *a, struct ao_session *b)
         return b->policy.peer.bits > a->policy.peer.bits ? b : a;
     if (local_bits(a) != local_bits(b))
         return local_bits(b) > local_bits(a) ? b : a;
+    if ((a->policy.source_last == 0) != (b->policy.source_last == 0))
+        return a->policy.source_last == 0 ? b : a;
     return b < a ? b : a;
 }
 

@@ -57,9 +57,7 @@ bool ao_session_init(struct ao_session *s, const struct ao_policy *p)
     if (p->warn_count > 0)
         memcpy(warn, p->warn_before, p->warn_count * sizeof(*warn));
     s->option_space = ao_largest_option(s->policy.chain);
-    s->key_count = tcpao_chain_count(s->policy.chain);
-    s->keys = calloc(s->key_count + 1, sizeof(*s->keys));
-    return s->keys != NULL;
+    return ao_counters_follow(&s->keys, &s->key_count, s->policy.chain);
 }
 
 void ao_session_clear(struct ao_session *s)
@@ -76,8 +74,7 @@ void ao_session_clear(struct ao_session *s)
 void ao_session_carry_keys(struct ao_session *to, const struct ao_session *from)
 {
     for (size_t i = 0; i < from->key_count; i++) {
-        const struct tcpao_mkt *mkt = tcpao_chain_at(from->policy.chain, i);
-        struct ao_key_counters *k = mkt != NULL ? ao_key_counters(to, mkt->number) : NULL;
+        struct ao_key_counters *k = ao_key_counters(to, from->keys[i].number);
 
         if (k != NULL)
             *k = from->keys[i];

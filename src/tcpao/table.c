@@ -109,7 +109,8 @@ struct ao_connection *ao_table_add(struct ao_engine *e, struct gh_now now, struc
     c->conn = ao_keys_begin(s, local, remote, &c->chain);
     c->own_keys = s->own_keys;
     c->accept_icmp = s->policy.accept_icmp;
-    if (c->conn == NULL || (c->own_keys && !ao_keys_make_counters(c, NULL))) {
+    if (c->conn == NULL ||
+        (c->own_keys && !ao_counters_follow(&c->keys, &c->key_count, c->chain))) {
         free_connection(c);
         return NULL;
     }

@@ -128,7 +128,8 @@ static void clear_session(struct ao_session *s)
     free(s->refusals);
     s->refusals = NULL;
     memset(s->refusal_held, 0, sizeof(s->refusal_held));
-    memset(s->keys, 0, s->key_count * sizeof(*s->keys));
+    for (size_t i = 0; i < s->key_count; i++)
+        s->keys[i] = (struct ao_key_counters){.number = s->keys[i].number};
     s->packets_in = s->packets_out = 0;
 }
 

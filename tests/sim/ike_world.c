@@ -321,6 +321,8 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
         i++;
     if (h->refuses || v->key_in.len > WORLD_KEY || v->key_out.len > WORLD_KEY || v->key_in.len == 0)
         return false;
+    if (h->installs != NULL && !h->installs(h, v))
+        return false;
     if (i == h->child_room) {
         size_t room = 2 * h->child_room + 4;
 
@@ -342,6 +344,7 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
                                   .seconds = v->lifetime.seconds,
                                   .sa_seconds = v->policy->lifetime.seconds,
                                   .mode = v->mode,
+                                  .tcp_ao = v->tcp_ao,
                                   .peer = v->remote,
                                   .since = h->world->now.mono_ms + h->mono_ahead};
     snprintf(child->policy, sizeof(child->policy), "%s", v->policy->name);
@@ -361,6 +364,24 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
     return true;
 }
 
+/* KeyIDs are few: none that is in use. */
+static bool on_spi(void *ctx, const struct ike2_child_policy *p, uint8_t *spi, size_t len)
+{
+    struct ike_host *h = ctx;
+    bool taken;
+
+    if (h->spi != NULL)
+        return h->spi(h, p, spi, len);
+
+    do {
+        on_random(ctx, spi, len);
+        taken = false;
+        for (size_t i = 0; i < h->child_room; i++)
+            taken = taken || (h->child[i].used && memcmp(h->child[i].spi_in, spi, len) == 0);
+    } while (taken || (len == 4 && spi[0] == 0));
+    return true;
+}
+
 static void on_remove(void *ctx, uint32_t id, enum ike2_removal why)
 {
     struct ike_host *h = ctx;
@@ -368,6 +389,8 @@ static void on_remove(void *ctx, uint32_t id, enum ike2_removal why)
     for (size_t i = 0; i < h->child_room; i++) {
         if (h->child[i].used && h->child[i].id == id) {
             h->child[i].used = false;
+            if (h->removes != NULL)
+                h->removes(h, id, why);
             h->removed++;
             h->child_count--;
             if (h->world->after != NULL)
@@ -407,6 +430,8 @@ static void on_event(void *ctx, const struct ike2_event *e)
 
     h->events[e->kind]++;
     snprintf(h->last[e->kind], sizeof(h->last[e->kind]), "%s", e->text);
+    if (h->hears != NULL)
+        h->hears(h, e);
     if (begins(e->text, "the peer answers no more"))
         h->causes |= WORLD_PEER_DEAD;
     if (begins(e->text, "the peer says that it begins anew"))
@@ -471,6 +496,7 @@ static void start_core(struct ike_host *h)
                                  .send = on_send,
                                  .ask = on_ask,
                                  .child_install = on_install,
+                                 .child_spi = on_spi,
                                  .child_update = on_update,
                                  .child_remove = on_remove,
                                  .event = on_event,
@@ -811,7 +837,7 @@ const char *ike_world_mirrors(const struct world_child *x, const struct world_ch
         memcmp(x->key_in, y->key_out, x->key_in_len) != 0 ||
         memcmp(x->key_out, y->key_in, x->key_out_len) != 0)
         return "keys that differ";
-    if (memcmp(x->key_in, x->key_out, x->key_in_len) == 0)
+    if (x->mode != IKE2_TCP_AO && memcmp(x->key_in, x->key_out, x->key_in_len) == 0)
         return "one key for both directions";
     if (!same_selectors(&x->local, &y->remote) || !same_selectors(&x->remote, &y->local))
         return "selectors that differ";

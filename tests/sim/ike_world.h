@@ -26,6 +26,7 @@ struct world_child {
     char policy[IKE2_NAME + 1], wanted[IKE2_NAME + 1];
     uint32_t seconds, sa_seconds; /* lifetimes */
     enum ike2_mode mode;
+    struct ike_tcp_ao tcp_ao;
     struct ike2_endpoint peer;
     uint64_t since;   /* the host's time */
     bool accompanied; /* there was another of the same kind beside it */
@@ -65,10 +66,16 @@ struct ike_host {
     char last[IKE2_EVENT_COUNT][256];   /* the last words of each kind */
     bool unread;                        /* nobody reads the words of its events */
     char key_line[1024];                /* the last of the key log */
-    bool dead;                          /* hears and says nothing */
-    bool refuses;                       /* to install Child SAs */
-    struct ike2_datagram said;          /* the last datagram; without its octets */
-    uint8_t said_octets[2048];          /* their beginning */
+    /* Who is to install Child SAs beside the records; NULL: nobody. */
+    bool (*installs)(struct ike_host *h, const struct ike2_child_view *v);
+    void (*removes)(struct ike_host *h, uint32_t id, enum ike2_removal why);
+    bool (*spi)(struct ike_host *h, const struct ike2_child_policy *p, uint8_t *spi, size_t len);
+    void (*hears)(struct ike_host *h, const struct ike2_event *e);
+    void *hooks_ctx;
+    bool dead;                 /* hears and says nothing */
+    bool refuses;              /* to install Child SAs */
+    struct ike2_datagram said; /* the last datagram; without its octets */
+    uint8_t said_octets[2048]; /* their beginning */
     unsigned said_count;
     unsigned keepalives; /* sent, to no effect in this world */
     bool nat_is_static;  /* its NAT forwards port 4500, too, as it is */

@@ -94,7 +94,26 @@ static void onto_the_wire(struct side *from, uint8_t *packet, size_t len)
         fly(w, to, packet, len);
 }
 
-/* One packet through a side's engine; false: dropped. */
+static void hold(struct side *s, enum ao_way way, const uint8_t *data, size_t len)
+{
+    if (s->held_count == WORLD_HELD) {
+        free(s->held[0].packet);
+        memmove(&s->held[0], &s->held[1], (WORLD_HELD - 1) * sizeof(s->held[0]));
+        s->held_count--;
+    }
+    s->held[s->held_count].packet = malloc(len);
+    if (s->held[s->held_count].packet == NULL)
+        abort();
+    memcpy(s->held[s->held_count].packet, data, len);
+    s->held[s->held_count].len = len;
+    s->held[s->held_count].way = way;
+    s->held_count++;
+    s->held_ever++;
+    if (way == AO_OUT && s->need != NULL)
+        s->need(s);
+}
+
+/* One packet through a side's engine; false: dropped, or kept for later. */
 static bool through_engine(struct side *s, enum ao_way way, const uint8_t *data, size_t len,
                            uint8_t *out, size_t *out_len)
 {
@@ -103,7 +122,9 @@ static bool through_engine(struct side *s, enum ao_way way, const uint8_t *data,
 
     if (s->engine != NULL)
         ao_engine_packet(s->engine, side_now(s), &packet, &result);
-    if (result.verdict == AO_DROP)
+    if (result.verdict == AO_HOLD)
+        hold(s, way, data, len);
+    if (result.verdict == AO_DROP || result.verdict == AO_HOLD)
         return false;
     if (result.verdict == AO_PASS) {
         memcpy(out, data, len);
@@ -140,6 +161,22 @@ void world_inject(struct world *w, struct side *to, const uint8_t *packet, size_
     else
         to->dropped_in++;
     free(out);
+}
+
+void side_release(struct side *s)
+{
+    size_t count = s->held_count;
+
+    s->held_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *packet = s->held[i].packet;
+
+        if (s->held[i].way == AO_OUT)
+            toy_sends(s, packet, s->held[i].len);
+        else
+            world_inject(s->world, s, packet, s->held[i].len);
+        free(packet);
+    }
 }
 
 static void tick(struct side *s)
@@ -226,16 +263,30 @@ void side_restart(struct side *s)
     start_engine(s);
 }
 
-void side_protect(struct side *s, struct tcpao_chain *chain, const char *chain_name,
-                  enum ao_mode mode)
+static void protect(struct side *s, struct ao_policy p)
 {
-    struct ao_policy p = {
-        .name = "peer", .chain_name = chain_name, .chain = chain, .port = 179, .mode = mode};
-
     p.peer.addr = gh_addr_from(s->tcp.peer.addr, s->tcp.peer.addr_len);
     p.peer.bits = (uint8_t)(p.peer.addr.len * 8);
     if (!ao_engine_set_policies(s->engine, side_now(s), &p, 1))
         abort();
+}
+
+void side_protect(struct side *s, struct tcpao_chain *chain, const char *chain_name,
+                  enum ao_mode mode)
+{
+    protect(
+        s,
+        (struct ao_policy){
+            .name = "peer", .chain_name = chain_name, .chain = chain, .port = 179, .mode = mode});
+}
+
+void side_protect_negotiated(struct side *s, struct tcpao_chain *chain, const char *chain_name)
+{
+    protect(s, (struct ao_policy){.name = "peer",
+                                  .chain_name = chain_name,
+                                  .chain = chain,
+                                  .port = 179,
+                                  .negotiated = true});
 }
 
 uint64_t side_count(const struct side *s, unsigned counter)
@@ -303,6 +354,8 @@ void world_free(struct world *w)
     for (size_t i = 0; i < 2; i++) {
         ao_engine_free(w->side[i].engine);
         free(w->side[i].memory);
+        for (size_t k = 0; k < w->side[i].held_count; k++)
+            free(w->side[i].held[k].packet);
     }
     free(w);
 }

@@ -11,6 +11,8 @@
 
 struct world;
 
+enum { WORLD_HELD = 8 };
+
 struct side {
     struct world *world;
     struct ao_engine *engine; /* NULL: a router without one */
@@ -23,6 +25,16 @@ struct side {
     uint16_t aborted_port;
     unsigned lookups; /* silent connections that the engine asked about; tests answer */
     char last_refusal[400];
+    /* SYNs that wait for a key; the oldest makes room. */
+    struct {
+        enum ao_way way;
+        uint8_t *packet;
+        size_t len;
+    } held[WORLD_HELD];
+    size_t held_count;
+    uint64_t held_ever;
+    void (*need)(struct side *s); /* NULL: nobody makes keys */
+    void *need_ctx;
     void *memory; /* what survives a restart */
     size_t memory_len;
 };
@@ -56,6 +68,10 @@ struct gh_now side_now(const struct side *s);
 /* One policy on a side's engine: its peer is the other side, port 179. */
 void side_protect(struct side *s, struct tcpao_chain *chain, const char *chain_name,
                   enum ao_mode mode);
+/* The same with keys that are negotiated. */
+void side_protect_negotiated(struct side *s, struct tcpao_chain *chain, const char *chain_name);
+/* A key is there: what waited for it goes on. */
+void side_release(struct side *s);
 /* Ends the engine's process and starts the next one over the same memory. */
 void side_restart(struct side *s);
 uint64_t side_count(const struct side *s, unsigned counter);

@@ -70,8 +70,9 @@ static void what_is_not_a_command_is_named_with_what_would_be(void **state)
     assert_string_equal(found("sh co", &used),
                         "gatectl: which one is meant? counters configuration\n");
     assert_string_equal(found("re", &used), "gatectl: which one is meant? reload reset-session\n");
-    assert_string_equal(found("show", &used), "gatectl: go on with one of: key-chain tcp-ao "
-                                              "counters status processes configuration ike\n");
+    assert_string_equal(found("show", &used),
+                        "gatectl: go on with one of: key-chain tcp-ao "
+                        "counters status processes configuration ike gatekeeper\n");
     assert_string_equal(found("show tcp-ao x", &used),
                         "gatectl: there is no command \"x\" here; one of: session\n");
     assert_non_null(
@@ -117,7 +118,8 @@ static void assert_completes(const char *line, const char *prefix, const char *w
 static void completion_follows_the_table(void **state)
 {
     assert_completes("", "re", "reload reset-session", CLI_ARG_NONE);
-    assert_completes("show", "", "key-chain tcp-ao counters status processes configuration ike",
+    assert_completes("show", "",
+                     "key-chain tcp-ao counters status processes configuration ike gatekeeper",
                      CLI_ARG_NONE);
     assert_completes("sh", "co", "counters configuration", CLI_ARG_NONE);
     assert_completes("sh tcp", "", "session", CLI_ARG_NONE);

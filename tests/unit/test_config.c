@@ -440,10 +440,12 @@ static void sessions_are_told_apart(void **state)
                         "tcp-ao e { key-chain = k peer = 192.0.2.1 netns = red }\n"
                         "tcp-ao f { key-chain = k peer = 192.0.2.1 local = 192.0.2.9 }\n"
                         "tcp-ao g { key-chain = k peer = 192.0.2.5 direction = active }\n"
-                        "tcp-ao h { key-chain = k peer = 192.0.2.5 direction = passive }\n",
+                        "tcp-ao h { key-chain = k peer = 192.0.2.5 direction = passive }\n"
+                        "tcp-ao i { key-chain = k peer = 192.0.2.1 source-port = 7 }\n"
+                        "tcp-ao j { key-chain = k peer = 192.0.2.1 source-port = 8-9 }\n",
                    NULL);
 
-    assert_int_equal(c->session_count, 8);
+    assert_int_equal(c->session_count, 10);
     gh_config_free(c);
 }
 
@@ -517,7 +519,7 @@ static void print_then_parse_is_the_identity(void **state)
         " key 3 { send-id = 4 recv-id = 5 secret-credential = c start-time = 2026-12-01 } }\n"
         "tcp-ao t { peer = 2001:db8::/64 local = 2001:db8:1::1 key-chain = 'a \"b\" \\ {'\n"
         " direction = active mode = allow-without-ao backend = engine netns = n vrf = v "
-        "accept-icmp = true }\n";
+        "accept-icmp = true source-port = 1-65535 }\n";
     struct gh_config *c = must_parse(full, &skip), *again;
     char *first = printed(c), *second;
 

@@ -171,6 +171,21 @@ static void keys_that_are_over_to_come_or_missing(void **state)
     facts_free(f);
 }
 
+static void a_key_that_ike_has_not_made(void **state)
+{
+    static char berlin[] = "berlin";
+    struct facts *f = facts_new(false);
+    const struct gh_finding *x;
+
+    f->session.ike_peer = berlin;
+    f->session.chain = GH_NO_CHAIN;
+    x = first(f, GH_CAUSE_NO_KEYS);
+    assert_says(x->summary, "negotiated no key with berlin");
+    assert_says(x->checks[0], "gatectl explain berlin");
+    assert_says(x->checks[1], "show gatekeeper upstream detail");
+    facts_free(f);
+}
+
 /* ---- What was refused ----------------------------------------------------------------------- */
 
 static void a_wrong_mac(void **state)
@@ -685,6 +700,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_that_is_not_in_force),
         cmocka_unit_test(keys_that_are_over_to_come_or_missing),
+        cmocka_unit_test(a_key_that_ike_has_not_made),
         cmocka_unit_test(a_wrong_mac),
         cmocka_unit_test(an_unknown_keyid),
         cmocka_unit_test(a_key_outside_its_lifetime),

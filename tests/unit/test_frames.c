@@ -319,7 +319,11 @@ static const char text[] =
     "tcp-ao customers { peer = \"2001:db8::/32\"  local = \"2001:db8::1\"  port = 179\n"
     "                   key-chain = edge  direction = passive  vrf = \"red\"  netns = \"blue\" }\n"
     "ike-peer berlin { remote = \"192.0.2.2\"  psk-secret = \"a strong secret, four\"\n"
-    "    child lan { local-ts = \"10.1.0.0/16\"  remote-ts = \"10.2.0.0/16\" } }\n";
+    "    local = \"192.0.2.1\"\n"
+    "    child lan { local-ts = \"10.1.0.0/16\"  remote-ts = \"10.2.0.0/16\" } }\n"
+    "tcp-ao negotiated { peer = \"192.0.2.2\"  port = 646  ike-peer = berlin  rekey = 600 }\n"
+    "tcp-ao several { peer = \"192.0.2.2\"  port = 646  source-port = 4000-4999\n"
+    "    ike-peer = berlin  key-chain = core  fallback = yes }\n";
 
 static struct gh_setup make_setup(void)
 {
@@ -334,6 +338,7 @@ static struct gh_setup make_setup(void)
     s.zones = calloc(s.config->session_count, sizeof(*s.zones));
     s.zones[0] = 5;
     s.zones[1] = 9;
+    assert_true(s.config->sessions[2].chain == GH_NO_CHAIN);
     return s;
 }
 
@@ -361,7 +366,7 @@ static void expect_same(const struct gh_setup *a, const struct gh_setup *b)
     for (size_t i = 0; i < a->config->session_count; i++) {
         assert_int_equal(a->zones[i], b->zones[i]);
         assert_int_equal(a->config->sessions[i].line, b->config->sessions[i].line);
-        assert_int_equal(a->config->sessions[i].chain, b->config->sessions[i].chain);
+        assert_true(a->config->sessions[i].chain == b->config->sessions[i].chain);
     }
     for (size_t i = 0; i < a->config->chain_count; i++)
         for (size_t k = 0; k < a->config->chains[i].key_count; k++) {
@@ -428,6 +433,23 @@ static void a_setup_with_an_overlong_mac_is_refused(void **state)
     assert_false(gh_setup_decode(data, len, &b));
     free(data);
     gh_setup_clear(&a);
+}
+
+/* Nobody is left without keys, or with those of a chain and of IKE. */
+static void a_setup_with_keys_from_nowhere_is_refused(void **state)
+{
+    for (size_t i = 0; i < 4; i++) {
+        struct gh_setup a = make_setup(), b;
+        struct gh_session *s = &a.config->sessions[i];
+        size_t len;
+        uint8_t *data;
+
+        s->chain = s->chain != GH_NO_CHAIN ? GH_NO_CHAIN : 0;
+        data = gh_setup_encode(&a, &len);
+        assert_false(gh_setup_decode(data, len, &b));
+        free(data);
+        gh_setup_clear(&a);
+    }
 }
 
 /* Any octet may be wrong: it is refused or yields a value that can be freed. The sanitizers see. */
@@ -517,6 +539,7 @@ int main(void)
         cmocka_unit_test(a_setup_survives_the_passage),
         cmocka_unit_test(a_setup_cut_anywhere_is_refused),
         cmocka_unit_test(a_setup_with_an_overlong_mac_is_refused),
+        cmocka_unit_test(a_setup_with_keys_from_nowhere_is_refused),
         cmocka_unit_test(a_setup_with_any_octet_changed),
         cmocka_unit_test(mtus),
         cmocka_unit_test(state_outlives_its_mapping),

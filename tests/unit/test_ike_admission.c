@@ -348,6 +348,12 @@ static void notifications_are_heard_at_their_place(void **state)
         {IKE_STEP_STRAY, true, IKE_N_INVALID_IKE_SPI, 0, 0, true, IKE_OK},
         {IKE_STEP_STRAY, true, IKE_N_QUICK_CRASH_DETECTION, 0, 16, true, IKE_OK},
         {IKE_STEP_STRAY, true, IKE_N_QUICK_CRASH_DETECTION, 0, 15, true, IKE_SYNTAX},
+        {IKE_STEP_AUTH, true, IKE_N_TCP_AO_SUPPORTED, 0, 1, true, IKE_OK},
+        {IKE_STEP_AUTH, false, IKE_N_TCP_AO_SUPPORTED, 0, 2, true, IKE_SYNTAX},
+        {IKE_STEP_SA_INIT, false, IKE_N_TCP_AO_SUPPORTED, 0, 1, false, IKE_OK},
+        {IKE_STEP_CHILD_NEW, false, IKE_N_TCP_AO_OPTIONS_NOT_COVERED, 0, 0, true, IKE_OK},
+        {IKE_STEP_CHILD_REKEY, true, IKE_N_TCP_AO_MAC_LENGTH, 0, 1, true, IKE_OK},
+        {IKE_STEP_IKE_REKEY, true, IKE_N_TCP_AO_MAC_LENGTH, 0, 1, false, IKE_OK},
         {IKE_STEP_AUTH, true, 40960, 0, 0, false, IKE_OK},
         {IKE_STEP_AUTH, true, 9999, 0, 0, true, IKE_OK}, /* an error that we do not know */
     };

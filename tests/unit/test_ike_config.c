@@ -296,6 +296,7 @@ static void without_ike_there_is_none(void **state)
 
 static const char everything[] =
     "ike { sa-limit = 5000 half-open-limit = 500 cookie-threshold = 50 child-limit = 20\n"
+    "  tcp-ao-protocol = 255"
     "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys\n"
     "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"
     "  ticket-lifetime = 1d unknown-spi-answers = 0\n"
@@ -349,7 +350,13 @@ static const char everything[] =
     "ike-peer c { remote = 2001:db8::2 raw-key = raw peer-raw-key-file = \"@/raw.pem\"\n"
     "  remote-id = key-id:abc child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
     "ike-peer d { remote = 2001:db8::3 raw-key = hsm peer-raw-key-file = \"@/raw.pem\"\n"
-    "  remote-id = key-id:def child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n";
+    "  remote-id = key-id:def child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
+    "ike-peer e { remote = 192.0.2.20 local = 192.0.2.1 psk = shared }\n"
+    "key-chain static { key 1 { send-id = 3 recv-id = 4 secret-file = \"@/psk\" } }\n"
+    "tcp-ao bgp { peer = 192.0.2.20 ike-peer = e port = 179 source-port = 4000-4999\n"
+    "  algorithm = { hmac-sha-256-96, aes-128-cmac-96 } include-tcp-options = no\n"
+    "  ke = x25519 additional-ke-1 = { ecp-521, none } rekey = 1h rekey-bytes = 1000000\n"
+    "  rekey-packets = 10000 patience = 5 key-chain = static fallback = yes }\n";
 
 static struct gh_config *load_everything(void)
 {
@@ -414,6 +421,30 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->children[1].mode, IKE2_TRANSPORT);
 }
 
+/* More of them in test_session_keys.c. */
+static void check_sessions(const struct gh_ike_config *c)
+{
+    const struct ike2_policy *p = c->policies[4];
+
+    assert_int_equal(p->child_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(p->children[i].mode, IKE2_TCP_AO);
+        assert_int_equal(ike_proposals_protocol(&p->children[i].proposals), 255);
+        assert_int_equal(p->children[i].lifetime.seconds, 5400);
+        assert_int_equal(p->children[i].lifetime.octets, 1000000);
+        assert_int_equal(p->children[i].lifetime.packets, 10000);
+        assert_int_equal(p->children[i].tcp_ao.mac_len, 12);
+        assert_false(p->children[i].tcp_ao.options_covered);
+    }
+    assert_int_equal(c->session_count, 1);
+    assert_string_equal(c->sessions[0].name, "bgp");
+    assert_string_equal(c->sessions[0].ike, "e");
+    assert_int_equal(c->sessions[0].patience_ms, 5000);
+    assert_true(c->sessions[0].fallback);
+    assert_int_equal(c->sessions[0].static_send[0], 1 << 3);
+    assert_int_equal(c->sessions[0].static_recv[0], 1 << 4);
+}
+
 /* The same for what was read and what came out of the octets. */
 static void check_everything(const struct gh_ike_config *c)
 {
@@ -441,7 +472,9 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.lockout.block, 1440);
     assert_int_equal(c->settings.lockout.max_ports, 32000);
     assert_int_equal(c->settings.lockout.clients, 100);
-    assert_int_equal(c->policy_count, 4);
+    assert_int_equal(c->settings.tcp_ao_protocol, 255);
+    assert_int_equal(c->policy_count, 5);
+    check_sessions(c);
     assert_int_equal(c->policies[0]->zone, 2); /* blue and red; the policy alone has blue */
     assert_int_equal(c->policies[1]->zone, 1);
     assert_int_equal(c->policies[2]->zone, 0);

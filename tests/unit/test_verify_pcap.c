@@ -683,6 +683,39 @@ static void port_and_local_decide(void **state)
     assert_note(0, "key 1 makes this MAC as configured");
 }
 
+static void source_ports_tell_sessions_apart(void **state)
+{
+    static const char text[] =
+        "key-chain core {\n"
+        "  key 1 { send-id = 5 recv-id = 6 algorithm = \"hmac-sha-1-96\" secret = \"secret\" }\n"
+        "}\n"
+        "key-chain wrong {\n"
+        "  key 1 { send-id = 5 recv-id = 6 algorithm = \"hmac-sha-1-96\" secret = \"wrong\" }\n"
+        "}\n"
+        "tcp-ao rest { peer = \"192.0.2.2\" key-chain = wrong }\n"
+        "tcp-ao other { peer = \"192.0.2.2\" key-chain = wrong source-port = 29999 }\n"
+        "tcp-ao ours { peer = \"192.0.2.2\" key-chain = core source-port = 30000-30001 }\n";
+
+    begin();
+    add_handshake();
+    judge(text);
+    assert_totals(3, 0, 0);
+    assert_string_equal(judged[0].session->name, "ours");
+}
+
+static void negotiated_keys_are_not_known(void **state)
+{
+    static const char text[] = "ike-peer p { remote = \"192.0.2.2\" local = \"192.0.2.1\" "
+                               "psk-secret = \"a secret one\" }\n"
+                               "tcp-ao upstream { peer = \"192.0.2.2\" ike-peer = p }\n";
+
+    begin();
+    add(out(GH_TCP_SYN));
+    judge(text);
+    assert_totals(0, 0, 1);
+    assert_int_equal(judged[0].verdict, CAP_NO_SESSION);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -712,6 +745,8 @@ int main(void)
         cmocka_unit_test(lifetimes_are_notes),
         cmocka_unit_test(longest_prefix_and_both_ends),
         cmocka_unit_test(port_and_local_decide),
+        cmocka_unit_test(source_ports_tell_sessions_apart),
+        cmocka_unit_test(negotiated_keys_are_not_known),
     };
 
     a = made_end("192.0.2.1", 30000);

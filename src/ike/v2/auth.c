@@ -157,15 +157,23 @@ static void up(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in
 /* ---- Initiator ------------------------------------------------------------------------------ */
 
 /* Of the Child SAs the one that IKE_AUTH makes; none if the peer does without (RFC 6023). */
-static size_t first_wanted(const struct ike2_sa *sa)
+static const struct ike2_child_policy *first_child(struct ike2_sa *sa)
 {
     size_t i = 0;
 
     if (sa->policy->childless && sa->setup->peer_childless)
-        return sa->policy->child_count;
+        return NULL;
+    if (sa->acquired != NULL) {
+        ike2_acquired_first(sa);
+        return sa->task->policy;
+    }
     while (i < sa->policy->child_count && !(sa->wanted & 1u << i))
         i++;
-    return i;
+    if (i == sa->policy->child_count)
+        return NULL;
+    sa->wanted &= ~(1u << i);
+    sa->task->policy = &sa->policy->children[i];
+    return sa->task->policy;
 }
 
 static bool first_contact(const struct ike2 *c, const struct ike2_sa *sa)
@@ -179,9 +187,9 @@ static bool first_contact(const struct ike2 *c, const struct ike2_sa *sa)
 static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
 {
     struct ike_out o = ike2_inner(c);
-    size_t child = first_wanted(sa);
+    const struct ike2_child_policy *child = first_child(sa);
 
-    if (child == sa->policy->child_count && !sa->setup->peer_childless) {
+    if (child == NULL && !sa->setup->peer_childless) {
         ike2_fail(c, sa, IKE2_COUNT_NOT_ADMITTED,
                   "no Child SA is wanted, and the peer takes no IKE SA without one");
         ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
@@ -197,17 +205,16 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     if (first_contact(c, sa))
         ike_notify_emit_data(&o, IKE_N_INITIAL_CONTACT, gh_view_of(NULL, 0));
     ike2_extend_auth(c, sa, &o);
-    if (child < sa->policy->child_count) {
-        const struct ike2_child_policy *p = &sa->policy->children[child];
+    if (child != NULL) {
+        struct ike_ts_list local, remote;
 
-        sa->wanted &= ~(1u << child);
-        sa->task->policy = p;
-        if (!ike2_child_spi(c, p, sa->task->spi, &sa->task->spi_len)) {
+        if (!ike2_child_spi(c, child, sa->task->spi, &sa->task->spi_len)) {
             ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
             return;
         }
-        ike2_child_tell_wish(c, sa, p);
-        ike2_child_put(&o, p, &p->local, &p->remote, sa->task->spi, sa->task->spi_len, NULL);
+        ike2_child_tell_wish(c, sa, child);
+        ike2_acquired_selectors(sa, sa->task, &local, &remote);
+        ike2_child_put(&o, child, &local, &remote, sa->task->spi, sa->task->spi_len, NULL);
     }
     if (!ike2_request(c, sa, sa->task, IKE_X_AUTH, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "IKE_AUTH could not be made");
@@ -276,6 +283,7 @@ static void want_the_rest(struct ike2 *c, struct ike2_sa *sa)
             t->policy = &sa->policy->children[i];
     }
     sa->wanted = 0;
+    ike2_acquired_rest(sa);
 }
 
 static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
@@ -285,15 +293,16 @@ static void make_first_child(struct ike2 *c, struct ike2_sa *sa, const struct ik
     struct ike2_child *child = NULL;
     struct ike2_wish w;
     struct ike_notify n;
+    char why[160], reason[IKE2_TCP_AO_REASON];
     uint16_t notify;
-    char why[160];
 
     if (t->policy == NULL)
         return;
     if (ike_find_error(in, &n)) {
         ike2_fail_child(
-            c, sa, ike2_count_of(n.type), 0, "%s: the peer answers with %s", t->policy->name,
-            ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error");
+            c, sa, ike2_count_of(n.type), 0, "%s: the peer answers with %s%s", t->policy->name,
+            ike_notify_name(n.type) != NULL ? ike_notify_name(n.type) : "an unknown error",
+            ike2_tcp_ao_reason(sa, t->policy, n.type, reason));
         return;
     }
     notify = ike2_child_confirm(c, sa, in, true, t->policy, &w, why);

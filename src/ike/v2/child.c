@@ -62,10 +62,47 @@ const struct ike_ts_list *ike2_child_remote(const struct ike2_sa *sa,
 
 /* ---- On the wire ---------------------------------------------------------------------------- */
 
-static void put_transport(struct ike_out *o, const struct ike2_child_policy *p)
+/* What else the SA is to be; an answer repeats what is agreed to. */
+static void put_kind(struct ike_out *o, enum ike2_mode mode, const struct ike_tcp_ao *ao)
 {
-    if (p->mode == IKE2_TRANSPORT)
+    if (mode == IKE2_TRANSPORT)
         ike_notify_emit_data(o, IKE_N_USE_TRANSPORT_MODE, gh_view_of(NULL, 0));
+    if (mode != IKE2_TCP_AO)
+        return;
+    if (!ao->options_covered)
+        ike_notify_emit_data(o, IKE_N_TCP_AO_OPTIONS_NOT_COVERED, gh_view_of(NULL, 0));
+    if (ao->mac_len != IKE_TCP_AO_MAC_LEN)
+        ike_notify_emit_data(o, IKE_N_TCP_AO_MAC_LENGTH, gh_view_of(&ao->mac_len, 1));
+}
+
+/* What the peer says of an MKT. */
+static struct ike_tcp_ao tcp_ao_of(const struct ike_payloads *in)
+{
+    struct ike_tcp_ao ao = {.mac_len = IKE_TCP_AO_MAC_LEN,
+                            .options_covered =
+                                !ike_has_notify(in, IKE_N_TCP_AO_OPTIONS_NOT_COVERED)};
+    struct ike_notify n;
+
+    if (ike_find_notify(in, IKE_N_TCP_AO_MAC_LENGTH, 0, &n))
+        ao.mac_len = n.data.len == 1 ? n.data.p[0] : 0;
+    return ao;
+}
+
+/* Both ends are to be configured alike: a MAC that is shorter than ours is not for the peer to
+ * choose. */
+static bool same_tcp_ao(const struct ike2_child_policy *p, struct ike_tcp_ao theirs, char why[160])
+{
+    if (p->mode != IKE2_TCP_AO)
+        return true;
+    if (theirs.mac_len != p->tcp_ao.mac_len)
+        snprintf(why, 160, "%s: the peer wants MACs of %u octets, we of %u", p->name,
+                 theirs.mac_len, p->tcp_ao.mac_len);
+    else if (theirs.options_covered != p->tcp_ao.options_covered)
+        snprintf(why, 160, "%s: the peer wants TCP options %s the MAC, we do not", p->name,
+                 theirs.options_covered ? "in" : "out of");
+    else
+        return true;
+    return false;
 }
 
 static void strip_ke(struct ike_proposal *p)
@@ -118,7 +155,7 @@ void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
         offer.proposal[i].spi_len = spi_len;
         memcpy(offer.proposal[i].spi, spi, spi_len);
     }
-    put_transport(o, p);
+    put_kind(o, p->mode, &p->tcp_ao);
     ike_sa_emit(o, &offer);
     put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, local);
@@ -132,8 +169,7 @@ void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const u
 
     answer.spi_len = spi_len;
     memcpy(answer.spi, spi, spi_len);
-    if (w->transport)
-        ike_notify_emit_data(o, IKE_N_USE_TRANSPORT_MODE, gh_view_of(NULL, 0));
+    put_kind(o, w->policy->mode, &w->policy->tcp_ao);
     ike_sa_emit_one(o, &answer);
     put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, &w->remote);
@@ -165,6 +201,7 @@ struct asked {
     struct ike_ts_list local, remote;
     struct ike_sa offer;
     bool transport;
+    struct ike_tcp_ao tcp_ao;
 };
 
 static void tell_selectors(const struct ike2_child_policy *p, const struct ike_ts_list *theirs,
@@ -198,6 +235,11 @@ static uint16_t judge_one(const struct ike2_sa *sa, const struct ike2_child_poli
             tell_selectors(p, &asked->remote, remote, why);
         return IKE_N_TS_UNACCEPTABLE;
     }
+    /* A key for half of the connections that are meant would leave the others without. */
+    if (p->mode == IKE2_TCP_AO && (local == IKE_TS_NARROWED || remote == IKE_TS_NARROWED)) {
+        snprintf(why, 160, "%s: the peer wants a key for more connections than we", p->name);
+        return IKE_N_TS_UNACCEPTABLE;
+    }
     if (p->mode == IKE2_TRANSPORT && !asked->transport) {
         snprintf(why, 160, "%s is for %s mode, the peer asks for a tunnel", p->name,
                  mode_name(p->mode));
@@ -211,9 +253,12 @@ static uint16_t judge_one(const struct ike2_sa *sa, const struct ike2_child_poli
                  ike_miss_format(&asked->offer, &mine, &miss, text, sizeof(text)));
         return IKE_N_NO_PROPOSAL_CHOSEN;
     }
+    if (!same_tcp_ao(p, asked->tcp_ao, why))
+        return IKE_N_NO_PROPOSAL_CHOSEN;
     out->policy = p;
     out->transport = p->mode == IKE2_TRANSPORT;
     out->narrowed = local == IKE_TS_NARROWED || remote == IKE_TS_NARROWED;
+    out->redundant = false;
     out->more = gh_view_of(NULL, 0);
     return 0;
 }
@@ -280,6 +325,7 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     uint16_t best = IKE_N_TS_UNACCEPTABLE;
 
     asked.transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
+    asked.tcp_ao = tcp_ao_of(in);
     snprintf(why, 160, "nothing of this kind is configured");
     if (!selectors(in, &asked.remote, &asked.local) ||
         ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &asked.offer) != IKE_OK)
@@ -341,12 +387,15 @@ uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike
         return IKE_N_TS_UNACCEPTABLE;
     }
     out->policy = policy;
+    out->redundant = false;
     out->more = gh_view_of(NULL, 0);
     out->transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
     if (out->transport != (policy->mode == IKE2_TRANSPORT)) {
         snprintf(why, 160, "the peer wants %s mode", out->transport ? "transport" : "tunnel");
         return IKE_N_NO_PROPOSAL_CHOSEN;
     }
+    if (!same_tcp_ao(policy, tcp_ao_of(in), why))
+        return IKE_N_NO_PROPOSAL_CHOSEN;
     return 0;
 }
 
@@ -378,24 +427,26 @@ void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child
                                   .ts_local = local,
                                   .ts_remote = remote,
                                   .initiator = child->initiator,
-                                  .lifetime = child->policy->lifetime};
+                                  .lifetime = child->policy->lifetime,
+                                  .tcp_ao = child->policy->tcp_ao};
 }
 
 static bool install(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child,
-                    const struct gh_secret *shared, struct gh_view ni, struct gh_view nr,
-                    struct gh_view more, uint32_t replaces)
+                    const struct ike2_wish *w, const struct gh_secret *shared, struct gh_view ni,
+                    struct gh_view nr, uint32_t replaces)
 {
     struct gh_secret i_to_r = {.data = NULL}, r_to_i = {.data = NULL};
     struct ike_ts_list local, remote;
     struct ike2_child_view v;
     struct ike_proposal suite;
-    bool good = ike2_keymat(sa, &child->suite, shared, ni, nr, more, &i_to_r, &r_to_i);
+    bool good = ike2_keymat(sa, &child->suite, shared, ni, nr, w->more, &i_to_r, &r_to_i);
 
     if (good) {
         ike2_child_view_of(sa, child, &v, &suite, &local, &remote);
         v.key_out = ike2_view(child->initiator ? &i_to_r : &r_to_i);
         v.key_in = ike2_view(child->initiator ? &r_to_i : &i_to_r);
         v.replaces = replaces;
+        v.redundant = w->redundant;
         good = c->ops.child_install(c->ops.ctx, &v);
     }
     gh_secret_clear(&i_to_r);
@@ -411,6 +462,9 @@ static void begin_lifetime(struct ike2 *c, struct ike2_child *child)
         return;
     child->rekey_at = ike2_soft(c, c->now.mono_ms, seconds);
     child->expire_at = c->now.mono_ms + 1000 * (uint64_t)seconds;
+    if (child->policy->mode ==
+        IKE2_TCP_AO) /* a connection dies with its key: time for more tries */
+        child->rekey_at -= (child->expire_at - child->rekey_at) / 2 + 1000 * (uint64_t)seconds / 5;
 }
 
 static void tell_up(struct ike2 *c, const struct ike2_sa *sa, const struct ike2_child *child,
@@ -461,7 +515,7 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
     memcpy(child->ts + local, w->remote.ts, remote * sizeof(struct ike_ts));
     child->local_count = (uint8_t)local;
     child->remote_count = (uint8_t)remote;
-    if (!install(c, sa, child, shared, ni, nr, w->more, replaces)) {
+    if (!install(c, sa, child, w, shared, ni, nr, replaces)) {
         ike2_tell(c, sa, IKE2_EVENT_CHILD_FAILED, 0, "%s could not be installed", w->policy->name);
         free(child->ts);
         free(child);

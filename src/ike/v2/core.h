@@ -62,7 +62,9 @@ struct ike2_child_view {
     const struct ike_ts_list *ts_local, *ts_remote;
     uint32_t replaces; /* the Child SA that this one rekeys; 0: none */
     bool initiator;    /* we asked for it */
+    bool redundant;    /* both ends rekeyed at once and the peer's stays: this one goes at once */
     struct ike2_lifetime lifetime;
+    struct ike_tcp_ao tcp_ao; /* of IKE2_TCP_AO, as agreed */
 };
 
 enum ike2_removal {
@@ -246,10 +248,20 @@ void ike2_complete(struct ike2 *c, struct gh_now now, const struct gh_keeper_ans
 /* An IKE SA to the peer if there is none, and this child of it; child NULL: as the policy says.
  * Several calls for one child make one. False: no such policy, or no address to begin with. */
 bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const char *child);
+/* The same for packets that met no SA: of TCP-AO exactly for these, else for all that the policy
+ * has, with these in the first place (RFC 7296 2.9). Nothing is done where a Child SA has them or
+ * is about to. */
+bool ike2_acquire(struct ike2 *c, struct gh_now now, const char *policy, const char *child,
+                  const struct ike_ts *local, const struct ike_ts *remote);
 /* sa: its id. False: there is none, or it is on its way already. */
+/* A fresh IKE SA to this peer and fresh Child SAs, before the old ones go; where that is the peer's
+ * to begin, the Child SAs are rekeyed. False: there is none. */
+bool ike2_renew(struct ike2 *c, struct gh_now now, const char *policy);
 bool ike2_rekey_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 bool ike2_rekey_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
+/* Of TCP-AO: nobody uses it any more, since another is in its place; the peer is told. */
+bool ike2_retire_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
 /* Addresses or routes of ours are others than before: what ops.source() and ops.addresses() say.
  * What waited for a way begins, and SAs with MOBIKE go where the way is now. */

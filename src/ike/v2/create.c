@@ -63,7 +63,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
 {
     const struct ike2_child_policy *p = t->policy;
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
-    struct ike_ts_list local = *ike2_child_local(sa, p), remote = *ike2_child_remote(sa, p);
+    struct ike_ts_list local, remote;
     struct ike2_fresh mine = {.nonce = gh_view_of(t->nonce, IKE2_NONCE)};
     struct ike2_child_view v;
     const struct ike_choice_rules rules = ike2_child_rules(false);
@@ -74,6 +74,7 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     ike2_offer(&p->proposals, rules.additional_ke, &offer);
     if (offer.count == 0 || !prepare(c, t, &offer) || !ike2_child_spi(c, p, t->spi, &t->spi_len))
         return false;
+    ike2_acquired_selectors(sa, t, &local, &remote);
     o = ike2_inner(c);
     if (old != NULL) {
         put_rekey(&o, old);
@@ -205,8 +206,14 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, const struct ike2_tas
     }
     if (theirs != NULL)
         ike2_supersede(c, theirs);
-    if (old != NULL)
+    if (old == NULL)
+        return;
+    if (old->policy->mode == IKE2_TCP_AO) { /* ike2_retire_child(), when nobody uses it */
+        ike2_supersede(c, old);
+        old->going = false;
+    } else {
         delete_child(c, sa, old);
+    }
 }
 
 /* Nothing is made yet that would have to be deleted (RFC 9370 2.2.4). */
@@ -253,6 +260,7 @@ static void child_answer(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t
         bool lost = we_lose(t, nr);
 
         w.more = ike2_followup_keys(t);
+        w.redundant = lost;
         deleted = was_deleted(t, gh_view_of(w.chosen.spi, w.chosen.spi_len));
         snprintf(why, sizeof(why), "%s",
                  deleted ? "the peer deleted it before its answer came"
@@ -381,6 +389,7 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
     struct ike2_child *child = ike2_child_by_id(sa, t->child);
     const char *name = ike_notify_name(n->type);
     struct ike2_sa *theirs = t->their_sa;
+    char reason[IKE2_TCP_AO_REASON];
     uint16_t group;
     bool rekeys;
 
@@ -427,8 +436,9 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
         ike2_fail(c, sa, ike2_count_of(n->type), "rekeying of the IKE SA: the peer answers with %s",
                   name != NULL ? name : "an unknown error");
     else
-        ike2_fail_child(c, sa, ike2_count_of(n->type), t->child, "%s: the peer answers with %s",
-                        t->policy->name, name != NULL ? name : "an unknown error");
+        ike2_fail_child(c, sa, ike2_count_of(n->type), t->child, "%s: the peer answers with %s%s",
+                        t->policy->name, name != NULL ? name : "an unknown error",
+                        ike2_tcp_ao_reason(sa, t->policy, n->type, reason));
     ike2_create_abandon(c, sa, t);
     if (theirs == NULL && n->type == IKE_N_NO_ADDITIONAL_SAS && rekeys &&
         sa->state == IKE2_STATE_ESTABLISHED)

@@ -126,8 +126,9 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         else
             fresh = ike2_child_make(c, sa, &w, false, spi, group != 0 ? &shared : NULL, ni, nr,
                                     old != NULL ? old->id : 0);
-        if (fresh == NULL && !later)
-            notify = IKE_N_NO_ADDITIONAL_SAS;
+        if (fresh == NULL && !later) /* of TCP-AO: a KeyID that is taken, the next may be free */
+            notify =
+                w.policy->mode == IKE2_TCP_AO ? IKE_N_TEMPORARY_FAILURE : IKE_N_NO_ADDITIONAL_SAS;
         else if (collides)
             ike2_note_collision(c, t, ni, nr);
         if (fresh != NULL && collides)

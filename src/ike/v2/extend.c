@@ -15,6 +15,7 @@ void ike2_extend_auth(struct ike2 *c, struct ike2_sa *sa, struct ike_out *o)
 {
     ike2_crash_put(c, sa, o);
     ike2_mobike_put(c, sa, o);
+    ike2_tcp_ao_put(sa, o);
     ike2_window_put(sa, o);
     if (sa->initiator)
         ike2_resume_ask(sa, o);
@@ -26,6 +27,7 @@ void ike2_extend_auth_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike
 {
     ike2_crash_take(sa, in);
     ike2_mobike_take(c, sa, in);
+    ike2_tcp_ao_take(sa, in);
     ike2_window_heard(sa, in);
     sa->began = sa->initiator;
     sa->setup->ticket_wanted = ike_has_notify(in, IKE_N_TICKET_REQUEST);
@@ -37,6 +39,7 @@ void ike2_extend_successor(struct ike2 *c, struct ike2_sa *sa, const struct ike2
 {
     ike2_mobike_inherit(c, sa, old);
     sa->began = old->began;
+    sa->peer_tcp_ao = old->peer_tcp_ao;
     sa->can_redirect = old->can_redirect;
     if (sa->began && sa->policy->resumption)
         ike2_task_add(c, sa, IKE2_TASK_TICKET); /* that of the old one ends with it */

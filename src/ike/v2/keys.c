@@ -50,6 +50,8 @@ bool ike2_suite_of(const struct ike_proposal *p, struct ike2_suite *out)
         return false;
     if (p->protocol == IKE_PROTO_AH)
         return gh_integ_known((enum gh_integ_alg)out->integ);
+    if (ike_protocol_is_tcp_ao(p->protocol))
+        return ike_tcp_ao_key_len(out->prf, out->integ) > 0;
     if (!gh_enc_known((enum gh_enc_alg)out->encr, out->encr_bits) ||
         gh_icv_len((enum gh_enc_alg)out->encr, (enum gh_integ_alg)out->integ) == 0)
         return false;
@@ -68,7 +70,7 @@ void ike2_suite_proposal(const struct ike2_suite *s, struct ike_proposal *out)
         ike_proposal_add(out, IKE_T_INTEG, s->integ, 0);
     if (s->ke != 0)
         ike_proposal_add(out, IKE_T_KE, s->ke, 0);
-    if (s->protocol != IKE_PROTO_IKE)
+    if (s->protocol == IKE_PROTO_AH || s->protocol == IKE_PROTO_ESP)
         ike_proposal_add(out, IKE_T_SN, s->sn, 0);
     for (uint8_t i = 0; i < IKE2_ADDKES; i++)
         if (s->addke[i] != IKE_KE_NONE)
@@ -210,12 +212,13 @@ bool ike2_keymat(const struct ike2_sa *sa, const struct ike2_suite *child,
 {
     const struct gh_view parts[] = {shared != NULL ? ike2_view(shared) : gh_view_of(NULL, 0), ni,
                                     nr, more};
-    size_t len = keymat_len(child);
+    bool both = ike_protocol_is_tcp_ao(child->protocol); /* one key for both directions */
+    size_t len = both ? ike_tcp_ao_key_len(child->prf, child->integ) : keymat_len(child);
     uint8_t all[512];
     bool good =
         2 * len <= sizeof(all) &&
         gh_prf_plus((enum gh_prf_alg)sa->suite.prf, ike2_sk_d(sa), parts, 4, all, 2 * len) &&
-        gh_secret_set(i_to_r, all, len) && gh_secret_set(r_to_i, all + len, len);
+        gh_secret_set(i_to_r, all, len) && gh_secret_set(r_to_i, both ? all : all + len, len);
 
     gh_wipe(all, sizeof(all));
     return good;

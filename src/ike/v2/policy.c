@@ -127,6 +127,15 @@ static const struct ike_transform ah_defaults[] = {
     {.type = IKE_T_SN, .id = IKE_SN_64},
     {.type = IKE_T_SN, .id = IKE_SN_32},
 };
+/* Mandatory in RFC 5926, the better one first. */
+static const struct ike_transform tcp_ao_defaults[] = {
+    {.type = IKE_T_PRF, .id = IKE_PRF_AES128_CMAC},
+    {.type = IKE_T_PRF, .id = IKE_PRF_HMAC_SHA1},
+    {.type = IKE_T_INTEG, .id = IKE_INTEG_AES_CMAC_96},
+    {.type = IKE_T_INTEG, .id = IKE_INTEG_HMAC_SHA1_96},
+    {.type = IKE_T_KE, .id = IKE_KE_CURVE25519},
+    {.type = IKE_T_KE, .id = IKE_KE_ECP_256},
+};
 
 static const struct {
     uint8_t protocol;
@@ -136,6 +145,7 @@ static const struct {
     {IKE_PROTO_IKE, ike_defaults, sizeof(ike_defaults) / sizeof(ike_defaults[0])},
     {IKE_PROTO_ESP, esp_defaults, sizeof(esp_defaults) / sizeof(esp_defaults[0])},
     {IKE_PROTO_AH, ah_defaults, sizeof(ah_defaults) / sizeof(ah_defaults[0])},
+    {IKE_PROTO_TCP_AO, tcp_ao_defaults, sizeof(tcp_ao_defaults) / sizeof(tcp_ao_defaults[0])},
 };
 
 void ike2_default_proposals(uint8_t protocol, struct ike_sa *out)

@@ -13,6 +13,7 @@
 
 #include "base/addr.h"
 #include "ike/proposals.h"
+#include "ike/tcp_ao.h"
 #include "ike/ts.h"
 #include "pki/client_db.h"
 #include "pki/identity.h"
@@ -48,6 +49,7 @@ struct ike2_child_policy {
     struct ike_proposals proposals; /* owned; of ESP, AH or TCP-AO, best first */
     struct ike_ts_list local, remote;
     struct ike2_lifetime lifetime; /* hard; rekeying begins earlier by a random part of it */
+    struct ike_tcp_ao tcp_ao;      /* of IKE2_TCP_AO */
     bool start;                    /* as soon as the peer is known, and again when it is lost */
 };
 
@@ -140,7 +142,7 @@ void ike2_policy_free(struct ike2_policy *p); /* gives a reference back; NULL is
 uint64_t ike2_policy_patience_ms(const struct ike2_policy *p);
 
 /* AES-256-GCM, HMAC-SHA2-256 or -384, groups 31 and 19; the same for ESP with `protocol`. AH:
- * HMAC-SHA2-256-128. Of any other protocol none. */
+ * HMAC-SHA2-256-128. TCP-AO (IKE_PROTO_TCP_AO): AES-128-CMAC, HMAC-SHA-1. Of any other none. */
 void ike2_default_proposals(uint8_t protocol, struct ike_sa *out);
 
 #endif

@@ -135,6 +135,11 @@ struct ike2_followup {
     uint8_t answer_first;
 };
 
+/* For which packets a Child SA was asked for. */
+struct ike2_packets {
+    struct ike_ts local, remote;
+};
+
 enum { IKE2_DELETED_KEPT = 16 };
 
 /* An exchange that we begin: under way, or waiting for its turn. */
@@ -147,6 +152,7 @@ struct ike2_task {
     uint32_t beyond;                        /* the Message ID that INVALID_MESSAGE_ID is about */
     uint32_t child;                         /* rekeyed, deleted */
     const struct ike2_child_policy *policy; /* new, rekeyed */
+    struct ike2_packets *packets;           /* of a new one; NULL: all of the policy's */
     uint8_t spi[IKE_SPI_LEN], spi_len;      /* ours, of what is being made, or the peer has alone */
     uint8_t protocol;                       /* of that */
     uint64_t refused_at;                    /* the first TEMPORARY_FAILURE; 0: none */
@@ -309,11 +315,13 @@ struct ike2_sa {
     struct ike2_ticket_ref ticket; /* that we gave for it */
     bool began;                    /* we, the first IKE SA in whose place this one is */
     bool can_redirect;             /* the peer can be sent elsewhere */
+    uint8_t peer_tcp_ao;           /* its protocol number of TCP-AO's keys; 0: not said */
     struct gh_secret token;        /* the peer's of RFC 6290; empty: none */
     uint64_t hinted_ms;            /* when somebody last said that the peer lost this SA */
     struct ike2_task *task;        /* those under way; it is one in half-open SAs, and if it changes
                                     * the SA (ike2_task_is_alone()) */
     struct ike2_task *waiting, *waiting_tail;
+    struct ike2_task *acquired;   /* new Child SAs for certain packets, when this one is up */
     struct ike2_pending *pending; /* what the peer is making by several exchanges, newest first */
     unsigned followups_lost;      /* how often the peer had forgotten ours */
     struct ike2_setup *setup;
@@ -433,6 +441,13 @@ struct ike2_policy *ike2_policy_for(const struct ike2_whose *w, const struct ike
 /* In the place of one that did not get far: the same from its first exchange on. */
 void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
 
+/* The selectors to ask with. */
+void ike2_acquired_selectors(const struct ike2_sa *sa, const struct ike2_task *t,
+                             struct ike_ts_list *local, struct ike_ts_list *remote);
+/* IKE_AUTH, the current task, makes the first of those; the others follow when the SA is up. */
+void ike2_acquired_first(struct ike2_sa *sa);
+void ike2_acquired_rest(struct ike2_sa *sa);
+
 /* ---- tell.c ---- */
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
@@ -496,6 +511,7 @@ void ike2_task_done(struct ike2_sa *sa, struct ike2_task *t);
 /* After IKE2_RETRY_MS. */
 void ike2_task_again(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t);
 void ike2_task_free(struct ike2_task *t);
+void ike2_tasks_free(struct ike2_task **list);
 void ike2_tasks_run(struct ike2 *c, struct ike2_sa *sa);
 
 /* ---- keys.c ---- */
@@ -706,6 +722,7 @@ struct ike2_wish {
     struct ike_ts_list local, remote;
     bool transport;
     bool narrowed;
+    bool redundant;      /* both ends made one, and this is one too many */
     struct gh_view more; /* SK(1) | … of additional key exchanges */
 };
 
@@ -860,6 +877,15 @@ void ike2_stray(struct ike2 *c, const struct ike2_datagram *d, const struct ike_
 void ike2_hint(struct ike2 *c, struct ike2_sa *sa, const struct ike_message *m);
 void ike2_crash_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o);
 void ike2_crash_take(struct ike2_sa *sa, const struct ike_payloads *in);
+
+/* ---- tcp_ao.c ---- */
+/* In IKE_AUTH. */
+void ike2_tcp_ao_put(const struct ike2_sa *sa, struct ike_out *o);
+void ike2_tcp_ao_take(struct ike2_sa *sa, const struct ike_payloads *in);
+enum { IKE2_TCP_AO_REASON = 80 };
+/* Why the peer may have answered a child of ours with this: ": …", or "". Returns `text`. */
+const char *ike2_tcp_ao_reason(const struct ike2_sa *sa, const struct ike2_child_policy *p,
+                               uint16_t notify, char text[IKE2_TCP_AO_REASON]);
 
 /* ---- tickets.c ---- */
 bool ike2_ticket_seal(struct ike2 *c, const struct ike2_ticket_state *s, struct gh_wr *out,

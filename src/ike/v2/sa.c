@@ -9,6 +9,8 @@
 
 #include "ike/v2/priv.h"
 
+enum { REKEY_LEAST_MS = 10 * 1000 };
+
 /* ---- Made and freed ------------------------------------------------------------------------- */
 
 struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool initiator,
@@ -63,11 +65,12 @@ void ike2_task_free(struct ike2_task *t)
     free(t->request);
     gh_ke_free(t->ke);
     ike2_followup_free(t->followup);
+    free(t->packets);
     gh_wipe(t, sizeof(*t));
     free(t);
 }
 
-static void free_list(struct ike2_task **list)
+void ike2_tasks_free(struct ike2_task **list)
 {
     while (*list != NULL) {
         struct ike2_task *t = *list;
@@ -79,8 +82,9 @@ static void free_list(struct ike2_task **list)
 
 static void free_tasks(struct ike2_sa *sa)
 {
-    free_list(&sa->task);
-    free_list(&sa->waiting);
+    ike2_tasks_free(&sa->task);
+    ike2_tasks_free(&sa->waiting);
+    ike2_tasks_free(&sa->acquired);
     sa->waiting_tail = NULL;
 }
 
@@ -198,12 +202,19 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
 
 /* ---- Established ---------------------------------------------------------------------------- */
 
+/* Between 5 and 15 % of the lifetime are left for rekeying, and time for some retransmissions. */
 uint64_t ike2_soft(struct ike2 *c, uint64_t from, uint32_t seconds)
 {
+    uint64_t whole = 1000 * (uint64_t)seconds, left, least = whole / 3;
     uint32_t r;
 
     c->ops.random(c->ops.ctx, &r, sizeof(r));
-    return from + (uint64_t)seconds * (850 + r % 101); /* milliseconds: 85 to 95 % */
+    left = (uint64_t)seconds * (50 + r % 101);
+    if (least > REKEY_LEAST_MS)
+        least = REKEY_LEAST_MS;
+    if (left < least)
+        left = least + (uint64_t)r % (least / 4 + 1);
+    return from + whole - left;
 }
 
 void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa)
@@ -334,6 +345,7 @@ void ike2_task_again(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
     *t = (struct ike2_task){.kind = t->kind,
                             .child = t->child,
                             .policy = t->policy,
+                            .packets = t->packets,
                             .why = t->why,
                             .refused_at = t->refused_at};
     while (*at != NULL && is_urgent(*at))
@@ -514,7 +526,10 @@ bool ike2_reauthenticate(struct ike2 *c, struct ike2_sa *sa)
     ike2_set_state(c, sa, IKE2_STATE_REKEYED);
     sa->reauthenticated = true;
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
-        if (!child->replaced)
+        if (!child->replaced && child->policy->mode == IKE2_TCP_AO)
+            ike2_acquire(c, c->now, sa->policy->name, child->policy->name, &child->ts[0],
+                         &child->ts[child->local_count]);
+        else if (!child->replaced)
             ike2_initiate(c, c->now, sa->policy->name, child->policy->name);
     return true;
 }

@@ -10,6 +10,8 @@ void ike2_supersede(struct ike2 *c, struct ike2_child *child)
 
     child->replaced = true;
     child->rekey_at = 0;
+    if (child->policy->mode == IKE2_TCP_AO)
+        return; /* until both directions have left it, or its own lifetime is over */
     if (child->expire_at == 0 || child->expire_at > end)
         child->expire_at = end;
 }
