@@ -62,6 +62,8 @@ int cli_offline(const struct cli *cli, const struct cli_command *self, int argc,
 const struct cli_command cli_commands[] = {
     {"show key-chain", "[NAME] [detail]", "key chains: active and next keys, transition, expiry",
      CLI_ARG_CHAIN, ASK("show-key-chain")},
+    {"show key-table", "[NAME|PEER] [detail]", "keys of all sessions: RFC 7210's table",
+     CLI_ARG_SESSION, ASK("show-key-table")},
     {"show tcp-ao session", "[NAME|PEER] [detail]", "protected sessions and their connections",
      CLI_ARG_SESSION, ASK("show-session")},
     {"show counters", "[NAME|PEER] [detail]", "what passed and what was dropped, by reason and key",

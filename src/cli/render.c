@@ -192,6 +192,7 @@ static const struct {
     cli_render_fn render;
 } renderers[] = {
     {"show-key-chain", cli_render_key_chain},
+    {"show-key-table", cli_render_key_table},
     {"show-session", cli_render_session},
     {"show-counters", cli_render_counters},
     {"show-status", cli_render_status},

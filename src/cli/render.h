@@ -25,6 +25,7 @@ void cli_render_refusal(const json_t *answer, FILE *err);
 void cli_render_event(const json_t *event, FILE *out);
 
 void cli_render_key_chain(const struct cli_render *r, const json_t *answer);
+void cli_render_key_table(const struct cli_render *r, const json_t *answer);
 void cli_render_session(const struct cli_render *r, const json_t *answer);
 void cli_render_counters(const struct cli_render *r, const json_t *answer);
 void cli_render_status(const struct cli_render *r, const json_t *answer);

@@ -73,6 +73,8 @@ void gh_chain_warnings(const struct gh_key_chain *chain, int64_t now, json_t *wa
 
 json_t *gh_show_key_chain(const struct gh_control_view *view, struct gh_now now,
                           const json_t *request);
+json_t *gh_show_key_table(const struct gh_control_view *view, struct gh_now now,
+                          const json_t *request);
 json_t *gh_show_session(const struct gh_control_view *view, struct gh_now now,
                         const json_t *request);
 json_t *gh_show_counters(const struct gh_control_view *view, struct gh_now now,

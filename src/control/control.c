@@ -117,6 +117,7 @@ static const struct {
 } ops[] = {
     {"show-status", gh_show_status},
     {"show-key-chain", gh_show_key_chain},
+    {"show-key-table", gh_show_key_table},
     {"show-session", gh_show_session},
     {"show-counters", gh_show_counters},
     {"show-configuration", gh_show_configuration},

@@ -286,6 +286,8 @@ static void shows_of_a_session_that_is_up(void **state)
     world_run(s.world, 3725000);
     golden(&s, "key-chain", "{\"op\":\"show-key-chain\"}", false);
     golden(&s, "key-chain-detail", "{\"op\":\"show-key-chain\"}", true);
+    golden(&s, "key-table", "{\"op\":\"show-key-table\"}", false);
+    golden(&s, "key-table-detail", "{\"op\":\"show-key-table\",\"name\":\"upstream\"}", true);
     golden(&s, "session", "{\"op\":\"show-session\"}", false);
     golden(&s, "session-detail", "{\"op\":\"show-session\",\"name\":\"upstream\",\"detail\":true}",
            true);

@@ -64,8 +64,7 @@ static struct ike_world *start(uint64_t seed, struct end end[2], const char *set
         memcpy(children, from->children, from->child_count * sizeof(*children));
         for (size_t j = 0; j < from->child_count; j++) { /* which own their proposals */
             children[j].proposals = (struct ike_proposals){0};
-            assert_true(
-                ike_proposals_copy(&children[j].proposals, &from->children[j].proposals));
+            assert_true(ike_proposals_copy(&children[j].proposals, &from->children[j].proposals));
         }
         for (size_t j = 0; j < p->child_count; j++)
             ike_proposals_clear(&p->children[j].proposals);

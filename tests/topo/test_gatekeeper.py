@@ -28,6 +28,8 @@ def test_daemons(net, build_dir, left, right):
             gatehouse.wait_up(name)
             assert gatehouse.connection(name)["protected"]
             assert gatehouse.live(name) is not None
+            table = gatehouse.ask("show", "key-table", name)["keys"]
+            assert [(k["origin"], k["selected"]) for k in table] == [("negotiated", True)], table
     assert_none_refused(*ends)
     assert_signed(capture.stop())
     assert one.flaps(B4) == 0 and two.flaps(A6) == 0

@@ -39,7 +39,7 @@ static void words_may_be_abbreviated(void **state)
         {"show tcp-ao session", "show tcp-ao session", 3},
         {"sh tcp ses", "show tcp-ao session", 3},
         {"s t s upstream detail", "show tcp-ao session", 3},
-        {"sh k", "show key-chain", 2},
+        {"sh key-t", "show key-table", 2},
         {"sh stat", "show status", 2},
         {"show counters", "show counters", 2},
         {"c c upstream", "clear counters", 2},
@@ -71,7 +71,7 @@ static void what_is_not_a_command_is_named_with_what_would_be(void **state)
                         "gatectl: which one is meant? counters configuration\n");
     assert_string_equal(found("re", &used), "gatectl: which one is meant? reload reset-session\n");
     assert_string_equal(found("show", &used),
-                        "gatectl: go on with one of: key-chain tcp-ao "
+                        "gatectl: go on with one of: key-chain key-table tcp-ao "
                         "counters status processes configuration ike gatekeeper\n");
     assert_string_equal(found("show tcp-ao x", &used),
                         "gatectl: there is no command \"x\" here; one of: session\n");
@@ -118,9 +118,10 @@ static void assert_completes(const char *line, const char *prefix, const char *w
 static void completion_follows_the_table(void **state)
 {
     assert_completes("", "re", "reload reset-session", CLI_ARG_NONE);
-    assert_completes("show", "",
-                     "key-chain tcp-ao counters status processes configuration ike gatekeeper",
-                     CLI_ARG_NONE);
+    assert_completes(
+        "show", "",
+        "key-chain key-table tcp-ao counters status processes configuration ike gatekeeper",
+        CLI_ARG_NONE);
     assert_completes("sh", "co", "counters configuration", CLI_ARG_NONE);
     assert_completes("sh tcp", "", "session", CLI_ARG_NONE);
     assert_completes("sh tcp ses", "", "detail", CLI_ARG_SESSION);
@@ -254,18 +255,20 @@ static void events_are_one_line(void **state)
 static void any_answer_can_be_rendered(void **state)
 {
     static const char *const ops[] = {
-        "show-key-chain",      "show-session",     "show-counters",
-        "show-status",         "explain",          "reset-session",
-        "show-configuration",  "reload",           "show-processes",
-        "show-ike-peer",       "show-ike-sa",      "show-ike-child",
-        "show-ike-statistics", "show-ike-lockout", "ike-terminate-peer",
-        "clear-ike-lockout",   "ike-redirect-peer"};
+        "show-key-chain",   "show-key-table",     "show-gatekeeper",
+        "show-session",     "show-counters",      "show-status",
+        "explain",          "reset-session",      "show-configuration",
+        "reload",           "show-processes",     "show-ike-peer",
+        "show-ike-sa",      "show-ike-child",     "show-ike-statistics",
+        "show-ike-lockout", "ike-terminate-peer", "clear-ike-lockout",
+        "ike-redirect-peer"};
     static const char *const answers[] = {
         "{}",
         ("{\"key_chains\":[{},7],\"sessions\":[{\"connections\":[{},null]},\"x\"],"
          "\"explanations\":[{\"findings\":[{\"checks\":[1]}]}],\"warnings\":[3],\"processes\":[{}],"
          "\"peers\":[{},1],\"sas\":[{\"child_sas\":[{},2]},3],\"children\":[{},4],"
-         "\"clients\":[{},5],\"sockets\":[{},6],\"failures\":[{},7],\"enabled\":true}"),
+         "\"keys\":[{},8],\"clients\":[{},5],\"sockets\":[{},6],\"failures\":[{},7],\"enabled\":"
+         "true}"),
         "{\"key_chains\":7,\"sessions\":\"x\",\"explanations\":{},\"warnings\":null,\"total\":[]}"};
 
     for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
