@@ -242,7 +242,7 @@ static void sent_again(void **state)
 /* One thing is not the same: another connection, which nothing of the first's may displace. */
 static void not_sent_again(void **state)
 {
-    enum { ZONE, WAY, SOURCE, PORT, SEQUENCE, CASES };
+    enum { ZONE, WAY, SOURCE, DESTINATION, PORT, SERVICE, SEQUENCE, CASES };
     static const int versions[] = {4, 6};
 
     for (size_t v = 0; v < 2; v++)
@@ -260,8 +260,12 @@ static void not_sent_again(void **state)
                 held.way = AO_IN;
             else if (what == SOURCE)
                 mem[addresses] ^= 1;
+            else if (what == DESTINATION)
+                mem[ports - 1] ^= 1;
             else if (what == PORT)
                 mem[ports + 1] ^= 1;
+            else if (what == SERVICE)
+                mem[ports + 3] ^= 1;
             else
                 mem[ports + 7] ^= 1; /* the sequence number's last octet */
             assert_true(gh_ao_hold_add(h, 0, &held));
