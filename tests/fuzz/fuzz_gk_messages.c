@@ -22,6 +22,8 @@ static bool take(uint8_t kind, struct gh_rd r, struct gh_gk_message *m)
         return gh_gk_take_key(&r, false, m);
     case 3:
         return gh_gk_take_number(&r, m);
+    case 5:
+        return gh_gk_take_usage(&r, m);
     default:
         return gh_gk_take_flag(&r, m);
     }
@@ -40,6 +42,9 @@ static void put(uint8_t kind, struct gh_wr *w, const struct gh_gk_message *m)
     case 3:
         gh_gk_put_number(w, m->session, m->number);
         break;
+    case 5:
+        gh_gk_put_usage(w, m->session, m->number, m->octets, m->segments);
+        break;
     default:
         gh_gk_put_flag(w, m->session, m->flag);
         break;
@@ -48,7 +53,7 @@ static void put(uint8_t kind, struct gh_wr *w, const struct gh_gk_message *m)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t kind = size > 0 ? data[0] % 5 : 0;
+    uint8_t kind = size > 0 ? data[0] % 6 : 0;
     struct gh_gk_message m;
     struct gh_wr w;
     uint8_t *again;

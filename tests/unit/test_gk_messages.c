@@ -19,7 +19,7 @@ static const struct tcpao_mkt key = {.number = 0x01020304,
                                      .secret_len = 32};
 
 /* The kinds of messages, each with what takes it. */
-enum kind { SESSION, KEY, RANK, NUMBER, FLAG, KINDS };
+enum kind { SESSION, KEY, RANK, NUMBER, USAGE, FLAG, KINDS };
 
 static bool take(enum kind kind, struct gh_rd r, struct gh_gk_message *out)
 {
@@ -32,6 +32,8 @@ static bool take(enum kind kind, struct gh_rd r, struct gh_gk_message *out)
         return gh_gk_take_key(&r, false, out);
     case NUMBER:
         return gh_gk_take_number(&r, out);
+    case USAGE:
+        return gh_gk_take_usage(&r, out);
     default:
         return gh_gk_take_flag(&r, out);
     }
@@ -54,6 +56,9 @@ static size_t put(enum kind kind, const char *session, uint8_t mem[GH_GK_MESSAGE
         break;
     case NUMBER:
         gh_gk_put_number(&w, session, UINT32_MAX - 1);
+        break;
+    case USAGE:
+        gh_gk_put_usage(&w, session, UINT32_MAX - 1, UINT64_MAX, 1ull << 40);
         break;
     default:
         gh_gk_put_flag(&w, session, true);
@@ -96,8 +101,10 @@ static void there_and_back(void **state)
         assert_int_equal(m.flag, kind == FLAG);
         assert_true(m.left_ms == (kind == KEY ? 90 * 1000 : 0));
         assert_int_equal(m.mkt.secret_len, kind == KEY ? sizeof(secret) - 1 : 0);
-        if (kind == NUMBER)
+        if (kind == NUMBER || kind == USAGE)
             assert_int_equal(m.number, UINT32_MAX - 1);
+        assert_true(m.octets == (kind == USAGE ? UINT64_MAX : 0));
+        assert_true(m.segments == (kind == USAGE ? 1ull << 40 : 0));
         if (kind == KEY || kind == RANK)
             assert_key(&m.mkt);
         if (kind == KEY) {
