@@ -3,11 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "wire/ip.h"
+
 struct item {
     struct item *next;
     struct gh_held held;
     uint64_t until;
     char *session;
+    struct gh_addr src, dst;
+    uint16_t src_port, dst_port;
+    uint32_t seq;
 };
 
 struct gh_ao_hold {
@@ -64,13 +69,27 @@ void gh_ao_hold_free(struct gh_ao_hold *h)
     free(h);
 }
 
-/* The IP and TCP headers up to the sequence number's end, as far as it is of the same length. */
-static bool is_repeated(const struct gh_held *a, const struct gh_held *b)
+static bool read_syn(struct item *item)
 {
-    size_t ends = a->len > 0 && a->data[0] >> 4 == 6 ? 8 : 12; /* where the addresses begin */
+    struct gh_ip_packet ip;
+    struct gh_tcp_segment tcp;
 
-    return a->zone == b->zone && a->way == b->way && a->len == b->len && ends + 40 <= a->len &&
-           memcmp(a->data + ends, b->data + ends, a->data[0] >> 4 == 6 ? 40 : 16) == 0;
+    if (gh_ip_parse(item->held.data, item->held.len, &ip) != GH_IP_OK ||
+        gh_tcp_parse(item->held.data + ip.header_len, ip.l4_len, &tcp) != GH_IP_OK)
+        return false;
+    item->src = ip.src;
+    item->dst = ip.dst;
+    item->src_port = tcp.src_port;
+    item->dst_port = tcp.dst_port;
+    item->seq = tcp.seq;
+    return true;
+}
+
+static bool is_repeated(const struct item *a, const struct item *b)
+{
+    return a->held.zone == b->held.zone && a->held.way == b->held.way && a->seq == b->seq &&
+           a->src_port == b->src_port && a->dst_port == b->dst_port &&
+           gh_addr_equal(&a->src, &b->src) && gh_addr_equal(&a->dst, &b->dst);
 }
 
 bool gh_ao_hold_add(struct gh_ao_hold *h, uint64_t now_ms, const struct gh_held *held)
@@ -88,10 +107,14 @@ bool gh_ao_hold_add(struct gh_ao_hold *h, uint64_t now_ms, const struct gh_held 
         return false;
     }
     memcpy(item->held.data, held->data, held->len);
+    if (!read_syn(item)) {
+        free_item(item);
+        return false;
+    }
     item->held.session = item->session;
     item->until = now_ms + (held->way == AO_OUT ? GH_HOLD_OUT_MS : GH_HOLD_IN_MS);
     for (struct item **at = &h->first; *at != NULL; at = &(*at)->next)
-        if (is_repeated(&(*at)->held, &item->held)) {
+        if (is_repeated(*at, item)) {
             drop(h, at);
             break;
         }

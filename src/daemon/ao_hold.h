@@ -37,7 +37,7 @@ struct gh_ao_hold;
 struct gh_ao_hold *gh_ao_hold_new(gh_hold_fn fn, void *ctx); /* NULL: no memory */
 void gh_ao_hold_free(struct gh_ao_hold *h);                  /* without a verdict */
 
-/* Copies what it is given. False: no memory, to be dropped. */
+/* Copies what it is given. False: no memory, or no TCP segment; to be dropped. */
 bool gh_ao_hold_add(struct gh_ao_hold *h, uint64_t now_ms, const struct gh_held *held);
 /* A key is there: all that wait for this session, in their order. */
 void gh_ao_hold_release(struct gh_ao_hold *h, const char *session);

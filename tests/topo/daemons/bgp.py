@@ -19,6 +19,7 @@ class Peer:
     password: str = None  # TCP-MD5
     port: int = 179
     multihop: bool = False
+    local_port: int = None  # BIRD: where it listens, if not on 179
     vrf: str = None  # BIRD: the VRF device of the session
     ao_keys: list = None  # BIRD >= 2.17 on a kernel with TCP-AO: AoKey list, see bird.py
 

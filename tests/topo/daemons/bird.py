@@ -46,7 +46,8 @@ class Bird(BgpDaemon):
         return self.env
 
     def session(self, peer):
-        local = f"local {peer.local or ''} as {self.asn};"
+        at = f"port {peer.local_port}" if peer.local_port else ""
+        local = f"local {peer.local or ''} {at} as {self.asn};"
         neighbour = f"range {peer.address}" if peer.dynamic else peer.address
         port = f" port {peer.port}" if peer.port != 179 else ""
         # FRR without zebra knows no interfaces and drops routes whose next hop has a link-local
