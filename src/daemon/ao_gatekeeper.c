@@ -372,17 +372,20 @@ static void tell_usage(void *ctx, const struct ao_session_view *v)
     }
 }
 
-static void end_lifetimes(struct gh_ao_gatekeeper *g, struct session *s, uint64_t now_ms)
+/* Of keys that were replaced nobody need know. */
+static void end_lifetimes(struct session *s, struct gh_now now)
 {
     for (size_t i = 0; i < s->life_count;) {
+        const struct tcpao_mkt *first = tcpao_chain_preferred(s->chain, now.wall);
         const struct life life = s->lives[i];
 
-        if (life.until == 0 || now_ms < life.until + GRACE_MS) {
+        if (life.until == 0 || now.mono_ms < life.until + GRACE_MS) {
             i++;
             continue;
         }
-        gh_warning("%s: key %u: its lifetime is over, and no gatekeeper has made another", s->name,
-                   life.number);
+        if (first == NULL || first->number == life.number)
+            gh_warning("%s: key %u: its lifetime is over, and no gatekeeper has made another",
+                       s->name, life.number);
         remove_key(s, life.number);
     }
 }
@@ -395,7 +398,7 @@ void gh_ao_gatekeeper_tick(struct gh_ao_gatekeeper *g, struct gh_now now, const 
     for (struct session *s = g->sessions; s != NULL; s = s->next) {
         struct look look = {g, s->name};
 
-        end_lifetimes(g, s, now.mono_ms);
+        end_lifetimes(s, now);
         if (g->channel != NULL)
             gk_each_unused(e, s->name, s->chain, now.wall, tell_unused, &look);
     }
