@@ -53,8 +53,8 @@ class Capture:
         # In immediate mode each slot of the buffer has room for the longest packet: by default
         # there are eight, and a busy machine loses what follows.
         self.process = namespace.spawn(
-            ["tcpdump", "-i", interface, "-n", "-U", "-s", "70000", "-B", "65536", "--immediate-mode",
-             "-Z", "root", "-w", self.path, expression], out)
+            ["tcpdump", "-i", interface, "-n", "-U", "-s", "70000", "-B", namespace.capture_kib,
+             "--immediate-mode", "-Z", "root", "-w", self.path, expression], out)
         self.out = out
 
         def listening():

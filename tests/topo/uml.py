@@ -63,6 +63,8 @@ class GuestProcess:
 class Guest(netns.Host):
     """A running lab kernel; its devices vec0, vec1, … are the given taps of a namespace."""
 
+    capture_kib = 8192  # of its 256 MiB, and there may be several
+
     def __init__(self, namespace, kernel, taps=(), name="guest", memory="256M"):
         self.net = namespace.net
         self.name = name
