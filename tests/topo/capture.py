@@ -50,6 +50,9 @@ class Capture:
         self.directory = namespace.directory(name)
         self.path = os.path.join(self.directory, f"{interface}.pcap")
         out = os.path.join(self.directory, "out")
+        for left in (self.path, out):  # by an earlier one: what it saw, and that it listened
+            if os.path.exists(left):
+                os.unlink(left)
         # In immediate mode each slot of the buffer has room for the longest packet: by default
         # there are eight, and a busy machine loses what follows.
         self.process = namespace.spawn(
@@ -58,6 +61,8 @@ class Capture:
         self.out = out
 
         def listening():
+            if not os.path.exists(out):
+                return False
             with open(out, encoding="utf-8") as file:
                 return "listening on" in file.read()
         wait_for(listening, 10, "tcpdump listens")

@@ -86,7 +86,7 @@ class Process:
 class Host:
     """What a namespace here and one in a guest have in common: both have net, label and run()."""
 
-    capture_kib = 32768  # of tcpdump's buffer
+    capture_kib = 65536  # of tcpdump's buffer
 
     def sysctl(self, name, value):
         self.run(["sysctl", "-q", "-w", f"{name}={value}"])
