@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { CLI_COLUMNS_MAX = 12 };
+enum { CLI_COLUMNS_MAX = 16 };
 
 struct cli_table {
     const char *const *titles; /* one a column; a '>' in front: aligned right */
@@ -19,6 +19,7 @@ struct cli_table {
     bool failed; /* out of memory */
 };
 
+/* At most CLI_COLUMNS_MAX. */
 void cli_table_init(struct cli_table *t, const char *const *titles, size_t columns);
 /* Begins a row of empty cells. */
 void cli_table_row(struct cli_table *t);
