@@ -192,7 +192,8 @@ static void read_algorithms(struct gh_loader *l, const struct gh_node **got, str
     *mac_len = (uint8_t)all;
 }
 
-/* The core begins to rekey after about two thirds of a lifetime: the rest is for more tries. */
+/* The core begins to rekey after about two thirds of a lifetime, and earlier in one of less than a
+ * minute or so: the rest is for more tries. */
 static struct ike2_lifetime read_lifetime(struct gh_ike_loader *x, const struct gh_node **got)
 {
     const uint64_t most = UINT64_C(999999999999999999); /* what a number may have: 18 digits */
