@@ -56,7 +56,7 @@ static enum ipsec_result from_transport(struct ipsec_work *w, size_t at, size_t 
     p->len = header + len;
     if (!ipsec_header_fix(ipsec_packet_data(p), p->len, w->layout.l4_next_at, next))
         return IPSEC_INNER;
-    if (p->encapsulated)
+    if (w->data_at != w->layout.l4_at) /* it came in UDP, so perhaps through a NAT */
         ipsec_udp_fix_inner(ipsec_packet_data(p) + header, len, next, &w->layout);
     return IPSEC_OK;
 }
