@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -68,5 +69,43 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port)
         gh_udp_share(fd, false);
     }
     gh_netns_leave(back);
+    return result;
+}
+
+/* Of the sockets that share the port, by the order in which they were bound: 0 for IKE, 1 for ESP.
+ * What is too short for a marker ends the program, which is 0 as well. */
+static bool split(int fd)
+{
+    struct sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+                                 BPF_STMT(BPF_RET | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, 1)};
+    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) == 0;
+}
+
+static bool prepare_esp(int fd, bool v6)
+{
+    return v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
+                    set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
+              : set(fd, IPPROTO_IP, IP_RECVTOS, 1) && set(fd, IPPROTO_IP, IP_RECVTTL, 1);
+}
+
+int gh_udp_open_esp(int ike, const char *netns, const char *vrf, bool v6, uint16_t port)
+{
+    int fd, result;
+
+    gh_udp_share(ike, true);
+    fd = gh_udp_open(netns, vrf, v6, port);
+    if (fd < 0) {
+        gh_udp_share(ike, false);
+        return fd;
+    }
+    gh_udp_share(fd, true);
+    if (split(fd) && prepare_esp(fd, v6))
+        return fd;
+    result = -errno;
+    close(fd);
+    gh_udp_share(ike, false);
     return result;
 }

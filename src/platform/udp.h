@@ -18,4 +18,11 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port);
  * it on for the others of a namespace as long as one is opened. */
 void gh_udp_share(int fd, bool on);
 
+/* Port 4500 has two sockets: `ike`, opened by gh_udp_open(), keeps what begins with the non-ESP
+ * marker, is shorter than that or a NAT keepalive; all else the kernel gives to the one that this
+ * opens, which also tells the traffic class of each datagram (RFC 3948). Either goes on without the
+ * other's process. From here on both are shared (gh_udp_share()) for good: the kernel asks. The
+ * descriptor, or a negative errno. */
+int gh_udp_open_esp(int ike, const char *netns, const char *vrf, bool v6, uint16_t port);
+
 #endif

@@ -1,0 +1,53 @@
+#include "platform/raw.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "platform/netns.h"
+
+#ifndef IPV6_HDRINCL
+#define IPV6_HDRINCL 36
+#endif
+
+enum { BUFFER = 4 * 1048576 };
+
+static bool set(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+static bool prepare(int fd, bool v6)
+{
+    set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER);
+    set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER);
+    if (!v6)
+        return set(fd, IPPROTO_IP, IP_HDRINCL, 1);
+    return set(fd, IPPROTO_IPV6, IPV6_HDRINCL, 1) && set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+           set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) && set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+}
+
+static bool put_into(int fd, const char *vrf)
+{
+    return vrf == NULL ||
+           setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, vrf, (socklen_t)strlen(vrf)) == 0;
+}
+
+int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol)
+{
+    int back, fd, result = gh_netns_enter(netns, &back);
+
+    if (result != 0)
+        return result;
+    fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    result = fd;
+    if (fd < 0 || !prepare(fd, v6) || !put_into(fd, vrf)) {
+        result = -errno;
+        if (fd >= 0)
+            close(fd);
+    }
+    gh_netns_leave(back);
+    return result;
+}

@@ -1,0 +1,29 @@
+/*
+ * Routes of Gatehouse's own: of a protocol number that nobody else has, so that they are told from
+ * the operator's and a routing daemon's. The parent sets them.
+ */
+#ifndef GH_PLATFORM_ROUTES_H
+#define GH_PLATFORM_ROUTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+enum { GH_ROUTE_PROTOCOL = 171 };
+
+/* A socket for the two below, which speaks to one namespace; or a negative errno. */
+int gh_routes_open(const char *netns);
+/* To a device, or, with ifindex 0, to nowhere: where the device is gone, "unreachable" is the
+ * answer, for it counts less than any other route. table: 0 is the main one. 0, or a negative
+ * errno. */
+int gh_route_add(int fd, uint32_t table, const struct gh_prefix *to, uint32_t ifindex);
+int gh_route_remove(int fd, uint32_t table, const struct gh_prefix *to, uint32_t ifindex);
+
+/* The prefixes that make up a range, at most GH_ROUTE_PREFIXES. Pure. */
+enum { GH_ROUTE_PREFIXES = 256 };
+size_t gh_route_prefixes(const struct gh_addr *start, const struct gh_addr *end,
+                         struct gh_prefix out[GH_ROUTE_PREFIXES]);
+
+#endif

@@ -1,0 +1,78 @@
+#include "platform/tun.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/rtnetlink.h>
+
+#include "platform/netlink.h"
+#include "platform/netns.h"
+
+static bool make(int fd, const char *name, struct ifreq *request)
+{
+    *request = (struct ifreq){.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
+    (void)snprintf(request->ifr_name, sizeof(request->ifr_name), "%s", name);
+    return ioctl(fd, TUNSETIFF, request) == 0;
+}
+
+/* MTU, VRF and up, in one message. 0 or a negative errno. */
+static int set_up(uint32_t ifindex, uint32_t mtu, uint32_t vrf)
+{
+    uint8_t mem[128];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    const struct ifinfomsg info = {
+        .ifi_index = (int)ifindex, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+    size_t start = gh_nl_begin(&w, RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, 1);
+    int fd = gh_nl_open(NETLINK_ROUTE, 0), result;
+
+    if (fd < 0)
+        return -errno;
+    gh_wr_bytes(&w, &info, sizeof(info));
+    gh_nl_put_attr(&w, IFLA_MTU, &mtu, sizeof(mtu));
+    if (vrf != 0)
+        gh_nl_put_attr(&w, IFLA_MASTER, &vrf, sizeof(vrf));
+    gh_nl_end(&w, start);
+    result = gh_nl_request(fd, &w);
+    close(fd);
+    return result;
+}
+
+static int open_here(const char *vrf, const char *name, uint32_t mtu, uint32_t *ifindex)
+{
+    unsigned master = vrf != NULL ? if_nametoindex(vrf) : 0;
+    int fd, result = 0;
+    struct ifreq request;
+
+    if (vrf != NULL && master == 0)
+        return -ENODEV;
+    fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || !make(fd, name, &request) || (*ifindex = if_nametoindex(request.ifr_name)) == 0)
+        result = -errno;
+    else
+        result = set_up(*ifindex, mtu, master);
+    if (result == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+int gh_tun_open(const char *netns, const char *vrf, const char *name, uint32_t mtu,
+                uint32_t *ifindex)
+{
+    int back, result = gh_netns_enter(netns, &back);
+
+    if (result != 0)
+        return result;
+    result = open_here(vrf, name, mtu, ifindex);
+    gh_netns_leave(back);
+    return result;
+}

@@ -1,0 +1,17 @@
+/*
+ * Tunnel devices: what the kernel routes into one, a process of ours reads, and the other way
+ * round. The parent makes them; one is there as long as somebody has its descriptor.
+ */
+#ifndef GH_PLATFORM_TUN_H
+#define GH_PLATFORM_TUN_H
+
+#include <stdint.h>
+
+/* Makes a device of layer 3, named by `name` ("gh%d": with the first number that is free), with
+ * this MTU and up. Before each packet is virtio's header (struct virtio_net_hdr). netns: as in
+ * platform/netns.h. vrf: the VRF device that it belongs to, or NULL. The descriptor, which does not
+ * block, or a negative errno. */
+int gh_tun_open(const char *netns, const char *vrf, const char *name, uint32_t mtu,
+                uint32_t *ifindex);
+
+#endif
