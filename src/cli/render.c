@@ -206,6 +206,8 @@ static const struct {
     {"show-ike-sa", cli_render_ike_sa},
     {"show-ike-child", cli_render_ike_child},
     {"show-ike-statistics", cli_render_ike_statistics},
+    {"show-ipsec-sa", cli_render_ipsec_sa},
+    {"show-ipsec-counters", cli_render_ipsec_counters},
     {"show-gatekeeper", cli_render_gatekeeper},
     {"show-ike-lockout", cli_render_ike_lockout},
     {"ike-terminate-peer", render_terminated},

@@ -233,26 +233,38 @@ static const char *deliver(struct gh_channel *c)
     return NULL;
 }
 
+/* False: nothing (more) has come. */
+static bool read_some(struct gh_channel *c)
+{
+    ssize_t n = receive(c);
+    const char *why;
+
+    if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        broken(c, n == 0 ? "it is gone" : strerror(errno));
+        return false;
+    }
+    why = n > 0 ? deliver(c) : NULL;
+    if (why != NULL)
+        broken(c, why);
+    return n > 0 && !c->dead;
+}
+
+void gh_channel_read(struct gh_channel *c)
+{
+    while (c != NULL && !c->dead && read_some(c))
+        ;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct gh_channel *c = (struct gh_channel *)poll;
-    const char *why;
-    ssize_t n;
 
     if (status < 0) {
         broken(c, "it is gone"); /* an error of the socket */
         return;
     }
-    if ((events & UV_READABLE) != 0) {
-        n = receive(c);
-        if (n == 0 || (n < 0 && errno != EAGAIN)) {
-            broken(c, n == 0 ? "it is gone" : strerror(errno));
-            return;
-        }
-        why = n > 0 ? deliver(c) : NULL;
-        if (why != NULL)
-            broken(c, why);
-    }
+    if ((events & UV_READABLE) != 0)
+        read_some(c);
     if (c->dead)
         return;
     if (!flush(c))

@@ -51,6 +51,9 @@ void gh_channel_close(struct gh_channel *c); /* NULL is fine */
 bool gh_channel_send(struct gh_channel *c, enum gh_message type, const void *body, size_t len,
                      int fd);
 
+/* Hands over what has come until now, without waiting for the loop; not from within ops. */
+void gh_channel_read(struct gh_channel *c); /* NULL is fine */
+
 /* From now on messages wait for gh_channel_flush(), or until what came has been handed over: many
  * go with one system call, and the other end is woken once for them. */
 void gh_channel_hold(struct gh_channel *c);

@@ -18,7 +18,13 @@
 struct gh_control_server;
 
 /* Who owes a client an answer. */
-enum gh_answerer { GH_ANSWERER_PARENT, GH_ANSWERER_AO, GH_ANSWERER_IKE, GH_ANSWERERS };
+enum gh_answerer {
+    GH_ANSWERER_PARENT,
+    GH_ANSWERER_AO,
+    GH_ANSWERER_IKE,
+    GH_ANSWERER_ESP,
+    GH_ANSWERERS
+};
 
 /* A whole line that parses as a request. The callee answers it at once with
  * gh_control_server_answer_json(), or says who will with gh_control_server_owed(). */

@@ -23,8 +23,11 @@ enum gh_receiver {
     GH_TO_DESK = 8,   /* the keeper again, from who may ask it */
     GH_TO_ASKER = 16, /* who asks the keeper */
     GH_TO_IKE = 32,
-    GH_TO_ENGINE = 64,     /* `ao`, from the gatekeeper in `ike` */
-    GH_TO_GATEKEEPER = 128 /* the other way round */
+    GH_TO_ENGINE = 64,      /* `ao`, from the gatekeeper in `ike` */
+    GH_TO_GATEKEEPER = 128, /* the other way round */
+    GH_TO_ESP = 256,        /* from the parent */
+    GH_TO_CARRIER = 512,    /* `esp` again, from `ike`, which keys it */
+    GH_TO_KEYER = 1024      /* the other way round */
 };
 
 enum {
@@ -32,19 +35,23 @@ enum {
     GH_FRAME_BODY_MAX = 64 * 1048576,
     GH_REQUEST_MAX = 8192,
     GH_KEEP_MAX = 4 * 1048576,
-    GH_IKE_ADDRESSES_MAX = 131072
+    GH_IKE_ADDRESSES_MAX = 131072,
+    GH_ESP_CHILD_MAX = 3968, /* a child as octets: fits into its place in esp_memory.h */
+    GH_ESP_HELLO_MAX = 1048576
 };
 
 /* id, receiver, least and most octets of body, descriptors beside it, what it says. */
 #define GH_MESSAGES(X)                                                                             \
-    X(STATE, GH_TO_AO, 8, 8, 1)                /* u64 octets for the engine; the state file */     \
-    X(CONFIG, GH_TO_AO | GH_TO_IKE, 12, 12, 1) /* u64 octets, u32 generation; its setup's file */  \
-    X(QUEUE, GH_TO_AO, 4, 4, 1)                /* u16 zone, u16 queue number; its socket */        \
-    X(QUEUE_CLOSE, GH_TO_AO, 2, 2, 0)          /* u16 zone */                                      \
+    X(STATE, GH_TO_AO | GH_TO_ESP, 8, 8, 1) /* u64 octets for the engine; the state file */        \
+    X(CONFIG, GH_TO_AO | GH_TO_IKE | GH_TO_ESP, 12, 12,                                            \
+      1)                              /* u64 octets, u32 generation; its setup's file */           \
+    X(QUEUE, GH_TO_AO, 4, 4, 1)       /* u16 zone, u16 queue number; its socket */                 \
+    X(QUEUE_CLOSE, GH_TO_AO, 2, 2, 0) /* u16 zone */                                               \
     X(LINK, GH_TO_AO, 11, 11, 0) /* u16 zone, u32 interface, u32 MTU (0: gone), u8 is a VRF */     \
-    X(REQUEST, GH_TO_AO | GH_TO_IKE, 5, 4 + GH_REQUEST_MAX, 0) /* u32 client; control request */   \
-    X(PING, GH_TO_AO | GH_TO_KEEPER | GH_TO_IKE, 0, 0, 0)      /* are you there? */                \
-    X(GONE, GH_TO_AO, 17, 41, 0)                               /* u8 closing; as ABORT */          \
+    X(REQUEST, GH_TO_AO | GH_TO_IKE | GH_TO_ESP, 5, 4 + GH_REQUEST_MAX,                            \
+      0) /* u32 client; control request */                                                         \
+    X(PING, GH_TO_AO | GH_TO_KEEPER | GH_TO_IKE | GH_TO_ESP, 0, 0, 0) /* are you there? */         \
+    X(GONE, GH_TO_AO, 17, 41, 0)                                      /* u8 closing; as ABORT */   \
     X(SHIM, GH_TO_AO, 8, 8, 1)           /* u32 pid, u32 uid; a preloaded program's connection */  \
     X(ZONED, GH_TO_AO, 6, 6, 0)          /* u32 id, u16 zone (65535: none): answers ZONE */        \
     X(FLOWED, GH_TO_AO, 5, 5, 0)         /* u32 id, u8 done: answers FLOWS */                      \
@@ -95,7 +102,19 @@ enum {
     X(KEY_UNUSED, GH_TO_GATEKEEPER, 6, 512, 0)   /* session; u32 number */                         \
     X(KEY_USED, GH_TO_GATEKEEPER, 22, 512, 0)    /* session; u32 number; u64 octets, segments */   \
     X(SIGNED, GH_TO_GATEKEEPER, 2, 512, 0)       /* session: a SYN that waited has left */         \
-    X(CONNECTION, GH_TO_GATEKEEPER, 3, 512, 0)   /* session; u8: up, or ended */
+    X(CONNECTION, GH_TO_GATEKEEPER, 3, 512, 0)   /* session; u8: up, or ended */                   \
+    /* IPsec. Places are those of IKE, as there */                                                 \
+    X(ESP_SOCKET, GH_TO_ESP, 5, 600, 1)         /* place, u8 kind (esp_net.h); the socket */       \
+    X(ESP_PLACE_GONE, GH_TO_ESP, 4, 600, 0)     /* place */                                        \
+    X(CHILDREN, GH_TO_IKE | GH_TO_ESP, 0, 0, 1) /* the socket between the two */                   \
+    X(CHILD_HELLO, GH_TO_CARRIER, 12, GH_ESP_HELLO_MAX, 0)   /* esp_messages.h, here and below */  \
+    X(CHILD_INSTALL, GH_TO_CARRIER, 64, GH_ESP_CHILD_MAX, 0) /* holds keys */                      \
+    X(CHILD_MOVE, GH_TO_CARRIER, 10, 64, 0)                                                        \
+    X(CHILD_REMOVE, GH_TO_CARRIER, 5, 5, 0) /* u32 id, u8 enum ike2_removal */                     \
+    X(CHILD_USED, GH_TO_KEYER, 21, 21, 0)   /* u32 id, u64 octets, packets more, u8 incoming */    \
+    X(CHILD_WANTED, GH_TO_KEYER, 4, 512, 0) /* a packet met no SA */                               \
+    X(CHILD_WORN, GH_TO_KEYER, 4, 4, 0)     /* u32 id: wants to be rekeyed at once */              \
+    X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)  /* u32 id: cannot be installed */
 
 enum gh_message {
 #define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,

@@ -27,6 +27,7 @@
 #include "daemon/child.h"
 #include "daemon/ike_desk.h"
 #include "daemon/ike_gatekeeper.h"
+#include "daemon/ike_ipsec.h"
 #include "daemon/ike_places.h"
 #include "daemon/ike_udp.h"
 #include "daemon/randomness.h"
@@ -69,6 +70,7 @@ struct ike {
     struct gh_ike_notes *notes;
     struct gh_ike_desk *desk;
     struct gh_ike_gatekeeper *gatekeeper;
+    struct gh_ike_ipsec *ipsec;
     int key_log;      /* -1: keys are told to nobody */
     int next_key_log; /* from the next configuration on */
     uint8_t crash_secret[IKE2_CRASH_SECRET];
@@ -111,6 +113,7 @@ static void settle_now(struct ike *ike)
     uint64_t deadline, gatekeeper, now = at.mono_ms, wait;
 
     gh_ike_gatekeeper_settle(ike->gatekeeper, at, ike->core);
+    gh_ike_ipsec_settle(ike->ipsec, at, ike->core);
     deadline = ike2_next_deadline(ike->core);
     gatekeeper = gh_ike_gatekeeper_next_deadline(ike->gatekeeper);
     if (gatekeeper < deadline)
@@ -182,28 +185,22 @@ static bool core_ask(void *ctx, const struct gh_keeper_request *r)
     return gh_ike_desk_ask(ike->desk, ike, r);
 }
 
-/* Is there room for one more line in this second? */
-static bool may_log(struct ike *ike);
-
-/* Who carries packets is not asked yet: the keys go nowhere, and the operator is told. */
 static bool core_child_install(void *ctx, const struct ike2_child_view *c)
 {
     struct ike *ike = ctx;
 
     if (c->mode == IKE2_TCP_AO)
         return gk_child_installed(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, c);
-    if (!may_log(ctx))
-        return true;
-    gh_warning("%s: Child SA %u (%s): nothing here carries its packets yet", c->policy->name, c->id,
-               c->child->name);
-    return true;
+    return gh_ike_ipsec_install(ike->ipsec, c, gh_ike_place_netns(ike->places, c->local.zone),
+                                gh_ike_place_vrf(ike->places, c->local.zone));
 }
 
 static void core_child_remove(void *ctx, uint32_t id, enum ike2_removal why)
 {
     struct ike *ike = ctx;
 
-    gk_child_removed(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, id, why);
+    if (!gk_child_removed(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, id, why))
+        gh_ike_ipsec_remove(ike->ipsec, id, why);
 }
 
 static bool core_child_spi(void *ctx, const struct ike2_child_policy *p, uint8_t *spi, size_t len)
@@ -237,6 +234,7 @@ static void core_event(void *ctx, const struct ike2_event *e);
 
 static void core_child_update(void *ctx, const struct ike2_child_view *c)
 {
+    struct ike *ike = ctx;
     char here[GH_ADDR_TEXT], there[GH_ADDR_TEXT], text[2 * GH_ADDR_TEXT + 80];
     const struct ike2_event e = {.kind = IKE2_EVENT_CHILD_MOVED,
                                  .policy = c->policy->name,
@@ -249,6 +247,7 @@ static void core_child_update(void *ctx, const struct ike2_child_view *c)
              gh_addr_format(&c->local.addr, here), c->local.port,
              gh_addr_format(&c->remote.addr, there), c->remote.port,
              c->udp_encapsulation ? ", in UDP" : "");
+    gh_ike_ipsec_update(ike->ipsec, c);
     core_event(ctx, &e);
 }
 
@@ -898,6 +897,9 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_GATEKEEPER:
         gh_ike_gatekeeper_open(ike->gatekeeper, fd);
         return true;
+    case GH_MESSAGE_CHILDREN:
+        gh_ike_ipsec_open(ike->ipsec, fd, ike->core);
+        return true;
     case GH_MESSAGE_KEY_LOG:
         return take_key_log(ike, fd);
     case GH_MESSAGE_CRASH_SECRET:
@@ -995,7 +997,9 @@ int gh_ike_main(uid_t uid, gid_t gid)
     static const struct gh_ike_desk_ops desk_ops = {.answer = on_answer, .lost = on_desk_lost};
     static const struct gh_ike_gatekeeper_ops gatekeeper_ops = {
         .random = core_random, .event = on_gatekeeper_event, .stirred = on_stirred};
+    static const struct gh_ike_ipsec_ops ipsec_ops = {.stirred = on_stirred};
     static const struct gh_ike_places_ops places_ops = {.ask = ask_way};
+    uint64_t epoch;
     struct ike ike = {.key_log = -1,
                       .next_key_log = -1,
                       .batch = gh_ike_batch_new(),
@@ -1020,7 +1024,9 @@ int gh_ike_main(uid_t uid, gid_t gid)
     ike.parent = gh_channel_new(&ike.loop, GH_CHILD_CHANNEL_FD, GH_TO_IKE, &ops, &ike);
     ike.desk = gh_ike_desk_new(&ike.loop, &desk_ops, &ike);
     ike.gatekeeper = gh_ike_gatekeeper_new(&ike.loop, &gatekeeper_ops, &ike);
-    if (ike.parent == NULL || ike.desk == NULL || ike.gatekeeper == NULL ||
+    core_random(&ike, &epoch, sizeof(epoch));
+    ike.ipsec = gh_ike_ipsec_new(&ike.loop, epoch, &ipsec_ops, &ike);
+    if (ike.parent == NULL || ike.desk == NULL || ike.gatekeeper == NULL || ike.ipsec == NULL ||
         !gh_channel_send(ike.parent, GH_MESSAGE_READY, NULL, 0, -1))
         return 1;
     gh_channel_hold(ike.parent);

@@ -15,6 +15,7 @@
 #include "crypto/wiping.h"
 #include "config/lint.h"
 #include "daemon/ao.h"
+#include "daemon/esp.h"
 #include "daemon/ike.h"
 #include "daemon/keeper.h"
 #include "daemon/parent.h"
@@ -155,6 +156,10 @@ static int run_role(const struct options *o)
     if (strcmp(o->role, "ike") == 0) {
         gh_log_setup("gatehoused[ike]", o->log_level);
         return gh_ike_main(uid, gid);
+    }
+    if (strcmp(o->role, "esp") == 0) {
+        gh_log_setup("gatehoused[esp]", o->log_level);
+        return gh_esp_main(uid, gid);
     }
     return 2;
 }

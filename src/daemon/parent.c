@@ -291,7 +291,8 @@ static void on_ao_stopped(void *ctx)
 
 void gh_parent_child_stopped(struct gh_parent *p)
 {
-    if (p->stopping && !gh_child_is_there(&p->ao) && !gh_parent_ike_runs(p))
+    if (p->stopping && !gh_child_is_there(&p->ao) && !gh_parent_ike_runs(p) &&
+        !gh_parent_esp_runs(p))
         uv_stop(&p->loop);
 }
 
@@ -340,7 +341,8 @@ static void on_request(void *ctx, uint32_t client, const json_t *request, const 
                                       gh_control_refusal("try again", "a reload is under way"));
         return;
     }
-    if (gh_parent_ike_request(p, client, request, line, len))
+    if (gh_parent_ike_request(p, client, request, line, len) ||
+        gh_parent_esp_request(p, client, request, line, len))
         return;
     gh_parent_forward(p, &p->ao, client, GH_ANSWERER_AO, line, len);
 }
@@ -391,12 +393,15 @@ static void stop(struct gh_parent *p, int status)
                   "(gatehoused --remove-rules takes them away)");
     gh_child_stop(&p->ao);
     gh_parent_ike_stop(p);
+    gh_parent_esp_stop(p);
     gh_parent_shim_close(p);
     gh_control_server_close(p->control);
     p->control = NULL;
     p->reload_client = 0;
-    uv_timer_start(&p->tend, on_late,
-                   gh_child_is_there(&p->ao) || gh_parent_ike_runs(p) ? STOP_MS : 0, 0);
+    uv_timer_start(
+        &p->tend, on_late,
+        gh_child_is_there(&p->ao) || gh_parent_ike_runs(p) || gh_parent_esp_runs(p) ? STOP_MS : 0,
+        0);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -516,6 +521,7 @@ int gh_parent_main(const struct gh_parent_options *options)
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_DUMPABLE, 0);
     gh_parent_ike_init(&p);
+    gh_parent_esp_init(&p);
     p.lock = gh_rundir_lock(options->run_directory);
     if (p.lock >= 0) {
         gh_keep_load(&p.keep, options->run_directory);

@@ -102,6 +102,7 @@ static void on_ike_started(void *ctx)
     gh_parent_ike_places_tell(p);
     open_desk(p);
     gh_parent_tell_ike_of_monitors(p);
+    gh_parent_open_children(p);
     send_config(p, true);
     gh_parent_open_gatekeeper(p);
 }
@@ -195,8 +196,8 @@ static void on_keeper_ended(void *ctx, uint64_t wait)
 
 /* ---- Starting and stopping ------------------------------------------------------------------ */
 
-static void start(struct gh_parent *p, struct gh_child *child, const char *role,
-                  const struct gh_child_ops *ops)
+void gh_parent_start_child(struct gh_parent *p, struct gh_child *child, const char *role,
+                           const struct gh_child_ops *ops)
 {
     child->loop = &p->loop;
     child->role = role;
@@ -243,7 +244,7 @@ static void start_keeper(struct gh_parent *p)
                                             .stopped = on_keeper_stopped,
                                             .message = on_keeper_message};
 
-    start(p, &p->ike.keeper, "keeper", &ops);
+    gh_parent_start_child(p, &p->ike.keeper, "keeper", &ops);
 }
 
 static void start_ike(struct gh_parent *p)
@@ -253,7 +254,7 @@ static void start_ike(struct gh_parent *p)
                                             .stopped = on_ike_stopped,
                                             .message = on_ike_message};
 
-    start(p, &p->ike.ike, "ike", &ops);
+    gh_parent_start_child(p, &p->ike.ike, "ike", &ops);
 }
 
 /* A keeper has one order in its life; files that it names may hold something else by now. */
@@ -275,6 +276,7 @@ void gh_parent_ike_apply(struct gh_parent *p)
 {
     struct gh_child *ike = &p->ike.ike;
 
+    gh_parent_esp_apply(p);
     if (p->ike.peers == 0) {
         stop_both(p);
         gh_parent_ike_places_tend(p);

@@ -74,9 +74,13 @@ static void share(struct gh_parent *p, const struct gh_parent_place *place, bool
     for (size_t i = 0; i < p->ike.place_count; i++) {
         const struct gh_parent_place *other = p->ike.places[i];
 
-        for (size_t k = 0; k < GH_IKE_SOCKETS; k++)
-            if (other->sockets[k].fd >= 0 && gh_netns_same(&other->id, &place->id))
-                gh_udp_share(other->sockets[k].fd, on);
+        for (size_t k = 0; k < GH_IKE_SOCKETS; k++) {
+            const struct gh_ike_socket *s = &other->sockets[k];
+            bool always = s->port == IKE2_PORT_NAT_T && gh_parent_esp_shares(other, s->v6);
+
+            if (s->fd >= 0 && !always && gh_netns_same(&other->id, &place->id))
+                gh_udp_share(s->fd, on);
+        }
     }
 }
 
@@ -239,6 +243,7 @@ bool gh_parent_ike_ask_way(struct gh_parent *p, struct gh_rd *body)
 /* Its end is told as what is left of it: who has no socket any more ends its SAs. */
 static void close_place(struct gh_parent *p, struct gh_parent_place *place)
 {
+    gh_parent_esp_close_place(p, place);
     for (size_t i = 0; i < GH_IKE_SOCKETS; i++) {
         struct gh_ike_socket *s = &place->sockets[i];
 
@@ -291,6 +296,7 @@ static void use_place(struct gh_parent *p, const char *netns, const char *vrf)
                                       .used = true,
                                       .paths = {.ask = -1, .heard = -1}};
     memcpy(place->sockets, sockets, sizeof(sockets));
+    gh_parent_esp_init_place(place);
     p->ike.places = gh_config_grow(p->ike.places, p->ike.place_count, sizeof(*p->ike.places));
     p->ike.places[p->ike.place_count++] = place;
 }
@@ -339,6 +345,7 @@ void gh_parent_ike_places_tend(struct gh_parent *p)
                 open_socket(p, place, &place->sockets[k]);
         if (place->paths.ask < 0)
             open_paths(p, place);
+        gh_parent_esp_tend_place(p, place);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "daemon/child.h"
 #include "daemon/control_server.h"
+#include "daemon/esp_net.h"
 #include "daemon/ike_kept.h"
 #include "daemon/ike_plan.h"
 #include "daemon/keep.h"
@@ -46,6 +47,24 @@ struct gh_ike_socket {
 };
 enum { GH_IKE_SOCKETS = 4 };
 
+/* A route into a tunnel device, and the one to nowhere behind it. */
+struct gh_esp_route {
+    struct gh_prefix to;
+    bool wanted, open, closed;
+    int error; /* of the last try: a negative errno, or 0 */
+};
+
+/* IPsec in one place: a tunnel device and sockets; all -1 or zero: not there. */
+struct gh_esp_place {
+    int sockets[GH_ESP_SOCKETS];
+    int errors[GH_ESP_SOCKETS]; /* why there is none */
+    uint32_t ifindex;           /* of the device */
+    int routes_fd;
+    struct gh_esp_route *routes;
+    size_t route_count;
+    uint32_t generation; /* of the configuration that they are for */
+};
+
 /* Where IKE peers are: a network namespace and VRF. */
 struct gh_parent_place {
     char *netns, *vrf; /* or NULL */
@@ -56,6 +75,7 @@ struct gh_parent_place {
     int paths_error; /* why they are not open */
     uv_poll_t *poll; /* of paths.heard */
     bool changed;    /* and `ike` was not told */
+    struct gh_esp_place esp;
 };
 
 /* IKE: two children that are there only while the configuration has IKE peers. */
@@ -72,6 +92,13 @@ struct gh_parent_ike {
     struct gh_ike_kept kept;
 };
 
+/* IPsec: a child that is there only while IKE peers have children of ESP or AH. */
+struct gh_parent_esp {
+    struct gh_child esp;
+    bool wanted; /* by the configuration in force */
+    int memory;  /* of its SAs (esp_children.h); -1: none */
+};
+
 struct gh_parent {
     const struct gh_parent_options *options;
     uv_loop_t loop;
@@ -81,6 +108,7 @@ struct gh_parent {
     uv_timer_t watchdog;
     struct gh_child ao;
     struct gh_parent_ike ike;
+    struct gh_parent_esp esp;
     struct gh_control_server *control;
     int lock, state;
     size_t state_size;
@@ -168,6 +196,27 @@ bool gh_parent_ike_request(struct gh_parent *p, uint32_t client, const json_t *r
 void gh_parent_ike_stop(struct gh_parent *p);
 void gh_parent_ike_end(struct gh_parent *p); /* wipes, at the very end */
 bool gh_parent_ike_runs(const struct gh_parent *p);
+
+/* Fills in what all children of IKE share, and starts it. */
+void gh_parent_start_child(struct gh_parent *p, struct gh_child *child, const char *role,
+                           const struct gh_child_ops *ops);
+
+/* parent_esp.c */
+void gh_parent_esp_init(struct gh_parent *p);
+/* Starts, tells or stops the child by the plan in force. */
+void gh_parent_esp_apply(struct gh_parent *p);
+/* A new socket between `ike` and `esp`, where both are there. */
+void gh_parent_open_children(struct gh_parent *p);
+bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,
+                           const char *line, size_t len);
+void gh_parent_esp_stop(struct gh_parent *p); /* and takes routes away */
+bool gh_parent_esp_runs(const struct gh_parent *p);
+/* For parent_ike_places.c: its part of a place. */
+void gh_parent_esp_init_place(struct gh_parent_place *place);
+void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place);
+void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *place);
+/* Does IKE's socket share port 4500 with one for ESP? */
+bool gh_parent_esp_shares(const struct gh_parent_place *place, bool v6);
 
 /* parent_ike_places.c: sockets in all places of the configuration in force, and what paths there
  * are from there. */

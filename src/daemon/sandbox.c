@@ -85,6 +85,7 @@ static bool refuse_system_calls(void)
 
 static bool filter_system_calls(enum gh_sandbox what)
 {
+    bool datagrams = what == GH_SANDBOX_IKE || what == GH_SANDBOX_ESP;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int error = filter != NULL ? 0 : -ENOMEM;
 
@@ -92,9 +93,9 @@ static bool filter_system_calls(enum gh_sandbox what)
         error = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0]));
     if (error == 0 && what == GH_SANDBOX_AO)
         error = allow(filter, allowed_ao, sizeof(allowed_ao) / sizeof(allowed_ao[0]));
-    if (error == 0 && what == GH_SANDBOX_IKE)
+    if (error == 0 && datagrams)
         error = allow(filter, allowed_ike, sizeof(allowed_ike) / sizeof(allowed_ike[0]));
-    if (error == 0 && what == GH_SANDBOX_IKE)
+    if (error == 0 && datagrams)
         error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
     if (error == 0) /* memory, but no code */
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,

@@ -18,6 +18,8 @@ enum gh_sandbox {
     GH_SANDBOX_KEEPER,
     /* No capability; the same, and many datagrams at once. */
     GH_SANDBOX_IKE,
+    /* As IKE's, for packets. */
+    GH_SANDBOX_ESP,
     /* No capability, but the groups of the user, and what the user may: a token's module opens
      * files, devices or connections. No programs, and nothing that leads to more rights. */
     GH_SANDBOX_TOKEN

@@ -75,6 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     read_frames(GH_TO_DESK, data, size);
     read_frames(GH_TO_ASKER, data, size);
     read_frames(GH_TO_IKE, data, size);
+    read_frames(GH_TO_ESP, data, size);
+    read_frames(GH_TO_CARRIER, data, size);
+    read_frames(GH_TO_KEYER, data, size);
     if (gh_setup_decode(data, size, &s)) {
         size_t len;
         uint8_t *again = gh_setup_encode(&s, &len);

@@ -72,7 +72,7 @@ static void what_is_not_a_command_is_named_with_what_would_be(void **state)
     assert_string_equal(found("re", &used), "gatectl: which one is meant? reload reset-session\n");
     assert_string_equal(found("show", &used),
                         "gatectl: go on with one of: key-chain key-table tcp-ao "
-                        "counters status processes configuration ike gatekeeper\n");
+                        "counters status processes configuration ike ipsec gatekeeper\n");
     assert_string_equal(found("show tcp-ao x", &used),
                         "gatectl: there is no command \"x\" here; one of: session\n");
     assert_non_null(
@@ -120,7 +120,7 @@ static void completion_follows_the_table(void **state)
     assert_completes("", "re", "reload reset-session", CLI_ARG_NONE);
     assert_completes(
         "show", "",
-        "key-chain key-table tcp-ao counters status processes configuration ike gatekeeper",
+        "key-chain key-table tcp-ao counters status processes configuration ike ipsec gatekeeper",
         CLI_ARG_NONE);
     assert_completes("sh", "co", "counters configuration", CLI_ARG_NONE);
     assert_completes("sh tcp", "", "session", CLI_ARG_NONE);
@@ -131,6 +131,7 @@ static void completion_follows_the_table(void **state)
     assert_completes("explain", "", "", CLI_ARG_ANYBODY);
     assert_completes("sh ike", "", "peer sa child statistics lockout", CLI_ARG_NONE);
     assert_completes("sh ike sa", "", "detail", CLI_ARG_PEER);
+    assert_completes("sh ipsec", "", "sa counters", CLI_ARG_NONE);
     assert_completes("ike", "", "initiate rekey redirect terminate", CLI_ARG_NONE);
     assert_completes("ike rekey", "", "sa child", CLI_ARG_NONE);
     assert_completes("ike rekey child", "", "", CLI_ARG_CHILD);

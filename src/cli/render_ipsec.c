@@ -1,0 +1,101 @@
+/* show ipsec sa, show ipsec counters. */
+#include "cli/render.h"
+
+#include <stdint.h>
+
+#include "cli/table.h"
+
+static void put_counts(char *buf, size_t size, const json_t *object)
+{
+    const char *name;
+    json_t *value;
+    size_t len = 0;
+
+    buf[0] = '\0';
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        int n = snprintf(buf + len, size - len, "%s%s %" JSON_INTEGER_FORMAT, len > 0 ? ", " : "",
+                         name, json_integer_value(value));
+
+        if (n < 0 || (size_t)n >= size - len)
+            return;
+        len += (size_t)n;
+    }
+}
+
+static void put_direction(struct cli_table *t, const json_t *sa, const char *way)
+{
+    const json_t *one = json_object_get(sa, way);
+    const json_t *algorithms = json_object_get(sa, "algorithms");
+    const json_t *remote = json_object_get(sa, "remote");
+    char drops[300];
+
+    if (!json_is_object(one))
+        return;
+    put_counts(drops, sizeof(drops), json_object_get(one, "drops"));
+    cli_table_row(t);
+    cli_table_cell(t, 0, "%s", cli_text(sa, "peer"));
+    cli_table_cell(t, 1, "%s", cli_text(sa, "child"));
+    cli_table_cell(t, 2, "%" JSON_INTEGER_FORMAT, cli_integer(sa, "id"));
+    cli_table_cell(t, 3, "%s", cli_text(sa, "state"));
+    cli_table_cell(t, 4, "%s", way);
+    cli_table_cell(t, 5, "%s", cli_text(one, "spi"));
+    cli_table_cell(t, 6, "%s%s%s", cli_text(algorithms, "encryption"),
+                   cli_has(algorithms, "integrity") ? " " : "", cli_text(algorithms, "integrity"));
+    cli_table_cell(t, 7, "%s%s", cli_text(remote, "address"), cli_true(sa, "udp") ? " (UDP)" : "");
+    cli_table_cell(t, 8, "%" JSON_INTEGER_FORMAT, cli_integer(one, "packets"));
+    cli_table_cell(t, 9, "%" JSON_INTEGER_FORMAT, cli_integer(one, "octets"));
+    cli_table_cell(t, 10, "%s", cli_text(one, "back_end"));
+    cli_table_cell(t, 11, "%s", drops);
+}
+
+void cli_render_ipsec_sa(const struct cli_render *r, const json_t *answer)
+{
+    static const char *const titles[] = {"Peer",     "Child",   ">ID",        "State",
+                                         "Way",      "SPI",     "Algorithms", "Peer's end",
+                                         ">Packets", ">Octets", "Back end",   "Dropped"};
+    const json_t *sas = json_object_get(answer, "sas"), *sa;
+    struct cli_table t;
+    size_t i;
+
+    if (json_array_size(sas) == 0) {
+        fputs("There is no SA of IPsec.\n", r->out);
+        return;
+    }
+    cli_table_init(&t, titles, sizeof(titles) / sizeof(titles[0]));
+    json_array_foreach(sas, i, sa)
+    {
+        put_direction(&t, sa, "in");
+        put_direction(&t, sa, "out");
+    }
+    cli_table_print(&t, 0, r->out);
+}
+
+static void put_results(struct cli_table *t, const json_t *answer, const char *group)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(json_object_get(answer, group), name, value)
+    {
+        if (json_integer_value(value) == 0)
+            continue;
+        cli_table_row(t);
+        cli_table_cell(t, 0, "%s", group);
+        cli_table_cell(t, 1, "%s", name);
+        cli_table_cell(t, 2, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    }
+}
+
+void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer)
+{
+    static const char *const titles[] = {"Way", "What", ">Packets"};
+    struct cli_table t;
+
+    fprintf(r->out, "Cryptography by %s.\n\n", cli_text(answer, "back_end"));
+    cli_table_init(&t, titles, 3);
+    put_results(&t, answer, "in");
+    put_results(&t, answer, "out");
+    put_results(&t, answer, "packets");
+    cli_table_print(&t, 0, r->out);
+}

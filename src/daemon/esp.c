@@ -1,0 +1,469 @@
+#include "daemon/esp.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <openssl/crypto.h>
+
+#include "base/log.h"
+#include "config/ike.h"
+#include "config/octets.h"
+#include "control/control.h"
+#include "crypto/cipher.h"
+#include "daemon/channel.h"
+#include "daemon/child.h"
+#include "daemon/esp_children.h"
+#include "daemon/esp_net.h"
+#include "daemon/esp_show.h"
+#include "daemon/randomness.h"
+#include "daemon/sandbox.h"
+#include "ike/codes.h"
+
+enum {
+    TICK_MS = 500,
+    WANTED_MS = 1000 /* at most one call for SAs of one policy in so long */
+};
+
+struct esp {
+    uv_loop_t loop;
+    uv_timer_t timer;
+    struct gh_channel *parent, *keyer; /* keyer NULL: `ike` is away */
+    struct gh_random random;
+    struct ipsec *engine;
+    struct gh_esp_names policies, places;
+    struct gh_esp_children *children;
+    struct gh_esp_net *net;
+    uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
+    size_t wanted_count;
+};
+
+static void tell_keyer(struct esp *esp, enum gh_message type, const struct gh_wr *w)
+{
+    if (esp->keyer != NULL && gh_wr_ok(w))
+        gh_channel_send(esp->keyer, type, w->base, w->len, -1);
+}
+
+static void tell_number(struct esp *esp, enum gh_message type, uint32_t id)
+{
+    uint8_t body[4];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u32(&w, id);
+    tell_keyer(esp, type, &w);
+}
+
+/* ---- What the engine tells ------------------------------------------------------------------ */
+
+static bool on_random(void *arg, uint8_t *out, size_t len)
+{
+    struct esp *esp = arg;
+
+    gh_random_take(&esp->random, out, len);
+    return true;
+}
+
+static struct ike_ts ts_of(const struct ipsec_flow *f, const struct gh_addr *addr, uint16_t port)
+{
+    bool any = !f->ports || f->one_sided;
+
+    return (struct ike_ts){.type = addr->len == 4 ? IKE_TS_IPV4 : IKE_TS_IPV6,
+                           .protocol = f->protocol,
+                           .start_port = any ? 0 : port,
+                           .end_port = any ? UINT16_MAX : port,
+                           .start = *addr,
+                           .end = *addr};
+}
+
+/* False: it was not long ago. */
+static bool may_want(struct esp *esp, uint32_t policy)
+{
+    uint64_t now = gh_clock_now().mono_ms;
+
+    if (policy >= esp->policies.count)
+        return false;
+    if (policy >= esp->wanted_count) {
+        uint64_t *more = realloc(esp->wanted_ms, esp->policies.count * sizeof(*more));
+
+        if (more == NULL)
+            return false;
+        memset(more + esp->wanted_count, 0,
+               (esp->policies.count - esp->wanted_count) * sizeof(*more));
+        esp->wanted_ms = more;
+        esp->wanted_count = esp->policies.count;
+    }
+    if (esp->wanted_ms[policy] != 0 && now - esp->wanted_ms[policy] < WANTED_MS)
+        return false;
+    esp->wanted_ms[policy] = now;
+    return true;
+}
+
+static void want(struct esp *esp, const struct ipsec_event *e)
+{
+    struct gh_esp_wanted x = {.local = ts_of(e->flow, &e->flow->local, e->flow->local_port),
+                              .remote = ts_of(e->flow, &e->flow->remote, e->flow->remote_port)};
+    uint8_t body[512];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    if (!may_want(esp, e->policy))
+        return;
+    snprintf(x.peer, sizeof(x.peer), "%s", esp->policies.list[e->policy].first);
+    snprintf(x.name, sizeof(x.name), "%s", esp->policies.list[e->policy].second);
+    gh_esp_put_wanted(&w, &x);
+    tell_keyer(esp, GH_MESSAGE_CHILD_WANTED, &w);
+}
+
+static void on_event(void *arg, const struct ipsec_event *e)
+{
+    struct esp *esp = arg;
+    uint32_t id;
+
+    switch (e->kind) {
+    case IPSEC_ACQUIRE:
+        want(esp, e);
+        break;
+    case IPSEC_SOFT:
+    case IPSEC_SEQ_LOW:
+        if (gh_esp_children_id(esp->children, e->sa, &id))
+            tell_number(esp, GH_MESSAGE_CHILD_WORN, id);
+        break;
+    case IPSEC_HARD:
+    case IPSEC_MOVED:
+        break; /* where the peer is, `ike` knows by itself */
+    }
+}
+
+/* ---- Packets -------------------------------------------------------------------------------- */
+
+/* `ike` installs before it answers, and only after the answer can a packet be here: no packet meets
+ * an SA that is still in the socket. */
+static void on_arrived(void *ctx)
+{
+    struct esp *esp = ctx;
+
+    gh_channel_read(esp->keyer);
+}
+
+static void on_passed(void *ctx, const struct ipsec_packet *packets, size_t count)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_children_passed(esp->children, packets, count);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct esp *esp = timer->data;
+
+    gh_esp_children_tick(esp->children, gh_clock_now().mono_ms);
+}
+
+/* ---- `ike` ---------------------------------------------------------------------------------- */
+
+static void on_used(void *ctx, const struct gh_esp_usage *u)
+{
+    uint8_t body[32];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_esp_put_usage(&w, u);
+    tell_keyer(ctx, GH_MESSAGE_CHILD_USED, &w);
+}
+
+static bool install(struct esp *esp, struct gh_rd *body)
+{
+    bool refused;
+    uint32_t id;
+
+    if (!gh_esp_children_install(esp->children, body, gh_clock_now().mono_ms, &id, &refused))
+        return false;
+    if (refused)
+        tell_number(esp, GH_MESSAGE_CHILD_REFUSED, id);
+    return true;
+}
+
+static bool on_keyer_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    struct esp *esp = ctx;
+    uint64_t now = gh_clock_now().mono_ms;
+
+    switch (frame->type) {
+    case GH_MESSAGE_CHILD_HELLO:
+        return gh_esp_children_hello(esp->children, &frame->body, now);
+    case GH_MESSAGE_CHILD_INSTALL:
+        return install(esp, &frame->body);
+    case GH_MESSAGE_CHILD_MOVE:
+        return gh_esp_children_move(esp->children, &frame->body);
+    case GH_MESSAGE_CHILD_REMOVE:
+        return gh_esp_children_remove(esp->children, &frame->body, now);
+    default:
+        return false;
+    }
+}
+
+static void on_keyer_broken(void *ctx, const char *why)
+{
+    struct esp *esp = ctx;
+
+    gh_notice("ike: %s; its Child SAs go on", why);
+    gh_channel_close(esp->keyer);
+    esp->keyer = NULL;
+}
+
+static bool open_keyer(struct esp *esp, int fd)
+{
+    static const struct gh_channel_ops ops = {.message = on_keyer_message,
+                                              .broken = on_keyer_broken};
+
+    gh_channel_close(esp->keyer);
+    esp->keyer = gh_channel_new(&esp->loop, fd, GH_TO_CARRIER, &ops, esp);
+    return esp->keyer != NULL;
+}
+
+/* ---- The configuration ---------------------------------------------------------------------- */
+
+/* One entry of the SPD for each child of ESP or AH: what its selectors say goes through it, or does
+ * not go at all. All else that comes from the device has no policy, and is dropped. */
+static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
+                            struct ipsec_policy *out, struct ipsec_selector *selectors)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->policy_count; i++) {
+        const struct ike2_policy *p = config->policies[i];
+        const struct gh_ike_zone *zone = p->zone > 0 ? &config->zones[p->zone - 1] : NULL;
+
+        for (size_t k = 0; k < p->child_count; k++) {
+            const struct ike2_child_policy *child = &p->children[k];
+            size_t n;
+
+            if (child->mode == IKE2_TCP_AO)
+                continue;
+            n = gh_esp_selectors(&child->local, &child->remote, selectors);
+            if (n == 0)
+                continue;
+            out[count++] = (struct ipsec_policy){
+                .id = gh_esp_number(&esp->policies, p->name, child->name),
+                .place = gh_esp_number(&esp->places, zone != NULL ? zone->netns : NULL,
+                                       zone != NULL ? zone->vrf : NULL),
+                .action = IPSEC_PROTECT,
+                .out = true,
+                .in = true,
+                .selectors = selectors,
+                .selector_count = n};
+            selectors += n;
+        }
+    }
+    return count;
+}
+
+static bool set_policies(struct esp *esp, const struct gh_ike_config *config)
+{
+    size_t children = 0, pairs = 0;
+    struct ipsec_policy *policies;
+    struct ipsec_selector *selectors;
+    bool good;
+
+    for (size_t i = 0; i < config->policy_count; i++) {
+        children += config->policies[i]->child_count;
+        for (size_t k = 0; k < config->policies[i]->child_count; k++)
+            pairs += config->policies[i]->children[k].local.count *
+                     config->policies[i]->children[k].remote.count;
+    }
+    policies = calloc(children + 1, sizeof(*policies));
+    /* gh_esp_selectors() may look at a whole set */
+    selectors = calloc(pairs + IPSEC_SELECTORS_MAX, sizeof(*selectors));
+    good =
+        policies != NULL && selectors != NULL &&
+        ipsec_set_policies(esp->engine, policies, make_policies(esp, config, policies, selectors));
+    free(policies);
+    free(selectors);
+    return good;
+}
+
+static bool configure(struct esp *esp, struct gh_rd *body, int fd)
+{
+    uint64_t len = gh_rd_u64(body);
+    uint32_t generation = gh_rd_u32(body);
+    void *data = len > 0 ? mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    struct gh_ike_config *config = NULL;
+    uint8_t answer[5];
+    struct gh_wr w = gh_wr_make(answer, sizeof(answer));
+    bool good;
+
+    close(fd);
+    if (data != MAP_FAILED) {
+        config = gh_ike_config_decode(gh_view_of(data, len));
+        munmap(data, len);
+    }
+    good = config != NULL && set_policies(esp, config);
+    gh_ike_config_free(config);
+    if (good)
+        gh_esp_net_start(esp->net);
+    gh_wr_u32(&w, generation);
+    gh_wr_u8(&w, good);
+    return gh_channel_send(esp->parent, GH_MESSAGE_CONFIGURED, answer, w.len, -1);
+}
+
+/* ---- Control -------------------------------------------------------------------------------- */
+
+static json_t *answer_request(struct esp *esp, const char *line, size_t len)
+{
+    const struct gh_esp_view view = {
+        .engine = esp->engine, .children = esp->children, .net = esp->net};
+    json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
+
+    if (request == NULL)
+        return refusal;
+    answer = gh_esp_handle(&view, gh_clock_now(), request);
+    json_decref(request);
+    return answer;
+}
+
+static bool handle_request(struct esp *esp, struct gh_rd *body)
+{
+    const uint8_t *client = gh_rd_bytes(body, 4);
+    size_t len = gh_rd_left(body), answer_len = 0;
+    json_t *answer = answer_request(esp, (const char *)gh_rd_bytes(body, len), len);
+    char *line = answer != NULL ? gh_control_line(answer, &answer_len) : NULL;
+    uint8_t *message = line != NULL ? malloc(4 + answer_len) : NULL;
+
+    if (message != NULL) {
+        memcpy(message, client, 4);
+        memcpy(message + 4, line, answer_len);
+        gh_channel_send(esp->parent, GH_MESSAGE_ANSWER, message, 4 + answer_len, -1);
+    }
+    free(message);
+    free(line);
+    json_decref(answer);
+    return message != NULL;
+}
+
+/* ---- The parent ----------------------------------------------------------------------------- */
+
+static bool take_memory(struct esp *esp, struct gh_rd *body, int fd)
+{
+    bool good = gh_rd_u64(body) == gh_esp_children_memory() &&
+                gh_esp_children_map(esp->children, fd, gh_clock_now().mono_ms);
+
+    close(fd);
+    return good;
+}
+
+/* UINT32_MAX: no memory, or a bad body. */
+static uint32_t get_place(struct esp *esp, struct gh_rd *body)
+{
+    char *netns = gh_get_text(body, false), *vrf = gh_get_text(body, false);
+    uint32_t place = body->bad ? UINT32_MAX : gh_esp_number(&esp->places, netns, vrf);
+
+    free(netns);
+    free(vrf);
+    return place;
+}
+
+static bool take_socket(struct esp *esp, struct gh_rd *body, int fd)
+{
+    uint32_t place = get_place(esp, body);
+    uint8_t kind = gh_rd_u8(body);
+
+    if (body->bad || place == UINT32_MAX || kind >= GH_ESP_SOCKETS) {
+        close(fd);
+        return false;
+    }
+    return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd);
+}
+
+static bool on_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    struct esp *esp = ctx;
+
+    switch (frame->type) {
+    case GH_MESSAGE_STATE:
+        return take_memory(esp, &frame->body, fd);
+    case GH_MESSAGE_CONFIG:
+        return configure(esp, &frame->body, fd);
+    case GH_MESSAGE_ESP_SOCKET:
+        return take_socket(esp, &frame->body, fd);
+    case GH_MESSAGE_ESP_PLACE_GONE:
+        gh_esp_net_leave(esp->net, get_place(esp, &frame->body));
+        return true;
+    case GH_MESSAGE_CHILDREN:
+        return open_keyer(esp, fd);
+    case GH_MESSAGE_REQUEST:
+        return handle_request(esp, &frame->body);
+    case GH_MESSAGE_PING:
+        return gh_channel_send(esp->parent, GH_MESSAGE_PONG, NULL, 0, -1);
+    default:
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+}
+
+static void on_broken(void *ctx, const char *why)
+{
+    struct esp *esp = ctx;
+
+    gh_notice("the parent: %s; ending", why);
+    ipsec_free(esp->engine); /* wipes */
+    _exit(0);
+}
+
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+/* libcrypto and the C library open files when they are first used; inside the sandbox they may
+ * not. */
+static void warm_up(void)
+{
+    tzset();
+    json_object_seed(0);
+    OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
+    for (unsigned enc = GH_ENC_DES; enc <= GH_ENC_CHACHA20_POLY1305; enc++)
+        for (unsigned bits = 0; bits <= 256; bits += 64)
+            if (gh_enc_known(enc, bits))
+                gh_enc_available(enc, bits);
+}
+
+static bool make_cores(struct esp *esp)
+{
+    static const struct gh_esp_children_ops children_ops = {.used = on_used};
+    static const struct gh_esp_net_ops net_ops = {.arrived = on_arrived, .passed = on_passed};
+    const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};
+
+    esp->engine = ipsec_new(&setup);
+    if (esp->engine == NULL)
+        return false;
+    esp->children =
+        gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
+    esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
+    return esp->children != NULL && esp->net != NULL;
+}
+
+int gh_esp_main(uid_t uid, gid_t gid)
+{
+    static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
+    static struct esp esp;
+
+    /* The parent says when to end, by closing the channel. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_NAME, "gatehoused-esp");
+    warm_up();
+    if (uv_loop_init(&esp.loop) != 0 || uv_timer_init(&esp.loop, &esp.timer) != 0 ||
+        !make_cores(&esp))
+        return 1;
+    esp.timer.data = &esp;
+    if (!gh_sandbox_enter(GH_SANDBOX_ESP, uid, gid))
+        return 1;
+    esp.parent = gh_channel_new(&esp.loop, GH_CHILD_CHANNEL_FD, GH_TO_ESP, &ops, &esp);
+    if (esp.parent == NULL || !gh_channel_send(esp.parent, GH_MESSAGE_READY, NULL, 0, -1))
+        return 1;
+    uv_timer_start(&esp.timer, on_timer, TICK_MS, TICK_MS);
+    return uv_run(&esp.loop, UV_RUN_DEFAULT);
+}

@@ -1,0 +1,524 @@
+#include "daemon/esp_children.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/log.h"
+#include "base/secret.h"
+
+enum {
+    WINDOW = 1024,
+    LATE_MS = 5000,      /* packets of a replaced SA may still be on their way */
+    HANDOVER_MS = 30000, /* from the new child of a new `ike` to the end of the old one */
+    ANSWERED_MS = 2000   /* by then the peer has our answer to its rekeying */
+};
+
+/* In the shared memory: one child. */
+struct slot {
+    uint64_t epoch;
+    uint64_t seq_out, top_in; /* sequence numbers: used, and taken */
+    uint64_t until_ms;        /* hard lifetime, monotonic; 0: none */
+    uint64_t order;           /* of their coming: the newest carries what goes out */
+    uint32_t going;           /* replaced: only what is still on its way comes in */
+    uint32_t len;
+    uint8_t body[GH_ESP_CHILD_MAX]; /* CHILD_INSTALL */
+};
+
+/* Pages that no child was in are never touched, and take no memory. */
+struct memory {
+    uint8_t used[GH_ESP_CHILDREN_MAX]; /* written last, and cleared first */
+    struct slot slots[GH_ESP_CHILDREN_MAX];
+};
+
+struct child {
+    bool there, in, out;
+    uint32_t id, replaces, policy;
+    struct gh_addr remote;
+    uint64_t out_due_ms; /* not 0: the SA to the peer waits until then, or for a packet of it */
+    uint64_t end_ms;     /* not 0: it is going */
+    uint64_t told_octets[2], told_packets[2]; /* by enum ipsec_way */
+};
+
+struct gh_esp_children {
+    struct ipsec *engine;
+    struct gh_esp_names *policies, *places;
+    const struct gh_esp_children_ops *ops;
+    void *ctx;
+    uint8_t *used;      /* [GH_ESP_CHILDREN_MAX], and so are: */
+    struct slot *slots; /* NULL: not mapped yet */
+    struct child *list;
+    size_t top;     /* slots from here on are free */
+    uint64_t epoch; /* of the `ike` that spoke last */
+    uint64_t order; /* of the last that came */
+};
+
+size_t gh_esp_children_memory(void)
+{
+    return sizeof(struct memory);
+}
+
+static uint64_t sa_id(size_t slot, enum ipsec_way way)
+{
+    return 2 * slot + 1 + (way == IPSEC_IN);
+}
+
+static size_t slot_of(uint64_t sa)
+{
+    return (size_t)((sa - 1) / 2);
+}
+
+static bool decode(const struct slot *s, struct gh_esp_child *out)
+{
+    struct gh_rd r = gh_rd_make(s->body, s->len <= sizeof(s->body) ? s->len : 0);
+
+    return gh_esp_take_child(&r, out);
+}
+
+/* ---- In the engine -------------------------------------------------------------------------- */
+
+static struct ipsec_range range_of(const struct ike_ts *ts)
+{
+    return (struct ipsec_range){
+        .start = ts->start, .end = ts->end, .start_port = ts->start_port, .end_port = ts->end_port};
+}
+
+size_t gh_esp_selectors(const struct ike_ts_list *local, const struct ike_ts_list *remote,
+                        struct ipsec_selector out[IPSEC_SELECTORS_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < local->count; i++) {
+        for (size_t k = 0; k < remote->count; k++) {
+            const struct ike_ts *a = &local->ts[i], *b = &remote->ts[k];
+
+            if (a->type != b->type ||
+                (a->protocol != 0 && b->protocol != 0 && a->protocol != b->protocol))
+                continue;
+            if (n == IPSEC_SELECTORS_MAX)
+                return 0;
+            out[n++] =
+                (struct ipsec_selector){.local = range_of(a),
+                                        .remote = range_of(b),
+                                        .protocol = a->protocol != 0 ? a->protocol : b->protocol};
+        }
+    }
+    return n;
+}
+
+static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d,
+                   enum ipsec_way way)
+{
+    struct ipsec_selector selectors[IPSEC_SELECTORS_MAX];
+    struct gh_view key = way == IPSEC_IN ? d->key_in : d->key_out;
+    size_t enc = gh_enc_key_len(d->enc, d->enc_bits);
+    struct ipsec_sa_params p = {.id = sa_id(at, way),
+                                .spi = way == IPSEC_IN ? d->spi_in : d->spi_out,
+                                .protocol = d->protocol,
+                                .mode = d->mode,
+                                .way = way,
+                                .place = gh_esp_number(c->places, d->netns, d->vrf),
+                                .policy = c->list[at].policy,
+                                .local = d->local,
+                                .remote = d->remote,
+                                .local_port = d->local_port,
+                                .remote_port = d->remote_port,
+                                .esn = d->esn,
+                                .window = WINDOW,
+                                .selectors = selectors,
+                                .tunnel = {.df = IPSEC_DF_CLEAR},
+                                .last_seq =
+                                    way == IPSEC_IN ? c->slots[at].top_in : c->slots[at].seq_out};
+
+    p.selector_count = gh_esp_selectors(&d->ts_local, &d->ts_remote, selectors);
+    if (key.len < enc || p.place == UINT32_MAX)
+        return false;
+    p.algs = (struct ipsec_crypt_algs){.enc = d->enc,
+                                       .bits = d->enc_bits,
+                                       .integ = d->integ,
+                                       .enc_key = gh_view_of(key.p, enc),
+                                       .integ_key = gh_view_of(key.p + enc, key.len - enc)};
+    return ipsec_add_sa(c->engine, &p);
+}
+
+static void add_out(struct gh_esp_children *c, size_t at)
+{
+    struct gh_esp_child d;
+
+    c->list[at].out_due_ms = 0;
+    if (!c->list[at].out && decode(&c->slots[at], &d))
+        c->list[at].out = add_sa(c, at, &d, IPSEC_OUT);
+}
+
+static void drop_out(struct gh_esp_children *c, size_t at)
+{
+    c->list[at].out_due_ms = 0;
+    if (c->list[at].out)
+        ipsec_remove_sa(c->engine, sa_id(at, IPSEC_OUT));
+    c->list[at].out = false;
+}
+
+static void drop(struct gh_esp_children *c, size_t at)
+{
+    struct slot *s = &c->slots[at];
+
+    drop_out(c, at);
+    if (c->list[at].in)
+        ipsec_remove_sa(c->engine, sa_id(at, IPSEC_IN));
+    c->list[at] = (struct child){.there = false};
+    c->used[at] = 0;
+    gh_wipe(s, sizeof(*s));
+    while (c->top > 0 && !c->list[c->top - 1].there)
+        c->top--;
+}
+
+/* False: the engine does not take it; nothing is left then. */
+static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d)
+{
+    struct child *child = &c->list[at];
+
+    *child = (struct child){.there = true,
+                            .id = d->id,
+                            .replaces = d->replaces,
+                            .policy = gh_esp_number(c->policies, d->peer, d->name),
+                            .remote = d->remote};
+    if (c->top <= at)
+        c->top = at + 1;
+    child->in = child->policy != UINT32_MAX && add_sa(c, at, d, IPSEC_IN);
+    return child->in;
+}
+
+/* ---- Memory --------------------------------------------------------------------------------- */
+
+/* A child of an earlier instance of ours. */
+static bool restore(struct gh_esp_children *c, size_t at, uint64_t now_ms)
+{
+    struct slot *s = &c->slots[at];
+    struct gh_esp_child d;
+    bool good = (s->until_ms == 0 || now_ms < s->until_ms) && decode(s, &d) && begin(c, at, &d);
+
+    if (!good)
+        drop(c, at);
+    else if (s->going != 0)
+        c->list[at].end_ms = now_ms + LATE_MS;
+    else
+        add_out(c, at);
+    if (s->order > c->order)
+        c->order = s->order;
+    return good;
+}
+
+struct place_in_order {
+    uint64_t order;
+    size_t at;
+};
+
+static int by_order(const void *a, const void *b)
+{
+    const struct place_in_order *x = a, *y = b;
+
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* False: no memory. */
+static bool restore_all(struct gh_esp_children *c, uint64_t now_ms)
+{
+    struct place_in_order *found = calloc(GH_ESP_CHILDREN_MAX, sizeof(*found));
+    size_t count = 0, good = 0;
+
+    for (size_t i = 0; found != NULL && i < GH_ESP_CHILDREN_MAX; i++)
+        if (c->used[i] != 0)
+            found[count++] = (struct place_in_order){.order = c->slots[i].order, .at = i};
+    if (found == NULL)
+        return false;
+    qsort(found, count, sizeof(*found), by_order);
+    for (size_t i = 0; i < count; i++)
+        good += restore(c, found[i].at, now_ms);
+    free(found);
+    if (count > 0)
+        gh_notice("%zu Child SAs of %zu go on", good, count);
+    return true;
+}
+
+bool gh_esp_children_map(struct gh_esp_children *c, int fd, uint64_t now_ms)
+{
+    struct memory *memory =
+        mmap(NULL, gh_esp_children_memory(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (memory == MAP_FAILED)
+        return false;
+    c->used = memory->used;
+    c->slots = memory->slots;
+    return restore_all(c, now_ms);
+}
+
+struct gh_esp_children *gh_esp_children_new(struct ipsec *engine, struct gh_esp_names *policies,
+                                            struct gh_esp_names *places,
+                                            const struct gh_esp_children_ops *ops, void *ctx)
+{
+    struct gh_esp_children *c = calloc(1, sizeof(*c));
+
+    if (c == NULL)
+        return NULL;
+    *c = (struct gh_esp_children){
+        .engine = engine, .policies = policies, .places = places, .ops = ops, .ctx = ctx};
+    c->list = calloc(GH_ESP_CHILDREN_MAX, sizeof(*c->list));
+    if (c->list != NULL)
+        return c;
+    free(c);
+    return NULL;
+}
+
+/* ---- What `ike` says ------------------------------------------------------------------------ */
+
+static bool is_orphan(const struct gh_esp_children *c, size_t at)
+{
+    return c->slots[at].epoch != c->epoch;
+}
+
+/* Of the `ike` that speaks. SIZE_MAX: none. */
+static size_t find(const struct gh_esp_children *c, uint32_t id)
+{
+    for (size_t i = 0; i < c->top; i++)
+        if (c->list[i].there && c->list[i].id == id && !is_orphan(c, i))
+            return i;
+    return SIZE_MAX;
+}
+
+static bool is_listed(struct gh_rd ids, uint32_t id)
+{
+    while (gh_rd_left(&ids) > 0)
+        if (gh_rd_u32(&ids) == id)
+            return true;
+    return false;
+}
+
+bool gh_esp_children_hello(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms)
+{
+    struct gh_rd ids;
+
+    if (!gh_esp_take_hello(body, &c->epoch, &ids))
+        return false;
+    for (size_t i = c->top; i-- > 0;)
+        if (c->list[i].there && !is_orphan(c, i) && c->list[i].end_ms == 0 &&
+            !is_listed(ids, c->list[i].id))
+            drop(c, i);
+    return true;
+}
+
+/* Others that carry the same between the same ends. */
+static bool is_sibling(const struct child *a, const struct child *b)
+{
+    return a != b && a->there && a->policy == b->policy && gh_addr_equal(&a->remote, &b->remote);
+}
+
+static void supersede_orphans(struct gh_esp_children *c, size_t at, uint64_t now_ms)
+{
+    for (size_t i = 0; i < c->top; i++)
+        if (is_sibling(&c->list[i], &c->list[at]) && is_orphan(c, i) && c->list[i].end_ms == 0)
+            c->list[i].end_ms = now_ms + HANDOVER_MS;
+}
+
+static size_t free_slot(const struct gh_esp_children *c)
+{
+    size_t at = 0;
+
+    while (at < c->top && c->list[at].there)
+        at++;
+    return at;
+}
+
+static void fill(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d,
+                 uint64_t now_ms)
+{
+    struct slot *s = &c->slots[at];
+    struct gh_wr w = gh_wr_make(s->body, sizeof(s->body));
+
+    s->epoch = c->epoch;
+    s->order = ++c->order;
+    s->going = 0;
+    s->seq_out = s->top_in = 0;
+    s->until_ms = d->seconds > 0 ? now_ms + 1000 * (uint64_t)d->seconds : 0;
+    gh_esp_put_child(&w, d);
+    s->len = gh_wr_ok(&w) ? (uint32_t)w.len : 0;
+    c->used[at] = 1;
+}
+
+bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms,
+                             uint32_t *id, bool *refused)
+{
+    struct gh_esp_child d;
+    size_t at = free_slot(c);
+
+    if (!gh_esp_take_child(body, &d))
+        return false;
+    *id = d.id;
+    *refused = at >= GH_ESP_CHILDREN_MAX || c->slots == NULL;
+    if (*refused)
+        return true;
+    fill(c, at, &d, now_ms);
+    *refused = !begin(c, at, &d);
+    if (*refused) {
+        drop(c, at);
+        return true;
+    }
+    /* The peer that asked for new keys cannot use them before it has our answer (RFC 7296 2.8):
+     * until it does, we send by the old ones. */
+    if (d.replaces != 0 && !d.initiator && find(c, d.replaces) != SIZE_MAX)
+        c->list[at].out_due_ms = now_ms + ANSWERED_MS;
+    else
+        add_out(c, at);
+    supersede_orphans(c, at, now_ms);
+    return true;
+}
+
+bool gh_esp_children_move(struct gh_esp_children *c, struct gh_rd *body)
+{
+    struct gh_esp_ends e;
+    struct gh_esp_child d;
+    uint8_t octets[GH_ESP_CHILD_MAX]; /* not in place: d's keys are there */
+    struct gh_wr w;
+    size_t at;
+
+    if (!gh_esp_take_ends(body, &e))
+        return false;
+    at = find(c, e.id);
+    if (at == SIZE_MAX || !decode(&c->slots[at], &d))
+        return true;
+    for (enum ipsec_way way = IPSEC_OUT; way <= IPSEC_IN; way++)
+        ipsec_move_sa(c->engine, sa_id(at, way), &e.local, e.local_port, &e.remote, e.remote_port);
+    c->list[at].remote = d.remote = e.remote;
+    d.local = e.local;
+    d.local_port = e.local_port;
+    d.remote_port = e.remote_port;
+    w = gh_wr_make(octets, sizeof(octets));
+    gh_esp_put_child(&w, &d);
+    if (gh_wr_ok(&w)) {
+        memcpy(c->slots[at].body, octets, w.len);
+        c->slots[at].len = (uint32_t)w.len;
+    }
+    gh_wipe(octets, sizeof(octets));
+    return true;
+}
+
+/* Whoever was to take its place does so now. */
+static void succeed(struct gh_esp_children *c, uint32_t replaced)
+{
+    for (size_t i = 0; i < c->top; i++)
+        if (c->list[i].there && c->list[i].replaces == replaced && c->list[i].out_due_ms != 0)
+            add_out(c, i);
+}
+
+static bool has_sibling(const struct gh_esp_children *c, size_t at)
+{
+    for (size_t i = 0; i < c->top; i++)
+        if (is_sibling(&c->list[i], &c->list[at]) && c->list[i].end_ms == 0)
+            return true;
+    return false;
+}
+
+bool gh_esp_children_remove(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms)
+{
+    uint32_t id = gh_rd_u32(body);
+    uint8_t why = gh_rd_u8(body);
+    size_t at = find(c, id);
+
+    if (at == SIZE_MAX)
+        return true;
+    succeed(c, id);
+    /* The peer has another in its place; what it sent before is let in. */
+    if (why == IKE2_REMOVED_REPLACED || (why == IKE2_REMOVED_LOST && has_sibling(c, at))) {
+        drop_out(c, at);
+        c->slots[at].going = 1;
+        c->list[at].end_ms = now_ms + LATE_MS;
+    } else {
+        drop(c, at);
+    }
+    return true;
+}
+
+/* ---- Packets and time ----------------------------------------------------------------------- */
+
+void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet *packets,
+                            size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct ipsec_sa *sa = packets[i].result == IPSEC_OK || packets[i].sa != 0
+                                        ? ipsec_get_sa(c->engine, packets[i].sa)
+                                        : NULL;
+        size_t at;
+
+        if (sa == NULL)
+            continue;
+        at = slot_of(packets[i].sa);
+        if (sa->p.way == IPSEC_OUT)
+            c->slots[at].seq_out = sa->seq;
+        else
+            c->slots[at].top_in = sa->replay.top;
+        if (sa->p.way == IPSEC_IN && packets[i].result == IPSEC_OK && c->list[at].out_due_ms != 0)
+            add_out(c, at);
+    }
+}
+
+static void tell_use(struct gh_esp_children *c, size_t at, enum ipsec_way way)
+{
+    const struct ipsec_sa *sa = ipsec_get_sa(c->engine, sa_id(at, way));
+    struct child *child = &c->list[at];
+    struct gh_esp_usage u = {.id = child->id, .incoming = way == IPSEC_IN};
+
+    if (sa == NULL || is_orphan(c, at))
+        return;
+    u.octets = sa->counts.octets - child->told_octets[way];
+    u.packets = sa->counts.packets - child->told_packets[way];
+    child->told_octets[way] = sa->counts.octets;
+    child->told_packets[way] = sa->counts.packets;
+    if (u.packets > 0)
+        c->ops->used(c->ctx, &u);
+}
+
+void gh_esp_children_tick(struct gh_esp_children *c, uint64_t now_ms)
+{
+    for (size_t i = c->top; i-- > 0;) {
+        struct child *child = &c->list[i];
+
+        if (!child->there)
+            continue;
+        tell_use(c, i, IPSEC_OUT);
+        tell_use(c, i, IPSEC_IN);
+        if ((child->end_ms != 0 && now_ms >= child->end_ms) ||
+            (c->slots[i].until_ms != 0 && now_ms >= c->slots[i].until_ms))
+            drop(c, i);
+        else if (child->out_due_ms != 0 && now_ms >= child->out_due_ms)
+            add_out(c, i);
+    }
+}
+
+/* ---- Looking -------------------------------------------------------------------------------- */
+
+bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *id)
+{
+    size_t at = slot_of(sa);
+
+    if (sa == 0 || at >= c->top || !c->list[at].there || is_orphan(c, at))
+        return false;
+    *id = c->list[at].id;
+    return true;
+}
+
+void gh_esp_children_each(const struct gh_esp_children *c,
+                          void (*fn)(void *ctx, const struct gh_esp_child_view *v), void *ctx)
+{
+    for (size_t i = 0; i < c->top; i++) {
+        struct gh_esp_child d;
+        struct gh_esp_child_view v = {.child = &d};
+
+        if (!c->list[i].there || !decode(&c->slots[i], &d))
+            continue;
+        d.key_in = d.key_out = gh_view_of(NULL, 0);
+        v.in = ipsec_get_sa(c->engine, sa_id(i, IPSEC_IN));
+        v.out = ipsec_get_sa(c->engine, sa_id(i, IPSEC_OUT));
+        v.orphan = is_orphan(c, i);
+        v.until_ms = c->slots[i].until_ms;
+        fn(ctx, &v);
+    }
+}

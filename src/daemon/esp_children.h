@@ -1,0 +1,73 @@
+/*
+ * The Child SAs that the `esp` process carries: what `ike` said of them, what the engine has of
+ * them, and their octets in memory that outlives this process.
+ *
+ * That memory is the parent's (a file without a name, never on a disk). It holds for each child the
+ * message that installed it, keys included, and the sequence numbers that were used: a new instance
+ * carries on where a killed one stopped, and neither uses a number twice nor takes one again.
+ *
+ * A child belongs to the `ike` that made it, told by its epoch. When that ends, its children go on
+ * until a later `ike` has made another for the same, or their time is up.
+ */
+#ifndef GH_DAEMON_ESP_CHILDREN_H
+#define GH_DAEMON_ESP_CHILDREN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/esp_messages.h"
+#include "daemon/esp_names.h"
+#include "ike/v2/core.h"
+#include "ipsec/ipsec.h"
+
+enum { GH_ESP_CHILDREN_MAX = 32768 };
+
+struct gh_esp_children;
+
+/* All pairs of both sides that can be. 0: none, or too many. */
+size_t gh_esp_selectors(const struct ike_ts_list *local, const struct ike_ts_list *remote,
+                        struct ipsec_selector out[IPSEC_SELECTORS_MAX]);
+
+struct gh_esp_children_ops {
+    void (*used)(void *ctx, const struct gh_esp_usage *u);
+};
+
+/* policies, places: the numbers of the SPD. NULL: no memory. */
+struct gh_esp_children *gh_esp_children_new(struct ipsec *engine, struct gh_esp_names *policies,
+                                            struct gh_esp_names *places,
+                                            const struct gh_esp_children_ops *ops, void *ctx);
+
+/* Octets of the memory. */
+size_t gh_esp_children_memory(void);
+/* Before all others: maps it, and takes over what is in it. False: cannot be mapped. */
+bool gh_esp_children_map(struct gh_esp_children *c, int fd, uint64_t now_ms);
+
+/* The messages of frame.h. False: malformed. */
+bool gh_esp_children_hello(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms);
+/* *refused: it cannot be; `*id` is its. */
+bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms,
+                             uint32_t *id, bool *refused);
+bool gh_esp_children_move(struct gh_esp_children *c, struct gh_rd *body);
+bool gh_esp_children_remove(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms);
+
+/* Packets went through the engine: before they leave, what was used up is written down. */
+void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet *packets,
+                            size_t count);
+/* Once a second or so: tells of use, and ends what is due. */
+void gh_esp_children_tick(struct gh_esp_children *c, uint64_t now_ms);
+
+/* Of an SA of the engine's: the child of the `ike` that is there now. False: of none. */
+bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *id);
+
+/* To look at. */
+struct gh_esp_child_view {
+    const struct gh_esp_child *child; /* its keys are gone from it */
+    const struct ipsec_sa *in, *out;  /* NULL: not there (any more, or yet) */
+    bool orphan;                      /* of an `ike` that has ended */
+    uint64_t until_ms;                /* monotonic; 0: no end */
+};
+void gh_esp_children_each(const struct gh_esp_children *c,
+                          void (*fn)(void *ctx, const struct gh_esp_child_view *v), void *ctx);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * What `ike` and the IPsec engine's process tell each other of Child SAs (frame.h: CHILD_…), as
+ * octets. Pure.
+ */
+#ifndef GH_DAEMON_ESP_MESSAGES_H
+#define GH_DAEMON_ESP_MESSAGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/view.h"
+#include "daemon/frame.h"
+#include "ike/ts.h"
+#include "ike/v2/policy.h"
+#include "ipsec/sa.h"
+#include "wire/wr.h"
+
+enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16 };
+
+/* One Child SA, both directions. */
+struct gh_esp_child {
+    uint32_t id;       /* of the IKE core that made it */
+    uint32_t replaces; /* the child that it rekeys; 0: none */
+    bool initiator;    /* of the exchange that made it */
+    enum ipsec_protocol protocol;
+    enum ipsec_mode mode;
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF]; /* where; "": the daemon's own, none */
+    char peer[IKE2_NAME + 1], name[IKE2_NAME + 1];
+    uint32_t spi_in, spi_out;
+    enum gh_enc_alg enc;
+    uint16_t enc_bits;
+    enum gh_integ_alg integ;
+    bool esn;
+    struct gh_addr local, remote;
+    uint16_t local_port, remote_port; /* of UDP encapsulation; 0, 0: none */
+    uint32_t seconds;                 /* hard lifetime; 0: none */
+    struct ike_ts_list ts_local, ts_remote;
+    struct gh_view key_in, key_out; /* borrowed from the message */
+};
+
+void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c);
+/* False: malformed, or more than can be. What goes together is the engine's to say. */
+bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *out);
+
+/* CHILD_HELLO: who speaks, a number drawn at its start, and the children that it has. */
+bool gh_esp_take_hello(struct gh_rd *r, uint64_t *epoch, struct gh_rd *ids);
+
+struct gh_esp_ends {
+    uint32_t id;
+    struct gh_addr local, remote;
+    uint16_t local_port, remote_port;
+};
+void gh_esp_put_ends(struct gh_wr *w, const struct gh_esp_ends *e);
+bool gh_esp_take_ends(struct gh_rd *r, struct gh_esp_ends *out);
+
+struct gh_esp_usage {
+    uint32_t id;
+    uint64_t octets, packets; /* more than was told before */
+    bool incoming;
+};
+void gh_esp_put_usage(struct gh_wr *w, const struct gh_esp_usage *u);
+bool gh_esp_take_usage(struct gh_rd *r, struct gh_esp_usage *out);
+
+/* A packet that met no SA: for the child's exchange (RFC 7296 2.9). */
+struct gh_esp_wanted {
+    char peer[IKE2_NAME + 1], name[IKE2_NAME + 1];
+    struct ike_ts local, remote;
+};
+void gh_esp_put_wanted(struct gh_wr *w, const struct gh_esp_wanted *x);
+bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * Packets in the `esp` process: from tunnel devices through the engine to the network, and back.
+ *
+ * A place is a namespace and VRF, as for IKE, by its number of esp_names.h; it has one tunnel
+ * device, whose packets its part of the SPD is for, and sockets for ESP, AH and ESP in UDP. The
+ * parent opens them and they outlive this process: what comes while it is away waits. Packets go in
+ * batches, a batch being what is there.
+ */
+#ifndef GH_DAEMON_ESP_NET_H
+#define GH_DAEMON_ESP_NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "ipsec/ipsec.h"
+
+enum gh_esp_socket {
+    GH_ESP_TUN,  /* a tunnel device with virtio's header before each packet */
+    GH_ESP_UDP4, /* port 4500 without what is IKE's (platform/udp.h) */
+    GH_ESP_UDP6,
+    GH_ESP_ESP4, /* raw sockets that write their own IP header */
+    GH_ESP_ESP6,
+    GH_ESP_AH4,
+    GH_ESP_AH6,
+    GH_ESP_SOCKETS
+};
+
+enum { GH_ESP_PLACES_MAX = 1024 };
+
+/* What happens beside the engine, which counts what it drops. */
+#define GH_ESP_NET_COUNTS(X)                                                                       \
+    X(RECEIVED, "received") /* from the network */                                                 \
+    X(SENT, "sent")         /* to the network */                                                   \
+    X(FROM_DEVICE, "from-device")                                                                  \
+    X(TO_DEVICE, "to-device")                                                                      \
+    X(SEND_FAILED, "send-failed")                                                                  \
+    X(DEVICE_FAILED, "device-failed")                                                              \
+    X(NO_SOCKET, "no-socket")                                                                      \
+    X(TRUNCATED, "datagram-truncated")                                                             \
+    X(NO_ADDRESS, "no-address")
+
+enum gh_esp_net_count {
+#define X(name, text) GH_ESP_NET_##name,
+    GH_ESP_NET_COUNTS(X)
+#undef X
+        GH_ESP_NET_COUNT
+};
+const char *gh_esp_net_count_name(enum gh_esp_net_count count);
+
+struct gh_esp_net;
+
+struct gh_esp_net_ops {
+    /* A batch is here, but nobody looked at it yet: what others said before it came, counts. */
+    void (*arrived)(void *ctx);
+    /* A batch went through the engine, and has not left. */
+    void (*passed)(void *ctx, const struct ipsec_packet *packets, size_t count);
+};
+
+/* NULL: no memory. */
+struct gh_esp_net *gh_esp_net_new(uv_loop_t *loop, struct ipsec *engine,
+                                  const struct gh_esp_net_ops *ops, void *ctx);
+/* Takes the socket, in the place of the one that was there. False: no memory, or no such place. */
+bool gh_esp_net_open(struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind, int fd);
+void gh_esp_net_leave(struct gh_esp_net *n, uint32_t place); /* closes all of it */
+/* From here on packets are read: there are policies and SAs. */
+void gh_esp_net_start(struct gh_esp_net *n);
+const uint64_t *gh_esp_net_counts(const struct gh_esp_net *n); /* [GH_ESP_NET_COUNT] */
+bool gh_esp_net_has(const struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind);
+
+#endif

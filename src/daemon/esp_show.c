@@ -1,0 +1,163 @@
+#include "daemon/esp_show.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "control/control.h"
+#include "ike/codes.h"
+#include "ike/sa.h"
+
+bool gh_esp_is_op(const char *op)
+{
+    return strcmp(op, "show-ipsec-sa") == 0 || strcmp(op, "show-ipsec-counters") == 0;
+}
+
+/* ---- SAs ------------------------------------------------------------------------------------ */
+
+struct listing {
+    json_t *list;
+    const char *peer; /* NULL: all */
+    uint64_t now_ms;
+};
+
+static json_t *spi(uint32_t value)
+{
+    char text[9];
+
+    snprintf(text, sizeof(text), "%08x", value);
+    return json_string(text);
+}
+
+static json_t *drops(const struct ipsec_sa *sa)
+{
+    json_t *object = json_object();
+
+    for (int i = IPSEC_DUMMY; i < IPSEC_RESULT_COUNT; i++)
+        if (sa->counts.results[i] > 0)
+            json_object_set_new(object, ipsec_result_name((enum ipsec_result)i),
+                                json_integer((json_int_t)sa->counts.results[i]));
+    return object;
+}
+
+/* One direction; null: there is none, any more or yet. */
+static json_t *direction(const struct ipsec_sa *sa, uint32_t number, uint64_t now_ms)
+{
+    json_t *object;
+
+    if (sa == NULL)
+        return json_null();
+    object = json_pack("{s:o, s:I, s:I, s:I, s:o, s:s}", "spi", spi(number), "packets",
+                       (json_int_t)sa->counts.packets, "octets", (json_int_t)sa->counts.octets,
+                       "sequence", (json_int_t)(sa->p.way == IPSEC_OUT ? sa->seq : sa->replay.top),
+                       "drops", drops(sa), "back_end", ipsec_crypt_key_by(sa->key));
+    json_object_set_new(object, "idle",
+                        sa->last_used_ms != 0
+                            ? json_integer((json_int_t)((now_ms - sa->last_used_ms) / 1000))
+                            : json_null());
+    return object;
+}
+
+static json_t *selectors(const struct ike_ts_list *list)
+{
+    json_t *array = json_array();
+    char text[IKE_TS_TEXT];
+
+    for (size_t i = 0; i < list->count; i++)
+        json_array_append_new(array, json_string(ike_ts_format(&list->ts[i], text)));
+    return array;
+}
+
+static json_t *algorithms(const struct gh_esp_child *c)
+{
+    struct ike_transform encr = {
+        .type = IKE_T_ENCR, .id = (uint16_t)c->enc, .key_bits = c->enc_bits};
+    struct ike_transform integ = {.type = IKE_T_INTEG, .id = (uint16_t)c->integ};
+    char text[IKE_TRANSFORM_TEXT];
+    json_t *object = json_object();
+
+    json_object_set_new(object, "encryption", json_string(ike_transform_text(&encr, text)));
+    json_object_set_new(object, "integrity",
+                        c->integ != GH_INTEG_NONE ? json_string(ike_transform_text(&integ, text))
+                                                  : json_null());
+    json_object_set_new(object, "esn", json_boolean(c->esn));
+    return object;
+}
+
+static json_t *end(const struct gh_addr *addr, uint16_t port)
+{
+    char text[GH_ADDR_TEXT];
+
+    return json_pack("{s:s, s:i}", "address", gh_addr_format(addr, text), "port", (int)port);
+}
+
+static void list_child(void *ctx, const struct gh_esp_child_view *v)
+{
+    struct listing *l = ctx;
+    const struct gh_esp_child *c = v->child;
+    json_t *object;
+
+    if (l->peer != NULL && strcmp(l->peer, c->peer) != 0)
+        return;
+    object = json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:o, s:o}", "peer",
+                       c->peer, "child", c->name, "id", (json_int_t)c->id, "protocol",
+                       c->protocol == IPSEC_AH ? "AH" : "ESP", "mode",
+                       c->mode == IPSEC_TRANSPORT ? "transport" : "tunnel", "state",
+                       v->orphan        ? "orphaned"
+                       : v->out == NULL ? "receiving"
+                                        : "installed",
+                       "udp", c->local_port != 0, "local", end(&c->local, c->local_port), "remote",
+                       end(&c->remote, c->remote_port), "algorithms", algorithms(c), "local_ts",
+                       selectors(&c->ts_local), "remote_ts", selectors(&c->ts_remote));
+    json_object_set_new(object, "expires",
+                        v->until_ms > l->now_ms
+                            ? json_integer((json_int_t)((v->until_ms - l->now_ms) / 1000))
+                            : json_null());
+    json_object_set_new(object, "in", direction(v->in, c->spi_in, l->now_ms));
+    json_object_set_new(object, "out", direction(v->out, c->spi_out, l->now_ms));
+    json_array_append_new(l->list, object);
+}
+
+static json_t *show_sas(const struct gh_esp_view *view, struct gh_now now, const json_t *request)
+{
+    struct listing l = {.list = json_array(),
+                        .peer = json_string_value(json_object_get(request, "name")),
+                        .now_ms = now.mono_ms};
+
+    gh_esp_children_each(view->children, list_child, &l);
+    return json_pack("{s:b, s:o}", "ok", 1, "sas", l.list);
+}
+
+/* ---- Counters ------------------------------------------------------------------------------- */
+
+static json_t *results(const struct ipsec *engine, enum ipsec_way way)
+{
+    json_t *object = json_object();
+
+    for (int i = 0; i < IPSEC_RESULT_COUNT; i++)
+        json_object_set_new(
+            object, ipsec_result_name((enum ipsec_result)i),
+            json_integer((json_int_t)ipsec_count(engine, way, (enum ipsec_result)i)));
+    return object;
+}
+
+static json_t *show_counters(const struct gh_esp_view *view)
+{
+    const uint64_t *counts = gh_esp_net_counts(view->net);
+    json_t *net = json_object();
+
+    for (int i = 0; i < GH_ESP_NET_COUNT; i++)
+        json_object_set_new(net, gh_esp_net_count_name((enum gh_esp_net_count)i),
+                            json_integer((json_int_t)counts[i]));
+    return json_pack("{s:b, s:s, s:o, s:o, s:o}", "ok", 1, "back_end", ipsec_back_end(view->engine),
+                     "in", results(view->engine, IPSEC_IN), "out", results(view->engine, IPSEC_OUT),
+                     "packets", net);
+}
+
+json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const json_t *request)
+{
+    if (strcmp(gh_control_op(request), "show-ipsec-sa") == 0)
+        return show_sas(view, now, request);
+    if (strcmp(gh_control_op(request), "show-ipsec-counters") == 0)
+        return show_counters(view);
+    return gh_control_refusal(NULL, "not a request for IPsec");
+}

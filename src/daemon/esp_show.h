@@ -1,0 +1,26 @@
+/*
+ * What `show ipsec sa` and `show ipsec counters` answer, as JSON. Pure: it looks at what the `esp`
+ * process has. Answers hold no key.
+ */
+#ifndef GH_DAEMON_ESP_SHOW_H
+#define GH_DAEMON_ESP_SHOW_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "daemon/esp_children.h"
+#include "daemon/esp_net.h"
+
+struct gh_esp_view {
+    const struct ipsec *engine;
+    const struct gh_esp_children *children;
+    const struct gh_esp_net *net;
+};
+
+/* Is it for `esp`? */
+bool gh_esp_is_op(const char *op);
+/* A new object with "ok". NULL only without memory. */
+json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const json_t *request);
+
+#endif

@@ -1,0 +1,306 @@
+#include "daemon/ike_ipsec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/channel.h"
+#include "daemon/esp_messages.h"
+#include "ike/codes.h"
+
+/* What is wanted of the IKE core. */
+struct wish {
+    struct wish *next;
+    enum { ACQUIRE, USED, REKEY, REFUSED } kind;
+    struct gh_esp_wanted wanted;
+    struct gh_esp_usage usage; /* id: of REKEY and REFUSED, too */
+};
+
+struct gh_ike_ipsec {
+    uv_loop_t *loop;
+    uint64_t epoch;
+    const struct gh_ike_ipsec_ops *ops;
+    void *ctx;
+    struct gh_channel *channel; /* NULL: `esp` is away */
+    struct wish *wishes, **end;
+};
+
+/* ---- What `esp` wants ----------------------------------------------------------------------- */
+
+static struct wish *wish(struct gh_ike_ipsec *g, int kind)
+{
+    struct wish *w = calloc(1, sizeof(*w));
+
+    if (w == NULL) {
+        gh_error("IPsec: no memory");
+        return NULL;
+    }
+    w->kind = kind;
+    *g->end = w;
+    g->end = &w->next;
+    return w;
+}
+
+static void grant(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core)
+{
+    while (g->wishes != NULL) {
+        struct wish *w = g->wishes;
+        const struct gh_esp_usage *u = &w->usage;
+
+        g->wishes = w->next;
+        if (g->wishes == NULL)
+            g->end = &g->wishes;
+        if (w->kind == ACQUIRE) {
+            ike2_acquire(core, now, w->wanted.peer, w->wanted.name, &w->wanted.local,
+                         &w->wanted.remote);
+        } else if (w->kind == USED) {
+            ike2_child_used(core, now, u->id, u->octets, u->packets, u->incoming);
+        } else if (w->kind == REKEY) {
+            ike2_rekey_child(core, now, u->id);
+        } else {
+            gh_warning("Child SA %u could not be installed: it ends", u->id);
+            ike2_terminate_child(core, now, u->id);
+        }
+        free(w);
+    }
+}
+
+void gh_ike_ipsec_settle(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core)
+{
+    grant(g, now, core);
+    gh_channel_flush(g->channel);
+}
+
+static bool take_number(struct gh_ike_ipsec *g, struct gh_rd *body, int kind)
+{
+    struct wish *w = wish(g, kind);
+
+    if (w != NULL)
+        w->usage.id = gh_rd_u32(body);
+    return true;
+}
+
+static bool take_usage(struct gh_ike_ipsec *g, struct gh_rd *body)
+{
+    struct wish *w = wish(g, USED);
+
+    return w == NULL || gh_esp_take_usage(body, &w->usage);
+}
+
+static bool take_wanted(struct gh_ike_ipsec *g, struct gh_rd *body)
+{
+    struct wish *w = wish(g, ACQUIRE);
+
+    return w == NULL || gh_esp_take_wanted(body, &w->wanted);
+}
+
+static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
+{
+    switch (frame->type) {
+    case GH_MESSAGE_CHILD_USED:
+        return take_usage(g, &frame->body);
+    case GH_MESSAGE_CHILD_WANTED:
+        return take_wanted(g, &frame->body);
+    case GH_MESSAGE_CHILD_WORN:
+        return take_number(g, &frame->body, REKEY);
+    case GH_MESSAGE_CHILD_REFUSED:
+        return take_number(g, &frame->body, REFUSED);
+    default:
+        return false;
+    }
+}
+
+static bool on_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    struct gh_ike_ipsec *g = ctx;
+    bool good = hear(g, frame);
+
+    g->ops->stirred(g->ctx);
+    return good;
+}
+
+static void on_broken(void *ctx, const char *why)
+{
+    struct gh_ike_ipsec *g = ctx;
+
+    gh_notice("the IPsec engine: %s", why);
+    gh_channel_close(g->channel);
+    g->channel = NULL;
+}
+
+/* ---- What `esp` is told --------------------------------------------------------------------- */
+
+static bool carried(const struct ike2_child_view *c)
+{
+    return c->protocol == IKE_PROTO_ESP || c->protocol == IKE_PROTO_AH;
+}
+
+static uint32_t spi_of(struct gh_view spi)
+{
+    struct gh_rd r = gh_rd_make(spi.p, spi.len);
+
+    return gh_rd_u32(&r);
+}
+
+static void name_ends(const struct ike2_child_view *c, struct gh_esp_ends *e)
+{
+    *e = (struct gh_esp_ends){.id = c->id, .local = c->local.addr, .remote = c->remote.addr};
+    if (c->udp_encapsulation && c->protocol == IKE_PROTO_ESP) {
+        e->local_port = c->local.port;
+        e->remote_port = c->remote.port;
+    }
+}
+
+static bool describe(const struct ike2_child_view *c, const char *netns, const char *vrf,
+                     struct gh_esp_child *out)
+{
+    const struct ike_transform *encr = ike_proposal_find(c->suite, IKE_T_ENCR);
+    struct gh_esp_ends ends;
+
+    name_ends(c, &ends);
+    *out = (struct gh_esp_child){.id = c->id,
+                                 .replaces = c->replaces,
+                                 .initiator = c->initiator,
+                                 .protocol = c->protocol == IKE_PROTO_AH ? IPSEC_AH : IPSEC_ESP,
+                                 .mode = c->mode == IKE2_TRANSPORT ? IPSEC_TRANSPORT : IPSEC_TUNNEL,
+                                 .spi_in = spi_of(c->spi_in),
+                                 .spi_out = spi_of(c->spi_out),
+                                 .enc = encr != NULL ? (enum gh_enc_alg)encr->id : GH_ENC_NULL,
+                                 .enc_bits = encr != NULL ? encr->key_bits : 0,
+                                 .integ = (enum gh_integ_alg)ike_proposal_id(c->suite, IKE_T_INTEG),
+                                 .esn = ike_proposal_id(c->suite, IKE_T_SN) == 1,
+                                 .local = ends.local,
+                                 .remote = ends.remote,
+                                 .local_port = ends.local_port,
+                                 .remote_port = ends.remote_port,
+                                 .seconds = c->lifetime.seconds,
+                                 .ts_local = *c->ts_local,
+                                 .ts_remote = *c->ts_remote,
+                                 .key_in = c->key_in,
+                                 .key_out = c->key_out};
+    snprintf(out->peer, sizeof(out->peer), "%s", c->policy->name);
+    snprintf(out->name, sizeof(out->name), "%s", c->child->name);
+    return snprintf(out->netns, sizeof(out->netns), "%s", netns != NULL ? netns : "") <
+               (int)sizeof(out->netns) &&
+           snprintf(out->vrf, sizeof(out->vrf), "%s", vrf != NULL ? vrf : "") <
+               (int)sizeof(out->vrf);
+}
+
+bool gh_ike_ipsec_install(struct gh_ike_ipsec *g, const struct ike2_child_view *c,
+                          const char *netns, const char *vrf)
+{
+    uint8_t body[GH_ESP_CHILD_MAX];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+    struct gh_esp_child child;
+    bool good = g->channel != NULL && carried(c) && describe(c, netns, vrf, &child);
+
+    if (good) {
+        gh_esp_put_child(&w, &child);
+        good =
+            gh_wr_ok(&w) && gh_channel_send(g->channel, GH_MESSAGE_CHILD_INSTALL, body, w.len, -1);
+        gh_wipe(body, sizeof(body));
+    }
+    return good;
+}
+
+void gh_ike_ipsec_update(struct gh_ike_ipsec *g, const struct ike2_child_view *c)
+{
+    uint8_t body[64];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+    struct gh_esp_ends ends;
+
+    if (g->channel == NULL || !carried(c))
+        return;
+    name_ends(c, &ends);
+    gh_esp_put_ends(&w, &ends);
+    if (gh_wr_ok(&w))
+        gh_channel_send(g->channel, GH_MESSAGE_CHILD_MOVE, body, w.len, -1);
+}
+
+void gh_ike_ipsec_remove(struct gh_ike_ipsec *g, uint32_t id, enum ike2_removal why)
+{
+    uint8_t body[5];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u32(&w, id);
+    gh_wr_u8(&w, why);
+    if (g->channel != NULL)
+        gh_channel_send(g->channel, GH_MESSAGE_CHILD_REMOVE, body, w.len, -1);
+}
+
+/* ---- The socket ----------------------------------------------------------------------------- */
+
+struct listing {
+    const struct ike2 *core;
+    struct gh_wr w;
+    uint32_t count;
+};
+
+static void list_child(void *ctx, const struct ike2_child_view *c)
+{
+    struct listing *l = ctx;
+
+    if (!carried(c))
+        return;
+    gh_wr_u32(&l->w, c->id);
+    l->count++;
+}
+
+static void list_sa(void *ctx, const struct ike2_sa_view *v)
+{
+    struct listing *l = ctx;
+
+    ike2_each_child(l->core, v->id, list_child, l);
+}
+
+/* Who we are, and which children we have: of those that `esp` has besides, it was not told the end.
+ */
+static bool say_hello(struct gh_ike_ipsec *g, const struct ike2 *core)
+{
+    struct listing l = {.core = core};
+    uint8_t *body = malloc(GH_ESP_HELLO_MAX);
+    bool good;
+
+    l.w = gh_wr_make(body, body != NULL ? GH_ESP_HELLO_MAX : 0);
+    gh_wr_u64(&l.w, g->epoch);
+    gh_wr_u32(&l.w, 0);
+    if (core != NULL)
+        ike2_each_sa(core, list_sa, &l);
+    gh_wr_put_u32(&l.w, sizeof(uint64_t), l.count);
+    good = gh_wr_ok(&l.w) && gh_channel_send(g->channel, GH_MESSAGE_CHILD_HELLO, body, l.w.len, -1);
+    free(body);
+    return good;
+}
+
+void gh_ike_ipsec_open(struct gh_ike_ipsec *g, int fd, const struct ike2 *core)
+{
+    static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
+
+    gh_channel_close(g->channel);
+    g->channel = gh_channel_new(g->loop, fd, GH_TO_KEYER, &ops, g);
+    if (g->channel == NULL || !say_hello(g, core))
+        gh_error("no memory for the socket of the IPsec engine");
+    else
+        gh_channel_hold(g->channel);
+}
+
+bool gh_ike_ipsec_is_open(const struct gh_ike_ipsec *g)
+{
+    return g->channel != NULL;
+}
+
+struct gh_ike_ipsec *gh_ike_ipsec_new(uv_loop_t *loop, uint64_t epoch,
+                                      const struct gh_ike_ipsec_ops *ops, void *ctx)
+{
+    struct gh_ike_ipsec *g = calloc(1, sizeof(*g));
+
+    if (g == NULL)
+        return NULL;
+    g->loop = loop;
+    g->epoch = epoch;
+    g->ops = ops;
+    g->ctx = ctx;
+    g->end = &g->wishes;
+    return g;
+}

@@ -1,0 +1,42 @@
+/*
+ * Child SAs of ESP and AH in the `ike` process: between the IKE core's callbacks and the IPsec
+ * engine's process, `esp`, at the other end of a socket.
+ *
+ * What `esp` wants of the IKE core waits until that is not in the midst of something:
+ * gh_ike_ipsec_settle(), after each call of the core. Owned by the `ike` process.
+ */
+#ifndef GH_DAEMON_IKE_IPSEC_H
+#define GH_DAEMON_IKE_IPSEC_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "ike/v2/core.h"
+
+struct gh_ike_ipsec;
+
+struct gh_ike_ipsec_ops {
+    /* `esp` has said something: time to settle. */
+    void (*stirred)(void *ctx);
+};
+
+/* epoch: a random number, by which `esp` tells this core's children from an earlier one's. */
+struct gh_ike_ipsec *gh_ike_ipsec_new(uv_loop_t *loop, uint64_t epoch,
+                                      const struct gh_ike_ipsec_ops *ops, void *ctx);
+
+/* The socket to `esp`; core: NULL if there is none yet. */
+void gh_ike_ipsec_open(struct gh_ike_ipsec *g, int fd, const struct ike2 *core);
+bool gh_ike_ipsec_is_open(const struct gh_ike_ipsec *g);
+
+/* The core's callbacks. netns, vrf: where the child is, NULL as in config/ike.h. False: nobody is
+ * there to carry packets. */
+bool gh_ike_ipsec_install(struct gh_ike_ipsec *g, const struct ike2_child_view *c,
+                          const char *netns, const char *vrf);
+void gh_ike_ipsec_update(struct gh_ike_ipsec *g, const struct ike2_child_view *c);
+void gh_ike_ipsec_remove(struct gh_ike_ipsec *g, uint32_t id, enum ike2_removal why);
+
+/* What `esp` wants of the core, and what it is told. Call it before datagrams leave: a peer may
+ * send by an SA as soon as it has our answer. */
+void gh_ike_ipsec_settle(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core);
+
+#endif

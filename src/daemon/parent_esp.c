@@ -1,0 +1,468 @@
+/*
+ * IPsec in the parent: the process `esp`, the memory that its SAs are in, and in each place of
+ * IKE's a tunnel device, sockets for what is protected, and routes into the device.
+ *
+ * Descriptors and memory outlive the process: packets wait, and the next instance carries on.
+ *
+ * A route to a device goes with it. Beside each stands one to nowhere that counts less: when a
+ * daemon is killed, what was to be protected does not leave by another way instead.
+ */
+#include "daemon/parent_priv.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "config/alloc.h"
+#include "config/ike.h"
+#include "config/octets.h"
+#include "control/control.h"
+#include "daemon/esp_children.h"
+#include "daemon/esp_net.h"
+#include "daemon/esp_show.h"
+#include "ike/v2/core.h"
+#include "platform/raw.h"
+#include "platform/routes.h"
+#include "platform/tun.h"
+#include "platform/udp.h"
+#include "wire/wr.h"
+
+enum {
+    TUN_MTU = 1400, /* with any algorithm it fits into Ethernet's 1500, or nearly */
+    PLACE_BODY = 600
+};
+#define TUN_NAME "gh-ipsec%d"
+
+/* ---- What `esp` is told --------------------------------------------------------------------- */
+
+static struct gh_wr begin(const struct gh_parent_place *place, uint8_t *body)
+{
+    struct gh_wr w = gh_wr_make(body, PLACE_BODY);
+
+    gh_put_text(&w, place->netns);
+    gh_put_text(&w, place->vrf);
+    return w;
+}
+
+static void tell_socket(struct gh_parent *p, const struct gh_parent_place *place, int kind)
+{
+    uint8_t body[PLACE_BODY];
+    struct gh_wr w = begin(place, body);
+
+    gh_wr_u8(&w, (uint64_t)kind);
+    if (p->esp.esp.channel != NULL && gh_wr_ok(&w) && place->esp.sockets[kind] >= 0)
+        gh_channel_send(p->esp.esp.channel, GH_MESSAGE_ESP_SOCKET, body, w.len,
+                        place->esp.sockets[kind]);
+}
+
+static void tell_gone(struct gh_parent *p, const struct gh_parent_place *place)
+{
+    uint8_t body[PLACE_BODY];
+    struct gh_wr w = begin(place, body);
+
+    if (p->esp.esp.channel != NULL && gh_wr_ok(&w))
+        gh_channel_send(p->esp.esp.channel, GH_MESSAGE_ESP_PLACE_GONE, body, w.len, -1);
+}
+
+static void send_config(struct gh_parent *p)
+{
+    uint8_t body[12];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u64(&w, p->ike.setup_len);
+    gh_wr_u32(&w, p->generation);
+    gh_channel_send(p->esp.esp.channel, GH_MESSAGE_CONFIG, body, w.len, p->ike.setup);
+}
+
+void gh_parent_open_children(struct gh_parent *p)
+{
+    int pair[2];
+
+    if (p->esp.esp.channel == NULL || p->ike.ike.channel == NULL)
+        return;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
+        gh_error("a socket between esp and ike: %s", strerror(errno));
+        return;
+    }
+    gh_channel_send(p->esp.esp.channel, GH_MESSAGE_CHILDREN, NULL, 0, pair[0]);
+    gh_channel_send(p->ike.ike.channel, GH_MESSAGE_CHILDREN, NULL, 0, pair[1]);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+/* ---- Routes --------------------------------------------------------------------------------- */
+
+/* IKE and ESP themselves go to the peer: they must not go into the device. */
+static bool holds_peer(const struct ike2_policy *policy, const struct gh_prefix *to)
+{
+    return gh_prefix_contains(to, &policy->gateway) ||
+           (policy->remote.bits > 0 && gh_prefix_overlaps(to, &policy->remote));
+}
+
+static void want_route(struct gh_esp_place *e, const struct gh_prefix *to)
+{
+    for (size_t i = 0; i < e->route_count; i++) {
+        if (gh_prefix_equal(&e->routes[i].to, to)) {
+            e->routes[i].wanted = true;
+            return;
+        }
+    }
+    e->routes = gh_config_grow(e->routes, e->route_count, sizeof(*e->routes));
+    e->routes[e->route_count++] = (struct gh_esp_route){.to = *to, .wanted = true};
+}
+
+static void want_child(struct gh_esp_place *e, const struct ike2_policy *policy,
+                       const struct ike2_child_policy *child)
+{
+    struct gh_prefix prefixes[GH_ROUTE_PREFIXES];
+    char text[GH_PREFIX_TEXT];
+
+    for (size_t i = 0; i < child->remote.count; i++) {
+        const struct ike_ts *ts = &child->remote.ts[i];
+        size_t count = gh_route_prefixes(&ts->start, &ts->end, prefixes);
+
+        for (size_t k = 0; k < count; k++) {
+            if (!holds_peer(policy, &prefixes[k]))
+                want_route(e, &prefixes[k]);
+            else
+                gh_warning("%s: no route to %s for the child %s: the peer itself is there",
+                           policy->name, gh_prefix_format(&prefixes[k], text), child->name);
+        }
+    }
+}
+
+static bool is_here(const struct gh_parent_place *place, const struct gh_ike_config *c,
+                    uint16_t zone)
+{
+    const char *netns = zone > 0 ? c->zones[zone - 1].netns : NULL;
+    const char *vrf = zone > 0 ? c->zones[zone - 1].vrf : NULL;
+
+    return gh_config_text_equal(place->netns, netns) && gh_config_text_equal(place->vrf, vrf);
+}
+
+static void want_routes(const struct gh_parent *p, struct gh_parent_place *place)
+{
+    const struct gh_ike_config *c = p->config->ike;
+
+    for (size_t i = 0; i < place->esp.route_count; i++)
+        place->esp.routes[i].wanted = false;
+    for (size_t i = 0; p->esp.wanted && i < c->policy_count; i++) {
+        const struct ike2_policy *policy = c->policies[i];
+
+        for (size_t k = 0; is_here(place, c, policy->zone) && k < policy->child_count; k++)
+            if (policy->children[k].mode == IKE2_TUNNEL)
+                want_child(&place->esp, policy, &policy->children[k]);
+    }
+}
+
+static void report(const struct gh_esp_route *r, int result)
+{
+    char text[GH_PREFIX_TEXT];
+
+    if (result != 0 && result != r->error)
+        gh_error("the route to %s: %s", gh_prefix_format(&r->to, text), strerror(-result));
+}
+
+/* True: nothing is left of it. */
+static bool change_route(const struct gh_parent_place *place, struct gh_esp_route *r)
+{
+    int fd = place->esp.routes_fd, result = 0;
+
+    if (!r->wanted) {
+        if (r->closed)
+            gh_route_remove(fd, 0, &r->to, 0);
+        if (r->open)
+            gh_route_remove(fd, 0, &r->to, place->esp.ifindex);
+        return true;
+    }
+    if (!r->closed)
+        result = gh_route_add(fd, 0, &r->to, 0);
+    r->closed = result == 0;
+    if (r->closed && !r->open) {
+        result = gh_route_add(fd, 0, &r->to, place->esp.ifindex);
+        r->open = result == 0;
+    }
+    report(r, result);
+    r->error = result;
+    return false;
+}
+
+static void change_routes(struct gh_parent_place *place)
+{
+    struct gh_esp_place *e = &place->esp;
+
+    for (size_t i = e->route_count; i-- > 0;)
+        if ((!e->routes[i].wanted || !e->routes[i].open) && change_route(place, &e->routes[i]))
+            e->routes[i] = e->routes[--e->route_count];
+}
+
+/* ---- Places --------------------------------------------------------------------------------- */
+
+static int open_one(const struct gh_parent_place *place, int kind, uint32_t *ifindex)
+{
+    switch (kind) {
+    case GH_ESP_TUN:
+        return gh_tun_open(place->netns, place->vrf, TUN_NAME, TUN_MTU, ifindex);
+    case GH_ESP_ESP4:
+    case GH_ESP_ESP6:
+        return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP);
+    case GH_ESP_AH4:
+    case GH_ESP_AH6:
+        return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_AH6, IPPROTO_AH);
+    default:
+        break;
+    }
+    for (size_t i = 0; i < GH_IKE_SOCKETS; i++) {
+        const struct gh_ike_socket *s = &place->sockets[i];
+
+        if (s->port == IKE2_PORT_NAT_T && s->v6 == (kind == GH_ESP_UDP6))
+            return s->fd >= 0 ? gh_udp_open_esp(s->fd, place->netns, place->vrf, s->v6, s->port)
+                              : -s->error;
+    }
+    return -ENOENT;
+}
+
+static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
+{
+    static const char *const names[] = {"the tunnel device",
+                                        "port 4500 for ESP in IPv4",
+                                        "port 4500 for ESP in IPv6",
+                                        "ESP over IPv4",
+                                        "ESP over IPv6",
+                                        "AH over IPv4",
+                                        "AH over IPv6"};
+
+    for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
+        struct gh_esp_place *e = &place->esp;
+        int result;
+
+        if (e->sockets[kind] >= 0)
+            continue;
+        result = open_one(place, kind, &e->ifindex);
+        if (result >= 0) {
+            e->sockets[kind] = result;
+            tell_socket(p, place, kind);
+        } else if (e->errors[kind] != -result) {
+            gh_error("%s: %s", names[kind], strerror(-result));
+        }
+        e->errors[kind] = result < 0 ? -result : 0;
+    }
+}
+
+void gh_parent_esp_init_place(struct gh_parent_place *place)
+{
+    place->esp.routes_fd = -1;
+    for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
+        place->esp.sockets[kind] = -1;
+}
+
+bool gh_parent_esp_shares(const struct gh_parent_place *place, bool v6)
+{
+    return place->esp.sockets[v6 ? GH_ESP_UDP6 : GH_ESP_UDP4] >= 0;
+}
+
+void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *place)
+{
+    struct gh_esp_place *e = &place->esp;
+    bool any = false;
+
+    for (size_t i = 0; i < e->route_count; i++)
+        e->routes[i].wanted = false;
+    if (e->routes_fd >= 0) {
+        change_routes(place);
+        close(e->routes_fd);
+    }
+    for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
+        any |= e->sockets[kind] >= 0;
+        if (e->sockets[kind] >= 0)
+            close(e->sockets[kind]);
+        e->errors[kind] = 0;
+    }
+    if (any)
+        tell_gone(p, place);
+    free(e->routes);
+    *e = (struct gh_esp_place){.ifindex = 0};
+    gh_parent_esp_init_place(place);
+}
+
+void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place)
+{
+    struct gh_esp_place *e = &place->esp;
+
+    if (!p->esp.wanted) {
+        gh_parent_esp_close_place(p, place);
+        return;
+    }
+    open_sockets(p, place);
+    if (e->routes_fd < 0)
+        e->routes_fd = gh_routes_open(place->netns);
+    if (e->generation != p->generation) {
+        want_routes(p, place);
+        e->generation = p->generation;
+    }
+    if (e->sockets[GH_ESP_TUN] >= 0 && e->routes_fd >= 0)
+        change_routes(place);
+}
+
+/* ---- The process ---------------------------------------------------------------------------- */
+
+static void send_memory(struct gh_parent *p)
+{
+    uint8_t body[8];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u64(&w, gh_esp_children_memory());
+    gh_channel_send(p->esp.esp.channel, GH_MESSAGE_STATE, body, w.len, p->esp.memory);
+}
+
+/* Memory, sockets and SAs first: with its policies `esp` begins. */
+static void on_started(void *ctx)
+{
+    struct gh_parent *p = ctx;
+
+    send_memory(p);
+    for (size_t i = 0; i < p->ike.place_count; i++)
+        for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
+            tell_socket(p, p->ike.places[i], kind);
+    gh_parent_open_children(p);
+    send_config(p);
+}
+
+static void on_ended(void *ctx, uint64_t wait)
+{
+    struct gh_parent *p = ctx;
+
+    gh_warning("esp starts again %s; packets wait", wait == 0 ? "at once" : "soon");
+    gh_control_server_refuse_waiting(p->control, GH_ANSWERER_ESP,
+                                     "the IPsec engine has just ended and starts again");
+    gh_parent_publish(p, "ipsec-restarted",
+                      "the IPsec engine ended and is started again; its SAs go on");
+}
+
+static void start_esp(struct gh_parent *p);
+
+static void drop_memory(struct gh_parent *p)
+{
+    if (p->esp.memory >= 0)
+        close(p->esp.memory);
+    p->esp.memory = -1;
+}
+
+static void on_stopped(void *ctx)
+{
+    struct gh_parent *p = ctx;
+
+    drop_memory(p);
+    if (p->control != NULL)
+        gh_control_server_refuse_waiting(p->control, GH_ANSWERER_ESP,
+                                         "no peer has a child of IPsec any more");
+    if (p->stopping)
+        gh_parent_child_stopped(p);
+    else if (p->esp.wanted)
+        start_esp(p);
+}
+
+static bool on_message(void *ctx, struct gh_frame *frame, int fd)
+{
+    struct gh_parent *p = ctx;
+
+    switch (frame->type) {
+    case GH_MESSAGE_READY:
+    case GH_MESSAGE_PONG:
+        return true;
+    case GH_MESSAGE_CONFIGURED:
+        gh_rd_skip(&frame->body, 4);
+        return gh_rd_u8(&frame->body) == 1; /* else no memory there: a new one starts with more */
+    case GH_MESSAGE_ANSWER:
+        return gh_parent_answer(p, GH_ANSWERER_ESP, &frame->body);
+    default:
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+}
+
+static bool have_memory(struct gh_parent *p)
+{
+    if (p->esp.memory < 0)
+        p->esp.memory = memfd_create("gatehouse-ipsec", MFD_CLOEXEC);
+    if (p->esp.memory >= 0 && ftruncate(p->esp.memory, (off_t)gh_esp_children_memory()) == 0)
+        return true;
+    gh_error("memory for the SAs of IPsec: %s", strerror(errno));
+    drop_memory(p);
+    return false;
+}
+
+static void start_esp(struct gh_parent *p)
+{
+    static const struct gh_child_ops ops = {
+        .started = on_started, .ended = on_ended, .stopped = on_stopped, .message = on_message};
+
+    if (have_memory(p))
+        gh_parent_start_child(p, &p->esp.esp, "esp", &ops);
+}
+
+static bool has_children(const struct gh_parent *p)
+{
+    const struct gh_ike_config *c = p->config->ike;
+
+    for (size_t i = 0; p->ike.peers > 0 && i < c->policy_count; i++)
+        for (size_t k = 0; k < c->policies[i]->child_count; k++)
+            if (c->policies[i]->children[k].mode != IKE2_TCP_AO)
+                return true;
+    return false;
+}
+
+void gh_parent_esp_apply(struct gh_parent *p)
+{
+    struct gh_child *esp = &p->esp.esp;
+
+    p->esp.wanted = has_children(p);
+    if (!p->esp.wanted) {
+        if (!gh_child_stop(esp))
+            drop_memory(p);
+        return;
+    }
+    if (esp->running && esp->channel != NULL)
+        send_config(p);
+    else if (!gh_child_is_there(esp) && !gh_child_is_waiting(esp))
+        start_esp(p); /* else it comes by itself, and is told then */
+}
+
+void gh_parent_esp_init(struct gh_parent *p)
+{
+    p->esp.memory = -1;
+}
+
+/* In order: the routes go, too. */
+void gh_parent_esp_stop(struct gh_parent *p)
+{
+    gh_child_stop(&p->esp.esp);
+    for (size_t i = 0; i < p->ike.place_count; i++)
+        gh_parent_esp_close_place(p, p->ike.places[i]);
+}
+
+bool gh_parent_esp_runs(const struct gh_parent *p)
+{
+    return gh_child_is_there(&p->esp.esp);
+}
+
+bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,
+                           const char *line, size_t len)
+{
+    if (!gh_esp_is_op(gh_control_op(request)))
+        return false;
+    if (!p->esp.wanted)
+        gh_control_server_answer_json(
+            p->control, client, GH_ANSWERER_PARENT,
+            gh_control_refusal("give an IKE peer one, then `gatectl reload`",
+                               "no IKE peer has a child of IPsec"));
+    else
+        gh_parent_forward(p, &p->esp.esp, client, GH_ANSWERER_ESP, line, len);
+    return true;
+}

@@ -1,0 +1,408 @@
+/* The Child SAs of the `esp` process: installed, replaced, removed, and taken over by the next one.
+ */
+#include "unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "daemon/esp_children.h"
+#include "esp_child.h"
+#include "wire/checksum.h"
+
+enum { ROOM = 2048, HEAD = 256, START_MS = 1000 };
+
+/* One end: an engine and the children in it. */
+struct end {
+    struct ipsec *engine;
+    struct gh_esp_names policies, places;
+    struct gh_esp_children *children;
+    int memory;
+    uint64_t told[2]; /* octets, by enum ipsec_way */
+};
+
+static bool give_random(void *arg, uint8_t *out, size_t len)
+{
+    memset(out, 7, len);
+    return true;
+}
+
+static void on_used(void *ctx, const struct gh_esp_usage *u)
+{
+    struct end *e = ctx;
+
+    e->told[u->incoming ? IPSEC_IN : IPSEC_OUT] += u->octets;
+}
+
+static void set_policy(struct end *e, const struct gh_esp_child *c)
+{
+    struct ipsec_selector s[IPSEC_SELECTORS_MAX];
+    const struct ipsec_policy p = {.id = gh_esp_number(&e->policies, c->peer, c->name),
+                                   .place = gh_esp_number(&e->places, c->netns, c->vrf),
+                                   .action = IPSEC_PROTECT,
+                                   .out = true,
+                                   .in = true,
+                                   .selectors = s,
+                                   .selector_count =
+                                       gh_esp_selectors(&c->ts_local, &c->ts_remote, s)};
+
+    assert_int_equal(p.selector_count, 1);
+    assert_true(ipsec_set_policies(e->engine, &p, 1));
+}
+
+/* A process begins, with the memory that an earlier one left. */
+static void begin(struct end *e, const struct gh_esp_child *policy, uint64_t now_ms)
+{
+    static const struct gh_esp_children_ops ops = {.used = on_used};
+    const struct ipsec_setup setup = {.back_end = "openssl", .random = give_random};
+
+    e->engine = ipsec_new(&setup);
+    e->policies = e->places = (struct gh_esp_names){.count = 0};
+    e->children = gh_esp_children_new(e->engine, &e->policies, &e->places, &ops, e);
+    assert_true(gh_esp_children_map(e->children, e->memory, now_ms));
+    set_policy(e, policy);
+}
+
+static struct end *end_new(const struct gh_esp_child *policy)
+{
+    struct end *e = calloc(1, sizeof(*e));
+
+    e->memory = memfd_create("test", 0);
+    assert_int_equal(ftruncate(e->memory, (off_t)gh_esp_children_memory()), 0);
+    begin(e, policy, START_MS);
+    return e;
+}
+
+static void say_hello(struct end *e, uint64_t epoch, const uint32_t *ids, size_t count)
+{
+    uint8_t mem[100];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    struct gh_rd r;
+
+    gh_wr_u64(&w, epoch);
+    gh_wr_u32(&w, count);
+    for (size_t i = 0; i < count; i++)
+        gh_wr_u32(&w, ids[i]);
+    r = gh_rd_make(mem, w.len);
+    assert_true(gh_esp_children_hello(e->children, &r, START_MS));
+}
+
+/* False: refused. */
+static bool install(struct end *e, const struct gh_esp_child *c, uint64_t now_ms)
+{
+    uint8_t mem[GH_ESP_CHILD_MAX];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    struct gh_rd r;
+    uint32_t id;
+    bool refused;
+
+    gh_esp_put_child(&w, c);
+    r = gh_rd_make(mem, w.len);
+    assert_true(gh_esp_children_install(e->children, &r, now_ms, &id, &refused));
+    assert_int_equal(id, c->id);
+    return !refused;
+}
+
+static void remove_child(struct end *e, uint32_t id, enum ike2_removal why, uint64_t now_ms)
+{
+    uint8_t mem[5];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    struct gh_rd r;
+
+    gh_wr_u32(&w, id);
+    gh_wr_u8(&w, why);
+    r = gh_rd_make(mem, sizeof(mem));
+    assert_true(gh_esp_children_remove(e->children, &r, now_ms));
+}
+
+struct packet {
+    uint8_t mem[ROOM];
+    struct ipsec_packet p;
+};
+
+/* Between 10.1.0.1 and 10.2.0.1. */
+static void make_packet(struct packet *k, bool back)
+{
+    static const uint8_t header[20] = {0x45, 0, 0, 40, 0, 0, 0, 0, 64, 253};
+    uint8_t *at = k->mem + HEAD;
+
+    memset(k, 0, sizeof(*k));
+    memcpy(at, header, sizeof(header));
+    memcpy(at + 12, back ? "\x0a\x02\x00\x01\x0a\x01\x00\x01" : "\x0a\x01\x00\x01\x0a\x02\x00\x01",
+           8);
+    ipsec_header_set_checksum(at);
+    k->p = (struct ipsec_packet){.mem = k->mem, .cap = ROOM, .at = HEAD, .len = 40};
+}
+
+static enum ipsec_result go_out(struct end *e, struct packet *k)
+{
+    ipsec_out(e->engine, 1, &k->p, 1);
+    gh_esp_children_passed(e->children, &k->p, 1);
+    return k->p.result;
+}
+
+static enum ipsec_result come_in(struct end *e, struct packet *k)
+{
+    ipsec_in(e->engine, 1, &k->p, 1);
+    gh_esp_children_passed(e->children, &k->p, 1);
+    return k->p.result;
+}
+
+static uint32_t spi_of(const struct packet *k)
+{
+    struct gh_rd r = gh_rd_make(k->mem + k->p.at + 20, 4);
+
+    return gh_rd_u32(&r);
+}
+
+struct count {
+    size_t all, orphans, sending;
+};
+
+static void count_one(void *ctx, const struct gh_esp_child_view *v)
+{
+    struct count *n = ctx;
+
+    n->all++;
+    n->orphans += v->orphan;
+    n->sending += v->out != NULL;
+    assert_int_equal(v->child->key_in.len, 0);
+}
+
+static struct count count(const struct end *e)
+{
+    struct count n = {.all = 0};
+
+    gh_esp_children_each(e->children, count_one, &n);
+    return n;
+}
+
+/* Two ends that have child 1. */
+struct pair {
+    struct end *a, *b;
+};
+
+static struct pair make_pair(void)
+{
+    struct gh_esp_child here = esp_child(1), there = esp_child_there(&here);
+    struct pair p = {end_new(&here), end_new(&there)};
+
+    say_hello(p.a, 11, NULL, 0);
+    say_hello(p.b, 22, NULL, 0);
+    assert_true(install(p.a, &here, START_MS));
+    assert_true(install(p.b, &there, START_MS));
+    return p;
+}
+
+static void assert_passes(struct pair *p)
+{
+    struct packet k;
+
+    make_packet(&k, false);
+    assert_int_equal(go_out(p->a, &k), IPSEC_OK);
+    assert_int_equal(come_in(p->b, &k), IPSEC_OK);
+    make_packet(&k, true);
+    assert_int_equal(go_out(p->b, &k), IPSEC_OK);
+    assert_int_equal(come_in(p->a, &k), IPSEC_OK);
+}
+
+static void packets_pass_and_are_told(void **state)
+{
+    struct pair p = make_pair();
+
+    for (int i = 0; i < 3; i++)
+        assert_passes(&p);
+    gh_esp_children_tick(p.a->children, START_MS);
+    gh_esp_children_tick(p.a->children, START_MS);
+    assert_int_equal(p.a->told[IPSEC_OUT], 120);
+    assert_int_equal(p.a->told[IPSEC_IN], 120);
+}
+
+/* The next process: no number is used twice, nothing is taken twice. */
+static void the_next_process_carries_on(void **state)
+{
+    struct pair p = make_pair();
+    struct gh_esp_child policy = esp_child(1);
+    struct packet replayed, k;
+
+    for (int i = 0; i < 100; i++)
+        assert_passes(&p);
+    make_packet(&k, true);
+    assert_int_equal(go_out(p.b, &k), IPSEC_OK);
+    replayed = k;
+    replayed.p.mem = replayed.mem;
+    assert_int_equal(come_in(p.a, &k), IPSEC_OK);
+
+    begin(p.a, &policy, START_MS + 10); /* the old one is just gone */
+    assert_int_equal(count(p.a).all, 1);
+    assert_int_not_equal(come_in(p.a, &replayed), IPSEC_OK);
+    make_packet(&k, false);
+    assert_int_equal(go_out(p.a, &k), IPSEC_OK);
+    assert_int_equal(come_in(p.b, &k), IPSEC_OK); /* not behind the window, not seen before */
+    assert_passes(&p);
+    say_hello(p.a, 11, (const uint32_t[]){1}, 1);
+    assert_int_equal(count(p.a).orphans, 0);
+}
+
+static void nothing_is_taken_over_when_its_time_is_up(void **state)
+{
+    struct pair p = make_pair();
+    struct gh_esp_child policy = esp_child(1);
+
+    begin(p.a, &policy, START_MS + 3600 * 1000);
+    assert_int_equal(count(p.a).all, 0);
+    gh_esp_children_tick(p.b->children, START_MS + 3600 * 1000);
+    assert_int_equal(count(p.b).all, 0);
+}
+
+/* As responder we send by the old SA until the peer uses the new one. */
+static void a_new_sa_waits_for_the_peer(void **state)
+{
+    struct pair p = make_pair();
+    struct gh_esp_child here = esp_child(2), there;
+    struct packet k;
+
+    here.replaces = 1;
+    there = esp_child_there(&here);
+    assert_true(install(p.b, &there, START_MS)); /* and answers; a has not got that yet */
+    make_packet(&k, true);
+    assert_int_equal(go_out(p.b, &k), IPSEC_OK);
+    assert_int_equal(spi_of(&k), 0x1001);
+    assert_int_equal(come_in(p.a, &k), IPSEC_OK);
+
+    assert_true(install(p.a, &here, START_MS));
+    make_packet(&k, false);
+    assert_int_equal(go_out(p.a, &k), IPSEC_OK); /* who asked may send at once */
+    assert_int_equal(spi_of(&k), 0x2002);
+    assert_int_equal(come_in(p.b, &k), IPSEC_OK);
+    make_packet(&k, true);
+    assert_int_equal(go_out(p.b, &k), IPSEC_OK);
+    assert_int_equal(spi_of(&k), 0x1002);
+    assert_int_equal(come_in(p.a, &k), IPSEC_OK);
+}
+
+static void a_silent_peer_is_waited_for_no_longer(void **state)
+{
+    for (int deleted = 0; deleted < 2; deleted++) {
+        struct pair p = make_pair();
+        struct gh_esp_child here = esp_child(2), there;
+        struct packet k;
+
+        here.replaces = 1;
+        there = esp_child_there(&here);
+        assert_true(install(p.b, &there, START_MS));
+        if (deleted == 1)
+            remove_child(p.b, 1, IKE2_REMOVED_REPLACED, START_MS);
+        else
+            gh_esp_children_tick(p.b->children, START_MS + 2000);
+        make_packet(&k, true);
+        assert_int_equal(go_out(p.b, &k), IPSEC_OK);
+        assert_int_equal(spi_of(&k), 0x1002);
+    }
+}
+
+/* What the peer sent by it before is let in for a while. */
+static void a_replaced_sa_goes_late(void **state)
+{
+    struct pair p = make_pair();
+    struct gh_esp_child here = esp_child(2);
+    struct packet late, later;
+
+    make_packet(&late, true);
+    make_packet(&later, true);
+    assert_int_equal(go_out(p.b, &late), IPSEC_OK);
+    assert_int_equal(go_out(p.b, &later), IPSEC_OK);
+    here.replaces = 1;
+    assert_true(install(p.a, &here, START_MS));
+    remove_child(p.a, 1, IKE2_REMOVED_REPLACED, START_MS);
+    assert_int_equal(come_in(p.a, &late), IPSEC_OK);
+    assert_int_equal(count(p.a).sending, 1);
+    gh_esp_children_tick(p.a->children, START_MS + 4999);
+    assert_int_equal(count(p.a).all, 2);
+    gh_esp_children_tick(p.a->children, START_MS + 5000);
+    assert_int_equal(count(p.a).all, 1);
+    assert_int_equal(come_in(p.a, &later), IPSEC_UNKNOWN_SPI);
+}
+
+static void a_deleted_one_goes_at_once(void **state)
+{
+    struct pair p = make_pair();
+    struct packet k;
+
+    remove_child(p.a, 1, IKE2_REMOVED_DELETED, START_MS);
+    assert_int_equal(count(p.a).all, 0);
+    make_packet(&k, false);
+    assert_int_equal(go_out(p.a, &k), IPSEC_NO_SA);
+    remove_child(p.a, 1, IKE2_REMOVED_DELETED, START_MS); /* no harm */
+}
+
+/* `ike` has ended: the child goes on, until the next one's is there for long enough. */
+static void an_orphan_goes_on_until_it_is_superseded(void **state)
+{
+    struct pair p = make_pair();
+    struct gh_esp_child next = esp_child(5);
+
+    next.id = 1; /* the new `ike` counts from 1, too */
+    say_hello(p.a, 12, NULL, 0);
+    assert_int_equal(count(p.a).orphans, 1);
+    assert_passes(&p);
+    gh_esp_children_tick(p.a->children, START_MS + 60000);
+    assert_int_equal(count(p.a).orphans, 1);
+    assert_true(install(p.a, &next, START_MS + 60000));
+    remove_child(p.a, 77, IKE2_REMOVED_DELETED, START_MS);
+    assert_int_equal(count(p.a).all, 2);
+    gh_esp_children_tick(p.a->children, START_MS + 90000);
+    assert_int_equal(count(p.a).all, 1);
+    assert_int_equal(count(p.a).orphans, 0);
+}
+
+/* What `ike` removed while `esp` was away. */
+static void hello_drops_what_is_no_more(void **state)
+{
+    struct pair p = make_pair();
+    struct gh_esp_child other = esp_child(9);
+    struct packet k;
+
+    assert_true(install(p.a, &other, START_MS));
+    say_hello(p.a, 11, (const uint32_t[]){9}, 1);
+    assert_int_equal(count(p.a).all, 1);
+    make_packet(&k, false);
+    assert_int_equal(go_out(p.a, &k), IPSEC_OK);
+    assert_int_equal(spi_of(&k), 0x2009);
+}
+
+static void what_cannot_be_is_refused(void **state)
+{
+    struct pair p = make_pair();
+    struct gh_esp_child c = esp_child(1);
+
+    c.id = 2; /* the SPI of another */
+    assert_false(install(p.a, &c, START_MS));
+    c = esp_child(3);
+    c.key_in.len--;
+    assert_false(install(p.a, &c, START_MS));
+    c = esp_child(3);
+    c.ts_remote.count = 0;
+    assert_false(install(p.a, &c, START_MS));
+    assert_int_equal(count(p.a).all, 1);
+    assert_passes(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packets_pass_and_are_told),
+        cmocka_unit_test(the_next_process_carries_on),
+        cmocka_unit_test(nothing_is_taken_over_when_its_time_is_up),
+        cmocka_unit_test(a_new_sa_waits_for_the_peer),
+        cmocka_unit_test(a_silent_peer_is_waited_for_no_longer),
+        cmocka_unit_test(a_replaced_sa_goes_late),
+        cmocka_unit_test(a_deleted_one_goes_at_once),
+        cmocka_unit_test(an_orphan_goes_on_until_it_is_superseded),
+        cmocka_unit_test(hello_drops_what_is_no_more),
+        cmocka_unit_test(what_cannot_be_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
