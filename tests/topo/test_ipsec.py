@@ -1,0 +1,325 @@
+"""Two sites whose traffic Gatehouse carries through IPsec, keyed by its own IKE: to another Gatehouse
+(ESP over IP, or in UDP) and to a strongSwan that nobody patched (kernel-libipsec: in UDP)."""
+
+import os
+import re
+import signal
+
+import pytest
+
+from capture import Capture, read_frames
+from daemons.strongswan import StrongSwan
+from ike import NET_A, NET_B, SECRET, IkeGatehouse, child_section, peer_section, section
+from netns import A4, A6, B4, B6
+from wait import wait_for
+
+HOST_A, HOST_B = "10.1.0.1", "10.2.0.1"
+NET6_A, NET6_B = "fd01::/64", "fd02::/64"
+HOST6_A, HOST6_B = "fd01::1", "fd02::1"
+ICMP, ESP, UDP = 1, 50, 17
+SERVER = """
+import socket, sys
+with socket.create_server((sys.argv[1], 7000), family=socket.AF_INET6 if ":" in sys.argv[1]
+                          else socket.AF_INET) as s:
+    while True:
+        c, _ = s.accept()
+        with c:
+            got = b""
+            while len(got) < int(sys.argv[2]):
+                got += c.recv(65536)
+            c.sendall(got)
+"""
+CLIENT = """
+import hashlib, os, socket, sys
+data = os.urandom(int(sys.argv[3]))
+with socket.create_connection((sys.argv[2], 7000), timeout=20, source_address=(sys.argv[1], 0)) as c:
+    c.sendall(data)
+    got = b""
+    while len(got) < len(data):
+        part = c.recv(65536)
+        assert part, "the connection ended early"
+        got += part
+assert got == data
+print(hashlib.sha256(data).hexdigest())
+"""
+
+
+# ---- Traffic ----------------------------------------------------------------------------------
+
+def ping(host, source, target, count=5):
+    """How many of so many came back."""
+    done = host.run(["ping", "-c", count, "-i", 0.05, "-W", 2, "-I", source, target], check=False)
+    print(done.stdout)
+    return int(re.search(r"(\d+) received", done.stdout)[1])
+
+
+class Pinging:
+    """A ping that goes on: 50 a second."""
+
+    def __init__(self, host, source, target):
+        self.log = os.path.join(host.directory("pinging"), "out")
+        self.process = host.spawn(["ping", "-i", "0.02", "-I", source, target], self.log)
+        wait_for(lambda: self.answers() > 0, 10, "the first answer")
+
+    def answers(self):
+        if not os.path.exists(self.log):
+            return 0
+        with open(self.log, encoding="utf-8") as file:
+            return file.read().count("bytes from")
+
+    def wait_more(self, count=10, timeout=10):
+        """So many answers more."""
+        before = self.answers()
+        wait_for(lambda: self.answers() >= before + count, timeout, f"{count} answers more")
+
+    def lost(self):
+        """Ends it; how many had no answer, the last one aside, which may have been on its way."""
+        self.process.signal(signal.SIGINT)
+        self.process.wait()
+        with open(self.log, encoding="utf-8") as file:
+            sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received",
+                                                file.read()).groups())
+        return max(sent - received - 1, 0)
+
+
+def transfer(server, client, address, source, octets=400_000):
+    """TCP there and back again."""
+    listener = server.spawn(["/usr/bin/python3", "-c", SERVER, address, octets],
+                            os.path.join(server.directory("tcp"), "out"))
+    wait_for(lambda: ":7000" in server.run(["ss", "-Hltn"]).stdout, 10, "the server listens")
+    client.run(["/usr/bin/python3", "-c", CLIENT, source, address, octets])
+    listener.stop()
+
+
+class Wire:
+    """What goes over the link between the sites, beside neighbour discovery."""
+
+    def __init__(self, host):
+        self.capture = Capture(host, expression="ip or ip6")
+
+    def protocols(self):
+        """(protocol, UDP port or None) of all packets, and never an address of the sites."""
+        self.capture.stop()
+        seen = set()
+        for _, frame in read_frames(self.capture.path):
+            packet = frame[14:]
+            if frame[12:14] == b"\x08\x00":
+                protocol, payload = packet[9], packet[(packet[0] & 15) * 4:]
+                assert packet[12:14] == b"\x0a\x4d" and packet[16:18] == b"\x0a\x4d", packet.hex()
+            else:
+                protocol, payload = packet[6], packet[40:]
+                if protocol in (0, 58):  # hop-by-hop options, ICMPv6
+                    continue
+            port = int.from_bytes(payload[2:4], "big") if protocol == UDP else None
+            seen.add((protocol, port))
+        return seen
+
+
+# ---- Gatehouse to Gatehouse -------------------------------------------------------------------
+
+class Sites:
+    """Gatehouse in both namespaces, with a tunnel between both networks."""
+
+    def __init__(self, net, build_dir, v6=False, head="", **options):
+        self.a, self.b = net.two_routers()
+        for host, address in ((self.a, HOST_A), (self.b, HOST_B)):
+            host.add_address("lo", f"{address}/32")
+        for host, address in ((self.a, HOST6_A), (self.b, HOST6_B)):
+            host.add_address("lo", f"{address}/128")
+        ends = (A6, B6) if v6 else (A4, B4)
+        self.one = self._gatehouse(self.a, build_dir, head, ends, (NET_A, NET6_A),
+                                   (NET_B, NET6_B), options)
+        self.two = self._gatehouse(self.b, build_dir, head, ends[::-1], (NET_B, NET6_B),
+                                   (NET_A, NET6_A), options)
+        self.one.gatectl("ike", "initiate", "peer")
+        self.one.wait_sas(1, 1)
+        self.two.wait_sas(1, 1)
+
+    @staticmethod
+    def _gatehouse(host, build_dir, head, ends, ours, theirs, options):
+        child = child_section(local_ts=ours, remote_ts=theirs)
+        return IkeGatehouse(host, build_dir, head + peer_section(
+            psk_secret=SECRET, children=[child], local=ends[0], remote=ends[1], **options)).start()
+
+    def ping(self, count=5):
+        return ping(self.a, HOST_A, HOST_B, count)
+
+
+def sas(gatehouse):
+    return gatehouse.ask("show", "ipsec", "sa")["sas"]
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["over-ipv4", "over-ipv6"])
+@pytest.mark.parametrize("udp", [False, True], ids=["esp", "in-udp"])
+def test_two_sites(net, build_dir, v6, udp):
+    """Ping and TCP both ways, of both IP versions; nothing of it is in clear on the link."""
+    head = section('ike-policy "nat"', force_nat_t=True) if udp else ""
+    options = {"ike_policy": "nat"} if udp else {}
+    sites = Sites(net, build_dir, v6, head, **options)
+    wire = Wire(sites.a)
+    assert sites.ping() == 5
+    assert ping(sites.b, HOST6_B, HOST6_A) == 5
+    transfer(sites.b, sites.a, HOST_B, HOST_A)
+    transfer(sites.a, sites.b, HOST6_A, HOST6_B)
+    assert wire.protocols() == ({(UDP, 4500)} if udp else {(ESP, None)})
+    here, there = sas(sites.one), sas(sites.two)
+    assert len(here) == len(there) == 1
+    for way, other in (("in", "out"), ("out", "in")):
+        assert here[0][way]["spi"] == there[0][other]["spi"]
+        assert here[0][way]["packets"] == there[0][other]["packets"] > 50
+        assert here[0][way]["octets"] == there[0][other]["octets"] > 800_000
+        assert here[0][way]["drops"] == {}
+    assert here[0]["udp"] == udp
+    assert "net" in sites.one.gatectl("show", "ipsec", "sa").stdout
+    assert "sent" in sites.one.gatectl("show", "ipsec", "counters").stdout
+
+
+def test_what_no_policy_has_is_dropped(net, build_dir):
+    """An address of ours that is in no selector does not come through the device."""
+    sites = Sites(net, build_dir)
+    sites.a.add_address("lo", "10.9.0.1/32")
+    assert ping(sites.a, "10.9.0.1", HOST_B, 2) == 0
+    assert sites.one.ask("show", "ipsec", "counters")["out"]["no-policy"] >= 2
+    assert sites.ping() == 5
+
+
+def test_acquire(net, build_dir):
+    """A packet without an SA has IKE make one."""
+    sites = Sites(net, build_dir)
+    sites.one.gatectl("ike", "terminate", "peer", "peer")
+    sites.one.wait_sas(0)
+    sites.two.wait_sas(0)
+    assert sas(sites.one) == sas(sites.two) == []
+    wait_for(lambda: sites.ping(1) == 1, 10, lambda: f"a packet came through\n{sites.one.tail()}")
+    assert len(sas(sites.one)) == 1
+    assert sites.one.ask("show", "ipsec", "counters")["out"]["no-sa"] > 0
+
+
+@pytest.mark.parametrize("who", ["one", "two"])
+def test_rekey_under_traffic(net, build_dir, who):
+    """New keys for the child and for the IKE SA, by either end: no packet is lost."""
+    sites = Sites(net, build_dir)
+    gatehouse = getattr(sites, who)
+    pinging = Pinging(sites.a, HOST_A, HOST_B)
+    for _ in range(3):
+        before = sas(gatehouse)[-1]
+        gatehouse.gatectl("ike", "rekey", "child", str(before["id"]))
+        wait_for(lambda: all(sa["id"] != before["id"] or sa["state"] == "receiving"
+                             for sa in sas(gatehouse)), 10, "the old one only receives")
+        pinging.wait_more()
+    gatehouse.gatectl("ike", "rekey", "sa", str(gatehouse.list_sas()[0]["id"]))
+    pinging.wait_more()
+    assert pinging.lost() == 0
+    wait_for(lambda: len(sas(sites.one)) == len(sas(sites.two)) == 1, 15, "one SA each is left")
+
+
+def test_ike_killed(net, build_dir):
+    """Traffic goes on without `ike`, and under the keys of the next one."""
+    sites = Sites(net, build_dir)
+    before = sas(sites.one)[0]
+    pinging = Pinging(sites.a, HOST_A, HOST_B)
+    sites.one.kill("ike")
+    pinging.wait_more(20)
+    assert sas(sites.one)[0]["in"]["spi"] == before["in"]["spi"]
+    sites.one.gatectl("ike", "initiate", "peer")
+    wait_for(lambda: any(sa["state"] == "installed" and sa["in"]["packets"] > 0
+                         and sa["in"]["spi"] != before["in"]["spi"] for sa in sas(sites.one)), 10,
+             lambda: f"traffic by the new SA\n{sites.one.tail()}")
+    pinging.wait_more()
+    assert pinging.lost() <= 2
+
+
+def test_esp_killed(net, build_dir):
+    """The next `esp` carries on with the same SAs, and neither end sees a sequence number twice."""
+    sites = Sites(net, build_dir)
+    pinging = Pinging(sites.a, HOST_A, HOST_B)
+    before = sas(sites.one)[0]
+    for _ in range(3):
+        sites.one.kill("esp")
+        pinging.wait_more(20, timeout=5)
+    after = sas(sites.one)[0]
+    assert (after["in"]["spi"], after["out"]["spi"]) == (before["in"]["spi"], before["out"]["spi"])
+    assert after["out"]["sequence"] > before["out"]["sequence"]
+    assert sas(sites.two)[0]["in"]["drops"] == {}
+    assert pinging.lost() <= 15
+    sites.one.gatectl("ike", "rekey", "child", str(after["id"]))  # `ike` has found the new one
+    wait_for(lambda: any(sa["in"]["spi"] != before["in"]["spi"] for sa in sas(sites.one)), 10,
+             "a new SA")
+    assert sites.ping() == 5
+
+
+def test_daemon_killed(net, build_dir):
+    """Without Gatehouse what was protected does not leave in clear."""
+    sites = Sites(net, build_dir)
+    sites.a.run(["ip", "route", "add", "default", "via", B4])
+    wire = Wire(sites.a)
+    sites.one.kill()
+    assert ping(sites.a, HOST_A, HOST_B, 2) == 0
+    assert wire.protocols() <= {(UDP, 500), (UDP, 4500), (ESP, None), (ICMP, None)}
+    sites.one.start()
+    sites.one.gatectl("ike", "initiate", "peer")
+    wait_for(lambda: sites.ping(1) == 1, 10, lambda: f"the tunnel is back\n{sites.one.tail()}")
+    sites.one.stop()
+    assert "proto 171" not in sites.a.run(["ip", "route"]).stdout
+
+
+# ---- strongSwan -------------------------------------------------------------------------------
+
+class WithSwan:
+    """Gatehouse in a, strongSwan in b."""
+
+    def __init__(self, net, build_dir, opener):
+        self.a, self.b = net.two_routers()
+        self.a.add_address("lo", f"{HOST_A}/32")
+        self.b.add_address("lo", f"{HOST_B}/32")
+        self.gatehouse = IkeGatehouse(self.a, build_dir, peer_section(psk_secret=SECRET)).start()
+        self.swan = StrongSwan(self.b, {"gw": {
+            "version": 2, "local_addrs": B4, "remote_addrs": A4,
+            "proposals": "aes256gcm16-prfsha256-x25519",
+            "local": {"auth": "psk"}, "remote": {"auth": "psk"},
+            "children": {"net": {"local_ts": NET_B, "remote_ts": NET_A,
+                                 "esp_proposals": "aes256gcm16-x25519"}}}},
+            {"ike-1": {"secret": f'"{SECRET}"'}}).start()
+        if opener == "gatehouse":
+            self.gatehouse.gatectl("ike", "initiate", "peer")
+        else:
+            self.swan.initiate("net")
+        self.gatehouse.wait_sas(1, 1)
+        self.swan.wait_sas(1, 1)
+
+
+@pytest.mark.parametrize("opener", ["gatehouse", "strongswan"])
+def test_strongswan(net, build_dir, opener):
+    """Ping and TCP both ways; nothing in clear."""
+    tunnel = WithSwan(net, build_dir, opener)
+    wire = Wire(tunnel.a)
+    assert ping(tunnel.a, HOST_A, HOST_B) == 5
+    assert ping(tunnel.b, HOST_B, HOST_A) == 5
+    transfer(tunnel.b, tunnel.a, HOST_B, HOST_A)
+    transfer(tunnel.a, tunnel.b, HOST_A, HOST_B)
+    assert wire.protocols() == {(UDP, 4500)}
+
+
+@pytest.mark.parametrize("who", ["gatehouse", "strongswan"])
+def test_strongswan_rekey_under_traffic(net, build_dir, who):
+    tunnel = WithSwan(net, build_dir, "gatehouse")
+    pinging = Pinging(tunnel.a, HOST_A, HOST_B)
+    for _ in range(3):
+        before = sas(tunnel.gatehouse)[-1]
+        if who == "gatehouse":
+            tunnel.gatehouse.gatectl("ike", "rekey", "child", str(before["id"]))
+        else:
+            tunnel.swan.rekey(child="net")
+        wait_for(lambda: all(sa["id"] != before["id"] or sa["state"] == "receiving"
+                             for sa in sas(tunnel.gatehouse)), 10, "the old one only receives")
+        pinging.wait_more()
+    assert pinging.lost() == 0
+
+
+def test_strongswan_ike_killed(net, build_dir):
+    """strongSwan notices nothing: its packets are answered by the old SA."""
+    tunnel = WithSwan(net, build_dir, "gatehouse")
+    pinging = Pinging(tunnel.b, HOST_B, HOST_A)
+    tunnel.gatehouse.kill("ike")
+    pinging.wait_more(50)
+    assert pinging.lost() == 0
