@@ -107,10 +107,11 @@ static void put_control(struct msghdr *h, size_t *used, int level, int type, con
     *used += CMSG_SPACE(len);
 }
 
-/* The kernel makes headers of its own, by those that the engine made. */
-static void send_as_udp(struct msghdr *h, struct slot *slot, uint8_t *packet, size_t len)
+/* The kernel makes an IP header of its own, by the one that the engine made: then it fragments what
+ * is too long for the path. `header`: octets of those that it makes. */
+static void leave_headers(struct msghdr *h, struct slot *slot, uint8_t *packet, size_t header)
 {
-    size_t used = 0, header = packet[0] >> 4 == 4 ? IPSEC_IPV4_HEADER : IPSEC_IPV6_HEADER;
+    size_t used = 0;
     int ds;
 
     memset(slot->control, 0, sizeof(slot->control));
@@ -122,7 +123,6 @@ static void send_as_udp(struct msghdr *h, struct slot *slot, uint8_t *packet, si
         ds = packet[1];
         put_control(h, &used, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
         put_control(h, &used, IPPROTO_IP, IP_TOS, &ds, sizeof(ds));
-        memcpy(&slot->peer.v4.sin_port, packet + header + 2, 2);
     } else {
         struct in6_pktinfo info = {.ipi6_ifindex = 0};
 
@@ -130,17 +130,17 @@ static void send_as_udp(struct msghdr *h, struct slot *slot, uint8_t *packet, si
         ds = (packet[0] & 15) << 4 | packet[1] >> 4;
         put_control(h, &used, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
         put_control(h, &used, IPPROTO_IPV6, IPV6_TCLASS, &ds, sizeof(ds));
-        memcpy(&slot->peer.v6.sin6_port, packet + header + 2, 2);
     }
     h->msg_controllen = used;
-    slot->part.iov_base = packet + header + IPSEC_UDP_HEADER;
-    slot->part.iov_len = len - header - IPSEC_UDP_HEADER;
+    slot->part.iov_base = packet + header;
+    slot->part.iov_len -= header;
 }
 
 /* By which socket a packet of the engine's leaves, and how. */
 static enum gh_esp_socket address(struct msghdr *h, struct slot *slot, uint8_t *packet, size_t len)
 {
     bool v4 = packet[0] >> 4 == 4;
+    size_t header = v4 ? IPSEC_IPV4_HEADER : IPSEC_IPV6_HEADER;
     uint8_t protocol = packet[v4 ? 9 : 6];
 
     memset(&slot->peer, 0, sizeof(slot->peer));
@@ -156,11 +156,13 @@ static enum gh_esp_socket address(struct msghdr *h, struct slot *slot, uint8_t *
         h->msg_namelen = sizeof(slot->peer.v6);
     }
     if (protocol == IPSEC_PROTO_UDP) {
-        send_as_udp(h, slot, packet, len);
+        memcpy(v4 ? &slot->peer.v4.sin_port : &slot->peer.v6.sin6_port, packet + header + 2, 2);
+        leave_headers(h, slot, packet, header + IPSEC_UDP_HEADER);
         return v4 ? GH_ESP_UDP4 : GH_ESP_UDP6;
     }
-    if (protocol == IPSEC_PROTO_AH)
+    if (protocol == IPSEC_PROTO_AH) /* whose ICV covers the header */
         return v4 ? GH_ESP_AH4 : GH_ESP_AH6;
+    leave_headers(h, slot, packet, header);
     return v4 ? GH_ESP_ESP4 : GH_ESP_ESP6;
 }
 

@@ -19,7 +19,7 @@ enum gh_esp_socket {
     GH_ESP_TUN,  /* a tunnel device with virtio's header before each packet */
     GH_ESP_UDP4, /* port 4500 without what is IKE's (platform/udp.h) */
     GH_ESP_UDP6,
-    GH_ESP_ESP4, /* raw sockets that write their own IP header */
+    GH_ESP_ESP4, /* raw sockets; those of AH write their own IP header */
     GH_ESP_ESP6,
     GH_ESP_AH4,
     GH_ESP_AH6,

@@ -33,7 +33,7 @@
 #include "wire/wr.h"
 
 enum {
-    TUN_MTU = 1400, /* with any algorithm it fits into Ethernet's 1500, or nearly */
+    TUN_MTU = 1390, /* with any algorithm and header it fits into Ethernet's 1500 */
     PLACE_BODY = 600
 };
 #define TUN_NAME "gh-ipsec%d"
@@ -203,17 +203,17 @@ static void change_routes(struct gh_parent_place *place)
 
 /* ---- Places --------------------------------------------------------------------------------- */
 
-static int open_one(const struct gh_parent_place *place, int kind, uint32_t *ifindex)
+static int open_one(const struct gh_parent_place *place, int kind, uid_t owner, uint32_t *ifindex)
 {
     switch (kind) {
     case GH_ESP_TUN:
         return gh_tun_open(place->netns, place->vrf, TUN_NAME, TUN_MTU, ifindex);
     case GH_ESP_ESP4:
     case GH_ESP_ESP6:
-        return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP);
+        return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP, false);
     case GH_ESP_AH4:
     case GH_ESP_AH6:
-        return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_AH6, IPPROTO_AH);
+        return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_AH6, IPPROTO_AH, true);
     default:
         break;
     }
@@ -221,8 +221,9 @@ static int open_one(const struct gh_parent_place *place, int kind, uint32_t *ifi
         const struct gh_ike_socket *s = &place->sockets[i];
 
         if (s->port == IKE2_PORT_NAT_T && s->v6 == (kind == GH_ESP_UDP6))
-            return s->fd >= 0 ? gh_udp_open_esp(s->fd, place->netns, place->vrf, s->v6, s->port)
-                              : -s->error;
+            return s->fd >= 0
+                       ? gh_udp_open_esp(s->fd, place->netns, place->vrf, s->v6, s->port, owner)
+                       : -s->error;
     }
     return -ENOENT;
 }
@@ -243,7 +244,7 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
 
         if (e->sockets[kind] >= 0)
             continue;
-        result = open_one(place, kind, &e->ifindex);
+        result = open_one(place, kind, p->ao.uid, &e->ifindex);
         if (result >= 0) {
             e->sockets[kind] = result;
             tell_socket(p, place, kind);

@@ -90,7 +90,7 @@ static void open_socket(struct gh_parent *p, struct gh_parent_place *place, stru
     char where[PLACE_TEXT];
 
     share(p, place, true);
-    result = gh_udp_open(place->netns, place->vrf, s->v6, s->port);
+    result = gh_udp_open(place->netns, place->vrf, s->v6, s->port, p->ao.uid);
     share(p, place, false);
     s->fd = result >= 0 ? result : -1;
     s->error = result >= 0 ? 0 : -result;

@@ -19,13 +19,16 @@ static bool set(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
 }
 
-static bool prepare(int fd, bool v6)
+static bool prepare(int fd, bool v6, bool headers)
 {
     set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER);
     set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER);
     if (!v6)
-        return set(fd, IPPROTO_IP, IP_HDRINCL, 1);
-    return set(fd, IPPROTO_IPV6, IPV6_HDRINCL, 1) && set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+        return headers ? set(fd, IPPROTO_IP, IP_HDRINCL, 1)
+                       : set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+    return (headers ? set(fd, IPPROTO_IPV6, IPV6_HDRINCL, 1)
+                    : set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT)) &&
+           set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
            set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) && set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
 }
 
@@ -35,7 +38,7 @@ static bool put_into(int fd, const char *vrf)
            setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, vrf, (socklen_t)strlen(vrf)) == 0;
 }
 
-int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol)
+int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol, bool headers)
 {
     int back, fd, result = gh_netns_enter(netns, &back);
 
@@ -43,7 +46,7 @@ int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol)
         return result;
     fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     result = fd;
-    if (fd < 0 || !prepare(fd, v6) || !put_into(fd, vrf)) {
+    if (fd < 0 || !prepare(fd, v6, headers) || !put_into(fd, vrf)) {
         result = -errno;
         if (fd >= 0)
             close(fd);

@@ -52,7 +52,7 @@ static bool put_into(int fd, const char *vrf)
            setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, vrf, (socklen_t)strlen(vrf)) == 0;
 }
 
-int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port)
+int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port, uid_t owner)
 {
     int back, fd, result = gh_netns_enter(netns, &back);
 
@@ -60,6 +60,8 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port)
         return result;
     fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     result = fd;
+    if (fd >= 0)
+        (void)!fchown(fd, owner, (gid_t)-1);
     if (fd < 0 || !set(fd, SOL_SOCKET, SO_REUSEPORT, 1) || !prepare(fd, v6) || !put_into(fd, vrf) ||
         !bind_to(fd, v6, port)) {
         result = -errno;
@@ -91,12 +93,13 @@ static bool prepare_esp(int fd, bool v6)
               : set(fd, IPPROTO_IP, IP_RECVTOS, 1) && set(fd, IPPROTO_IP, IP_RECVTTL, 1);
 }
 
-int gh_udp_open_esp(int ike, const char *netns, const char *vrf, bool v6, uint16_t port)
+int gh_udp_open_esp(int ike, const char *netns, const char *vrf, bool v6, uint16_t port,
+                    uid_t owner)
 {
     int fd, result;
 
     gh_udp_share(ike, true);
-    fd = gh_udp_open(netns, vrf, v6, port);
+    fd = gh_udp_open(netns, vrf, v6, port, owner);
     if (fd < 0) {
         gh_udp_share(ike, false);
         return fd;

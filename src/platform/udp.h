@@ -7,13 +7,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* netns: as in platform/netns.h; vrf: the name of a VRF device there, or NULL. Bound to all
  * addresses of one family in one place; each datagram tells the local address that it came to, and
- * each that is sent may say from which it goes. The descriptor, or a negative errno. */
-int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port);
+ * each that is sent may say from which it goes. It belongs to `owner`, as far as the system lets us
+ * give it away. The descriptor, or a negative errno. */
+int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port, uid_t owner);
 
-/* While this is on, another socket of the same user that also has it can be bound to the same port
+/* While this is on, another socket of the same owner that also has it can be bound to the same port
  * in another VRF. It is off when gh_udp_open() returns, for nobody else shall take the port: turn
  * it on for the others of a namespace as long as one is opened. */
 void gh_udp_share(int fd, bool on);
@@ -21,8 +23,9 @@ void gh_udp_share(int fd, bool on);
 /* Port 4500 has two sockets: `ike`, opened by gh_udp_open(), keeps what begins with the non-ESP
  * marker, is shorter than that or a NAT keepalive; all else the kernel gives to the one that this
  * opens, which also tells the traffic class of each datagram (RFC 3948). Either goes on without the
- * other's process. From here on both are shared (gh_udp_share()) for good: the kernel asks. The
- * descriptor, or a negative errno. */
-int gh_udp_open_esp(int ike, const char *netns, const char *vrf, bool v6, uint16_t port);
+ * other's process. From here on both are shared (gh_udp_share()) for good, for the kernel asks each
+ * time: that is why they have an owner whom nobody else is. The descriptor, or a negative errno. */
+int gh_udp_open_esp(int ike, const char *netns, const char *vrf, bool v6, uint16_t port,
+                    uid_t owner);
 
 #endif

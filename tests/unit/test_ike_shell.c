@@ -86,7 +86,7 @@ static void wire_start(struct wire *w, bool nat_t)
     memset(w, 0, sizeof(*w));
     assert_int_equal(uv_loop_init(&w->loop), 0);
     w->batch = gh_ike_batch_new();
-    fd = gh_udp_open(NULL, NULL, false, 0);
+    fd = gh_udp_open(NULL, NULL, false, 0, getuid());
     assert_true(fd >= 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&w->at, &len), 0);
     w->at.sin_addr.s_addr = htonl(0x7f000007);
