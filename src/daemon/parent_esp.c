@@ -4,13 +4,15 @@
  *
  * Descriptors and memory outlive the process: packets wait, and the next instance carries on.
  *
- * A route to a device goes with it. Beside each stands one to nowhere that counts less: when a
- * daemon is killed, what was to be protected does not leave by another way instead.
+ * A route to a device goes with it. Beside each stands one to nowhere that counts less: while no
+ * daemon is there, what was to be protected does not leave by another way instead. As firewall
+ * rules do, it stays when the daemon ends; the next one takes away what it does not want.
  */
 #include "daemon/parent_priv.h"
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -36,7 +38,8 @@ enum {
     TUN_MTU = 1390, /* with any algorithm and header it fits into Ethernet's 1500 */
     PLACE_BODY = 600
 };
-#define TUN_NAME "gh-ipsec%d"
+#define TUN_NAME    "gh-ipsec%d"
+#define ROUTES_FILE "ipsec-routes" /* in the run directory: namespaces where routes were set */
 
 /* ---- What `esp` is told --------------------------------------------------------------------- */
 
@@ -171,20 +174,21 @@ static void report(const struct gh_esp_route *r, int result)
 /* True: nothing is left of it. */
 static bool change_route(const struct gh_parent_place *place, struct gh_esp_route *r)
 {
+    uint32_t table = place->esp.table;
     int fd = place->esp.routes_fd, result = 0;
 
     if (!r->wanted) {
         if (r->closed)
-            gh_route_remove(fd, 0, &r->to, 0);
+            gh_route_remove(fd, table, &r->to, 0);
         if (r->open)
-            gh_route_remove(fd, 0, &r->to, place->esp.ifindex);
+            gh_route_remove(fd, table, &r->to, place->esp.ifindex);
         return true;
     }
     if (!r->closed)
-        result = gh_route_add(fd, 0, &r->to, 0);
+        result = gh_route_add(fd, table, &r->to, 0);
     r->closed = result == 0;
     if (r->closed && !r->open) {
-        result = gh_route_add(fd, 0, &r->to, place->esp.ifindex);
+        result = gh_route_add(fd, table, &r->to, place->esp.ifindex);
         r->open = result == 0;
     }
     report(r, result);
@@ -199,6 +203,101 @@ static void change_routes(struct gh_parent_place *place)
     for (size_t i = e->route_count; i-- > 0;)
         if ((!e->routes[i].wanted || !e->routes[i].open) && change_route(place, &e->routes[i]))
             e->routes[i] = e->routes[--e->route_count];
+}
+
+/* Of an earlier instance: what is not wanted any more goes with the next change. */
+static void adopt(void *ctx, uint32_t table, const struct gh_prefix *to)
+{
+    struct gh_esp_place *e = ctx;
+
+    if (table != e->table)
+        return;
+    e->routes = gh_config_grow(e->routes, e->route_count, sizeof(*e->routes));
+    e->routes[e->route_count++] = (struct gh_esp_route){.to = *to, .closed = true};
+}
+
+/* For gh_parent_esp_remove_routes(). */
+static void note_namespace(const struct gh_parent *p, const char *netns)
+{
+    char path[GH_PATH], line[GH_PATH];
+    FILE *f;
+
+    if (!gh_rundir_path(p->options->run_directory, ROUTES_FILE, path))
+        return;
+    f = fopen(path, "a+e");
+    if (f == NULL) {
+        gh_error("%s: %s", path, strerror(errno));
+        return;
+    }
+    while (fgets(line, sizeof(line), f) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strcmp(line, netns) == 0) {
+            fclose(f);
+            return;
+        }
+    }
+    fprintf(f, "%s\n", netns);
+    fclose(f);
+}
+
+static void open_routes(struct gh_parent *p, struct gh_parent_place *place)
+{
+    struct gh_esp_place *e = &place->esp;
+    int fd = gh_routes_open(place->netns), result = fd;
+
+    if (fd >= 0 && place->vrf != NULL)
+        result = gh_routes_vrf_table(fd, place->vrf, &e->table);
+    if (result >= 0)
+        result = gh_routes_each(fd, adopt, e);
+    if (result >= 0) {
+        e->routes_fd = fd;
+        note_namespace(p, place->netns != NULL ? place->netns : "");
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (e->routes_error != result)
+        gh_error("routes for IPsec: %s", strerror(-result));
+    e->routes_error = result;
+}
+
+static void remove_one(void *ctx, uint32_t table, const struct gh_prefix *to)
+{
+    gh_route_remove(*(int *)ctx, table, to, 0);
+}
+
+bool gh_parent_esp_remove_routes(const char *run_directory)
+{
+    char path[GH_PATH], line[GH_PATH];
+    bool good = true;
+    FILE *f;
+
+    if (!gh_rundir_path(run_directory, ROUTES_FILE, path))
+        return false;
+    f = fopen(path, "re");
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        struct gh_netns_id id;
+        int fd, result;
+
+        line[strcspn(line, "\n")] = '\0';
+        if (gh_netns_identify(line, &id) != 0)
+            continue; /* it is gone, and its routes are */
+        fd = result = gh_routes_open(line);
+        if (fd >= 0) {
+            result = gh_routes_each(fd, remove_one, &fd);
+            close(fd);
+        }
+        if (result < 0) {
+            gh_error("routes in namespace %s: %s", line[0] != '\0' ? line : "(own)",
+                     strerror(-result));
+            good = false;
+        }
+    }
+    if (f != NULL)
+        fclose(f);
+    if (f != NULL && good)
+        remove(path);
+    return good;
 }
 
 /* ---- Places --------------------------------------------------------------------------------- */
@@ -301,13 +400,14 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
     }
     open_sockets(p, place);
     if (e->routes_fd < 0)
-        e->routes_fd = gh_routes_open(place->netns);
+        open_routes(p, place);
+    if (e->sockets[GH_ESP_TUN] < 0 || e->routes_fd < 0)
+        return;
     if (e->generation != p->generation) {
         want_routes(p, place);
         e->generation = p->generation;
     }
-    if (e->sockets[GH_ESP_TUN] >= 0 && e->routes_fd >= 0)
-        change_routes(place);
+    change_routes(place);
 }
 
 /* ---- The process ---------------------------------------------------------------------------- */
@@ -440,12 +540,9 @@ void gh_parent_esp_init(struct gh_parent *p)
     p->esp.memory = -1;
 }
 
-/* In order: the routes go, too. */
 void gh_parent_esp_stop(struct gh_parent *p)
 {
     gh_child_stop(&p->esp.esp);
-    for (size_t i = 0; i < p->ike.place_count; i++)
-        gh_parent_esp_close_place(p, p->ike.places[i]);
 }
 
 bool gh_parent_esp_runs(const struct gh_parent *p)

@@ -60,6 +60,8 @@ struct gh_esp_place {
     int errors[GH_ESP_SOCKETS]; /* why there is none */
     uint32_t ifindex;           /* of the device */
     int routes_fd;
+    int routes_error; /* why there is none: a negative errno */
+    uint32_t table;   /* of the routes; 0: the main one */
     struct gh_esp_route *routes;
     size_t route_count;
     uint32_t generation; /* of the configuration that they are for */
@@ -209,8 +211,10 @@ void gh_parent_esp_apply(struct gh_parent *p);
 void gh_parent_open_children(struct gh_parent *p);
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,
                            const char *line, size_t len);
-void gh_parent_esp_stop(struct gh_parent *p); /* and takes routes away */
+void gh_parent_esp_stop(struct gh_parent *p);
 bool gh_parent_esp_runs(const struct gh_parent *p);
+/* Takes away what routes a daemon left that is no more. False: it cannot, and the log says why. */
+bool gh_parent_esp_remove_routes(const char *run_directory);
 /* For parent_ike_places.c: its part of a place. */
 void gh_parent_esp_init_place(struct gh_parent_place *place);
 void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place);

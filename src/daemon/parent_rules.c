@@ -292,6 +292,7 @@ int gh_parent_remove_rules(const char *run_directory)
     }
     if (good && gh_rundir_path(run_directory, "rules", path))
         remove(path);
+    good = gh_parent_esp_remove_routes(run_directory) && good;
     gh_rules_note_clear(&note);
     return good ? 0 : 1;
 }

@@ -1,7 +1,10 @@
 #include "platform/routes.h"
 
 #include <errno.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,7 +12,10 @@
 #include "platform/netlink.h"
 #include "platform/netns.h"
 
-enum { LEAST = 0xfffffffe /* metric: all others go first */ };
+enum {
+    LEAST = 0xfffffffe, /* metric: all others go first */
+    WAIT_MS = 2000
+};
 
 int gh_routes_open(const char *netns)
 {
@@ -62,6 +68,152 @@ int gh_route_add(int fd, uint32_t table, const struct gh_prefix *to, uint32_t if
 int gh_route_remove(int fd, uint32_t table, const struct gh_prefix *to, uint32_t ifindex)
 {
     return change(fd, RTM_DELROUTE, 0, table, to, ifindex);
+}
+
+/* ---- Asking --------------------------------------------------------------------------------- */
+
+/* Calls fn() with each message of the answer. 0, or a negative errno. */
+static int ask(int fd, const struct gh_wr *request,
+               bool (*fn)(void *ctx, const struct gh_nl_message *m), void *ctx)
+{
+    static uint8_t answer[65536];
+
+    if (send(fd, request->base, request->len, 0) < 0)
+        return -errno;
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        ssize_t n = poll(&p, 1, WAIT_MS) > 0 ? recv(fd, answer, sizeof(answer), MSG_DONTWAIT) : -1;
+        struct gh_rd r = gh_rd_make(answer, n > 0 ? (size_t)n : 0);
+        struct gh_nl_message m;
+
+        if (n < 0)
+            return errno == EAGAIN ? -ETIMEDOUT : -errno;
+        while (gh_nl_next(&r, &m)) {
+            if (m.type == NLMSG_ERROR)
+                return (int32_t)gh_nl_u32(&m.body);
+            if (m.type == NLMSG_DONE || !fn(ctx, &m))
+                return 0;
+        }
+    }
+}
+
+bool gh_routes_parse(const struct gh_nl_message *m, uint32_t *table, struct gh_prefix *to)
+{
+    struct gh_rd r = m->body;
+    struct gh_nl_attr a;
+    struct rtmsg route;
+    size_t len;
+
+    gh_rd_copy(&r, &route, sizeof(route));
+    len = route.rtm_family == AF_INET ? 4 : 16;
+    if (m->type != RTM_NEWROUTE || r.bad || route.rtm_protocol != GH_ROUTE_PROTOCOL ||
+        route.rtm_type != RTN_UNREACHABLE || route.rtm_dst_len > 8 * len ||
+        (route.rtm_family != AF_INET && route.rtm_family != AF_INET6))
+        return false;
+    *table = route.rtm_table;
+    *to = (struct gh_prefix){.addr = {.len = (uint8_t)len}, .bits = route.rtm_dst_len};
+    while (gh_nl_next_attr(&r, &a)) {
+        if (a.type == RTA_DST)
+            gh_rd_copy(&a.body, to->addr.octets, len);
+        else if (a.type == RTA_TABLE)
+            *table = gh_nl_u32(&a.body);
+        if (a.body.bad)
+            return false;
+    }
+    return !r.bad;
+}
+
+struct found {
+    struct {
+        uint32_t table;
+        struct gh_prefix to;
+    } * list;
+    size_t count;
+    bool no_memory;
+};
+
+static bool keep(void *ctx, const struct gh_nl_message *m)
+{
+    struct found *f = ctx;
+    struct gh_prefix to;
+    uint32_t table;
+    void *more;
+
+    if (!gh_routes_parse(m, &table, &to))
+        return true;
+    more = realloc(f->list, (f->count + 1) * sizeof(*f->list));
+    f->no_memory = more == NULL;
+    if (f->no_memory)
+        return false;
+    f->list = more;
+    f->list[f->count].table = table;
+    f->list[f->count++].to = to;
+    return true;
+}
+
+int gh_routes_each(int fd, void (*fn)(void *ctx, uint32_t table, const struct gh_prefix *to),
+                   void *ctx)
+{
+    static const uint8_t families[] = {AF_INET, AF_INET6};
+    struct found f = {.list = NULL};
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < sizeof(families); i++) {
+        const struct rtmsg route = {.rtm_family = families[i]};
+        uint8_t mem[64];
+        struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+        size_t start = gh_nl_begin(&w, RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, 1);
+
+        gh_wr_bytes(&w, &route, sizeof(route));
+        gh_nl_end(&w, start);
+        result = ask(fd, &w, keep, &f);
+    }
+    for (size_t i = 0; result == 0 && !f.no_memory && i < f.count; i++)
+        fn(ctx, f.list[i].table == RT_TABLE_MAIN ? 0 : f.list[i].table, &f.list[i].to);
+    free(f.list);
+    return f.no_memory ? -ENOMEM : result;
+}
+
+static uint32_t table_in(struct gh_rd r, uint16_t within)
+{
+    struct gh_nl_attr a;
+
+    while (gh_nl_next_attr(&r, &a)) {
+        if (a.type == within && within == IFLA_LINKINFO)
+            return table_in(a.body, IFLA_INFO_DATA);
+        if (a.type == within && within == IFLA_INFO_DATA)
+            return table_in(a.body, IFLA_VRF_TABLE);
+        if (a.type == within)
+            return gh_nl_u32(&a.body);
+    }
+    return 0;
+}
+
+static bool read_table(void *ctx, const struct gh_nl_message *m)
+{
+    struct gh_rd r = m->body;
+
+    gh_rd_skip(&r, sizeof(struct ifinfomsg));
+    *(uint32_t *)ctx = table_in(r, IFLA_LINKINFO);
+    return false;
+}
+
+int gh_routes_vrf_table(int fd, const char *vrf, uint32_t *table)
+{
+    const struct ifinfomsg info = {.ifi_family = AF_UNSPEC};
+    uint8_t mem[128];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    size_t start = gh_nl_begin(&w, RTM_GETLINK, NLM_F_REQUEST, 1);
+    int result;
+
+    *table = 0;
+    gh_wr_bytes(&w, &info, sizeof(info));
+    gh_nl_put_attr(&w, IFLA_IFNAME, vrf, strlen(vrf) + 1);
+    gh_nl_end(&w, start);
+    if (!gh_wr_ok(&w))
+        return -ENODEV;
+    result = ask(fd, &w, read_table, table);
+    return result == 0 && *table == 0 ? -ENODEV : result;
 }
 
 /* ---- Ranges --------------------------------------------------------------------------------- */

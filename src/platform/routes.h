@@ -21,6 +21,17 @@ int gh_routes_open(const char *netns);
 int gh_route_add(int fd, uint32_t table, const struct gh_prefix *to, uint32_t ifindex);
 int gh_route_remove(int fd, uint32_t table, const struct gh_prefix *to, uint32_t ifindex);
 
+/* Those to nowhere that are there, of this or an earlier instance: fn() is called with each once
+ * all are read, and may remove it. 0, or a negative errno. */
+int gh_routes_each(int fd, void (*fn)(void *ctx, uint32_t table, const struct gh_prefix *to),
+                   void *ctx);
+/* The table of a VRF device. 0, or a negative errno: ENODEV, it is none. */
+int gh_routes_vrf_table(int fd, const char *vrf, uint32_t *table);
+
+/* Pure, for tests: one RTM_NEWROUTE. False: no route to nowhere of ours. */
+struct gh_nl_message;
+bool gh_routes_parse(const struct gh_nl_message *m, uint32_t *table, struct gh_prefix *to);
+
 /* The prefixes that make up a range, at most GH_ROUTE_PREFIXES. Pure. */
 enum { GH_ROUTE_PREFIXES = 256 };
 size_t gh_route_prefixes(const struct gh_addr *start, const struct gh_addr *end,

@@ -49,7 +49,6 @@ print(hashlib.sha256(data).hexdigest())
 def ping(host, source, target, count=5):
     """How many of so many came back."""
     done = host.run(["ping", "-c", count, "-i", 0.05, "-W", 2, "-I", source, target], check=False)
-    print(done.stdout)
     return int(re.search(r"(\d+) received", done.stdout)[1])
 
 
@@ -259,8 +258,35 @@ def test_daemon_killed(net, build_dir):
     sites.one.start()
     sites.one.gatectl("ike", "initiate", "peer")
     wait_for(lambda: sites.ping(1) == 1, 10, lambda: f"the tunnel is back\n{sites.one.tail()}")
+
+
+def routes(host):
+    return sorted(line.strip() for family in ("-4", "-6")
+                  for line in host.run(["ip", family, "route", "show", "proto", "171"]).stdout.splitlines())
+
+
+def test_routes_follow_the_configuration(net, build_dir):
+    """A prefix that is not wanted any more goes, also after a restart; and what is left stays closed
+    until --remove-rules."""
+    sites = Sites(net, build_dir)
+    here, there = ("10.2.0.0/24 dev gh-ipsec0 scope link", "unreachable 10.2.0.0/24 metric 4294967294")
+    found = routes(sites.a)
+    assert {here, there} <= set(found) and sum("fd02::/64" in r for r in found) == 2
+    other = peer_section(psk_secret=SECRET, children=[child_section(remote_ts="10.3.0.1-10.3.0.2")])
+    sites.one.configure(other)
+    sites.one.reload()
+    wait_for(lambda: len(routes(sites.a)) == 4 and all("10.3.0." in r for r in routes(sites.a)), 10,
+             lambda: f"other routes: {routes(sites.a)}")
     sites.one.stop()
-    assert "proto 171" not in sites.a.run(["ip", "route"]).stdout
+    assert routes(sites.a) == ["unreachable 10.3.0.1 metric 4294967294",
+                               "unreachable 10.3.0.2 metric 4294967294"]
+    sites.one.configure(other.replace("10.3.0.1-10.3.0.2", NET_B))
+    sites.one.start()
+    wait_for(lambda: routes(sites.a) == [here, there], 10, lambda: f"routes: {routes(sites.a)}")
+    sites.one.stop()
+    assert routes(sites.a) == [there]
+    sites.a.run([sites.one.daemon, "-r", sites.one.run_dir, "--remove-rules"])
+    assert routes(sites.a) == []
 
 
 # ---- strongSwan -------------------------------------------------------------------------------
