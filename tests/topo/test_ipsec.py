@@ -119,7 +119,7 @@ class Wire:
 class Sites:
     """Gatehouse in both namespaces, with a tunnel between both networks."""
 
-    def __init__(self, net, build_dir, v6=False, head="", **options):
+    def __init__(self, net, build_dir, v6=False, head="", child=(), **options):
         self.a, self.b = net.two_routers()
         for host, address in ((self.a, HOST_A), (self.b, HOST_B)):
             host.add_address("lo", f"{address}/32")
@@ -127,16 +127,16 @@ class Sites:
             host.add_address("lo", f"{address}/128")
         ends = (A6, B6) if v6 else (A4, B4)
         self.one = self._gatehouse(self.a, build_dir, head, ends, (NET_A, NET6_A),
-                                   (NET_B, NET6_B), options)
+                                   (NET_B, NET6_B), child, options)
         self.two = self._gatehouse(self.b, build_dir, head, ends[::-1], (NET_B, NET6_B),
-                                   (NET_A, NET6_A), options)
+                                   (NET_A, NET6_A), child, options)
         self.one.gatectl("ike", "initiate", "peer")
         self.one.wait_sas(1, 1)
         self.two.wait_sas(1, 1)
 
     @staticmethod
-    def _gatehouse(host, build_dir, head, ends, ours, theirs, options):
-        child = child_section(local_ts=ours, remote_ts=theirs)
+    def _gatehouse(host, build_dir, head, ends, ours, theirs, child, options):
+        child = child_section(local_ts=ours, remote_ts=theirs, **dict(child))
         return IkeGatehouse(host, build_dir, head + peer_section(
             psk_secret=SECRET, children=[child], local=ends[0], remote=ends[1], **options)).start()
 
@@ -210,6 +210,37 @@ def test_rekey_under_traffic(net, build_dir, who):
     pinging.wait_more()
     assert pinging.lost() == 0
     wait_for(lambda: len(sas(sites.one)) == len(sas(sites.two)) == 1, 15, "one SA each is left")
+
+
+def test_rekey_by_packets(net, build_dir):
+    """`esp` tells what it carried, and IKE makes new keys before a child has carried what it may."""
+    sites = Sites(net, build_dir, child={"lifetime_packets": 1024})
+    first = sas(sites.one)[0]["in"]["spi"]
+    transfer(sites.b, sites.a, HOST_B, HOST_A, 2_000_000)
+    wait_for(lambda: first not in [sa["in"]["spi"] for sa in sas(sites.one)
+                                   if sa["state"] == "installed"], 10,
+             lambda: f"new keys\n{sites.one.tail()}")
+    assert sites.ping() == 5
+
+
+def test_strangers(net, build_dir):
+    """Packets of nobody's SA, too short ones, and real ones again: counted by reason, and no harm."""
+    sites = Sites(net, build_dir)
+    assert sites.ping() == 5
+    spi = sas(sites.one)[0]["in"]["spi"]
+    program = ("import socket, sys\n"
+               "s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 50)\n"
+               "u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+               "for x in sys.argv[2:]:\n"
+               "    s.sendto(bytes.fromhex(x), (sys.argv[1], 0))\n"
+               "    u.sendto(bytes.fromhex(x), (sys.argv[1], 4500))\n")
+    sites.b.run(["/usr/bin/python3", "-c", program, A4, "ffffffff" + "00" * 60, spi + "0000",
+                 spi + "00000001" + "11" * 60, spi + "00000100" + "11" * 60, "01"])
+    wait_for(lambda: sum(sas(sites.one)[0]["in"]["drops"].values()) == 6, 10,
+             lambda: f"six are of our SA {sas(sites.one)}")
+    counted = sites.one.ask("show", "ipsec", "counters")["in"]
+    assert counted["unknown-spi"] >= 2 and counted["icv"] == 2
+    assert sites.ping() == 5
 
 
 def test_ike_killed(net, build_dir):
