@@ -39,6 +39,8 @@ struct esp {
     struct gh_esp_names policies, places;
     struct gh_esp_children *children;
     struct gh_esp_net *net;
+    struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
+    size_t moved_count;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
 };
@@ -132,9 +134,12 @@ static void on_event(void *arg, const struct ipsec_event *e)
         if (gh_esp_children_id(esp->children, e->sa, &id))
             tell_number(esp, GH_MESSAGE_CHILD_WORN, id);
         break;
-    case IPSEC_HARD:
     case IPSEC_MOVED:
-        break; /* where the peer is, `ike` knows by itself */
+        if (esp->moved_count < IPSEC_BATCH)
+            esp->moved[esp->moved_count++] = *e;
+        break;
+    case IPSEC_HARD:
+        break;
     }
 }
 
@@ -154,6 +159,10 @@ static void on_passed(void *ctx, const struct ipsec_packet *packets, size_t coun
     struct esp *esp = ctx;
 
     gh_esp_children_passed(esp->children, packets, count);
+    for (size_t i = 0; i < esp->moved_count; i++)
+        gh_esp_children_moved(esp->children, esp->moved[i].sa, &esp->moved[i].from,
+                              esp->moved[i].from_port);
+    esp->moved_count = 0;
 }
 
 static void on_timer(uv_timer_t *timer)

@@ -372,33 +372,54 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
     return true;
 }
 
-bool gh_esp_children_move(struct gh_esp_children *c, struct gh_rd *body)
+static void move(struct gh_esp_children *c, size_t at, struct gh_esp_child *d,
+                 const struct gh_esp_ends *e)
 {
-    struct gh_esp_ends e;
-    struct gh_esp_child d;
     uint8_t octets[GH_ESP_CHILD_MAX]; /* not in place: d's keys are there */
-    struct gh_wr w;
-    size_t at;
+    struct gh_wr w = gh_wr_make(octets, sizeof(octets));
 
-    if (!gh_esp_take_ends(body, &e))
-        return false;
-    at = find(c, e.id);
-    if (at == SIZE_MAX || !decode(&c->slots[at], &d))
-        return true;
     for (enum ipsec_way way = IPSEC_OUT; way <= IPSEC_IN; way++)
-        ipsec_move_sa(c->engine, sa_id(at, way), &e.local, e.local_port, &e.remote, e.remote_port);
-    c->list[at].remote = d.remote = e.remote;
-    d.local = e.local;
-    d.local_port = e.local_port;
-    d.remote_port = e.remote_port;
-    w = gh_wr_make(octets, sizeof(octets));
-    gh_esp_put_child(&w, &d);
+        ipsec_move_sa(c->engine, sa_id(at, way), &e->local, e->local_port, &e->remote,
+                      e->remote_port);
+    c->list[at].remote = d->remote = e->remote;
+    d->local = e->local;
+    d->local_port = e->local_port;
+    d->remote_port = e->remote_port;
+    gh_esp_put_child(&w, d);
     if (gh_wr_ok(&w)) {
         memcpy(c->slots[at].body, octets, w.len);
         c->slots[at].len = (uint32_t)w.len;
     }
     gh_wipe(octets, sizeof(octets));
+}
+
+bool gh_esp_children_move(struct gh_esp_children *c, struct gh_rd *body)
+{
+    struct gh_esp_ends e;
+    struct gh_esp_child d;
+    size_t at;
+
+    if (!gh_esp_take_ends(body, &e))
+        return false;
+    at = find(c, e.id);
+    if (at != SIZE_MAX && decode(&c->slots[at], &d))
+        move(c, at, &d, &e);
     return true;
+}
+
+void gh_esp_children_moved(struct gh_esp_children *c, uint64_t sa, const struct gh_addr *from,
+                           uint16_t from_port)
+{
+    size_t at = slot_of(sa);
+    struct gh_esp_child d;
+
+    if (at < c->top && c->list[at].there && decode(&c->slots[at], &d) && d.follows &&
+        from_port != 0)
+        move(c, at, &d,
+             &(struct gh_esp_ends){.local = d.local,
+                                   .remote = *from,
+                                   .local_port = d.local_port,
+                                   .remote_port = from_port});
 }
 
 /* Whoever was to take its place does so now. */

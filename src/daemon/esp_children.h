@@ -54,6 +54,9 @@ bool gh_esp_children_remove(struct gh_esp_children *c, struct gh_rd *body, uint6
 /* Packets went through the engine: before they leave, what was used up is written down. */
 void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet *packets,
                             size_t count);
+/* The engine has told IPSEC_MOVED of this SA; not from within a call of the engine. */
+void gh_esp_children_moved(struct gh_esp_children *c, uint64_t sa, const struct gh_addr *from,
+                           uint16_t from_port);
 /* Once a second or so: tells of use, and ends what is due. */
 void gh_esp_children_tick(struct gh_esp_children *c, uint64_t now_ms);
 

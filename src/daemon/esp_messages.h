@@ -31,6 +31,7 @@ struct gh_esp_child {
     uint16_t enc_bits;
     enum gh_integ_alg integ;
     bool esn;
+    bool follows; /* as in struct ike2_child_view */
     struct gh_addr local, remote;
     uint16_t local_port, remote_port; /* of UDP encapsulation; 0, 0: none */
     uint32_t seconds;                 /* hard lifetime; 0: none */

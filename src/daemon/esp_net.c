@@ -136,11 +136,12 @@ static void leave_headers(struct msghdr *h, struct slot *slot, uint8_t *packet, 
     slot->part.iov_len -= header;
 }
 
-/* By which socket a packet of the engine's leaves, and how. */
+/* By which socket a packet of the engine's leaves, and how. GH_ESP_SOCKETS: by none, for it has
+ * extension headers, which the kernel would not write. */
 static enum gh_esp_socket address(struct msghdr *h, struct slot *slot, uint8_t *packet, size_t len)
 {
     bool v4 = packet[0] >> 4 == 4;
-    size_t header = v4 ? IPSEC_IPV4_HEADER : IPSEC_IPV6_HEADER;
+    size_t header = v4 ? 4 * (packet[0] & 15u) : IPSEC_IPV6_HEADER;
     uint8_t protocol = packet[v4 ? 9 : 6];
 
     memset(&slot->peer, 0, sizeof(slot->peer));
@@ -162,6 +163,8 @@ static enum gh_esp_socket address(struct msghdr *h, struct slot *slot, uint8_t *
     }
     if (protocol == IPSEC_PROTO_AH) /* whose ICV covers the header */
         return v4 ? GH_ESP_AH4 : GH_ESP_AH6;
+    if (protocol != IPSEC_PROTO_ESP)
+        return GH_ESP_SOCKETS;
     leave_headers(h, slot, packet, header);
     return v4 ? GH_ESP_ESP4 : GH_ESP_ESP6;
 }
@@ -199,6 +202,10 @@ static void send_packets(struct gh_esp_net *n, uint32_t place, size_t count)
         if (p->result != IPSEC_OK)
             continue;
         next = address(&n->headers[waiting].msg_hdr, &n->slots[i], ipsec_packet_data(p), p->len);
+        if (next == GH_ESP_SOCKETS) {
+            n->counts[GH_ESP_NET_NO_SOCKET]++;
+            continue;
+        }
         if (next != kind && waiting > 0) {
             struct mmsghdr last = n->headers[waiting];
 

@@ -372,6 +372,33 @@ static void hello_drops_what_is_no_more(void **state)
     assert_int_equal(spi_of(&k), 0x2009);
 }
 
+/* The NAT gives the peer another port: what goes to it goes there, if it may. */
+static void a_peer_behind_a_nat_is_followed(void **state)
+{
+    for (int follows = 0; follows < 2; follows++) {
+        struct gh_esp_child here = esp_child(1);
+        struct end *e = end_new(&here);
+        struct gh_addr from;
+        struct packet k;
+
+        here.local_port = here.remote_port = 4500;
+        here.follows = follows == 1;
+        assert_true(gh_addr_parse("192.0.2.77", &from));
+        assert_true(install(e, &here, START_MS));
+        gh_esp_children_moved(e->children, 2, &from, 1025); /* the SA that comes in */
+        gh_esp_children_moved(e->children, 99, &from, 1025);
+        make_packet(&k, false);
+        assert_int_equal(go_out(e, &k), IPSEC_OK);
+        assert_memory_equal(k.mem + k.p.at + 16, follows == 1 ? from.octets : here.remote.octets,
+                            4);
+        assert_int_equal(k.mem[k.p.at + 22] << 8 | k.mem[k.p.at + 23], follows == 1 ? 1025 : 4500);
+        begin(e, &here, START_MS); /* and the next process knows */
+        make_packet(&k, false);
+        assert_int_equal(go_out(e, &k), IPSEC_OK);
+        assert_int_equal(k.mem[k.p.at + 22] << 8 | k.mem[k.p.at + 23], follows == 1 ? 1025 : 4500);
+    }
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
     struct pair p = make_pair();
@@ -401,6 +428,7 @@ int main(void)
         cmocka_unit_test(a_deleted_one_goes_at_once),
         cmocka_unit_test(an_orphan_goes_on_until_it_is_superseded),
         cmocka_unit_test(hello_drops_what_is_no_more),
+        cmocka_unit_test(a_peer_behind_a_nat_is_followed),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
 

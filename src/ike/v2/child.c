@@ -424,6 +424,7 @@ void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child
                                   .local = sa->local,
                                   .remote = sa->remote,
                                   .udp_encapsulation = sa->nat_local || sa->nat_remote,
+                                  .follows = sa->nat_remote && !sa->nat_local && sa->mobile == NULL,
                                   .ts_local = local,
                                   .ts_remote = remote,
                                   .initiator = child->initiator,

@@ -59,6 +59,9 @@ struct ike2_child_view {
     struct gh_view key_in, key_out; /* all key material of a direction */
     struct ike2_endpoint local, remote;
     bool udp_encapsulation;
+    /* The peer is behind a NAT, which may give it another address or port at any time: what goes to
+     * it may follow where authentic packets come from (RFC 7296 2.23). */
+    bool follows;
     const struct ike_ts_list *ts_local, *ts_remote;
     uint32_t replaces; /* the Child SA that this one rekeys; 0: none */
     bool initiator;    /* we asked for it */
