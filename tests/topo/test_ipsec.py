@@ -173,6 +173,44 @@ def test_two_sites(net, build_dir, v6, udp):
     assert "sent" in sites.one.gatectl("show", "ipsec", "counters").stdout
 
 
+SUITES = {
+    "gcm": {"encryption": ["aes-128-gcm"]},
+    "chacha": {"encryption": ["chacha20-poly1305"]},
+    "cbc": {"encryption": ["aes-256-cbc"], "integrity": ["hmac-sha-512-256"]},
+    "ctr": {"encryption": ["aes-256-ctr"], "integrity": ["hmac-sha-1-96"]},
+    "ah": {"protocol": "ah", "integrity": ["hmac-sha-256-128"]},
+}
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["over-ipv4", "over-ipv6"])
+@pytest.mark.parametrize("suite", SUITES)
+def test_suites(net, build_dir, suite, v6):
+    """Whatever was agreed carries small packets and the largest."""
+    sites = Sites(net, build_dir, v6, section('ipsec-transform "t"', **SUITES[suite]),
+                  child={"ipsec_transform": ["t"]})
+    for size in (0, 1000, 1362, 4000):  # 1362: the device's MTU; beyond, the kernel fragments
+        done = sites.a.run(["ping", "-c", "2", "-i", "0.05", "-s", size, "-W", "2", "-I", HOST_A,
+                            HOST_B], check=False)
+        assert " 0% packet loss" in done.stdout, f"{size}: {done.stdout}{sites.one.tail()}"
+    assert sas(sites.one)[0]["protocol"] == ("AH" if suite == "ah" else "ESP")
+    assert sites.one.ask("show", "ipsec", "counters")["packets"]["send-failed"] == 0
+
+
+def test_reload_under_traffic(net, build_dir):
+    """A reload that changes nothing of the tunnel loses nothing; one that takes the child away drops
+    its packets."""
+    sites = Sites(net, build_dir)
+    pinging = Pinging(sites.a, HOST_A, HOST_B)
+    for _ in range(3):
+        sites.one.reload()
+        pinging.wait_more()
+    assert pinging.lost() == 0
+    sites.one.configure(peer_section(psk_secret=SECRET, children=[child_section(remote_ts="10.3.0.0/24")]))
+    sites.one.reload()
+    wait_for(lambda: not any("10.2.0.0" in route for route in routes(sites.a)), 10, "its routes are gone")
+    assert sites.ping(1) == 0
+
+
 def test_what_no_policy_has_is_dropped(net, build_dir):
     """An address of ours that is in no selector does not come through the device."""
     sites = Sites(net, build_dir)
@@ -210,6 +248,20 @@ def test_rekey_under_traffic(net, build_dir, who):
     pinging.wait_more()
     assert pinging.lost() == 0
     wait_for(lambda: len(sas(sites.one)) == len(sas(sites.two)) == 1, 15, "one SA each is left")
+
+
+def test_nat_gives_another_port(net, build_dir):
+    """Answers go where the peer's packets come from by now; IKE has not said a word meanwhile."""
+    sites = Sites(net, build_dir, head=section('ike-policy "nat"', force_nat_t=True), ike_policy="nat")
+    pinging = Pinging(sites.b, HOST_B, HOST_A)
+    before = sites.one.ask("show", "ike", "statistics")["counters"]["datagrams-in"]
+    sites.b.run(["iptables", "-t", "nat", "-A", "POSTROUTING", "-p", "udp", "--sport", "4500",
+                 "-j", "SNAT", "--to-source", f"{B4}:5000"])
+    wait_for(lambda: sas(sites.one)[0]["remote"]["port"] == 5000, 10,
+             lambda: f"the peer's new port {sas(sites.one)}")
+    pinging.wait_more()
+    assert sites.one.ask("show", "ike", "statistics")["counters"]["datagrams-in"] == before
+    assert pinging.lost() <= 2
 
 
 def test_rekey_by_packets(net, build_dir):
