@@ -183,6 +183,11 @@ static void on_used(void *ctx, const struct gh_esp_usage *u)
     tell_keyer(ctx, GH_MESSAGE_CHILD_USED, &w);
 }
 
+static void on_missing(void *ctx, uint32_t id)
+{
+    tell_number(ctx, GH_MESSAGE_CHILD_REFUSED, id);
+}
+
 static bool install(struct esp *esp, struct gh_rd *body)
 {
     bool refused;
@@ -202,7 +207,7 @@ static bool on_keyer_message(void *ctx, struct gh_frame *frame, int fd)
 
     switch (frame->type) {
     case GH_MESSAGE_CHILD_HELLO:
-        return gh_esp_children_hello(esp->children, &frame->body, now);
+        return gh_esp_children_hello(esp->children, &frame->body);
     case GH_MESSAGE_CHILD_INSTALL:
         return install(esp, &frame->body);
     case GH_MESSAGE_CHILD_MOVE:
@@ -439,7 +444,7 @@ static void warm_up(void)
 
 static bool make_cores(struct esp *esp)
 {
-    static const struct gh_esp_children_ops children_ops = {.used = on_used};
+    static const struct gh_esp_children_ops children_ops = {.used = on_used, .missing = on_missing};
     static const struct gh_esp_net_ops net_ops = {.arrived = on_arrived, .passed = on_passed};
     const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};
 

@@ -141,13 +141,14 @@ static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_chi
     return ipsec_add_sa(c->engine, &p);
 }
 
-static void add_out(struct gh_esp_children *c, size_t at)
+static bool add_out(struct gh_esp_children *c, size_t at)
 {
     struct gh_esp_child d;
 
     c->list[at].out_due_ms = 0;
     if (!c->list[at].out && decode(&c->slots[at], &d))
         c->list[at].out = add_sa(c, at, &d, IPSEC_OUT);
+    return c->list[at].out;
 }
 
 static void drop_out(struct gh_esp_children *c, size_t at)
@@ -285,24 +286,61 @@ static size_t find(const struct gh_esp_children *c, uint32_t id)
     return SIZE_MAX;
 }
 
-static bool is_listed(struct gh_rd ids, uint32_t id)
+static int by_number(const void *a, const void *b)
 {
-    while (gh_rd_left(&ids) > 0)
-        if (gh_rd_u32(&ids) == id)
-            return true;
-    return false;
+    const uint32_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
 }
 
-bool gh_esp_children_hello(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms)
+/* The numbers in order, to be freed. NULL: no memory. */
+static uint32_t *sorted(struct gh_rd ids, size_t *count)
+{
+    uint32_t *list = malloc(gh_rd_left(&ids) + sizeof(*list));
+
+    *count = 0;
+    while (list != NULL && gh_rd_left(&ids) > 0)
+        list[(*count)++] = gh_rd_u32(&ids);
+    if (list != NULL)
+        qsort(list, *count, sizeof(*list), by_number);
+    return list;
+}
+
+/* What one side has and the other has not was lost with an instance of ours. */
+static void compare(struct gh_esp_children *c, const uint32_t *ids, size_t count, bool *seen)
+{
+    for (size_t i = c->top; i-- > 0;) {
+        const struct child *child = &c->list[i];
+        const uint32_t *id;
+
+        if (!child->there || is_orphan(c, i))
+            continue;
+        id = bsearch(&child->id, ids, count, sizeof(*ids), by_number);
+        if (id != NULL)
+            seen[id - ids] = true;
+        else if (child->end_ms == 0)
+            drop(c, i);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!seen[i])
+            c->ops->missing(c->ctx, ids[i]);
+}
+
+bool gh_esp_children_hello(struct gh_esp_children *c, struct gh_rd *body)
 {
     struct gh_rd ids;
+    uint32_t *list;
+    size_t count;
+    bool *seen;
 
     if (!gh_esp_take_hello(body, &c->epoch, &ids))
         return false;
-    for (size_t i = c->top; i-- > 0;)
-        if (c->list[i].there && !is_orphan(c, i) && c->list[i].end_ms == 0 &&
-            !is_listed(ids, c->list[i].id))
-            drop(c, i);
+    list = sorted(ids, &count);
+    seen = calloc(count + 1, sizeof(*seen));
+    if (list != NULL && seen != NULL)
+        compare(c, list, count, seen);
+    free(list);
+    free(seen);
     return true;
 }
 
@@ -349,6 +387,7 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
 {
     struct gh_esp_child d;
     size_t at = free_slot(c);
+    bool waits;
 
     if (!gh_esp_take_child(body, &d))
         return false;
@@ -357,18 +396,18 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
     if (*refused)
         return true;
     fill(c, at, &d, now_ms);
-    *refused = !begin(c, at, &d);
-    if (*refused) {
-        drop(c, at);
-        return true;
-    }
     /* The peer that asked for new keys cannot use them before it has our answer (RFC 7296 2.8):
      * until it does, we send by the old ones. */
-    if (d.replaces != 0 && !d.initiator && find(c, d.replaces) != SIZE_MAX)
+    waits = d.replaces != 0 && !d.initiator && find(c, d.replaces) != SIZE_MAX;
+    *refused = !begin(c, at, &d);
+    if (!*refused && waits)
         c->list[at].out_due_ms = now_ms + ANSWERED_MS;
+    else if (!*refused)
+        *refused = !add_out(c, at);
+    if (*refused)
+        drop(c, at);
     else
-        add_out(c, at);
-    supersede_orphans(c, at, now_ms);
+        supersede_orphans(c, at, now_ms);
     return true;
 }
 

@@ -31,6 +31,8 @@ size_t gh_esp_selectors(const struct ike_ts_list *local, const struct ike_ts_lis
 
 struct gh_esp_children_ops {
     void (*used)(void *ctx, const struct gh_esp_usage *u);
+    /* `ike` has it, and we do not. */
+    void (*missing)(void *ctx, uint32_t id);
 };
 
 /* policies, places: the numbers of the SPD. NULL: no memory. */
@@ -44,7 +46,7 @@ size_t gh_esp_children_memory(void);
 bool gh_esp_children_map(struct gh_esp_children *c, int fd, uint64_t now_ms);
 
 /* The messages of frame.h. False: malformed. */
-bool gh_esp_children_hello(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms);
+bool gh_esp_children_hello(struct gh_esp_children *c, struct gh_rd *body);
 /* *refused: it cannot be; `*id` is its. */
 bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms,
                              uint32_t *id, bool *refused);

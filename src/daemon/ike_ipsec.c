@@ -59,7 +59,7 @@ static void grant(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core)
         } else if (w->kind == REKEY) {
             ike2_rekey_child(core, now, u->id);
         } else {
-            gh_warning("Child SA %u could not be installed: it ends", u->id);
+            gh_warning("Child SA %u is not carried by the IPsec engine: it ends", u->id);
             ike2_terminate_child(core, now, u->id);
         }
         free(w);
@@ -274,6 +274,23 @@ static bool say_hello(struct gh_ike_ipsec *g, const struct ike2 *core)
     return good;
 }
 
+static void update_child(void *ctx, const struct ike2_child_view *c)
+{
+    gh_ike_ipsec_update(ctx, c);
+}
+
+struct updating {
+    struct gh_ike_ipsec *g;
+    const struct ike2 *core;
+};
+
+static void update_sa(void *ctx, const struct ike2_sa_view *v)
+{
+    const struct updating *u = ctx;
+
+    ike2_each_child(u->core, v->id, update_child, u->g);
+}
+
 void gh_ike_ipsec_open(struct gh_ike_ipsec *g, int fd, const struct ike2 *core)
 {
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
@@ -284,6 +301,9 @@ void gh_ike_ipsec_open(struct gh_ike_ipsec *g, int fd, const struct ike2 *core)
         gh_error("no memory for the socket of the IPsec engine");
     else
         gh_channel_hold(g->channel);
+    if (core != NULL) /* where they are by now */
+        ike2_each_sa(core, update_sa, &(struct updating){g, core});
+    gh_channel_flush(g->channel);
 }
 
 bool gh_ike_ipsec_is_open(const struct gh_ike_ipsec *g)

@@ -20,6 +20,7 @@ struct end {
     struct gh_esp_children *children;
     int memory;
     uint64_t told[2]; /* octets, by enum ipsec_way */
+    uint32_t missing; /* the last that was */
 };
 
 static bool give_random(void *arg, uint8_t *out, size_t len)
@@ -33,6 +34,13 @@ static void on_used(void *ctx, const struct gh_esp_usage *u)
     struct end *e = ctx;
 
     e->told[u->incoming ? IPSEC_IN : IPSEC_OUT] += u->octets;
+}
+
+static void on_missing(void *ctx, uint32_t id)
+{
+    struct end *e = ctx;
+
+    e->missing = id;
 }
 
 static void set_policy(struct end *e, const struct gh_esp_child *c)
@@ -54,7 +62,7 @@ static void set_policy(struct end *e, const struct gh_esp_child *c)
 /* A process begins, with the memory that an earlier one left. */
 static void begin(struct end *e, const struct gh_esp_child *policy, uint64_t now_ms)
 {
-    static const struct gh_esp_children_ops ops = {.used = on_used};
+    static const struct gh_esp_children_ops ops = {.used = on_used, .missing = on_missing};
     const struct ipsec_setup setup = {.back_end = "openssl", .random = give_random};
 
     e->engine = ipsec_new(&setup);
@@ -85,7 +93,7 @@ static void say_hello(struct end *e, uint64_t epoch, const uint32_t *ids, size_t
     for (size_t i = 0; i < count; i++)
         gh_wr_u32(&w, ids[i]);
     r = gh_rd_make(mem, w.len);
-    assert_true(gh_esp_children_hello(e->children, &r, START_MS));
+    assert_true(gh_esp_children_hello(e->children, &r));
 }
 
 /* False: refused. */
@@ -357,6 +365,18 @@ static void an_orphan_goes_on_until_it_is_superseded(void **state)
     assert_int_equal(count(p.a).orphans, 0);
 }
 
+/* What was said to an `esp` that did not live to hear it. */
+static void hello_tells_what_is_missing(void **state)
+{
+    struct pair p = make_pair();
+
+    say_hello(p.a, 11, (const uint32_t[]){1}, 1);
+    assert_int_equal(p.a->missing, 0);
+    say_hello(p.a, 11, (const uint32_t[]){8, 1}, 2);
+    assert_int_equal(p.a->missing, 8);
+    assert_passes(&p);
+}
+
 /* What `ike` removed while `esp` was away. */
 static void hello_drops_what_is_no_more(void **state)
 {
@@ -427,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_replaced_sa_goes_late),
         cmocka_unit_test(a_deleted_one_goes_at_once),
         cmocka_unit_test(an_orphan_goes_on_until_it_is_superseded),
+        cmocka_unit_test(hello_tells_what_is_missing),
         cmocka_unit_test(hello_drops_what_is_no_more),
         cmocka_unit_test(a_peer_behind_a_nat_is_followed),
         cmocka_unit_test(what_cannot_be_is_refused),
