@@ -73,7 +73,8 @@ struct ike2_policy {
     bool fragmentation;
     bool force_nat_t;          /* UDP encapsulation also where there is no NAT */
     uint32_t nat_keepalive_ms; /* 20 s (RFC 3948) */
-    uint8_t puzzle_bits;       /* hardest puzzle that we solve (RFC 8019); 0: none; 20 */
+    bool force_keepalive; /* also who is not behind the NAT, wherever UDP encapsulation is used */
+    uint8_t puzzle_bits;  /* hardest puzzle that we solve (RFC 8019); 0: none; 20 */
     bool childless; /* RFC 6023: the peer need not ask for a Child SA in IKE_AUTH; nor do we, if it
                      * allows that: each is made by an exchange of its own, with fresh keys */
     bool intermediate; /* RFC 9242, for additional key exchanges */
