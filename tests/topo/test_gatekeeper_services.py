@@ -141,6 +141,22 @@ def test_ldp(net, build_dir):
     assert one.flaps(R2) == two.flaps(R1) == 0
 
 
+def test_ldp_opened_from_the_left(net, build_dir):
+    """The higher address is at the other router."""
+    a, b, one, two = two_routers(net, R2, R1)
+    capture = Capture(a, expression="tcp port 646")
+    ends = both_ends(a, b, build_dir, R2, R1, {"name": "ldp", "port": 646})
+    for daemon in (one, two):
+        daemon.start()
+    wait_both_operational(one, two)
+    since = wait_up(ends, "ldp")
+    key, = ends[0].keyed("ldp")["keys"]
+    assert key["initiator"] == "we"  # who opened has asked
+    assert_none_refused(*ends, names=["ldp"])
+    segments = finish(capture, since)
+    assert {s.src for s in segments if s.flags & (SYN | ACK) == SYN} == {R2}
+
+
 # ---- RPKI-RTR -----------------------------------------------------------------------------------
 
 
@@ -166,3 +182,20 @@ def test_rpki(net, build_dir, client):
     assert_none_refused(*ends, names=["rtr"])
     finish(capture, since)
     assert cache.connected(B6) and server.accepted() == 1
+
+
+@pytest.mark.parametrize("client", [FrrRpki, Rtrclient], ids=lambda c: c.kind)
+def test_rpki_over_ipv4(net, build_dir, client):
+    a, b = net.two_routers()
+    capture = Capture(a, expression="tcp port 8282")
+    ends = both_ends(a, b, build_dir, A4, B4, {"name": "rtr", "port": 8282})
+    vrps = {("2001:db8:1::/48", 64, 65001), ("192.0.2.0/24", 24, 65551)}
+    server = Stayrtr(b, vrps).start()
+    cache = client(a, [B4]).start()
+    cache.wait_vrps(vrps)
+    since = wait_up(ends, "rtr")
+    key, = ends[0].keyed("rtr")["keys"]
+    assert key["initiator"] == "we"
+    assert_none_refused(*ends, names=["rtr"])
+    finish(capture, since)
+    assert cache.connected(B4) and server.accepted() == 1
