@@ -15,38 +15,47 @@ def syns(segments):
     return [s for s in segments if s.flags & (SYN | ACK) == SYN]
 
 
-@pytest.mark.parametrize("left, right", [(Frr, Bird), (Bird, Frr), (Gobgp, Openbgpd), (Openbgpd, Gobgp)],
-                         ids=lambda c: c.kind)
-def test_one_end_opens(net, build_dir, left, right):
+class OneEndOpens:
     """IPv4 is opened from the left, IPv6 from the right; the other daemon only listens."""
-    a, b = net.two_routers()
-    capture = Capture(a)
-    ends = keyed_ends(a, b, build_dir)
-    one = left(a, 65001, [Peer(B4, 65002, local=A4), Peer(B6, 65002, local=A6, passive=True)],
-               ROUTES_A, listen=[A4, A6])
-    two = right(b, 65002, [Peer(A4, 65001, local=B4, passive=True), Peer(A6, 65001, local=B6)],
-                ROUTES_B, listen=[B4, B6])
-    for daemon in sorted((one, two), key=lambda d: d.kind == "openbgpd"):  # it tries seldom
-        daemon.start()
-    wait_both_up(one, two)
-    one.wait_routes(ROUTES_B)
-    two.wait_routes(ROUTES_A)
-    for gatehouse, active in zip(ends, ("v4", "v6")):
-        for name in ("v4", "v6"):
-            gatehouse.wait_up(name)
-            connection = gatehouse.connection(name)
-            assert connection["protected"]
-            assert connection["type"] == ("active" if name == active else "passive")
-            # whose SYN waited has asked for the key
-            key, = gatehouse.keyed(name)["keys"]
-            assert key["initiator"] == ("we" if name == active else "peer")
-    assert_none_refused(*ends)
-    segments = capture.stop()
-    assert_signed(segments)
-    assert {s.src for s in syns(segments)} == {A4, B6}
-    assert one.flaps(B4) == two.flaps(A6) == 0
+
+    def __init__(self, net, build_dir, left, right):
+        a, b = net.namespace(f"{left.kind}-a"), net.namespace(f"{right.kind}-b")
+        net.link(a, b, (f"{A4}/24", f"{B4}/24"), (f"{A6}/64", f"{B6}/64"))
+        self.capture = Capture(a)
+        self.ends = keyed_ends(a, b, build_dir)
+        self.one = left(a, 65001, [Peer(B4, 65002, local=A4), Peer(B6, 65002, local=A6, passive=True)],
+                        ROUTES_A, listen=[A4, A6])
+        self.two = right(b, 65002, [Peer(A4, 65001, local=B4, passive=True), Peer(A6, 65001, local=B6)],
+                         ROUTES_B, listen=[B4, B6])
+        for daemon in sorted((self.one, self.two), key=lambda d: d.kind == "openbgpd"):
+            daemon.start()  # OpenBGPD last: where nobody listens yet it tries again after long
+
+    def check(self):
+        wait_both_up(self.one, self.two)
+        self.one.wait_routes(ROUTES_B)
+        self.two.wait_routes(ROUTES_A)
+        for gatehouse, active in zip(self.ends, ("v4", "v6")):
+            for name in ("v4", "v6"):
+                gatehouse.wait_up(name)
+                connection = gatehouse.connection(name)
+                assert connection["protected"]
+                assert connection["type"] == ("active" if name == active else "passive")
+                # whose SYN waited has asked for the key
+                key, = gatehouse.keyed(name)["keys"]
+                assert key["initiator"] == ("we" if name == active else "peer")
+        assert_none_refused(*self.ends)
+        segments = self.capture.stop()
+        assert_signed(segments)
+        assert {s.src for s in syns(segments)} == {A4, B6}
+        assert self.one.flaps(B4) == self.two.flaps(A6) == 0
 
 
+@pytest.mark.parametrize("one, other", [(Frr, Bird), (Gobgp, Openbgpd)], ids=lambda c: c.kind)
+def test_one_end_opens(net, build_dir, one, other):
+    """Each daemon opens and is opened to, over IPv4 and IPv6: two pairs of routers side by side."""
+    pairs = [OneEndOpens(net, build_dir, one, other), OneEndOpens(net, build_dir, other, one)]
+    for pair in pairs:
+        pair.check()
 
 
 def key_ids(gatehouse, name, states):

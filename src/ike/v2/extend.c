@@ -39,6 +39,7 @@ void ike2_extend_successor(struct ike2 *c, struct ike2_sa *sa, const struct ike2
 {
     ike2_mobike_inherit(c, sa, old);
     sa->began = old->began;
+    sa->ppk_used = old->ppk_used; /* it is in SK_d */
     sa->peer_tcp_ao = old->peer_tcp_ao;
     sa->told_tcp_ao = old->told_tcp_ao;
     sa->can_redirect = old->can_redirect;
