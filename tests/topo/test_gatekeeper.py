@@ -4,7 +4,7 @@ import pytest
 
 from capture import ACK, SYN, Capture
 from daemons import Bird, Exabgp, Frr, Gobgp, Openbgpd
-from keyed import keyed_ends
+from keyed import keyed_ends, seen
 from netns import A4, A6, B4, B6
 from scenario import (ROUTES_A, ROUTES_B, assert_none_refused, assert_signed, peers_of_a, peers_of_b,
                       wait_both_up)
@@ -33,6 +33,7 @@ def test_daemons(net, build_dir, left, right):
     assert_none_refused(*ends)
     assert_signed(capture.stop())
     assert one.flaps(B4) == 0 and two.flaps(A6) == 0
+    seen(one, two)
 
 
 def test_the_first_syn_waits(net, build_dir):
@@ -67,6 +68,7 @@ def test_rekeying_under_traffic(net, build_dir):
     assert_none_refused(*ends)
     assert frr.flaps(B4) == 0 and frr.flaps(B6) == 0
     assert ends[0].keyed("v4")["rekeyed"] + ends[1].keyed("v4")["rekeyed"] >= 3
+    seen(frr, bird, also="a fresh key every few seconds: nothing refused")
 
 
 def test_rekeying_by_use(net, build_dir):

@@ -4,7 +4,7 @@ import pytest
 
 from capture import ACK, SYN, Capture
 from daemons import Bird, Frr, Gobgp, Openbgpd, Peer
-from keyed import AT_A, AT_B, KeyedGatehouse, keyed_config, keyed_ends
+from keyed import AT_A, AT_B, KeyedGatehouse, keyed_config, keyed_ends, seen
 from netns import A4, A6, B4, B6
 from relay import Relay
 from scenario import ROUTES_A, ROUTES_B, assert_none_refused, assert_signed, wait_both_up
@@ -48,6 +48,8 @@ class OneEndOpens:
         assert_signed(segments)
         assert {s.src for s in syns(segments)} == {A4, B6}
         assert self.one.flaps(B4) == self.two.flaps(A6) == 0
+        for daemon, version in ((self.one, "4"), (self.two, "6")):
+            seen(self.one, self.two, opened=daemon.title, versions=version, also="the other end is passive")
 
 
 @pytest.mark.parametrize("one, other", [(Frr, Bird), (Gobgp, Openbgpd)], ids=lambda c: c.kind)
@@ -70,7 +72,7 @@ def same_keys(ends, name, *states):
 
 
 @pytest.mark.parametrize("left, right, family, rekey",
-                         [(Frr, Bird, "v4", 10), (Gobgp, Openbgpd, "v6", None)])
+                         [(Frr, Bird, "v4", 10), (Gobgp, Bird, "v6", None), (Openbgpd, Frr, "v4", None)])
 def test_both_ends_open_at_once(net, build_dir, left, right, family, rekey):
     """On a wire that waits, first for IKE and then for TCP: both ends have begun an IKE SA before
     either has heard of the other's, and both SYNs are under way before either arrives."""
@@ -97,23 +99,24 @@ def test_both_ends_open_at_once(net, build_dir, left, right, family, rekey):
     began = [sa["role"] for end in ends for sa in end.ask("show", "ike", "sa")["sas"]]
     assert sorted(began) == ["initiator", "initiator", "responder", "responder"], began
     wire.release()
-    one.wait_established(address_b)
-    two.wait_established(address_a)
-    one.wait_routes(routes_b)
-    two.wait_routes(routes_a)
 
     def keys():
         return f"keys {[end.keyed(family)['keys'] for end in ends]}"
-    # Both made a key at once: each is there at both ends, …
-    wait_for(lambda: same_keys(ends, family, "live", "replaced") == 2, 5, keys)
+    # Both made a key at once: each is there at both ends, and what they agree on is used.
+    wait_for(lambda: same_keys(ends, family, "live", "replaced", "leaving") == 2, 5, keys)
+    one.wait_established(address_b, timeout=60)
+    two.wait_established(address_a)
+    one.wait_routes(routes_b)
+    two.wait_routes(routes_a)
     for end in ends:
         end.wait_up(family)
-        if rekey:
-            end.wait_rekeyed(family)
-    # … until one takes the place of both: it is the only one that is used.
     if rekey:
+        # Then one takes the place of both.
+        ends[0].wait_rekeyed(family)
         wait_for(lambda: same_keys(ends, family, "live") == 1, 30, keys)
     assert_none_refused(*ends, names=(family,))
     assert_signed(here.stop())
     assert_signed(there.stop())
     assert one.flaps(address_b) == two.flaps(address_a) == 0
+    seen(one, two, opened="both at once", versions=family[1],
+         also="IKE_SA_INITs cross, then SYNs" + (", then one key takes the place of both" if rekey else ""))

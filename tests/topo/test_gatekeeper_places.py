@@ -6,7 +6,7 @@ import pytest
 from capture import Capture
 from daemons import Bird, Frr, Peer
 from ike import SECRET, IkeGatehouse, child_section, peer_section
-from keyed import AT_A, AT_B, KeyedGatehouse, keyed_config, keyed_session
+from keyed import AT_A, AT_B, KeyedGatehouse, keyed_config, keyed_session, seen
 from netns import A4, A6, B4, B6
 from scenario import ROUTES_A, ROUTES_B, assert_none_refused, assert_signed, wait_both_up
 from test_base_uml import inner_pair
@@ -57,12 +57,14 @@ def test_the_same_addresses_in_two_namespaces(net, build_dir):
         one.wait_routes(ROUTES_B[:1])
         two.wait_routes(ROUTES_A[:1])
     assert_keys_differ(gatehouse, "xy")
+    assert_none_refused(*others.values(), names=("v4",))
     for name in "xy":
         here, = gatehouse.keyed(name)["keys"]
         there, = others[name].keyed("v4")["keys"]
         assert (here["send_id"], here["recv_id"]) == (there["recv_id"], there["send_id"])
     for capture in captures:
         assert_signed(capture.stop())
+    seen(*birds[0], versions="4", also="one gatehoused for two namespaces with the same addresses")
     # Keys of one place are not for another, although its addresses are the same.
     gatehouse.configure(peer_section("ike-x", children=(), local=A4, psk_secret=SECRET)
                         + keyed_session("x", B4, "ike-x", netns=f"{net.prefix}-x"))
@@ -86,8 +88,8 @@ def test_vrf(guest, build_dir):
     c.add_address("eth0", f"{B4}/24")
     one = KeyedGatehouse(a, build_dir, placed("outside", secret_of("none"))
                          + placed("inside", secret_of("red"), vrf="red"), name="a").start()
-    KeyedGatehouse(b, build_dir, at_the_peer("none"), name="b").start()
-    KeyedGatehouse(c, build_dir, at_the_peer("red"), name="c").start()
+    others = [KeyedGatehouse(host, build_dir, at_the_peer(of), name=host.label).start()
+              for host, of in ((b, "none"), (c, "red"))]
     pairs = []
     for name, vrf, other in (("outside", None, b), ("inside", "red", c)):
         pairs.append((Bird(a, 65001, [Peer(B4, 65002, local=A4, vrf=vrf)], ROUTES_A[:1],
@@ -98,6 +100,8 @@ def test_vrf(guest, build_dir):
         opens.wait_established(B4, timeout=60)
         listens.wait_routes(ROUTES_A[:1])
     assert_keys_differ(one, ("outside", "inside"))
+    assert_none_refused(*others, names=("v4",))
+    seen(*pairs[1], opened="BIRD in the VRF", versions="4", also="the same addresses inside and outside of a VRF")
 
 
 def test_neighbours_from_a_prefix(net, build_dir):
@@ -113,6 +117,7 @@ def test_neighbours_from_a_prefix(net, build_dir):
     frr.wait_routes(ROUTES_B)
     assert_none_refused(*ends)
     assert_signed(capture.stop())
+    seen(frr, bird, opened="BIRD", also="FRR takes neighbours from a prefix")
 
 
 def test_an_ike_sa_that_was_there_before(net, build_dir):

@@ -9,7 +9,7 @@ import pytest
 from capture import Capture, read_frames
 from daemons import Bird, Frr, Peer
 from ike import SECRET, peer_section, section
-from keyed import AT_A, AT_B, KeyedGatehouse, keyed_session
+from keyed import AT_A, AT_B, KeyedGatehouse, keyed_session, seen
 from netns import A4, B4
 from scenario import ROUTES_A, ROUTES_B, assert_none_refused, assert_signed
 from wait import wait_for
@@ -103,6 +103,7 @@ def test_all_key_exchanges_each_time(net, build_dir, strongswan6, name, left, ri
     assert_none_refused(*ends, names=("v4",))
     assert_signed(segments.stop())
     assert one.flaps(B4) == two.flaps(A4) == 0
+    seen(one, two, versions="4", also=f"PPK; X25519 with {' and '.join(more)} for the IKE SA and each rekeying")
 
 
 @pytest.mark.parametrize("lacks", [0, 1], ids=["left", "right"])
