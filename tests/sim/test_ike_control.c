@@ -438,10 +438,13 @@ static void child_failed(struct desk *d, const char *words)
     gh_ike_notes_event(d->notes, &e, d->w->now);
 }
 
-/* The causes that IKE tells of session `s`, one behind another. */
-static void assert_causes(struct desk *d, const char *verdict, const char *causes)
+/* The causes that IKE tells of a session, one behind another. */
+static void assert_causes_of(struct desk *d, const char *session, const char *verdict,
+                             const char *causes)
 {
-    json_t *answer = ask(d, "{\"op\":\"explain\",\"keys_of\":\"s\"}"), *f;
+    json_t *request = json_pack("{s:s, s:s}", "op", "explain", "keys_of", session);
+    char *line = json_dumps(request, 0);
+    json_t *answer = ask(d, line), *f;
     const json_t *x = first(answer, "explanations");
     char found[200] = "";
     size_t i;
@@ -456,22 +459,32 @@ static void assert_causes(struct desk *d, const char *verdict, const char *cause
     }
     assert_string_equal(found, causes);
     json_decref(answer);
+    json_decref(request);
+    free(line);
+}
+
+static void assert_causes(struct desk *d, const char *verdict, const char *causes)
+{
+    assert_causes_of(d, "s", verdict, causes);
 }
 
 static void why_a_session_has_no_key(void **state)
 {
     static const struct gk_ops ops = {.acquire = acquire_nothing, .event = tell_nobody};
-    struct gk_policy s = {
-        .name = "s", .ike = "to-1", .active = "s", .passive = "s:passive", .port = 179};
+    struct gk_policy list[2] = {
+        {.name = "s", .ike = "to-1", .active = "s", .passive = "s:passive", .port = 179},
+        {.name = "t", .ike = "to-1", .passive = "t:passive", .port = 180}};
     struct desk d;
 
     desk_start(&d);
     desk_configure(&d);
     d.gatekeeper = gk_new(&ops);
-    s.local = d.w->hosts[0].addr;
-    s.remote = d.w->hosts[1].addr;
-    assert_true(gk_set_policies(d.gatekeeper, d.w->now, &s, 1));
-    assert_refused(&d, "{\"op\":\"explain\",\"keys_of\":\"t\"}", "no session with negotiated keys");
+    for (size_t i = 0; i < 2; i++) {
+        list[i].local = d.w->hosts[0].addr;
+        list[i].remote = d.w->hosts[1].addr;
+    }
+    assert_true(gk_set_policies(d.gatekeeper, d.w->now, list, 2));
+    assert_refused(&d, "{\"op\":\"explain\",\"keys_of\":\"u\"}", "no session with negotiated keys");
     assert_causes(&d, "down", "ike-nobody-begins");
     initiate(&d);
     desk_run(&d, 1000);
@@ -487,6 +500,10 @@ static void why_a_session_has_no_key(void **state)
     child_failed(&d, "s: the peer answers with TS_UNACCEPTABLE");
     assert_causes(&d, "up", "ike-traffic-selectors");
     child_failed(&d, "net: the peer answers with NO_PROPOSAL_CHOSEN");
+    gk_need(d.gatekeeper, d.w->now, "t");
+    gk_failed(d.gatekeeper, d.w->now, "to-1", "t:passive: it was refused");
+    assert_causes(&d, "up", "ike-no-answer");
+    assert_causes_of(&d, "t", "up", "ike-child-refused");
     gk_failed(d.gatekeeper, d.w->now, "to-1", "there is no answer");
     assert_causes(&d, "up", "ike-child-refused");
     gk_free(d.gatekeeper);
