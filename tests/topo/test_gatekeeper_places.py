@@ -59,9 +59,10 @@ def test_the_same_addresses_in_two_namespaces(net, build_dir):
     assert_keys_differ(gatehouse, "xy")
     assert_none_refused(*others.values(), names=("v4",))
     for name in "xy":
-        here, = gatehouse.keyed(name)["keys"]
-        there, = others[name].keyed("v4")["keys"]
-        assert (here["send_id"], here["recv_id"]) == (there["recv_id"], there["send_id"])
+        here, = gatehouse.ask("show", "key-table", name)["keys"]
+        there, = others[name].ask("show", "key-table", "v4")["keys"]
+        assert (here["local_key_name"], here["peer_key_name"]) == (there["peer_key_name"],
+                                                                   there["local_key_name"])
     for capture in captures:
         assert_signed(capture.stop())
     seen(*birds[0], versions="4", also="one gatehoused for two namespaces with the same addresses")
@@ -101,6 +102,9 @@ def test_vrf(guest, build_dir):
         listens.wait_routes(ROUTES_A[:1])
     assert_keys_differ(one, ("outside", "inside"))
     assert_none_refused(*others, names=("v4",))
+    for name, vrf in (("outside", None), ("inside", "red")):
+        key, = one.ask("show", "key-table", name)["keys"]
+        assert key["interfaces"] == vrf
     seen(*pairs[1], opened="BIRD in the VRF", versions="4", also="the same addresses inside and outside of a VRF")
 
 
