@@ -4,7 +4,7 @@ import pytest
 
 from capture import ACK, SYN, Capture
 from daemons import Bird, Exabgp, Frr, Gobgp, Openbgpd
-from keyed import keyed_ends
+from keyed import keyed_ends, seen
 from netns import A4, A6, B4, B6
 from scenario import (ROUTES_A, ROUTES_B, assert_no_flap, assert_none_refused, assert_signed,
                       peers_of_a, peers_of_b, wait_both_up)
@@ -32,6 +32,7 @@ def test_daemons(net, build_dir, left, right):
             assert [(k["origin"], k["selected"]) for k in table] == [("negotiated", True)], table
     assert_none_refused(*ends)
     assert_signed(capture.stop())
+    seen(one, two)
 
 
 def test_the_first_syn_waits(net, build_dir):
@@ -66,6 +67,7 @@ def test_rekeying_under_traffic(net, build_dir):
     assert_none_refused(*ends)
     assert_no_flap((frr, B4), (frr, B6))
     assert ends[0].keyed("v4")["rekeyed"] + ends[1].keyed("v4")["rekeyed"] >= 3
+    seen(frr, bird, also="a fresh key every few seconds: nothing refused")
 
 
 def test_rekeying_by_use(net, build_dir):

@@ -139,6 +139,9 @@ struct ike2_policy *ike2_policy_like(const struct ike2_policy *from, const char 
 struct ike2_policy *ike2_policy_ref(struct ike2_policy *p);
 void ike2_policy_free(struct ike2_policy *p); /* gives a reference back; NULL is fine */
 
+/* Does it make keys of TCP-AO? */
+bool ike2_policy_has_tcp_ao(const struct ike2_policy *p);
+
 /* From the first transmission of a request until it is given up, at most a day. */
 uint64_t ike2_policy_patience_ms(const struct ike2_policy *p);
 

@@ -369,6 +369,7 @@ bool ike2_task_is_alone(const struct ike2_task *t)
     case IKE2_TASK_TOKEN:
     case IKE2_TASK_TICKET:
     case IKE2_TASK_REDIRECT:
+    case IKE2_TASK_TCP_AO:
         return false;
     default:
         return true;
