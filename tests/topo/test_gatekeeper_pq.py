@@ -35,10 +35,10 @@ def end(at, more=(), head="", **peer):
             + keyed_session("v4", remote, "ike-v4", ke=["x25519"], **additional))
 
 
-def daemons(left, right, a, b):
-    """Short hold times: there is always a segment soon."""
+def daemons(left, right, a, b, passive=True):
+    """Short hold times: there is always a segment soon. passive: is b's."""
     return (left(a, 65001, [Peer(B4, 65002, local=A4)], ROUTES_A[:1], hold_time=9),
-            right(b, 65002, [Peer(A4, 65001, local=B4, passive=True)], ROUTES_B[:1], hold_time=9))
+            right(b, 65002, [Peer(A4, 65001, local=B4, passive=passive)], ROUTES_B[:1], hold_time=9))
 
 
 def exchanges(path):
@@ -116,7 +116,7 @@ def test_a_required_ppk_that_one_end_lacks(net, build_dir, lacks):
     without = [end(at) for at in (AT_A, AT_B)]
     ends = [KeyedGatehouse(host, build_dir, without[n] if n == lacks else whole[n]).start()
             for n, host in enumerate((a, b))]
-    one, two = daemons(Frr, Bird, a, b)
+    one, two = daemons(Frr, Bird, a, b, passive=False)
     one.start()
     for n, gatehouse in enumerate(ends):
         if n == lacks == 1:
