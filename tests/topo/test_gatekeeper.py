@@ -108,6 +108,34 @@ def test_revocation(net, build_dir):
     assert_no_flap((frr, B4), (bird, A4))
 
 
+def test_the_ike_sa_is_rekeyed(net, build_dir):
+    """From either end; its keys of TCP-AO are handed on, and are rekeyed by the new one."""
+    a, b = net.two_routers()
+    ends = keyed_ends(a, b, build_dir)
+    frr = Frr(a, 65001, peers_of_a(), hold_time=9).start()
+    bird = Bird(b, 65002, peers_of_b(), hold_time=9).start()
+    wait_both_up(frr, bird)
+
+    def sas(end):
+        return [sa for sa in end.ask("show", "ike", "sa", "detail")["sas"] if sa["peer"] == "ike-v4"]
+    for count, end in enumerate(ends, 1):
+        before = [end.live("v4") for end in ends]
+        end.gatectl("ike", "rekey", "sa", str(sas(end)[0]["id"]))
+        for other in ends:
+            wait_for(lambda: [sa["rekeys"] for sa in sas(other)] == [count], 20,
+                     lambda: f"one IKE SA, rekeyed {count} times\n{sas(other)}\n{other.tail()}")
+        assert [end.live("v4") for end in ends] == before
+        child, = sas(end)[0]["child_sas"]
+        end.gatectl("ike", "rekey", "child", str(child["id"]))
+        for other, was in zip(ends, before):
+            wait_for(lambda: other.live("v4") not in (was, None), 20, "a key by the new IKE SA")
+        # the Child SA that was replaced goes when nobody uses its key
+        wait_for(lambda: all(len(sas(end)[0]["child_sas"]) == 1 for end in ends), 60,
+                 lambda: f"{[sas(end) for end in ends]}")
+    assert_none_refused(*ends)
+    assert_no_flap((frr, B4), (bird, A4))
+
+
 @pytest.mark.parametrize("process", ["ike", "ao", "keeper"])
 def test_killed(net, build_dir, process):
     """Whichever process dies, sessions live, and there is a key again."""
