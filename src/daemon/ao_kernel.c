@@ -65,8 +65,7 @@ static void plan_next_look(const struct gh_kernel *k, struct gh_now now, struct 
 
         if (session < 0)
             continue;
-        change = ao_kernel_next_change(kernel_chain(k, kernel_session(k, (size_t)session)),
-                                       now.wall, &s->st);
+        change = ao_kernel_next_change(kernel_chain(k, (size_t)session), now.wall, &s->st);
         if (change != TCPAO_TIME_MAX && change - now.wall < KERNEL_POLL / 1000 &&
             now.mono_ms + (uint64_t)(change - now.wall) * 1000 < s->due_ms)
             s->due_ms = now.mono_ms + (uint64_t)(change - now.wall) * 1000;
@@ -141,6 +140,8 @@ enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, in
     while (s->name_count > 0) /* of an earlier attempt with another peer */
         kernel_set_carries(s, s->names[0], false);
     failed = kernel_keys_of_connection(k, now, s, &sock, (size_t)session, &locked);
+    if (locked && k->sessions[session].keyed)
+        locked = false; /* its SYN waits until a key is negotiated */
     if (failed != 0 || locked || !kernel_set_carries(s, x->name, true)) {
         kernel_forget(k, s);
         kernel_update_guards(k, now);
@@ -273,9 +274,11 @@ static void follow_connection(struct gh_kernel *k, struct gh_now now, struct ker
                      ? kernel_keys_of_connection(k, now, s, sock, (size_t)session, &locked)
                      : 0;
 
+    if (locked && s->state == AO_STATE_SYN_SENT && k->sessions[session].keyed)
+        locked = false;
     if (!s->warned && (failed != 0 || locked))
         gh_error("%s: %s%s", s->names[0],
-                 locked ? "no key of its chain may be sent with: its connection stands still"
+                 locked ? "it has no key to send with: its connection stands still"
                         : "the kernel does not take its keys: ",
                  locked ? "" : strerror(failed));
     s->warned = failed != 0 || locked;
@@ -303,6 +306,8 @@ void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int 
         s->fetch = 0;
         k->fetching--;
     }
+    if (s != NULL)
+        s->behind = false; /* what cannot be brought in line now is not waited for */
     if (fd < 0) {
         if (s != NULL && !s->warned)
             gh_warning("a socket of process %" PRIu32 " with keys in the kernel cannot be had: %s",
@@ -317,6 +322,7 @@ void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int 
     }
     if (s != NULL)
         plan_next_look(k, now, s);
+    gh_kernel_tick(k, now); /* whom to ask next */
 }
 
 static void ask(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s)

@@ -69,7 +69,7 @@ static size_t describe(const struct work *w, int64_t now, struct ao_kernel_key *
 bool kernel_has_other_keys(const struct gh_kernel *k, const struct gh_kernel_socket *sock,
                            size_t session)
 {
-    const struct tcpao_chain *chain = kernel_chain(k, kernel_session(k, session));
+    const struct tcpao_chain *chain = kernel_chain(k, session);
     struct gh_kernel_key *keys;
     size_t count;
     bool other = false;
@@ -157,10 +157,15 @@ int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct ker
     static struct ao_kernel_key described[AO_KERNEL_KEYS_MAX];
     const struct gh_session *x = kernel_session(k, session);
     const struct gh_kernel_info flags = {.required = true, .accept_icmps = x->accept_icmp};
-    struct work w = {.k = k, .sock = sock, .chain = kernel_chain(k, x), .peer = host(&s->remote)};
+    struct work w = {
+        .k = k, .sock = sock, .chain = kernel_chain(k, session), .peer = host(&s->remote)};
     struct gh_kernel_key *present;
-    int error = -gh_kernel_ao_keys(sock, &present, &w.present_count);
+    int error;
 
+    *locked = false;
+    if (kernel_awaits_keys(k, now, s, session))
+        return 0;
+    error = -gh_kernel_ao_keys(sock, &present, &w.present_count);
     if (error != 0)
         return error;
     w.present = present;
@@ -189,7 +194,7 @@ static int keys_of_session(struct gh_kernel *k, struct gh_now now,
     const struct gh_kernel_info flags = {.required = false};
     const struct work w = {.k = k,
                            .sock = sock,
-                           .chain = kernel_chain(k, x),
+                           .chain = kernel_chain(k, session),
                            .peer = x->peer,
                            .present = present,
                            .present_count = count};
@@ -225,14 +230,16 @@ static void take_back(const struct gh_kernel_socket *sock, const struct gh_prefi
 }
 
 /* The program's own keys for this peer, which are not ours to take away. */
-static bool has_own_keys(const struct gh_kernel *k, const struct gh_session *x,
+static bool has_own_keys(const struct gh_kernel *k, size_t session,
                          const struct gh_kernel_key *present, size_t count)
 {
+    const struct gh_session *x = kernel_session(k, session);
     bool own = false;
 
     for (size_t i = 0; i < count; i++)
         own |= gh_prefix_overlaps(&present[i].peer, &x->peer) &&
-               recognise(kernel_chain(k, x), &present[i], 0) == NULL && !is_lock(k, &present[i]);
+               recognise(kernel_chain(k, session), &present[i], 0) == NULL &&
+               !is_lock(k, &present[i]);
     return own;
 }
 
@@ -258,7 +265,7 @@ static bool to_carry(const struct gh_kernel *k, const struct kernel_socket *s,
 
     return kernel_serves(k, s, sock, session) &&
            (x->backend == GH_BACKEND_KERNEL || kernel_carries(s, x->name) ||
-            (!kernel_engine_carries(k, x->name) && !has_own_keys(k, x, present, count)));
+            (!kernel_engine_carries(k, x->name) && !has_own_keys(k, session, present, count)));
 }
 
 bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
@@ -272,7 +279,9 @@ bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kern
     for (size_t i = 0; error == 0 && i < k->session_count; i++) {
         const char *name = kernel_session(k, i)->name;
         bool carries = to_carry(k, s, sock, i, present, count);
-        int failed = carries ? keys_of_session(k, now, sock, i, present, count) : 0;
+        int failed = carries && !kernel_awaits_keys(k, now, s, i)
+                         ? keys_of_session(k, now, sock, i, present, count)
+                         : 0;
 
         if (failed != 0 && !s->warned) {
             gh_error("%s: the kernel does not take its keys for a listening socket: %s", name,

@@ -26,12 +26,20 @@ bool __wrap_ao_engine_foreign(struct ao_engine *e, struct gh_now now, const stru
 void __wrap_ao_engine_foreign_refusals(struct ao_engine *e, struct gh_now now, const char *session,
                                        unsigned counter, uint64_t more);
 void __wrap_ao_engine_each_connection(const struct ao_engine *e, ao_connection_fn fn, void *ctx);
+void __wrap_ao_engine_foreign_use(struct ao_engine *e, const char *session,
+                                  const struct ao_key_counters *more);
+void __wrap_ao_engine_set_foreign(struct ao_engine *e, const char *session,
+                                  enum ao_foreign_keys keys);
+struct tcpao_chain *__wrap_ao_engine_chain(const struct ao_engine *e, const char *session);
 
 static struct {
     unsigned flow_changes, kept, forgotten, watched, fetched, ends;
     uint32_t fetch_id;
     uint8_t kept_data[256];
     size_t kept_len;
+    unsigned in_line;
+    enum ao_foreign_keys foreign;
+    struct tcpao_chain *chain;  /* of a session whose keys are negotiated */
     const char *engine_carries; /* a session with an established connection */
 } seen;
 
@@ -52,6 +60,27 @@ void __wrap_ao_engine_each_connection(const struct ao_engine *e, ao_connection_f
 
     if (seen.engine_carries != NULL)
         fn(ctx, &c);
+}
+
+void __wrap_ao_engine_foreign_use(struct ao_engine *e, const char *session,
+                                  const struct ao_key_counters *more)
+{
+}
+
+void __wrap_ao_engine_set_foreign(struct ao_engine *e, const char *session,
+                                  enum ao_foreign_keys keys)
+{
+    seen.foreign = keys;
+}
+
+struct tcpao_chain *__wrap_ao_engine_chain(const struct ao_engine *e, const char *session)
+{
+    return seen.chain;
+}
+
+static void on_in_line(void *ctx, const char *session)
+{
+    seen.in_line++;
 }
 
 static void on_fetch(void *ctx, uint32_t id, uint32_t pid, uint64_t cookie, uint64_t inode)
@@ -85,8 +114,11 @@ static void on_flows(void *ctx, uint16_t zone)
 
 static struct gh_kernel *backend(bool has_ao)
 {
-    static const struct gh_kernel_ops ops = {
-        .fetch = on_fetch, .watch = on_watch, .keep = on_keep, .flows_changed = on_flows};
+    static const struct gh_kernel_ops ops = {.fetch = on_fetch,
+                                             .watch = on_watch,
+                                             .keep = on_keep,
+                                             .flows_changed = on_flows,
+                                             .in_line = on_in_line};
     struct gh_kernel *k = gh_kernel_new(NULL, has_ao, &ops);
 
     memset(&seen, 0, sizeof(seen));
