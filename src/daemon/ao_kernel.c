@@ -309,13 +309,18 @@ void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int 
     if (s != NULL)
         s->behind = false; /* what cannot be brought in line now is not waited for */
     if (fd < 0) {
-        if (s != NULL && !s->warned)
+        /* One that has just been closed is heard of in a moment. */
+        if (s != NULL && s->unseen && !s->warned)
             gh_warning("a socket of process %" PRIu32 " with keys in the kernel cannot be had: %s",
                        s->pid, strerror(error));
-        if (s != NULL)
-            s->warned = true;
+        if (s != NULL) {
+            s->warned |= s->unseen;
+            s->unseen = true;
+        }
     } else {
         sock = gh_kernel_socket_look(fd);
+        if (s != NULL)
+            s->unseen = false;
         if (s != NULL && k->setup != NULL && gh_kernel_cookie(&sock) == s->cookie)
             s->listening ? follow_listener(k, now, s, &sock) : follow_connection(k, now, s, &sock);
         gh_borrow_return(fd);

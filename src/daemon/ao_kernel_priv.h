@@ -50,6 +50,7 @@ struct kernel_socket {
     bool restored;  /* since then not looked at: counters so far were told by an earlier process */
     bool inherited; /* an earlier process began with it */
     bool behind;    /* a negotiated chain has changed since it was last brought in line */
+    bool unseen;    /* it could not be had for the last look */
     bool warned;    /* something went wrong, and was said */
     struct tcpao_conn_state st;
     struct kernel_seen *seen;
