@@ -278,7 +278,7 @@ static void follow_connection(struct gh_kernel *k, struct gh_now now, struct ker
         locked = false;
     if (!s->warned && (failed != 0 || locked))
         gh_error("%s: %s%s", s->names[0],
-                 locked ? "it has no key to send with: its connection stands still"
+                 locked ? "no key of its chain may be sent with: its connection stands still"
                         : "the kernel does not take its keys: ",
                  locked ? "" : strerror(failed));
     s->warned = failed != 0 || locked;
