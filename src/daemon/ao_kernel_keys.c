@@ -13,6 +13,7 @@ struct work {
     struct gh_prefix peer; /* of keys that are added */
     const struct gh_kernel_key *present;
     size_t present_count;
+    bool spare; /* unknown keys stay: the peer may sign with them until it hears of others */
 };
 
 /* ---- What is there -------------------------------------------------------------------------- */
@@ -43,6 +44,15 @@ static const struct tcpao_mkt *recognise(const struct tcpao_chain *chain,
     return NULL;
 }
 
+static bool has_id_of(const struct tcpao_chain *chain, const struct gh_kernel_key *key)
+{
+    for (size_t i = 0; i < tcpao_chain_count(chain); i++)
+        if (tcpao_chain_at(chain, i)->send_id == key->send_id ||
+            tcpao_chain_at(chain, i)->recv_id == key->recv_id)
+            return true;
+    return false;
+}
+
 static size_t describe(const struct work *w, int64_t now, struct ao_kernel_key *out)
 {
     size_t count = 0;
@@ -55,6 +65,8 @@ static size_t describe(const struct work *w, int64_t now, struct ao_kernel_key *
         if (w->sock->listening && !gh_prefix_equal(&key->peer, &w->peer))
             continue;
         mkt = recognise(w->chain, key, now);
+        if (w->spare && mkt == NULL && !is_lock(w->k, key) && !has_id_of(w->chain, key))
+            continue;
         out[count++] = (struct ao_kernel_key){.send_id = key->send_id,
                                               .recv_id = key->recv_id,
                                               .known = mkt != NULL,
@@ -150,6 +162,25 @@ static struct gh_prefix host(const struct tcpao_endpoint *e)
                               .bits = (uint8_t)(e->addr_len * 8)};
 }
 
+static bool is_inherited(const struct gh_kernel *k, struct gh_now now,
+                         const struct kernel_socket *s, size_t session)
+{
+    return s->inherited && k->sessions[session].keyed &&
+           now.mono_ms - k->began_ms < KERNEL_INHERITED;
+}
+
+bool kernel_awaits_keys(const struct gh_kernel *k, struct gh_now now, const struct kernel_socket *s,
+                        size_t session)
+{
+    return is_inherited(k, now, s, session) && !k->sessions[session].had_keys;
+}
+
+static bool spares_unknown(const struct gh_kernel *k, struct gh_now now,
+                           const struct kernel_socket *s, size_t session)
+{
+    return is_inherited(k, now, s, session) && tcpao_chain_count(kernel_chain(k, session)) > 0;
+}
+
 int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
                               const struct gh_kernel_socket *sock, size_t session, bool *locked)
 {
@@ -157,8 +188,11 @@ int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct ker
     static struct ao_kernel_key described[AO_KERNEL_KEYS_MAX];
     const struct gh_session *x = kernel_session(k, session);
     const struct gh_kernel_info flags = {.required = true, .accept_icmps = x->accept_icmp};
-    struct work w = {
-        .k = k, .sock = sock, .chain = kernel_chain(k, session), .peer = host(&s->remote)};
+    struct work w = {.k = k,
+                     .sock = sock,
+                     .chain = kernel_chain(k, session),
+                     .peer = host(&s->remote),
+                     .spare = spares_unknown(k, now, s, session)};
     struct gh_kernel_key *present;
     int error;
 
@@ -183,7 +217,7 @@ int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct ker
 
 /* ---- Listeners ------------------------------------------------------------------------------ */
 
-static int keys_of_session(struct gh_kernel *k, struct gh_now now,
+static int keys_of_session(struct gh_kernel *k, struct gh_now now, const struct kernel_socket *s,
                            const struct gh_kernel_socket *sock, size_t session,
                            const struct gh_kernel_key *present, size_t count)
 {
@@ -197,7 +231,8 @@ static int keys_of_session(struct gh_kernel *k, struct gh_now now,
                            .chain = kernel_chain(k, session),
                            .peer = x->peer,
                            .present = present,
-                           .present_count = count};
+                           .present_count = count,
+                           .spare = spares_unknown(k, now, s, session)};
 
     ao_kernel_plan(w.chain, now.wall, AO_KERNEL_LISTENER, described,
                    describe(&w, now.wall, described), &nothing, &plan);
@@ -280,7 +315,7 @@ bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kern
         const char *name = kernel_session(k, i)->name;
         bool carries = to_carry(k, s, sock, i, present, count);
         int failed = carries && !kernel_awaits_keys(k, now, s, i)
-                         ? keys_of_session(k, now, sock, i, present, count)
+                         ? keys_of_session(k, now, s, sock, i, present, count)
                          : 0;
 
         if (failed != 0 && !s->warned) {

@@ -113,10 +113,6 @@ static inline struct tcpao_chain *kernel_chain(const struct gh_kernel *k, size_t
 /* After every change of sockets, and with time: tells the zones whose flows are others now, and the
  * engine which sessions' sockets have all their keys. */
 void kernel_update_guards(struct gh_kernel *k, struct gh_now now);
-/* The session's keys are negotiated, and those on the socket are an earlier process's: nobody has
- * told us yet which they are. They stay as they are for a while. */
-bool kernel_awaits_keys(const struct gh_kernel *k, struct gh_now now, const struct kernel_socket *s,
-                        size_t session);
 void kernel_drop_setup(struct gh_kernel *k);
 
 /* ---- ao_kernel_match.c ---------------------------------------------------------------------- */
@@ -160,6 +156,11 @@ int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct ker
  * changed. */
 bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
                              const struct gh_kernel_socket *sock);
+/* The session's keys are negotiated, and those on the socket are an earlier process's: nobody has
+ * told us yet which they are. They stay as they are for a while. */
+bool kernel_awaits_keys(const struct gh_kernel *k, struct gh_now now, const struct kernel_socket *s,
+                        size_t session);
+void kernel_drop_setup(struct gh_kernel *k);
 /* Does the socket have keys that are not of this session's chain? */
 bool kernel_has_other_keys(const struct gh_kernel *k, const struct gh_kernel_socket *sock,
                            size_t session);

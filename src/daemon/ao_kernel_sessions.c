@@ -89,14 +89,6 @@ void kernel_update_guards(struct gh_kernel *k, struct gh_now now)
 
 /* ---- Negotiated keys ------------------------------------------------------------------------ */
 
-bool kernel_awaits_keys(const struct gh_kernel *k, struct gh_now now, const struct kernel_socket *s,
-                        size_t session)
-{
-    const struct kernel_session *x = &k->sessions[session];
-
-    return s->inherited && x->keyed && !x->had_keys && now.mono_ms - k->began_ms < KERNEL_INHERITED;
-}
-
 void gh_kernel_keys_changed(struct gh_kernel *k, struct gh_now now, const char *session)
 {
     long i = kernel_find_session(k, session);

@@ -11,6 +11,7 @@ from keyed import KeyedGatehouse, keyed_config
 from scenario import ROUTES_A, ROUTES_B, assert_none_refused, assert_signed, wait_cause
 from test_kernel_end_to_end import GUESTS, HOSTS, THERE, USERS, sockets, wait_new
 from test_labkernel import FAILURES, lab  # noqa: F401
+from uml import Guest
 from wait import stays, wait_for
 
 NAMES = ("v4", "v6")
@@ -223,18 +224,25 @@ def test_killed(lab, build_dir, process):  # noqa: F811
 @pytest.mark.parametrize("way", ["kill", "stop"])
 def test_gatehoused_ends(lab, build_dir, way):  # noqa: F811
     """With all that it knew of the keys. The sockets have them still: the session goes on, and the
-    next gatehoused makes others."""
+    next gatehoused makes others; those of before go after a minute."""
     site = Site(lab, build_dir).daemons().wait_up()
+    old = ids_on_sockets(site)
     getattr(site.inside, way)()
+    site.churn()
     site.inside.start()
     for name in NAMES:
         wait_for(lambda: site.inside.live(name) is not None, 40, site.detail)
         assert site.inside.session(name)["backend_in_use"] == "kernel"
-    wait_for(lambda: ids_on_sockets(site) == ids_known(site), 20,
-             lambda: f"{ids_on_sockets(site)} as {ids_known(site)}\n{site.detail()}")
+        wait_for(lambda: site.inside.keys(name)[0] == site.inside.live(name), 20, site.detail)
     site.wait_rekeyed(0)
     stays(lambda: all(site.host.flaps(GUESTS[n]) == site.guest.flaps(HOSTS[n]) == 0 for n in NAMES),
           10, "longer than the hold time")
+    wait_for(lambda: not ids_on_sockets(site) & old, 90,
+             lambda: f"{ids_on_sockets(site)} as {ids_known(site)}\n{site.detail()}")
+    assert lab.failures() == dict.fromkeys(FAILURES, 0)
+    assert_none_refused(site.inside)
+    for name in NAMES:  # its peer's IKE has said goodbye: it waits for the next key
+        assert site.outside.refused(name) == site.outside.counters(name)["no-send-key"]
     assert_signed(site.capture.stop())
 
 
@@ -286,3 +294,48 @@ def test_another_secret(lab, build_dir):  # noqa: F811
         wait_cause(site.inside, name, "no-keys")
     stays(lambda: not any(site.guest.established(HOSTS[n]) for n in NAMES), 3, "it stays down")
     assert not [s for s in site.capture.stop() if s.src in GUESTS.values()]
+
+
+# ---- The kernel at both ends ---------------------------------------------------------------------
+
+
+def test_both_ends(net, build_dir, lab_kernel):
+    """Nothing between the two but the kernel's TCP-AO: SYNs wait at either end, keys roll over while
+    routes come and go."""
+    host = net.namespace("host")
+    host.run(["ip", "link", "add", "br0", "type", "bridge"])
+    host.run(["ip", "link", "set", "br0", "up"])
+    guests, gatehouses = [], []
+    for n, ends in enumerate((OUTSIDE, INSIDE)):
+        host.tap(f"tap{n}")
+        host.run(["ip", "link", "set", f"tap{n}", "master", "br0"])
+        guests.append(Guest(host, lab_kernel, taps=[f"tap{n}"], name=f"guest{n}"))
+        for name, bits in (("v4", 24), ("v6", 64)):
+            guests[n].add_address("vec0", f"{ends[name][0]}/{bits}")
+        gatehouses.append(KeyedGatehouse(guests[n], build_dir, USERS + keyed_config(
+            ends, backend="kernel", rekey=10)).start())
+    capture = Capture(host, "br0", "tcp port 179")
+    bird = Bird(guests[0], 65001, [Peer(GUESTS[n], 65002, local=HOSTS[n], passive=True) for n in NAMES],
+                ROUTES_A, hold_time=9, launcher=gatehouses[0].gaterun()).start()
+    frr = Frr(guests[1], 65002, [Peer(HOSTS[n], 65001, local=GUESTS[n]) for n in NAMES],
+              ROUTES_B, hold_time=9, launcher=gatehouses[1].gaterun()).start()
+    bird.wait_routes(ROUTES_B)
+    frr.wait_routes(ROUTES_A)
+    before = gatehouses[0].keyed("v4")["installed"]
+
+    def rekeyed():
+        bird.birdc("disable static4")
+        bird.birdc("enable static4")
+        return gatehouses[0].keyed("v4")["installed"] >= before + 3
+    wait_for(rekeyed, 60, lambda: "".join(g.tail() for g in gatehouses))
+    for name in NAMES:
+        assert bird.flaps(GUESTS[name]) == frr.flaps(HOSTS[name]) == 0
+        for gatehouse in gatehouses:
+            assert gatehouse.session(name)["backend_in_use"] == "kernel"
+    assert_none_refused(*gatehouses)
+    for guest in guests:
+        assert {f: guest.counters()[f] for f in FAILURES} == dict.fromkeys(FAILURES, 0)
+    segments = capture.stop()
+    assert_signed(segments)
+    syns = [s for s in segments if s.flags & (SYN | ACK) == SYN]
+    assert len(syns) == len({(s.src, s.sport) for s in syns}), f"a SYN was sent again: {syns}"
