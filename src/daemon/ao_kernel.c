@@ -299,6 +299,7 @@ void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int 
 {
     struct kernel_socket *s = k->sockets;
     struct gh_kernel_socket sock;
+    bool waited_for;
 
     while (s != NULL && s->fetch != id)
         s = s->next;
@@ -306,6 +307,7 @@ void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int 
         s->fetch = 0;
         k->fetching--;
     }
+    waited_for = s != NULL && s->behind;
     if (s != NULL)
         s->behind = false; /* what cannot be brought in line now is not waited for */
     if (fd < 0) {
@@ -327,7 +329,8 @@ void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int 
     }
     if (s != NULL)
         plan_next_look(k, now, s);
-    gh_kernel_tick(k, now); /* whom to ask next */
+    if (waited_for)
+        gh_kernel_tick(k, now); /* others may be, too */
 }
 
 static void ask(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s)
