@@ -164,6 +164,7 @@ void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, s
                 ipsec_conclude(e, IPSEC_OUT, &packets[i], NULL, result);
                 continue;
             }
+            ipsec_sa_prefetch(sa);
             e->works[n].packet = &packets[i];
             e->works[n++].sa = sa;
         }

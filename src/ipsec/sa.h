@@ -90,6 +90,14 @@ struct ipsec_sa *ipsec_sa_new(struct ipsec_crypt *crypt, const struct ipsec_sa_p
 /* Wipes. NULL is fine. */
 void ipsec_sa_free(struct ipsec_sa *sa);
 
+/* Begins to fetch an SA that is about to be used: with many tunnels, none is in the cache, and
+ * others of the batch are looked up meanwhile. */
+static inline void ipsec_sa_prefetch(const struct ipsec_sa *sa)
+{
+    for (size_t at = 0; at < sizeof(*sa); at += 64)
+        __builtin_prefetch((const char *)sa + at, 1);
+}
+
 /* The addresses and ports go together. */
 bool ipsec_sa_addresses_fit(const struct ipsec_sa_params *p);
 /* The last sequence number that this SA may use. */
