@@ -115,20 +115,29 @@ static enum ipsec_result admit(struct ipsec *e, struct ipsec_work *w)
     result = ipsec_check_lifetime(e, w->sa, 0);
     if (result != IPSEC_OK)
         return result;
+    ipsec_crypt_key_prefetch(w->sa->key);
     return w->sa->p.protocol == IPSEC_ESP ? ipsec_esp_unwrap(w) : ipsec_ah_unwrap(w);
 }
 
-/* RFC 4301 5.2 step 4, RFC 4303 3.4.4. */
+static bool is_for(const struct ipsec_sa_params *p, const struct ipsec_flow *f)
+{
+    for (size_t i = 0; i < p->selector_count; i++)
+        if (ipsec_selector_matches(&p->selectors[i], f))
+            return true;
+    return false;
+}
+
+/* RFC 4301 5.2 step 4; 6.2: or it is an ICMP error about a packet that the SA is for. */
 static enum ipsec_result check_inner(const struct ipsec_work *w)
 {
-    const struct ipsec_sa_params *p = &w->sa->p;
-    struct ipsec_flow f;
+    struct ipsec_packet *p = w->packet;
+    struct ipsec_flow f, quoted;
 
-    if (!ipsec_flow_of(ipsec_packet_data(w->packet), &w->packet->len, IPSEC_IN, &f))
+    if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_IN, &f))
         return IPSEC_INNER;
-    for (size_t i = 0; i < p->selector_count; i++)
-        if (ipsec_selector_matches(&p->selectors[i], &f))
-            return IPSEC_OK;
+    if (is_for(&w->sa->p, &f) || (ipsec_flow_quoted(ipsec_packet_data(p), p->len, &f, &quoted) &&
+                                  is_for(&w->sa->p, &quoted)))
+        return IPSEC_OK;
     return IPSEC_SELECTORS;
 }
 

@@ -234,6 +234,84 @@ static void flows_of_packets(void **state)
     assert_false(f.ports);
 }
 
+/* An ICMP error, of destination unreachable, from a router; it quotes the first `cut` octets of the
+ * packet that is in `one`. */
+static void make_error(struct buffer *b, const char *from, const char *to, uint8_t type, size_t cut)
+{
+    struct octets quoted = octets_now(&one);
+    bool v6 = strchr(from, ':') != NULL;
+    size_t header = v6 ? 40 : 20;
+
+    make_packet(b, from, to, 8 + cut, 0, true);
+    b->mem[HEAD + (v6 ? 6 : 9)] = v6 ? 58 : 1;
+    memset(b->mem + HEAD + header, 0, 8);
+    b->mem[HEAD + header] = type;
+    memcpy(b->mem + HEAD + header + 8, quoted.p, cut);
+}
+
+/* RFC 4301 6.2: a router of the peer's, which is not in the selectors, may send errors about what
+ * went through the SA, and about nothing else. */
+static void icmp_errors(void **state)
+{
+    static const char *const site[2][2] = {{"10.0.0.5", "10.9.0.5"},
+                                           {"2001:db8:a::5", "2001:db8:b::5"}};
+    static const char *const router[2] = {"172.16.0.1", "2001:db8:c::1"};
+    struct ipsec_selector here[2] = {between("10.0.0.0/24", "10.9.0.0/24"),
+                                     between("2001:db8:a::/48", "2001:db8:b::/48")};
+    struct ipsec_selector there[2] = {between("10.9.0.0/24", "10.0.0.0/24"),
+                                      between("2001:db8:b::/48", "2001:db8:a::/48")};
+    struct ipsec_policy policy = {.id = POLICY,
+                                  .action = IPSEC_PROTECT,
+                                  .out = true,
+                                  .in = true,
+                                  .selectors = here,
+                                  .selector_count = 2};
+    struct pair x;
+
+    for (int i = 0; i < 2; i++) /* ports that the quoted packet has to have */
+        here[i].remote.start_port = here[i].remote.end_port = there[i].local.start_port =
+            there[i].local.end_port = 1000;
+    pair_plan(&x, gcm(), "192.0.2.1", "192.0.2.2");
+    x.out.selectors = here;
+    x.in.selectors = there;
+    pair_up(&x, NULL, NULL);
+    assert_true(ipsec_set_policies(x.a, &policy, 1));
+    for (int v6 = 0; v6 < 2; v6++) {
+        uint8_t type = v6 ? 1 : 3;
+
+        /* About a packet that came from the other site, port 1000. */
+        make_packet(&one, site[v6][1], site[v6][0], 60, 0, true);
+        make_error(&two, router[v6], site[v6][1], type, v6 ? 48 : 28);
+        assert_int_equal(send_one(&x, &two), IPSEC_OK);
+        assert_int_equal(receive_one(&x, &two), IPSEC_OK);
+        make_error(&two, router[v6], site[v6][1], type, v6 ? 40 : 20); /* no ports to be seen */
+        assert_int_equal(send_one(&x, &two), IPSEC_NO_POLICY);
+        make_error(&two, router[v6], site[v6][1], v6 ? 128 : 8, 48); /* an echo */
+        assert_int_equal(send_one(&x, &two), IPSEC_NO_POLICY);
+        make_packet(&one, site[v6][0], site[v6][1], 60, 0, true); /* the other direction */
+        make_error(&two, router[v6], site[v6][1], type, 48);
+        assert_int_equal(send_one(&x, &two), IPSEC_NO_POLICY);
+
+        /* A sender that does not check: the receiver does. */
+        set_policy(x.a, IPSEC_PROTECT);
+        x.out.id = 30;
+        x.out.selectors = anything();
+        x.out.last_seq += 100;
+        assert_true(ipsec_add_sa(x.a, &x.out));
+        make_error(&two, router[v6], site[v6][1], type, 48);
+        assert_int_equal(send_one(&x, &two), IPSEC_OK);
+        assert_int_equal(receive_one(&x, &two), IPSEC_SELECTORS);
+        assert_true(ipsec_remove_sa(x.a, 30));
+        assert_true(ipsec_remove_sa(x.a, OUT_ID));
+        x.out.id = OUT_ID;
+        x.out.selectors = here;
+        x.out.last_seq += 100;
+        assert_true(ipsec_add_sa(x.a, &x.out));
+        assert_true(ipsec_set_policies(x.a, &policy, 1));
+    }
+    pair_down(&x);
+}
+
 /* The newest SA of the policy takes the traffic; another policy's never does. */
 static void rekeying(void **state)
 {
@@ -440,6 +518,7 @@ int main(void)
         cmocka_unit_test(ports_and_protocols),
         cmocka_unit_test(icmp_types),
         cmocka_unit_test(flows_of_packets),
+        cmocka_unit_test(icmp_errors),
         cmocka_unit_test(rekeying),
         cmocka_unit_test(classifier_against_a_list),
         cmocka_unit_test(thirty_two_thousand_tunnels),
