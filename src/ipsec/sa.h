@@ -54,7 +54,8 @@ struct ipsec_sa_params {
     /* OUT, tunnel mode: inner packets are filled up to so many octets (traffic flow
      * confidentiality, RFC 4303 2.7), as far as `mtu` allows. 0: not at all. Not with AH. */
     uint16_t tfc;
-    uint16_t mtu; /* OUT: what the path takes, outer header included; 0: not known */
+    uint16_t mtu; /* OUT: what the path takes (less what `outer` adds), outer header included; 0:
+                     not known */
     struct ipsec_lifetime lifetime;
     /* AH around ESP (RFC 4301 4.5). OUT: the id of the transport-mode SA that what this one made
      * goes into. IN: the id of the one that it must have come through. 0: none. */

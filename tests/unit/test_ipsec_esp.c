@@ -794,6 +794,9 @@ static void parameters_refused(void **state)
     REFUSED(p.algs.enc_key.len--);
     REFUSED(p.algs = algs_of(GH_ENC_AES_CBC, 128, GH_INTEG_NONE));
     REFUSED(p.tunnel.dscp = 64);
+    REFUSED(p.tunnel.df = 3);
+    REFUSED(p.mode = 2);
+    REFUSED(p.way = 2);
     REFUSED((p.tfc = 100, p.mode = IPSEC_TRANSPORT));
     REFUSED(p.outer = p.id);
     assert_true(ipsec_add_sa(x.b, &good));
