@@ -81,9 +81,9 @@ struct ipsec_sa {
     uint64_t seq;   /* OUT: the last that was used */
     uint64_t order; /* OUT: its place among the SAs of its selectors, the newest first */
     struct ipsec_replay replay;
-    struct ipsec_sa_counts counts;
     uint64_t last_used_ms; /* 0: never */
     bool told_soft, told_hard, told_seq, told_moved;
+    struct ipsec_sa_counts counts; /* last: of what is refused, a good packet needs nothing */
 };
 
 /* NULL: the parameters do not go together, the algorithms are not available, or no memory. */
@@ -95,7 +95,7 @@ void ipsec_sa_free(struct ipsec_sa *sa);
  * others of the batch are looked up meanwhile. */
 static inline void ipsec_sa_prefetch(const struct ipsec_sa *sa)
 {
-    for (size_t at = 0; at < sizeof(*sa); at += 64)
+    for (size_t at = 0; at < offsetof(struct ipsec_sa, counts) + 64; at += 64)
         __builtin_prefetch((const char *)sa + at, 1);
 }
 
