@@ -39,7 +39,8 @@ struct ipsec_sa_params {
     enum ipsec_mode mode;
     enum ipsec_way way;
     uint32_t place;                   /* the SPD of the protected side */
-    uint32_t policy;                  /* OUT: the policy that it was made for */
+    uint32_t policy;                  /* OUT: the policy that it was made for; of an SA that only
+                                         others go into (`outer`), one that there is not */
     struct gh_addr local, remote;     /* of the outer header (transport mode: of the only one) */
     uint16_t local_port, remote_port; /* UDP encapsulation; 0, 0: none. ESP only */
     struct ipsec_crypt_algs algs;     /* AH: GH_ENC_NULL, or GH_ENC_NULL_AES_GMAC */
@@ -71,7 +72,8 @@ struct ipsec_sa_counts {
     uint64_t results[IPSEC_RESULT_COUNT];
 };
 
-/* The fields are for src/ipsec; others ask through ipsec.h. */
+/* For src/ipsec; others only read what ipsec_get_sa() gives: seq or replay.top, counts, last use.
+ */
 struct ipsec_sa {
     struct ipsec_sa *next_by_id, *next_by_spi;
     struct ipsec_sa_params p; /* keys are gone from it; selectors are ours */
