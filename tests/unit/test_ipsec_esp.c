@@ -493,6 +493,24 @@ static void outer_header(void **state)
     }
 }
 
+/* RFC 6864 4.3: what may be fragmented on its way has an ID that the next one has not. */
+static void ids_of_what_may_be_fragmented(void **state)
+{
+    uint8_t before[2] = {0, 0};
+    struct pair x;
+
+    pair_plan(&x, gcm(), ends[0][0], ends[0][1]);
+    pair_up(&x, NULL, NULL);
+    for (int i = 0; i < 4; i++) {
+        make_packet(&one, hosts[0][0], hosts[0][1], 30, 0, i == 3);
+        assert_int_equal(send_one(&x, &one), IPSEC_OK);
+        assert_true(i == 0 || memcmp(octets_of(&one) + 4, before, 2) != 0);
+        memcpy(before, octets_of(&one) + 4, 2);
+    }
+    assert_int_equal(before[0] | before[1], 0); /* DF */
+    pair_down(&x);
+}
+
 /* RFC 6040 figure 4, with IPv4 and IPv6 inside and out. 9: dropped. */
 static void congestion(void **state)
 {
@@ -873,6 +891,7 @@ int main(void)
         cmocka_unit_test(no_randomness),
         cmocka_unit_test(room),
         cmocka_unit_test(outer_header),
+        cmocka_unit_test(ids_of_what_may_be_fragmented),
         cmocka_unit_test(congestion),
         cmocka_unit_test(dscp_into_the_inner_header),
         cmocka_unit_test(sizes_and_the_path),

@@ -197,6 +197,45 @@ static void icmp_types(void **state)
     assert_true(ipsec_selector_matches(&s, &in));
 }
 
+/* An error about an echo request that came in goes back through the SA whose peer may send these.
+ */
+static void error_about_an_echo(void **state)
+{
+    struct ipsec_selector s = between("10.0.0.0/24", "10.9.0.0/24");
+    struct ipsec_policy policy = {.id = POLICY,
+                                  .action = IPSEC_PROTECT,
+                                  .out = true,
+                                  .in = true,
+                                  .selectors = &s,
+                                  .selector_count = 1};
+    struct octets echo;
+    struct pair x;
+
+    s.protocol = 1;
+    s.remote.start_port = s.remote.end_port = 8 << 8;
+    s.local.start_port = 0xffff;
+    s.local.end_port = 0;
+    pair_plan(&x, gcm(), "192.0.2.1", "192.0.2.2");
+    x.out.selectors = &s;
+    x.out.selector_count = 1;
+    pair_up(&x, NULL, NULL);
+    assert_true(ipsec_set_policies(x.a, &policy, 1));
+    for (uint8_t type = 8; type <= 13; type += 5) {
+        make_packet(&two, "10.9.0.5", "10.0.0.5", 20, 0, true);
+        two.mem[HEAD + 9] = 1;
+        two.mem[HEAD + 20] = type;
+        two.mem[HEAD + 21] = 0;
+        echo = octets_now(&two);
+        make_packet(&one, "172.16.0.1", "10.9.0.5", 8 + 28, 0, true);
+        one.mem[HEAD + 9] = 1;
+        memset(one.mem + HEAD + 20, 0, 8);
+        one.mem[HEAD + 20] = 3;
+        memcpy(one.mem + HEAD + 28, echo.p, 28);
+        assert_int_equal(send_one(&x, &one), type == 8 ? IPSEC_OK : IPSEC_NO_POLICY);
+    }
+    pair_down(&x);
+}
+
 static void flows_of_packets(void **state)
 {
     struct ipsec_flow f;
@@ -519,6 +558,7 @@ int main(void)
         cmocka_unit_test(icmp_types),
         cmocka_unit_test(flows_of_packets),
         cmocka_unit_test(icmp_errors),
+        cmocka_unit_test(error_about_an_echo),
         cmocka_unit_test(rekeying),
         cmocka_unit_test(classifier_against_a_list),
         cmocka_unit_test(thirty_two_thousand_tunnels),
