@@ -215,6 +215,27 @@ static void mutable_fields(void **state)
     }
 }
 
+/* With ESN, the high half stands behind the packet while the ICV is computed. */
+static void room_behind(void **state)
+{
+    struct pair x;
+
+    plan(&x, sha1(), IPSEC_TRANSPORT, 0);
+    x.out.esn = x.in.esn = true;
+    pair_up(&x, NULL, NULL);
+    make_packet(&one, ends[0][0], ends[0][1], 30, 0, true);
+    one.p.cap = one.p.at + one.p.len + 3;
+    assert_int_equal(send_one(&x, &one), IPSEC_NO_ROOM);
+    make_packet(&one, ends[0][0], ends[0][1], 30, 0, true);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    copy_buffer(&two, &one);
+    two.p.cap = two.p.at + two.p.len + 3;
+    assert_int_equal(receive_one(&x, &two), IPSEC_NO_ROOM);
+    one.p.cap = one.p.at + one.p.len + 4;
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    pair_down(&x);
+}
+
 /* A routing header is covered as its last destination sees it; on the way there, nothing is taken.
  */
 static void routing_headers(void **state)
@@ -356,15 +377,11 @@ static void not_with_ah(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(icv_is_hmac),
-        cmocka_unit_test(icv_is_gmac),
-        cmocka_unit_test(there_and_back),
-        cmocka_unit_test(what_is_covered),
-        cmocka_unit_test(mutable_fields),
-        cmocka_unit_test(routing_headers),
-        cmocka_unit_test(longer_padding_is_taken),
-        cmocka_unit_test(ah_around_esp),
-        cmocka_unit_test(not_with_ah),
+        cmocka_unit_test(icv_is_hmac),    cmocka_unit_test(icv_is_gmac),
+        cmocka_unit_test(there_and_back), cmocka_unit_test(what_is_covered),
+        cmocka_unit_test(mutable_fields), cmocka_unit_test(routing_headers),
+        cmocka_unit_test(room_behind),    cmocka_unit_test(longer_padding_is_taken),
+        cmocka_unit_test(ah_around_esp),  cmocka_unit_test(not_with_ah),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -596,6 +596,26 @@ static void sizes_and_the_path(void **state)
         }
 }
 
+/* In transport mode, what may be fragmented goes on whole: the result may be too. */
+static void sizes_in_transport_mode(void **state)
+{
+    struct pair x;
+
+    pair_plan(&x, gcm(), ends[0][0], ends[0][1]);
+    x.out.mode = x.in.mode = IPSEC_TRANSPORT;
+    x.out.mtu = 576;
+    pair_up(&x, NULL, NULL);
+    make_packet(&one, ends[0][0], ends[0][1], 600, 0, true);
+    assert_int_equal(send_one(&x, &one), IPSEC_TOO_BIG);
+    assert_in_range(one.p.mtu, 530, 545);
+    make_packet(&one, ends[0][0], ends[0][1], 600, 0, false);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    make_packet(&one, ends[0][0], ends[0][1], 500, 0, true);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    assert_true(one.p.len <= 576);
+    pair_down(&x);
+}
+
 /* All packets have the same length, and dummies among them are dropped and counted. */
 static void traffic_flow_confidentiality(void **state)
 {
@@ -895,6 +915,7 @@ int main(void)
         cmocka_unit_test(congestion),
         cmocka_unit_test(dscp_into_the_inner_header),
         cmocka_unit_test(sizes_and_the_path),
+        cmocka_unit_test(sizes_in_transport_mode),
         cmocka_unit_test(traffic_flow_confidentiality),
         cmocka_unit_test(wrong_inside),
         cmocka_unit_test(addresses),

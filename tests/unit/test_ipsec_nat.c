@@ -135,6 +135,10 @@ static void a_peer_that_moves(void **state)
     octets_of(&one)[21] ^= 1;
     assert_int_equal(receive_one(&x, &one), IPSEC_OK);
     assert_int_equal(x.b_hears.count, 1);
+    make_packet(&one, "10.0.0.1", "10.0.0.2", 30, 0, true); /* and back again */
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    assert_int_equal(x.b_hears.count, 2);
     pair_down(&x);
 }
 
