@@ -275,6 +275,30 @@ static void restarts(void **state)
     gk_world_free(w);
 }
 
+/* Those that had been let go of go on going, though nothing tells the new gatekeeper of them again:
+ * their KeyIDs are needed. */
+static void keys_on_their_way_out_survive_no_restart(void **state)
+{
+    struct gk_world *w = gk_world_new(9, (struct ike2_lifetime){.seconds = 3600});
+
+    connect_now(w);
+    gk_world_run(w, 1000);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(ike2_rekey_child(w->end[0].host->core, ike_world_now(w->end[0].host),
+                                     view_of(w, 0).keys->child));
+        talk(w, 10 * 1000);
+    }
+    assert_int_equal(tcpao_chain_count(w->end[0].chain), 5);
+    gk_world_restart_ike(w, 0);
+    talk(w, 300 * 1000);
+    assert_up(w);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(tcpao_chain_count(w->end[i].chain), 1);
+        assert_int_equal(view_of(w, i).keys->state, GK_KEY_LIVE);
+    }
+    gk_world_free(w);
+}
+
 static void weather(uint64_t seed, uint32_t rekeys)
 {
     struct gk_world *w = gk_world_new(seed, (struct ike2_lifetime){.seconds = 60});
@@ -336,6 +360,7 @@ int main(void)
         cmocka_unit_test(the_ike_sas_lifetime_ends),
         cmocka_unit_test(ike_goes_and_comes_back),
         cmocka_unit_test(restarts),
+        cmocka_unit_test(keys_on_their_way_out_survive_no_restart),
         cmocka_unit_test(rekeying_in_bad_weather),
     };
 

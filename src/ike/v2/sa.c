@@ -490,6 +490,17 @@ struct ike2_task *ike2_task_under_way(const struct ike2_sa *sa, enum ike2_task_k
     return t;
 }
 
+bool ike2_task_deletes(const struct ike2_sa *sa, uint32_t child)
+{
+    const struct ike2_task *t = sa->waiting;
+
+    if (ike2_task_under_way(sa, IKE2_TASK_CHILD_DELETE, child) != NULL)
+        return true;
+    while (t != NULL && (t->kind != IKE2_TASK_CHILD_DELETE || t->child != child))
+        t = t->next;
+    return t != NULL;
+}
+
 bool ike2_task_makes_children(const struct ike2_sa *sa, bool deletes)
 {
     return find(sa->task, IKE2_TASK_CHILD_NEW) != NULL ||
