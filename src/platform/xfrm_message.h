@@ -7,7 +7,7 @@
  * reason says it: nothing is quietly done otherwise. Where the kernel is only laxer or counts
  * differently it is accepted:
  *   - the source address of what comes in is never looked at, as with `any_source`;
- *   - octets of lifetimes and counters include the tunnel's header in what goes out;
+ *   - octets of lifetimes and counters are without the IP header in transport mode;
  *   - `mtu` is not given, the kernel finds it out itself; `outer` is the order of a policy's
  *     templates.
  *

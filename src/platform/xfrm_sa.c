@@ -119,6 +119,9 @@ static void set_flags(struct xfrm_usersa_info *info, const struct ipsec_sa_param
         info->flags |= XFRM_STATE_DECAP_DSCP;
     if (p->tunnel.df == IPSEC_DF_CLEAR)
         info->flags |= XFRM_STATE_NOPMTUDISC;
+    /* As RFC 4302 3.3.3.2.1 has it over IPv4; the kernel's own way is IPv6's. */
+    if (p->protocol == IPSEC_AH && p->local.len == 4)
+        info->flags |= XFRM_STATE_ALIGN4;
 }
 
 static void put_info(struct gh_wr *w, const struct gh_xfrm_sa *sa)
