@@ -408,7 +408,7 @@ def test_lifetimes(lab):
     assert answers[8] is None  # the kernel has removed it
     lab.clean()  # B has seen these sequence numbers
     lab.theirs(case.theirs())
-    answers = lab.ours("flush", lines[0] + "soft_octets=200 hard_seconds=1000", *lines[1:],
+    answers = lab.ours("flush", lines[0] + "soft_octets=160 hard_seconds=1000", *lines[1:],
                        "wait soft 0", ping(case), "wait soft 2000",
                        "update" + lines[1][2:] + "soft_seconds=1 hard_seconds=1000", "wait soft 4000")
     assert answers[4:6] == [None, 0]
