@@ -35,8 +35,9 @@ static struct gh_addr last_of(const struct gh_addr *a, unsigned bits)
 {
     struct gh_addr last = *a;
 
-    for (unsigned i = bits; i < 8u * a->len; i++)
-        last.octets[i / 8] |= (uint8_t)(0x80 >> i % 8);
+    if (bits % 8 != 0)
+        last.octets[bits / 8] |= (uint8_t)(0xff >> bits % 8);
+    memset(last.octets + (bits + 7) / 8, 0xff, a->len - (bits + 7) / 8);
     return last;
 }
 
@@ -46,18 +47,26 @@ static void next_address(struct gh_addr *a)
         ;
 }
 
-/* The largest prefix that begins at `a` and does not go beyond `end`. */
-static unsigned largest_prefix(const struct gh_addr *a, const struct gh_addr *end)
+/* Of the shortest prefix of which `a` can be the first. */
+static unsigned shortest_prefix(const struct gh_addr *a)
 {
-    unsigned bits = 8u * a->len;
+    unsigned octets = a->len, bits = 0;
 
-    while (bits > 0 && gh_host_bits_clear(a->octets, a->len, bits - 1)) {
-        struct gh_addr last = last_of(a, bits - 1);
+    while (octets > 0 && a->octets[octets - 1] == 0)
+        octets--;
+    while (octets > 0 && bits < 7 && (a->octets[octets - 1] >> bits & 1) == 0)
+        bits++;
+    return 8 * octets - bits;
+}
 
-        if (memcmp(last.octets, end->octets, a->len) > 0)
-            break;
-        bits--;
-    }
+/* Of the shortest prefix that begins at `a` and does not go beyond `end`. */
+static unsigned prefix_within(const struct gh_addr *a, const struct gh_addr *end)
+{
+    unsigned bits = shortest_prefix(a);
+    struct gh_addr last = last_of(a, bits);
+
+    while (memcmp(last.octets, end->octets, a->len) > 0)
+        last = last_of(a, ++bits);
     return bits;
 }
 
@@ -69,7 +78,7 @@ static size_t prefixes_of(const struct ipsec_range *r, struct gh_prefix out[PREF
     do {
         struct gh_prefix *p = &out[count++];
 
-        *p = (struct gh_prefix){.addr = at, .bits = (uint8_t)largest_prefix(&at, &r->end)};
+        *p = (struct gh_prefix){.addr = at, .bits = (uint8_t)prefix_within(&at, &r->end)};
         last = at = last_of(&at, p->bits);
         next_address(&at);
     } while (count < PREFIXES && !gh_addr_equal(&last, &r->end));
