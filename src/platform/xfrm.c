@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/secret.h"
@@ -78,6 +79,39 @@ bool gh_xfrm_remove_sa(struct gh_xfrm *x, const struct gh_xfrm_sa_id *id)
         return false;
     gh_xfrm_put_sa_id(&w, XFRM_MSG_DELSA, ++x->seq, id);
     return gh_xfrm_ask(x->ask, &w, NULL, NULL, &why) == 0;
+}
+
+struct moving {
+    const struct gh_xfrm_move *to;
+    struct gh_wr *out;
+    uint32_t seq;
+    struct gh_xfrm_why *why;
+    bool good;
+};
+
+static void on_moving(void *ctx, const struct gh_nl_message *m)
+{
+    struct moving *x = ctx;
+    struct gh_xfrm_sa_info info;
+
+    if (gh_xfrm_parse_sa(m, &info) && gh_xfrm_reqid_is_ours(info.reqid))
+        x->good = gh_xfrm_put_moved(x->out, x->seq, m, x->to, (uint64_t)time(NULL), x->why);
+}
+
+bool gh_xfrm_move_sa(struct gh_xfrm *x, const struct gh_xfrm_sa_id *id,
+                     const struct gh_xfrm_move *to, struct gh_xfrm_why *why)
+{
+    uint8_t asking[GH_XFRM_MESSAGE], mem[GH_XFRM_MESSAGE];
+    struct gh_wr ask = gh_wr_make(asking, sizeof(asking)), w = gh_wr_make(mem, sizeof(mem));
+    struct moving m = {.to = to, .out = &w, .seq = ++x->seq, .why = why};
+    bool good;
+
+    gh_xfrm_refuse(why, "there is none of ours");
+    gh_xfrm_put_sa_id(&ask, XFRM_MSG_GETSA, ++x->seq, id);
+    good = gh_xfrm_ask(x->ask, &ask, on_moving, &m, why) == 0 && m.good && gh_xfrm_remove_sa(x, id);
+    good = good && gh_xfrm_ask(x->ask, &w, NULL, NULL, why) == 0;
+    gh_wipe(mem, sizeof(mem));
+    return good;
 }
 
 static int dump(struct gh_xfrm *x, uint16_t type, gh_xfrm_message_fn fn, void *ctx)
@@ -241,7 +275,7 @@ static void next_after(void *ctx, const struct gh_xfrm_policy_info *policy)
     uint32_t n = (policy->id.index >> 3) & (GH_XFRM_POLICIES - 1);
 
     if (n >= x->next_policy)
-        x->next_policy = (n + 1) & (GH_XFRM_POLICIES - 1);
+        x->next_policy = n + 1;
 }
 
 int gh_xfrm_open(const char *netns, struct gh_xfrm *out)

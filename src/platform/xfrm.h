@@ -36,6 +36,14 @@ void gh_xfrm_close(struct gh_xfrm *x); /* SAs and policies stay; one that is not
 bool gh_xfrm_add_sa(struct gh_xfrm *x, const struct gh_xfrm_sa *sa, struct gh_xfrm_why *why);
 /* New lifetimes, and ports of UDP encapsulation, of an SA that is there; all else stays. */
 bool gh_xfrm_update_sa(struct gh_xfrm *x, const struct gh_xfrm_sa *sa, struct gh_xfrm_why *why);
+/* An outgoing tunnel-mode SA goes to, or leaves from, another address (a NAT that changed, MOBIKE):
+ * it is removed and added anew, and what it counted begins again. Packets sent meanwhile ask for an
+ * SA (GH_XFRM_ACQUIRE). Its policy wants new templates: gh_xfrm_add_policy(). An incoming SA stays
+ * as it is when its peer moves; if our own address changes, it wants rekeying. For new ports alone,
+ * gh_xfrm_update_sa() is enough. False, and why: it is as it was, or gone (then gh_xfrm_get_sa()
+ * does not find it). */
+bool gh_xfrm_move_sa(struct gh_xfrm *x, const struct gh_xfrm_sa_id *id,
+                     const struct gh_xfrm_move *to, struct gh_xfrm_why *why);
 /* False: not there, or not ours. */
 bool gh_xfrm_remove_sa(struct gh_xfrm *x, const struct gh_xfrm_sa_id *id);
 bool gh_xfrm_get_sa(struct gh_xfrm *x, const struct gh_xfrm_sa_id *id, struct gh_xfrm_sa_info *out);

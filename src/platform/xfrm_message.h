@@ -130,6 +130,18 @@ struct gh_xfrm_policy_id {
 void gh_xfrm_put_policy_id(struct gh_wr *w, uint16_t type, uint32_t seq,
                            const struct gh_xfrm_policy_id *id);
 
+/* Where the other end of an outgoing SA, and this one, are now; ports as in ipsec_sa_params. */
+struct gh_xfrm_move {
+    struct gh_addr local, remote;
+    uint16_t local_port, remote_port;
+};
+/* Sequence numbers that a moved SA leaves out, for what may have left after it was read. */
+enum { GH_XFRM_LEFT_OUT = 1 << 16 };
+/* xfrm_move.c: the SA that the kernel told of (XFRM_MSG_NEWSA, with its keys), to be added anew at
+ * its new place, with what is left of its lifetimes. now: seconds since 1970. */
+bool gh_xfrm_put_moved(struct gh_wr *w, uint32_t seq, const struct gh_nl_message *sa,
+                       const struct gh_xfrm_move *to, uint64_t now, struct gh_xfrm_why *why);
+
 /* ---- In: xfrm_read.c ------------------------------------------------------------------------ */
 
 /* What the kernel knows of an SA. No keys. */

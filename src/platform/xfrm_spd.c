@@ -5,6 +5,8 @@
 #include "platform/xfrm_ask.h"
 #include "platform/xfrm_select.h"
 
+enum { TRIES = 64 };
+
 /* ---- One policy of the kernel's ------------------------------------------------------------- */
 
 struct found_policy {
@@ -166,21 +168,32 @@ static bool give(struct gh_xfrm *x, uint16_t type, const struct gh_xfrm_policy *
            gh_xfrm_ask(x->ask, &w, NULL, NULL, why) == 0;
 }
 
+/* A new policy of ours. An index that is taken the kernel silently replaces by one of its own,
+ * which would not be ours: then another is tried. */
 static bool make_piece(struct giving *g, const struct gh_xfrm_policy *p,
                        const struct xfrm_selector *selector, uint8_t dir, struct gh_xfrm_why *why)
 {
-    const struct gh_xfrm_policy_id id = {.selector = *selector,
-                                         .index = gh_xfrm_index(g->x->next_policy, dir),
-                                         .dir = dir,
-                                         .if_id = p->tie.if_id,
-                                         .mark = p->tie.mark,
-                                         .mark_mask = p->tie.mark_mask};
+    struct found_policy f = {.found = false};
 
-    if (!give(g->x, XFRM_MSG_NEWPOLICY, p, selector, id.index, why))
-        return false;
-    g->x->next_policy = (g->x->next_policy + 1) & (GH_XFRM_POLICIES - 1);
-    list_add(&g->had, &id, true);
-    list_add(&g->made, &id, true);
+    for (unsigned tries = 0; tries < TRIES; tries++) {
+        uint32_t index = gh_xfrm_index(g->x->next_policy++, dir);
+
+        if (!give(g->x, XFRM_MSG_NEWPOLICY, p, selector, index, why))
+            return false;
+        f = find(g->x, p, selector, dir);
+        if (f.found && f.info.id.index == index)
+            break;
+        if (f.found)
+            remove_one(g->x, &f.info.id);
+        f.found = false;
+    }
+    if (!f.found)
+        return gh_xfrm_refuse(why, "the kernel gives no index of ours");
+    list_add(&g->made, &f.info.id, true);
+    if (g->made.no_memory)
+        remove_one(g->x, &f.info.id);
+    else
+        list_add(&g->had, &f.info.id, true);
     return !(g->had.no_memory || g->made.no_memory) || gh_xfrm_refuse(why, "no memory");
 }
 

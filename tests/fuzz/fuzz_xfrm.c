@@ -14,6 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void read_messages(struct gh_rd r)
 {
+    static const struct gh_xfrm_move to = {{.len = 4}, {.len = 4}, 4500, 4501};
+    static uint8_t out[GH_XFRM_MESSAGE];
     struct gh_xfrm_policy_info policy;
     struct gh_xfrm_sa_info sa;
     struct gh_xfrm_event event;
@@ -22,10 +24,15 @@ static void read_messages(struct gh_rd r)
     int result;
 
     while (gh_nl_next(&r, &m)) {
+        struct gh_wr w = gh_wr_make(out, sizeof(out));
+
         if (gh_xfrm_parse_sa(&m, &sa) && sa.id.dst.len == 0)
             abort();
         (void)gh_xfrm_parse_policy(&m, &policy);
         if (gh_xfrm_parse_event(&m, &event) && !gh_xfrm_reqid_is_ours(event.tie.reqid))
+            abort();
+        if (gh_xfrm_put_moved(&w, 1, &m, &to, 1000, &why) &&
+            w.len < sizeof(struct xfrm_usersa_info))
             abort();
         if (gh_xfrm_parse_end(&m, &result, &why) && result > 0)
             abort();

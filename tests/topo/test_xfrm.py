@@ -424,7 +424,36 @@ def test_moved(lab, start):
                                f"run ip netns exec b ping -c 1 -W 1 -I {INNER[4][1]} {INNER[4][0]}",
                                "wait moved 2000")
     assert sent == 1  # the answers still go to the old port
+    moved = re.sub("remote_port=4500", "remote_port=4501", case.ours()[0])
+    assert lab.ours(f"encapsulate {OUTER[4][0]} 4500", "update" + moved[2:], ping(case)) == [True, True, 0]
     assert (event["spi"], event["reqid"], event["from"], event["from_port"]) == (B_TO_A, 1, OUTER[4][1], 4501)
+
+
+def test_to_another_address(lab, start):
+    """The peer is behind another address and port: the SA that sends goes there, with its keys."""
+    case = Case(ALGS["cbc-sha256"], port=4500, esn=1)
+    there = "10.0.0.3"
+    lab.b.add_address("eth0", f"{there}/24")
+    lab.a.run(["ip", "neighbour", "replace", there, "lladdr", MACS[1], "dev", "eth0", "nud", "permanent"])
+    lab.theirs([[there if w == OUTER[4][1] else w for w in command] for command in case.theirs(port=4501)])
+    start("-c", ENCAPSULATED_SOCKET, there, 4501)
+    out, come, policy = case.ours()
+    sent = f"run ip netns exec b ping -c 1 -W 1 -I {INNER[4][1]} {INNER[4][0]}"
+    *added, _, event, moved, again, pinged, info = lab.ours(
+        f"encapsulate {OUTER[4][0]} 4500", out + "hard_packets=1000 hard_seconds=100", come, policy, sent,
+        "wait moved 2000", f"move{out[2:]} to={there} to_port=4501",
+        re.sub("way=\\S+", "", policy).replace(f"remote={OUTER[4][1]}", f"remote={there}") + " way=out",
+        ping(case), get("out", case).replace(f"remote={OUTER[4][1]}", f"remote={there}"))
+    assert added == [True] * 4
+    assert (event["from"], event["from_port"]) == (there, 4501)
+    assert moved is True and again is True and pinged == 0
+    assert info["dst_port"] == 4501 and info["packets"] == 3
+    assert info["sent_seq"] == (1 << 16) + 1 + 3  # one was sent to the old address
+    shown = lab.a.run(["ip", "-s", "xfrm", "state"]).stdout
+    assert "hard 999(packets)" in shown
+    none = lab.ours(f"move{out[2:]} to={there} to_port=4501")[0]
+    assert none == "there is none"
+    lab.b.run(["ip", "address", "delete", f"{there}/24", "dev", "eth0"])
 
 
 def test_others_are_left_alone(lab):
@@ -481,6 +510,17 @@ def test_policies_in_order(lab):
         for way in ("out", "in", "fwd"))
     assert answers[8] is True
     assert sorted(p["action"] for p in answers[9]["policies"]) == ["protect"] * 3
+
+
+def test_a_taken_index(lab):
+    """The kernel would give a policy an index that is not ours; it gets another one of ours."""
+    policy = Case(ALGS["gcm"]).ours()[2]
+    taken = 0x47000000 | 1 << 3 | 1  # the second, going out
+    *_, added, listed, flushed = lab.ours(
+        f"run ip xfrm policy add src 192.0.2.1 dst 192.0.2.2 dir out index {taken}", policy, "list", "flush")
+    assert added is True and flushed == 0
+    assert sorted(p["dir"] for p in listed["policies"] if p["action"] == "protect") == ["fwd", "in", "out"]
+    assert lab.a.run(["ip", "xfrm", "policy"]).stdout == ""
 
 
 def test_xfrm_interfaces(lab):

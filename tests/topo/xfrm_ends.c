@@ -5,6 +5,7 @@
  *   probe                             what the kernel has
  *   sa NAME=VALUE…                    adds an SA; `update` likewise
  *   get NAME=VALUE…, remove …         of an SA: way, protocol, spi, local, remote, mark
+ *   move NAME=VALUE… to=… to_port=…   of an SA: to another remote address and port
  *   policy NAME=VALUE…                adds a policy; `unpolicy` removes it
  *   policies COUNT                    the next lines are policies: these and no others
  *   list, flush, stat
@@ -252,6 +253,18 @@ static void get(const char *line)
     say(gh_xfrm_get_sa(&xfrm, &id, &info) ? sa_json(&info) : json_null());
 }
 
+static void move(const char *line)
+{
+    const struct gh_xfrm_sa_id id = gh_xfrm_sa_id_of(read_sa(line));
+    const struct gh_xfrm_move to = {.local = address(value(line, "local")),
+                                    .remote = address(value(line, "to")),
+                                    .local_port = (uint16_t)number(line, "local_port"),
+                                    .remote_port = (uint16_t)number(line, "to_port")};
+    struct gh_xfrm_why why;
+
+    say_done(gh_xfrm_move_sa(&xfrm, &id, &to, &why), &why);
+}
+
 /* ---- Policies ------------------------------------------------------------------------------- */
 
 struct policy {
@@ -491,6 +504,8 @@ static void obey(char *line)
     } else if (strcmp(verb, "remove") == 0) {
         id = gh_xfrm_sa_id_of(read_sa(line));
         say_done(gh_xfrm_remove_sa(&xfrm, &id), &why);
+    } else if (strcmp(verb, "move") == 0) {
+        move(line);
     } else if (strcmp(verb, "get") == 0) {
         get(line);
     } else if (strcmp(verb, "policy") == 0) {

@@ -428,6 +428,89 @@ static void cut_anywhere(void **state)
     }
 }
 
+/* What the kernel would say of `x`, after two packets of 80 octets. */
+static struct gh_nl_message told(struct plan *x, uint8_t *copy)
+{
+    const struct xfrm_lifetime_cur used = {.bytes = 160, .packets = 2, .add_time = 1000};
+    struct gh_nl_message m = put(x);
+    size_t len = gh_rd_left(&m.body);
+
+    memcpy(copy, m.body.p, len);
+    memcpy(copy + offsetof(struct xfrm_usersa_info, curlft), &used, sizeof(used));
+    m.body = gh_rd_make(copy, len);
+    return m;
+}
+
+static void to_another_place(void **state)
+{
+    const struct gh_xfrm_move to = {addr("2001:db8::1"), addr("2001:db8::2"), 4500, 4501};
+    uint8_t copy[GH_XFRM_MESSAGE], moved[GH_XFRM_MESSAGE];
+    struct gh_wr w = gh_wr_make(moved, sizeof(moved));
+    struct gh_xfrm_sa_info info;
+    struct gh_nl_message m;
+    struct gh_rd r;
+    struct plan x;
+    size_t len;
+
+    make_plan(&x, IPSEC_OUT);
+    x.params.esn = true;
+    x.params.last_seq = 0x1fffffff0;
+    x.params.lifetime = (struct ipsec_lifetime){.soft_octets = 100, .hard_octets = 1000};
+    x.sa.hard_seconds = 60;
+    m = told(&x, copy);
+    len = gh_rd_left(&m.body);
+    assert_true(gh_xfrm_put_moved(&w, 3, &m, &to, 1010, &why));
+    r = gh_rd_make(moved, w.len);
+    assert_true(gh_nl_next(&r, &m));
+    assert_true(gh_xfrm_parse_sa(&m, &info));
+    assert_true(gh_addr_equal(&info.src, &to.local) && gh_addr_equal(&info.id.dst, &to.remote));
+    assert_int_equal(info.dst_port, 4501);
+    assert_int_equal(info.sent_seq, 0x1fffffff0 + GH_XFRM_LEFT_OUT);
+    assert_int_equal(info.if_id, 8);
+    assert_int_equal(info_of(&m).lft.soft_byte_limit, 1); /* told once more */
+    assert_int_equal(info_of(&m).lft.hard_byte_limit, 840);
+    assert_true(info_of(&m).lft.hard_packet_limit == XFRM_INF);
+    assert_int_equal(info_of(&m).lft.hard_add_expires_seconds, 50);
+    assert_int_equal(info_of(&m).lft.soft_add_expires_seconds, 0);
+    assert_alg(&m, XFRMA_ALG_AEAD, "rfc4106(gcm(aes))", 36, 128);
+    for (size_t n = 0; n < len; n++) {
+        uint8_t *exact = malloc(n + 1);
+        struct gh_nl_message cut = {.type = XFRM_MSG_NEWSA};
+
+        assert_non_null(exact);
+        memcpy(exact, copy, n);
+        cut.body = gh_rd_make(exact, n);
+        w.len = 0;
+        if (gh_xfrm_put_moved(&w, 3, &cut, &to, 1010, &why)) /* between two attributes */
+            assert_true(n >= sizeof(struct xfrm_usersa_info));
+        free(exact);
+    }
+}
+
+static void what_cannot_move(void **state)
+{
+    static const uint8_t zeroes[64];
+    struct gh_xfrm_move to = {addr("192.0.2.1"), addr("192.0.2.3"), 0, 0};
+    uint8_t copy[GH_XFRM_MESSAGE], moved[GH_XFRM_MESSAGE];
+    struct gh_wr w = gh_wr_make(moved, sizeof(moved));
+    struct gh_nl_message m;
+    struct plan x;
+
+    make_plan(&x, IPSEC_OUT);
+    x.params.algs.enc_key.p = zeroes; /* as a kernel says that is locked down */
+    m = told(&x, copy);
+    assert_false(gh_xfrm_put_moved(&w, 3, &m, &to, 1010, &why));
+    assert_non_null(strstr(why.text, "keys"));
+    make_plan(&x, IPSEC_OUT);
+    m = told(&x, copy);
+    to.local_port = 4500;
+    assert_false(gh_xfrm_put_moved(&w, 3, &m, &to, 1010, &why));
+    x.params.mode = IPSEC_TRANSPORT;
+    to.local_port = 0;
+    m = told(&x, copy);
+    assert_false(gh_xfrm_put_moved(&w, 3, &m, &to, 1010, &why));
+}
+
 /* ---- Policies ------------------------------------------------------------------------------- */
 
 static void policies_and_back(void **state)
@@ -613,6 +696,8 @@ int main(void)
         cmocka_unit_test(selectors_of_sas),
         cmocka_unit_test(no_room),
         cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(to_another_place),
+        cmocka_unit_test(what_cannot_move),
         cmocka_unit_test(policies_and_back),
         cmocka_unit_test(expiry),
         cmocka_unit_test(acquires),
