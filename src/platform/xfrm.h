@@ -55,7 +55,7 @@ int gh_xfrm_each_sa(struct gh_xfrm *x, gh_xfrm_sa_fn fn, void *ctx);
 /* ---- Policies ------------------------------------------------------------------------------- */
 
 /* Adds it, or replaces one of ours of the same selectors, directions and tie. False: not all of it
- * could be; what was there before of ours stays, what is new is gone again. */
+ * could be; what is new of it is gone again, what was to be replaced is there, old or new. */
 bool gh_xfrm_add_policy(struct gh_xfrm *x, const struct gh_xfrm_policy *policy,
                         struct gh_xfrm_why *why);
 void gh_xfrm_remove_policy(struct gh_xfrm *x, const struct gh_xfrm_policy *policy);

@@ -9,7 +9,10 @@
 
 #include "base/secret.h"
 
-enum { WAIT_MS = 2000 };
+enum {
+    WAIT_MS = 2000,
+    ERRORS = 4095 /* the kernel has no larger one */
+};
 
 int gh_xfrm_ask_open(void)
 {
@@ -66,7 +69,7 @@ bool gh_xfrm_parse_end(const struct gh_nl_message *m, int *result, struct gh_xfr
     *result = (int32_t)gh_nl_u32(&r);
     gh_rd_skip(&r,
                GH_NL_HEADER); /* of the request; the rest of it is not there (NETLINK_CAP_ACK) */
-    if (*result > 0 || r.bad)
+    if (*result > 0 || *result < -ERRORS || r.bad)
         *result = -EPROTO;
     if (*result == 0)
         return true;

@@ -168,8 +168,9 @@ struct gh_xfrm_policy_info {
 bool gh_xfrm_parse_policy(const struct gh_nl_message *m, struct gh_xfrm_policy_info *out);
 
 enum gh_xfrm_event_kind {
-    GH_XFRM_ACQUIRE, /* a packet wants SAs: tie, flow, seq, priority of its policy. The kernel asks
-                        anew when it was not answered for a while (net.core.xfrm_acq_expires) */
+    GH_XFRM_ACQUIRE, /* a packet wants SAs: tie, flow, acquire, priority of its policy. Once for all
+                        flows that want SAs with these ends and this reqid; again, when it was not
+                        answered for a while (net.core.xfrm_acq_expires) */
     GH_XFRM_SOFT,    /* id, src, tie: the SA reached a soft lifetime */
     GH_XFRM_HARD,    /* … a hard one, and the kernel has removed it */
     GH_XFRM_MOVED, /* … an authentic packet came from `from` (RFC 3948); again for each change */

@@ -554,7 +554,7 @@ def test_xfrm_interfaces(lab):
 def test_shown_as_meant(lab):
     """What else an SA can be told stands in the kernel as `ip xfrm` shows it."""
     out, come, _ = Case(ALGS["gcm"]).ours()
-    marked = out + "mark=7 tfc=500 dscp=0 no_ecn=1 df=clear soft_octets=1000 hard_packets=77 hard_seconds=99"
+    marked = out + "mark=7 set_mark=9 tfc=500 dscp=0 no_ecn=1 df=clear soft_octets=1000 hard_packets=77 hard_seconds=99"
     answers = lab.ours(marked, come + "dscp_to_inner=1 for=10.1.0.1/32,10.2.0.0/16 inside=6 remote_ports=80-95",
                        get("out", Case(ALGS["gcm"])), get("out", Case(ALGS["gcm"])) + " mark=7",
                        "remove" + out[2:])
@@ -564,7 +564,7 @@ def test_shown_as_meant(lab):
     shown = lab.a.run(["ip", "-d", "-s", "xfrm", "state"]).stdout
     sent = re.search(r"spi 0x00001000.*?(?=^src|\Z)", shown, re.S | re.M)[0]
     come = re.search(r"spi 0x00001001.*?(?=^src|\Z)", shown, re.S | re.M)[0]
-    for words in ("mark 0x7/0xffffffff", "tfcpad 500", "extra_flag dont-encap-dscp", "noecn", "nopmtudisc",
+    for words in ("mark 0x7/0xffffffff", "output-mark 0x9", "tfcpad 500", "extra_flag dont-encap-dscp", "noecn", "nopmtudisc",
                   "soft 1000(bytes), hard (INF)(bytes)", "soft (INF)(packets), hard 77(packets)",
                   "soft 0(sec), hard 99(sec)", "af-unspec", "reqid 1191182337(0x47000001)"):
         assert words in sent, (words, sent)

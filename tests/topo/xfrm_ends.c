@@ -110,7 +110,7 @@ static struct gh_view key(const char *line, const char *name, uint8_t out[KEYS])
     size_t n = v != NULL ? strlen(v) / 2 : 0;
 
     for (size_t i = 0; i < n; i++) {
-        unsigned octet;
+        unsigned octet = 0;
 
         if (n > KEYS || sscanf(v + 2 * i, "%2x", &octet) != 1)
             die("no key", v);
@@ -119,8 +119,7 @@ static struct gh_view key(const char *line, const char *name, uint8_t out[KEYS])
     return gh_view_of(out, n);
 }
 
-/* "local" and "remote" prefixes with ports, several separated by commas: 10.0.0.0/8:80-90 is not
- * understood, ports are PORTS=START-END for all of them. */
+/* inside=PROTOCOL and remote_ports=START-END are for all of a line's selectors. */
 static struct ipsec_selector selector(const char *line, const char *local, const char *remote)
 {
     struct ipsec_selector s;
@@ -224,6 +223,8 @@ static struct gh_xfrm_sa *read_sa(const char *line)
     s.sa.params = p;
     s.sa.tie = tie(line);
     s.sa.acquire = (uint32_t)number(line, "acquire");
+    s.sa.set_mark = (uint32_t)number(line, "set_mark");
+    s.sa.set_mark_mask = s.sa.set_mark != 0 ? UINT32_MAX : 0;
     read_limits(line, &s);
     return &s.sa;
 }
