@@ -8,10 +8,10 @@
  *
  * How to use it: gh_xfrm_flush() what an earlier instance left, or gh_xfrm_set_policies() and
  * gh_xfrm_each_sa() to carry it on; then policies, of which those without SAs tell
- * GH_XFRM_ACQUIRE; then SAs of the same reqid. A rekeyed SA is added and takes over what goes out;
- * the old one goes when the peer has stopped to use it. A forwarding gateway whose selectors are
- * "everything" wants an xfrm interface (if_id): else what it forwards from its own networks meets
- * the policy for what comes in.
+ * GH_XFRM_ACQUIRE; then SAs of the same reqid. A rekeyed SA is added and takes over what goes out,
+ * if it is a second younger; the old one goes when the peer has stopped to use it. A forwarding
+ * gateway whose selectors are "everything" wants an xfrm interface (if_id): else what it forwards
+ * from its own networks meets the policy for what comes in.
  */
 #ifndef GH_PLATFORM_XFRM_H
 #define GH_PLATFORM_XFRM_H

@@ -62,7 +62,7 @@ struct list {
     bool no_memory;
 };
 
-static void list_add(struct list *l, const struct gh_xfrm_policy_id *id, bool wanted)
+static void list_add(struct list *l, const struct gh_xfrm_policy_id *id)
 {
     if (l->count == l->room) {
         size_t room = l->room == 0 ? 64 : 2 * l->room;
@@ -74,20 +74,27 @@ static void list_add(struct list *l, const struct gh_xfrm_policy_id *id, bool wa
         l->p = p;
         l->room = room;
     }
-    l->p[l->count++] = (struct listed){.id = *id, .wanted = wanted};
+    l->p[l->count++] = (struct listed){.id = *id};
 }
 
 static void on_listed(void *ctx, const struct gh_xfrm_policy_info *policy)
 {
-    list_add(ctx, &policy->id, false);
+    list_add(ctx, &policy->id);
 }
 
+static int by_index(const void *a, const void *b)
+{
+    const struct listed *x = a, *y = b;
+
+    return x->id.index < y->id.index ? -1 : x->id.index > y->id.index;
+}
+
+/* In a list that is sorted. NULL: not there. */
 static struct listed *list_find(const struct list *l, uint32_t index)
 {
-    for (size_t i = 0; i < l->count; i++)
-        if (l->p[i].id.index == index)
-            return &l->p[i];
-    return NULL;
+    const struct listed sought = {.id = {.index = index}};
+
+    return l->count == 0 ? NULL : bsearch(&sought, l->p, l->count, sizeof(*l->p), by_index);
 }
 
 struct each_policy {
@@ -154,9 +161,15 @@ static bool each_piece(const struct gh_xfrm_policy *p, piece_fn fn, void *ctx,
 
 struct giving {
     struct gh_xfrm *x;
-    struct list had;  /* before, or `wanted`: given since */
-    struct list made; /* to be undone, if not all can be */
+    struct list had; /* before, by index; wanted: given again */
+    uint32_t first;  /* next_policy before */
+    struct list made;
 };
+
+static bool made_here(const struct giving *g, uint32_t index)
+{
+    return ((index >> 3) - g->first) % GH_XFRM_POLICIES < g->x->next_policy - g->first;
+}
 
 static bool give(struct gh_xfrm *x, uint16_t type, const struct gh_xfrm_policy *p,
                  const struct xfrm_selector *selector, uint32_t index, struct gh_xfrm_why *why)
@@ -189,12 +202,10 @@ static bool make_piece(struct giving *g, const struct gh_xfrm_policy *p,
     }
     if (!f.found)
         return gh_xfrm_refuse(why, "the kernel gives no index of ours");
-    list_add(&g->made, &f.info.id, true);
+    list_add(&g->made, &f.info.id);
     if (g->made.no_memory)
         remove_one(g->x, &f.info.id);
-    else
-        list_add(&g->had, &f.info.id, true);
-    return !(g->had.no_memory || g->made.no_memory) || gh_xfrm_refuse(why, "no memory");
+    return !g->made.no_memory || gh_xfrm_refuse(why, "no memory");
 }
 
 static bool give_piece(void *ctx, const struct gh_xfrm_policy *p,
@@ -209,7 +220,7 @@ static bool give_piece(void *ctx, const struct gh_xfrm_policy *p,
     if (!gh_xfrm_index_is_ours(f.info.id.index))
         return gh_xfrm_refuse(why, "another program has a policy for the same packets");
     had = list_find(&g->had, f.info.id.index);
-    if (had != NULL && had->wanted)
+    if (made_here(g, f.info.id.index) || (had != NULL && had->wanted))
         return true; /* the first of the same selectors counts */
     if (!give(g->x, XFRM_MSG_UPDPOLICY, p, selector, f.info.id.index, why))
         return false;
@@ -233,7 +244,7 @@ static bool give_all(struct giving *g, const struct gh_xfrm_policy *list, size_t
 bool gh_xfrm_add_policy(struct gh_xfrm *x, const struct gh_xfrm_policy *policy,
                         struct gh_xfrm_why *why)
 {
-    struct giving g = {.x = x};
+    struct giving g = {.x = x, .first = x->next_policy};
     bool good = give_all(&g, policy, 1, why);
 
     free(g.had.p);
@@ -262,11 +273,13 @@ void gh_xfrm_remove_policy(struct gh_xfrm *x, const struct gh_xfrm_policy *polic
 bool gh_xfrm_set_policies(struct gh_xfrm *x, const struct gh_xfrm_policy *list, size_t count,
                           struct gh_xfrm_why *why)
 {
-    struct giving g = {.x = x};
+    struct giving g = {.x = x, .first = x->next_policy};
     bool good = gh_xfrm_each_policy(x, on_listed, &g.had) == 0 && !g.had.no_memory;
 
     if (!good)
         gh_xfrm_refuse(why, "the kernel does not list its policies");
+    else if (g.had.count > 0)
+        qsort(g.had.p, g.had.count, sizeof(*g.had.p), by_index);
     good = good && give_all(&g, list, count, why);
     for (size_t i = 0; i < g.had.count && good; i++)
         if (!g.had.p[i].wanted)

@@ -415,6 +415,27 @@ def test_lifetimes(lab):
     assert answers[6]["spi"] == A_TO_B and answers[7] is True and answers[8]["spi"] == B_TO_A
 
 
+def test_rekeyed(lab):
+    """A new SA takes over what goes out, the old one is still there for what comes."""
+    case = Case(ALGS["gcm"])
+    lab.theirs(case.theirs())
+    out, come, policy = case.ours()
+    first = lab.ours(out, come, policy, ping(case), get("out", case))[-1]
+    assert first["packets"] == 3
+    wait_for(lambda: int(lab.guest.run(["date", "+%s"]).stdout) > first["added"], 5, "the next second")
+    new = {str(A_TO_B): "5000", "10111213": "99999999"}
+    for old, to in new.items():
+        out = out.replace(old, to)
+    lab.theirs([[5000 if w == A_TO_B else str(w).replace("10111213", "99999999") for w in command]
+                for command in case.theirs() if A_TO_B in command])
+    added, pinged, before, after, removed, left = lab.ours(
+        out, ping(case), get("out", case), get("out", case).replace(str(A_TO_B), "5000"),
+        "remove " + get("out", case)[4:], ping(case))
+    assert added is True and pinged == 0
+    assert (before["packets"], after["packets"]) == (3, 3)
+    assert removed is True and left == 0
+
+
 def test_moved(lab, start):
     """Packets that come from another port than before are taken, and told of."""
     case = Case(ALGS["gcm"], port=4500)
