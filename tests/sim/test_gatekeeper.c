@@ -153,6 +153,39 @@ static void revocation(void **state)
     gk_world_free(w);
 }
 
+/* IKE SAs come and go, by rekeying or by reauthentication; the keys of a session that they made are
+ * handed on or made anew, and the connection hears nothing of it. */
+static void ike_sas_come_and_go(void **state)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct gk_world *w = gk_world_new(5 + i, (struct ike2_lifetime){.seconds = 36000});
+        bool anew = i == 1;
+        uint32_t number;
+
+        for (size_t n = 0; n < 2; n++) {
+            w->end[n].host->policies[0]->lifetime.seconds = 120;
+            w->end[n].host->policies[0]->reauthenticate = anew;
+        }
+        connect_now(w);
+        gk_world_run(w, 1000);
+        number = view_of(w, 0).keys->mkt.number;
+        talk(w, 1200 * 1000);
+        assert_up(w);
+        for (size_t n = 0; n < 2; n++) {
+            struct ike2_sa_view sa;
+
+            assert_true(ike_world_sas(w->end[n].host, &sa) > 0);
+            assert_true(anew ? sa.rekeys == 0 : sa.rekeys >= 9);
+            assert_int_equal(view_of(w, n).keys->state, GK_KEY_LIVE);
+        }
+        if (anew)
+            assert_true(view_of(w, 0).installed >= 9);
+        else
+            assert_int_equal(view_of(w, 0).keys->mkt.number, number);
+        gk_world_free(w);
+    }
+}
+
 /* Without IKE the key lives on; when that is back there is another. */
 static void ike_goes_and_comes_back(void **state)
 {
@@ -247,9 +280,13 @@ static void rekeying_in_bad_weather(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_syn_waits),     cmocka_unit_test(rekeying_under_traffic),
-        cmocka_unit_test(rekeying_by_use),         cmocka_unit_test(revocation),
-        cmocka_unit_test(ike_goes_and_comes_back), cmocka_unit_test(restarts),
+        cmocka_unit_test(the_first_syn_waits),
+        cmocka_unit_test(rekeying_under_traffic),
+        cmocka_unit_test(rekeying_by_use),
+        cmocka_unit_test(revocation),
+        cmocka_unit_test(ike_sas_come_and_go),
+        cmocka_unit_test(ike_goes_and_comes_back),
+        cmocka_unit_test(restarts),
         cmocka_unit_test(rekeying_in_bad_weather),
     };
 

@@ -20,6 +20,8 @@ static const struct gh_config_options skip = {.skip_secrets = true};
 
 #define PEER                                                                                       \
     "ike-peer berlin { remote = 192.0.2.2 local = 192.0.2.1 psk-file = /etc/gatehouse/psk }\n"
+#define PLACED(where)                                                                              \
+    "ike-peer berlin { remote = 192.0.2.2 local = 192.0.2.1 psk-file = /k " where " }\n"
 #define CHAIN "key-chain k { key 1 { send-id = 9 recv-id = 255 secret-file = /etc/gatehouse/k } }\n"
 
 static struct gh_config *parse_with(const char *text, struct gh_problems *p)
@@ -304,8 +306,12 @@ static const struct {
     {"ike-peer p { remote = 192.0.2.2 local = 192.0.2.1 responder-only = yes psk-file = /k }\n"
      "tcp-ao s { peer = 192.0.2.2 ike-peer = p\n direction = active }",
      "ike-direction", 3},
-    {PEER S " netns = blue }", "ike-place", 3},
-    {PEER S " vrf = red }", "ike-place", 3},
+    {PEER S " netns = blue }", "ike-place", 2},
+    {PEER S " vrf = red }", "ike-place", 2},
+    {PLACED("netns = blue") S " }", "ike-place", 2},
+    {PLACED("netns = blue") S " netns = green }", "ike-place", 2},
+    {PLACED("netns = blue vrf = red") S " netns = blue }", "ike-place", 2},
+    {PLACED("vrf = red") S " netns = blue vrf = red }", "ike-place", 2},
     {PEER S " mode = allow-without-ao }", "ike-mode", 3},
     {PEER S " mode = accept-mismatch }", "ike-mode", 3},
     {PEER S " backend = kernel }", "kernel-backend", 2},
@@ -374,6 +380,28 @@ static void an_address_that_differs_is_shown(void **state)
     assert_int_equal(p.count, 1);
     assert_string_equal(p.list[0].message, "the session \"s\" is with 192.0.2.3, but the ike-peer "
                                            "\"berlin\" (line 1) is 192.0.2.2");
+    gh_problems_clear(&p);
+}
+
+static void a_session_is_where_its_ike_peer_is(void **state)
+{
+    static const char *const fine[] = {
+        PLACED("netns = blue") S " netns = blue }", PLACED("vrf = red") S " vrf = red }",
+        PLACED("netns = blue vrf = red") S " netns = blue vrf = red }",
+        "ike-policy q { netns = blue }\n" PLACED("ike-policy = q") S " netns = blue }"};
+    struct gh_problems p = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(fine); i++) {
+        struct gh_config *c = must_parse(fine[i]);
+
+        assert_string_equal(c->ike->sessions[0].ike, "berlin");
+        gh_config_free(c);
+    }
+    assert_null(parse_with(PLACED("vrf = red") S " netns = blue vrf = red }", &p));
+    assert_int_equal(p.count, 1);
+    assert_string_equal(p.list[0].message,
+                        "the session \"s\" is in namespace blue, VRF red, but the ike-peer "
+                        "\"berlin\" (line 1) in gatehoused's namespace, VRF red");
     gh_problems_clear(&p);
 }
 
@@ -712,6 +740,7 @@ int main(void)
         cmocka_unit_test(octets_of_what_cannot_be_are_refused),
         cmocka_unit_test(mistakes_are_told_with_their_line),
         cmocka_unit_test(an_address_that_differs_is_shown),
+        cmocka_unit_test(a_session_is_where_its_ike_peer_is),
         cmocka_unit_test(ranges_are_as_documented),
         cmocka_unit_test(a_peer_has_thirty_two_children),
         cmocka_unit_test(narrow_children_come_first),

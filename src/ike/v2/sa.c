@@ -369,6 +369,7 @@ bool ike2_task_is_alone(const struct ike2_task *t)
     case IKE2_TASK_TOKEN:
     case IKE2_TASK_TICKET:
     case IKE2_TASK_REDIRECT:
+    case IKE2_TASK_TCP_AO:
         return false;
     default:
         return true;
@@ -502,7 +503,8 @@ static void check_silence(struct ike2 *c, struct ike2_sa *sa)
             ask = now + sa->policy->liveness_ms;
         }
     }
-    if (sa->nat_local && sa->policy->nat_keepalive_ms > 0) {
+    if ((sa->nat_local || (sa->policy->force_keepalive && sa->marker)) &&
+        sa->policy->nat_keepalive_ms > 0) {
         keep = sa->last_out_ms + sa->policy->nat_keepalive_ms;
         if (now >= keep) {
             static const uint8_t keepalive[1] = {0xff};
