@@ -19,15 +19,14 @@ static struct gh_addr address(struct gh_rd *r, uint8_t len)
     return a;
 }
 
-static bool read_v4(struct gh_rd r, size_t len, struct tunnel_fragment *f)
+static bool read_v4(struct gh_rd r, struct tunnel_fragment *f)
 {
-    size_t total;
     uint16_t word;
 
     f->version = 4;
     f->header_len = (size_t)(gh_rd_u8(&r) & 0xf) * 4;
     f->ds = gh_rd_u8(&r);
-    total = gh_rd_u16(&r);
+    f->total_len = gh_rd_u16(&r);
     f->id = gh_rd_u16(&r);
     word = gh_rd_u16(&r);
     f->df = word & IPV4_DF;
@@ -39,11 +38,8 @@ static bool read_v4(struct gh_rd r, size_t len, struct tunnel_fragment *f)
     gh_rd_skip(&r, 2);
     f->src = address(&r, 4);
     f->dst = address(&r, 4);
-    if (r.bad || f->header_len < IPSEC_IPV4_HEADER || total < f->header_len || total > len)
-        return false;
     f->data_at = f->header_len;
-    f->data_len = total - f->header_len;
-    return true;
+    return !r.bad && f->header_len >= IPSEC_IPV4_HEADER;
 }
 
 /* The Fragment header, with `next` naming it. */
@@ -61,15 +57,14 @@ static void read_fragment_header(struct gh_rd *r, struct tunnel_fragment *f)
     f->atomic = !f->is_fragment;
 }
 
-static bool read_v6(struct gh_rd r, size_t len, struct tunnel_fragment *f)
+static bool read_v6(struct gh_rd r, struct tunnel_fragment *f)
 {
     const uint8_t *start = r.p;
-    size_t total;
 
     f->version = 6;
     f->ds = (uint8_t)(gh_rd_u32(&r) >> 20);
     f->df = true;
-    total = IPSEC_IPV6_HEADER + (size_t)gh_rd_u16(&r);
+    f->total_len = IPSEC_IPV6_HEADER + (size_t)gh_rd_u16(&r);
     f->protocol = gh_rd_u8(&r);
     gh_rd_skip(&r, 1);
     f->src = address(&r, 16);
@@ -85,14 +80,11 @@ static bool read_v6(struct gh_rd r, size_t len, struct tunnel_fragment *f)
     if (f->protocol == FRAGMENT)
         read_fragment_header(&r, f);
     f->data_at = (size_t)(r.p - start);
-    if (r.bad || total < f->data_at || total > len)
-        return false;
-    f->data_len = total - f->data_at;
-    return true;
+    return !r.bad;
 }
 
-enum tunnel_result tunnel_fragment_read(const uint8_t *packet, size_t len,
-                                        struct tunnel_fragment *out)
+enum tunnel_result tunnel_fragment_read_quoted(const uint8_t *packet, size_t len,
+                                               struct tunnel_fragment *out)
 {
     struct gh_rd r = gh_rd_make(packet, len), peek = r;
     bool ok = false;
@@ -100,15 +92,26 @@ enum tunnel_result tunnel_fragment_read(const uint8_t *packet, size_t len,
     memset(out, 0, sizeof(*out));
     switch (gh_rd_u8(&peek) >> 4) {
     case 4:
-        ok = read_v4(r, len, out);
+        ok = read_v4(r, out);
         break;
     case 6:
-        ok = read_v6(r, len, out);
+        ok = read_v6(r, out);
         break;
     default:
         break;
     }
-    return ok ? TUNNEL_OK : TUNNEL_MALFORMED;
+    if (!ok || out->total_len < out->data_at || len < out->data_at)
+        return TUNNEL_MALFORMED;
+    out->data_len = (out->total_len < len ? out->total_len : len) - out->data_at;
+    return TUNNEL_OK;
+}
+
+enum tunnel_result tunnel_fragment_read(const uint8_t *packet, size_t len,
+                                        struct tunnel_fragment *out)
+{
+    enum tunnel_result result = tunnel_fragment_read_quoted(packet, len, out);
+
+    return result == TUNNEL_OK && out->total_len > len ? TUNNEL_MALFORMED : result;
 }
 
 void tunnel_clear_df(uint8_t *packet, uint16_t id)

@@ -24,12 +24,17 @@ struct tunnel_fragment {
     size_t header_len;        /* IPv4: the header; IPv6: the headers before the Fragment header */
     size_t next_at;           /* IPv6: the octet that names the Fragment header */
     size_t data_at, data_len; /* this part of the datagram */
+    size_t total_len;         /* of the packet, as its header says */
     struct gh_addr src, dst;
 };
 
 /* OK, also for what is no fragment; or MALFORMED. Octets behind the packet do not count. */
 enum tunnel_result tunnel_fragment_read(const uint8_t *packet, size_t len,
                                         struct tunnel_fragment *out);
+/* Of a packet that an ICMP error quotes, of which the end may be missing; data_len is what is
+ * there. */
+enum tunnel_result tunnel_fragment_read_quoted(const uint8_t *packet, size_t len,
+                                               struct tunnel_fragment *out);
 
 /* An IPv4 packet may be fragmented from here on, with an identification of ours, since the sender
  * of an atomic datagram need not have set one (RFC 6864 4.1). Of IPv6, nothing changes. */
