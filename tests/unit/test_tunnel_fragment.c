@@ -57,13 +57,13 @@ static void there_and_back(void **state)
     for (size_t v = 0; v < 2; v++)
         for (size_t len = 600; len < 5000; len += 93)
             for (size_t mtu = 256; mtu < 1500; mtu += 171) {
-                struct tunnel_reassembly *r =
-                    new_table((struct tunnel_reassembly_limits){.fragments = PARTS});
+                struct tunnel_reassembly *r;
                 size_t n;
 
                 make(&sent, ends[v].src, ends[v].dst, UDP, len);
                 if (sent.p.len <= mtu)
                     continue;
+                r = new_table((struct tunnel_reassembly_limits){.fragments = PARTS});
                 set_ds(&sent, 0xb9); /* DSCP EF, ECT(1) */
                 n = cut(mtu);
                 assert_true(n > 1);
