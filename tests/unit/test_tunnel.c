@@ -386,6 +386,29 @@ static void keepalives(void **state)
     tunnel_table_free(here);
 }
 
+/* A SYN's MSS is lowered in both directions. */
+static void mss(void **state)
+{
+    static const uint8_t syn[] = {0,    1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0,
+                                  0x60, 2, 0, 0, 0, 0, 0, 0, 2, 4, 5, 0xb4};
+    struct tunnel_params p = params(TUNNEL_GRE, 4);
+    struct tunnel_table *table;
+    struct tunnel t;
+
+    for (int there = 0; there < 2; there++) {
+        p.mss = there ? 1234 : 0;
+        tunnel_init(&t, &p);
+        p.mss = there ? 0 : 1234;
+        table = table_of(turned(p));
+        make(&packet, "10.0.0.1", "10.0.0.2", TCP, sizeof(syn));
+        memcpy(octets_of(&packet) + 20, syn, sizeof(syn));
+        assert_result(in(&t), TUNNEL_OK);
+        assert_result(out(table), TUNNEL_OK);
+        assert_int_equal(octets_of(&packet)[42] << 8 | octets_of(&packet)[43], 1234);
+        tunnel_table_free(table);
+    }
+}
+
 static void loops(void **state)
 {
     struct tunnel_params p = params(TUNNEL_IP_IP, 4);
@@ -735,6 +758,7 @@ int main(void)
         cmocka_unit_test(keys),
         cmocka_unit_test(sequence_numbers),
         cmocka_unit_test(keepalives),
+        cmocka_unit_test(mss),
         cmocka_unit_test(loops),
         cmocka_unit_test(encapsulation_limits),
         cmocka_unit_test(not_put_in),
