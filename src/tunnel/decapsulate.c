@@ -37,6 +37,8 @@ static enum tunnel_result open_inner(struct tunnel *t, uint8_t version, uint8_t 
         return TUNNEL_INNER;
     if (!tunnel_source_valid(&inner.src))
         return TUNNEL_INNER_SOURCE;
+    if (inner.ttl == 0)
+        return TUNNEL_TTL_EXPIRED;
     p->len = inner.total_len;
     if (!ipsec_ecn_inner(inner.ds & ECN, outer_ds & ECN, &ecn))
         return TUNNEL_ECN;

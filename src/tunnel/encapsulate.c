@@ -129,6 +129,8 @@ static enum tunnel_result encapsulate(struct tunnel *t, uint16_t ip_id, struct i
         return TUNNEL_DOWN;
     if (tunnel_fragment_read(ipsec_packet_data(p), p->len, &inner) != TUNNEL_OK)
         return TUNNEL_MALFORMED;
+    if (inner.ttl == 0)
+        return TUNNEL_TTL_EXPIRED;
     if (loops(t, &inner.src, &inner.dst))
         return TUNNEL_LOOP;
     p->len = inner.total_len;

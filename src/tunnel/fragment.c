@@ -33,7 +33,7 @@ static bool read_v4(struct gh_rd r, struct tunnel_fragment *f)
     f->more = word & IPV4_MF;
     f->offset = (uint32_t)(word & IPV4_OFFSET) * UNIT;
     f->is_fragment = f->more || f->offset > 0;
-    gh_rd_skip(&r, 1);
+    f->ttl = gh_rd_u8(&r);
     f->protocol = gh_rd_u8(&r);
     gh_rd_skip(&r, 2);
     f->src = address(&r, 4);
@@ -66,7 +66,7 @@ static bool read_v6(struct gh_rd r, struct tunnel_fragment *f)
     f->df = true;
     f->total_len = IPSEC_IPV6_HEADER + (size_t)gh_rd_u16(&r);
     f->protocol = gh_rd_u8(&r);
-    gh_rd_skip(&r, 1);
+    f->ttl = gh_rd_u8(&r);
     f->src = address(&r, 16);
     f->dst = address(&r, 16);
     f->next_at = IPV6_NEXT_AT;

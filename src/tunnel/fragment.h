@@ -15,6 +15,7 @@ enum { TUNNEL_FRAGMENT_HEADER = 8, TUNNEL_FRAGMENT_NONE = 59 };
 struct tunnel_fragment {
     uint8_t version;
     uint8_t ds;       /* DSCP and ECN, as one octet */
+    uint8_t ttl;      /* or hop limit */
     bool is_fragment; /* a part of a datagram */
     bool atomic;      /* IPv6: a Fragment header, yet the whole datagram (RFC 6946) */
     bool df, more;

@@ -20,6 +20,7 @@
     X(NO_TUNNEL, "no-tunnel", "no tunnel has its addresses and key")                               \
     X(DOWN, "down", "neither remote address can be reached")                                       \
     X(LOOP, "loop", "the tunnel would carry its own packets")                                      \
+    X(TTL_EXPIRED, "ttl", "its TTL or hop limit is used up")                                       \
     X(ENCAPSULATION_LIMIT, "encapsulation-limit", "nested in more tunnels than its sender allows") \
     X(TOO_BIG, "too-big", "larger than the tunnel takes, and must not be fragmented")              \
     X(GRE_VERSION, "gre-version", "a version of GRE other than 0")                                 \

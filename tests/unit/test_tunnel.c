@@ -481,6 +481,12 @@ static void not_put_in(void **state)
     assert_same_packet(&packet, &before);
     make_inner(4, 65535 - 20 - 24);
     assert_result(in(&t), TUNNEL_OK);
+    make_inner(4, 50);
+    octets_of(&packet)[8] = 0; /* RFC 2003 3.1 */
+    assert_result(in(&t), TUNNEL_TTL_EXPIRED);
+    make_inner(6, 50);
+    octets_of(&packet)[7] = 0;
+    assert_result(in(&t), TUNNEL_TTL_EXPIRED);
     /* What is behind the packet does not go in. */
     make_inner(4, 50);
     packet.p.len += 9;
@@ -516,6 +522,9 @@ static void not_taken_out(void **state)
     copy(&packet, &before);
     octets_of(&packet)[20 + 12] = 127;
     assert_result(out(table), TUNNEL_INNER_SOURCE);
+    copy(&packet, &before);
+    octets_of(&packet)[20 + 8] = 0;
+    assert_result(out(table), TUNNEL_TTL_EXPIRED);
     copy(&packet, &before);
     octets_of(&packet)[23]++; /* longer than what is there */
     assert_result(out(table), TUNNEL_INNER);

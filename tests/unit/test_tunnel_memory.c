@@ -95,6 +95,7 @@ static void packets_allocate_nothing(void **state)
     assert_result(tunnel_reassemble(r, 1, &packet.p, empty(&whole)), TUNNEL_OK);
     make(&packet, "192.0.2.2", "192.0.2.1", TUNNEL_PROTO_GRE, 32);
     memcpy(octets_of(&packet) + 20, (uint8_t[]){0, 0, 8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0}, 12);
+    octets_of(&packet)[20 + 4 + 8] = 64;
     octets_of(&packet)[20 + 4 + 12] = 10;
     assert_result(tunnel_table_find(table, &packet.p, &found), TUNNEL_OK);
     assert_result(tunnel_decapsulate(found, &packet.p), TUNNEL_OK);
