@@ -6,7 +6,13 @@
 #include "wire/rd.h"
 #include "wire/wr.h"
 
-enum { IPV4_DF = 0x4000, IPV4_MF = 0x2000, IPV4_OFFSET = 0x1fff, IPV4_FRAGMENT_AT = 6 };
+enum {
+    IPV4_DF = 0x4000,
+    IPV4_MF = 0x2000,
+    IPV4_OFFSET = 0x1fff,
+    IPV4_ID_AT = 4,
+    IPV4_FRAGMENT_AT = 6
+};
 enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_COPIED = 0x80 };
 enum { IPV6_NEXT_AT = 6, HOP_BY_HOP = 0, ROUTING = 43, FRAGMENT = 44, DESTINATION = 60 };
 enum { IPV6_MORE = 1, IPV6_OFFSET = 0xfff8, UNIT = 8 };
@@ -116,13 +122,19 @@ enum tunnel_result tunnel_fragment_read(const uint8_t *packet, size_t len,
 
 void tunnel_clear_df(uint8_t *packet, uint16_t id)
 {
-    struct gh_wr w;
+    struct gh_rd r = gh_rd_make(packet + IPV4_FRAGMENT_AT, 2);
+    struct gh_wr w = gh_wr_make(packet + IPV4_ID_AT, 4);
+    uint16_t word;
 
     if (packet[0] >> 4 != 4)
         return;
-    w = gh_wr_make(packet + 4, 4);
+    word = gh_rd_u16(&r);
+    if ((word & (IPV4_MF | IPV4_OFFSET)) != 0) {
+        r = gh_rd_make(packet + IPV4_ID_AT, 2);
+        id = gh_rd_u16(&r);
+    }
     gh_wr_u16(&w, id);
-    gh_wr_u8(&w, packet[IPV4_FRAGMENT_AT] & ~(IPV4_DF >> 8));
+    gh_wr_u16(&w, word & ~IPV4_DF);
     ipsec_header_set_checksum(packet);
 }
 

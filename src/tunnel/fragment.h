@@ -37,8 +37,9 @@ enum tunnel_result tunnel_fragment_read(const uint8_t *packet, size_t len,
 enum tunnel_result tunnel_fragment_read_quoted(const uint8_t *packet, size_t len,
                                                struct tunnel_fragment *out);
 
-/* An IPv4 packet may be fragmented from here on, with an identification of ours, since the sender
- * of an atomic datagram need not have set one (RFC 6864 4.1). Of IPv6, nothing changes. */
+/* A whole IPv4 header: the packet may be fragmented from here on. With an identification of ours,
+ * since the sender of an atomic datagram need not have set one (RFC 6864 4.1); a fragment keeps the
+ * one that it shares with the others. Of IPv6, nothing changes. */
 void tunnel_clear_df(uint8_t *packet, uint16_t id);
 
 /* Cutting, fragment by fragment; borrows the packet. */

@@ -27,7 +27,7 @@ struct slot {
 struct node {
     struct tunnel tunnel; /* first: it is what others see */
     struct node *older, *newer;
-    struct slot by_id, by_endpoints[ENDPOINTS], by_dest[TUNNEL_DESTS_MAX];
+    struct slot by_id, by_endpoints[ENDPOINTS], by_dest[];
 };
 
 struct tunnel_table {
@@ -181,7 +181,7 @@ enum tunnel_added tunnel_table_add(struct tunnel_table *t, const struct tunnel_p
         return TUNNEL_ADD_INVALID;
     if (t->count >= t->max)
         return TUNNEL_ADD_FULL;
-    n = calloc(1, sizeof(*n));
+    n = calloc(1, sizeof(*n) + params->dest_count * sizeof(n->by_dest[0]));
     if (n == NULL)
         return TUNNEL_ADD_NO_MEMORY;
     tunnel_init(&n->tunnel, params);

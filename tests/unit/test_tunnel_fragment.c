@@ -143,6 +143,11 @@ static void what_is_not_cut(void **state)
     assert_well_formed(&sent);
     assert_int_equal(cut(600), 3);
     assert_int_equal(octets_of(&part[2])[4], 0x43);
+    set_df(&part[2]); /* a fragment with DF keeps the identification of its datagram */
+    tunnel_clear_df(octets_of(&part[2]), 0x7777);
+    assert_well_formed(&part[2]);
+    assert_int_equal(octets_of(&part[2])[4], 0x43);
+    assert_int_equal(octets_of(&part[2])[6] & 0x40, 0);
     assert_result(tunnel_cut_begin(&c, octets_of(&sent), sent.p.len, 27, 1), TUNNEL_TOO_BIG);
     assert_result(tunnel_cut_begin(&c, octets_of(&sent), sent.p.len - 1, 600, 1), TUNNEL_MALFORMED);
 
