@@ -368,6 +368,7 @@ void gh_load_session_ike(struct gh_loader *l, const struct gh_node **got, struct
         return;
     c = l->ike->ike;
     child = read_common(l->ike, got, &offer);
+    s->ike_mac_len = child.tcp_ao.mac_len;
     check_place(l, s, p, c->places[peer].line);
     check_ways(l, got, s, p);
     gh_node_number(l, got[SESSION_PATIENCE], 1, PATIENCE_MAX, &patience);

@@ -328,7 +328,7 @@ void gh_sockets_on_request(void *ctx, const struct gh_shim_request *r)
         return;
     }
     if (r->op == GH_SHIM_FLUSH) {
-        s->flush(s->flush_ctx);
+        s->ops.flush(s->ops.ctx);
         gh_sockets_answer(s, r->id, &flushed);
         return;
     }

@@ -584,6 +584,10 @@ void gk_known(struct gk *g, struct gh_now now, const char *session, const struct
     key->mkt = *mkt;
     key->mkt.secret = key->secret.data;
     key->state = gk_live_key(s) != NULL ? GK_KEY_REPLACED : GK_KEY_ORPHAN;
+    if (mkt->send.from >= mkt->send.until) { /* it had been let go of */
+        key->state = GK_KEY_LEAVING;
+        key->leave_at = now.mono_ms + 1000 * (uint64_t)TCPAO_DRAIN;
+    }
     key->since = now;
     key->expire_at = left_ms != 0 ? now.mono_ms + left_ms : 0;
     key->next = s->keys;

@@ -26,7 +26,6 @@ static struct ipsec_sa *sa_for_error(const struct ipsec *e, const struct ipsec_p
 
     if (!ipsec_flow_quoted(ipsec_packet_data(p), p->len, f, &quoted))
         return NULL;
-    quoted.way = IPSEC_OUT;
     policy = ipsec_policy_for(e, IPSEC_OUT, p->place, &quoted);
     return policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, &quoted, policy) : NULL;
 }

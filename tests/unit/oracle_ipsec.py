@@ -24,7 +24,7 @@ try:
     from scapy.packet import Raw
     import cryptography  # noqa: F401, scapy's algorithms need it
 except ImportError as missing:
-    print(f"skipped: {missing} (python3-scapy and python3-cryptography)")
+    print(f"skipped: {missing} (python3-scapy and python3-cryptography)\n[  SKIPPED ] 1 test")
     sys.exit(77)  # meson: skipped
 
 OUT, IN, TUNNEL, TRANSPORT = 0, 1, 0, 1

@@ -44,11 +44,13 @@ static void nothing_is_allowed_at_first(void **state)
 static void order_and_directions(void **state)
 {
     const struct ipsec_selector host = between("10.0.0.1/32", "10.9.0.1/32");
+    const struct ipsec_selector mute = between("10.0.0.3/32", "0.0.0.0/0");
     const struct ipsec_selector net = between("10.0.0.0/24", "10.9.0.0/16");
     const struct ipsec_selector wide = between("0.0.0.0/0", "0.0.0.0/0");
     const struct ipsec_selector v6 = between("::/0", "2001:db8::/32");
     const struct ipsec_policy policies[] = {
         {.id = 1, .action = IPSEC_PASS, .out = true, .selectors = &host, .selector_count = 1},
+        {.id = 7, .action = IPSEC_DISCARD, .out = true, .selectors = &mute, .selector_count = 1},
         {.id = 2, .action = IPSEC_DISCARD, .in = true, .selectors = &host, .selector_count = 1},
         {.id = 3,
          .action = IPSEC_PROTECT,
@@ -76,6 +78,8 @@ static void order_and_directions(void **state)
     assert_true(ipsec_set_policies(e, policies, COUNT(policies)));
     assert_int_equal(goes_out(e, "10.0.0.1", "10.9.0.1"), IPSEC_BYPASS);
     assert_int_equal(comes_in(e, "10.9.0.1", "10.0.0.1"), IPSEC_DISCARDED);
+    assert_int_equal(goes_out(e, "10.0.0.3", "10.9.0.3"), IPSEC_DISCARDED);
+    assert_int_equal(l.count, 0);
     assert_int_equal(goes_out(e, "10.0.0.1", "10.9.0.2"), IPSEC_NO_SA);
     assert_int_equal(l.count, 1);
     assert_int_equal(l.events[0].kind, IPSEC_ACQUIRE);
@@ -197,6 +201,45 @@ static void icmp_types(void **state)
     assert_true(ipsec_selector_matches(&s, &in));
 }
 
+/* An error about an echo request that came in goes back through the SA whose peer may send these.
+ */
+static void error_about_an_echo(void **state)
+{
+    struct ipsec_selector s = between("10.0.0.0/24", "10.9.0.0/24");
+    struct ipsec_policy policy = {.id = POLICY,
+                                  .action = IPSEC_PROTECT,
+                                  .out = true,
+                                  .in = true,
+                                  .selectors = &s,
+                                  .selector_count = 1};
+    struct octets echo;
+    struct pair x;
+
+    s.protocol = 1;
+    s.remote.start_port = s.remote.end_port = 8 << 8;
+    s.local.start_port = 0xffff;
+    s.local.end_port = 0;
+    pair_plan(&x, gcm(), "192.0.2.1", "192.0.2.2");
+    x.out.selectors = &s;
+    x.out.selector_count = 1;
+    pair_up(&x, NULL, NULL);
+    assert_true(ipsec_set_policies(x.a, &policy, 1));
+    for (uint8_t type = 8; type <= 13; type += 5) {
+        make_packet(&two, "10.9.0.5", "10.0.0.5", 20, 0, true);
+        two.mem[HEAD + 9] = 1;
+        two.mem[HEAD + 20] = type;
+        two.mem[HEAD + 21] = 0;
+        echo = octets_now(&two);
+        make_packet(&one, "172.16.0.1", "10.9.0.5", 8 + 28, 0, true);
+        one.mem[HEAD + 9] = 1;
+        memset(one.mem + HEAD + 20, 0, 8);
+        one.mem[HEAD + 20] = 3;
+        memcpy(one.mem + HEAD + 28, echo.p, 28);
+        assert_int_equal(send_one(&x, &one), type == 8 ? IPSEC_OK : IPSEC_NO_POLICY);
+    }
+    pair_down(&x);
+}
+
 static void flows_of_packets(void **state)
 {
     struct ipsec_flow f;
@@ -309,6 +352,34 @@ static void icmp_errors(void **state)
         assert_true(ipsec_add_sa(x.a, &x.out));
         assert_true(ipsec_set_policies(x.a, &policy, 1));
     }
+    pair_down(&x);
+}
+
+/* The same SPI of ESP and of AH are two SAs. */
+static void spi_and_protocol(void **state)
+{
+    struct ipsec_sa_params p;
+    struct pair x;
+
+    pair_plan(&x, gcm(), "192.0.2.1", "192.0.2.2");
+    pair_up(&x, NULL, NULL);
+    p = x.in;
+    p.id = 60;
+    p.protocol = IPSEC_AH;
+    p.algs = algs_of(GH_ENC_NULL, 0, GH_INTEG_HMAC_SHA1_96);
+    assert_true(ipsec_add_sa(x.b, &p));
+    assert_int_equal(goes_out(x.a, "10.0.0.1", "10.9.0.1"), IPSEC_OK);
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    assert_int_equal(one.p.sa, IN_ID);
+    p.id = 61;
+    p.way = IPSEC_OUT;
+    p.local = x.out.local;
+    p.remote = x.out.remote;
+    assert_true(ipsec_add_sa(x.a, &p));
+    assert_int_equal(goes_out(x.a, "10.0.0.1", "10.9.0.1"), IPSEC_OK);
+    assert_int_equal(one.p.sa, 61);
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    assert_int_equal(one.p.sa, 60);
     pair_down(&x);
 }
 
@@ -519,6 +590,8 @@ int main(void)
         cmocka_unit_test(icmp_types),
         cmocka_unit_test(flows_of_packets),
         cmocka_unit_test(icmp_errors),
+        cmocka_unit_test(error_about_an_echo),
+        cmocka_unit_test(spi_and_protocol),
         cmocka_unit_test(rekeying),
         cmocka_unit_test(classifier_against_a_list),
         cmocka_unit_test(thirty_two_thousand_tunnels),

@@ -314,7 +314,11 @@ static const struct {
     {PLACED("vrf = red") S " netns = blue vrf = red }", "ike-place", 2},
     {PEER S " mode = allow-without-ao }", "ike-mode", 3},
     {PEER S " mode = accept-mismatch }", "ike-mode", 3},
-    {PEER S " backend = kernel }", "kernel-backend", 2},
+    {PEER S " backend = kernel source-port = 4000 }", "kernel-backend", 2},
+    {PEER S " backend = kernel algorithm = hmac-sha-256-256 }", "kernel-backend", 2},
+    {PEER S " backend = kernel }\ntcp-ao t { peer = 192.0.2.2 local = 192.0.2.1 ike-peer = berlin\n"
+            "  source-port = 4000 backend = engine }",
+     "kernel-backend", 2},
     {PEER "tcp-ao s { peer = 192.0.2.2\n ike-peer = berln }", "unknown-reference", 3},
     {"tcp-ao s { peer = 192.0.2.2\n ike-peer = berlin }", "unknown-reference", 2},
     {PEER S "}\ntcp-ao t { peer = 192.0.2.2 }", "missing-option", 4},
@@ -504,15 +508,19 @@ static void narrow_children_come_first(void **state)
 
 /* ---- Others that look ----------------------------------------------------------------------- */
 
-static void the_kernel_leaves_them_to_the_engine(void **state)
+static void what_the_kernel_can_of_them(void **state)
 {
-    struct gh_config *c = must_parse(PEER CHAIN S "}\n"
-                                                  "tcp-ao t { peer = 192.0.2.9 key-chain = k "
-                                                  "source-port = 7 }\n");
+    struct gh_config *c =
+        must_parse(PEER CHAIN S "backend = kernel mac-length = 16 }\n"
+                                "tcp-ao t { peer = 192.0.2.9 key-chain = k "
+                                "source-port = 7 }\n"
+                                "tcp-ao u { peer = 192.0.2.2 port = 646 ike-peer = berlin "
+                                "algorithm = hmac-sha-256-256 }\n");
     char why[GH_BACKEND_WHY_MAX];
 
-    assert_false(gh_backend_kernel_can(c, &c->sessions[0], why, sizeof(why)));
-    assert_non_null(strstr(why, "negotiated"));
+    assert_true(gh_backend_kernel_can(c, &c->sessions[0], why, sizeof(why)));
+    assert_false(gh_backend_kernel_can(c, &c->sessions[2], why, sizeof(why)));
+    assert_non_null(strstr(why, "more than 16 octets"));
     assert_false(gh_backend_kernel_can(c, &c->sessions[1], why, sizeof(why)));
     assert_non_null(strstr(why, "source-port"));
     gh_config_free(c);
@@ -744,7 +752,7 @@ int main(void)
         cmocka_unit_test(ranges_are_as_documented),
         cmocka_unit_test(a_peer_has_thirty_two_children),
         cmocka_unit_test(narrow_children_come_first),
-        cmocka_unit_test(the_kernel_leaves_them_to_the_engine),
+        cmocka_unit_test(what_the_kernel_can_of_them),
         cmocka_unit_test(other_keys_end_connections),
         cmocka_unit_test(lint_holds_two_ends_together),
         cmocka_unit_test(lint_warns_of_a_fallback),

@@ -503,6 +503,8 @@ bool ike2_task_waits(const struct ike2_sa *sa, enum ike2_task_kind kind);
 /* The one of this kind, about this Child SA, that is under way; NULL: there is none. */
 struct ike2_task *ike2_task_under_way(const struct ike2_sa *sa, enum ike2_task_kind kind,
                                       uint32_t child);
+/* We delete this Child SA, or are about to. */
+bool ike2_task_deletes(const struct ike2_sa *sa, uint32_t child);
 /* One that makes Child SAs, rekeys them or (`deletes`) ends them is under way. */
 bool ike2_task_makes_children(const struct ike2_sa *sa, bool deletes);
 /* It changes the IKE SA itself, or where it runs: nothing else is out at the same time. */
