@@ -1,7 +1,8 @@
 /*
  * Tunnels without memory: what cannot be made is refused and nothing changed. And packets, which
- * allocate nothing at all but for fragments that are kept. Allocations are seen by --wrap.
+ * allocate nothing at all but for fragments that are kept.
  */
+#include "failing_memory.h"
 #include "tunnel_packets.h"
 
 #include "tunnel/icmp.h"
@@ -10,40 +11,6 @@
 #include "tunnel/table.h"
 
 enum { UDP = 17 };
-
-/* Allocations until one fails; negative: none does. */
-static int countdown = -1;
-static size_t allocations;
-
-static bool fails(void)
-{
-    allocations++;
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-/* meson's wrap_malloc names it too. */
-void *__real_realloc(void *p, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
 
 static struct buffer packet, part, whole;
 static const struct gh_hash_seed seed = {{11, 12}};
