@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/explain.h"
 #include "cli/render.h"
 #include "control/control.h"
 
@@ -145,6 +146,8 @@ int cli_ask(const struct cli *cli, const struct cli_command *self, int argc, cha
         return CLI_USAGE;
     answer = converse(cli, &client, request);
     if (answer != NULL) {
+        if (strcmp(self->op, "explain") == 0)
+            cli_explain_keys(cli, answer);
         /* A session that was named is shown as a block: there is room for it. */
         if (strcmp(self->op, "show-session") == 0 && json_object_get(request, "name") != NULL)
             detail = true;

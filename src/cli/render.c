@@ -104,7 +104,9 @@ static void render_explanation(const struct cli_render *r, const json_t *x)
     cli_wrap("", 0, cli_text(x, "headline"), r->width, r->out);
     json_array_foreach(json_object_get(x, "findings"), i, f)
     {
-        snprintf(number, sizeof(number), "%2zu. ", i + 1);
+        /* of a session, where the other findings are of TCP-AO */
+        snprintf(number, sizeof(number), "%2zu. %s", i + 1,
+                 strcmp(cli_text(f, "layer"), "ike") == 0 ? "IKE: " : "");
         fputc('\n', r->out);
         cli_wrap(number, 4, cli_text(f, "summary"), r->width, r->out);
         if (cli_has(f, "evidence"))

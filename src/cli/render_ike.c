@@ -122,7 +122,9 @@ static void sa_block(const struct cli_render *r, const json_t *s)
     line(r, "Local identity:", cli_text(s, "local_id"));
     line(r, "Remote identity:", cli_text(s, "remote_id"));
     fprintf(r->out, "  %-22s %s, %s\n", "SPIs:", cli_text(s, "spi_i"), cli_text(s, "spi_r"));
-    line(r, "Algorithms:", joined(json_object_get(s, "suite"), text, sizeof(text)));
+    fprintf(r->out, "  %-22s %s%s\n",
+            "Algorithms:", joined(json_object_get(s, "suite"), text, sizeof(text)),
+            cli_true(s, "ppk") ? ", with a PPK" : "");
     fprintf(r->out, "  %-22s %s, rekeyed %" JSON_INTEGER_FORMAT " times, next in %s\n",
             "Up for:", span(s, "uptime", buf), cli_integer(s, "rekeys"), span(s, "rekey_in", more));
     line(r, "Expires in:", span(s, "expires_in", buf));

@@ -42,8 +42,8 @@ bool gh_backend_kernel_can(const struct gh_config *c, const struct gh_session *s
 {
     const struct gh_key_chain *chain = gh_config_chain(c, s);
 
-    if (s->ike_peer != NULL) {
-        snprintf(why, size, "its keys are negotiated, which is the engine's alone so far");
+    if (s->ike_mac_len > KERNEL_MAC_MAX) {
+        snprintf(why, size, "IKE is to make keys with a MAC of more than 16 octets");
         return false;
     }
     if (s->source_last != 0) {
@@ -54,7 +54,7 @@ bool gh_backend_kernel_can(const struct gh_config *c, const struct gh_session *s
         snprintf(why, size, "it knows no mode = %s", gh_config_mode_name(s->mode));
         return false;
     }
-    for (size_t i = 0; i < chain->key_count; i++)
+    for (size_t i = 0; chain != NULL && i < chain->key_count; i++)
         if (!key_fits(chain, &chain->keys[i], why, size))
             return false;
     for (size_t i = 0; i < c->session_count; i++) {

@@ -72,10 +72,11 @@ struct gh_session {
     char *netns;                        /* name of a network namespace, or NULL: the daemon's own */
     char *vrf;                          /* name of a VRF device, or NULL */
     uint16_t source_first, source_last; /* ports of the side that opens; both 0: any */
-    size_t chain;   /* index into gh_config.chains; GH_NO_CHAIN: its keys are IKE's alone */
-    char *ike_peer; /* with whom its keys are negotiated, or NULL: they are the chain's */
-    bool fallback;  /* … whose keys are then used while there is none of IKE's */
-    char *ike_text; /* how they are negotiated, in canonical form, or NULL: by the defaults */
+    size_t chain;        /* index into gh_config.chains; GH_NO_CHAIN: its keys are IKE's alone */
+    char *ike_peer;      /* with whom its keys are negotiated, or NULL: they are the chain's */
+    bool fallback;       /* … whose keys are then used while there is none of IKE's */
+    char *ike_text;      /* how they are negotiated, in canonical form, or NULL: by the defaults */
+    uint8_t ike_mac_len; /* of their MACs, in octets; 0: none are negotiated */
     int line;
 };
 #define GH_NO_CHAIN SIZE_MAX

@@ -465,6 +465,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->fragmentation = gh_get_flag(r);
     p->force_nat_t = gh_get_flag(r);
     p->nat_keepalive_ms = gh_rd_u32(r);
+    p->force_keepalive = gh_get_flag(r);
     p->puzzle_bits = (uint8_t)gh_get_below(r, gh_rd_u8(r), GH_PUZZLE_BITS_MAX + 1);
     p->childless = gh_get_flag(r);
     p->intermediate = gh_get_flag(r);

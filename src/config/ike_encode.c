@@ -327,6 +327,7 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
     gh_wr_u8(w, p->fragmentation);
     gh_wr_u8(w, p->force_nat_t);
     gh_wr_u32(w, p->nat_keepalive_ms);
+    gh_wr_u8(w, p->force_keepalive);
     gh_wr_u8(w, p->puzzle_bits);
     gh_wr_u8(w, p->childless);
     gh_wr_u8(w, p->intermediate);

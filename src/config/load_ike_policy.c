@@ -16,6 +16,7 @@ enum {
     POLICY_LIVENESS_REPLY_ONLY,
     POLICY_FORCE_NAT_T,
     POLICY_NAT_KEEPALIVE,
+    POLICY_FORCE_KEEPALIVE,
     POLICY_FRAGMENTATION,
     POLICY_FRAGMENT_MTU,
     POLICY_EXCHANGE_TIMEOUT,
@@ -50,6 +51,7 @@ static const struct gh_item policy_items[POLICY_ITEMS] = {
     [POLICY_LIVENESS_REPLY_ONLY] = {"liveness-reply-only", GH_ITEM_VALUE},
     [POLICY_FORCE_NAT_T] = {"force-nat-t", GH_ITEM_VALUE},
     [POLICY_NAT_KEEPALIVE] = {"nat-keepalive", GH_ITEM_VALUE},
+    [POLICY_FORCE_KEEPALIVE] = {"force-keepalive", GH_ITEM_VALUE},
     [POLICY_FRAGMENTATION] = {"fragmentation", GH_ITEM_VALUE},
     [POLICY_FRAGMENT_MTU] = {"fragment-mtu", GH_ITEM_VALUE},
     [POLICY_EXCHANGE_TIMEOUT] = {"exchange-timeout", GH_ITEM_VALUE},
@@ -138,6 +140,7 @@ void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section)
     read_times(x, got, p);
     gh_node_bool(x->l, got[POLICY_REAUTHENTICATE], &p->reauthenticate);
     gh_node_bool(x->l, got[POLICY_FORCE_NAT_T], &p->force_nat_t);
+    gh_node_bool(x->l, got[POLICY_FORCE_KEEPALIVE], &p->force_keepalive);
     gh_node_bool(x->l, got[POLICY_FRAGMENTATION], &p->fragmentation);
     if (gh_ike_u32(x, got[POLICY_FRAGMENT_MTU], 512, 9000, &mtu))
         p->mtu = (uint16_t)mtu;

@@ -21,7 +21,8 @@ enum {
     REKEY_PACKETS_MIN = 1024,
     PATIENCE = 15,
     PATIENCE_MAX = 600,
-    SETTLE_MS = 2000
+    SETTLE_MS = 2000,
+    PLACE_TEXT = 200
 };
 
 static const char passive_suffix[] = ":passive";
@@ -90,18 +91,35 @@ static bool find_ends(struct gh_loader *l, const struct gh_node **got, const str
     return local->len != 0;
 }
 
-static void check_place(struct gh_loader *l, const struct gh_node **got, const struct gh_session *s,
-                        const struct ike2_policy *p)
+/* "namespace blue, VRF red" */
+static const char *place_text(const char *netns, const char *vrf, char buf[PLACE_TEXT])
 {
-    const struct gh_node *at = got[SESSION_NETNS] != NULL ? got[SESSION_NETNS] : got[SESSION_VRF];
+    snprintf(buf, PLACE_TEXT, "%s%.64s%s%.64s",
+             netns != NULL ? "namespace " : "gatehoused's namespace", netns != NULL ? netns : "",
+             vrf != NULL ? ", VRF " : "", vrf != NULL ? vrf : "");
+    return buf;
+}
 
-    if (at != NULL)
-        gh_load_error(
-            l, at->line, "ike-place",
-            "remove it, or give the session a key-chain instead of the ike-peer",
-            "the session \"%s\" has a \"%s\", and IKE runs in the namespace of gatehoused "
-            "and in no VRF",
-            s->name, at->name);
+/* The same addresses in another place are other hosts: those must not get each other's keys. */
+static void check_place(struct gh_loader *l, const struct gh_session *s,
+                        const struct ike2_policy *p, int line)
+{
+    const struct gh_ike_config *c = l->ike->ike;
+    const struct gh_ike_zone none = {.netns = NULL},
+                             *zone = p->zone > 0 ? &c->zones[p->zone - 1] : &none;
+    char here[PLACE_TEXT], there[PLACE_TEXT];
+
+    if (!gh_config_text_equal(s->netns, zone->netns) || !gh_config_text_equal(s->vrf, zone->vrf))
+        gh_load_error(l, s->line, "ike-place",
+                      "give the session and its ike-peer the same netns and vrf",
+                      "the session \"%s\" is in %s, but the ike-peer \"%s\" (line %d) in %s",
+                      s->name, place_text(s->netns, s->vrf, here), p->name, line,
+                      place_text(zone->netns, zone->vrf, there));
+}
+
+static void check_ways(struct gh_loader *l, const struct gh_node **got, const struct gh_session *s,
+                       const struct ike2_policy *p)
+{
     if (s->mode != GH_REQUIRED)
         gh_load_error(l, got[SESSION_MODE]->line, "ike-mode", "set mode = required",
                       "a session whose keys are negotiated cannot be %s",
@@ -350,7 +368,9 @@ void gh_load_session_ike(struct gh_loader *l, const struct gh_node **got, struct
         return;
     c = l->ike->ike;
     child = read_common(l->ike, got, &offer);
-    check_place(l, got, s, p);
+    s->ike_mac_len = child.tcp_ao.mac_len;
+    check_place(l, s, p, c->places[peer].line);
+    check_ways(l, got, s, p);
     gh_node_number(l, got[SESSION_PATIENCE], 1, PATIENCE_MAX, &patience);
     gk.patience_ms = (uint32_t)patience * 1000;
     memcpy(gk.ike, p->name, sizeof(gk.ike));

@@ -6,6 +6,7 @@
 
 #include "control/explain_parts.h"
 #include "control/format.h"
+#include "control/outlook.h"
 
 const char *gh_verdict_name(enum gh_verdict v)
 {
@@ -126,6 +127,11 @@ static void headline_down(const struct gh_evidence *e, struct gh_explanation *x)
              peer);
 }
 
+static bool waits_for_ike(const struct gh_evidence *e)
+{
+    return e->session->ike_peer != NULL && gh_outlook(e->chain, e->now.wall).send == NULL;
+}
+
 void gh_explain(const struct gh_evidence *e, struct gh_explanation *out)
 {
     const struct ao_connection_view *c = gh_evidence_connection(e);
@@ -138,7 +144,9 @@ void gh_explain(const struct gh_evidence *e, struct gh_explanation *out)
         gh_explain_local(e, out);
         if (!gh_explain_no_carrier(e, out) && e->view != NULL) {
             gh_explain_refusals(e, 0, out);
-            if (e->carrier == GH_CARRIER_KERNEL)
+            if (waits_for_ike(e))
+                ; /* what is silent is IKE, which tells why itself */
+            else if (e->carrier == GH_CARRIER_KERNEL)
                 gh_explain_kernel_silence(e, out);
             else
                 gh_explain_silence(e, out);

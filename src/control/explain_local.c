@@ -18,7 +18,7 @@ static void explain_no_key(const struct gh_evidence *e, struct gh_explanation *x
                         "IKE has negotiated no key with %s, so no segment can be signed, and SYNs "
                         "wait for one.",
                         e->session->ike_peer);
-        gh_find_check(f, "`gatectl explain %s` says how IKE gets on with that peer.",
+        gh_find_check(f, "`gatectl explain %s` says all of how IKE gets on with that peer.",
                       e->session->ike_peer);
         gh_find_check(f, "`gatectl show gatekeeper %s detail` says how far the last try came.",
                       e->session->name);

@@ -1,6 +1,7 @@
 /*
  * "Why is this IKE peer not up?": what is certain first (no socket, no keeper), then what was
- * refused, by the latest, then silence. The words are explain.h's, and so is the page for
+ * refused, by the latest, then silence. And "why has it made no key for this session?", which is
+ * part of the answer to why that is not up. The words are explain.h's, and so is the page for
  * operators.
  */
 #include "control/ike_parts.h"
@@ -17,6 +18,7 @@
 struct peer {
     const struct gh_ike_view *view;
     const struct ike2_policy *policy;
+    const struct gk_view *session;  /* why has this one no key? NULL: why is the peer not up? */
     const struct gh_ike_note *note; /* NULL: nothing has happened */
     struct gh_ike_tally tally;
     struct gh_now now;
@@ -70,15 +72,27 @@ static void explain_sockets(const struct peer *k, struct gh_explanation *x)
                      "has the port; stop it, we try again every second.");
 }
 
+/* A session's SYN that has no way leaves no trace: of its peer the system is asked, also where the
+ * policy says from where. */
+static enum ike2_way way_to(const struct peer *k, int *error)
+{
+    const struct ike2_policy *p = k->policy;
+    const struct gh_ike_places_view *places = k->view->places;
+    struct gh_addr from;
+
+    if (p->local.len != 0 && p->gateway.len != 0 && ike2_policy_has_tcp_ao(p) && places != NULL)
+        return places->way(places->ctx, p->zone, &p->gateway, &from, error);
+    return gh_ike_source_of(k->view, p, &from, error);
+}
+
 static void explain_way(const struct peer *k, struct gh_explanation *x)
 {
     const struct ike2_policy *p = k->policy;
     char text[GH_ADDR_TEXT];
-    struct gh_addr from;
     struct gh_finding *f;
     int error;
 
-    if (only_answers(p) || gh_ike_source_of(k->view, p, &from, &error) != IKE2_WAY_NONE)
+    if (only_answers(p) || way_to(k, &error) != IKE2_WAY_NONE)
         return;
     gh_addr_format(&p->gateway, text);
     f = gh_find(x, GH_CAUSE_IKE_NO_WAY, RANK_FACT - 1);
@@ -248,6 +262,31 @@ static size_t row_of(enum ike2_count reason)
     return i;
 }
 
+/* Not of another session with the same peer: the words begin with the child, if it is known, or
+ * with "refused with …: ". */
+static bool concerns_session(const struct peer *k, const char *text)
+{
+    const char *answer = strncmp(text, "refused with ", 13) == 0 ? strstr(text, ": ") : NULL;
+
+    if (answer != NULL)
+        text = answer + 2;
+    for (size_t i = 0; k->session != NULL && i < k->policy->child_count; i++) {
+        const char *name = k->policy->children[i].name;
+        size_t len = strlen(name);
+
+        if (strncmp(text, name, len) == 0 && strncmp(text + len, ": ", 2) == 0)
+            return strcmp(name, k->session->policy->active) == 0 ||
+                   strcmp(name, k->session->policy->passive) == 0;
+    }
+    return true;
+}
+
+/* Of any child of the peer, or of this session's. */
+static int64_t last_success(const struct peer *k)
+{
+    return k->session == NULL ? k->note->child_up : k->session->steps[GK_STEP_INSTALLED].wall;
+}
+
 /* A Child SA that was refused while the IKE SA is well. Why is in the words alone. */
 static void explain_child(const struct peer *k, struct gh_explanation *x)
 {
@@ -256,7 +295,8 @@ static void explain_child(const struct peer *k, struct gh_explanation *x)
     struct gh_finding *f;
     size_t row = FAILURES;
 
-    if (child == NULL || child->when == 0 || child->when < k->note->child_up)
+    if (child == NULL || child->when == 0 || child->when < last_success(k) ||
+        !concerns_session(k, child->text))
         return;
     if (strstr(child->text, ike_notify_name(IKE_N_NO_PROPOSAL_CHOSEN)) != NULL)
         row = row_of(IKE2_COUNT_NO_PROPOSAL);
@@ -284,7 +324,7 @@ static void explain_failures(const struct peer *k, int64_t since, struct gh_expl
         struct gh_finding *f;
         bool first;
 
-        if (seen == NULL || seen->when < since)
+        if (seen == NULL || seen->when < since || !concerns_session(k, seen->text))
             continue;
         first = gh_ike_note_latest(k->note, since, &latest) == seen;
         f = gh_find(x, failures[i].cause, RANK_REFUSED + (first ? 10 : 0));
@@ -338,6 +378,51 @@ static void explain_silence(const struct peer *k, struct gh_explanation *x)
     }
 }
 
+/* ---- A session without a key ----------------------------------------------------------------- */
+
+static bool has_key(const struct gk_view *s)
+{
+    const struct gk_key *key = s->keys;
+
+    while (key != NULL && key->state != GK_KEY_LIVE)
+        key = key->next;
+    return key != NULL;
+}
+
+/* IKE has nothing to complain of. */
+static void explain_demand(const struct peer *k, struct gh_explanation *x)
+{
+    const struct gk_view *s = k->session;
+    char buf[GH_PREFIX_TEXT], span[GH_SPAN_TEXT];
+    struct gh_finding *f;
+
+    if (s == NULL || x->count > 0 || k->tally.opening > 0)
+        return;
+    where(k->policy, buf);
+    if (s->negotiating) {
+        f = gh_find(x, GH_CAUSE_IKE_NO_ANSWER, RANK_GUESS);
+        gh_find_summary(f, "A key is being negotiated with %s.", buf);
+        gh_find_evidence(
+            f, "asked for %s ago",
+            gh_span_format((k->now.mono_ms - s->steps[GK_STEP_ASKED].mono_ms) / 1000, span));
+        gh_find_check(f, "If this lasts, the peer does not answer: look into its log.");
+    } else if (s->failure != NULL) {
+        f = gh_find(x, GH_CAUSE_IKE_CHILD_REFUSED, RANK_REFUSED);
+        gh_find_summary(f, "The last try came to nothing; another one follows.");
+        gh_find_evidence(f, "%s ago: %s", gh_span_format(k->now.wall - s->failed_at, span),
+                         s->failure);
+        gh_find_check(f, "The log of the other end may say more.");
+    } else {
+        f = gh_find(x, GH_CAUSE_IKE_NOBODY_BEGINS, RANK_SILENCE);
+        gh_find_summary(f, "No key was asked for: that is done when a connection is to be opened, "
+                           "and no SYN of the session has come.");
+        gh_find_check(f,
+                      "Does the routing daemon run, here and at %s, and one of them open the "
+                      "session?",
+                      buf);
+    }
+}
+
 /* ---- All together --------------------------------------------------------------------------- */
 
 static void headline(const struct peer *k, struct gh_explanation *x)
@@ -365,33 +450,63 @@ static void explain_peer(const struct peer *k, struct gh_explanation *x)
 {
     memset(x, 0, sizeof(*x));
     headline(k, x);
+    if (k->session != NULL && has_key(k->session))
+        return;
     if (x->verdict == GH_VERDICT_UP) {
         explain_failures(k, k->note != NULL && k->note->up > 0 ? k->note->up : k->now.wall, x);
         explain_child(k, x);
+        explain_demand(k, x);
     } else {
         explain_sockets(k, x);
         explain_way(k, x);
         explain_keeper(k, x);
         explain_lockout(k, x);
         explain_failures(k, 1, x);
+        explain_demand(k, x);
         explain_silence(k, x);
     }
     gh_findings_sort(x);
 }
 
+struct of_name {
+    const char *name;
+    struct gk_view session;
+    bool found;
+};
+
+static void find_session(void *ctx, const struct gk_view *v)
+{
+    struct of_name *s = ctx;
+
+    if (strcmp(v->policy->name, s->name) == 0) {
+        s->session = *v;
+        s->found = true;
+    }
+}
+
 json_t *gh_ike_explain(const struct gh_ike_view *view, struct gh_now now, const json_t *request)
 {
-    struct gh_ike_target target;
+    struct of_name keys_of = {.name = json_string_value(json_object_get(request, "keys_of"))};
+    struct gh_ike_target target = {.name = NULL};
     struct gh_explanation x;
     json_t *refusal, *explanations;
 
-    if (!gh_ike_target_parse(view, request, true, &target, &refusal))
+    if (keys_of.name != NULL && view->gatekeeper != NULL)
+        gk_each(view->gatekeeper, find_session, &keys_of);
+    if (keys_of.found)
+        target.name = keys_of.session.policy->ike;
+    else if (keys_of.name != NULL)
+        return gh_control_refusal("`gatectl show gatekeeper` lists them",
+                                  "no session with negotiated keys is called \"%.200s\"",
+                                  keys_of.name);
+    else if (!gh_ike_target_parse(view, request, true, &target, &refusal))
         return refusal;
     explanations = json_array();
     for (size_t i = 0; i < view->policy_count; i++) {
         const struct ike2_policy *p = view->policies[i];
         const struct peer peer = {.view = view,
                                   .policy = p,
+                                  .session = keys_of.found ? &keys_of.session : NULL,
                                   .note = gh_ike_notes_find(view->notes, p->name),
                                   .tally = gh_ike_tally_of(view, p->name),
                                   .now = now};

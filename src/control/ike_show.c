@@ -197,6 +197,7 @@ static json_t *sa_json(const struct ike2_sa_view *v, struct gh_now now, bool det
     json_object_set_new(o, "mobike", json_boolean(v->mobike));
     json_object_set_new(o, "fragmentation", json_boolean(v->fragmentation));
     json_object_set_new(o, "mobike", json_boolean(v->mobike));
+    json_object_set_new(o, "ppk", json_boolean(v->ppk));
     json_object_set_new(o, "peer_token", json_boolean(v->peer_token));
     json_object_set_new(o, "can_redirect", json_boolean(v->can_redirect));
     json_object_set_new(o, "next_send_id", json_integer((json_int_t)v->next_send_id));

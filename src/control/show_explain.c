@@ -40,13 +40,16 @@ json_t *gh_explanation_json(const char *name, const struct gh_explanation *x)
 static void explain(struct gathering *g)
 {
     struct gh_explanation *x = malloc(sizeof(*x));
+    json_t *explanation;
 
     if (x == NULL) {
         g->failed = true;
         return;
     }
     gh_explain(g->evidence, x);
-    json_array_append_new(g->explanations, gh_explanation_json(g->evidence->session->name, x));
+    explanation = gh_explanation_json(g->evidence->session->name, x);
+    json_object_set_new(explanation, "ike_peer", gh_json_text(g->evidence->session->ike_peer));
+    json_array_append_new(g->explanations, explanation);
     free(x);
 }
 

@@ -109,10 +109,12 @@ static bool run_queue(struct queue *queue)
     int n = 1;
 
     for (; n > 0 && i < BATCHES_A_TURN; i++) {
+        uint64_t begun = uv_hrtime();
+
         ao->now = gh_clock_now();
         n = gh_nfqueue_run(&queue->q, ao->batch, on_packet, queue);
         if (n > 0)
-            gh_ao_sockets_counted(ao->sockets, queue->zone, ao->now);
+            gh_ao_sockets_counted(ao->sockets, queue->zone, ao->now, begun);
     }
     if (n < 0)
         gh_error("queue %u: %s", queue->q.number, strerror(-n));
@@ -149,7 +151,7 @@ static struct queue *queue_of(struct ao *ao, uint16_t zone)
 }
 
 /* A SYN that was held goes on, or has waited for too long. */
-static void on_held(void *ctx, const struct gh_held *held, bool again)
+static bool on_held(void *ctx, const struct gh_held *held, bool again)
 {
     struct ao *ao = ctx;
     struct queue *queue = queue_of(ao, held->zone);
@@ -161,20 +163,30 @@ static void on_held(void *ctx, const struct gh_held *held, bool again)
     struct ao_result result = {.verdict = AO_DROP};
 
     if (queue == NULL)
-        return;
+        return true;
     if (again)
         ao_engine_packet(ao->engine, gh_clock_now(), &p, &result);
+    if (result.verdict == AO_HOLD)
+        return false;
     gh_nfqueue_answer(&queue->q, held->id, held->data, held->len, &result);
     if (again && held->way == AO_OUT && result.verdict == AO_REPLACE)
         gh_ao_gatekeeper_signed(ao->gatekeeper, held->session);
+    return true;
 }
 
-static void on_key_came(void *ctx, const char *session)
+/* First to the sockets, where the kernel carries the session. */
+static void on_keys_changed(void *ctx, const char *session)
 {
     struct ao *ao = ctx;
 
-    if (ao->engine != NULL)
-        gh_ao_hold_release(ao->hold, session);
+    gh_ao_sockets_keys_changed(ao->sockets, gh_clock_now(), session);
+}
+
+static void on_in_line(void *ctx, const char *session)
+{
+    struct ao *ao = ctx;
+
+    gh_ao_hold_release(ao->hold, session);
 }
 
 static void on_queue_closed(uv_handle_t *handle)
@@ -537,7 +549,7 @@ static void run_in_batches(void)
 int gh_ao_main(uid_t uid, gid_t gid, bool emulate)
 {
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
-    static const struct gh_ao_gatekeeper_ops gatekeeper_ops = {.key_came = on_key_came};
+    static const struct gh_ao_gatekeeper_ops gatekeeper_ops = {.keys_changed = on_keys_changed};
     struct ao ao = {.started = gh_clock_now(), .batch = gh_nfqueue_batch_new()};
     bool kernel_has_ao;
 
@@ -556,7 +568,9 @@ int gh_ao_main(uid_t uid, gid_t gid, bool emulate)
     if (!warm_up() || !gh_sandbox_enter(GH_SANDBOX_AO, uid, gid))
         return 1;
     ao.parent = gh_channel_new(&ao.loop, GH_CHILD_CHANNEL_FD, GH_TO_AO, &ops, &ao);
-    ao.sockets = gh_ao_sockets_new(&ao.loop, ao.parent, kernel_has_ao, flush_queues, &ao);
+    ao.sockets = gh_ao_sockets_new(
+        &ao.loop, ao.parent, kernel_has_ao,
+        &(struct gh_ao_sockets_ops){.flush = flush_queues, .in_line = on_in_line, .ctx = &ao});
     ao.gatekeeper = gh_ao_gatekeeper_new(&ao.loop, &gatekeeper_ops, &ao);
     ao.hold = gh_ao_hold_new(on_held, &ao);
     if (ao.parent == NULL || ao.sockets == NULL || ao.gatekeeper == NULL || ao.hold == NULL ||

@@ -162,7 +162,7 @@ static void remove_key(struct session *s, uint32_t number)
 /* ---- What the gatekeeper says -----------------------------------------------------------------
  */
 
-static void install(struct gh_ao_gatekeeper *g, struct session *s, const struct gh_gk_message *m)
+static void install(struct session *s, const struct gh_gk_message *m)
 {
     enum tcpao_chain_result r = tcpao_chain_add(s->chain, &m->mkt, NULL);
 
@@ -178,17 +178,14 @@ static void install(struct gh_ao_gatekeeper *g, struct session *s, const struct 
         s->lives[s->life_count++] =
             (struct life){.number = m->mkt.number,
                           .until = m->left_ms != 0 ? gh_clock_now().mono_ms + m->left_ms : 0};
-    g->ops->key_came(g->ctx, s->name);
 }
 
-static void fall_back(struct gh_ao_gatekeeper *g, struct session *s, bool on)
+static void fall_back(struct session *s, bool on)
 {
     if (s->falls_back == on)
         return;
     s->falls_back = on;
     put_static_keys(s, !on); /* nobody uses them any more when they go: see tick */
-    if (on)
-        g->ops->key_came(g->ctx, s->name);
 }
 
 static bool on_message(void *ctx, struct gh_frame *frame, int fd)
@@ -220,14 +217,15 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     if (s == NULL)
         return true;
     if (frame->type == GH_MESSAGE_KEY_INSTALL) {
-        install(g, s, &m);
+        install(s, &m);
     } else if (frame->type == GH_MESSAGE_KEY_RANK) {
         tcpao_chain_set_lifetimes(s->chain, m.mkt.number, m.mkt.send, m.mkt.accept);
     } else if (frame->type == GH_MESSAGE_KEY_REMOVE) {
         remove_key(s, m.number);
     } else {
-        fall_back(g, s, m.flag);
+        fall_back(s, m.flag);
     }
+    g->ops->keys_changed(g->ctx, s->name);
     return true;
 }
 
@@ -307,9 +305,9 @@ void gh_ao_gatekeeper_open(struct gh_ao_gatekeeper *g, struct gh_now now, const 
         return;
     for (struct session *s = g->sessions; s != NULL; s = s->next)
         tell_known(g, s, now);
-    if (e != NULL)
-        ao_engine_each_connection(e, tell_of_connection, g);
     gh_channel_send(g->channel, GH_MESSAGE_ENGINE_STARTED, NULL, 0, -1);
+    if (e != NULL) /* the gatekeeper has just begun to count them anew */
+        ao_engine_each_connection(e, tell_of_connection, g);
 }
 
 void gh_ao_gatekeeper_needed(struct gh_ao_gatekeeper *g, const char *session)
@@ -373,7 +371,7 @@ static void tell_usage(void *ctx, const struct ao_session_view *v)
 }
 
 /* Of keys that were replaced nobody need know. */
-static void end_lifetimes(struct session *s, struct gh_now now)
+static void end_lifetimes(struct gh_ao_gatekeeper *g, struct session *s, struct gh_now now)
 {
     for (size_t i = 0; i < s->life_count;) {
         const struct tcpao_mkt *first = tcpao_chain_preferred(s->chain, now.wall);
@@ -387,6 +385,7 @@ static void end_lifetimes(struct session *s, struct gh_now now)
             gh_warning("%s: key %u: its lifetime is over, and no gatekeeper has made another",
                        s->name, life.number);
         remove_key(s, life.number);
+        g->ops->keys_changed(g->ctx, s->name);
     }
 }
 
@@ -398,7 +397,7 @@ void gh_ao_gatekeeper_tick(struct gh_ao_gatekeeper *g, struct gh_now now, const 
     for (struct session *s = g->sessions; s != NULL; s = s->next) {
         struct look look = {g, s->name};
 
-        end_lifetimes(s, now);
+        end_lifetimes(g, s, now);
         if (g->channel != NULL)
             gk_each_unused(e, s->name, s->chain, now.wall, tell_unused, &look);
     }

@@ -17,8 +17,8 @@
 struct gh_ao_gatekeeper;
 
 struct gh_ao_gatekeeper_ops {
-    /* A session has a key that it had not: what waits for one may go. */
-    void (*key_came)(void *ctx, const char *session);
+    /* The chain of a session has changed: what waits for a key may be able to go. */
+    void (*keys_changed)(void *ctx, const char *session);
 };
 
 /* NULL: no memory. */

@@ -131,15 +131,10 @@ void gh_ao_hold_release(struct gh_ao_hold *h, const char *session)
     struct item **at = &h->first;
 
     while (*at != NULL) {
-        struct item *item;
-
-        if (strcmp((*at)->session, session) != 0) {
+        if (strcmp((*at)->session, session) == 0 && h->fn(h->ctx, &(*at)->held, true))
+            free_item(take(h, at));
+        else
             at = &(*at)->next;
-            continue;
-        }
-        item = take(h, at);
-        h->fn(h->ctx, &item->held, true);
-        free_item(item);
     }
 }
 

@@ -30,8 +30,9 @@ struct gh_held {
     const char *session;
 };
 
-/* again: it is to be brought to the engine once more; else to be dropped. */
-typedef void (*gh_hold_fn)(void *ctx, const struct gh_held *held, bool again);
+/* again: it is to be brought to the engine once more; else to be dropped. False (of `again` alone):
+ * it has to wait on. */
+typedef bool (*gh_hold_fn)(void *ctx, const struct gh_held *held, bool again);
 
 struct gh_ao_hold;
 struct gh_ao_hold *gh_ao_hold_new(gh_hold_fn fn, void *ctx); /* NULL: no memory */
@@ -39,7 +40,7 @@ void gh_ao_hold_free(struct gh_ao_hold *h);                  /* without a verdic
 
 /* Copies what it is given. False: no memory, or no TCP segment; to be dropped. */
 bool gh_ao_hold_add(struct gh_ao_hold *h, uint64_t now_ms, const struct gh_held *held);
-/* A key is there: all that wait for this session, in their order. */
+/* A key may be there: all that wait for this session are tried, in their order. */
 void gh_ao_hold_release(struct gh_ao_hold *h, const char *session);
 /* A queue is closed: nobody can answer for its packets. */
 void gh_ao_hold_forget(struct gh_ao_hold *h, uint16_t zone);

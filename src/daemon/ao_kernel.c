@@ -65,8 +65,7 @@ static void plan_next_look(const struct gh_kernel *k, struct gh_now now, struct 
 
         if (session < 0)
             continue;
-        change = ao_kernel_next_change(kernel_chain(k, kernel_session(k, (size_t)session)),
-                                       now.wall, &s->st);
+        change = ao_kernel_next_change(kernel_chain(k, (size_t)session), now.wall, &s->st);
         if (change != TCPAO_TIME_MAX && change - now.wall < KERNEL_POLL / 1000 &&
             now.mono_ms + (uint64_t)(change - now.wall) * 1000 < s->due_ms)
             s->due_ms = now.mono_ms + (uint64_t)(change - now.wall) * 1000;
@@ -141,6 +140,8 @@ enum gh_shim_action gh_kernel_connect(struct gh_kernel *k, struct gh_now now, in
     while (s->name_count > 0) /* of an earlier attempt with another peer */
         kernel_set_carries(s, s->names[0], false);
     failed = kernel_keys_of_connection(k, now, s, &sock, (size_t)session, &locked);
+    if (locked && k->sessions[session].keyed)
+        locked = false; /* its SYN waits until a key is negotiated */
     if (failed != 0 || locked || !kernel_set_carries(s, x->name, true)) {
         kernel_forget(k, s);
         kernel_update_guards(k, now);
@@ -273,6 +274,8 @@ static void follow_connection(struct gh_kernel *k, struct gh_now now, struct ker
                      ? kernel_keys_of_connection(k, now, s, sock, (size_t)session, &locked)
                      : 0;
 
+    if (locked && s->state == AO_STATE_SYN_SENT && k->sessions[session].keyed)
+        locked = false;
     if (!s->warned && (failed != 0 || locked))
         gh_error("%s: %s%s", s->names[0],
                  locked ? "no key of its chain may be sent with: its connection stands still"
@@ -296,6 +299,7 @@ void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int 
 {
     struct kernel_socket *s = k->sockets;
     struct gh_kernel_socket sock;
+    bool waited_for;
 
     while (s != NULL && s->fetch != id)
         s = s->next;
@@ -303,20 +307,30 @@ void gh_kernel_fetched(struct gh_kernel *k, struct gh_now now, uint32_t id, int 
         s->fetch = 0;
         k->fetching--;
     }
+    waited_for = s != NULL && s->behind;
+    if (s != NULL)
+        s->behind = false; /* what cannot be brought in line now is not waited for */
     if (fd < 0) {
-        if (s != NULL && !s->warned)
+        /* One that has just been closed is heard of in a moment. */
+        if (s != NULL && s->unseen && !s->warned)
             gh_warning("a socket of process %" PRIu32 " with keys in the kernel cannot be had: %s",
                        s->pid, strerror(error));
-        if (s != NULL)
-            s->warned = true;
+        if (s != NULL) {
+            s->warned |= s->unseen;
+            s->unseen = true;
+        }
     } else {
         sock = gh_kernel_socket_look(fd);
+        if (s != NULL)
+            s->unseen = false;
         if (s != NULL && k->setup != NULL && gh_kernel_cookie(&sock) == s->cookie)
             s->listening ? follow_listener(k, now, s, &sock) : follow_connection(k, now, s, &sock);
         gh_borrow_return(fd);
     }
     if (s != NULL)
         plan_next_look(k, now, s);
+    if (waited_for)
+        gh_kernel_tick(k, now); /* others may be, too */
 }
 
 static void ask(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s)

@@ -13,6 +13,7 @@ struct work {
     struct gh_prefix peer; /* of keys that are added */
     const struct gh_kernel_key *present;
     size_t present_count;
+    bool spare; /* unknown keys stay: the peer may sign with them until it hears of others */
 };
 
 /* ---- What is there -------------------------------------------------------------------------- */
@@ -43,6 +44,15 @@ static const struct tcpao_mkt *recognise(const struct tcpao_chain *chain,
     return NULL;
 }
 
+static bool has_id_of(const struct tcpao_chain *chain, const struct gh_kernel_key *key)
+{
+    for (size_t i = 0; i < tcpao_chain_count(chain); i++)
+        if (tcpao_chain_at(chain, i)->send_id == key->send_id ||
+            tcpao_chain_at(chain, i)->recv_id == key->recv_id)
+            return true;
+    return false;
+}
+
 static size_t describe(const struct work *w, int64_t now, struct ao_kernel_key *out)
 {
     size_t count = 0;
@@ -55,6 +65,8 @@ static size_t describe(const struct work *w, int64_t now, struct ao_kernel_key *
         if (w->sock->listening && !gh_prefix_equal(&key->peer, &w->peer))
             continue;
         mkt = recognise(w->chain, key, now);
+        if (w->spare && mkt == NULL && !is_lock(w->k, key) && !has_id_of(w->chain, key))
+            continue;
         out[count++] = (struct ao_kernel_key){.send_id = key->send_id,
                                               .recv_id = key->recv_id,
                                               .known = mkt != NULL,
@@ -69,7 +81,7 @@ static size_t describe(const struct work *w, int64_t now, struct ao_kernel_key *
 bool kernel_has_other_keys(const struct gh_kernel *k, const struct gh_kernel_socket *sock,
                            size_t session)
 {
-    const struct tcpao_chain *chain = kernel_chain(k, kernel_session(k, session));
+    const struct tcpao_chain *chain = kernel_chain(k, session);
     struct gh_kernel_key *keys;
     size_t count;
     bool other = false;
@@ -150,6 +162,25 @@ static struct gh_prefix host(const struct tcpao_endpoint *e)
                               .bits = (uint8_t)(e->addr_len * 8)};
 }
 
+static bool is_inherited(const struct gh_kernel *k, struct gh_now now,
+                         const struct kernel_socket *s, size_t session)
+{
+    return s->inherited && k->sessions[session].keyed &&
+           now.mono_ms - k->began_ms < KERNEL_INHERITED;
+}
+
+bool kernel_awaits_keys(const struct gh_kernel *k, struct gh_now now, const struct kernel_socket *s,
+                        size_t session)
+{
+    return is_inherited(k, now, s, session) && !k->sessions[session].had_keys;
+}
+
+static bool spares_unknown(const struct gh_kernel *k, struct gh_now now,
+                           const struct kernel_socket *s, size_t session)
+{
+    return is_inherited(k, now, s, session) && tcpao_chain_count(kernel_chain(k, session)) > 0;
+}
+
 int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
                               const struct gh_kernel_socket *sock, size_t session, bool *locked)
 {
@@ -157,10 +188,18 @@ int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct ker
     static struct ao_kernel_key described[AO_KERNEL_KEYS_MAX];
     const struct gh_session *x = kernel_session(k, session);
     const struct gh_kernel_info flags = {.required = true, .accept_icmps = x->accept_icmp};
-    struct work w = {.k = k, .sock = sock, .chain = kernel_chain(k, x), .peer = host(&s->remote)};
+    struct work w = {.k = k,
+                     .sock = sock,
+                     .chain = kernel_chain(k, session),
+                     .peer = host(&s->remote),
+                     .spare = spares_unknown(k, now, s, session)};
     struct gh_kernel_key *present;
-    int error = -gh_kernel_ao_keys(sock, &present, &w.present_count);
+    int error;
 
+    *locked = false;
+    if (kernel_awaits_keys(k, now, s, session))
+        return 0;
+    error = -gh_kernel_ao_keys(sock, &present, &w.present_count);
     if (error != 0)
         return error;
     w.present = present;
@@ -178,7 +217,7 @@ int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct ker
 
 /* ---- Listeners ------------------------------------------------------------------------------ */
 
-static int keys_of_session(struct gh_kernel *k, struct gh_now now,
+static int keys_of_session(struct gh_kernel *k, struct gh_now now, const struct kernel_socket *s,
                            const struct gh_kernel_socket *sock, size_t session,
                            const struct gh_kernel_key *present, size_t count)
 {
@@ -189,10 +228,11 @@ static int keys_of_session(struct gh_kernel *k, struct gh_now now,
     const struct gh_kernel_info flags = {.required = false};
     const struct work w = {.k = k,
                            .sock = sock,
-                           .chain = kernel_chain(k, x),
+                           .chain = kernel_chain(k, session),
                            .peer = x->peer,
                            .present = present,
-                           .present_count = count};
+                           .present_count = count,
+                           .spare = spares_unknown(k, now, s, session)};
 
     ao_kernel_plan(w.chain, now.wall, AO_KERNEL_LISTENER, described,
                    describe(&w, now.wall, described), &nothing, &plan);
@@ -225,14 +265,16 @@ static void take_back(const struct gh_kernel_socket *sock, const struct gh_prefi
 }
 
 /* The program's own keys for this peer, which are not ours to take away. */
-static bool has_own_keys(const struct gh_kernel *k, const struct gh_session *x,
+static bool has_own_keys(const struct gh_kernel *k, size_t session,
                          const struct gh_kernel_key *present, size_t count)
 {
+    const struct gh_session *x = kernel_session(k, session);
     bool own = false;
 
     for (size_t i = 0; i < count; i++)
         own |= gh_prefix_overlaps(&present[i].peer, &x->peer) &&
-               recognise(kernel_chain(k, x), &present[i], 0) == NULL && !is_lock(k, &present[i]);
+               recognise(kernel_chain(k, session), &present[i], 0) == NULL &&
+               !is_lock(k, &present[i]);
     return own;
 }
 
@@ -258,7 +300,7 @@ static bool to_carry(const struct gh_kernel *k, const struct kernel_socket *s,
 
     return kernel_serves(k, s, sock, session) &&
            (x->backend == GH_BACKEND_KERNEL || kernel_carries(s, x->name) ||
-            (!kernel_engine_carries(k, x->name) && !has_own_keys(k, x, present, count)));
+            (!kernel_engine_carries(k, x->name) && !has_own_keys(k, session, present, count)));
 }
 
 bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
@@ -272,7 +314,9 @@ bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kern
     for (size_t i = 0; error == 0 && i < k->session_count; i++) {
         const char *name = kernel_session(k, i)->name;
         bool carries = to_carry(k, s, sock, i, present, count);
-        int failed = carries ? keys_of_session(k, now, sock, i, present, count) : 0;
+        int failed = carries && !kernel_awaits_keys(k, now, s, i)
+                         ? keys_of_session(k, now, s, sock, i, present, count)
+                         : 0;
 
         if (failed != 0 && !s->warned) {
             gh_error("%s: the kernel does not take its keys for a listening socket: %s", name,

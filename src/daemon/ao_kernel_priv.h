@@ -21,8 +21,9 @@ enum {
     KERNEL_POLL = 2000,        /* milliseconds between two looks at a socket */
     KERNEL_POLL_OPENING = 250, /* the same while a connection is young and opening */
     KERNEL_YOUNG = 5000,
-    KERNEL_FETCHES = 16,   /* questions to the parent at a time */
-    KERNEL_ANSWER = 10000, /* milliseconds until an answer is no longer expected */
+    KERNEL_FETCHES = 16,      /* questions to the parent at a time */
+    KERNEL_ANSWER = 10000,    /* milliseconds until an answer is no longer expected */
+    KERNEL_INHERITED = 60000, /* so long keys that an earlier process negotiated stay unknown */
     KERNEL_LINGER =
         20000 /* guarded on after the last socket went: its FIN may still be sent again */
 };
@@ -46,8 +47,11 @@ struct kernel_socket {
     size_t name_count;
     uint32_t fetch; /* the question in flight, or 0 */
     uint64_t asked_ms, due_ms, tracked_ms;
-    bool restored; /* since then not looked at: counters so far were told by an earlier process */
-    bool warned;   /* something went wrong, and was said */
+    bool restored;  /* since then not looked at: counters so far were told by an earlier process */
+    bool inherited; /* an earlier process began with it */
+    bool behind;    /* a negotiated chain has changed since it was last brought in line */
+    bool unseen;    /* it could not be had for the last look */
+    bool warned;    /* something went wrong, and was said */
     struct tcpao_conn_state st;
     struct kernel_seen *seen;
     size_t seen_count;
@@ -62,10 +66,15 @@ struct kernel_socket {
 struct kernel_session {
     char *name; /* our own copy, and zone: they are needed when the setup is another */
     uint16_t zone;
-    bool can;           /* the kernel can do it, and may */
-    size_t sockets;     /* that carry it now */
-    uint64_t linger_ms; /* guarded until then although none does; 0: not */
-    bool guarded;       /* as the flows say */
+    struct tcpao_chain *chain; /* a reference */
+    bool can;                  /* the kernel can do it, and may */
+    size_t sockets;            /* that carry it now */
+    uint64_t linger_ms;        /* guarded until then although none does; 0: not */
+    bool guarded;              /* as the flows say */
+    /* Of negotiated keys alone. */
+    bool keyed, had_keys;
+    bool behind;               /* a socket that carries it is */
+    enum ao_foreign_keys told; /* to the engine */
 };
 
 struct kernel_name {
@@ -77,9 +86,8 @@ struct gh_kernel {
     struct ao_engine *engine;
     struct gh_kernel_ops ops;
     bool has_ao;
-    const struct gh_setup *setup; /* borrowed; NULL before the first */
-    struct tcpao_chain **chains;  /* as in setup->config; then one without keys */
-    size_t chain_count;
+    const struct gh_setup *setup;    /* borrowed; NULL before the first */
+    uint64_t began_ms;               /* with the first */
     struct kernel_session *sessions; /* as in setup->config */
     size_t session_count;
     struct kernel_name *by_name; /* the same, sorted */
@@ -95,16 +103,15 @@ static inline const struct gh_session *kernel_session(const struct gh_kernel *k,
     return &k->setup->config->sessions[i];
 }
 
-/* A session whose keys are negotiated has none here. */
-static inline struct tcpao_chain *kernel_chain(const struct gh_kernel *k,
-                                               const struct gh_session *s)
+static inline struct tcpao_chain *kernel_chain(const struct gh_kernel *k, size_t session)
 {
-    return k->chains[s->chain != GH_NO_CHAIN ? s->chain : k->chain_count - 1];
+    return k->sessions[session].chain;
 }
 
 /* ---- ao_kernel_sessions.c ------------------------------------------------------------------- */
 
-/* After every change of sockets, and with time: tells the zones whose flows are others now. */
+/* After every change of sockets, and with time: tells the zones whose flows are others now, and the
+ * engine which sessions' sockets have all their keys. */
 void kernel_update_guards(struct gh_kernel *k, struct gh_now now);
 void kernel_drop_setup(struct gh_kernel *k);
 
@@ -149,6 +156,11 @@ int kernel_keys_of_connection(struct gh_kernel *k, struct gh_now now, struct ker
  * changed. */
 bool kernel_keys_of_listener(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
                              const struct gh_kernel_socket *sock);
+/* The session's keys are negotiated, and those on the socket are an earlier process's: nobody has
+ * told us yet which they are. They stay as they are for a while. */
+bool kernel_awaits_keys(const struct gh_kernel *k, struct gh_now now, const struct kernel_socket *s,
+                        size_t session);
+void kernel_drop_setup(struct gh_kernel *k);
 /* Does the socket have keys that are not of this session's chain? */
 bool kernel_has_other_keys(const struct gh_kernel *k, const struct gh_kernel_socket *sock,
                            size_t session);

@@ -26,14 +26,18 @@ static void tell(const struct gh_kernel *k, const struct zones *z)
 
 static void count_sockets(struct gh_kernel *k)
 {
-    for (size_t i = 0; i < k->session_count; i++)
+    for (size_t i = 0; i < k->session_count; i++) {
         k->sessions[i].sockets = 0;
+        k->sessions[i].behind = false;
+    }
     for (const struct kernel_socket *s = k->sockets; s != NULL; s = s->next) {
         for (size_t n = 0; n < s->name_count; n++) {
             long session = kernel_find_session(k, s->names[n]);
 
-            if (session >= 0)
-                k->sessions[session].sockets++;
+            if (session < 0)
+                continue;
+            k->sessions[session].sockets++;
+            k->sessions[session].behind |= s->behind;
         }
     }
 }
@@ -44,6 +48,19 @@ static bool to_guard(const struct gh_kernel *k, size_t session)
 
     return kernel_session(k, session)->backend == GH_BACKEND_KERNEL || x->sockets > 0 ||
            x->linger_ms != 0;
+}
+
+static void tell_engine(struct gh_kernel *k, size_t session)
+{
+    struct kernel_session *x = &k->sessions[session];
+    enum ao_foreign_keys was = x->told;
+
+    x->told = !x->guarded ? AO_FOREIGN_NOT : x->behind ? AO_FOREIGN_BEHIND : AO_FOREIGN_READY;
+    if (x->told == was)
+        return;
+    ao_engine_set_foreign(k->engine, x->name, x->told);
+    if (was == AO_FOREIGN_BEHIND)
+        k->ops.in_line(k->ops.ctx, x->name);
 }
 
 /* After every change of sockets, and with time. */
@@ -65,13 +82,43 @@ void kernel_update_guards(struct gh_kernel *k, struct gh_now now)
         }
     }
     tell(k, &z);
+    for (size_t i = 0; i < k->session_count; i++)
+        if (k->sessions[i].keyed)
+            tell_engine(k, i);
 }
+
+/* ---- Negotiated keys ------------------------------------------------------------------------ */
+
+void gh_kernel_keys_changed(struct gh_kernel *k, struct gh_now now, const char *session)
+{
+    long i = kernel_find_session(k, session);
+
+    if (i < 0) {
+        k->ops.in_line(k->ops.ctx, session);
+        return;
+    }
+    k->sessions[i].had_keys |= tcpao_chain_count(k->sessions[i].chain) > 0;
+    for (struct kernel_socket *s = k->sockets; s != NULL; s = s->next) {
+        if (kernel_carries(s, session)) {
+            s->behind = true;
+            s->due_ms = now.mono_ms;
+        }
+    }
+    kernel_update_guards(k, now);
+    if (!k->sessions[i].behind)
+        k->ops.in_line(k->ops.ctx, session);
+    else
+        gh_kernel_tick(k, now);
+}
+
+/* ---- Flows ---------------------------------------------------------------------------------- */
 
 static void put_flow(const struct gh_session *s, bool local_port,
                      void (*fn)(void *, const struct gh_socket_flow *), void *ctx)
 {
     /* Rules know no local prefix: where it is one, they hold for every local address. */
-    struct gh_socket_flow flow = {.kind = GH_FLOW_GUARD, .peer = s->peer};
+    struct gh_socket_flow flow = {.kind = s->ike_peer != NULL ? GH_FLOW_KEYED : GH_FLOW_GUARD,
+                                  .peer = s->peer};
 
     if (s->local.addr.len != 0 && gh_prefix_is_host(&s->local))
         flow.local = s->local.addr;
@@ -125,11 +172,10 @@ static int by_name(const void *a, const void *b)
 
 void kernel_drop_setup(struct gh_kernel *k)
 {
-    for (size_t i = 0; i < k->chain_count; i++)
-        tcpao_chain_put(k->chains[i]);
-    for (size_t i = 0; i < k->session_count; i++)
+    for (size_t i = 0; i < k->session_count; i++) {
+        tcpao_chain_put(k->sessions[i].chain);
         free(k->sessions[i].name);
-    free(k->chains);
+    }
     free(k->sessions);
     free(k->by_name);
 }
@@ -176,33 +222,57 @@ static void forget_strays(struct gh_kernel *k)
     }
 }
 
+/* Each has a reference; those of negotiated keys are the gatekeeper's and change. */
+static void take_chains(const struct gh_kernel *k, const struct gh_config *c,
+                        struct kernel_session *sessions)
+{
+    size_t none = c->chain_count;
+    struct tcpao_chain **chains = need(calloc(none + 1, sizeof(*chains)));
+
+    for (size_t i = 0; i < none; i++)
+        chains[i] = need(gh_key_chain_build(&c->chains[i]));
+    chains[none] = need(tcpao_chain_new(TCPAO_DEFAULT_TOLERANCE));
+    for (size_t i = 0; i < c->session_count; i++) {
+        const struct gh_session *s = &c->sessions[i];
+
+        sessions[i].keyed = s->ike_peer != NULL;
+        sessions[i].chain =
+            tcpao_chain_get(sessions[i].keyed ? need(ao_engine_chain(k->engine, s->name))
+                                              : chains[s->chain < none ? s->chain : none]);
+        sessions[i].had_keys |= tcpao_chain_count(sessions[i].chain) > 0;
+    }
+    for (size_t i = 0; i <= none; i++)
+        tcpao_chain_put(chains[i]);
+    free(chains);
+}
+
 void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh_setup *setup)
 {
     const struct gh_config *c = setup->config;
     struct kernel_session *sessions = need(calloc(c->session_count + 1, sizeof(*sessions)));
-    struct tcpao_chain **chains = need(calloc(c->chain_count + 1, sizeof(*chains)));
     struct kernel_name *names = need(calloc(c->session_count + 1, sizeof(*names)));
     struct zones z = {.marked = {0}};
 
     mark_guarded(k, &z);
-    for (size_t i = 0; i < c->chain_count; i++)
-        chains[i] = need(gh_key_chain_build(&c->chains[i]));
-    chains[c->chain_count] = need(tcpao_chain_new(TCPAO_DEFAULT_TOLERANCE));
+    if (k->setup == NULL)
+        k->began_ms = now.mono_ms;
     for (size_t i = 0; i < c->session_count; i++) {
         long old = kernel_find_session(k, c->sessions[i].name);
 
         sessions[i].name = need(strdup(c->sessions[i].name));
         sessions[i].zone = setup->zones[i];
-        sessions[i].linger_ms = old >= 0 ? k->sessions[old].linger_ms : 0;
+        if (old >= 0) {
+            sessions[i].linger_ms = k->sessions[old].linger_ms;
+            sessions[i].had_keys = k->sessions[old].had_keys;
+        }
         names[i] = (struct kernel_name){.name = sessions[i].name, .session = i};
     }
+    take_chains(k, c, sessions);
     qsort(names, c->session_count, sizeof(*names), by_name);
     kernel_drop_setup(k);
     k->setup = setup;
     k->sessions = sessions;
     k->session_count = c->session_count;
-    k->chains = chains;
-    k->chain_count = c->chain_count + 1;
     k->by_name = names;
     for (size_t i = 0; i < k->session_count; i++)
         judge(k, i);

@@ -101,6 +101,44 @@ static void follow_peer(struct kernel_socket *s, const struct tcpao_chain *chain
     }
 }
 
+/* What the kernel does not count key by key is put down to the keys in use: what left to the one
+ * that we sent with at the last look, octets that came to the one that most segments came with. */
+static void tell_use(struct gh_kernel *k, const struct kernel_socket *s, size_t session,
+                     const struct gh_kernel_key *keys, size_t count,
+                     const struct gh_kernel_traffic *before)
+{
+    uint64_t out = grown(before->segments_out, s->traffic.segments_out);
+    uint64_t octets_out = grown(before->octets_out, s->traffic.octets_out);
+    uint64_t octets_in = grown(before->octets_in, s->traffic.octets_in), most = 0;
+    const struct gh_kernel_key *busiest = NULL;
+
+    if (s->restored)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const struct kernel_seen *was = kernel_seen_before(s, &keys[i]);
+        uint64_t good = grown(was != NULL ? was->good : 0, keys[i].good);
+
+        if (good > most) {
+            most = good;
+            busiest = &keys[i];
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct tcpao_mkt *mkt = key_of(kernel_chain(k, session), &keys[i]);
+        const struct kernel_seen *was = kernel_seen_before(s, &keys[i]);
+        struct ao_key_counters more = {.number = mkt != NULL ? mkt->number : 0};
+        bool sent = mkt != NULL && s->st.current_known && s->st.current_key == mkt->number;
+
+        if (mkt == NULL)
+            continue;
+        more.good_in = grown(was != NULL ? was->good : 0, keys[i].good);
+        more.bad_in = grown(was != NULL ? was->bad : 0, keys[i].bad);
+        more.out = sent ? out : 0;
+        more.octets = (sent ? octets_out : 0) + (&keys[i] == busiest ? octets_in : 0);
+        ao_engine_foreign_use(k->engine, s->names[0], &more);
+    }
+}
+
 static void refuse(struct gh_kernel *k, struct gh_now now, const char *session, unsigned counter,
                    uint64_t more)
 {
@@ -129,7 +167,8 @@ static void count_connection(struct kernel_socket *s, const struct gh_kernel_inf
 }
 
 static void look_at_connection(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
-                               const struct gh_kernel_socket *sock)
+                               const struct gh_kernel_socket *sock,
+                               const struct gh_kernel_traffic *before)
 {
     long session = s->name_count > 0 ? kernel_find_session(k, s->names[0]) : KERNEL_NO_SESSION;
     struct gh_kernel_info info;
@@ -139,8 +178,8 @@ static void look_at_connection(struct gh_kernel *k, struct gh_now now, struct ke
     if (session < 0 || gh_kernel_ao_info(sock, &info) != 0 ||
         gh_kernel_ao_keys(sock, &keys, &count) != 0)
         return;
-    follow_peer(s, kernel_chain(k, kernel_session(k, (size_t)session)), keys, count, &info,
-                now.wall);
+    tell_use(k, s, (size_t)session, keys, count, before);
+    follow_peer(s, kernel_chain(k, (size_t)session), keys, count, &info, now.wall);
     count_connection(s, &info);
     if (!s->restored)
         refuse(k, now, s->names[0], TCPAO_BAD_MAC, grown(s->bad, info.bad));
@@ -234,6 +273,8 @@ static void look_at_listener(struct gh_kernel *k, struct gh_now now, struct kern
 bool kernel_look(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s,
                  const struct gh_kernel_socket *sock)
 {
+    const struct gh_kernel_traffic before = s->traffic;
+
     if (gh_kernel_traffic(sock, &s->traffic) != 0)
         return false;
     if (s->listening) {
@@ -242,6 +283,6 @@ bool kernel_look(struct gh_kernel *k, struct gh_now now, struct kernel_socket *s
     }
     s->state = state_from(s->traffic.state);
     s->local = gh_kernel_local(sock);
-    look_at_connection(k, now, s, sock);
+    look_at_connection(k, now, s, sock, &before);
     return s->state != AO_STATE_CLOSED;
 }

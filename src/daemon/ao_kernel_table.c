@@ -182,7 +182,7 @@ void gh_kernel_restore(struct gh_kernel *k, uint64_t cookie, const uint8_t *data
         return;
     s = insert(k, cookie);
     if (s != NULL)
-        s->restored = true;
+        s->restored = s->inherited = true;
     if (s == NULL || !take(&r, s)) {
         gh_error("a socket with keys in the kernel cannot be followed on: what was kept of it is "
                  "damaged");

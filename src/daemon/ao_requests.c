@@ -172,7 +172,7 @@ static uint64_t monotonic_ns(void)
     return uv_hrtime(); /* CLOCK_MONOTONIC, as the library reads it */
 }
 
-void gh_ao_sockets_counted(struct gh_ao_sockets *s, uint16_t zone, struct gh_now now)
+void gh_ao_sockets_counted(struct gh_ao_sockets *s, uint16_t zone, struct gh_now now, uint64_t ns)
 {
     struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
     uint64_t values[GH_ZONE_COUNTERS];
@@ -180,7 +180,7 @@ void gh_ao_sockets_counted(struct gh_ao_sockets *s, uint16_t zone, struct gh_now
     if (z == NULL || s->kernel_has_ao || now.mono_ms >= z->strict_until)
         return;
     emu_counters(s->emu, zone, values);
-    gh_ao_zone_count(z, values, monotonic_ns());
+    gh_ao_zone_count(z, values, ns);
 }
 
 /* True: from now on segments of sockets without keys are counted too, which takes rules. */
@@ -328,7 +328,7 @@ void gh_sockets_on_request(void *ctx, const struct gh_shim_request *r)
         return;
     }
     if (r->op == GH_SHIM_FLUSH) {
-        s->flush(s->flush_ctx);
+        s->ops.flush(s->ops.ctx);
         gh_sockets_answer(s, r->id, &flushed);
         return;
     }

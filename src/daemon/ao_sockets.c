@@ -236,6 +236,19 @@ void gh_ao_sockets_configure(struct gh_ao_sockets *s, struct gh_now now,
     tell_flows(s, now.mono_ms);
 }
 
+static void in_line(void *ctx, const char *session)
+{
+    const struct gh_ao_sockets *s = ctx;
+
+    s->ops.in_line(s->ops.ctx, session);
+}
+
+void gh_ao_sockets_keys_changed(struct gh_ao_sockets *s, struct gh_now now, const char *session)
+{
+    if (s->engine != NULL)
+        gh_kernel_keys_changed(s->kernel, now, session);
+}
+
 bool gh_ao_sockets_start(struct gh_ao_sockets *s, struct gh_now now, struct ao_engine *engine)
 {
     const struct emu_settings emulation = {.engine = engine,
@@ -247,6 +260,7 @@ bool gh_ao_sockets_start(struct gh_ao_sockets *s, struct gh_now now, struct ao_e
                                          .watch = gh_sockets_watch,
                                          .keep = gh_sockets_keep,
                                          .flows_changed = gh_sockets_flows_changed,
+                                         .in_line = in_line,
                                          .ctx = s};
     struct gh_sockets_kept *next;
 
@@ -264,7 +278,7 @@ bool gh_ao_sockets_start(struct gh_ao_sockets *s, struct gh_now now, struct ao_e
 }
 
 struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct gh_channel *parent,
-                                        bool kernel_has_ao, gh_ao_flush_fn flush, void *flush_ctx)
+                                        bool kernel_has_ao, const struct gh_ao_sockets_ops *ops)
 {
     struct gh_ao_sockets *s = calloc(1, sizeof(*s));
 
@@ -273,8 +287,7 @@ struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct gh_channel *pare
     *s = (struct gh_ao_sockets){.loop = loop,
                                 .parent = parent,
                                 .kernel_has_ao = kernel_has_ao,
-                                .flush = flush,
-                                .flush_ctx = flush_ctx,
+                                .ops = *ops,
                                 .flows = malloc(GH_SOCKETS_FLOWS_ROOM)};
     uv_timer_init(loop, &s->pending_timer);
     s->pending_timer.data = s;

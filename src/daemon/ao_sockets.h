@@ -46,6 +46,8 @@ struct gh_kernel_ops {
     void (*keep)(void *ctx, uint64_t cookie, const uint8_t *data, size_t len); /* len 0: forget */
     /* GUARD flows of a zone have changed; gh_kernel_each_flow() has them. */
     void (*flows_changed)(void *ctx, uint16_t zone);
+    /* All sockets of a session have the keys that gh_kernel_keys_changed() spoke of. */
+    void (*in_line)(void *ctx, const char *session);
     void *ctx;
 };
 
@@ -57,6 +59,8 @@ struct gh_kernel *gh_kernel_new(struct ao_engine *engine, bool has_ao,
 void gh_kernel_free(struct gh_kernel *k); /* sockets stay as they are, and what was kept */
 /* The configuration in force; borrowed. When the next call comes, the one before may be gone. */
 void gh_kernel_configure(struct gh_kernel *k, struct gh_now now, const struct gh_setup *setup);
+/* The negotiated chain of a session has others now: brought to its sockets. */
+void gh_kernel_keys_changed(struct gh_kernel *k, struct gh_now now, const char *session);
 /* Each: PASS when no session of the kernel's covers the socket. DONE with *error 0: keys were put
  * on it, and the program's call goes on in the kernel; else *error says why it must fail. The
  * descriptor stays the caller's. */
@@ -84,12 +88,17 @@ void gh_kernel_each_flow(const struct gh_kernel *k, uint16_t zone,
 
 struct gh_ao_sockets;
 
-/* Reads the queues until they are empty, within reason. */
-typedef void (*gh_ao_flush_fn)(void *ctx);
+struct gh_ao_sockets_ops {
+    /* Reads the queues until they are empty, within reason. */
+    void (*flush)(void *ctx);
+    /* After gh_ao_sockets_keys_changed(): no socket lacks a key of the session any more. */
+    void (*in_line)(void *ctx, const char *session);
+    void *ctx;
+};
 
 /* The loop and the channel are borrowed. NULL: no memory. */
 struct gh_ao_sockets *gh_ao_sockets_new(uv_loop_t *loop, struct gh_channel *parent,
-                                        bool kernel_has_ao, gh_ao_flush_fn flush, void *flush_ctx);
+                                        bool kernel_has_ao, const struct gh_ao_sockets_ops *ops);
 /* Once, when there is an engine: restores what KEPT brought. Before the engine's first policies, so
  * that the connections in its memory find their sockets' flows. False: no memory. */
 bool gh_ao_sockets_start(struct gh_ao_sockets *s, struct gh_now now, struct ao_engine *engine);
@@ -105,10 +114,14 @@ void gh_ao_sockets_zone_closed(struct gh_ao_sockets *s, uint16_t zone);
 /* An interface of a zone came, changed or (mtu 0) went. */
 void gh_ao_sockets_link(struct gh_ao_sockets *s, uint16_t zone, uint32_t ifindex, uint32_t mtu,
                         bool vrf);
+/* The negotiated chain of a session has changed. */
+void gh_ao_sockets_keys_changed(struct gh_ao_sockets *s, struct gh_now now, const char *session);
 /* For show and explain (gh_control_view.carrier); `sockets` is a struct gh_ao_sockets. */
 enum gh_carrier gh_ao_sockets_carrier(void *sockets, const struct gh_session *session);
-/* After the verdicts on packets of a zone are given: what they changed counts from now on. */
-void gh_ao_sockets_counted(struct gh_ao_sockets *s, uint16_t zone, struct gh_now now);
+/* After the verdicts on packets of a zone are given: what they changed counts since ns of
+ * CLOCK_MONOTONIC, when all of them had come and none had gone on. Whom a verdict wakes asks later.
+ */
+void gh_ao_sockets_counted(struct gh_ao_sockets *s, uint16_t zone, struct gh_now now, uint64_t ns);
 void gh_ao_sockets_tick(struct gh_ao_sockets *s, struct gh_now now);
 uint64_t gh_ao_sockets_next_deadline(const struct gh_ao_sockets *s, struct gh_now now);
 

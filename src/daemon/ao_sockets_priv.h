@@ -49,8 +49,7 @@ struct gh_ao_sockets {
     uv_loop_t *loop;
     struct gh_channel *parent;
     bool kernel_has_ao;
-    gh_ao_flush_fn flush;
-    void *flush_ctx;
+    struct gh_ao_sockets_ops ops;
     struct ao_engine *engine;
     struct emu *emu;
     struct gh_kernel *kernel;

@@ -518,7 +518,8 @@ static void ask_way(void *ctx, const char *netns, const char *vrf, const struct 
     gh_channel_send(ike->parent, GH_MESSAGE_IKE_ASK_WAY, body, w.len, -1);
 }
 
-/* Those that `show` tells and that are begun with: asked for before anybody needs them. */
+/* Those that `show` or `explain` tells and that are begun with: asked for before anybody needs
+ * them. */
 static void want_ways(struct ike *ike)
 {
     struct gh_addr from;
@@ -526,7 +527,7 @@ static void want_ways(struct ike *ike)
     for (size_t i = 0; ike->config != NULL && i < ike->config->policy_count; i++) {
         const struct ike2_policy *p = ike->config->policies[i];
 
-        if (p->local.len == 0 && p->gateway.len != 0)
+        if (p->gateway.len != 0 && (p->local.len == 0 || ike2_policy_has_tcp_ao(p)))
             gh_ike_way(ike->places, p->zone, &p->gateway, &from, NULL);
     }
 }

@@ -114,7 +114,8 @@ static void fill_rule(struct gh_socket_rule *r, const struct gh_socket_flow *f, 
 {
     static const enum gh_rule_kind kinds[] = {[GH_FLOW_QUEUE] = GH_RULE_QUEUE,
                                               [GH_FLOW_GUARD] = GH_RULE_GUARD,
-                                              [GH_FLOW_STRICT] = GH_RULE_STRICT};
+                                              [GH_FLOW_STRICT] = GH_RULE_STRICT,
+                                              [GH_FLOW_KEYED] = GH_RULE_KEYED};
 
     r->kind = kinds[f->kind];
     r->queue = queue;

@@ -365,11 +365,13 @@ static bool is_session(const struct gh_config *config, const char *target)
     return false;
 }
 
-/* Of a name or address that both know, a TCP-AO session is meant. */
+/* Of a name or address that both know, a TCP-AO session is meant; why one has no key is IKE's. */
 static bool explains_ike(const struct gh_parent *p, const json_t *request)
 {
     const char *target = json_string_value(json_object_get(request, "name"));
 
+    if (json_object_get(request, "keys_of") != NULL)
+        return true;
     if (target == NULL)
         target = json_string_value(json_object_get(request, "peer"));
     return target != NULL && !is_session(p->config, target) && gh_ike_plan_knows(p->config, target);

@@ -87,6 +87,7 @@ static void get_session(struct gh_rd *r, struct gh_session *s, uint16_t *zone, s
     s->ike_peer = gh_get_text(r, false);
     s->fallback = gh_get_flag(r);
     s->ike_text = gh_get_text(r, false);
+    s->ike_mac_len = gh_get_below(r, gh_rd_u8(r), TCPAO_MAC_MAX + 1);
     /* Without keys of its own it has those of IKE, and the reverse. */
     if ((s->chain == GH_NO_CHAIN) != (s->ike_peer != NULL && !s->fallback) ||
         s->source_first > s->source_last)

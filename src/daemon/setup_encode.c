@@ -66,6 +66,7 @@ static void put_session(struct gh_wr *w, const struct gh_session *s, uint16_t zo
     gh_put_text(w, s->ike_peer);
     gh_wr_u8(w, s->fallback);
     gh_put_text(w, s->ike_text);
+    gh_wr_u8(w, s->ike_mac_len);
     gh_wr_u32(w, (uint32_t)s->line);
 }
 

@@ -42,7 +42,7 @@ bool gh_socket_flow_take(struct gh_rd *r, struct gh_socket_flow *out)
     uint8_t kind = gh_rd_u8(r), len = gh_rd_u8(r), local_len;
 
     *out = (struct gh_socket_flow){.kind = GH_FLOW_STRICT};
-    if (kind > GH_FLOW_STRICT || (len != 4 && len != 16))
+    if (kind > GH_FLOW_KEYED || (len != 4 && len != 16))
         return false;
     out->kind = kind;
     out->peer.addr = take_addr(r, len);

@@ -17,12 +17,13 @@
 #include "wire/wr.h"
 
 enum gh_socket_flow_kind {
-    GH_FLOW_QUEUE = 0, /* to the engine: keys of the socket's own, emulated */
-    GH_FLOW_GUARD = 1, /* the kernel's TCP-AO carries it: what has no option 29 is dropped when it
-                          leaves and queued when it comes, for the engine to refuse; what has it is
-                          not queued */
-    GH_FLOW_STRICT = 2 /* incoming segments with option 29 that nothing else matched are queued;
+    GH_FLOW_QUEUE = 0,  /* to the engine: keys of the socket's own, emulated */
+    GH_FLOW_GUARD = 1,  /* the kernel's TCP-AO carries it: what has no option 29 is dropped when it
+                           leaves and queued when it comes, for the engine to refuse; what has it is
+                           not queued */
+    GH_FLOW_STRICT = 2, /* incoming segments with option 29 that nothing else matched are queued;
                           addresses and ports are not used */
+    GH_FLOW_KEYED = 3   /* as GUARD, and the SYNs of both ends are queued: they wait for keys */
 };
 
 struct gh_socket_flow {

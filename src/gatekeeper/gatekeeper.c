@@ -506,11 +506,29 @@ void gk_key_unused(struct gk *g, struct gh_now now, const char *session, uint32_
 /* ---- What else happens ------------------------------------------------------------------------
  */
 
+static bool begins_with(const char *text, const char *child)
+{
+    size_t len = strlen(child);
+
+    return len > 0 && strncmp(text, child, len) == 0 && strncmp(text + len, ": ", 2) == 0;
+}
+
+/* The core's words begin with the child, if it was one that failed. */
+static bool is_of_another(const struct gk *g, const struct gk_session *s, const char *text)
+{
+    for (const struct gk_session *other = g->sessions; other != NULL; other = other->next)
+        if (other != s && strcmp(other->policy.ike, s->policy.ike) == 0 &&
+            (begins_with(text, other->policy.active) || begins_with(text, other->policy.passive)))
+            return true;
+    return false;
+}
+
 void gk_failed(struct gk *g, struct gh_now now, const char *policy, const char *text)
 {
     g->now = now;
     for (struct gk_session *s = g->sessions; s != NULL; s = s->next) {
-        if (strcmp(s->policy.ike, policy) != 0 || s->asked_at == 0 || gk_live_key(s) != NULL)
+        if (strcmp(s->policy.ike, policy) != 0 || s->asked_at == 0 || gk_live_key(s) != NULL ||
+            is_of_another(g, s, text))
             continue;
         s->failed++;
         s->failures++;
@@ -566,6 +584,10 @@ void gk_known(struct gk *g, struct gh_now now, const char *session, const struct
     key->mkt = *mkt;
     key->mkt.secret = key->secret.data;
     key->state = gk_live_key(s) != NULL ? GK_KEY_REPLACED : GK_KEY_ORPHAN;
+    if (mkt->send.from >= mkt->send.until) { /* it had been let go of */
+        key->state = GK_KEY_LEAVING;
+        key->leave_at = now.mono_ms + 1000 * (uint64_t)TCPAO_DRAIN;
+    }
     key->since = now;
     key->expire_at = left_ms != 0 ? now.mono_ms + left_ms : 0;
     key->next = s->keys;

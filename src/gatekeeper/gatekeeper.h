@@ -166,7 +166,8 @@ bool gk_child_spi(struct gk *g, struct gh_now now, const char *child, uint8_t *s
 bool gk_child_installed(struct gk *g, struct gh_now now, const struct ike2_child_view *v);
 /* False: not ours. */
 bool gk_child_removed(struct gk *g, struct gh_now now, uint32_t child, enum ike2_removal why);
-/* The core failed with this policy: the words of its event. */
+/* The core failed with this policy: the words of its event, which name the child if it was only
+ * that of one session. */
 void gk_failed(struct gk *g, struct gh_now now, const char *policy, const char *text);
 
 /* A fresh IKE SA and fresh keys for all sessions of an IKE policy; connections stay up. False: no

@@ -15,7 +15,9 @@ static void look_at(void *ctx, const struct ao_connection_view *v)
     struct search *s = ctx;
     const struct tcpao_conn_state *c = &v->conn;
 
-    if (v->own_keys || v->state == AO_STATE_CLOSED || strcmp(v->session, s->session) != 0)
+    /* One that opens or closes may hang for minutes; its few segments are verified for as long as
+     * late ones are. */
+    if (v->own_keys || v->state != AO_STATE_ESTABLISHED || strcmp(v->session, s->session) != 0)
         return;
     s->used = s->used || (c->current_known && c->current_key == s->number) ||
               (c->rnext_known && c->rnext_key == s->number) ||

@@ -78,6 +78,9 @@ void ipsec_crypt_key_free(struct ipsec_crypt_key *key); /* wipes; NULL is fine *
 /* The name of the back end that does the work of this key. */
 const char *ipsec_crypt_key_by(const struct ipsec_crypt_key *key);
 
+/* Begins to fetch a key that will be used when the batch is complete. */
+void ipsec_crypt_key_prefetch(const struct ipsec_crypt_key *key);
+
 /* At most IPSEC_BATCH jobs, all sealing or all opening; sets `ok` in each. */
 void ipsec_crypt_run(struct ipsec_crypt *c, struct ipsec_crypt_job *const *jobs, size_t count,
                      bool seal);

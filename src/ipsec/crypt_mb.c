@@ -32,14 +32,19 @@ struct mb {
 };
 
 struct mb_key {
-    _Alignas(ALIGN) struct gcm_key_data gcm;
-    _Alignas(16) uint8_t enc[16 * 15], dec[16 * 15]; /* AES round keys; ChaCha20's key is in enc */
-    _Alignas(16) uint8_t mac[16 * 11], mac2[64], mac3[64]; /* HMAC: inner and outer in 2 and 3 */
     size_t key_len, iv_len, icv_len, salt_len;
     uint8_t salt[SALT_MAX];
     IMB_CIPHER_MODE cipher;
     IMB_HASH_ALG hash;
     bool aead;
+    union {
+        _Alignas(ALIGN) struct gcm_key_data gcm;
+        struct {
+            _Alignas(16) uint8_t enc[16 * 15], dec[16 * 15]; /* round keys; ChaCha20's key in enc */
+            /* HMAC: after the inner and the outer block, in mac2 and mac3. */
+            _Alignas(16) uint8_t mac[16 * 11], mac2[64], mac3[64];
+        };
+    };
 };
 
 static void stop(void *state)

@@ -65,19 +65,18 @@ static struct ipsec_sa *find_sa(const struct ipsec *e, const struct ipsec_work *
 }
 
 /* A peer behind a NAT may move; it is not followed before its packet was found authentic. */
-static bool address_right(struct ipsec_work *w, uint16_t src_port)
+static bool address_right(struct ipsec_work *w)
 {
     const struct ipsec_sa_params *p = &w->sa->p;
 
-    w->from_port = src_port;
     w->moved = !gh_addr_equal(&w->layout.src, &p->remote) ||
-               (src_port != 0 && p->remote_port != 0 && src_port != p->remote_port);
+               (w->from_port != 0 && p->remote_port != 0 && w->from_port != p->remote_port);
     return gh_addr_equal(&w->layout.dst, &p->local) &&
-           (!w->moved || p->any_source || (p->remote_port != 0 && src_port != 0));
+           (!w->moved || p->any_source || (p->remote_port != 0 && w->from_port != 0));
 }
 
-/* The SA of a packet that is protected; OK: it can be opened. Anything else is its end. */
-static enum ipsec_result admit(struct ipsec *e, struct ipsec_work *w)
+/* The SA of a packet that is protected; else what becomes of it. */
+static enum ipsec_result look_up(struct ipsec *e, struct ipsec_work *w)
 {
     struct ipsec_packet *p = w->packet;
     enum ipsec_result result;
@@ -91,35 +90,54 @@ static enum ipsec_result admit(struct ipsec *e, struct ipsec_work *w)
         return IPSEC_MALFORMED;
     result = find_protocol(w, &protocol, &src_port);
     if (result == IPSEC_BYPASS)
-        return w->came_through == 0 ? clear_packet(e, p, &f) : IPSEC_BYPASS;
+        return clear_packet(e, p, &f);
     if (result != IPSEC_OK)
         return result;
     if (w->layout.fragment)
         return IPSEC_FRAGMENT;
+    w->from_port = src_port;
     w->sa = find_sa(e, w, protocol);
     if (w->sa == NULL)
         return IPSEC_UNKNOWN_SPI;
-    if (!address_right(w, src_port))
+    ipsec_sa_prefetch(w->sa);
+    return IPSEC_OK;
+}
+
+/* OK: it can be opened. */
+static enum ipsec_result admit(struct ipsec *e, struct ipsec_work *w)
+{
+    enum ipsec_result result;
+
+    if (!address_right(w))
         return IPSEC_ADDRESS;
     if (w->sa->p.outer != w->came_through)
         return IPSEC_BUNDLE;
     result = ipsec_check_lifetime(e, w->sa, 0);
     if (result != IPSEC_OK)
         return result;
-    return protocol == IPSEC_PROTO_ESP ? ipsec_esp_unwrap(w) : ipsec_ah_unwrap(w);
+    ipsec_crypt_key_prefetch(w->sa->key);
+    return w->sa->p.protocol == IPSEC_ESP ? ipsec_esp_unwrap(w) : ipsec_ah_unwrap(w);
 }
 
-/* RFC 4301 5.2 step 4, RFC 4303 3.4.4. */
+static bool is_for(const struct ipsec_sa_params *p, const struct ipsec_flow *f)
+{
+    for (size_t i = 0; i < p->selector_count; i++)
+        if (ipsec_selector_matches(&p->selectors[i], f))
+            return true;
+    return false;
+}
+
+/* RFC 4301 5.2 step 4; 6.2: or it is an ICMP error about a packet that the SA is for. */
 static enum ipsec_result check_inner(const struct ipsec_work *w)
 {
-    const struct ipsec_sa_params *p = &w->sa->p;
-    struct ipsec_flow f;
+    struct ipsec_packet *p = w->packet;
+    struct ipsec_flow f, quoted;
 
-    if (!ipsec_flow_of(ipsec_packet_data(w->packet), &w->packet->len, IPSEC_IN, &f))
+    if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_IN, &f))
         return IPSEC_INNER;
-    for (size_t i = 0; i < p->selector_count; i++)
-        if (ipsec_selector_matches(&p->selectors[i], &f))
-            return IPSEC_OK;
+    if (is_for(&w->sa->p, &f) || (ipsec_flow_quoted(ipsec_packet_data(p), p->len, &f, &quoted) &&
+                                  is_for(&w->sa->p, &quoted)))
+        return IPSEC_OK;
     return IPSEC_SELECTORS;
 }
 
@@ -184,11 +202,14 @@ static size_t open_all(struct ipsec *e, uint64_t now_ms, size_t count)
 {
     struct ipsec_crypt_job *jobs[IPSEC_BATCH] = {NULL};
     struct ipsec_work *ready[IPSEC_BATCH];
+    enum ipsec_result found[IPSEC_BATCH];
     size_t n = 0, on = 0;
 
+    for (size_t i = 0; i < count; i++)
+        found[i] = look_up(e, &e->works[i]);
     for (size_t i = 0; i < count; i++) {
         struct ipsec_work *w = &e->works[i];
-        enum ipsec_result result = admit(e, w);
+        enum ipsec_result result = found[i] == IPSEC_OK ? admit(e, w) : found[i];
 
         if (result != IPSEC_OK) {
             ipsec_conclude(e, IPSEC_IN, w->packet, w->sa, result);

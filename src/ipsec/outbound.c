@@ -10,6 +10,26 @@ static bool of_policy(const void *sa, const void *policy)
     return ((const struct ipsec_sa *)sa)->p.policy == *(const uint32_t *)policy;
 }
 
+static struct ipsec_sa *sa_for(const struct ipsec *e, const struct ipsec_packet *p,
+                               const struct ipsec_flow *f, const struct ipsec_policy_kept *policy)
+{
+    return ipsec_classify(e->outgoing, p->place, f, of_policy, &policy->id);
+}
+
+/* RFC 4301 6.2: an ICMP error that no policy lets out goes through the SA that carries the answers
+ * to the packet that it is about. NULL: no such thing. */
+static struct ipsec_sa *sa_for_error(const struct ipsec *e, const struct ipsec_packet *p,
+                                     const struct ipsec_flow *f)
+{
+    const struct ipsec_policy_kept *policy;
+    struct ipsec_flow quoted;
+
+    if (!ipsec_flow_quoted(ipsec_packet_data(p), p->len, f, &quoted))
+        return NULL;
+    policy = ipsec_policy_for(e, IPSEC_OUT, p->place, &quoted);
+    return policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, &quoted, policy) : NULL;
+}
+
 /* What policy wants done; OK: with *sa. */
 static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p, struct ipsec_sa **sa)
 {
@@ -19,13 +39,16 @@ static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p, struct 
     if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_OUT, &f))
         return IPSEC_MALFORMED;
     policy = ipsec_policy_for(e, IPSEC_OUT, p->place, &f);
-    if (policy == NULL)
-        return IPSEC_NO_POLICY;
-    if (policy->action != IPSEC_PROTECT)
-        return policy->action == IPSEC_PASS ? IPSEC_BYPASS : IPSEC_DISCARDED;
-    *sa = ipsec_classify(e->outgoing, p->place, &f, of_policy, &policy->id);
+    if (policy != NULL && policy->action == IPSEC_PASS)
+        return IPSEC_BYPASS;
+    *sa = policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, &f, policy)
+                                                            : sa_for_error(e, p, &f);
     if (*sa != NULL)
         return IPSEC_OK;
+    if (policy == NULL)
+        return IPSEC_NO_POLICY;
+    if (policy->action == IPSEC_DISCARD)
+        return IPSEC_DISCARDED;
     ipsec_tell(e, &(struct ipsec_event){
                       .kind = IPSEC_ACQUIRE, .policy = policy->id, .place = p->place, .flow = &f});
     return IPSEC_NO_SA;
@@ -92,6 +115,7 @@ static enum ipsec_result prepare(struct ipsec *e, struct ipsec_work *w)
         result = take_seq(e, w);
     if (result != IPSEC_OK)
         return result;
+    ipsec_crypt_key_prefetch(w->sa->key);
     return w->sa->p.protocol == IPSEC_ESP ? ipsec_esp_wrap(w) : ipsec_ah_wrap(w);
 }
 
@@ -164,6 +188,7 @@ void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, s
                 ipsec_conclude(e, IPSEC_OUT, &packets[i], NULL, result);
                 continue;
             }
+            ipsec_sa_prefetch(sa);
             e->works[n].packet = &packets[i];
             e->works[n++].sa = sa;
         }

@@ -37,13 +37,22 @@ static bool selectors_fit(const struct ipsec_sa_params *p)
     return true;
 }
 
+/* They may come from another process. */
+static bool choices_known(const struct ipsec_sa_params *p)
+{
+    return (p->way == IPSEC_OUT || p->way == IPSEC_IN) &&
+           (p->mode == IPSEC_TUNNEL || p->mode == IPSEC_TRANSPORT) &&
+           (p->tunnel.df == IPSEC_DF_COPY || p->tunnel.df == IPSEC_DF_SET ||
+            p->tunnel.df == IPSEC_DF_CLEAR);
+}
+
 static bool params_fit(const struct ipsec_sa_params *p)
 {
     if (p->id == 0 || p->spi <= SPI_RESERVED || p->tunnel.dscp > 63 ||
         (p->way == IPSEC_IN && p->esn && p->window == 0) ||
         (p->tfc > 0 && (p->mode != IPSEC_TUNNEL || p->protocol != IPSEC_ESP)) || p->outer == p->id)
         return false;
-    return algorithms_fit(p) && ipsec_sa_addresses_fit(p) && selectors_fit(p);
+    return choices_known(p) && algorithms_fit(p) && ipsec_sa_addresses_fit(p) && selectors_fit(p);
 }
 
 static bool set_up(struct ipsec_sa *sa, struct ipsec_crypt *crypt)

@@ -39,7 +39,8 @@ struct ipsec_sa_params {
     enum ipsec_mode mode;
     enum ipsec_way way;
     uint32_t place;                   /* the SPD of the protected side */
-    uint32_t policy;                  /* OUT: the policy that it was made for */
+    uint32_t policy;                  /* OUT: the policy that it was made for; of an SA that only
+                                         others go into (`outer`), one that there is not */
     struct gh_addr local, remote;     /* of the outer header (transport mode: of the only one) */
     uint16_t local_port, remote_port; /* UDP encapsulation; 0, 0: none. ESP only */
     struct ipsec_crypt_algs algs;     /* AH: GH_ENC_NULL, or GH_ENC_NULL_AES_GMAC */
@@ -54,7 +55,8 @@ struct ipsec_sa_params {
     /* OUT, tunnel mode: inner packets are filled up to so many octets (traffic flow
      * confidentiality, RFC 4303 2.7), as far as `mtu` allows. 0: not at all. Not with AH. */
     uint16_t tfc;
-    uint16_t mtu; /* OUT: what the path takes, outer header included; 0: not known */
+    uint16_t mtu; /* OUT: what the path takes (less what `outer` adds), outer header included; 0:
+                     not known */
     struct ipsec_lifetime lifetime;
     /* AH around ESP (RFC 4301 4.5). OUT: the id of the transport-mode SA that what this one made
      * goes into. IN: the id of the one that it must have come through. 0: none. */
@@ -70,7 +72,8 @@ struct ipsec_sa_counts {
     uint64_t results[IPSEC_RESULT_COUNT];
 };
 
-/* The fields are for src/ipsec; others ask through ipsec.h. */
+/* For src/ipsec; others only read what ipsec_get_sa() gives: seq or replay.top, counts, last use.
+ */
 struct ipsec_sa {
     struct ipsec_sa *next_by_id, *next_by_spi;
     struct ipsec_sa_params p; /* keys are gone from it; selectors are ours */
@@ -80,15 +83,23 @@ struct ipsec_sa {
     uint64_t seq;   /* OUT: the last that was used */
     uint64_t order; /* OUT: its place among the SAs of its selectors, the newest first */
     struct ipsec_replay replay;
-    struct ipsec_sa_counts counts;
     uint64_t last_used_ms; /* 0: never */
     bool told_soft, told_hard, told_seq, told_moved;
+    struct ipsec_sa_counts counts; /* last: of what is refused, a good packet needs nothing */
 };
 
 /* NULL: the parameters do not go together, the algorithms are not available, or no memory. */
 struct ipsec_sa *ipsec_sa_new(struct ipsec_crypt *crypt, const struct ipsec_sa_params *params);
 /* Wipes. NULL is fine. */
 void ipsec_sa_free(struct ipsec_sa *sa);
+
+/* Begins to fetch an SA that is about to be used: with many tunnels, none is in the cache, and
+ * others of the batch are looked up meanwhile. */
+static inline void ipsec_sa_prefetch(const struct ipsec_sa *sa)
+{
+    for (size_t at = 0; at < offsetof(struct ipsec_sa, counts) + 64; at += 64)
+        __builtin_prefetch((const char *)sa + at, 1);
+}
 
 /* The addresses and ports go together. */
 bool ipsec_sa_addresses_fit(const struct ipsec_sa_params *p);

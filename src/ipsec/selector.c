@@ -5,7 +5,7 @@
 #include "wire/ip.h"
 #include "wire/rd.h"
 
-enum { TCP = 6, UDP = 17, DCCP = 33, SCTP = 132, UDP_LITE = 136 };
+enum { TCP = 6, UDP = 17, DCCP = 33, SCTP = 132, UDP_LITE = 136, ICMP_HEADER = 8 };
 
 static struct ipsec_range range_of(const struct gh_prefix *p)
 {
@@ -105,6 +105,22 @@ static void read_ports(struct gh_rd r, struct ipsec_flow *f)
     f->remote_port = f->way == IPSEC_OUT ? dst : src;
 }
 
+/* l4: what follows the headers, ip->l4_len octets. */
+static void flow_from(struct ipsec_flow *f, const struct gh_ip_packet *ip, enum ipsec_way way,
+                      const uint8_t *l4)
+{
+    *f = (struct ipsec_flow){
+        .local = way == IPSEC_OUT ? ip->src : ip->dst,
+        .remote = way == IPSEC_OUT ? ip->dst : ip->src,
+        .protocol = ip->protocol,
+        .fragment = ip->fragment,
+        .fragment_offset = ip->fragment_offset,
+        .way = way,
+    };
+    if (ip->fragment_offset == 0)
+        read_ports(gh_rd_make(l4, ip->l4_len), f);
+}
+
 bool ipsec_flow_of(const uint8_t *packet, size_t *len, enum ipsec_way way, struct ipsec_flow *f)
 {
     struct gh_ip_packet ip;
@@ -112,15 +128,25 @@ bool ipsec_flow_of(const uint8_t *packet, size_t *len, enum ipsec_way way, struc
     if (gh_ip_parse(packet, *len, &ip) != GH_IP_OK)
         return false;
     *len = ip.total_len;
-    *f = (struct ipsec_flow){
-        .local = way == IPSEC_OUT ? ip.src : ip.dst,
-        .remote = way == IPSEC_OUT ? ip.dst : ip.src,
-        .protocol = ip.protocol,
-        .fragment = ip.fragment,
-        .fragment_offset = ip.fragment_offset,
-        .way = way,
-    };
-    if (ip.fragment_offset == 0)
-        read_ports(gh_rd_make(packet + ip.header_len, ip.l4_len), f);
+    flow_from(f, &ip, way, packet + ip.header_len);
+    return true;
+}
+
+bool ipsec_flow_quoted(const uint8_t *packet, size_t len, const struct ipsec_flow *f,
+                       struct ipsec_flow *quoted)
+{
+    struct gh_ip_packet ip, inner;
+    struct gh_icmp_error error;
+    const uint8_t *l4;
+
+    if ((f->protocol != GH_IP_ICMP && f->protocol != GH_IP_ICMPV6) || f->fragment ||
+        gh_ip_parse(packet, len, &ip) != GH_IP_OK)
+        return false;
+    l4 = packet + ip.header_len;
+    if (gh_icmp_embedded(ip.version, l4, ip.l4_len, &error) != GH_IP_OK ||
+        gh_ip_parse(l4 + ICMP_HEADER, ip.l4_len - ICMP_HEADER, &inner) == GH_IP_MALFORMED)
+        return false;
+    flow_from(quoted, &inner, f->way == IPSEC_OUT ? IPSEC_IN : IPSEC_OUT,
+              l4 + ICMP_HEADER + inner.header_len);
     return true;
 }

@@ -49,5 +49,9 @@ bool ipsec_selector_matches(const struct ipsec_selector *s, const struct ipsec_f
 /* Reads a whole IP packet. *len is cut to the length that its header says. False: malformed, or
  * fewer octets than promised. */
 bool ipsec_flow_of(const uint8_t *packet, size_t *len, enum ipsec_way way, struct ipsec_flow *f);
+/* The flow of the packet that an ICMP error is about, which went the other way (RFC 4301 6.2). `f`
+ * is the error's own. False: no ICMP error, or what it quotes is not well-formed. */
+bool ipsec_flow_quoted(const uint8_t *packet, size_t len, const struct ipsec_flow *f,
+                       struct ipsec_flow *quoted);
 
 #endif

@@ -25,11 +25,12 @@ struct gh_flow {
     uint16_t port;
 };
 
-/* What becomes of a socket's segments: GUARD and QUEUE go before the flows, STRICT after them. */
+/* What becomes of a socket's segments: all but STRICT go before the flows. */
 enum gh_rule_kind {
     GH_RULE_QUEUE,  /* both directions to the queue */
     GH_RULE_GUARD,  /* the kernel's TCP-AO: with option 29 let through; without, what leaves is
                        dropped and what comes queued, for the engine to refuse and count */
+    GH_RULE_KEYED,  /* as GUARD; SYNs, which have it, are queued, both ways */
     GH_RULE_DROP,   /* both directions dropped: nobody has the keys any more */
     GH_RULE_STRICT, /* what comes in with option 29 and matched nothing else goes to the queue */
 };

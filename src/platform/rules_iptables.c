@@ -150,6 +150,23 @@ static void put_strict(FILE *out, const char *suffix, const char *vrf,
     put_queue(out, strict->queue, "");
 }
 
+/* After the first part of its first rule. */
+static void put_guard(FILE *out, const struct way *way, const struct gh_socket_rule *r)
+{
+    fputs(" ! --tcp-option 29", out);
+    if (way->in)
+        put_queue(out, r->queue, "");
+    else
+        fputs(" -j DROP\n", out);
+    put_socket(out, way, r);
+    if (r->kind == GH_RULE_KEYED) {
+        fputs(" --tcp-flags SYN,ACK SYN", out);
+        put_queue(out, r->queue, "");
+        put_socket(out, way, r);
+    }
+    fputs(" -j RETURN\n", out);
+}
+
 /* Without STRICT. A segment leaves our chains by RETURN, because it came by -g; what no socket
  * wants goes on to the sessions. Signed segments that leave: as with nftables. */
 static bool put_sockets(FILE *out, const struct way *way, const struct gh_socket_rule *rules,
@@ -159,14 +176,8 @@ static bool put_sockets(FILE *out, const struct way *way, const struct gh_socket
         return false;
     for (size_t i = 0; i < count; i++) {
         put_socket(out, way, &rules[i]);
-        if (rules[i].kind == GH_RULE_GUARD) {
-            fputs(" ! --tcp-option 29", out);
-            if (way->in)
-                put_queue(out, rules[i].queue, "");
-            else
-                fputs(" -j DROP\n", out);
-            put_socket(out, way, &rules[i]);
-            fputs(" -j RETURN\n", out);
+        if (rules[i].kind == GH_RULE_GUARD || rules[i].kind == GH_RULE_KEYED) {
+            put_guard(out, way, &rules[i]);
             continue;
         }
         if (rules[i].kind == GH_RULE_DROP) {

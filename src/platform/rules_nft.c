@@ -193,6 +193,21 @@ static void put_headless_sockets(FILE *out, const struct gh_socket_rule *rules, 
     fputs("frag nexthdr { 0, 43, 44, 51, 60 } drop\n", out);
 }
 
+/* After the first part of its first rule. */
+static void put_guard(FILE *out, const struct way *way, const struct gh_socket_rule *r, size_t n)
+{
+    if (way->in)
+        fprintf(out, "tcp option 29 missing queue num %u\n", r->queue);
+    else
+        fputs("tcp option 29 missing drop\n", out);
+    put_socket_match(out, way, r, n);
+    if (r->kind == GH_RULE_KEYED) {
+        fprintf(out, "tcp flags & (syn | ack) == syn queue num %u\n", r->queue);
+        put_socket_match(out, way, r, n);
+    }
+    fputs("return\n", out);
+}
+
 /* What leaves through a VRF passes OUTPUT twice: the second time it has its option, and whoever
  * signs by other means than the engine does not come to its queue either. */
 static void put_sockets(FILE *out, const struct way *way, const struct gh_socket_rule *rules,
@@ -205,13 +220,8 @@ static void put_sockets(FILE *out, const struct way *way, const struct gh_socket
         if (way->in && r->peer.addr.len == 16)
             put_headless_sockets(out, r, n);
         put_socket_match(out, way, r, n);
-        if (r->kind == GH_RULE_GUARD) {
-            if (way->in)
-                fprintf(out, "tcp option 29 missing queue num %u\n", r->queue);
-            else
-                fputs("tcp option 29 missing drop\n", out);
-            put_socket_match(out, way, r, n);
-            fputs("return\n", out);
+        if (r->kind == GH_RULE_GUARD || r->kind == GH_RULE_KEYED) {
+            put_guard(out, way, r, n);
             continue;
         }
         if (r->kind == GH_RULE_DROP) {

@@ -22,8 +22,8 @@ bool gh_flow_follows_vrfs(const struct gh_flow *flows, size_t i);
 
 /* ---- Rules of single sockets (socket_rules.c) ----------------------------------------------- */
 
-/* A sorted copy without repetitions: GUARD, QUEUE, STRICT; then those together that differ in
- * addresses and ports alone. *count changes accordingly. */
+/* A sorted copy without repetitions: GUARD, KEYED, QUEUE, DROP, STRICT; then those together that
+ * differ in addresses and ports alone. *count changes accordingly. */
 struct gh_socket_rule *gh_socket_rules_sorted(const struct gh_socket_rule *rules, size_t *count);
 /* How many of the first sorted rules may be one with a set: same kind and queue, peers that are
  * hosts, and the same of local address and ports given. */

@@ -6,8 +6,11 @@
 /* The order in the chains. */
 static int rank(enum gh_rule_kind kind)
 {
-    static const int ranks[] = {
-        [GH_RULE_GUARD] = 0, [GH_RULE_QUEUE] = 1, [GH_RULE_DROP] = 2, [GH_RULE_STRICT] = 3};
+    static const int ranks[] = {[GH_RULE_GUARD] = 0,
+                                [GH_RULE_KEYED] = 1,
+                                [GH_RULE_QUEUE] = 2,
+                                [GH_RULE_DROP] = 3,
+                                [GH_RULE_STRICT] = 4};
 
     return ranks[kind];
 }

@@ -344,6 +344,10 @@ static void tcp_packet(struct ao_transit *t)
         nobodys_packet(t);
         return;
     }
+    if (r == TCPAO_OK && ao_is_foreign_syn(t)) {
+        ao_foreign_syn(t); /* the kernel tells its own numbers */
+        return;
+    }
     note_traffic(t);
     if (t->connection != NULL && t->connection->in_kernel)
         ao_refuse(t, why_not_the_kernels(t));

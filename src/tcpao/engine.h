@@ -347,6 +347,20 @@ bool ao_engine_foreign(struct ao_engine *e, struct gh_now now, const struct ao_f
  * refusal without endpoints. */
 void ao_engine_foreign_refusals(struct ao_engine *e, struct gh_now now, const char *session,
                                 unsigned counter, uint64_t more);
+/* So much more went by under a key. */
+void ao_engine_foreign_use(struct ao_engine *e, const char *session,
+                           const struct ao_key_counters *more);
+
+/* A session whose keys are negotiated, carried by the kernel: SYNs come here all the same, signed,
+ * and are held until the sockets have the key (AO_HOLD). New policies are AO_FOREIGN_NOT. */
+enum ao_foreign_keys {
+    AO_FOREIGN_NOT,    /* the engine carries it */
+    AO_FOREIGN_BEHIND, /* the chain has changed, and not all sockets follow yet */
+    AO_FOREIGN_READY
+};
+void ao_engine_set_foreign(struct ao_engine *e, const char *session, enum ao_foreign_keys keys);
+/* A policy's chain, borrowed. NULL: no such session. */
+struct tcpao_chain *ao_engine_chain(const struct ao_engine *e, const char *session);
 
 /* ---- Views, for show and explain ------------------------------------------------------------ */
 

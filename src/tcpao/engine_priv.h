@@ -10,6 +10,7 @@
  *   icmp.c        RFC 5925 7.8                    notes.c    counters, refusals, events
  *   silence.c     what the local stack gave up    views.c    show, clear, reset
  *   adopt.c       connections that change hands   foreign.c  those that the kernel carries
+ *   foreign_syn.c their SYNs, where keys are negotiated
  */
 #ifndef GH_TCPAO_ENGINE_PRIV_H
 #define GH_TCPAO_ENGINE_PRIV_H
@@ -56,6 +57,7 @@ struct ao_session {
     size_t key_count;
     int64_t last_event_wall;
     char last_event[AO_STORY];
+    enum ao_foreign_keys foreign;
     struct ao_session *next_same_hash; /* index of host policies, or of flows by place */
     /* Flows of sockets only. */
     bool own_keys;
@@ -311,6 +313,10 @@ size_t ao_options_trim_sack(const uint8_t *hdr, size_t len, size_t room,
 /* Lowers the MSS so that segments of the local stack leave room for the option. */
 void ao_options_lower_mss(uint8_t *hdr, size_t len, size_t ip_header_len, uint32_t mtu,
                           size_t option_space);
+
+/* foreign_syn.c */
+bool ao_is_foreign_syn(const struct ao_transit *t);
+void ao_foreign_syn(struct ao_transit *t);
 
 /* rewrite.c */
 /* The packet with another TCP header and the same payload. The checksum is updated by the

@@ -82,3 +82,32 @@ void ao_engine_foreign_refusals(struct ao_engine *e, struct gh_now now, const ch
     s->counters[counter] += more;
     ao_refused_elsewhere(e, now, s, counter, more);
 }
+
+void ao_engine_foreign_use(struct ao_engine *e, const char *session,
+                           const struct ao_key_counters *more)
+{
+    struct ao_session *s = ao_session_by_name(e->sessions, e->session_count, session);
+    struct ao_key_counters *k = s != NULL ? ao_key_counters(s, more->number) : NULL;
+
+    if (k == NULL)
+        return;
+    k->good_in += more->good_in;
+    k->bad_in += more->bad_in;
+    k->out += more->out;
+    k->octets += more->octets;
+}
+
+void ao_engine_set_foreign(struct ao_engine *e, const char *session, enum ao_foreign_keys keys)
+{
+    struct ao_session *s = ao_session_by_name(e->sessions, e->session_count, session);
+
+    if (s != NULL)
+        s->foreign = keys;
+}
+
+struct tcpao_chain *ao_engine_chain(const struct ao_engine *e, const char *session)
+{
+    const struct ao_session *s = ao_session_by_name(e->sessions, e->session_count, session);
+
+    return s != NULL ? s->policy.chain : NULL;
+}

@@ -76,7 +76,9 @@ static bool goes_first(const struct work *w, const struct tcpao_mkt *a, const st
     }
     if (now_a != now_b)
         return now_a;
-    return a->accept.from > b->accept.from;
+    if (a->accept.from != b->accept.from)
+        return a->accept.from > b->accept.from;
+    return a->number > b->number;
 }
 
 static bool acceptable(const struct work *w, const struct tcpao_mkt *mkt)

@@ -41,11 +41,12 @@ static const struct {
 static uint8_t mem[BATCH][ROOM], secret[64];
 static struct ipsec_packet packets[BATCH];
 
+/* Of this thread's processor time: what else runs on the machine counts less. */
 static double seconds(void)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 

@@ -29,7 +29,7 @@ static void put_corrupt(struct ike_world *w, struct ike_out *o, const struct ike
     free(body);
 }
 
-static void change(struct ike_world *w, struct ike_out *o, const struct ike_payloads *in)
+static void change_one(struct ike_world *w, struct ike_out *o, const struct ike_payloads *in)
 {
     uint32_t at = ike_world_random(w, (uint32_t)in->count), kind = ike_world_random(w, KINDS);
     static const uint8_t strange[3] = {1, 2, 3};
@@ -75,7 +75,7 @@ static void change(struct ike_world *w, struct ike_out *o, const struct ike_payl
 /* ---- Messages -------------------------------------------------------------------------------- */
 
 static size_t reseal(struct ike_world *w, const struct ike_host *from, const struct ike_message *m,
-                     uint8_t *datagram, uint8_t *out, size_t cap)
+                     ike_change_fn *change, uint8_t *datagram, uint8_t *out, size_t cap)
 {
     const struct ike2_sa *sa =
         ike2_by_spi(from->core, ike_header_from_initiator(&m->h) ? m->h.spi_i : m->h.spi_r);
@@ -103,8 +103,8 @@ static size_t reseal(struct ike_world *w, const struct ike_host *from, const str
     return result.len;
 }
 
-size_t ike_mutate(struct ike_world *w, const struct ike_host *from, const struct ike2_datagram *d,
-                  uint8_t *out, size_t cap)
+size_t ike_change(struct ike_world *w, const struct ike_host *from, const struct ike2_datagram *d,
+                  ike_change_fn *change, uint8_t *out, size_t cap)
 {
     struct ike_message m;
     struct gh_view result;
@@ -114,11 +114,17 @@ size_t ike_mutate(struct ike_world *w, const struct ike_host *from, const struct
     if (ike_message_parse(gh_view_of(scratch[0], d->len), &m) != IKE_OK)
         return 0;
     if (m.sealed.type != 0)
-        return reseal(w, from, &m, scratch[0], out, cap);
+        return reseal(w, from, &m, change, scratch[0], out, cap);
     o = ike_out_message(out, cap, &m.h);
     if (m.clear.count > 0)
         change(w, &o, &m.clear);
     return ike_out_done(&o, &result) ? result.len : 0;
+}
+
+size_t ike_mutate(struct ike_world *w, const struct ike_host *from, const struct ike2_datagram *d,
+                  uint8_t *out, size_t cap)
+{
+    return ike_change(w, from, d, change_one, out, cap);
 }
 
 bool ike_mutate_some(struct ike_world *w, struct ike_host *from, const struct ike2_datagram *d)

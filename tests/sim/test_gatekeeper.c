@@ -153,6 +153,86 @@ static void revocation(void **state)
     gk_world_free(w);
 }
 
+/* IKE SAs come and go, by rekeying or by reauthentication; the keys of a session that they made are
+ * handed on or made anew, and the connection hears nothing of it. */
+static void ike_sas_come_and_go(void **state)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct gk_world *w = gk_world_new(5 + i, (struct ike2_lifetime){.seconds = 36000});
+        bool anew = i == 1;
+        uint32_t number;
+
+        for (size_t n = 0; n < 2; n++) {
+            w->end[n].host->policies[0]->lifetime.seconds = 120;
+            w->end[n].host->policies[0]->reauthenticate = anew;
+        }
+        connect_now(w);
+        gk_world_run(w, 1000);
+        number = view_of(w, 0).keys->mkt.number;
+        talk(w, 1200 * 1000);
+        assert_up(w);
+        for (size_t n = 0; n < 2; n++) {
+            struct ike2_sa_view sa;
+
+            assert_true(ike_world_sas(w->end[n].host, &sa) > 0);
+            assert_true(anew ? sa.rekeys == 0 : sa.rekeys >= 9);
+            assert_int_equal(view_of(w, n).keys->state, GK_KEY_LIVE);
+        }
+        if (anew)
+            assert_true(view_of(w, 0).installed >= 9);
+        else
+            assert_int_equal(view_of(w, 0).keys->mkt.number, number);
+        gk_world_free(w);
+    }
+}
+
+/* The operator of the other end ends its IKE SA: we go on with the key that it has let go of, under
+ * which it still verifies for a while, and it asks for another. */
+static void the_peer_deletes_its_ike_sa(void **state)
+{
+    struct gk_world *w = gk_world_new(7, (struct ike2_lifetime){.seconds = 3600});
+    struct ike2_sa_view sa;
+
+    connect_now(w);
+    gk_world_run(w, 1000);
+    talk(w, 3000);
+    assert_int_equal(ike_world_sas(w->end[1].host, &sa), 1);
+    assert_true(ike2_terminate_ike(w->end[1].host->core, ike_world_now(w->end[1].host), sa.id));
+    talk(w, 30 * 1000);
+    assert_int_equal(w->end[0].events[GK_EVENT_ORPHANED], 1);
+    assert_int_equal(ao_engine_counters(w->end[0].side->engine)[TCPAO_NO_SEND_KEY], 0);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(view_of(w, i).keys->state, GK_KEY_LIVE);
+    assert_int_equal(w->tcp->side[0].tcp.state, TOY_ESTABLISHED);
+    assert_int_equal(w->tcp->side[1].tcp.state, TOY_ESTABLISHED);
+    gk_world_free(w);
+}
+
+/* Nobody can rekey the IKE SA before its end; the key's is later. */
+static void the_ike_sas_lifetime_ends(void **state)
+{
+    struct gk_world *w = gk_world_new(8, (struct ike2_lifetime){.seconds = 3600});
+
+    for (size_t n = 0; n < 2; n++) {
+        w->end[n].host->policies[0]->lifetime.seconds = 120;
+        w->end[n].host->policies[0]->retransmits = 200; /* so that silence does not end it first */
+        w->end[n].host->policies[0]->liveness_ms = 0;
+    }
+    connect_now(w);
+    gk_world_run(w, 1000);
+    talk(w, 60 * 1000);
+    w->end[1].host->dead = true;
+    talk(w, 600 * 1000);
+    assert_up(w);
+    assert_int_equal(ike_world_sas(w->end[0].host, NULL), 0);
+    assert_int_equal(view_of(w, 0).keys->state, GK_KEY_ORPHAN);
+    w->end[1].host->dead = false;
+    talk(w, 120 * 1000);
+    assert_up(w);
+    assert_int_equal(view_of(w, 0).keys->state, GK_KEY_LIVE);
+    gk_world_free(w);
+}
+
 /* Without IKE the key lives on; when that is back there is another. */
 static void ike_goes_and_comes_back(void **state)
 {
@@ -192,6 +272,30 @@ static void restarts(void **state)
     }
     talk(w, 60 * 1000);
     assert_up(w);
+    gk_world_free(w);
+}
+
+/* Those that had been let go of go on going, though nothing tells the new gatekeeper of them again:
+ * their KeyIDs are needed. */
+static void keys_on_their_way_out_survive_no_restart(void **state)
+{
+    struct gk_world *w = gk_world_new(9, (struct ike2_lifetime){.seconds = 3600});
+
+    connect_now(w);
+    gk_world_run(w, 1000);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(ike2_rekey_child(w->end[0].host->core, ike_world_now(w->end[0].host),
+                                     view_of(w, 0).keys->child));
+        talk(w, 10 * 1000);
+    }
+    assert_int_equal(tcpao_chain_count(w->end[0].chain), 5);
+    gk_world_restart_ike(w, 0);
+    talk(w, 300 * 1000);
+    assert_up(w);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(tcpao_chain_count(w->end[i].chain), 1);
+        assert_int_equal(view_of(w, i).keys->state, GK_KEY_LIVE);
+    }
     gk_world_free(w);
 }
 
@@ -247,9 +351,16 @@ static void rekeying_in_bad_weather(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_first_syn_waits),     cmocka_unit_test(rekeying_under_traffic),
-        cmocka_unit_test(rekeying_by_use),         cmocka_unit_test(revocation),
-        cmocka_unit_test(ike_goes_and_comes_back), cmocka_unit_test(restarts),
+        cmocka_unit_test(the_first_syn_waits),
+        cmocka_unit_test(rekeying_under_traffic),
+        cmocka_unit_test(rekeying_by_use),
+        cmocka_unit_test(revocation),
+        cmocka_unit_test(ike_sas_come_and_go),
+        cmocka_unit_test(the_peer_deletes_its_ike_sa),
+        cmocka_unit_test(the_ike_sas_lifetime_ends),
+        cmocka_unit_test(ike_goes_and_comes_back),
+        cmocka_unit_test(restarts),
+        cmocka_unit_test(keys_on_their_way_out_survive_no_restart),
         cmocka_unit_test(rekeying_in_bad_weather),
     };
 

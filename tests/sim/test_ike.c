@@ -271,6 +271,48 @@ static void rekeying_from_either_end(void **state)
     ike_world_free(w);
 }
 
+/* Not what it asked for itself, twice. */
+static bool refuses_its_own(struct ike_host *h, const struct ike2_child_view *v)
+{
+    unsigned *left = h->hooks_ctx;
+
+    if (!v->initiator || *left == 0)
+        return true;
+    --*left;
+    return false;
+}
+
+/* … and one of them cannot install what it has asked for. What stays can be rekeyed. */
+static void a_collision_whose_child_cannot_be_installed(void **state)
+{
+    uint64_t collisions = 0;
+
+    for (uint64_t seed = 100; seed < 200; seed++) {
+        struct ike_world *w = up(seed);
+        struct ike_host *h = &w->hosts[seed % 2];
+        unsigned refusals = 2;
+        uint32_t before;
+
+        h->installs = refuses_its_own;
+        h->hooks_ctx = &refusals;
+        for (unsigned i = 0; i < 2; i++) {
+            ike2_rekey_child(w->hosts[i].core, w->now, child_of(&w->hosts[i]));
+            ike_world_run(w, ike_world_random(w, 8));
+        }
+        ike_world_run(w, 40000);
+        for (unsigned i = 0; i < 2; i++) {
+            before = child_of(&w->hosts[i]);
+            assert_true(ike2_rekey_child(w->hosts[i].core, w->now, before));
+            ike_world_run(w, 20000);
+            assert_up(w, 1);
+            assert_int_not_equal(child_of(&w->hosts[i]), before);
+        }
+        collisions += ike2_counters(w->hosts[0].core)[IKE2_COUNT_COLLISIONS];
+        ike_world_free(w);
+    }
+    assert_true(collisions > 20);
+}
+
 static void rekeying_from_both_ends_at_once(void **state)
 {
     uint64_t collisions = 0;
@@ -1379,6 +1421,7 @@ int main(void)
         cmocka_unit_test(a_wrong_key_is_refused),
         cmocka_unit_test(rekeying_from_either_end),
         cmocka_unit_test(rekeying_from_both_ends_at_once),
+        cmocka_unit_test(a_collision_whose_child_cannot_be_installed),
         cmocka_unit_test(ends_are_told),
         cmocka_unit_test(a_dead_peer_is_noticed),
         cmocka_unit_test(lifetimes_end_in_rekeying),

@@ -16,6 +16,7 @@ struct desk {
     struct gh_ike_socket_view sockets[2];
     uint64_t udp[GH_IKE_UDP_COUNT];
     bool no_keeper;
+    struct gk *gatekeeper;
 };
 
 static void desk_start(struct desk *d)
@@ -58,7 +59,8 @@ static json_t *ask(struct desk *d, const char *line)
                                      .udp = d->udp,
                                      .notes = d->notes,
                                      .keeper = !d->no_keeper,
-                                     .keeper_waiting = d->no_keeper};
+                                     .keeper_waiting = d->no_keeper,
+                                     .gatekeeper = d->gatekeeper};
     json_t *request = json_loads(line, 0, NULL), *answer;
 
     assert_non_null(request);
@@ -418,6 +420,96 @@ static void our_own_end_comes_first(void **state)
     desk_end(&d);
 }
 
+/* ---- A session without a key ----------------------------------------------------------------- */
+
+static void acquire_nothing(void *ctx, const char *policy, const char *child,
+                            const struct ike_ts *local, const struct ike_ts *remote)
+{
+}
+
+static void tell_nobody(void *ctx, const struct gk_event *e)
+{
+}
+
+static void child_failed(struct desk *d, const char *words)
+{
+    const struct ike2_event e = {.kind = IKE2_EVENT_CHILD_FAILED, .policy = "to-1", .text = words};
+
+    gh_ike_notes_event(d->notes, &e, d->w->now);
+}
+
+/* The causes that IKE tells of a session, one behind another. */
+static void assert_causes_of(struct desk *d, const char *session, const char *verdict,
+                             const char *causes)
+{
+    json_t *request = json_pack("{s:s, s:s}", "op", "explain", "keys_of", session);
+    char *line = json_dumps(request, 0);
+    json_t *answer = ask(d, line), *f;
+    const json_t *x = first(answer, "explanations");
+    char found[200] = "";
+    size_t i;
+
+    assert_string_equal(text(x, "session"), "to-1");
+    assert_string_equal(text(x, "verdict"), verdict);
+    json_array_foreach(json_object_get(x, "findings"), i, f)
+    {
+        snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s%s", i > 0 ? " " : "",
+                 text(f, "cause"));
+        assert_true(json_array_size(json_object_get(f, "checks")) > 0);
+    }
+    assert_string_equal(found, causes);
+    json_decref(answer);
+    json_decref(request);
+    free(line);
+}
+
+static void assert_causes(struct desk *d, const char *verdict, const char *causes)
+{
+    assert_causes_of(d, "s", verdict, causes);
+}
+
+static void why_a_session_has_no_key(void **state)
+{
+    static const struct gk_ops ops = {.acquire = acquire_nothing, .event = tell_nobody};
+    struct gk_policy list[2] = {
+        {.name = "s", .ike = "to-1", .active = "s", .passive = "s:passive", .port = 179},
+        {.name = "t", .ike = "to-1", .passive = "t:passive", .port = 180}};
+    struct desk d;
+
+    desk_start(&d);
+    desk_configure(&d);
+    d.gatekeeper = gk_new(&ops);
+    for (size_t i = 0; i < 2; i++) {
+        list[i].local = d.w->hosts[0].addr;
+        list[i].remote = d.w->hosts[1].addr;
+    }
+    assert_true(gk_set_policies(d.gatekeeper, d.w->now, list, 2));
+    assert_refused(&d, "{\"op\":\"explain\",\"keys_of\":\"u\"}", "no session with negotiated keys");
+    assert_causes(&d, "down", "ike-nobody-begins");
+    initiate(&d);
+    desk_run(&d, 1000);
+    assert_causes(&d, "up", "ike-nobody-begins");
+    gk_need(d.gatekeeper, d.w->now, "s");
+    assert_causes(&d, "up", "ike-no-answer");
+    child_failed(&d, "net: the peer answers with TS_UNACCEPTABLE"); /* of somebody else */
+    assert_causes(&d, "up", "ike-no-answer");
+    child_failed(&d, "refused with NO_PROPOSAL_CHOSEN: net: another protocol");
+    assert_causes(&d, "up", "ike-no-answer");
+    child_failed(&d, "refused with NO_PROPOSAL_CHOSEN: another protocol");
+    assert_causes(&d, "up", "ike-no-proposal");
+    child_failed(&d, "s: the peer answers with TS_UNACCEPTABLE");
+    assert_causes(&d, "up", "ike-traffic-selectors");
+    child_failed(&d, "net: the peer answers with NO_PROPOSAL_CHOSEN");
+    gk_need(d.gatekeeper, d.w->now, "t");
+    gk_failed(d.gatekeeper, d.w->now, "to-1", "t:passive: it was refused");
+    assert_causes(&d, "up", "ike-no-answer");
+    assert_causes_of(&d, "t", "up", "ike-child-refused");
+    gk_failed(d.gatekeeper, d.w->now, "to-1", "there is no answer");
+    assert_causes(&d, "up", "ike-child-refused");
+    gk_free(d.gatekeeper);
+    desk_end(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +524,7 @@ int main(void)
         cmocka_unit_test(proposals_that_the_peer_refuses_are_explained),
         cmocka_unit_test(proposals_that_we_refuse_are_explained),
         cmocka_unit_test(our_own_end_comes_first),
+        cmocka_unit_test(why_a_session_has_no_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

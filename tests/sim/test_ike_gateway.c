@@ -435,7 +435,8 @@ static void forced_nat_traversal_encapsulates(void **state)
     }
 }
 
-static void who_is_behind_a_nat_keeps_it_open(void **state)
+/* Every 120 s for 1210 s; forced: also by the end that is not behind the NAT. */
+static void keep_open(bool forced)
 {
     static const uint8_t outside[4] = {203, 0, 113, 7};
     struct pair p = pair_new();
@@ -447,13 +448,33 @@ static void who_is_behind_a_nat_keeps_it_open(void **state)
     p.pg->remote = (struct gh_prefix){.addr = {.len = 4}};
     p.pc->liveness_ms = p.pg->liveness_ms = 0;
     p.pc->nat_keepalive_ms = p.pg->nat_keepalive_ms = 120 * 1000;
+    p.pg->force_keepalive = forced;
     begin(&p);
     assert_up(&p, 1);
     said = p.client->said_count + p.gateway->said_count;
     run(&p, 1210 * 1000);
     assert_int_equal(p.client->keepalives, 10);
-    assert_int_equal(p.gateway->keepalives, 0); /* it is not behind one */
+    assert_int_equal(p.gateway->keepalives, forced ? 10 : 0); /* it is not behind one */
     assert_int_equal(p.client->said_count + p.gateway->said_count, said);
+    ike_world_free(p.w);
+}
+
+static void who_is_behind_a_nat_keeps_it_open(void **state)
+{
+    keep_open(false);
+}
+
+static void keepalives_can_be_forced(void **state)
+{
+    struct pair p = pair_new();
+
+    keep_open(true);
+    p.pc->force_keepalive = true; /* no NAT, port 500: there are none of RFC 3948's */
+    p.pc->liveness_ms = p.pg->liveness_ms = 0;
+    begin(&p);
+    assert_up(&p, 1);
+    run(&p, 1210 * 1000);
+    assert_int_equal(p.client->keepalives, 0);
     ike_world_free(p.w);
 }
 
@@ -490,6 +511,7 @@ int main(void)
         cmocka_unit_test(every_ca_may_be_named),
         cmocka_unit_test(forced_nat_traversal_encapsulates),
         cmocka_unit_test(who_is_behind_a_nat_keeps_it_open),
+        cmocka_unit_test(keepalives_can_be_forced),
         cmocka_unit_test(who_only_replies_never_asks),
     };
 

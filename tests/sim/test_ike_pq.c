@@ -273,6 +273,12 @@ static void rekeying_does_not_apply_it_again(void **state)
         assert_true(ike2_rekey_ike(h->core, w->now, sa_of(h)));
         ike_world_run(w, 1000);
         assert_up(w);
+        for (size_t i = 0; i < 2; i++) { /* it is still in the keys, and that is shown */
+            struct ike2_sa_view v = {.id = 0};
+
+            assert_int_equal(ike_world_sas(&w->hosts[i], &v), 1);
+            assert_true(v.ppk && v.rekeys == round + 1);
+        }
     }
     assert_int_equal(w->hosts[0].asked[GH_KEEPER_PPK], 3);
     assert_int_equal(w->hosts[1].asked[GH_KEEPER_PPK], 3);

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/notify.h"
 #include "ike/v2/priv.h"
+#include "ike_mutate.h"
 #include "ike_world.h"
 #include "unit.h"
 
@@ -24,13 +26,10 @@ static struct ike2_child_policy *child_policy(struct ike_world *w, size_t i)
     return &w->hosts[i].policies[0]->children[0];
 }
 
-static void make_tcp_ao(struct ike_world *w, size_t i, size_t j)
+static void turn_into_tcp_ao(struct ike_world *w, size_t i, size_t j, struct ike2_child_policy *p)
 {
-    struct ike2_child_policy *p;
     struct ike_sa offer;
 
-    ike_world_policy(w, i, j);
-    p = child_policy(w, i);
     p->mode = IKE2_TCP_AO;
     p->tcp_ao = (struct ike_tcp_ao){.mac_len = 12, .options_covered = true};
     ike2_default_proposals(IKE_PROTO_TCP_AO, &offer);
@@ -38,6 +37,12 @@ static void make_tcp_ao(struct ike_world *w, size_t i, size_t j)
     p->local = p->remote = (struct ike_ts_list){.count = 1};
     p->local.ts[0] = tcp(&w->hosts[i], 0, 65535);
     p->remote.ts[0] = tcp(&w->hosts[j], 0, 65535);
+}
+
+static void make_tcp_ao(struct ike_world *w, size_t i, size_t j)
+{
+    ike_world_policy(w, i, j);
+    turn_into_tcp_ao(w, i, j, child_policy(w, i));
 }
 
 static struct ike_world *pair(uint64_t seed)
@@ -57,12 +62,17 @@ static void configure(struct ike_world *w)
 }
 
 /* Host i opens a connection from `port` to the other's BGP port. */
-static void acquire(struct ike_world *w, size_t i, uint16_t port)
+static void acquire_as(struct ike_world *w, size_t i, uint16_t port, const char *child)
 {
     struct ike_ts local = tcp(&w->hosts[i], port, port), remote = tcp(&w->hosts[!i], BGP, BGP);
 
     assert_true(ike2_acquire(w->hosts[i].core, ike_world_now(&w->hosts[i]),
-                             i == 0 ? "to-1" : "to-0", "net", &local, &remote));
+                             i == 0 ? "to-1" : "to-0", child, &local, &remote));
+}
+
+static void acquire(struct ike_world *w, size_t i, uint16_t port)
+{
+    acquire_as(w, i, port, "net");
 }
 
 static const struct world_child *child_number(const struct ike_host *h, size_t nth)
@@ -342,6 +352,160 @@ static void each_end_says_that_it_knows(void **state)
     ike_world_free(w);
 }
 
+/* A configuration in the place of host i's: an ESP child, and perhaps one of TCP-AO. */
+static void reload(struct ike_world *w, size_t i, bool tcp_ao)
+{
+    struct ike_host *h = &w->hosts[i];
+
+    if (h->policy_count > 0)
+        ike2_policy_free(h->policies[0]);
+    h->policy_count = 0;
+    ike_world_policy(w, i, !i);
+    if (tcp_ao)
+        turn_into_tcp_ao(w, i, !i, ike_world_child(h->policies[0], i, !i, 1));
+    ike_world_configure(w, i);
+    ike_world_run(w, 1000);
+}
+
+/* An IKE SA is older than the sessions: each end says so when it gets them, and when it has them no
+ * more; no other IKE SA is made, and what it says of a refusal is true. */
+static void what_was_said_may_be_stale(void **state)
+{
+    static const char *const refusal = "net1: the peer answers with TS_UNACCEPTABLE";
+    struct ike_world *w = ike_world_new(34, 2);
+    const char *said;
+
+    reload(w, 0, false);
+    reload(w, 1, false);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    assert_children(w, 1);
+    reload(w, 0, true);
+    assert_int_equal(w->hosts[1].core->sas->peer_tcp_ao, IKE_PROTO_TCP_AO);
+    assert_int_equal(w->hosts[0].core->sas->peer_tcp_ao, 0);
+    acquire_as(w, 0, 40000, "net1");
+    assert_children(w, 1);
+    said = w->hosts[0].last[IKE2_EVENT_CHILD_FAILED];
+    assert_memory_equal(said, refusal, strlen(refusal));
+    assert_string_equal(said + strlen(refusal), ": the peer does not know TCP-AO keys");
+    reload(w, 1, true);
+    assert_int_equal(w->hosts[0].core->sas->peer_tcp_ao, IKE_PROTO_TCP_AO);
+    acquire_as(w, 0, 40000, "net1");
+    assert_children(w, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ike_world_sas(&w->hosts[i], NULL), 1);
+        assert_int_equal(w->hosts[i].core->sas->rekeys, 0);
+        assert_int_equal(w->hosts[i].core->counters[IKE2_COUNT_SA_UP], 1);
+    }
+    ike_world_free(w);
+
+    w = ike_world_new(35, 2); /* and back */
+    reload(w, 0, true);
+    reload(w, 1, true);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    assert_children(w, 1);
+    assert_int_equal(w->hosts[0].core->sas->peer_tcp_ao, IKE_PROTO_TCP_AO);
+    reload(w, 1, false);
+    assert_int_equal(w->hosts[0].core->sas->peer_tcp_ao, 0);
+    ike_world_free(w);
+}
+
+/* ---- Nonsense -------------------------------------------------------------------------------- */
+
+/* What the notification of one type is to say instead. */
+static struct {
+    uint16_t type;
+    struct gh_view data;
+    unsigned changed;
+} lie;
+
+static void tell_a_lie(struct ike_world *w, struct ike_out *o, const struct ike_payloads *in)
+{
+    struct ike_notify n;
+
+    for (size_t i = 0; i < in->count; i++) {
+        const struct ike_payload *p = &in->payload[i];
+
+        if (p->type == IKE_P_NOTIFY && ike_notify_parse(p->body, &n) == IKE_OK &&
+            n.type == lie.type) {
+            ike_notify_emit_data(o, n.type, lie.data);
+            lie.changed++;
+        } else {
+            ike_out_payload(o, p->type, p->critical, p->body);
+        }
+    }
+}
+
+/* Host 0 lies. */
+static bool lies(struct ike_world *w, struct ike_host *from, const struct ike2_datagram *d)
+{
+    static uint8_t out[IKE2_SCRATCH];
+    size_t len = from == &w->hosts[0] ? ike_change(w, from, d, tell_a_lie, out, sizeof(out)) : 0;
+
+    if (len == 0)
+        return false;
+    ike_world_inject(w, &d->local, &d->remote, d->marker, gh_view_of(out, len));
+    return true;
+}
+
+/* Both have MACs of 16 octets and say so. `who` asks: host 0 lies in the request or in the answer.
+ */
+static void no_key_of_such_a_length(struct gh_view data, size_t who)
+{
+    struct ike_world *w = pair(40);
+
+    for (size_t i = 0; i < 2; i++)
+        child_policy(w, i)->tcp_ao.mac_len = 16;
+    configure(w);
+    acquire(w, who, 40000); /* so that there is an IKE SA */
+    assert_children(w, 1);
+    lie.type = IKE_N_TCP_AO_MAC_LENGTH;
+    lie.data = data;
+    lie.changed = 0;
+    w->meddle = lies;
+    acquire(w, who, 40001);
+    ike_world_run(w, 5000);
+    w->meddle = NULL;
+    assert_true(lie.changed > 0);
+    assert_int_equal(w->hosts[1].child_count, 1);
+    assert_children(w, 1); /* what host 0 made was deleted */
+    assert_int_equal(ike_world_sas(&w->hosts[1], NULL), 1);
+    ike_world_free(w);
+}
+
+static void nonsense_of_the_mac_length(void **state)
+{
+    static const uint8_t octets[][2] = {{16, 0}, {0}, {3}, {12}, {15}, {17}, {255}};
+
+    for (size_t who = 0; who < 2; who++) {
+        no_key_of_such_a_length(gh_view_of(octets[0], 2), who);
+        no_key_of_such_a_length(gh_view_of(octets[0], 0), who);
+        for (size_t i = 1; i < sizeof(octets) / sizeof(octets[0]); i++)
+            no_key_of_such_a_length(gh_view_of(octets[i], 1), who);
+    }
+}
+
+/* An announcement that is none changes nothing: keys are asked for, and made. */
+static void nonsense_of_the_announcement(void **state)
+{
+    static const uint8_t octets[2] = {201, 201};
+
+    for (size_t len = 0; len <= 2; len += 2) {
+        struct ike_world *w = pair(50 + len);
+
+        lie.type = IKE_N_TCP_AO_SUPPORTED;
+        lie.data = gh_view_of(octets, len);
+        lie.changed = 0;
+        w->meddle = lies;
+        configure(w);
+        acquire(w, 0, 40000);
+        assert_children(w, 1);
+        assert_true(lie.changed > 0);
+        assert_int_equal(w->hosts[1].core->sas->peer_tcp_ao, 0);
+        assert_int_equal(w->hosts[0].core->sas->peer_tcp_ao, IKE_PROTO_TCP_AO);
+        ike_world_free(w);
+    }
+}
+
 /* The responder's key table has the initiator's KeyID for something else. */
 static void a_key_id_that_is_taken(void **state)
 {
@@ -374,6 +538,9 @@ int main(void)
         cmocka_unit_test(a_peer_without_it),
         cmocka_unit_test(a_key_id_that_is_taken),
         cmocka_unit_test(each_end_says_that_it_knows),
+        cmocka_unit_test(what_was_said_may_be_stale),
+        cmocka_unit_test(nonsense_of_the_mac_length),
+        cmocka_unit_test(nonsense_of_the_announcement),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,11 @@ bool __wrap_ao_engine_foreign(struct ao_engine *e, struct gh_now now, const stru
 void __wrap_ao_engine_foreign_refusals(struct ao_engine *e, struct gh_now now, const char *session,
                                        unsigned counter, uint64_t more);
 void __wrap_ao_engine_each_connection(const struct ao_engine *e, ao_connection_fn fn, void *ctx);
+void __wrap_ao_engine_foreign_use(struct ao_engine *e, const char *session,
+                                  const struct ao_key_counters *more);
+void __wrap_ao_engine_set_foreign(struct ao_engine *e, const char *session,
+                                  enum ao_foreign_keys keys);
+struct tcpao_chain *__wrap_ao_engine_chain(const struct ao_engine *e, const char *session);
 
 static json_t *key_number(bool known, uint32_t number)
 {
@@ -113,6 +118,22 @@ void __wrap_ao_engine_foreign_refusals(struct ao_engine *e, struct gh_now now, c
 
 void __wrap_ao_engine_each_connection(const struct ao_engine *e, ao_connection_fn fn, void *ctx)
 {
+}
+
+void __wrap_ao_engine_foreign_use(struct ao_engine *e, const char *session,
+                                  const struct ao_key_counters *more)
+{
+}
+
+/* No session here has negotiated keys. */
+void __wrap_ao_engine_set_foreign(struct ao_engine *e, const char *session,
+                                  enum ao_foreign_keys keys)
+{
+}
+
+struct tcpao_chain *__wrap_ao_engine_chain(const struct ao_engine *e, const char *session)
+{
+    return NULL;
 }
 
 /* ---- In the dispatcher's place ---- */

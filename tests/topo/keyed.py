@@ -1,5 +1,6 @@
 """Sessions whose keys IKE negotiates: two routers with an IKE peer for each address family."""
 
+import interop
 from gatehouse import Gatehouse, block
 from ike import SECRET, peer_section
 from netns import A4, A6, B4, B6
@@ -43,6 +44,12 @@ def keyed_config(addresses, names=("v4", "v6"), psk=SECRET, **session):
                      psk_secret=psk)
         + keyed_session(name, addresses[name][1], f"ike-{name}", local=addresses[name][0], **session)
         for name in names)
+
+
+def seen(one, other, algorithms="aes-128-cmac-96", **row):
+    """A row of what works with what, for daemons whose keys IKE has made."""
+    interop.seen(*(interop.end(daemon, "Gatehouse, keys by IKE") for daemon in (one, other)),
+                 algorithms=algorithms, **row)
 
 
 def keyed_ends(a, b, build_dir, **session):

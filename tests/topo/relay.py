@@ -4,6 +4,7 @@
     wire.hold()                 # what each end says now does not reach the other …
     wire.wait_held()            # … and each has said something
     wire.release()              # in the order in which it was said
+    wire.release_but_tcp()      # … all but what TCP said, which goes on to wait
 
 So both ends of a protocol begin at once, whatever the load of the machine. `Relay` starts this file as
 a program in the third namespace.
@@ -20,6 +21,7 @@ from wait import wait_for
 ALL = 3  # ETH_P_ALL
 OUTGOING = 4  # PACKET_OUTGOING
 QUIET = 0.3  # seconds
+TCP, UDP = 6, 17
 
 
 class Relay:
@@ -39,11 +41,12 @@ class Relay:
 
     def _said(self):
         with open(self.log, encoding="ascii") as file:
-            return file.read().split()
+            return file.read().splitlines()
 
     def _since_hold(self):
         said = self._said()
-        return said[len(said) - said[::-1].index("holding"):]
+        last = max(n for n, line in enumerate(said) if line.startswith("holding"))
+        return said[last + 1:]
 
     def _order(self, number, answer):
         before = self._said().count(answer)
@@ -55,56 +58,80 @@ class Relay:
         self._order(signal.SIGUSR1, "holding")
 
     def wait_held(self, timeout=5):
-        """Both ends have said something since hold()."""
+        """Both ends have said something, by UDP or TCP, since the wire was last made to wait."""
         wait_for(lambda: {"left", "right"} <= set(self._since_hold()), timeout,
                  lambda: f"both ends say something: {self._said()}")
 
     def release(self):
         self._order(signal.SIGUSR2, "passing")
 
+    def release_but_tcp(self):
+        self._order(signal.SIGHUP, "holding TCP")
+
 
 def say(word):
     print(word, flush=True)
+
+
+def protocol(frame):
+    """That of what is in it: TCP, UDP, …; None of ARP and the like."""
+    kind = frame[12:14]
+    return frame[23] if kind == b"\x08\x00" else frame[20] if kind == b"\x86\xdd" else None
 
 
 def main():
     wake, signals = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     signals.setblocking(False)
     signal.set_wakeup_fd(signals.fileno())
-    for number in (signal.SIGUSR1, signal.SIGUSR2):
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     ends = {}
     for name in ("left", "right"):
         ends[name] = end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL))
         end.bind((name, ALL))
     others = {"left": ends["right"], "right": ends["left"]}
-    held, seen, holding, wanted = [], set(), False, False
+    held, seen, wanted = [], set(), False
+    holds = lambda frame: False  # pylint: disable=unnecessary-lambda-assignment
+
+    def pass_on():
+        """What need not wait any more."""
+        waiting, held[:] = held[:], []
+        for name, frame in waiting:
+            if holds(frame):
+                held.append((name, frame))
+            else:
+                others[name].send(frame)
     say("ready")
     while True:
         ready, _, _ = select.select([wake, *ends.values()], [], [], QUIET if wanted else None)
         if not ready:
-            wanted, holding = False, True
+            wanted, holds = False, lambda frame: True
             seen.clear()
             say("holding")
-        elif wake in ready and wake.recv(1)[0] == signal.SIGUSR1:
-            wanted = True
         elif wake in ready:
-            holding = False
-            while held:
-                name, frame = held.pop(0)
-                others[name].send(frame)
-            say("passing")
+            order = wake.recv(1)[0]
+            if order == signal.SIGUSR1:
+                wanted = True
+            elif order == signal.SIGHUP:
+                holds = lambda frame: protocol(frame) == TCP
+                seen.clear()
+                say("holding TCP")
+                pass_on()
+            else:
+                holds = lambda frame: False
+                pass_on()
+                say("passing")
         for name, end in ends.items():
             if end not in ready:
                 continue
             frame, origin = end.recvfrom(65536)
             if origin[2] == OUTGOING:
                 continue
-            if not holding:
+            if not holds(frame):
                 others[name].send(frame)
                 continue
             held.append((name, frame))
-            if name not in seen and frame[12:14] in (b"\x08\x00", b"\x86\xdd"):  # not ARP's
+            if name not in seen and protocol(frame) in (TCP, UDP):
                 seen.add(name)
                 say(name)
 

@@ -48,8 +48,11 @@ def peers_of_a(asn=65002, **options):
     return [Peer(B4, asn, local=A4, **options), Peer(B6, asn, local=A6, **options)]
 
 
-def peers_of_b(asn=65001, **options):
-    return [Peer(A4, asn, local=B4, **options), Peer(A6, asn, local=B6, **options)]
+def peers_of_b(asn=65001, passive=True, **options):
+    """b waits to be called: where both call at once, BGP's own collision detection (RFC 4271 6.8) now
+    and then ends a session that was already up, and what counts flaps would count that."""
+    return [Peer(A4, asn, local=B4, passive=passive, **options),
+            Peer(A6, asn, local=B6, passive=passive, **options)]
 
 
 def wait_both_up(one, two):
@@ -57,6 +60,13 @@ def wait_both_up(one, two):
     for daemon, addresses in ((one, (B4, B6)), (two, (A4, A6))):
         for address in addresses:
             daemon.wait_established(address)
+
+
+def assert_no_flap(*sessions):
+    """No session, each a daemon and its peer, has ever left Established."""
+    for daemon, peer in sessions:
+        flaps = daemon.flaps(peer)
+        assert flaps == 0, f"{daemon.kind} lost {peer} {flaps} times: {daemon.why_down(peer)}"
 
 
 def assert_signed(segments):

@@ -84,8 +84,8 @@ def test_ao_two_keys_and_rollover(guest, newer_bird):
     one, two = inner_pair(guest)
     keys = [AoKey(1, 2, "first", preferred=True), AoKey(3, 4, "second", "cmac aes128")]
     left = Bird(one, 65001, [Peer(TWO, 65002, ao_keys=keys)], programs=newer_bird, hold_time=6)
-    right = Bird(two, 65002, [Peer(ONE, 65001, ao_keys=mirrored(keys))], programs=newer_bird,
-                 hold_time=6)
+    right = Bird(two, 65002, [Peer(ONE, 65001, ao_keys=mirrored(keys), passive=True)],
+                 programs=newer_bird, hold_time=6)
     left.start()
     right.start()
     left.wait_established(TWO)

@@ -13,7 +13,7 @@ from daemons.frr_rpki import FrrRpki
 from daemons.rtrclient import Rtrclient
 from daemons.stayrtr import Stayrtr
 from ike import SECRET, peer_section
-from keyed import KeyedGatehouse, keyed_session
+from keyed import KeyedGatehouse, keyed_session, seen
 from netns import A4, A6, B4, B6
 from scenario import ROUTES_A, ROUTES_B, assert_none_refused, assert_signed
 from test_ldp import R1, R2, two_routers, wait_both_operational
@@ -119,6 +119,9 @@ def test_two_sessions_of_the_same_addresses(net, build_dir):
         assert {len(s.ao[2]) for s in of} == {12 if opened_from < 4100 else 16}, opened_from
     for opens, there, _, listens, here, _ in pairs:
         assert opens.flaps(there) == listens.flaps(here) == 0
+    seen(pairs[0][0], pairs[0][3], opened="BIRD", versions="4",
+         algorithms="aes-128-cmac-96, hmac-sha-256-128",
+         also="two sessions of the same addresses, told apart by the source port; rekeyed: nothing refused")
 
 
 # ---- LDP ----------------------------------------------------------------------------------------
@@ -139,6 +142,23 @@ def test_ldp(net, build_dir):
     assert {s.src for s in segments if s.flags & (SYN | ACK) == SYN} == {R2}  # the higher address
     assert one.operational(R2) and two.operational(R1)
     assert one.flaps(R2) == two.flaps(R1) == 0
+    seen(one, two, opened="the higher address", versions="4", protocol="LDP", also="rekeyed: nothing refused")
+
+
+def test_ldp_opened_from_the_left(net, build_dir):
+    """The higher address is at the other router."""
+    a, b, one, two = two_routers(net, R2, R1)
+    capture = Capture(a, expression="tcp port 646")
+    ends = both_ends(a, b, build_dir, R2, R1, {"name": "ldp", "port": 646})
+    for daemon in (one, two):
+        daemon.start()
+    wait_both_operational(one, two)
+    since = wait_up(ends, "ldp")
+    key, = ends[0].keyed("ldp")["keys"]
+    assert key["initiator"] == "we"  # who opened has asked
+    assert_none_refused(*ends, names=["ldp"])
+    segments = finish(capture, since)
+    assert {s.src for s in segments if s.flags & (SYN | ACK) == SYN} == {R2}
 
 
 # ---- RPKI-RTR -----------------------------------------------------------------------------------
@@ -166,3 +186,23 @@ def test_rpki(net, build_dir, client):
     assert_none_refused(*ends, names=["rtr"])
     finish(capture, since)
     assert cache.connected(B6) and server.accepted() == 1
+    seen(cache, server, opened=cache.title, versions="6", protocol="RPKI-RTR",
+         also="rekeyed while VRPs change: nothing refused")
+
+
+@pytest.mark.parametrize("client", [FrrRpki, Rtrclient], ids=lambda c: c.kind)
+def test_rpki_over_ipv4(net, build_dir, client):
+    a, b = net.two_routers()
+    capture = Capture(a, expression="tcp port 8282")
+    ends = both_ends(a, b, build_dir, A4, B4, {"name": "rtr", "port": 8282})
+    vrps = {("2001:db8:1::/48", 64, 65001), ("192.0.2.0/24", 24, 65551)}
+    server = Stayrtr(b, vrps).start()
+    cache = client(a, [B4]).start()
+    cache.wait_vrps(vrps)
+    since = wait_up(ends, "rtr")
+    key, = ends[0].keyed("rtr")["keys"]
+    assert key["initiator"] == "we"
+    assert_none_refused(*ends, names=["rtr"])
+    finish(capture, since)
+    assert cache.connected(B4) and server.accepted() == 1
+    seen(cache, server, opened=cache.title, versions="4", protocol="RPKI-RTR")

@@ -51,8 +51,8 @@ class Site:
     def guest_config(self, keys):
         return USERS + config(keys, HOSTS, self.tolerance, **self.session)
 
-    def daemons(self, guest=Frr, host=Bird, opener=None, launched=True, **options):
-        """One of each kind; opener: "guest", "host" or None."""
+    def daemons(self, guest=Frr, host=Bird, opener="guest", launched=True, **options):
+        """One of each kind; opener: "guest", "host" or None, which is both."""
         self.guest = guest(
             self.lab.guest, 65002, [Peer(HOSTS[n], 65001, local=GUESTS[n], passive=opener == "host",
                                          **options) for n in HOSTS],
@@ -261,7 +261,7 @@ def test_mistakes(lab, build_dir, cause):  # noqa: F811
     """The session stays down, and `explain` in the guest says why."""
     theirs = MISTAKES[cause]
     site = Site(lab, build_dir, [theirs or KEY], [KEY.swapped()], host_keys=theirs is not None)
-    site.daemons(Frr, Bird)
+    site.daemons(Frr, Bird, opener=None)
     for name in GUESTS:
         wait_cause(site.inside, name, cause)
     stays(lambda: [c[:1] for c in map(site.inside.causes, GUESTS)] == [[cause]] * 2, 2,
@@ -274,7 +274,7 @@ def test_mistakes(lab, build_dir, cause):  # noqa: F811
 
 def test_without_gaterun(lab, build_dir):  # noqa: F811
     """backend = kernel: nothing of the daemon's leaves, and nothing unsigned ever does."""
-    site = Site(lab, build_dir).daemons(Frr, Bird, launched=False)
+    site = Site(lab, build_dir).daemons(Frr, Bird, opener=None, launched=False)
     for name in GUESTS:
         wait_cause(site.inside, name, "no-socket")
     wait_for(lambda: site.outside.counters("v4")["signed"] > 1, 20, "the host's end tries")

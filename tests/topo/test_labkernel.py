@@ -141,8 +141,8 @@ class Rollover:
             keys, {"v4": GUEST4, "v6": GUEST6}, tolerance)).start()
         self.capture = Capture(lab.host, "tap0", "tcp port 179")
         self.frr = Frr(lab.host, 65001, [Peer(GUEST4, 65002), Peer(GUEST6, 65002)], hold_time=9)
-        self.bird = Bird(lab.guest, 65002, [Peer(HOST4, 65001, ao_keys=kernel_keys),
-                                            Peer(HOST6, 65001, ao_keys=kernel_keys)],
+        self.bird = Bird(lab.guest, 65002, [Peer(HOST4, 65001, ao_keys=kernel_keys, passive=True),
+                                            Peer(HOST6, 65001, ao_keys=kernel_keys, passive=True)],
                          [*ROUTES, "2001:db8:b::/48"], programs=newer_bird, hold_time=9)
         self.frr.start()
         self.bird.start()
@@ -259,8 +259,8 @@ def test_icmp_hard_errors_are_ignored(lab, build_dir, newer_bird):
     keys = [Key(1, "first", 3, 8)]
     gatehouse = Gatehouse(lab.host, build_dir, config(keys, {"v4": GUEST4, "v6": GUEST6})).start()
     bird = Bird(lab.host, 65001, [Peer(GUEST4, 65002), Peer(GUEST6, 65002)]).start()
-    Bird(lab.guest, 65002, [Peer(HOST4, 65001, ao_keys=as_kernel_keys(keys)),
-                            Peer(HOST6, 65001, ao_keys=as_kernel_keys(keys))],
+    Bird(lab.guest, 65002, [Peer(HOST4, 65001, ao_keys=as_kernel_keys(keys), passive=True),
+                            Peer(HOST6, 65001, ao_keys=as_kernel_keys(keys), passive=True)],
          ROUTES, programs=newer_bird).start()
     bird.wait_established(GUEST4)
     bird.wait_established(GUEST6)
@@ -307,8 +307,8 @@ def test_gatehouse_inside_the_lab_kernel(lab, build_dir):
     assert "queue" in lab.guest.run(["nft", "list", "ruleset"]).stdout
     capture = Capture(lab.host, "tap0", "tcp port 179")
     frr = Frr(lab.host, 65001, [Peer(GUEST4, 65002), Peer(GUEST6, 65002)], ROUTES).start()
-    bird = Bird(lab.guest, 65002, [Peer(HOST4, 65001), Peer(HOST6, 65001)],
-                ["198.51.100.0/24"]).start()
+    bird = Bird(lab.guest, 65002, [Peer(HOST4, 65001, passive=True),
+                                   Peer(HOST6, 65001, passive=True)], ["198.51.100.0/24"]).start()
     frr.wait_established(GUEST4)
     frr.wait_established(GUEST6)
     bird.wait_routes(ROUTES)

@@ -33,11 +33,11 @@ def both_ends(build_dir, a, b, keys, **options):
             Gatehouse(b, build_dir, policy(swapped(keys), R2, R1, **options)).start())
 
 
-def two_routers(net):
-    """The namespaces; FRR gives them their addresses."""
+def two_routers(net, left=R1, right=R2):
+    """The namespaces; FRR gives them their addresses. Whose is the higher opens."""
     a, b = net.namespace("r1"), net.namespace("r2")
     net.link(a, b)
-    return a, b, FrrLdp(a, R1, {"eth0": LINK1}), FrrLdp(b, R2, {"eth0": LINK2})
+    return a, b, FrrLdp(a, left, {"eth0": LINK1}), FrrLdp(b, right, {"eth0": LINK2})
 
 
 def wait_both_operational(one, two):

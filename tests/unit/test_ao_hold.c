@@ -15,9 +15,10 @@ struct out {
         bool again;
     } log[LOG];
     size_t count;
+    uint32_t waits_on; /* for which the engine has no key yet; 0: none */
 };
 
-static void on_held(void *ctx, const struct gh_held *held, bool again)
+static bool on_held(void *ctx, const struct gh_held *held, bool again)
 {
     struct out *out = ctx;
 
@@ -25,6 +26,7 @@ static void on_held(void *ctx, const struct gh_held *held, bool again)
     out->log[out->count].id = held->id;
     out->log[out->count].again = again;
     out->count++;
+    return !again || held->id != out->waits_on;
 }
 
 /* The next that came out, and was not looked at before. */
@@ -122,7 +124,7 @@ static void in_their_order_and_no_others(void **state)
     assert_int_equal(out.count, at);
 }
 
-static void compare(void *ctx, const struct gh_held *held, bool again)
+static bool compare(void *ctx, const struct gh_held *held, bool again)
 {
     const struct gh_held *expected = ctx;
 
@@ -133,6 +135,32 @@ static void compare(void *ctx, const struct gh_held *held, bool again)
     assert_string_equal(held->session, "s");
     assert_int_equal(held->len, expected->len);
     assert_memory_equal(held->data, expected->data, held->len);
+    return true;
+}
+
+/* It keeps its place and its time. */
+static void what_still_has_no_key_waits_on(void **state)
+{
+    struct out out = {.waits_on = 20};
+    struct gh_ao_hold *h = gh_ao_hold_new(on_held, &out);
+    size_t at = 0;
+
+    add(h, 0, 1, 0, AO_OUT, "s");
+    add(h, 1, 2, 0, AO_OUT, "s");
+    add(h, 2, 3, 0, AO_OUT, "s");
+    gh_ao_hold_release(h, "s");
+    for (uint32_t id = 10; id <= 30; id += 10)
+        expect(&out, &at, id, true);
+    assert_int_equal(gh_ao_hold_count(h), 1);
+    assert_true(gh_ao_hold_next_deadline(h) == 1 + GH_HOLD_OUT_MS);
+    add(h, 3, 4, 0, AO_OUT, "s");
+    gh_ao_hold_tick(h, 1 + GH_HOLD_OUT_MS);
+    expect(&out, &at, 20, false);
+    out.waits_on = 0;
+    gh_ao_hold_release(h, "s");
+    expect(&out, &at, 40, true);
+    gh_ao_hold_free(h);
+    assert_int_equal(out.count, at);
 }
 
 static void it_keeps_a_copy(void **state)
@@ -353,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(in_their_order_and_no_others),
+        cmocka_unit_test(what_still_has_no_key_waits_on),
         cmocka_unit_test(it_keeps_a_copy),
         cmocka_unit_test(for_so_long),
         cmocka_unit_test(the_oldest_makes_room),

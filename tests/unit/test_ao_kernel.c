@@ -26,12 +26,20 @@ bool __wrap_ao_engine_foreign(struct ao_engine *e, struct gh_now now, const stru
 void __wrap_ao_engine_foreign_refusals(struct ao_engine *e, struct gh_now now, const char *session,
                                        unsigned counter, uint64_t more);
 void __wrap_ao_engine_each_connection(const struct ao_engine *e, ao_connection_fn fn, void *ctx);
+void __wrap_ao_engine_foreign_use(struct ao_engine *e, const char *session,
+                                  const struct ao_key_counters *more);
+void __wrap_ao_engine_set_foreign(struct ao_engine *e, const char *session,
+                                  enum ao_foreign_keys keys);
+struct tcpao_chain *__wrap_ao_engine_chain(const struct ao_engine *e, const char *session);
 
 static struct {
     unsigned flow_changes, kept, forgotten, watched, fetched, ends;
     uint32_t fetch_id;
     uint8_t kept_data[256];
     size_t kept_len;
+    unsigned in_line;
+    enum ao_foreign_keys foreign;
+    struct tcpao_chain *chain;  /* of a session whose keys are negotiated */
     const char *engine_carries; /* a session with an established connection */
 } seen;
 
@@ -52,6 +60,27 @@ void __wrap_ao_engine_each_connection(const struct ao_engine *e, ao_connection_f
 
     if (seen.engine_carries != NULL)
         fn(ctx, &c);
+}
+
+void __wrap_ao_engine_foreign_use(struct ao_engine *e, const char *session,
+                                  const struct ao_key_counters *more)
+{
+}
+
+void __wrap_ao_engine_set_foreign(struct ao_engine *e, const char *session,
+                                  enum ao_foreign_keys keys)
+{
+    seen.foreign = keys;
+}
+
+struct tcpao_chain *__wrap_ao_engine_chain(const struct ao_engine *e, const char *session)
+{
+    return seen.chain;
+}
+
+static void on_in_line(void *ctx, const char *session)
+{
+    seen.in_line++;
 }
 
 static void on_fetch(void *ctx, uint32_t id, uint32_t pid, uint64_t cookie, uint64_t inode)
@@ -85,8 +114,11 @@ static void on_flows(void *ctx, uint16_t zone)
 
 static struct gh_kernel *backend(bool has_ao)
 {
-    static const struct gh_kernel_ops ops = {
-        .fetch = on_fetch, .watch = on_watch, .keep = on_keep, .flows_changed = on_flows};
+    static const struct gh_kernel_ops ops = {.fetch = on_fetch,
+                                             .watch = on_watch,
+                                             .keep = on_keep,
+                                             .flows_changed = on_flows,
+                                             .in_line = on_in_line};
     struct gh_kernel *k = gh_kernel_new(NULL, has_ao, &ops);
 
     memset(&seen, 0, sizeof(seen));
@@ -100,9 +132,10 @@ static struct gh_kernel *backend(bool has_ao)
 
 static struct gh_setup setup_of(const char *text)
 {
+    const struct gh_config_options options = {.skip_secrets = strstr(text, "psk-file") != NULL};
     struct gh_problems problems = {.list = NULL};
-    struct gh_setup s = {.config = gh_config_parse("test.conf", text, strlen(text),
-                                                   &(struct gh_config_options){0}, &problems)};
+    struct gh_setup s = {.config =
+                             gh_config_parse("test.conf", text, strlen(text), &options, &problems)};
 
     if (s.config == NULL)
         gh_problems_print(&problems, stderr);
@@ -366,6 +399,81 @@ static void the_engine_keeps_what_it_carries(void **state)
     gh_setup_clear(&s);
 }
 
+/* ---- Negotiated keys ---- */
+
+#define KEYED                                                                                      \
+    "ike-peer p { remote = 192.0.2.2 local = 192.0.2.1 psk-file = /k }\n"                          \
+    "tcp-ao a { peer = 192.0.2.2 ike-peer = p backend = kernel }\n"
+
+/* SYNs of such a session come to the queue; a change of its keys is in line when all its sockets
+ * have been looked at, and at once where there are none. */
+static void negotiated_keys_are_brought_to_the_sockets(void **state)
+{
+    struct tcpao_chain *chain = tcpao_chain_new(60);
+    struct gh_setup s = setup_of(KEYED);
+    struct gh_kernel *k = backend(true);
+    struct gh_socket_facts f = facts();
+    struct kernel_socket *made;
+
+    seen.chain = chain;
+    gh_kernel_configure(k, start, &s);
+    assert_int_equal(seen.foreign, AO_FOREIGN_READY);
+    assert_int_equal(flows_of(k, ZONE).list[0].kind, GH_FLOW_KEYED);
+    gh_kernel_keys_changed(k, start, "a");
+    gh_kernel_keys_changed(k, start, "unknown");
+    assert_int_equal(seen.in_line, 2);
+    made = kernel_track(k, start, &f);
+    assert_true(kernel_set_carries(made, "a", true));
+    gh_kernel_keys_changed(k, start, "a");
+    gh_kernel_keys_changed(k, start, "a");
+    assert_int_equal(seen.foreign, AO_FOREIGN_BEHIND);
+    assert_int_equal(seen.in_line, 2);
+    assert_int_equal(seen.fetched, 1);
+    gh_kernel_fetched(k, start, seen.fetch_id, -1, ESRCH);
+    assert_int_equal(seen.foreign, AO_FOREIGN_READY);
+    assert_int_equal(seen.in_line, 3);
+    gh_kernel_free(k);
+    gh_setup_clear(&s);
+    tcpao_chain_put(chain);
+}
+
+/* Nobody has told the keys yet that an earlier process put on a socket: they stay, but not for
+ * ever, and not where it is known that there are none any more. */
+static void keys_of_an_earlier_process(void **state)
+{
+    struct tcpao_chain *chain = tcpao_chain_new(60);
+    const struct tcpao_mkt key = {.number = 1 << 20,
+                                  .alg = TCPAO_HMAC_SHA_1,
+                                  .mac_len = 12,
+                                  .send = {1, TCPAO_TIME_MAX},
+                                  .accept = {TCPAO_TIME_MIN, TCPAO_TIME_MAX},
+                                  .secret = (const uint8_t *)"a secret",
+                                  .secret_len = 8};
+    struct gh_setup s = setup_of(KEYED);
+    struct gh_kernel *k = backend(true);
+    struct gh_socket_facts f = facts();
+    struct kernel_socket *made;
+    struct gh_now later = start;
+
+    seen.chain = chain;
+    gh_kernel_configure(k, start, &s);
+    made = kernel_track(k, start, &f);
+    assert_false(kernel_awaits_keys(k, start, made, 0));
+    made->inherited = true;
+    assert_true(kernel_awaits_keys(k, start, made, 0));
+    later.mono_ms += KERNEL_INHERITED;
+    assert_false(kernel_awaits_keys(k, later, made, 0));
+    assert_int_equal(tcpao_chain_add(chain, &key, NULL), TCPAO_CHAIN_OK);
+    gh_kernel_keys_changed(k, start, "a");
+    assert_false(kernel_awaits_keys(k, start, made, 0));
+    tcpao_chain_remove(chain, key.number);
+    gh_kernel_keys_changed(k, start, "a");
+    assert_false(kernel_awaits_keys(k, start, made, 0));
+    gh_kernel_free(k);
+    gh_setup_clear(&s);
+    tcpao_chain_put(chain);
+}
+
 /* The kernel that runs here may refuse the keys: then the engine carries an auto session. */
 static void a_kernel_that_refuses(void **state)
 {
@@ -400,6 +508,8 @@ int main(void)
         cmocka_unit_test(a_zone_that_closes),
         cmocka_unit_test(the_engine_keeps_what_it_carries),
         cmocka_unit_test(a_kernel_that_refuses),
+        cmocka_unit_test(negotiated_keys_are_brought_to_the_sockets),
+        cmocka_unit_test(keys_of_an_earlier_process),
     };
 
     gh_log_set_sink(quiet, NULL);

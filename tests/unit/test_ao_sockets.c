@@ -147,7 +147,7 @@ static int start(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     w.ao = gh_channel_new(&w.loop, pair[0], GH_TO_AO, &ao, NULL);
     w.parent = gh_channel_new(&w.loop, pair[1], GH_TO_PARENT, &parent, NULL);
-    w.sockets = gh_ao_sockets_new(&w.loop, w.ao, false, NULL, NULL);
+    w.sockets = gh_ao_sockets_new(&w.loop, w.ao, false, &(struct gh_ao_sockets_ops){.flush = NULL});
     w.engine = ao_engine_new(&settings);
     w.sessions[0] = (struct gh_session){
         .name = name, .peer = prefix("10.0.0.0/24"), .port = 179, .backend = GH_BACKEND_ENGINE};

@@ -6,6 +6,7 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/secret.h"
+#include "base/siphash.h"
 
 static void prefixes_parse_print_and_contain(void **state)
 {
@@ -66,6 +67,16 @@ static void times_print(void **state)
     assert_string_equal(gh_time_format(INT64_MIN, text, sizeof(text)), "always");
 }
 
+/* The paper's appendix A, and the first of its authors' table of vectors. */
+static void siphash_vectors(void **state)
+{
+    const struct gh_hash_seed seed = {{UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908)}};
+    const uint8_t in[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+
+    assert_true(gh_siphash(&seed, in, 15) == UINT64_C(0xa129ca6149be45e5));
+    assert_true(gh_siphash(&seed, in, 0) == UINT64_C(0x726fdb47dd0e0e31));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -73,6 +84,7 @@ int main(void)
         cmocka_unit_test(bad_prefixes_are_refused),
         cmocka_unit_test(secrets_compare_and_clear),
         cmocka_unit_test(times_print),
+        cmocka_unit_test(siphash_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

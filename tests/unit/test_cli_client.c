@@ -170,6 +170,41 @@ static void arguments_become_fields(void **state)
                         "{\"op\":\"clear\"}\n");
 }
 
+/* Of a session whose keys IKE makes, both layers are asked; what IKE says comes behind what it is
+ * the reason of. */
+static void an_explanation_is_of_both_layers(void **state)
+{
+    static const char engine[] =
+        "{\"ok\":true,\"explanations\":[{\"session\":\"a\",\"ike_peer\":null,\"headline\":\"A.\","
+        "\"findings\":[{\"cause\":\"no-keys\",\"summary\":\"None.\"}]},"
+        "{\"session\":\"b\",\"ike_peer\":\"paris\",\"headline\":\"B.\","
+        "\"findings\":[{\"cause\":\"no-keys\",\"summary\":\"No key.\"},"
+        "{\"cause\":\"no-packets\",\"summary\":\"No packets.\"}]}]}\n";
+    static const char ike[] =
+        "{\"ok\":true,\"explanations\":[{\"session\":\"paris\",\"headline\":\"P.\","
+        "\"findings\":[{\"cause\":\"ike-no-way\",\"summary\":\"No way.\"},"
+        "{\"cause\":\"ike-no-answer\",\"summary\":\"Silence.\"}]}]}\n";
+    static const char *const replies[] = {engine, ike, engine,
+                                          "{\"ok\":false,\"error\":\"it starts again\"}\n", NULL};
+    struct server s;
+    struct run r;
+
+    server_start(&s, replies);
+    run(&r, s.path, false, "explain b");
+    assert_int_equal(r.status, CLI_OK);
+    assert_string_equal(r.out, "A.\n\n 1. None.\n\nB.\n\n 1. No key.\n\n 2. IKE: No way.\n\n"
+                               " 3. IKE: Silence.\n\n 4. No packets.\n");
+    run_free(&r);
+    run(&r, s.path, false, "explain b");
+    assert_string_equal(r.out, "A.\n\n 1. None.\n\nB.\n\n 1. No key.\n\n 2. No packets.\n");
+    run_free(&r);
+    server_stop(&s);
+    assert_string_equal(s.requests, "{\"op\":\"explain\",\"name\":\"b\"}\n"
+                                    "{\"op\":\"explain\",\"keys_of\":\"b\"}\n"
+                                    "{\"op\":\"explain\",\"name\":\"b\"}\n"
+                                    "{\"op\":\"explain\",\"keys_of\":\"b\"}\n");
+}
+
 static void a_refusal_is_status_1(void **state)
 {
     static const char *const replies[] = {
@@ -353,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_answer_is_printed_as_text_or_as_it_came),
         cmocka_unit_test(arguments_become_fields),
+        cmocka_unit_test(an_explanation_is_of_both_layers),
         cmocka_unit_test(a_refusal_is_status_1),
         cmocka_unit_test(wrong_usage_is_status_2_and_asks_nobody),
         cmocka_unit_test(nobody_there_is_status_3_with_a_remedy),

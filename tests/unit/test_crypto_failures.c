@@ -3,65 +3,16 @@
  * each packet allocates nothing at all. Allocations of ours (by the linker's --wrap) and of
  * libcrypto (by its own hook) fail one after the other.
  */
-#include "unit.h"
+#include "failing_memory.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include <openssl/crypto.h>
 
 #include "crypto/cipher.h"
 #include "crypto/ke.h"
 #include "crypto/prf.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* Allocations until one fails; negative: none does. */
-static int countdown = -1;
-static unsigned allocations;
-
-static bool fails(void)
-{
-    allocations++;
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
-
-static void *crypto_malloc(size_t size, const char *file, int line)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-static void *crypto_realloc(void *p, size_t size, const char *file, int line)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
-
-static void crypto_free(void *p, const char *file, int line)
-{
-    free(p);
-}
 
 static const struct pair {
     enum gh_enc_alg enc;
@@ -255,7 +206,7 @@ int main(void)
         cmocka_unit_test(exchanges_without_memory),
     };
 
-    if (!CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free))
+    if (!fail_libcrypto_too())
         return 1;
     for (size_t i = 0; i < sizeof(octets); i++)
         octets[i] = (uint8_t)(i * 7 + 1);

@@ -2,7 +2,7 @@
  * The emulation of Linux's socket options without memory: ENOMEM and nothing changed, or done. Each
  * step of a socket's life is tried with its first allocation failing, then its second, and so on.
  */
-#include "unit.h"
+#include "failing_memory.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,36 +10,6 @@
 #include "emulate/emulate.h"
 #include "emulate_values.h"
 #include "tcpao/engine.h"
-
-/* Allocations until one fails; negative: none does. */
-static int countdown = -1;
-
-static bool fails(void)
-{
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
 
 static const struct gh_now now = {.wall = 1700000000, .mono_ms = 1000};
 

@@ -4,55 +4,9 @@
  * hook) fail one after the other.
  */
 #include "ao_ends.h"
+#include "failing_memory.h"
 
 #include <stdlib.h>
-
-#include <openssl/crypto.h>
-
-/* Allocations until one fails; negative: none does. */
-static int countdown = -1;
-
-static bool fails(void)
-{
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
-
-static void *crypto_malloc(size_t size, const char *file, int line)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-static void *crypto_realloc(void *p, size_t size, const char *file, int line)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
-
-static void crypto_free(void *p, const char *file, int line)
-{
-    free(p);
-}
 
 static struct tcpao_mkt cmac_key(uint32_t number)
 {
@@ -168,7 +122,7 @@ int main(void)
         cmocka_unit_test(a_connection_without_memory),
     };
 
-    if (!CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free))
+    if (!fail_libcrypto_too())
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -242,6 +242,7 @@ static void flows_survive_the_passage(void **state)
         some_flow(GH_FLOW_QUEUE, "192.0.2.0/25", NULL),
         some_flow(GH_FLOW_GUARD, "2001:db8::1", "2001:db8::2"),
         some_flow(GH_FLOW_GUARD, "::/0", NULL),
+        some_flow(GH_FLOW_KEYED, "192.0.2.1", NULL),
     };
 
     for (size_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++) {
@@ -280,7 +281,7 @@ static void malformed_flows(void **state)
         size_t at;
         uint8_t octet;
     } bad[] = {
-        {0, 3},   /* no such kind */
+        {0, 4},   /* no such kind */
         {1, 5},   /* no such address */
         {6, 33},  /* more bits than it has */
         {6, 24},  /* fine, but then: */

@@ -329,9 +329,9 @@ static const char everything[] =
     "  client 1 { description = bad id = \"regex:gw[0-9]+\" address = 0.0.0.0/0 reject = yes } }\n"
     "ike-policy slow { description = \"x y\" ike-transform = { strong, old } prefer = theirs\n"
     "  lifetime = 31536000 liveness-interval = 300 liveness-retries = 5 force-nat-t = yes\n"
-    "  nat-keepalive = 600 fragmentation = no fragment-mtu = 9000 exchange-timeout = 60\n"
-    "  retransmit-interval = 2 retransmits = 10 reauthenticate = yes mobike = yes\n"
-    "  no-nats = no netns = blue\n"
+    "  nat-keepalive = 600 force-keepalive = yes fragmentation = no fragment-mtu = 9000\n"
+    "  exchange-timeout = 60 retransmit-interval = 2 retransmits = 10 reauthenticate = yes\n"
+    "  mobike = yes no-nats = no netns = blue\n"
     "  childless = yes initial-contact = no check-routability = no crash-tokens = no resumption = "
     "yes\n"
     "  follow-redirect = yes follow-redirect-to = 198.51.100.0/24 redirect-to = 192.0.2.99\n"
@@ -388,6 +388,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->liveness_retries, 5);
     assert_true(p->force_nat_t);
     assert_int_equal(p->nat_keepalive_ms, 600000);
+    assert_true(p->force_keepalive);
     assert_false(p->fragmentation);
     assert_int_equal(p->mtu, 9000);
     assert_int_equal(p->half_open_ms, 60000);

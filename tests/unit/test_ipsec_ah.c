@@ -215,6 +215,53 @@ static void mutable_fields(void **state)
     }
 }
 
+/* With ESN, the high half stands behind the packet while the ICV is computed. */
+static void room_behind(void **state)
+{
+    struct pair x;
+
+    plan(&x, sha1(), IPSEC_TRANSPORT, 0);
+    x.out.esn = x.in.esn = true;
+    pair_up(&x, NULL, NULL);
+    make_packet(&one, ends[0][0], ends[0][1], 30, 0, true);
+    one.p.cap = one.p.at + one.p.len + 3;
+    assert_int_equal(send_one(&x, &one), IPSEC_NO_ROOM);
+    make_packet(&one, ends[0][0], ends[0][1], 30, 0, true);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    copy_buffer(&two, &one);
+    two.p.cap = two.p.at + two.p.len + 3;
+    assert_int_equal(receive_one(&x, &two), IPSEC_NO_ROOM);
+    one.p.cap = one.p.at + one.p.len + 4;
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    pair_down(&x);
+}
+
+/* A routing header is covered as its last destination sees it; on the way there, nothing is taken.
+ */
+static void routing_headers(void **state)
+{
+    const struct octets chain = hex("1100040000000000 03e807d000080000");
+    struct octets sent;
+    struct pair x;
+
+    plan(&x, sha1(), IPSEC_TRANSPORT, 1);
+    pair_up(&x, NULL, NULL);
+    make_packet(&one, ends[1][0], ends[1][1], chain.len, 0, true);
+    one.mem[HEAD + 6] = 43;
+    memcpy(one.mem + HEAD + 40, chain.p, chain.len);
+    sent = octets_now(&one);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    copy_buffer(&two, &one);
+    octets_of(&two)[43] = 1; /* a segment left */
+    assert_int_equal(receive_one(&x, &two), IPSEC_OPTIONS);
+    copy_buffer(&two, &one);
+    octets_of(&two)[44] = 1;
+    assert_int_equal(receive_one(&x, &two), IPSEC_ICV);
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    assert_packet(&one, &sent);
+    pair_down(&x);
+}
+
 /* AH as some send it over IPv4, padded to eight octets: 16 octets of ICV make 28, sent as 32. */
 static void longer_padding_is_taken(void **state)
 {
@@ -277,6 +324,12 @@ static void ah_around_esp(void **state)
 
         make_packet(&one, hosts[0][0], hosts[0][1], 30, 0, true);
         assert_int_equal(send_one(&x, &one), IPSEC_BUNDLE); /* the SA around it is not there */
+        ah_out.outer = OUT_ID;                              /* a knot */
+        assert_true(ipsec_add_sa(x.a, &ah_out));
+        make_packet(&one, hosts[0][0], hosts[0][1], 30, 0, true);
+        assert_int_equal(send_one(&x, &one), IPSEC_BUNDLE);
+        assert_true(ipsec_remove_sa(x.a, 70));
+        ah_out.outer = 0;
         assert_true(ipsec_add_sa(x.a, &ah_out));
         assert_true(ipsec_add_sa(x.b, &ah_in));
         for (size_t i = 0; i < 5; i++) {
@@ -326,7 +379,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(icv_is_hmac),    cmocka_unit_test(icv_is_gmac),
         cmocka_unit_test(there_and_back), cmocka_unit_test(what_is_covered),
-        cmocka_unit_test(mutable_fields), cmocka_unit_test(longer_padding_is_taken),
+        cmocka_unit_test(mutable_fields), cmocka_unit_test(routing_headers),
+        cmocka_unit_test(room_behind),    cmocka_unit_test(longer_padding_is_taken),
         cmocka_unit_test(ah_around_esp),  cmocka_unit_test(not_with_ah),
     };
 

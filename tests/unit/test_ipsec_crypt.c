@@ -4,7 +4,7 @@
  */
 #include "hex.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ipsec/crypt.h"
@@ -21,7 +21,7 @@ static struct ipsec_crypt *start(const char *name)
 
     if (c == NULL) {
         assert_string_equal(name, "ipsec-mb");
-        print_message("skipped: no intel-ipsec-mb, or the CPU has not what it wants\n");
+        printf("skipped: no intel-ipsec-mb, or the CPU has not what it wants\n");
     } else {
         assert_string_equal(ipsec_crypt_name(c), name);
     }
@@ -191,11 +191,16 @@ static void back_ends_agree(void **state)
     uint8_t enc_key[64], integ_key[64];
     size_t pairs = 0;
 
+    if (b == NULL) {
+        ipsec_crypt_free(a);
+        skip();
+    }
+
     for (size_t i = 0; i < sizeof(enc_key); i++) {
         enc_key[i] = noise(i + 1000);
         integ_key[i] = noise(i + 2000);
     }
-    for (size_t e = 0; b != NULL && e < sizeof(encs) / sizeof(encs[0]); e++)
+    for (size_t e = 0; e < sizeof(encs) / sizeof(encs[0]); e++)
         for (size_t k = 0; k < 4; k++)
             for (size_t n = 0; n < sizeof(integs) / sizeof(integs[0]); n++) {
                 struct ipsec_crypt_algs algs = {
@@ -210,8 +215,7 @@ static void back_ends_agree(void **state)
                 compare(a, b, &algs, pairs % 2, 1200);
                 pairs++;
             }
-    if (b != NULL)
-        assert_true(pairs > 100);
+    assert_true(pairs > 100);
     ipsec_crypt_free(a);
     ipsec_crypt_free(b);
 }

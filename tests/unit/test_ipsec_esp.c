@@ -493,6 +493,24 @@ static void outer_header(void **state)
     }
 }
 
+/* RFC 6864 4.3: what may be fragmented on its way has an ID that the next one has not. */
+static void ids_of_what_may_be_fragmented(void **state)
+{
+    uint8_t before[2] = {0, 0};
+    struct pair x;
+
+    pair_plan(&x, gcm(), ends[0][0], ends[0][1]);
+    pair_up(&x, NULL, NULL);
+    for (int i = 0; i < 4; i++) {
+        make_packet(&one, hosts[0][0], hosts[0][1], 30, 0, i == 3);
+        assert_int_equal(send_one(&x, &one), IPSEC_OK);
+        assert_true(i == 0 || memcmp(octets_of(&one) + 4, before, 2) != 0);
+        memcpy(before, octets_of(&one) + 4, 2);
+    }
+    assert_int_equal(before[0] | before[1], 0); /* DF */
+    pair_down(&x);
+}
+
 /* RFC 6040 figure 4, with IPv4 and IPv6 inside and out. 9: dropped. */
 static void congestion(void **state)
 {
@@ -576,6 +594,26 @@ static void sizes_and_the_path(void **state)
             assert_int_equal(send_one(&x, &one), IPSEC_TOO_BIG);
             pair_down(&x);
         }
+}
+
+/* In transport mode, what may be fragmented goes on whole: the result may be too. */
+static void sizes_in_transport_mode(void **state)
+{
+    struct pair x;
+
+    pair_plan(&x, gcm(), ends[0][0], ends[0][1]);
+    x.out.mode = x.in.mode = IPSEC_TRANSPORT;
+    x.out.mtu = 576;
+    pair_up(&x, NULL, NULL);
+    make_packet(&one, ends[0][0], ends[0][1], 600, 0, true);
+    assert_int_equal(send_one(&x, &one), IPSEC_TOO_BIG);
+    assert_in_range(one.p.mtu, 530, 545);
+    make_packet(&one, ends[0][0], ends[0][1], 600, 0, false);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    make_packet(&one, ends[0][0], ends[0][1], 500, 0, true);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    assert_true(one.p.len <= 576);
+    pair_down(&x);
 }
 
 /* All packets have the same length, and dummies among them are dropped and counted. */
@@ -794,6 +832,9 @@ static void parameters_refused(void **state)
     REFUSED(p.algs.enc_key.len--);
     REFUSED(p.algs = algs_of(GH_ENC_AES_CBC, 128, GH_INTEG_NONE));
     REFUSED(p.tunnel.dscp = 64);
+    REFUSED(p.tunnel.df = 3);
+    REFUSED(p.mode = 2);
+    REFUSED(p.way = 2);
     REFUSED((p.tfc = 100, p.mode = IPSEC_TRANSPORT));
     REFUSED(p.outer = p.id);
     assert_true(ipsec_add_sa(x.b, &good));
@@ -870,9 +911,11 @@ int main(void)
         cmocka_unit_test(no_randomness),
         cmocka_unit_test(room),
         cmocka_unit_test(outer_header),
+        cmocka_unit_test(ids_of_what_may_be_fragmented),
         cmocka_unit_test(congestion),
         cmocka_unit_test(dscp_into_the_inner_header),
         cmocka_unit_test(sizes_and_the_path),
+        cmocka_unit_test(sizes_in_transport_mode),
         cmocka_unit_test(traffic_flow_confidentiality),
         cmocka_unit_test(wrong_inside),
         cmocka_unit_test(addresses),

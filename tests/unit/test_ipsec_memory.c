@@ -3,56 +3,8 @@
  * which allocate nothing at all. Allocations of ours are seen by the linker's --wrap, those of
  * OpenSSL by its own hook.
  */
+#include "failing_memory.h"
 #include "ipsec_pair.h"
-
-#include <openssl/crypto.h>
-
-/* Allocations until one fails; negative: none does. */
-static int countdown = -1;
-static size_t allocations;
-
-static bool fails(void)
-{
-    allocations++;
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
-
-static void *openssl_malloc(size_t size, const char *file, int line)
-{
-    return malloc(size);
-}
-
-static void *openssl_realloc(void *p, size_t size, const char *file, int line)
-{
-    return realloc(p, size);
-}
-
-static void openssl_free(void *p, const char *file, int line)
-{
-    free(p);
-}
 
 static struct buffer one, two;
 
@@ -191,7 +143,7 @@ int main(void)
         cmocka_unit_test(policies_or_the_old_ones),
     };
 
-    if (CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free) != 1)
+    if (!fail_libcrypto_too())
         return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

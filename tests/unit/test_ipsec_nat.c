@@ -3,7 +3,7 @@
  */
 #include "ipsec_pair.h"
 
-#include "ipsec/udp.h"
+#include "ipsec/received.h"
 
 static struct buffer one, two;
 
@@ -135,6 +135,10 @@ static void a_peer_that_moves(void **state)
     octets_of(&one)[21] ^= 1;
     assert_int_equal(receive_one(&x, &one), IPSEC_OK);
     assert_int_equal(x.b_hears.count, 1);
+    make_packet(&one, "10.0.0.1", "10.0.0.2", 30, 0, true); /* and back again */
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    assert_int_equal(x.b_hears.count, 2);
     pair_down(&x);
 }
 
@@ -177,6 +181,53 @@ static void checksums_behind_a_nat(void **state)
     pair_down(&x);
 }
 
+/* What a UDP socket gives, or a raw one, with its headers back. */
+static void without_headers(void **state)
+{
+    for (int i = 0; i < 8; i++) {
+        bool v6 = i & 1, udp = i & 2, ah = !udp && (i & 4);
+        size_t headers = (v6 ? 40 : 20) + (udp ? 8 : 0);
+        struct ipsec_received r = {.src = addr(ends[v6][0]),
+                                   .dst = addr(ends[v6][1]),
+                                   .protocol = ah ? 51 : 50,
+                                   .ds = 0x28};
+        struct octets sent;
+        struct pair x;
+
+        plan(&x, IPSEC_TUNNEL, v6);
+        if (udp) {
+            r.src_port = 10500;
+            r.dst_port = 4500;
+        } else {
+            x.out.local_port = x.out.remote_port = x.in.local_port = x.in.remote_port = 0;
+        }
+        if (ah) {
+            x.out.protocol = x.in.protocol = IPSEC_AH;
+            x.out.algs = x.in.algs = algs_of(GH_ENC_NULL, 0, GH_INTEG_HMAC_SHA1_96);
+            x.out.tunnel.df = IPSEC_DF_SET; /* its IPv4 ID is 0, as in a header that is made up */
+        }
+        pair_up(&x, NULL, NULL);
+        make_packet(&one, "10.0.0.1", "10.0.0.2", 30, 0x28, true);
+        sent = octets_now(&one);
+        assert_int_equal(send_one(&x, &one), IPSEC_OK);
+        ipsec_packet_pull(&one.p, headers);
+        memset(one.mem, 0, one.p.at);
+        assert_true(ipsec_received(&one.p, &r));
+        assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+        assert_packet(&one, &sent);
+
+        one.p.at = headers - 1;
+        assert_false(ipsec_received(&one.p, &r));
+        one.p.at = headers;
+        one.p.len = 65536 - headers;
+        assert_false(ipsec_received(&one.p, &r));
+        r.dst.len = 0;
+        one.p.len = 40;
+        assert_false(ipsec_received(&one.p, &r));
+        pair_down(&x);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +236,7 @@ int main(void)
         cmocka_unit_test(without_encapsulation_too),
         cmocka_unit_test(a_peer_that_moves),
         cmocka_unit_test(checksums_behind_a_nat),
+        cmocka_unit_test(without_headers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,11 +44,13 @@ static void nothing_is_allowed_at_first(void **state)
 static void order_and_directions(void **state)
 {
     const struct ipsec_selector host = between("10.0.0.1/32", "10.9.0.1/32");
+    const struct ipsec_selector mute = between("10.0.0.3/32", "0.0.0.0/0");
     const struct ipsec_selector net = between("10.0.0.0/24", "10.9.0.0/16");
     const struct ipsec_selector wide = between("0.0.0.0/0", "0.0.0.0/0");
     const struct ipsec_selector v6 = between("::/0", "2001:db8::/32");
     const struct ipsec_policy policies[] = {
         {.id = 1, .action = IPSEC_PASS, .out = true, .selectors = &host, .selector_count = 1},
+        {.id = 7, .action = IPSEC_DISCARD, .out = true, .selectors = &mute, .selector_count = 1},
         {.id = 2, .action = IPSEC_DISCARD, .in = true, .selectors = &host, .selector_count = 1},
         {.id = 3,
          .action = IPSEC_PROTECT,
@@ -76,6 +78,8 @@ static void order_and_directions(void **state)
     assert_true(ipsec_set_policies(e, policies, COUNT(policies)));
     assert_int_equal(goes_out(e, "10.0.0.1", "10.9.0.1"), IPSEC_BYPASS);
     assert_int_equal(comes_in(e, "10.9.0.1", "10.0.0.1"), IPSEC_DISCARDED);
+    assert_int_equal(goes_out(e, "10.0.0.3", "10.9.0.3"), IPSEC_DISCARDED);
+    assert_int_equal(l.count, 0);
     assert_int_equal(goes_out(e, "10.0.0.1", "10.9.0.2"), IPSEC_NO_SA);
     assert_int_equal(l.count, 1);
     assert_int_equal(l.events[0].kind, IPSEC_ACQUIRE);
@@ -197,6 +201,45 @@ static void icmp_types(void **state)
     assert_true(ipsec_selector_matches(&s, &in));
 }
 
+/* An error about an echo request that came in goes back through the SA whose peer may send these.
+ */
+static void error_about_an_echo(void **state)
+{
+    struct ipsec_selector s = between("10.0.0.0/24", "10.9.0.0/24");
+    struct ipsec_policy policy = {.id = POLICY,
+                                  .action = IPSEC_PROTECT,
+                                  .out = true,
+                                  .in = true,
+                                  .selectors = &s,
+                                  .selector_count = 1};
+    struct octets echo;
+    struct pair x;
+
+    s.protocol = 1;
+    s.remote.start_port = s.remote.end_port = 8 << 8;
+    s.local.start_port = 0xffff;
+    s.local.end_port = 0;
+    pair_plan(&x, gcm(), "192.0.2.1", "192.0.2.2");
+    x.out.selectors = &s;
+    x.out.selector_count = 1;
+    pair_up(&x, NULL, NULL);
+    assert_true(ipsec_set_policies(x.a, &policy, 1));
+    for (uint8_t type = 8; type <= 13; type += 5) {
+        make_packet(&two, "10.9.0.5", "10.0.0.5", 20, 0, true);
+        two.mem[HEAD + 9] = 1;
+        two.mem[HEAD + 20] = type;
+        two.mem[HEAD + 21] = 0;
+        echo = octets_now(&two);
+        make_packet(&one, "172.16.0.1", "10.9.0.5", 8 + 28, 0, true);
+        one.mem[HEAD + 9] = 1;
+        memset(one.mem + HEAD + 20, 0, 8);
+        one.mem[HEAD + 20] = 3;
+        memcpy(one.mem + HEAD + 28, echo.p, 28);
+        assert_int_equal(send_one(&x, &one), type == 8 ? IPSEC_OK : IPSEC_NO_POLICY);
+    }
+    pair_down(&x);
+}
+
 static void flows_of_packets(void **state)
 {
     struct ipsec_flow f;
@@ -232,6 +275,112 @@ static void flows_of_packets(void **state)
     one.mem[HEAD + 9] = 99; /* a protocol without ports */
     assert_true(ipsec_flow_of(octets_of(&one), &len, IPSEC_OUT, &f));
     assert_false(f.ports);
+}
+
+/* An ICMP error, of destination unreachable, from a router; it quotes the first `cut` octets of the
+ * packet that is in `one`. */
+static void make_error(struct buffer *b, const char *from, const char *to, uint8_t type, size_t cut)
+{
+    struct octets quoted = octets_now(&one);
+    bool v6 = strchr(from, ':') != NULL;
+    size_t header = v6 ? 40 : 20;
+
+    make_packet(b, from, to, 8 + cut, 0, true);
+    b->mem[HEAD + (v6 ? 6 : 9)] = v6 ? 58 : 1;
+    memset(b->mem + HEAD + header, 0, 8);
+    b->mem[HEAD + header] = type;
+    memcpy(b->mem + HEAD + header + 8, quoted.p, cut);
+}
+
+/* RFC 4301 6.2: a router of the peer's, which is not in the selectors, may send errors about what
+ * went through the SA, and about nothing else. */
+static void icmp_errors(void **state)
+{
+    static const char *const site[2][2] = {{"10.0.0.5", "10.9.0.5"},
+                                           {"2001:db8:a::5", "2001:db8:b::5"}};
+    static const char *const router[2] = {"172.16.0.1", "2001:db8:c::1"};
+    struct ipsec_selector here[2] = {between("10.0.0.0/24", "10.9.0.0/24"),
+                                     between("2001:db8:a::/48", "2001:db8:b::/48")};
+    struct ipsec_selector there[2] = {between("10.9.0.0/24", "10.0.0.0/24"),
+                                      between("2001:db8:b::/48", "2001:db8:a::/48")};
+    struct ipsec_policy policy = {.id = POLICY,
+                                  .action = IPSEC_PROTECT,
+                                  .out = true,
+                                  .in = true,
+                                  .selectors = here,
+                                  .selector_count = 2};
+    struct pair x;
+
+    for (int i = 0; i < 2; i++) /* ports that the quoted packet has to have */
+        here[i].remote.start_port = here[i].remote.end_port = there[i].local.start_port =
+            there[i].local.end_port = 1000;
+    pair_plan(&x, gcm(), "192.0.2.1", "192.0.2.2");
+    x.out.selectors = here;
+    x.in.selectors = there;
+    pair_up(&x, NULL, NULL);
+    assert_true(ipsec_set_policies(x.a, &policy, 1));
+    for (int v6 = 0; v6 < 2; v6++) {
+        uint8_t type = v6 ? 1 : 3;
+
+        /* About a packet that came from the other site, port 1000. */
+        make_packet(&one, site[v6][1], site[v6][0], 60, 0, true);
+        make_error(&two, router[v6], site[v6][1], type, v6 ? 48 : 28);
+        assert_int_equal(send_one(&x, &two), IPSEC_OK);
+        assert_int_equal(receive_one(&x, &two), IPSEC_OK);
+        make_error(&two, router[v6], site[v6][1], type, v6 ? 40 : 20); /* no ports to be seen */
+        assert_int_equal(send_one(&x, &two), IPSEC_NO_POLICY);
+        make_error(&two, router[v6], site[v6][1], v6 ? 128 : 8, 48); /* an echo */
+        assert_int_equal(send_one(&x, &two), IPSEC_NO_POLICY);
+        make_packet(&one, site[v6][0], site[v6][1], 60, 0, true); /* the other direction */
+        make_error(&two, router[v6], site[v6][1], type, 48);
+        assert_int_equal(send_one(&x, &two), IPSEC_NO_POLICY);
+
+        /* A sender that does not check: the receiver does. */
+        set_policy(x.a, IPSEC_PROTECT);
+        x.out.id = 30;
+        x.out.selectors = anything();
+        x.out.last_seq += 100;
+        assert_true(ipsec_add_sa(x.a, &x.out));
+        make_error(&two, router[v6], site[v6][1], type, 48);
+        assert_int_equal(send_one(&x, &two), IPSEC_OK);
+        assert_int_equal(receive_one(&x, &two), IPSEC_SELECTORS);
+        assert_true(ipsec_remove_sa(x.a, 30));
+        assert_true(ipsec_remove_sa(x.a, OUT_ID));
+        x.out.id = OUT_ID;
+        x.out.selectors = here;
+        x.out.last_seq += 100;
+        assert_true(ipsec_add_sa(x.a, &x.out));
+        assert_true(ipsec_set_policies(x.a, &policy, 1));
+    }
+    pair_down(&x);
+}
+
+/* The same SPI of ESP and of AH are two SAs. */
+static void spi_and_protocol(void **state)
+{
+    struct ipsec_sa_params p;
+    struct pair x;
+
+    pair_plan(&x, gcm(), "192.0.2.1", "192.0.2.2");
+    pair_up(&x, NULL, NULL);
+    p = x.in;
+    p.id = 60;
+    p.protocol = IPSEC_AH;
+    p.algs = algs_of(GH_ENC_NULL, 0, GH_INTEG_HMAC_SHA1_96);
+    assert_true(ipsec_add_sa(x.b, &p));
+    assert_int_equal(goes_out(x.a, "10.0.0.1", "10.9.0.1"), IPSEC_OK);
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    assert_int_equal(one.p.sa, IN_ID);
+    p.id = 61;
+    p.way = IPSEC_OUT;
+    p.local = x.out.local;
+    p.remote = x.out.remote;
+    assert_true(ipsec_add_sa(x.a, &p));
+    assert_int_equal(goes_out(x.a, "10.0.0.1", "10.9.0.1"), IPSEC_OK);
+    assert_int_equal(one.p.sa, 61);
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    assert_int_equal(one.p.sa, 60);
+    pair_down(&x);
 }
 
 /* The newest SA of the policy takes the traffic; another policy's never does. */
@@ -440,6 +589,9 @@ int main(void)
         cmocka_unit_test(ports_and_protocols),
         cmocka_unit_test(icmp_types),
         cmocka_unit_test(flows_of_packets),
+        cmocka_unit_test(icmp_errors),
+        cmocka_unit_test(error_about_an_echo),
+        cmocka_unit_test(spi_and_protocol),
         cmocka_unit_test(rekeying),
         cmocka_unit_test(classifier_against_a_list),
         cmocka_unit_test(thirty_two_thousand_tunnels),

@@ -363,6 +363,33 @@ static void test_a_stale_key_is_replaced(void **state)
     tcpao_chain_put(c);
 }
 
+/* A negotiated key that leaves is still verified with; the peer may give its id to the next one,
+ * which takes its place, and keeps it (follow()). */
+static void test_the_id_of_a_leaving_key(void **state)
+{
+    struct tcpao_chain *c = tcpao_chain_new(TOLERANCE);
+    struct model m = {.role = CONNECTED}, listener = {.role = LISTEN};
+    const struct tcpao_lifetime always = {TCPAO_TIME_MIN, TCPAO_TIME_MAX}, never = {0, 0};
+
+    put(c, 1, 5, 9, 1, TCPAO_TIME_MAX);
+    assert_int_equal(
+        tcpao_chain_set_lifetimes(c, 1, (struct tcpao_lifetime){1, TCPAO_TIME_MAX}, always),
+        TCPAO_CHAIN_OK);
+    follow(&m, c, 100, NULL);
+    follow(&listener, c, 100, NULL);
+    assert_int_equal(tcpao_chain_set_lifetimes(c, 1, never, always), TCPAO_CHAIN_OK);
+    put(c, 2, 5, 10, 2, TCPAO_TIME_MAX);
+    assert_int_equal(
+        tcpao_chain_set_lifetimes(c, 2, (struct tcpao_lifetime){2, TCPAO_TIME_MAX}, always),
+        TCPAO_CHAIN_OK);
+    follow(&m, c, 101, NULL);
+    assert_uses(&m, 2, 2);
+    follow(&listener, c, 101, NULL);
+    assert_true(has(&listener, 2));
+    assert_int_equal(listener.count, 1);
+    tcpao_chain_put(c);
+}
+
 /* ---- Two kernels ---- */
 
 /* A segment arrives: refused, or current follows its RNextKeyID if that key is on the socket. */
@@ -446,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_ids_used_again),
         cmocka_unit_test(test_ids_used_again_at_once),
         cmocka_unit_test(test_a_stale_key_is_replaced),
+        cmocka_unit_test(test_the_id_of_a_leaving_key),
         cmocka_unit_test(test_two_kernels),
     };
 

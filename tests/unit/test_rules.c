@@ -397,6 +397,34 @@ static void sockets_of_any_port(void **state)
     free(text);
 }
 
+/* Sessions of the kernel's whose keys are negotiated: SYNs come to the queue, both ways. */
+static void syns_of_keyed_sessions(void **state)
+{
+    struct gh_socket_rule list[] = {single(GH_RULE_KEYED, "192.0.2.2", NULL, 179, 0),
+                                    single(GH_RULE_GUARD, "192.0.2.3", NULL, 179, 0)};
+    char *text = gh_rules_nft_text(NULL, 0, list, 2);
+
+    assert_non_null(strstr(text, "\t\tip saddr 192.0.2.3 tcp dport 179 return\n"
+                                 "\t\tip saddr 192.0.2.2 tcp dport 179 tcp option 29 missing "
+                                 "queue num 17905\n"
+                                 "\t\tip saddr 192.0.2.2 tcp dport 179 tcp flags & (syn | ack) == "
+                                 "syn queue num 17905\n"
+                                 "\t\tip saddr 192.0.2.2 tcp dport 179 return\n"));
+    assert_non_null(strstr(text, "\t\tip daddr 192.0.2.2 tcp sport 179 tcp option 29 missing drop\n"
+                                 "\t\tip daddr 192.0.2.2 tcp sport 179 tcp flags & (syn | ack) == "
+                                 "syn queue num 17905\n"
+                                 "\t\tip daddr 192.0.2.2 tcp sport 179 return\n"));
+    free(text);
+    text = gh_rules_iptables_text(NULL, 0, list, 2, 4, true, true);
+    assert_non_null(strstr(text, "-A GATEHOUSE-OUT-SOCK -d 192.0.2.2 -p tcp --sport 179 ! "
+                                 "--tcp-option 29 -j DROP\n"
+                                 "-A GATEHOUSE-OUT-SOCK -d 192.0.2.2 -p tcp --sport 179 "
+                                 "--tcp-flags SYN,ACK SYN -j NFQUEUE --queue-num 17905\n"
+                                 "-A GATEHOUSE-OUT-SOCK -d 192.0.2.2 -p tcp --sport 179 -j "
+                                 "RETURN\n"));
+    free(text);
+}
+
 static void no_flows_no_rules(void **state)
 {
     char *text = gh_rules_nft_text(NULL, 0, NULL, 0);
@@ -420,6 +448,7 @@ int main(void)
         cmocka_unit_test(iptables_of_sockets),
         cmocka_unit_test(iptables_of_sockets_of_the_other_family),
         cmocka_unit_test(sockets_of_any_port),
+        cmocka_unit_test(syns_of_keyed_sessions),
         cmocka_unit_test(no_flows_no_rules),
     };
 

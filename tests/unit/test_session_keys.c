@@ -20,6 +20,8 @@ static const struct gh_config_options skip = {.skip_secrets = true};
 
 #define PEER                                                                                       \
     "ike-peer berlin { remote = 192.0.2.2 local = 192.0.2.1 psk-file = /etc/gatehouse/psk }\n"
+#define PLACED(where)                                                                              \
+    "ike-peer berlin { remote = 192.0.2.2 local = 192.0.2.1 psk-file = /k " where " }\n"
 #define CHAIN "key-chain k { key 1 { send-id = 9 recv-id = 255 secret-file = /etc/gatehouse/k } }\n"
 
 static struct gh_config *parse_with(const char *text, struct gh_problems *p)
@@ -304,11 +306,19 @@ static const struct {
     {"ike-peer p { remote = 192.0.2.2 local = 192.0.2.1 responder-only = yes psk-file = /k }\n"
      "tcp-ao s { peer = 192.0.2.2 ike-peer = p\n direction = active }",
      "ike-direction", 3},
-    {PEER S " netns = blue }", "ike-place", 3},
-    {PEER S " vrf = red }", "ike-place", 3},
+    {PEER S " netns = blue }", "ike-place", 2},
+    {PEER S " vrf = red }", "ike-place", 2},
+    {PLACED("netns = blue") S " }", "ike-place", 2},
+    {PLACED("netns = blue") S " netns = green }", "ike-place", 2},
+    {PLACED("netns = blue vrf = red") S " netns = blue }", "ike-place", 2},
+    {PLACED("vrf = red") S " netns = blue vrf = red }", "ike-place", 2},
     {PEER S " mode = allow-without-ao }", "ike-mode", 3},
     {PEER S " mode = accept-mismatch }", "ike-mode", 3},
-    {PEER S " backend = kernel }", "kernel-backend", 2},
+    {PEER S " backend = kernel source-port = 4000 }", "kernel-backend", 2},
+    {PEER S " backend = kernel algorithm = hmac-sha-256-256 }", "kernel-backend", 2},
+    {PEER S " backend = kernel }\ntcp-ao t { peer = 192.0.2.2 local = 192.0.2.1 ike-peer = berlin\n"
+            "  source-port = 4000 backend = engine }",
+     "kernel-backend", 2},
     {PEER "tcp-ao s { peer = 192.0.2.2\n ike-peer = berln }", "unknown-reference", 3},
     {"tcp-ao s { peer = 192.0.2.2\n ike-peer = berlin }", "unknown-reference", 2},
     {PEER S "}\ntcp-ao t { peer = 192.0.2.2 }", "missing-option", 4},
@@ -374,6 +384,28 @@ static void an_address_that_differs_is_shown(void **state)
     assert_int_equal(p.count, 1);
     assert_string_equal(p.list[0].message, "the session \"s\" is with 192.0.2.3, but the ike-peer "
                                            "\"berlin\" (line 1) is 192.0.2.2");
+    gh_problems_clear(&p);
+}
+
+static void a_session_is_where_its_ike_peer_is(void **state)
+{
+    static const char *const fine[] = {
+        PLACED("netns = blue") S " netns = blue }", PLACED("vrf = red") S " vrf = red }",
+        PLACED("netns = blue vrf = red") S " netns = blue vrf = red }",
+        "ike-policy q { netns = blue }\n" PLACED("ike-policy = q") S " netns = blue }"};
+    struct gh_problems p = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(fine); i++) {
+        struct gh_config *c = must_parse(fine[i]);
+
+        assert_string_equal(c->ike->sessions[0].ike, "berlin");
+        gh_config_free(c);
+    }
+    assert_null(parse_with(PLACED("vrf = red") S " netns = blue vrf = red }", &p));
+    assert_int_equal(p.count, 1);
+    assert_string_equal(p.list[0].message,
+                        "the session \"s\" is in namespace blue, VRF red, but the ike-peer "
+                        "\"berlin\" (line 1) in gatehoused's namespace, VRF red");
     gh_problems_clear(&p);
 }
 
@@ -476,15 +508,19 @@ static void narrow_children_come_first(void **state)
 
 /* ---- Others that look ----------------------------------------------------------------------- */
 
-static void the_kernel_leaves_them_to_the_engine(void **state)
+static void what_the_kernel_can_of_them(void **state)
 {
-    struct gh_config *c = must_parse(PEER CHAIN S "}\n"
-                                                  "tcp-ao t { peer = 192.0.2.9 key-chain = k "
-                                                  "source-port = 7 }\n");
+    struct gh_config *c =
+        must_parse(PEER CHAIN S "backend = kernel mac-length = 16 }\n"
+                                "tcp-ao t { peer = 192.0.2.9 key-chain = k "
+                                "source-port = 7 }\n"
+                                "tcp-ao u { peer = 192.0.2.2 port = 646 ike-peer = berlin "
+                                "algorithm = hmac-sha-256-256 }\n");
     char why[GH_BACKEND_WHY_MAX];
 
-    assert_false(gh_backend_kernel_can(c, &c->sessions[0], why, sizeof(why)));
-    assert_non_null(strstr(why, "negotiated"));
+    assert_true(gh_backend_kernel_can(c, &c->sessions[0], why, sizeof(why)));
+    assert_false(gh_backend_kernel_can(c, &c->sessions[2], why, sizeof(why)));
+    assert_non_null(strstr(why, "more than 16 octets"));
     assert_false(gh_backend_kernel_can(c, &c->sessions[1], why, sizeof(why)));
     assert_non_null(strstr(why, "source-port"));
     gh_config_free(c);
@@ -712,10 +748,11 @@ int main(void)
         cmocka_unit_test(octets_of_what_cannot_be_are_refused),
         cmocka_unit_test(mistakes_are_told_with_their_line),
         cmocka_unit_test(an_address_that_differs_is_shown),
+        cmocka_unit_test(a_session_is_where_its_ike_peer_is),
         cmocka_unit_test(ranges_are_as_documented),
         cmocka_unit_test(a_peer_has_thirty_two_children),
         cmocka_unit_test(narrow_children_come_first),
-        cmocka_unit_test(the_kernel_leaves_them_to_the_engine),
+        cmocka_unit_test(what_the_kernel_can_of_them),
         cmocka_unit_test(other_keys_end_connections),
         cmocka_unit_test(lint_holds_two_ends_together),
         cmocka_unit_test(lint_warns_of_a_fallback),

@@ -3,41 +3,12 @@
  * Allocations of the engine and of libtcpao fail one after the other, by the linker's --wrap.
  */
 #include "ao_ends.h"
+#include "failing_memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tcpao/engine.h"
-
-/* Allocations until one fails; negative: none does. */
-static int countdown = -1;
-
-static bool fails(void)
-{
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return fails() ? NULL : __real_realloc(p, size);
-}
 
 static const struct gh_now now = {.wall = 1000, .mono_ms = 1000};
 

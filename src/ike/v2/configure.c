@@ -56,7 +56,7 @@ static bool fits(const struct ike2_sa *sa, struct ike2_policy *p)
 }
 
 /* What the new policy says counts from the next rekeying on. */
-static void adopt(struct ike2_sa *sa, struct ike2_policy *p)
+static void adopt(struct ike2 *c, struct ike2_sa *sa, struct ike2_policy *p)
 {
     struct ike2_task *lists[] = {sa->task, sa->waiting};
 
@@ -68,16 +68,18 @@ static void adopt(struct ike2_sa *sa, struct ike2_policy *p)
     find_client(sa, p, &sa->client);
     ike2_pending_clear(sa); /* it was judged by the old one */
     ike2_set_policy(sa, p);
+    ike2_tcp_ao_changed(c, sa);
+    ike2_settle(c, sa);
 }
 
-static void take_over(struct ike2_policy *old, struct ike2_policy *p)
+static void take_over(struct ike2 *c, struct ike2_policy *old, struct ike2_policy *p)
 {
     struct ike2_sa *next;
 
     for (struct ike2_sa *sa = old->sas; sa != NULL; sa = next) {
         next = sa->next_peer;
         if (fits(sa, p))
-            adopt(sa, p);
+            adopt(c, sa, p);
     }
 }
 
@@ -108,7 +110,7 @@ bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *co
             ike2_resume_forget(c, was);
             ike2_redirect_forget(c, was);
             if (is != NULL)
-                take_over(was, is);
+                take_over(c, was, is);
         }
         ike2_policy_free(was);
     }

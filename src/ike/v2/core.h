@@ -312,6 +312,7 @@ struct ike2_sa_view {
     struct ike_transform encr, prf, integ, ke;
     struct ike_transform addke[IKE_T_ADDKE7 - IKE_T_ADDKE1 + 1]; /* type 0: there is none */
     bool nat_local, nat_remote, fragmentation, mobike;
+    bool ppk;          /* one is in its keys, or in those from which they were made (RFC 8784) */
     bool peer_token;   /* we would notice at once that the peer crashed (RFC 6290) */
     bool can_redirect; /* ike2_redirect() is possible */
     uint64_t established_ms, rekey_ms, expire_ms; /* monotonic; 0: none */

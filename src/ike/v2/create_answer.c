@@ -44,18 +44,6 @@ static uint16_t exchange_keys(struct ike2 *c, const struct ike_payloads *in, uin
     return ike2_answer_ke(c, group, ke.data, public_value, shared) ? 0 : IKE_N_INVALID_SYNTAX;
 }
 
-/* We delete it, or are about to. */
-static bool is_to_go(const struct ike2_sa *sa, uint32_t child)
-{
-    const struct ike2_task *t = sa->waiting;
-
-    if (ike2_task_under_way(sa, IKE2_TASK_CHILD_DELETE, child) != NULL)
-        return true;
-    while (t != NULL && (t->kind != IKE2_TASK_CHILD_DELETE || t->child != child))
-        t = t->next;
-    return t != NULL;
-}
-
 /* The Child SA that a request wants to rekey. 0, or what to answer. */
 static uint16_t find_rekeyed(struct ike2_sa *sa, const struct ike_payloads *in,
                              struct ike2_child **old, struct ike_notify *n)
@@ -70,7 +58,8 @@ static uint16_t find_rekeyed(struct ike2_sa *sa, const struct ike_payloads *in,
         return ike2_task_makes_children(sa, false) ? IKE_N_TEMPORARY_FAILURE
                                                    : IKE_N_CHILD_SA_NOT_FOUND;
     ours = ike2_task_under_way(sa, IKE2_TASK_CHILD_REKEY, (*old)->id);
-    return (*old)->replaced || is_to_go(sa, (*old)->id) || (ours != NULL && ours->followup != NULL)
+    return (*old)->replaced || ike2_task_deletes(sa, (*old)->id) ||
+                   (ours != NULL && ours->followup != NULL)
                ? IKE_N_TEMPORARY_FAILURE
                : 0;
 }
@@ -290,7 +279,7 @@ static void finish_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_pending
 {
     struct ike2_child *old = ike2_child_by_id(sa, p->old), *fresh;
 
-    if (old != NULL && is_to_go(sa, old->id)) { /* the operator's word since then */
+    if (old != NULL && ike2_task_deletes(sa, old->id)) { /* the operator's word since then */
         ike2_respond_notify(c, sa, IKE_X_FOLLOWUP_KE, IKE_N_TEMPORARY_FAILURE, gh_view_of(NULL, 0));
         return;
     }

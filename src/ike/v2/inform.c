@@ -97,15 +97,23 @@ static bool is_contested(const struct ike2_sa *sa, const struct ike2_child *chil
     return t != NULL;
 }
 
+/* Who deletes what it made has lost, or cannot use it: either way ours is the one that stays. */
+static void settle_contest(struct ike2_sa *sa, uint32_t gone)
+{
+    for (struct ike2_task *t = sa->task; t != NULL; t = t->next)
+        if (t->kind == IKE2_TASK_CHILD_REKEY && t->collided && t->their_child == gone)
+            t->collided = false;
+}
+
 /* What the peer made to replace another goes instead of that: it could not use it. */
 static void restore_replaced(struct ike2 *c, struct ike2_sa *sa, const struct ike2_child *gone)
 {
     struct ike2_child *old = ike2_child_by_id(sa, gone->replaces);
 
-    if (gone->replaced || old == NULL || !old->replaced || old->going)
+    if (gone->replaced || old == NULL || !old->replaced || ike2_task_deletes(sa, old->id))
         return;
     old->replaced = false;
-    if (old->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
+    if (!old->going && old->expire_at > c->now.mono_ms + 2 * IKE2_RETRY_MS)
         old->rekey_at = c->now.mono_ms + 2 * IKE2_RETRY_MS;
 }
 
@@ -131,12 +139,14 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
     for (uint16_t i = 0; i < d->count && count < DELETED_MAX; i++) {
         struct gh_view spi = gh_view_of(d->spis.p + (size_t)i * d->spi_len, d->spi_len);
         struct ike2_child *child = ike2_child_by_out(sa, d->protocol, spi);
+        uint32_t id;
         bool both;
 
         if (child == NULL) {
             note_deleted(sa, spi);
             continue;
         }
+        id = child->id;
         /* Where both delete at once, neither answer has it (RFC 7296 1.4.1). */
         both = ike2_task_under_way(sa, IKE2_TASK_CHILD_DELETE, child->id) != NULL;
         if (!both)
@@ -145,6 +155,7 @@ static void delete_children(struct ike2 *c, struct ike2_sa *sa, const struct ike
         ike2_child_drop(c, sa, child,
                         child->replaced || is_contested(sa, child) ? IKE2_REMOVED_REPLACED
                                                                    : IKE2_REMOVED_DELETED);
+        settle_contest(sa, id);
     }
     if (count > 0)
         put_delete(o, d->protocol, ours, d->spi_len, count);

@@ -93,6 +93,14 @@ void ike2_policy_free(struct ike2_policy *p)
     free(p);
 }
 
+bool ike2_policy_has_tcp_ao(const struct ike2_policy *p)
+{
+    for (size_t i = 0; i < p->child_count; i++)
+        if (p->children[i].mode == IKE2_TCP_AO)
+            return true;
+    return false;
+}
+
 uint64_t ike2_policy_patience_ms(const struct ike2_policy *p)
 {
     const uint64_t most = PATIENCE_MAX_MS;

@@ -73,7 +73,8 @@ struct ike2_policy {
     bool fragmentation;
     bool force_nat_t;          /* UDP encapsulation also where there is no NAT */
     uint32_t nat_keepalive_ms; /* 20 s (RFC 3948) */
-    uint8_t puzzle_bits;       /* hardest puzzle that we solve (RFC 8019); 0: none; 20 */
+    bool force_keepalive; /* also who is not behind the NAT, wherever UDP encapsulation is used */
+    uint8_t puzzle_bits;  /* hardest puzzle that we solve (RFC 8019); 0: none; 20 */
     bool childless; /* RFC 6023: the peer need not ask for a Child SA in IKE_AUTH; nor do we, if it
                      * allows that: each is made by an exchange of its own, with fresh keys */
     bool intermediate; /* RFC 9242, for additional key exchanges */
@@ -137,6 +138,9 @@ struct ike2_policy *ike2_policy_new(const char *name);
 struct ike2_policy *ike2_policy_like(const struct ike2_policy *from, const char *name);
 struct ike2_policy *ike2_policy_ref(struct ike2_policy *p);
 void ike2_policy_free(struct ike2_policy *p); /* gives a reference back; NULL is fine */
+
+/* Does it make keys of TCP-AO? */
+bool ike2_policy_has_tcp_ao(const struct ike2_policy *p);
 
 /* From the first transmission of a request until it is given up, at most a day. */
 uint64_t ike2_policy_patience_ms(const struct ike2_policy *p);

@@ -121,7 +121,8 @@ enum ike2_task_kind {
     IKE2_TASK_ADDRESSES,   /* ADDITIONAL_IP*_ADDRESS: the list is another */
     IKE2_TASK_RESUME,      /* in the place of INIT */
     IKE2_TASK_TICKET,      /* TICKET_REQUEST */
-    IKE2_TASK_REDIRECT     /* to `to` */
+    IKE2_TASK_REDIRECT,    /* to `to` */
+    IKE2_TASK_TCP_AO       /* TCP_AO_SUPPORTED: the configuration is another */
 };
 
 /* What we wait for after CREATE_CHILD_SA is answered: additional key exchanges (RFC 9370). */
@@ -315,7 +316,8 @@ struct ike2_sa {
     struct ike2_ticket_ref ticket; /* that we gave for it */
     bool began;                    /* we, the first IKE SA in whose place this one is */
     bool can_redirect;             /* the peer can be sent elsewhere */
-    uint8_t peer_tcp_ao;           /* its protocol number of TCP-AO's keys; 0: not said */
+    uint8_t peer_tcp_ao;           /* its protocol number of TCP-AO's keys; 0: not said, none */
+    uint8_t told_tcp_ao;           /* ours, that the peer was told of; 0: none */
     struct gh_secret token;        /* the peer's of RFC 6290; empty: none */
     uint64_t hinted_ms;            /* when somebody last said that the peer lost this SA */
     struct ike2_task *task;        /* those under way; it is one in half-open SAs, and if it changes
@@ -501,6 +503,8 @@ bool ike2_task_waits(const struct ike2_sa *sa, enum ike2_task_kind kind);
 /* The one of this kind, about this Child SA, that is under way; NULL: there is none. */
 struct ike2_task *ike2_task_under_way(const struct ike2_sa *sa, enum ike2_task_kind kind,
                                       uint32_t child);
+/* We delete this Child SA, or are about to. */
+bool ike2_task_deletes(const struct ike2_sa *sa, uint32_t child);
 /* One that makes Child SAs, rekeys them or (`deletes`) ends them is under way. */
 bool ike2_task_makes_children(const struct ike2_sa *sa, bool deletes);
 /* It changes the IKE SA itself, or where it runs: nothing else is out at the same time. */
@@ -879,8 +883,12 @@ void ike2_crash_put(struct ike2 *c, const struct ike2_sa *sa, struct ike_out *o)
 void ike2_crash_take(struct ike2_sa *sa, const struct ike_payloads *in);
 
 /* ---- tcp_ao.c ---- */
-/* In IKE_AUTH. */
-void ike2_tcp_ao_put(const struct ike2_sa *sa, struct ike_out *o);
+/* In IKE_AUTH: nothing where there is nothing to say. */
+void ike2_tcp_ao_put(struct ike2_sa *sa, struct ike_out *o);
+/* In INFORMATIONAL (IKE2_TASK_TCP_AO): also that there is none any more. */
+void ike2_tcp_ao_put_change(struct ike2_sa *sa, struct ike_out *o);
+/* The SA has another policy: the peer is told if what it knows is stale. */
+void ike2_tcp_ao_changed(struct ike2 *c, struct ike2_sa *sa);
 void ike2_tcp_ao_take(struct ike2_sa *sa, const struct ike_payloads *in);
 enum { IKE2_TCP_AO_REASON = 80 };
 /* Why the peer may have answered a child of ours with this: ": …", or "". Returns `text`. */

@@ -174,12 +174,23 @@ bool ike2_half_open_room(struct ike2 *c)
     return true;
 }
 
+/* With their IKE SA. A key of TCP-AO lives on, but when the operator has ended it here
+ * (docs/specs/ikev2-tcp-ao.md 11). */
+static void drop_children(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
+{
+    while (sa->children != NULL) {
+        bool lives_on = sa->children->policy->mode == IKE2_TCP_AO && why != IKE2_REMOVED_COMMAND &&
+                        why != IKE2_REMOVED_REPLACED;
+
+        ike2_child_drop(c, sa, sa->children, lives_on ? IKE2_REMOVED_LOST : why);
+    }
+}
+
 void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
 {
     if (sa->state == IKE2_STATE_DEAD)
         return;
-    while (sa->children != NULL)
-        ike2_child_drop(c, sa, sa->children, why);
+    drop_children(c, sa, why);
     if (sa->state >= IKE2_STATE_ESTABLISHED && sa->state != IKE2_STATE_REKEYED &&
         why != IKE2_REMOVED_REPLACED)
         ike2_tell(c, sa, IKE2_EVENT_SA_DOWN, 0, "%s",
@@ -369,6 +380,7 @@ bool ike2_task_is_alone(const struct ike2_task *t)
     case IKE2_TASK_TOKEN:
     case IKE2_TASK_TICKET:
     case IKE2_TASK_REDIRECT:
+    case IKE2_TASK_TCP_AO:
         return false;
     default:
         return true;
@@ -478,6 +490,17 @@ struct ike2_task *ike2_task_under_way(const struct ike2_sa *sa, enum ike2_task_k
     return t;
 }
 
+bool ike2_task_deletes(const struct ike2_sa *sa, uint32_t child)
+{
+    const struct ike2_task *t = sa->waiting;
+
+    if (ike2_task_under_way(sa, IKE2_TASK_CHILD_DELETE, child) != NULL)
+        return true;
+    while (t != NULL && (t->kind != IKE2_TASK_CHILD_DELETE || t->child != child))
+        t = t->next;
+    return t != NULL;
+}
+
 bool ike2_task_makes_children(const struct ike2_sa *sa, bool deletes)
 {
     return find(sa->task, IKE2_TASK_CHILD_NEW) != NULL ||
@@ -502,7 +525,8 @@ static void check_silence(struct ike2 *c, struct ike2_sa *sa)
             ask = now + sa->policy->liveness_ms;
         }
     }
-    if (sa->nat_local && sa->policy->nat_keepalive_ms > 0) {
+    if ((sa->nat_local || (sa->policy->force_keepalive && sa->marker)) &&
+        sa->policy->nat_keepalive_ms > 0) {
         keep = sa->last_out_ms + sa->policy->nat_keepalive_ms;
         if (now >= keep) {
             static const uint8_t keepalive[1] = {0xff};
@@ -569,8 +593,7 @@ static void end_in_order(struct ike2 *c, struct ike2_sa *sa)
 {
     struct ike2_task *t = ike2_task_first(c, sa, IKE2_TASK_IKE_DELETE);
 
-    while (sa->children != NULL)
-        ike2_child_drop(c, sa, sa->children, IKE2_REMOVED_EXPIRED);
+    drop_children(c, sa, IKE2_REMOVED_EXPIRED);
     ike2_set_state(c, sa, IKE2_STATE_DELETING);
     sa->liveness_at = sa->rekey_at = 0;
     sa->expire_at = c->now.mono_ms + IKE2_DELETE_MS;

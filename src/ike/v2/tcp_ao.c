@@ -2,7 +2,8 @@
  * Whether the peer knows TCP-AO's keys, and by which protocol number (docs/specs/ikev2-tcp-ao.md).
  *
  * The number is for private use, so whoever has such children says it in IKE_AUTH. It decides
- * nothing: a peer that says nothing is asked as well; but when it refuses, we know why.
+ * nothing: a peer that says nothing is asked as well; but when it refuses, we know why. An IKE SA
+ * may be older than the configuration in force, so a change is said again, in INFORMATIONAL.
  */
 #include <stdio.h>
 
@@ -17,12 +18,27 @@ static uint8_t number_of(const struct ike2_policy *p)
     return 0;
 }
 
-void ike2_tcp_ao_put(const struct ike2_sa *sa, struct ike_out *o)
+static void put(struct ike2_sa *sa, struct ike_out *o)
 {
-    const uint8_t number = number_of(sa->policy);
+    sa->told_tcp_ao = number_of(sa->policy);
+    ike_notify_emit_data(o, IKE_N_TCP_AO_SUPPORTED, gh_view_of(&sa->told_tcp_ao, 1));
+}
 
-    if (number != 0)
-        ike_notify_emit_data(o, IKE_N_TCP_AO_SUPPORTED, gh_view_of(&number, 1));
+void ike2_tcp_ao_put(struct ike2_sa *sa, struct ike_out *o)
+{
+    if (number_of(sa->policy) != 0)
+        put(sa, o);
+}
+
+void ike2_tcp_ao_put_change(struct ike2_sa *sa, struct ike_out *o)
+{
+    put(sa, o);
+}
+
+void ike2_tcp_ao_changed(struct ike2 *c, struct ike2_sa *sa)
+{
+    if (sa->state == IKE2_STATE_ESTABLISHED && number_of(sa->policy) != sa->told_tcp_ao)
+        ike2_task_add(c, sa, IKE2_TASK_TCP_AO);
 }
 
 void ike2_tcp_ao_take(struct ike2_sa *sa, const struct ike_payloads *in)
@@ -39,11 +55,12 @@ const char *ike2_tcp_ao_reason(const struct ike2_sa *sa, const struct ike2_child
     const uint8_t ours = ike_proposals_protocol(&p->proposals);
 
     text[0] = '\0';
-    if (p->mode != IKE2_TCP_AO || notify != IKE_N_NO_PROPOSAL_CHOSEN)
+    if (p->mode != IKE2_TCP_AO ||
+        (notify != IKE_N_NO_PROPOSAL_CHOSEN && notify != IKE_N_TS_UNACCEPTABLE))
         return text;
-    if (sa->peer_tcp_ao == 0)
+    if (sa->peer_tcp_ao == 0) /* which of the two it says depends on what else it has */
         snprintf(text, IKE2_TCP_AO_REASON, ": the peer does not know TCP-AO keys");
-    else if (sa->peer_tcp_ao != ours)
+    else if (sa->peer_tcp_ao != ours && notify == IKE_N_NO_PROPOSAL_CHOSEN)
         snprintf(text, IKE2_TCP_AO_REASON, ": the peer's number for TCP-AO keys is %u, ours %u",
                  sa->peer_tcp_ao, ours);
     return text;

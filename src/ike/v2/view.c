@@ -24,6 +24,7 @@ void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_
                                  .nat_remote = sa->nat_remote,
                                  .fragmentation = sa->fragmentation,
                                  .mobike = sa->mobile != NULL,
+                                 .ppk = sa->ppk_used,
                                  .peer_token = sa->token.len > 0,
                                  .can_redirect = !sa->began && sa->can_redirect,
                                  .established_ms = sa->established_ms,

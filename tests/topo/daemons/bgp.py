@@ -77,3 +77,7 @@ class BgpDaemon(Daemon):
     def flaps(self, peer):
         """How often the session with a peer left Established since the start."""
         raise NotImplementedError
+
+    def why_down(self, peer):
+        """In short, why it did; more is in the daemon's log."""
+        return "see its log"

@@ -131,6 +131,12 @@ class Bird(BgpDaemon):
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return sum(1 for line in file if f"{name}: BGP session closed" in line)
 
+    def why_down(self, peer):
+        """Errors and ends of the session, as BIRD logged them."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return "; ".join(line.partition(f"{session_name(peer)}: ")[2].strip() for line in file
+                             if re.search(f"{session_name(peer)}: (Error|Received|BGP session cl)", line))
+
     def routes(self):
         found = set()
         for table in ("master4", "master6"):

@@ -84,6 +84,11 @@ class Frr(BgpDaemon):
     def flaps(self, peer):
         return self.neighbour(peer).get("connectionsDropped", 0)
 
+    def why_down(self, peer):
+        """The last reason that FRR gives for having lost the session."""
+        said = self.neighbour(peer)
+        return ", ".join(str(said[k]) for k in ("lastResetDueTo", "lastNotificationReason") if k in said)
+
     def routes(self):
         found = set()
         for version in (4, 6):
