@@ -45,8 +45,9 @@ struct gh_esp_children {
     struct gh_esp_names *policies, *places;
     const struct gh_esp_children_ops *ops;
     void *ctx;
-    uint8_t *used;      /* [GH_ESP_CHILDREN_MAX], and so are: */
-    struct slot *slots; /* NULL: not mapped yet */
+    struct memory *memory; /* NULL: not mapped yet */
+    uint8_t *used;         /* [GH_ESP_CHILDREN_MAX], and so are: */
+    struct slot *slots;
     struct child *list;
     size_t top;     /* slots from here on are free */
     uint64_t epoch; /* of the `ike` that spoke last */
@@ -248,6 +249,7 @@ bool gh_esp_children_map(struct gh_esp_children *c, int fd, uint64_t now_ms)
 
     if (memory == MAP_FAILED)
         return false;
+    c->memory = memory;
     c->used = memory->used;
     c->slots = memory->slots;
     return restore_all(c, now_ms);
@@ -268,6 +270,16 @@ struct gh_esp_children *gh_esp_children_new(struct ipsec *engine, struct gh_esp_
         return c;
     free(c);
     return NULL;
+}
+
+void gh_esp_children_free(struct gh_esp_children *c)
+{
+    if (c == NULL)
+        return;
+    if (c->memory != NULL)
+        munmap(c->memory, sizeof(*c->memory));
+    free(c->list);
+    free(c);
 }
 
 /* ---- What `ike` says ------------------------------------------------------------------------ */

@@ -39,6 +39,9 @@ struct gh_esp_children_ops {
 struct gh_esp_children *gh_esp_children_new(struct ipsec *engine, struct gh_esp_names *policies,
                                             struct gh_esp_names *places,
                                             const struct gh_esp_children_ops *ops, void *ctx);
+/* What is in the memory stays there for the next instance; the engine's SAs are the engine's. NULL
+ * is fine. */
+void gh_esp_children_free(struct gh_esp_children *c);
 
 /* Octets of the memory. */
 size_t gh_esp_children_memory(void);

@@ -26,3 +26,13 @@ uint32_t gh_esp_number(struct gh_esp_names *n, const char *first, const char *se
     }
     return (uint32_t)n->count++;
 }
+
+void gh_esp_names_free(struct gh_esp_names *n)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        free(n->list[i].first);
+        free(n->list[i].second);
+    }
+    free(n->list);
+    *n = (struct gh_esp_names){.count = 0};
+}

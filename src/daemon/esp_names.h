@@ -23,4 +23,6 @@ struct gh_esp_names {
 /* UINT32_MAX: no memory, or too many. NULL is "". */
 uint32_t gh_esp_number(struct gh_esp_names *n, const char *first, const char *second);
 
+void gh_esp_names_free(struct gh_esp_names *n); /* empty again */
+
 #endif

@@ -15,6 +15,7 @@ enum { ROOM = 2048, HEAD = 256, START_MS = 1000 };
 
 /* One end: an engine and the children in it. */
 struct end {
+    struct end *next; /* of those of this test */
     struct ipsec *engine;
     struct gh_esp_names policies, places;
     struct gh_esp_children *children;
@@ -22,6 +23,8 @@ struct end {
     uint64_t told[2]; /* octets, by enum ipsec_way */
     uint32_t missing; /* the last that was */
 };
+
+static struct end *ends;
 
 static bool give_random(void *arg, uint8_t *out, size_t len)
 {
@@ -59,14 +62,35 @@ static void set_policy(struct end *e, const struct gh_esp_child *c)
     assert_true(ipsec_set_policies(e->engine, &p, 1));
 }
 
+static void end_process(struct end *e)
+{
+    gh_esp_children_free(e->children);
+    gh_esp_names_free(&e->policies);
+    gh_esp_names_free(&e->places);
+    ipsec_free(e->engine);
+}
+
+static int free_ends(void **state)
+{
+    while (ends != NULL) {
+        struct end *e = ends;
+
+        ends = e->next;
+        end_process(e);
+        close(e->memory);
+        free(e);
+    }
+    return 0;
+}
+
 /* A process begins, with the memory that an earlier one left. */
 static void begin(struct end *e, const struct gh_esp_child *policy, uint64_t now_ms)
 {
     static const struct gh_esp_children_ops ops = {.used = on_used, .missing = on_missing};
     const struct ipsec_setup setup = {.back_end = "openssl", .random = give_random};
 
+    end_process(e);
     e->engine = ipsec_new(&setup);
-    e->policies = e->places = (struct gh_esp_names){.count = 0};
     e->children = gh_esp_children_new(e->engine, &e->policies, &e->places, &ops, e);
     assert_true(gh_esp_children_map(e->children, e->memory, now_ms));
     set_policy(e, policy);
@@ -76,6 +100,8 @@ static struct end *end_new(const struct gh_esp_child *policy)
 {
     struct end *e = calloc(1, sizeof(*e));
 
+    e->next = ends;
+    ends = e;
     e->memory = memfd_create("test", 0);
     assert_int_equal(ftruncate(e->memory, (off_t)gh_esp_children_memory()), 0);
     begin(e, policy, START_MS);
@@ -439,18 +465,18 @@ static void what_cannot_be_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packets_pass_and_are_told),
-        cmocka_unit_test(the_next_process_carries_on),
-        cmocka_unit_test(nothing_is_taken_over_when_its_time_is_up),
-        cmocka_unit_test(a_new_sa_waits_for_the_peer),
-        cmocka_unit_test(a_silent_peer_is_waited_for_no_longer),
-        cmocka_unit_test(a_replaced_sa_goes_late),
-        cmocka_unit_test(a_deleted_one_goes_at_once),
-        cmocka_unit_test(an_orphan_goes_on_until_it_is_superseded),
-        cmocka_unit_test(hello_tells_what_is_missing),
-        cmocka_unit_test(hello_drops_what_is_no_more),
-        cmocka_unit_test(a_peer_behind_a_nat_is_followed),
-        cmocka_unit_test(what_cannot_be_is_refused),
+        cmocka_unit_test_teardown(packets_pass_and_are_told, free_ends),
+        cmocka_unit_test_teardown(the_next_process_carries_on, free_ends),
+        cmocka_unit_test_teardown(nothing_is_taken_over_when_its_time_is_up, free_ends),
+        cmocka_unit_test_teardown(a_new_sa_waits_for_the_peer, free_ends),
+        cmocka_unit_test_teardown(a_silent_peer_is_waited_for_no_longer, free_ends),
+        cmocka_unit_test_teardown(a_replaced_sa_goes_late, free_ends),
+        cmocka_unit_test_teardown(a_deleted_one_goes_at_once, free_ends),
+        cmocka_unit_test_teardown(an_orphan_goes_on_until_it_is_superseded, free_ends),
+        cmocka_unit_test_teardown(hello_tells_what_is_missing, free_ends),
+        cmocka_unit_test_teardown(hello_drops_what_is_no_more, free_ends),
+        cmocka_unit_test_teardown(a_peer_behind_a_nat_is_followed, free_ends),
+        cmocka_unit_test_teardown(what_cannot_be_is_refused, free_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
