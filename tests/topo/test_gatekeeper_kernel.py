@@ -34,8 +34,8 @@ class Site:
         self.capture = Capture(lab.host, "tap0", "tcp port 179")
         self.churned = 0
 
-    def daemons(self, guest=Frr, host=Bird, opener=None, routes=tuple(ROUTES_A)):
-        """opener: "guest", "host" or None; the other is there first."""
+    def daemons(self, guest=Frr, host=Bird, opener="guest", routes=tuple(ROUTES_A)):
+        """opener: "guest" or "host"; the other is there first, and waits: see peers_of_b()."""
         self.guest = guest(
             self.lab.guest, 65002,
             [Peer(HOSTS[n], 65001, local=GUESTS[n], passive=opener == "host") for n in NAMES],

@@ -125,7 +125,7 @@ def test_who_has_the_secret_of_tokens(pair):
         secret = file.read()
     assert len(secret) == 32
     having = {role: secret in memory(pid) for role, pid in pair.gateway.processes().items()}
-    assert having == {"parent": True, "ike": True, "keeper": False, "ao": False}
+    assert having == {"parent": True, "ike": True, "keeper": False, "ao": False, "esp": False}
     with open(pair.gateway.log, "rb") as file:
         log = file.read()
     assert secret not in log and secret.hex().encode() not in log
