@@ -84,6 +84,8 @@ static void hold(struct queue *queue, const struct gh_nfqueue_packet *packet,
     }
     if (p->way == AO_OUT)
         gh_ao_gatekeeper_needed(ao->gatekeeper, result->session);
+    else
+        gh_ao_gatekeeper_called(ao->gatekeeper, result->session);
     set_timer(ao, ao->now);
 }
 

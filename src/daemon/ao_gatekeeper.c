@@ -315,6 +315,14 @@ void gh_ao_gatekeeper_needed(struct gh_ao_gatekeeper *g, const char *session)
     tell_name(g, GH_MESSAGE_KEY_NEEDED, session);
 }
 
+void gh_ao_gatekeeper_called(struct gh_ao_gatekeeper *g, const char *session)
+{
+    const struct session *s = find(g, session);
+
+    if (s != NULL && s->fallback != NULL)
+        tell_name(g, GH_MESSAGE_KEY_NEEDED, session);
+}
+
 void gh_ao_gatekeeper_signed(struct gh_ao_gatekeeper *g, const char *session)
 {
     tell_name(g, GH_MESSAGE_SIGNED, session);

@@ -37,6 +37,10 @@ void gh_ao_gatekeeper_sweep(struct gh_ao_gatekeeper *g);
 void gh_ao_gatekeeper_open(struct gh_ao_gatekeeper *g, struct gh_now now, const struct ao_engine *e,
                            int fd);
 void gh_ao_gatekeeper_needed(struct gh_ao_gatekeeper *g, const char *session);
+/* A SYN of the peer's came, and there is no key for it. To ask IKE is the peer's business; but
+ * where there is a chain to fall back on, the peer may be on it already, and IKE's silence matters
+ * here. */
+void gh_ao_gatekeeper_called(struct gh_ao_gatekeeper *g, const char *session);
 void gh_ao_gatekeeper_signed(struct gh_ao_gatekeeper *g, const char *session);
 /* Connections of such sessions are the gatekeeper's business. */
 void gh_ao_gatekeeper_event(struct gh_ao_gatekeeper *g, const struct ao_event *event);
