@@ -55,7 +55,8 @@ class BgpDaemon(Daemon):
     def established(self, peer):
         return self.state(peer) == "established"
 
-    def wait_established(self, peer, timeout=30):
+    def wait_established(self, peer, timeout=60):
+        """OpenBGPD rests for half a minute after whatever went wrong with its first connection."""
         wait_for(lambda: self.established(peer), timeout,
                  lambda: f"{self.kind} in {self.host.name}: session with {peer} established "
                          f"(it is {self.state(peer)})\n{self.tail()}")
