@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/range.h"
 #include "base/log.h"
 #include "config/alloc.h"
 #include "config/ike.h"
@@ -122,12 +123,12 @@ static void want_route(struct gh_esp_place *e, const struct gh_prefix *to)
 static void want_child(struct gh_esp_place *e, const struct ike2_policy *policy,
                        const struct ike2_child_policy *child)
 {
-    struct gh_prefix prefixes[GH_ROUTE_PREFIXES];
+    struct gh_prefix prefixes[GH_RANGE_PREFIXES];
     char text[GH_PREFIX_TEXT];
 
     for (size_t i = 0; i < child->remote.count; i++) {
         const struct ike_ts *ts = &child->remote.ts[i];
-        size_t count = gh_route_prefixes(&ts->start, &ts->end, prefixes);
+        size_t count = gh_range_prefixes(&ts->start, &ts->end, prefixes);
 
         for (size_t k = 0; k < count; k++) {
             if (!holds_peer(policy, &prefixes[k]))

@@ -32,9 +32,4 @@ int gh_routes_vrf_table(int fd, const char *vrf, uint32_t *table);
 struct gh_nl_message;
 bool gh_routes_parse(const struct gh_nl_message *m, uint32_t *table, struct gh_prefix *to);
 
-/* The prefixes that make up a range, at most GH_ROUTE_PREFIXES. Pure. */
-enum { GH_ROUTE_PREFIXES = 256 };
-size_t gh_route_prefixes(const struct gh_addr *start, const struct gh_addr *end,
-                         struct gh_prefix out[GH_ROUTE_PREFIXES]);
-
 #endif

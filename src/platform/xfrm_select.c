@@ -3,9 +3,10 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/range.h"
 #include "wire/ip.h"
 
-enum { PREFIXES = 254, PORTS = 32 }; /* a range of IPv6 addresses, of ports, at most */
+enum { PORTS = 32 }; /* masks of a range of ports, at most */
 
 void gh_xfrm_address(const struct gh_addr *a, xfrm_address_t *out)
 {
@@ -26,63 +27,6 @@ struct gh_addr gh_xfrm_address_of(const xfrm_address_t *a, uint16_t family)
 uint16_t gh_xfrm_family(const struct gh_addr *a)
 {
     return a->len == 16 ? AF_INET6 : AF_INET;
-}
-
-/* ---- Ranges of addresses -------------------------------------------------------------------- */
-
-/* The last address of the prefix of which `a` is the first. */
-static struct gh_addr last_of(const struct gh_addr *a, unsigned bits)
-{
-    struct gh_addr last = *a;
-
-    if (bits % 8 != 0)
-        last.octets[bits / 8] |= (uint8_t)(0xff >> bits % 8);
-    memset(last.octets + (bits + 7) / 8, 0xff, a->len - (bits + 7) / 8);
-    return last;
-}
-
-static void next_address(struct gh_addr *a)
-{
-    for (size_t i = a->len; i > 0 && ++a->octets[i - 1] == 0; i--)
-        ;
-}
-
-/* Of the shortest prefix of which `a` can be the first. */
-static unsigned shortest_prefix(const struct gh_addr *a)
-{
-    unsigned octets = a->len, bits = 0;
-
-    while (octets > 0 && a->octets[octets - 1] == 0)
-        octets--;
-    while (octets > 0 && bits < 7 && (a->octets[octets - 1] >> bits & 1) == 0)
-        bits++;
-    return 8 * octets - bits;
-}
-
-/* Of the shortest prefix that begins at `a` and does not go beyond `end`. */
-static unsigned prefix_within(const struct gh_addr *a, const struct gh_addr *end)
-{
-    unsigned bits = shortest_prefix(a);
-    struct gh_addr last = last_of(a, bits);
-
-    while (memcmp(last.octets, end->octets, a->len) > 0)
-        last = last_of(a, ++bits);
-    return bits;
-}
-
-static size_t prefixes_of(const struct ipsec_range *r, struct gh_prefix out[PREFIXES])
-{
-    struct gh_addr at = r->start, last;
-    size_t count = 0;
-
-    do {
-        struct gh_prefix *p = &out[count++];
-
-        *p = (struct gh_prefix){.addr = at, .bits = (uint8_t)prefix_within(&at, &r->end)};
-        last = at = last_of(&at, p->bits);
-        next_address(&at);
-    } while (count < PREFIXES && !gh_addr_equal(&last, &r->end));
-    return count;
 }
 
 /* ---- Ranges of ports ------------------------------------------------------------------------ */
@@ -184,7 +128,7 @@ static struct xfrm_selector selector_of(const struct gh_prefix *src, const struc
 size_t gh_xfrm_expand(const struct ipsec_selector *s, uint8_t dir,
                       struct xfrm_selector out[GH_XFRM_EXPANDED], struct gh_xfrm_why *why)
 {
-    struct gh_prefix local[PREFIXES], remote[PREFIXES];
+    struct gh_prefix local[GH_RANGE_PREFIXES], remote[GH_RANGE_PREFIXES];
     bool sends = dir == XFRM_POLICY_OUT;
     size_t locals, remotes, ports, count = 0;
     struct ports p = {.local_count = 0};
@@ -193,8 +137,8 @@ size_t gh_xfrm_expand(const struct ipsec_selector *s, uint8_t dir,
         return gh_xfrm_refuse(why, "a selector that is not valid");
     if (!ports_of(s, dir, &p, why))
         return 0;
-    locals = prefixes_of(&s->local, local);
-    remotes = prefixes_of(&s->remote, remote);
+    locals = gh_range_prefixes(&s->local.start, &s->local.end, local);
+    remotes = gh_range_prefixes(&s->remote.start, &s->remote.end, remote);
     ports = p.local_count * p.remote_count;
     if (locals * remotes * ports > GH_XFRM_EXPANDED)
         return gh_xfrm_refuse(why, "a selector that is too many prefixes and ports for the kernel");

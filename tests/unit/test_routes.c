@@ -6,18 +6,19 @@
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
+#include "base/range.h"
 #include "platform/netlink.h"
 #include "platform/routes.h"
 
 static void assert_prefixes(const char *start, const char *end, const char *want)
 {
-    struct gh_prefix list[GH_ROUTE_PREFIXES];
+    struct gh_prefix list[GH_RANGE_PREFIXES];
     struct gh_addr a, b;
     char text[GH_PREFIX_TEXT], all[2000] = "";
     size_t count;
 
     assert_true(gh_addr_parse(start, &a) && gh_addr_parse(end, &b));
-    count = gh_route_prefixes(&a, &b, list);
+    count = gh_range_prefixes(&a, &b, list);
     for (size_t i = 0; i < count; i++) {
         assert_true(gh_host_bits_clear(list[i].addr.octets, list[i].addr.len, list[i].bits));
         strcat(all, i > 0 ? " " : "");
@@ -36,18 +37,19 @@ static void ranges(void **state)
     assert_prefixes("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8::/32");
     assert_prefixes("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "::/0");
     assert_prefixes("10.0.0.255", "10.0.1.0", "10.0.0.255 10.0.1.0");
+    assert_prefixes("10.0.0.2", "10.0.0.1", "");
 }
 
 /* The worst range of all is still whole. */
 static void the_longest_list(void **state)
 {
-    struct gh_prefix list[GH_ROUTE_PREFIXES];
+    struct gh_prefix list[GH_RANGE_PREFIXES];
     struct gh_addr a, b;
     size_t count;
 
     assert_true(gh_addr_parse("::1", &a) &&
                 gh_addr_parse("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", &b));
-    count = gh_route_prefixes(&a, &b, list);
+    count = gh_range_prefixes(&a, &b, list);
     assert_int_equal(count, 254);
     assert_int_equal(list[count - 1].bits, 128);
     assert_memory_equal(list[count - 1].addr.octets, b.octets, 16);
