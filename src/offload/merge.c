@@ -93,7 +93,11 @@ static bool read_ip(const struct offload_packet *p, struct segment *s)
     const uint8_t *d = p->data;
 
     *s = (struct segment){.fits = false};
-    if (gh_ip_parse(d, p->len, &s->ip) != GH_IP_OK || s->ip.total_len != p->len || s->ip.fragment)
+    if (gh_ip_parse(d, p->len, &s->ip) != GH_IP_OK) {
+        s->ip.version = 0; /* there may be less of it than that promises */
+        return false;
+    }
+    if (s->ip.total_len != p->len || s->ip.fragment)
         return false;
     s->ports = s->ip.l4_len >= PORTS;
     if (s->ip.version == 6)

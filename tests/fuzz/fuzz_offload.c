@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-enum { UDP = 17, MEMORY = 1 << 20 };
+enum { UDP = 17 };
 
 static void mend(uint8_t *packet, size_t len)
 {
@@ -67,7 +67,6 @@ static void cut(const struct offload_note *note, const uint8_t *packet, size_t l
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static struct offload_check check;
-    static uint8_t memory[MEMORY];
     struct gh_rd r = gh_rd_make(data, len);
     uint8_t how = gh_rd_u8(&r);
     struct offload_note note = {.cut = (enum offload_cut)(how >> 2 & 3),
@@ -75,25 +74,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                                 .size = gh_rd_u16(&r),
                                 .sum_start = gh_rd_u8(&r),
                                 .sum_offset = how >> 5};
-    size_t count = 0, used = 0;
+    size_t count = 0;
 
     while (gh_rd_left(&r) >= 2 && count < OFFLOAD_MERGE_MAX) {
         size_t n = gh_rd_u16(&r);
         const uint8_t *p;
+        uint8_t *mine;
 
         if (n > gh_rd_left(&r))
             n = gh_rd_left(&r);
-        if (n == 0 || n > MEMORY - used)
+        if (n == 0)
             break;
         p = gh_rd_bytes(&r, n);
-        memcpy(memory + used, p, n);
+        mine = malloc(n); /* of its own, so that reading on is seen */
+        offload_must(mine != NULL);
+        memcpy(mine, p, n);
         if ((how & 1) != 0)
-            mend(memory + used, n);
+            mend(mine, n);
         if (count == 0)
-            cut(&note, memory + used, n);
-        check.packets[count++] = (struct offload_packet){.data = memory + used, .len = n};
-        used += n;
+            cut(&note, mine, n);
+        check.packets[count++] = (struct offload_packet){.data = mine, .len = n};
     }
     offload_check_merge(&check, count, (how & 2) != 0);
+    for (size_t i = 0; i < count; i++)
+        free(check.packets[i].data);
     return 0;
 }
