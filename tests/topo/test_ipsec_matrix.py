@@ -10,6 +10,7 @@ other strongSwan. Each case is one child with selectors of its own, and is kept.
 import dataclasses
 import ipaddress
 import os
+import re
 
 import pytest
 
@@ -356,3 +357,79 @@ def test_nothing_in_clear(lab):
         assert {str(ipaddress.ip_address(x)) for x in (source, to)} in ({A4, SWAN4}, {A6, SWAN6}, {A4, SOFT4})
         seen.add(packet[9] if v4 else packet[6])
     assert seen == {ESP, AH, UDP}
+
+
+def test_a_peer_that_sends_what_selectors_forbid(lab):
+    """The other kernel is told to put other packets into the SA: other addresses, another IP version."""
+    sa = lab.up("swan", "gcm-128-16", ours=True)
+    (_, ours), (_, theirs) = networks("swan", "gcm-128-16")
+    state = lab.guest.run(["ip", "xfrm", "state"]).stdout
+    reqid = re.search(rf"spi 0x{sa['in']['spi']} reqid (\d+)", state)[1]
+    forbidden = [("10.99.0.1", ours), (theirs, "10.1.255.1"), ("fd99::1", "fd01::99")]
+    for address in ("10.99.0.1/32", "fd99::1/128"):
+        lab.guest.add_address("lo", address)
+    for source, to in forbidden:
+        lab.guest.run(["ip", "xfrm", "policy", "add", "src", source, "dst", to, "dir", "out", "priority", 1,
+                       "tmpl", "src", SWAN4, "dst", A4, "proto", "esp", "reqid", reqid, "mode", "tunnel"])
+    pinging = Pinging(lab.a, ours, theirs)
+    before = lab.gatehouse.ask("show", "ipsec", "counters")
+    for source, to in forbidden:
+        done = lab.guest.run(["ping", "-c", 3, "-i", 0.05, "-W", 0.2, "-I", source, to], check=False)
+        assert " 0 received" in done.stdout
+    pinging.wait_more()
+    assert pinging.lost() == 0
+    after = lab.gatehouse.ask("show", "ipsec", "counters")
+    assert after["in"]["selectors"] - before["in"]["selectors"] == 9
+    assert lab.installed("swan", "gcm-128-16")[0]["in"]["drops"] == {"selectors": 9}
+    for source, to in forbidden:
+        lab.guest.run(["ip", "xfrm", "policy", "delete", "src", source, "dst", to, "dir", "out"])
+
+
+# ---- The outer header ---------------------------------------------------------------------------
+
+ECT, CE = 2, 3
+
+
+class Marks:
+    """TOS and DF of what passes a device, between these addresses."""
+
+    def __init__(self, host, device, source, to):
+        self.source, self.to = (ipaddress.ip_address(x).packed for x in (source, to))
+        self.capture = Capture(host, device, "ip", name=f"marks-{device}")
+
+    def seen(self):
+        """{(TOS, whether DF is set)}"""
+        self.capture.stop()
+        found = set()
+        for _, frame in read_frames(self.capture.path):
+            packet = frame[14:] if frame[12:14] == b"\x08\x00" else b""
+            if packet and packet[12:16] == self.source and packet[16:20] == self.to:
+                found.add((packet[1], bool(packet[6] & 0x40)))
+        return found
+
+
+@pytest.mark.parametrize("peer, name", [("swan", "gcm-192-16"), ("swan", "ah-over-4"), ("nat", "nat")])
+def test_dscp_and_ecn(lab, peer, name):
+    """RFC 6040 with the other kernel: DSCP and ECN are copied to the outer header, congestion on the way is
+    told to what is inside; DF is ours to clear."""
+    lab.up(peer, name, ours=peer not in ANSWER)
+    (_, ours), (_, theirs) = networks(peer, name)
+    outside = {"swan": SWAN4, "nat": R4}[peer]
+    for tos in (0, 0xb8, 0x28 | ECT, CE):
+        out = Marks(lab.a, "eth0", A4, outside)
+        done = lab.a.run(["ping", "-c", 2, "-i", 0.05, "-W", 2, "-Q", tos, "-I", ours, theirs], check=False)
+        assert " 0% packet loss" in done.stdout
+        assert out.seen() == {(tos, False)}
+    protocol = {"swan": "ah" if name.startswith("ah") else "esp", "nat": "udp"}[peer]
+    rule = ["PREROUTING", "-i", "tap0", "-p", protocol, "-j", "TOS", "--set-tos", "0x03/0x03"]
+    lab.r.run(["iptables", "-t", "mangle", "-A", *rule])
+    try:
+        come = Marks(lab.a, "gh-ipsec0", theirs, ours)
+        for tos, answers in ((0x28 | ECT, 2), (0x28, 0)):
+            done = lab.a.run(["ping", "-c", 2, "-i", 0.05, "-W", 0.5, "-Q", tos, "-I", ours, theirs], check=False)
+            assert f" {answers} received" in done.stdout
+        assert come.seen() == {(0x28 | CE, False)}
+    finally:
+        lab.r.run(["iptables", "-t", "mangle", "-D", *rule])
+    # What does not know of congestion cannot be told, and is dropped as by any router.
+    assert lab.installed(peer, name)[0]["in"]["drops"] == {"ecn": 2}
