@@ -119,8 +119,9 @@ class Wire:
 class Sites:
     """Gatehouse in both namespaces, with a tunnel between both networks."""
 
-    def __init__(self, net, build_dir, v6=False, head="", child=(), **options):
-        self.a, self.b = net.two_routers()
+    def __init__(self, net, build_dir, v6=False, head="", child=(), hosts=None, **options):
+        """hosts: a and b, where they are there already."""
+        self.a, self.b = hosts or net.two_routers()
         for host, address in ((self.a, HOST_A), (self.b, HOST_B)):
             host.add_address("lo", f"{address}/32")
         for host, address in ((self.a, HOST6_A), (self.b, HOST6_B)):
