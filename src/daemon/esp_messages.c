@@ -97,6 +97,7 @@ void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c)
     gh_wr_u16(w, c->integ);
     gh_wr_u8(w, c->esn);
     gh_wr_u8(w, c->follows);
+    gh_wr_u8(w, c->kernel);
     gh_put_addr(w, &c->local);
     gh_put_addr(w, &c->remote);
     gh_wr_u16(w, c->local_port);
@@ -127,6 +128,7 @@ bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *c)
     c->integ = (enum gh_integ_alg)gh_rd_u16(r);
     c->esn = gh_get_flag(r);
     c->follows = gh_get_flag(r);
+    c->kernel = gh_get_flag(r);
     gh_get_addr(r, true, &c->local);
     gh_get_addr(r, true, &c->remote);
     c->local_port = gh_rd_u16(r);

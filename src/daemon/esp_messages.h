@@ -17,6 +17,15 @@
 
 enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16 };
 
+/* SPIs of the kernel's plane have their highest bit, those of ours have not: so the sockets tell
+ * whose a packet is (platform/udp.h, platform/raw.h). */
+static inline void gh_esp_mark_spi(uint8_t *spi, bool kernel)
+{
+    spi[0] = (uint8_t)((spi[0] & 0x7f) | (kernel ? 0x80 : 0));
+    if (spi[0] == 0 && spi[1] == 0 && spi[2] == 0)
+        spi[2] = 1; /* 0 … 255 are reserved */
+}
+
 /* One Child SA, both directions. */
 struct gh_esp_child {
     uint32_t id;       /* of the IKE core that made it */
@@ -31,6 +40,7 @@ struct gh_esp_child {
     uint16_t enc_bits;
     enum gh_integ_alg integ;
     bool esn;
+    bool kernel;  /* carries it */
     bool follows; /* as in struct ike2_child_view */
     struct gh_addr local, remote;
     uint16_t local_port, remote_port; /* of UDP encapsulation; 0, 0: none */
