@@ -53,6 +53,12 @@ void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c);
 /* False: malformed, or more than can be. What goes together is the engine's to say. */
 bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *out);
 
+/* Parts of messages. Texts have at most 255 octets; size: of `out`. */
+void gh_esp_put_string(struct gh_wr *w, const char *text);
+void gh_esp_take_string(struct gh_rd *r, char *out, size_t size);
+void gh_esp_put_ts_list(struct gh_wr *w, const struct ike_ts_list *list);
+void gh_esp_take_ts_list(struct gh_rd *r, struct ike_ts_list *list);
+
 /* CHILD_HELLO: who speaks, a number drawn at its start, and the children that it has. */
 bool gh_esp_take_hello(struct gh_rd *r, uint64_t *epoch, struct gh_rd *ids);
 
