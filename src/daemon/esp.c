@@ -373,8 +373,8 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
         config = gh_ike_config_decode(gh_view_of(data, len));
         munmap(data, len);
     }
-    good = config != NULL && set_policies(esp, config) &&
-           gh_esp_kernel_configure(esp->kernel, config);
+    good =
+        config != NULL && set_policies(esp, config) && gh_esp_kernel_configure(esp->kernel, config);
     if (good)
         gh_esp_children_check(esp->children, fits_plane, esp);
     gh_ike_config_free(config);
@@ -389,11 +389,10 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
 
 static json_t *answer_request(struct esp *esp, const char *line, size_t len)
 {
-    const struct gh_esp_view view = {
-        .engine = esp->engine,
-        .children = esp->children,
-        .net = esp->net,
-        .kernel = gh_esp_kernel_counts(esp->kernel)};
+    const struct gh_esp_view view = {.engine = esp->engine,
+                                     .children = esp->children,
+                                     .net = esp->net,
+                                     .kernel = gh_esp_kernel_counts(esp->kernel)};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL)

@@ -21,7 +21,7 @@ struct slot {
     uint64_t until_ms;        /* hard lifetime, monotonic; 0: none */
     uint64_t order;           /* of their coming: the newest carries what goes out */
     uint32_t going;           /* replaced: only what is still on its way comes in */
-    uint32_t tie; /* of the kernel's plane; 0: none */
+    uint32_t tie;             /* of the kernel's plane; 0: none */
     uint32_t len;
     uint8_t body[GH_ESP_CHILD_MAX]; /* CHILD_INSTALL */
 };
@@ -34,8 +34,8 @@ struct memory {
 
 struct child {
     bool there, in, out;
-    bool kernel;          /* carries it */
-    bool taken_over[2];   /* by enum ipsec_way: was there before us, and so were its counts */
+    bool kernel;        /* carries it */
+    bool taken_over[2]; /* by enum ipsec_way: was there before us, and so were its counts */
     uint32_t id, replaces, policy;
     struct gh_addr remote;
     uint64_t out_due_ms; /* not 0: the SA to the peer waits until then, or for a packet of it */
@@ -245,7 +245,8 @@ static bool restore(struct gh_esp_children *c, size_t at, uint64_t now_ms)
 {
     struct slot *s = &c->slots[at];
     struct gh_esp_child d;
-    bool good = (s->until_ms == 0 || now_ms < s->until_ms) && decode(s, &d) && begin(c, at, &d, true);
+    bool good =
+        (s->until_ms == 0 || now_ms < s->until_ms) && decode(s, &d) && begin(c, at, &d, true);
 
     if (!good)
         drop(c, at);

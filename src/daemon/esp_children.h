@@ -40,8 +40,9 @@ struct gh_esp_plane_sa {
     uint64_t id;
     enum ipsec_way way;
     uint32_t policy;
-    uint32_t *tie; /* 0: the plane writes one, and gets the same for the same child after a restart */
-    bool there;    /* an earlier instance has given it to the plane */
+    uint32_t
+        *tie;   /* 0: the plane writes one, and gets the same for the same child after a restart */
+    bool there; /* an earlier instance has given it to the plane */
     const struct gh_esp_child *child;
 };
 struct gh_esp_plane {

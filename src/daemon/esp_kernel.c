@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "daemon/channel.h"
+#include "ike/ts_set.h"
 #include "platform/xfrm_message.h"
 
 enum { SAS_MAX = 2 * GH_ESP_CHILDREN_MAX + 1 };
@@ -15,6 +16,7 @@ enum { SAS_MAX = 2 * GH_ESP_CHILDREN_MAX + 1 };
 /* One direction of a child. */
 struct sa {
     bool sent;
+    bool past; /* the configuration does not want all of it any more: no policy leads to it */
     uint32_t policy, tie;
     uint64_t order; /* of its coming */
     char netns[GH_ESP_NETNS];
@@ -28,6 +30,7 @@ struct sa {
 
 /* A child of the configuration. */
 struct entry {
+    bool clients; /* may have selectors of their own */
     char netns[GH_ESP_NETNS];
     struct gh_plane_policy policy;
 };
@@ -91,19 +94,12 @@ static uint32_t policy_of(const struct gh_esp_kernel *k, uint32_t reqid)
 
 /* ---- Policies ------------------------------------------------------------------------------- */
 
-static bool same_ts(const struct ike_ts *a, const struct ike_ts *b)
-{
-    return a->protocol == b->protocol && a->start_port == b->start_port &&
-           a->end_port == b->end_port && gh_addr_equal(&a->start, &b->start) &&
-           gh_addr_equal(&a->end, &b->end);
-}
-
 static bool same_list(const struct ike_ts_list *a, const struct ike_ts_list *b)
 {
     bool same = a->count == b->count;
 
     for (size_t i = 0; same && i < a->count; i++)
-        same = same_ts(&a->ts[i], &b->ts[i]);
+        same = ike_ts_equal(&a->ts[i], &b->ts[i]);
     return same;
 }
 
@@ -122,8 +118,8 @@ static bool led_to(const struct entry *e, const struct sa *sa)
 
     return !p->block && p->protocol == sa->protocol && same_list(&p->ts_local, &sa->ts_local) &&
            same_list(&p->ts_remote, &sa->ts_remote) &&
-           (p->mode == IPSEC_TRANSPORT || (gh_addr_equal(&p->local, &sa->local) &&
-                                           gh_addr_equal(&p->remote, &sa->remote)));
+           (p->mode == IPSEC_TRANSPORT ||
+            (gh_addr_equal(&p->local, &sa->local) && gh_addr_equal(&p->remote, &sa->remote)));
 }
 
 static void policies_are_due(struct gh_esp_kernel *k);
@@ -154,7 +150,7 @@ static void put_own(struct gh_esp_kernel *k, struct writing *x, const struct ent
         size_t at = count;
 
         if (sa == NULL || sa->mirror.p.way != IPSEC_OUT || sa->policy != e->policy.number ||
-            strcmp(sa->netns, netns) != 0 || led_to(e, sa))
+            strcmp(sa->netns, netns) != 0 || sa->past || led_to(e, sa))
             continue;
         if (count == sizeof(list) / sizeof(list[0])) {
             count--; /* the oldest goes without: its traffic waits for a newer one */
@@ -262,6 +258,7 @@ static bool add_entry(struct gh_esp_kernel *k, const struct gh_ike_config *confi
     struct entry *e = &k->entries[k->entry_count];
 
     *e = (struct entry){
+        .clients = p->client_db != NULL,
         .policy = {.number = gh_esp_number(k->policies, p->name, child->name),
                    .block = child->mode == IKE2_TUNNEL && p->gateway.len == 0,
                    .protocol = ike_proposals_protocol(&child->proposals) == IKE_PROTO_AH
@@ -282,6 +279,19 @@ static bool add_entry(struct gh_esp_kernel *k, const struct gh_ike_config *confi
 
 static void begin(struct gh_esp_kernel *k);
 
+/* Those that were agreed on under an earlier configuration. */
+static void look_over_sas(struct gh_esp_kernel *k)
+{
+    for (uint64_t i = 1; i < k->top; i++) {
+        struct sa *sa = k->sas[i];
+        const struct entry *e = sa != NULL ? entry_of(k, sa->policy) : NULL;
+
+        if (e != NULL)
+            sa->past = !e->clients && !(ike_ts_list_contains(&e->policy.ts_local, &sa->ts_local) &&
+                                        ike_ts_list_contains(&e->policy.ts_remote, &sa->ts_remote));
+    }
+}
+
 bool gh_esp_kernel_configure(struct gh_esp_kernel *k, const struct gh_ike_config *config)
 {
     bool first = !k->configured, good;
@@ -301,6 +311,7 @@ bool gh_esp_kernel_configure(struct gh_esp_kernel *k, const struct gh_ike_config
                 good = add_entry(k, config, p, &p->children[c]);
     }
     k->configured = good;
+    look_over_sas(k);
     if (good && first)
         begin(k);
     else if (good)
@@ -476,8 +487,7 @@ static bool take_moved(struct gh_esp_kernel *k, struct gh_rd *body)
         return false;
     own = find(k, m.id);
     /* The kernel goes on telling, for it keeps the old address of what comes in. */
-    if (own != NULL &&
-        !(gh_addr_equal(&own->remote, &m.from) && own->remote_port == m.from_port))
+    if (own != NULL && !(gh_addr_equal(&own->remote, &m.from) && own->remote_port == m.from_port))
         k->ops->moved(k->ctx, m.id, &m.from, m.from_port);
     return true;
 }

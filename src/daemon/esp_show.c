@@ -166,9 +166,9 @@ static json_t *show_counters(const struct gh_esp_view *view)
     for (int i = 0; i < GH_ESP_NET_COUNT; i++)
         json_object_set_new(net, gh_esp_net_count_name((enum gh_esp_net_count)i),
                             json_integer((json_int_t)counts[i]));
-    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "back_end", ipsec_back_end(view->engine),
-                     "in", results(view->engine, IPSEC_IN), "out", results(view->engine, IPSEC_OUT),
-                     "packets", net, "kernel",
+    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
+                     ipsec_back_end(view->engine), "in", results(view->engine, IPSEC_IN), "out",
+                     results(view->engine, IPSEC_OUT), "packets", net, "kernel",
                      kernel_results(view->kernel));
 }
 

@@ -258,7 +258,8 @@ void gh_parent_xfrm_init_place(struct gh_parent_place *place);
 void gh_parent_xfrm_tend_place(struct gh_parent *p, struct gh_parent_place *place);
 void gh_parent_xfrm_close_place(struct gh_parent *p, struct gh_parent_place *place);
 void gh_parent_xfrm_stop(struct gh_parent *p);
-void gh_parent_xfrm_remove(const char *netns); /* what a daemon left in the kernel that is no more */
+void gh_parent_xfrm_remove(
+    const char *netns); /* what a daemon left in the kernel that is no more */
 
 /* parent_ike_places.c: sockets in all places of the configuration in force, and what paths there
  * are from there. */

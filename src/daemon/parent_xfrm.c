@@ -1,10 +1,10 @@
 /*
  * The kernel's IPsec in the parent: which children it carries, the process `xfrm`, and in each
- * namespace of theirs netlink sockets for it, port 4500 for what comes in UDP, and IKE's own sockets
- * beside all policies.
+ * namespace of theirs netlink sockets for it, port 4500 for what comes in UDP, and IKE's own
+ * sockets beside all policies.
  *
- * What is in the kernel stays there when processes end, as firewall rules do; SAs go when the daemon
- * is stopped, policies when the configuration has no child for them, or by --remove-rules.
+ * What is in the kernel stays there when processes end, as firewall rules do; SAs go when the
+ * daemon is stopped, policies when the configuration has no child for them, or by --remove-rules.
  */
 #include "daemon/parent_priv.h"
 

@@ -20,8 +20,8 @@ enum gh_plane_socket {
 struct gh_plane_sa {
     uint64_t id; /* of esp_children.c */
     enum ipsec_way way;
-    uint32_t tie;              /* gh_xfrm_reqid() of it: the same in the child's policies */
-    bool there;                /* an earlier instance gave it to the kernel: it is not added again */
+    uint32_t tie; /* gh_xfrm_reqid() of it: the same in the child's policies */
+    bool there;   /* an earlier instance gave it to the kernel: it is not added again */
     struct gh_esp_child child; /* keys: of this way; the other is empty */
 };
 void gh_plane_put_sa(struct gh_wr *w, const struct gh_plane_sa *sa);

@@ -43,7 +43,7 @@ static const int allowed_ike[] = {SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_S
 
 /* Netlink, waiting for its answer, and a file of the kernel's counters. */
 static const int allowed_xfrm[] = {SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(poll),
-                                   SCMP_SYS(pread64)};
+                                   SCMP_SYS(pread64), SCMP_SYS(time)};
 
 /* For others' code there is no list of what it needs, only of what no module does: it is told that
  * it may not. */

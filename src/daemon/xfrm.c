@@ -1,5 +1,6 @@
 #include "daemon/xfrm.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,9 @@
 enum {
     TICK_MS = 1000,
     PLACES_MAX = 1024,
-    PRIORITY = 4096 /* of our first policy: before what other programs install */
+    PRIORITY = 4096, /* of our first policy: before what other programs install */
+    NEIGHBOUR_SOLICITATION = 135,
+    NEIGHBOUR_ADVERTISEMENT = 136
 };
 
 /* Without ESN the kernel has so many packets, and stops; it is rekeyed well before. */
@@ -149,25 +152,24 @@ static void count_sa(void *ctx, const struct gh_xfrm_sa_info *info)
     const struct counting *c = ctx;
     struct gh_kernel_sa *sa = gh_kernel_sas_named(&c->x->sas, c->place, &info->id);
     const uint64_t *results = info->counts.results;
-    uint64_t sum = info->counts.packets + results[IPSEC_OLD] + results[IPSEC_REPLAY] +
-                   results[IPSEC_ICV];
+    uint64_t sum =
+        info->counts.packets + results[IPSEC_OLD] + results[IPSEC_REPLAY] + results[IPSEC_ICV];
     uint8_t body[80];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
     if (sa == NULL || sum == sa->told)
         return;
     sa->told = sum;
-    gh_plane_put_used(&w, &(struct gh_plane_used){.id = sa->id,
-                                                  .packets = info->counts.packets,
-                                                  .octets = info->counts.octets,
-                                                  .sequence = sa->way == IPSEC_IN
-                                                                  ? info->received_seq
-                                                                  : info->sent_seq,
-                                                  .old = results[IPSEC_OLD],
-                                                  .replay = results[IPSEC_REPLAY],
-                                                  .icv = results[IPSEC_ICV],
-                                                  .last_used = info->last_used,
-                                                  .incoming = sa->way == IPSEC_IN});
+    gh_plane_put_used(&w, &(struct gh_plane_used){
+                              .id = sa->id,
+                              .packets = info->counts.packets,
+                              .octets = info->counts.octets,
+                              .sequence = sa->way == IPSEC_IN ? info->received_seq : info->sent_seq,
+                              .old = results[IPSEC_OLD],
+                              .replay = results[IPSEC_REPLAY],
+                              .icv = results[IPSEC_ICV],
+                              .last_used = info->last_used,
+                              .incoming = sa->way == IPSEC_IN});
     tell(c->x, GH_MESSAGE_PLANE_USED, &w);
 }
 
@@ -412,12 +414,30 @@ static void policies_free(struct policies *p)
 
 static bool policies_alloc(struct policies *p, size_t count, size_t selectors)
 {
-    *p = (struct policies){.numbers = calloc(count + 1, sizeof(*p->numbers)),
-                           .list = calloc(count + 1, sizeof(*p->list)),
-                           .cores = calloc(count + 1, sizeof(*p->cores)),
+    *p = (struct policies){.numbers = calloc(count + 2, sizeof(*p->numbers)),
+                           .list = calloc(count + 2, sizeof(*p->list)),
+                           .cores = calloc(count + 2, sizeof(*p->cores)),
                            .selectors =
-                               calloc(selectors + IPSEC_SELECTORS_MAX, sizeof(*p->selectors))};
+                               calloc(selectors + IPSEC_SELECTORS_MAX + 1, sizeof(*p->selectors))};
     return p->numbers != NULL && p->list != NULL && p->cores != NULL && p->selectors != NULL;
+}
+
+/* Neighbour discovery of both addresses, which is between hosts of one link: else a peer on the
+ * same link could not be found, once what is for it is to be protected. Others have no say in it:
+ * it is not forwarded (RFC 4861 7.1). */
+static void pass_neighbours(struct policies *p, struct ipsec_selector *selector)
+{
+    static const struct gh_prefix all = {.addr = {.len = 16}};
+    size_t i = p->count++;
+
+    *selector = ipsec_selector_between(&all, &all);
+    selector->protocol = IPPROTO_ICMPV6;
+    selector->local.start_port = selector->remote.start_port = NEIGHBOUR_SOLICITATION << 8;
+    selector->local.end_port = selector->remote.end_port = NEIGHBOUR_ADVERTISEMENT << 8 | 0xff;
+    p->cores[i] = (struct ipsec_policy){
+        .action = IPSEC_PASS, .out = true, .in = true, .selectors = selector, .selector_count = 1};
+    p->list[i] = (struct gh_xfrm_policy){.policy = &p->cores[i], .priority = PRIORITY - 1};
+    p->numbers[i] = UINT32_MAX;
 }
 
 static void add_policy(struct policies *p, const struct gh_plane_policy *from,
@@ -426,12 +446,11 @@ static void add_policy(struct policies *p, const struct gh_plane_policy *from,
     size_t i = p->count++;
 
     p->numbers[i] = from->number;
-    p->cores[i] =
-        (struct ipsec_policy){.action = from->block ? IPSEC_DISCARD : IPSEC_PROTECT,
-                              .out = true,
-                              .in = true,
-                              .selectors = selectors,
-                              .selector_count = n};
+    p->cores[i] = (struct ipsec_policy){.action = from->block ? IPSEC_DISCARD : IPSEC_PROTECT,
+                                        .out = true,
+                                        .in = true,
+                                        .selectors = selectors,
+                                        .selector_count = n};
     p->list[i] = (struct gh_xfrm_policy){.policy = &p->cores[i],
                                          .tie = {.reqid = gh_xfrm_reqid(from->tie)},
                                          .priority = PRIORITY + (uint32_t)i};
@@ -462,6 +481,8 @@ static bool policies_read(struct gh_rd body, struct policies *out)
     }
     if (!gh_rd_done(&first) || !policies_alloc(out, count, selectors))
         return false;
+    if (count > 0)
+        pass_neighbours(out, &out->selectors[at++]);
     for (size_t i = 0; i < count; i++) {
         size_t n;
 
@@ -517,8 +538,8 @@ static bool set_policies(struct xfrm *x, struct gh_rd *body)
 
 /* ---- `esp` ---------------------------------------------------------------------------------- */
 
-static bool take_sa(struct xfrm *x, struct gh_rd *body, void (*fn)(struct xfrm *,
-                                                                   const struct gh_plane_sa *))
+static bool take_sa(struct xfrm *x, struct gh_rd *body,
+                    void (*fn)(struct xfrm *, const struct gh_plane_sa *))
 {
     struct gh_plane_sa sa;
 

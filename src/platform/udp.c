@@ -76,14 +76,14 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port, uid_
 }
 
 /* Of the sockets that share the port, by the order in which they were bound: 0 for IKE, 1 for ESP,
- * `kernels` for that of the kernel's SPIs. What is too short for a marker ends the program, which is
- * 0 as well. */
+ * `kernels` for that of the kernel's SPIs. What is too short for a marker ends the program, which
+ * is 0 as well. */
 static bool split(int fd, uint32_t kernels)
 {
     struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),                  BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1u << 31, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, 1),                  BPF_STMT(BPF_RET | BPF_K, kernels)};
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),          BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1u << 31, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, 1),          BPF_STMT(BPF_RET | BPF_K, kernels)};
     struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
 
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) == 0;
