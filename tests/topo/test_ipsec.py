@@ -93,8 +93,8 @@ def transfer(server, client, address, source, octets=400_000):
 class Wire:
     """What goes over the link between the sites, beside neighbour discovery."""
 
-    def __init__(self, host):
-        self.capture = Capture(host, expression="ip or ip6")
+    def __init__(self, host, expression="ip or ip6"):
+        self.capture = Capture(host, expression=expression)
 
     def protocols(self):
         """(protocol, UDP port or None) of all packets, and never an address of the sites."""
