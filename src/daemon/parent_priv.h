@@ -50,8 +50,11 @@ enum { GH_IKE_SOCKETS = 4 };
 /* A route into a tunnel device, and the one to nowhere behind it. */
 struct gh_esp_route {
     struct gh_prefix to;
+    uint32_t table;        /* 0: the main one */
+    struct gh_addr source; /* as in struct gh_route */
     bool wanted, open, closed;
-    int error; /* of the last try: a negative errno, or 0 */
+    bool stale; /* open, but from another source */
+    int error;  /* of the last try: a negative errno, or 0 */
 };
 
 /* IPsec in one place: a tunnel device and sockets; all -1 or zero: not there. */
@@ -65,6 +68,8 @@ struct gh_esp_place {
     struct gh_esp_route *routes;
     size_t route_count;
     uint32_t generation; /* of the configuration that they are for */
+    bool rules_due;      /* rules that choose a table are not as the routes are */
+    int rules_error;     /* of the last try */
 };
 
 /* Where IKE peers are: a network namespace and VRF. */
