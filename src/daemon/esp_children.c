@@ -577,6 +577,15 @@ bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *
     return true;
 }
 
+bool gh_esp_children_policy(const struct gh_esp_children *c, uint32_t id, uint32_t *policy)
+{
+    size_t at = find(c, id);
+
+    if (at != SIZE_MAX)
+        *policy = c->list[at].policy;
+    return at != SIZE_MAX;
+}
+
 void gh_esp_children_each(const struct gh_esp_children *c,
                           void (*fn)(void *ctx, const struct gh_esp_child_view *v), void *ctx)
 {

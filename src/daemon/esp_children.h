@@ -68,6 +68,9 @@ void gh_esp_children_tick(struct gh_esp_children *c, uint64_t now_ms);
 /* Of an SA of the engine's: the child of the `ike` that is there now. False: of none. */
 bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *id);
 
+/* The policy of a child of that `ike`. False: it is not there. */
+bool gh_esp_children_policy(const struct gh_esp_children *c, uint32_t id, uint32_t *policy);
+
 /* To look at. */
 struct gh_esp_child_view {
     const struct gh_esp_child *child; /* its keys are gone from it */

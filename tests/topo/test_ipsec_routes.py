@@ -134,3 +134,28 @@ def test_longest_prefix_wins(net, build_dir):
     wait_for(lambda: way("10.201.0.1") == "other", 10, "its route is gone")
     assert way(B4) == way("10.9.0.1") == "gh-ipsec0"
     wait_for(lambda: len(rules(ends.a)) == len(before) - 2, 10, "two rules less")
+
+
+@pytest.mark.parametrize("size", [56, 3000])
+def test_first_packets_wait(net, build_dir, size):
+    """The first packet has IKE make an SA, waits for that, and has its answer: a fragmented one, too."""
+    ends = Ends(net, build_dir, "10.1.0.0/24", "10.2.0.0/24")
+    wait_for(lambda: routes(ends.a) and routes(ends.b), 10, "the routes")
+    done = ends.a.run(["ping", "-c", 3, "-i", 0.05, "-W", 3, "-s", size, "-I", HOST_A, HOST_B], check=False)
+    assert " 0% packet loss" in done.stdout, f"{done.stdout}{ends.one.tail()}"
+    waiting = ends.one.ask("show", "ipsec", "counters")["waiting"]
+    assert waiting["kept"] == waiting["released"] >= 1 and waiting["late"] == waiting["full"] == 0
+    assert ends.one.ask("show", "ipsec", "counters")["out"]["no-sa"] == waiting["kept"]
+
+
+def test_packets_wait_in_vain(net, build_dir):
+    """Without a peer that answers, few wait, and not for long."""
+    ends = Ends(net, build_dir, "10.1.0.0/24", "10.2.0.0/24")
+    ends.two.stop()
+    ends.a.run(["ping", "-c", 50, "-i", 0.01, "-W", 1, "-I", HOST_A, HOST_B], check=False)
+
+    def waiting():
+        return ends.one.ask("show", "ipsec", "counters")["waiting"]
+    wait_for(lambda: waiting()["late"] > 0, 10, lambda: f"they are late {waiting()}")
+    wait_for(lambda: waiting()["late"] == waiting()["kept"], 10, lambda: f"none waits {waiting()}")
+    assert waiting() == {"kept": 32, "released": 0, "late": 32, "full": 18}
