@@ -20,6 +20,7 @@
 #include "daemon/child.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_reverse.h"
 #include "daemon/esp_show.h"
 #include "daemon/esp_waiting.h"
 #include "daemon/randomness.h"
@@ -44,6 +45,7 @@ struct esp {
     size_t moved_count;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
+    struct gh_esp_reverse *reverse;
     struct gh_esp_waiting *waiting;
     uint32_t lacking[IPSEC_BATCH]; /* the policies of packets that met no SA, in their order */
     size_t lacking_count;
@@ -245,6 +247,37 @@ static void on_missing(void *ctx, uint32_t id)
     tell_number(ctx, GH_MESSAGE_CHILD_REFUSED, id);
 }
 
+static bool on_came(void *ctx, uint32_t owner, const struct gh_esp_child *d)
+{
+    struct esp *esp = ctx;
+    char why[GH_ESP_REVERSE_WHY];
+    bool good = gh_esp_reverse_claim(esp->reverse, owner,
+                                     gh_esp_number(&esp->places, d->netns, d->vrf), d, why);
+
+    if (!good)
+        gh_warning("%s: the child %s is refused: %s", d->peer, d->name, why);
+    return good;
+}
+
+static void on_gone(void *ctx, uint32_t owner, const struct gh_esp_child *d)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_reverse_release(esp->reverse, owner, gh_esp_number(&esp->places, d->netns, d->vrf), d);
+}
+
+static void on_route(void *ctx, uint32_t place, const struct gh_esp_route_wish *wish)
+{
+    struct esp *esp = ctx;
+    const struct gh_esp_name *name = &esp->places.list[place];
+    uint8_t body[512];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_esp_put_route(&w, name->first, name->second, wish);
+    if (gh_wr_ok(&w))
+        gh_channel_send(esp->parent, GH_MESSAGE_ESP_ROUTE, body, w.len, -1);
+}
+
 static bool install(struct esp *esp, struct gh_rd *body)
 {
     bool refused;
@@ -424,7 +457,7 @@ static bool take_memory(struct esp *esp, struct gh_rd *body, int fd)
                 gh_esp_children_map(esp->children, fd, gh_clock_now().mono_ms);
 
     close(fd);
-    return good;
+    return good && gh_channel_send(esp->parent, GH_MESSAGE_ESP_ROUTES_TOLD, NULL, 0, -1);
 }
 
 /* UINT32_MAX: no memory, or a bad body. */
@@ -503,7 +536,9 @@ static void warm_up(void)
 
 static bool make_cores(struct esp *esp)
 {
-    static const struct gh_esp_children_ops children_ops = {.used = on_used, .missing = on_missing};
+    static const struct gh_esp_children_ops children_ops = {
+        .used = on_used, .missing = on_missing, .came = on_came, .gone = on_gone};
+    static const struct gh_esp_reverse_ops reverse_ops = {.route = on_route};
     static const struct gh_esp_net_ops net_ops = {.arrived = on_arrived, .passed = on_passed};
     const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};
 
@@ -514,7 +549,9 @@ static bool make_cores(struct esp *esp)
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
     esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
     esp->waiting = gh_esp_waiting_new();
-    return esp->children != NULL && esp->net != NULL && esp->waiting != NULL;
+    esp->reverse = gh_esp_reverse_new(&reverse_ops, esp);
+    return esp->reverse != NULL && esp->children != NULL && esp->net != NULL &&
+           esp->waiting != NULL;
 }
 
 int gh_esp_main(uid_t uid, gid_t gid)

@@ -163,7 +163,10 @@ static void drop_out(struct gh_esp_children *c, size_t at)
 static void drop(struct gh_esp_children *c, size_t at)
 {
     struct slot *s = &c->slots[at];
+    struct gh_esp_child d;
 
+    if (c->ops->gone != NULL && decode(s, &d))
+        c->ops->gone(c->ctx, (uint32_t)at, &d);
     drop_out(c, at);
     if (c->list[at].in)
         ipsec_remove_sa(c->engine, sa_id(at, IPSEC_IN));
@@ -174,7 +177,7 @@ static void drop(struct gh_esp_children *c, size_t at)
         c->top--;
 }
 
-/* False: the engine does not take it; nothing is left then. */
+/* False: it is refused; the caller drops it. */
 static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d)
 {
     struct child *child = &c->list[at];
@@ -186,7 +189,9 @@ static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_chil
                             .remote = d->remote};
     if (c->top <= at)
         c->top = at + 1;
-    child->in = child->policy != UINT32_MAX && add_sa(c, at, d, IPSEC_IN);
+    child->in = child->policy != UINT32_MAX &&
+                (c->ops->came == NULL || c->ops->came(c->ctx, (uint32_t)at, d)) &&
+                add_sa(c, at, d, IPSEC_IN);
     return child->in;
 }
 

@@ -33,6 +33,10 @@ struct gh_esp_children_ops {
     void (*used)(void *ctx, const struct gh_esp_usage *u);
     /* `ike` has it, and we do not. */
     void (*missing)(void *ctx, uint32_t id);
+    /* It has come, and is refused where this says false; it has gone, or was refused. `owner` is a
+     * number for it meanwhile. Both may be NULL. */
+    bool (*came)(void *ctx, uint32_t owner, const struct gh_esp_child *d);
+    void (*gone)(void *ctx, uint32_t owner, const struct gh_esp_child *d);
 };
 
 /* policies, places: the numbers of the SPD. NULL: no memory. */

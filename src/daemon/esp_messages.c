@@ -104,6 +104,10 @@ void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c)
     gh_wr_u32(w, c->seconds);
     put_list(w, &c->ts_local);
     put_list(w, &c->ts_remote);
+    gh_wr_u8(w, c->reverse);
+    gh_wr_u8(w, c->overlap);
+    gh_wr_u16(w, c->metric);
+    gh_wr_bytes(w, c->tunnel, sizeof(c->tunnel));
     put_key(w, c->key_in);
     put_key(w, c->key_out);
 }
@@ -134,6 +138,10 @@ bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *c)
     c->seconds = gh_rd_u32(r);
     take_list(r, &c->ts_local);
     take_list(r, &c->ts_remote);
+    c->reverse = gh_get_flag(r);
+    c->overlap = gh_get_flag(r);
+    c->metric = (uint16_t)gh_rd_u16(r);
+    gh_rd_copy(r, c->tunnel, sizeof(c->tunnel));
     c->key_in = take_key(r);
     c->key_out = take_key(r);
     return gh_rd_done(r) && (c->protocol == IPSEC_ESP || c->protocol == IPSEC_AH);
@@ -203,4 +211,30 @@ bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out)
     take_ts(r, &out->local);
     take_ts(r, &out->remote);
     return gh_rd_done(r);
+}
+
+void gh_esp_put_route(struct gh_wr *w, const char *netns, const char *vrf,
+                      const struct gh_esp_route_wish *x)
+{
+    put_string(w, netns);
+    put_string(w, vrf);
+    gh_wr_u8(w, x->up);
+    gh_put_prefix(w, &x->to);
+    gh_wr_u16(w, x->metric);
+    gh_wr_u8(w, x->holds_peer);
+    gh_put_addr(w, &x->source);
+}
+
+bool gh_esp_take_route(struct gh_rd *r, char netns[GH_ESP_NETNS], char vrf[GH_ESP_VRF],
+                       struct gh_esp_route_wish *out)
+{
+    memset(out, 0, sizeof(*out));
+    take_string(r, netns, GH_ESP_NETNS);
+    take_string(r, vrf, GH_ESP_VRF);
+    out->up = gh_get_flag(r);
+    gh_get_prefix(r, true, &out->to);
+    out->metric = (uint16_t)gh_rd_u16(r);
+    out->holds_peer = gh_get_flag(r);
+    gh_get_addr(r, false, &out->source);
+    return gh_rd_done(r) && (out->source.len == 0 || out->source.len == out->to.addr.len);
 }

@@ -103,63 +103,6 @@ void gh_parent_open_children(struct gh_parent *p)
 
 /* ---- Routes --------------------------------------------------------------------------------- */
 
-static void want_route(struct gh_esp_place *e, const struct gh_esp_route *r)
-{
-    for (size_t i = 0; i < e->route_count; i++) {
-        struct gh_esp_route *old = &e->routes[i];
-
-        if (old->table == r->table && gh_prefix_equal(&old->to, &r->to)) {
-            old->wanted = true;
-            old->stale = old->open && !gh_addr_equal(&old->source, &r->source);
-            old->source = r->source;
-            return;
-        }
-    }
-    e->routes = gh_config_grow(e->routes, e->route_count, sizeof(*e->routes));
-    e->routes[e->route_count] = *r;
-    e->routes[e->route_count++].wanted = true;
-}
-
-static void want_child(struct gh_parent_place *place, const struct ike2_policy *policy,
-                       const struct ike2_child_policy *child)
-{
-    struct gh_prefix prefixes[GH_RANGE_PREFIXES];
-    struct gh_esp_route route;
-
-    for (size_t i = 0; i < child->remote.count; i++) {
-        const struct ike_ts *ts = &child->remote.ts[i];
-        size_t count = gh_esp_route_prefixes(policy, child, ts, prefixes);
-
-        for (size_t k = 0; k < count; k++)
-            if (gh_esp_route_plan(policy, child, &prefixes[k], place, &route))
-                want_route(&place->esp, &route);
-    }
-}
-
-static bool is_here(const struct gh_parent_place *place, const struct gh_ike_config *c,
-                    uint16_t zone)
-{
-    const char *netns = zone > 0 ? c->zones[zone - 1].netns : NULL;
-    const char *vrf = zone > 0 ? c->zones[zone - 1].vrf : NULL;
-
-    return gh_config_text_equal(place->netns, netns) && gh_config_text_equal(place->vrf, vrf);
-}
-
-static void want_routes(const struct gh_parent *p, struct gh_parent_place *place)
-{
-    const struct gh_ike_config *c = p->config->ike;
-
-    for (size_t i = 0; i < place->esp.route_count; i++)
-        place->esp.routes[i].wanted = false;
-    for (size_t i = 0; p->esp.wanted && i < c->policy_count; i++) {
-        const struct ike2_policy *policy = c->policies[i];
-
-        for (size_t k = 0; is_here(place, c, policy->zone) && k < policy->child_count; k++)
-            if (policy->children[k].mode != IKE2_TCP_AO)
-                want_child(place, policy, &policy->children[k]);
-    }
-}
-
 static void report(const struct gh_esp_route *r, int result)
 {
     char text[GH_PREFIX_TEXT];
@@ -172,8 +115,11 @@ static void report(const struct gh_esp_route *r, int result)
 static bool change_route(const struct gh_parent_place *place, struct gh_esp_route *r)
 {
     const struct gh_route closed = {.table = r->table, .to = r->to};
-    struct gh_route open = {
-        .table = r->table, .to = r->to, .ifindex = place->esp.ifindex, .source = r->source};
+    const struct gh_route open = {.table = r->table,
+                                  .to = r->to,
+                                  .ifindex = place->esp.ifindex,
+                                  .metric = r->metric,
+                                  .source = r->source};
     int fd = place->esp.routes_fd, result = 0;
 
     if (r->open && (!r->wanted || r->stale))
@@ -197,7 +143,7 @@ static bool change_route(const struct gh_parent_place *place, struct gh_esp_rout
     return false;
 }
 
-static void change_routes(struct gh_parent_place *place)
+void gh_parent_esp_change_routes(struct gh_parent_place *place)
 {
     struct gh_esp_place *e = &place->esp;
 
@@ -381,7 +327,7 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
         e->routes[i].wanted = false;
     e->rules_due = place->vrf == NULL;
     if (e->routes_fd >= 0) {
-        change_routes(place);
+        gh_parent_esp_change_routes(place);
         close(e->routes_fd);
     }
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
@@ -411,11 +357,11 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
     if (e->sockets[GH_ESP_TUN] < 0 || e->routes_fd < 0)
         return;
     if (e->generation != p->generation) {
-        want_routes(p, place);
+        gh_parent_esp_want_routes(p, place);
         e->rules_due = place->vrf == NULL;
         e->generation = p->generation;
     }
-    change_routes(place);
+    gh_parent_esp_change_routes(place);
 }
 
 /* ---- The process ---------------------------------------------------------------------------- */
@@ -434,6 +380,7 @@ static void on_started(void *ctx)
 {
     struct gh_parent *p = ctx;
 
+    gh_parent_esp_routes_forget(p);
     send_memory(p);
     for (size_t i = 0; i < p->ike.place_count; i++)
         for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
@@ -489,6 +436,11 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return gh_rd_u8(&frame->body) == 1; /* else no memory there: a new one starts with more */
     case GH_MESSAGE_ANSWER:
         return gh_parent_answer(p, GH_ANSWERER_ESP, &frame->body);
+    case GH_MESSAGE_ESP_ROUTE:
+        return gh_parent_esp_route(p, &frame->body);
+    case GH_MESSAGE_ESP_ROUTES_TOLD:
+        gh_parent_esp_routes_told(p);
+        return true;
     default:
         if (fd >= 0)
             close(fd);

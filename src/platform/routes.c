@@ -71,7 +71,8 @@ int gh_route_remove(int fd, const struct gh_route *r)
 {
     struct gh_route plain = *r;
 
-    plain.source.len = 0; /* it may have been added without */
+    plain.metric = 0; /* any, of ours */
+    plain.source.len = 0;
     return change(fd, RTM_DELROUTE, 0, &plain);
 }
 

@@ -3,6 +3,7 @@ negotiated, what came in clear, and packets that wait for keys."""
 
 import pytest
 
+from gatehouse import block
 from ike import SECRET, IkeGatehouse, child_section, peer_section, section
 from netns import A4, A6, B4, B6
 from test_ipsec import ESP, HOST_A, HOST_B, ICMP, UDP, Wire, ping, routes, sas, transfer
@@ -159,3 +160,155 @@ def test_packets_wait_in_vain(net, build_dir):
     wait_for(lambda: waiting()["late"] > 0, 10, lambda: f"they are late {waiting()}")
     wait_for(lambda: waiting()["late"] == waiting()["kept"], 10, lambda: f"none waits {waiting()}")
     assert waiting() == {"kept": 32, "released": 0, "late": 32, "full": 18}
+
+
+# ---- Reverse routes ---------------------------------------------------------------------------
+
+def of_device(host):
+    """Prefix and metric of the routes into the device."""
+    found = {}
+    for line in routes(host):
+        words = line.split()
+        if "gh-ipsec0" in words:
+            metric = int(words[words.index("metric") + 1]) if "metric" in words else 0
+            found[words[0]] = 0 if metric == 1024 else metric  # what IPv6 has for none
+    return found
+
+
+class Hub:
+    """A hub, which knows of its sites no more than what they may have."""
+
+    def __init__(self, net, build_dir, **child):
+        self.net, self.build_dir, self.count = net, build_dir, 0
+        self.a = net.namespace("hub")
+        self.a.add_address("lo", f"{HOST_A}/32")
+        self.child = {"reverse_route": True, **child}
+        self.hub = IkeGatehouse(self.a, build_dir, self.config()).start()
+
+    def config(self, remote_ts=("10.0.0.0/8", "192.168.0.0/16", "fd00::/8"), **child):
+        return block('ike-peer "sites"', {"remote": "any", "psk-secret": SECRET}, [
+            child_section(local_ts=("10.1.0.0/24", "fd01::/64"), remote_ts=remote_ts, **{**self.child, **child})])
+
+    def site(self, name, *networks):
+        """The Gatehouse of a namespace of its own, with a child for each of these; the first is begun."""
+        self.count += 1
+        ours, its = f"10.77.{self.count}.1", f"10.77.{self.count}.2"
+        host = self.net.namespace(name)
+        self.net.link(self.a, host, (f"{ours}/24", f"{its}/24"), name_a=name)
+        children = [child_section(f"net{i}", network, "fd01::/64" if ":" in network else "10.1.0.0/24")
+                    for i, network in enumerate(networks)]
+        site = IkeGatehouse(host, self.build_dir, peer_section(
+            remote=ours, local=its, local_id=f"{name}.example.net", psk_secret=SECRET,
+            children=children)).start()
+        site.gatectl("ike", "initiate", "peer", "net0")
+        site.wait_sas(1)
+        return site
+
+    def wait_routes(self, *want):
+        want = dict.fromkeys(want, 0) if not want or isinstance(want[0], str) else dict(want)
+        wait_for(lambda: of_device(self.a) == want, 10,
+                 lambda: f"{of_device(self.a)}, not {want}\n{self.hub.tail()}")
+
+
+def test_reverse_routes(net, build_dir):
+    """Routes to what the sites negotiated, for as long as their children are there; traffic goes that way."""
+    hub = Hub(net, build_dir, route_metric=77)
+    assert of_device(hub.a) == {}
+    one = hub.site("one", "10.2.0.0/24", "fd02::/64")
+    one.gatectl("ike", "initiate", "peer", "net1")
+    hub.wait_routes(("10.2.0.0/24", 77), ("fd02::/64", 77))
+    one.host.add_address("lo", f"{HOST_B}/32")
+    assert ping(hub.a, HOST_A, HOST_B) == 5
+    hub.site("two", "10.3.0.1-10.3.0.2")
+    all_of_them = (("10.2.0.0/24", 77), ("fd02::/64", 77), ("10.3.0.1", 77), ("10.3.0.2", 77))
+    hub.wait_routes(*all_of_them)
+    one.gatectl("ike", "rekey", "child", str(sas(one)[0]["id"]))
+    hub.hub.kill("esp")
+    wait_for(lambda: ping(hub.a, HOST_A, HOST_B, 1) == 1, 10, "traffic by the next esp")
+    hub.hub.kill("ike")
+    hub.wait_routes(*all_of_them)
+    one.gatectl("ike", "terminate", "peer", "peer", check=False)
+    one.gatectl("ike", "initiate", "peer", "net0")  # of the `ike` that is there now: no other tunnel
+    wait_for(lambda: ping(hub.a, HOST_A, HOST_B, 1) == 1, 10, "traffic under the keys of the next ike")
+    hub.hub.configure(hub.config(remote_ts=("10.2.0.0/24",)))
+    hub.hub.reload()
+    wait_for(lambda: "10.3.0.1" not in of_device(hub.a), 10, "what may not be any more is gone")
+
+
+def test_reverse_routes_end(net, build_dir):
+    """Removed with the child, and with the daemon but for those to nowhere, which the next one removes."""
+    hub = Hub(net, build_dir)
+    one = hub.site("one", "10.2.0.0/24")
+    hub.wait_routes("10.2.0.0/24")
+    one.gatectl("ike", "terminate", "peer", "peer")
+    hub.wait_routes()
+    assert routes(hub.a) == []
+    one.gatectl("ike", "initiate", "peer")
+    hub.wait_routes("10.2.0.0/24")
+    hub.hub.kill()
+    wait_for(lambda: routes(hub.a) == ["unreachable 10.2.0.0/24 metric 4294967294"], 10,
+             lambda: f"the device is gone {routes(hub.a)}")
+    one.stop()
+    hub.hub.start()
+    wait_for(lambda: routes(hub.a) == [], 10, lambda: f"nothing is left {routes(hub.a)}")
+
+
+def test_reverse_routes_overlap(net, build_dir):
+    """Of one site's the larger; what another one has is refused, until it is given up."""
+    hub = Hub(net, build_dir)
+    one = hub.site("one", "10.2.1.0/24", "10.2.0.0/16")
+    hub.wait_routes("10.2.1.0/24")
+    one.gatectl("ike", "initiate", "peer", "net1")
+    hub.wait_routes("10.2.0.0/16")
+    two = hub.site("two", "10.2.1.128/25", "192.168.0.0/24")
+    hub.hub.wait_said("the child net is refused: 10.2.1.128/25: the route to 10.2.0.0/16 is another tunnel's")
+    two.gatectl("ike", "initiate", "peer", "net1")
+    hub.wait_routes("10.2.0.0/16", "192.168.0.0/24")
+    wait_for(lambda: [sa["local_ts"] for sa in sas(two)] == [["192.168.0.0/24"]], 10, "one child of two is left")
+    identifier = {sa["local_ts"][0]: str(sa["id"]) for sa in sas(one)}["10.2.0.0/16"]
+    one.gatectl("ike", "terminate", "child", identifier)
+    hub.wait_routes("10.2.1.0/24", "192.168.0.0/24")
+    one.gatectl("ike", "terminate", "peer", "peer")
+    hub.wait_routes("192.168.0.0/24")
+    two.gatectl("ike", "initiate", "peer", "net0")
+    hub.wait_routes("10.2.1.128/25", "192.168.0.0/24")
+
+
+def test_reverse_routes_may_overlap(net, build_dir):
+    hub = Hub(net, build_dir, route_overlap="allow")
+    hub.site("one", "10.2.0.0/16")
+    two = hub.site("two", "10.2.1.0/24")
+    hub.wait_routes("10.2.0.0/16", "10.2.1.0/24")
+    two.gatectl("ike", "terminate", "peer", "peer")
+    hub.wait_routes("10.2.0.0/16")
+
+
+def test_no_default_route_by_negotiation(net, build_dir):
+    hub = Hub(net, build_dir)
+    hub.hub.configure(hub.config(remote_ts=("0.0.0.0/0",)))
+    hub.hub.reload()
+    hub.site("one", "0.0.0.0/0")
+    hub.hub.wait_sas(1, 1)
+    two = hub.site("two", "10.3.0.0/24")
+    hub.wait_routes("10.3.0.0/24")
+    assert two.sas()
+
+
+def test_reverse_route_of_the_peer_itself(net, build_dir):
+    """A host that protects its own traffic, transport mode: the route is past the tunnel's packets."""
+    hub = Hub(net, build_dir)
+    hub.hub.configure(block('ike-peer "hosts"', {"remote": "any", "psk-secret": SECRET}, [
+        child_section(local_ts="10.77.1.1", remote_ts="10.77.0.0/16", mode="transport", reverse_route=True)]))
+    hub.hub.reload()
+    host = net.namespace("host")
+    net.link(hub.a, host, ("10.77.1.1/24", "10.77.1.2/24"), name_a="host")
+    site = IkeGatehouse(host, build_dir, peer_section(
+        remote="10.77.1.1", local="10.77.1.2", local_id="host.example.net", psk_secret=SECRET,
+        children=[child_section(local_ts="10.77.1.2", remote_ts="10.77.1.1", mode="transport")])).start()
+    site.gatectl("ike", "initiate", "peer")
+    site.wait_sas(1, 1)
+    wait_for(lambda: "dev gh-ipsec0" in hub.a.run(["ip", "route", "get", "10.77.1.2"]).stdout, 10, "its route")
+    assert ping(hub.a, "10.77.1.1", "10.77.1.2") == 5
+    assert sas(site)[0]["in"]["packets"] >= 5
+    site.gatectl("ike", "terminate", "peer", "peer")
+    wait_for(lambda: rules(hub.a) == [], 10, "no rules any more")

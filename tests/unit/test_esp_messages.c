@@ -7,12 +7,14 @@
 #include "daemon/esp_messages.h"
 #include "esp_child.h"
 
-enum kind { CHILD, ENDS, USAGE, WANTED, KINDS };
+enum kind { CHILD, ENDS, USAGE, WANTED, ROUTE, KINDS };
 
 static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
 {
     struct gh_wr w = gh_wr_make(mem, GH_ESP_CHILD_MAX);
     struct gh_esp_child child = esp_child(7);
+    struct gh_esp_route_wish route = {
+        .up = true, .metric = 65535, .holds_peer = true, .source = child.local};
 
     switch (kind) {
     case CHILD:
@@ -28,11 +30,15 @@ static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
     case USAGE:
         gh_esp_put_usage(&w, &(struct gh_esp_usage){7, UINT64_MAX, 1ull << 40, true});
         break;
-    default:
+    case WANTED:
         gh_esp_put_wanted(&w, &(struct gh_esp_wanted){.peer = "berlin",
                                                       .name = "lan",
                                                       .local = child.ts_local.ts[0],
                                                       .remote = child.ts_remote.ts[0]});
+        break;
+    default:
+        assert_true(gh_prefix_parse("10.2.0.0/16", &route.to));
+        gh_esp_put_route(&w, "blue", "red", &route);
     }
     assert_true(gh_wr_ok(&w));
     return w.len;
@@ -46,6 +52,8 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
     struct gh_esp_ends ends;
     struct gh_esp_usage usage;
     struct gh_esp_wanted wanted;
+    struct gh_esp_route_wish route;
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     bool good;
 
     switch (kind) {
@@ -64,10 +72,15 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
         if (good)
             gh_esp_put_usage(again, &usage);
         return good;
-    default:
+    case WANTED:
         good = gh_esp_take_wanted(&r, &wanted);
         if (good)
             gh_esp_put_wanted(again, &wanted);
+        return good;
+    default:
+        good = gh_esp_take_route(&r, netns, vrf, &route);
+        if (good)
+            gh_esp_put_route(again, netns, vrf, &route);
         return good;
     }
 }
