@@ -1,6 +1,9 @@
 """What goes into a tunnel: peers that are in their own remote-ts, transport mode, routes that are
 negotiated, what came in clear, and packets that wait for keys."""
 
+import os
+import re
+
 import pytest
 
 from gatehouse import block
@@ -312,3 +315,35 @@ def test_reverse_route_of_the_peer_itself(net, build_dir):
     assert sas(site)[0]["in"]["packets"] >= 5
     site.gatectl("ike", "terminate", "peer", "peer")
     wait_for(lambda: rules(hub.a) == [], 10, "no rules any more")
+
+
+BIRD = """
+router id 10.77.1.1;
+protocol device { }
+protocol kernel {
+    learn;
+    ipv4 {
+        export none;
+        import filter { if krt_source = 171 && krt_metric < 4294967294 then accept; reject; };
+    };
+}
+"""
+
+
+def test_bird_learns_reverse_routes(net, build_dir):
+    """A routing daemon of the host's takes them by their protocol number, and loses them with the child."""
+    hub = Hub(net, build_dir, route_metric=50)
+    work = hub.a.directory("bird")
+    config, socket = os.path.join(work, "bird.conf"), os.path.join(work, "bird.ctl")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(BIRD)
+    hub.a.spawn(["/usr/sbin/bird", "-f", "-c", config, "-s", socket], os.path.join(work, "log"))
+
+    def known():
+        shown = hub.a.run(["/usr/sbin/birdc", "-s", socket, "show", "route", "all"], check=False).stdout
+        return re.findall(r"^(10\.\S+)", shown, re.M), re.findall(r"Kernel.metric: (\d+)", shown)
+    wait_for(lambda: os.path.exists(socket), 10, "BIRD listens")
+    one = hub.site("one", "10.2.0.0/24")
+    wait_for(lambda: known() == (["10.2.0.0/24"], ["50"]), 10, lambda: f"BIRD has the route {known()}")
+    one.gatectl("ike", "terminate", "peer", "peer")
+    wait_for(lambda: known() == ([], []), 10, lambda: f"BIRD has lost the route {known()}")
