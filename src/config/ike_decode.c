@@ -373,6 +373,9 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
         r->bad = true;
     c->start = gh_get_flag(r);
     c->kernel = gh_get_flag(r);
+    c->reverse_route = gh_get_flag(r);
+    c->route_overlap = gh_get_flag(r);
+    c->route_metric = (uint16_t)gh_rd_u16(r);
 }
 
 static void get_borrowed(struct reading *x, struct ike2_policy *p)

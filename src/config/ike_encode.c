@@ -221,6 +221,9 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u8(w, c->tcp_ao.options_covered);
     gh_wr_u8(w, c->start);
     gh_wr_u8(w, c->kernel);
+    gh_wr_u8(w, c->reverse_route);
+    gh_wr_u8(w, c->route_overlap);
+    gh_wr_u16(w, c->route_metric);
 }
 
 /* Where in its list stands what a policy borrows: from 1, 0 for none. */

@@ -21,7 +21,9 @@
 #include "daemon/esp_children.h"
 #include "daemon/esp_kernel.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_reverse.h"
 #include "daemon/esp_show.h"
+#include "daemon/esp_waiting.h"
 #include "daemon/randomness.h"
 #include "daemon/sandbox.h"
 #include "ike/codes.h"
@@ -46,6 +48,14 @@ struct esp {
     size_t moved_count;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
+    struct gh_esp_reverse *reverse;
+    struct gh_esp_waiting *waiting;
+    uint32_t lacking[IPSEC_BATCH]; /* the policies of packets that met no SA, in their order */
+    size_t lacking_count;
+    uint64_t since_ms;  /* not 0: of the packet that has waited and goes on now */
+    uv_timer_t release; /* with it the packets of these policies go on: */
+    uint32_t *ready;
+    size_t ready_count;
 };
 
 static void tell_keyer(struct esp *esp, enum gh_message type, const struct gh_wr *w)
@@ -131,6 +141,8 @@ static void on_event(void *arg, const struct ipsec_event *e)
     switch (e->kind) {
     case IPSEC_ACQUIRE:
         want(esp, e->policy, e->flow);
+        if (esp->lacking_count < IPSEC_BATCH)
+            esp->lacking[esp->lacking_count++] = e->policy;
         break;
     case IPSEC_SOFT:
     case IPSEC_SEQ_LOW:
@@ -157,11 +169,57 @@ static void on_arrived(void *ctx)
     gh_channel_read(esp->keyer);
 }
 
+static void keep_waiting(struct esp *esp, const struct ipsec_packet *packets, size_t count)
+{
+    uint64_t since = esp->since_ms != 0 ? esp->since_ms : gh_clock_now().mono_ms;
+    size_t at = 0;
+
+    for (size_t i = 0; i < count && at < esp->lacking_count; i++)
+        if (packets[i].result == IPSEC_NO_SA)
+            gh_esp_waiting_keep(esp->waiting, since, esp->lacking[at++], packets[i].place,
+                                ipsec_packet_data(&packets[i]), packets[i].len);
+    esp->lacking_count = 0;
+}
+
+static void go_on(void *ctx, uint64_t since_ms, uint32_t place, const uint8_t *packet, size_t len)
+{
+    struct esp *esp = ctx;
+
+    esp->since_ms = since_ms;
+    gh_esp_net_again(esp->net, place, packet, len);
+    esp->since_ms = 0;
+}
+
+static void on_release(uv_timer_t *timer)
+{
+    struct esp *esp = timer->data;
+
+    for (size_t i = 0; i < esp->ready_count; i++)
+        gh_esp_waiting_release(esp->waiting, esp->ready[i], go_on, esp);
+    esp->ready_count = 0;
+}
+
+/* Not at once: a batch of other packets may be half way through the engine. */
+static void release_soon(struct esp *esp, uint32_t id)
+{
+    uint32_t policy, *more;
+
+    if (!gh_esp_children_policy(esp->children, id, &policy))
+        return;
+    more = realloc(esp->ready, (esp->ready_count + 1) * sizeof(*more));
+    if (more == NULL)
+        return; /* they will be late */
+    esp->ready = more;
+    more[esp->ready_count++] = policy;
+    uv_timer_start(&esp->release, on_release, 0, 0);
+}
+
 static void on_passed(void *ctx, const struct ipsec_packet *packets, size_t count)
 {
     struct esp *esp = ctx;
 
     gh_esp_children_passed(esp->children, packets, count);
+    keep_waiting(esp, packets, count);
     for (size_t i = 0; i < esp->moved_count; i++)
         gh_esp_children_moved(esp->children, esp->moved[i].sa, &esp->moved[i].from,
                               esp->moved[i].from_port);
@@ -192,6 +250,7 @@ static void on_timer(uv_timer_t *timer)
     struct esp *esp = timer->data;
 
     gh_esp_children_tick(esp->children, gh_clock_now().mono_ms);
+    gh_esp_waiting_tick(esp->waiting, gh_clock_now().mono_ms);
 }
 
 /* ---- The kernel's plane --------------------------------------------------------------------- */
@@ -225,7 +284,7 @@ static void on_worn(void *ctx, uint64_t sa)
         tell_number(esp, GH_MESSAGE_CHILD_WORN, id);
 }
 
-static void on_came(void *ctx, uint64_t sa)
+static void on_kernel_came(void *ctx, uint64_t sa)
 {
     struct esp *esp = ctx;
 
@@ -267,6 +326,37 @@ static void on_missing(void *ctx, uint32_t id)
     tell_number(ctx, GH_MESSAGE_CHILD_REFUSED, id);
 }
 
+static bool on_came(void *ctx, uint32_t owner, const struct gh_esp_child *d)
+{
+    struct esp *esp = ctx;
+    char why[GH_ESP_REVERSE_WHY];
+    bool good = gh_esp_reverse_claim(esp->reverse, owner,
+                                     gh_esp_number(&esp->places, d->netns, d->vrf), d, why);
+
+    if (!good)
+        gh_warning("%s: the child %s is refused: %s", d->peer, d->name, why);
+    return good;
+}
+
+static void on_gone(void *ctx, uint32_t owner, const struct gh_esp_child *d)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_reverse_release(esp->reverse, owner, gh_esp_number(&esp->places, d->netns, d->vrf), d);
+}
+
+static void on_route(void *ctx, uint32_t place, const struct gh_esp_route_wish *wish)
+{
+    struct esp *esp = ctx;
+    const struct gh_esp_name *name = &esp->places.list[place];
+    uint8_t body[512];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_esp_put_route(&w, name->first, name->second, wish);
+    if (gh_wr_ok(&w))
+        gh_channel_send(esp->parent, GH_MESSAGE_ESP_ROUTE, body, w.len, -1);
+}
+
 static bool install(struct esp *esp, struct gh_rd *body)
 {
     bool refused;
@@ -276,6 +366,8 @@ static bool install(struct esp *esp, struct gh_rd *body)
         return false;
     if (refused)
         tell_number(esp, GH_MESSAGE_CHILD_REFUSED, id);
+    else
+        release_soon(esp, id);
     return true;
 }
 
@@ -412,6 +504,7 @@ static json_t *answer_request(struct esp *esp, const char *line, size_t len)
     const struct gh_esp_view view = {.engine = esp->engine,
                                      .children = esp->children,
                                      .net = esp->net,
+                                     .waiting = esp->waiting,
                                      .kernel = gh_esp_kernel_counts(esp->kernel)};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
@@ -449,7 +542,7 @@ static bool take_memory(struct esp *esp, struct gh_rd *body, int fd)
                 gh_esp_children_map(esp->children, fd, gh_clock_now().mono_ms);
 
     close(fd);
-    return good;
+    return good && gh_channel_send(esp->parent, GH_MESSAGE_ESP_ROUTES_TOLD, NULL, 0, -1);
 }
 
 /* UINT32_MAX: no memory, or a bad body. */
@@ -531,13 +624,15 @@ static void warm_up(void)
 
 static bool make_cores(struct esp *esp)
 {
-    static const struct gh_esp_children_ops children_ops = {.used = on_used, .missing = on_missing};
+    static const struct gh_esp_children_ops children_ops = {
+        .used = on_used, .missing = on_missing, .came = on_came, .gone = on_gone};
+    static const struct gh_esp_reverse_ops reverse_ops = {.route = on_route};
     static const struct gh_esp_net_ops net_ops = {
         .stray = on_stray, .arrived = on_arrived, .passed = on_passed};
     static const struct gh_esp_kernel_ops kernel_ops = {.again = on_again,
                                                         .refused = on_kernel_refused,
                                                         .worn = on_worn,
-                                                        .came = on_came,
+                                                        .came = on_kernel_came,
                                                         .moved = on_moved,
                                                         .wanted = on_wanted};
     const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};
@@ -549,7 +644,10 @@ static bool make_cores(struct esp *esp)
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
     esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
     esp->kernel = gh_esp_kernel_new(&esp->loop, &esp->policies, &kernel_ops, esp);
-    if (esp->children == NULL || esp->net == NULL || esp->kernel == NULL)
+    esp->waiting = gh_esp_waiting_new();
+    esp->reverse = gh_esp_reverse_new(&reverse_ops, esp);
+    if (esp->children == NULL || esp->net == NULL || esp->kernel == NULL || esp->waiting == NULL ||
+        esp->reverse == NULL)
         return false;
     gh_esp_children_set_kernel(esp->children, gh_esp_kernel_plane(esp->kernel));
     return true;
@@ -568,9 +666,9 @@ int gh_esp_main(uid_t uid, gid_t gid)
     prctl(PR_SET_NAME, "gatehoused-esp");
     warm_up();
     if (uv_loop_init(&esp.loop) != 0 || uv_timer_init(&esp.loop, &esp.timer) != 0 ||
-        !make_cores(&esp))
+        uv_timer_init(&esp.loop, &esp.release) != 0 || !make_cores(&esp))
         return 1;
-    esp.timer.data = &esp;
+    esp.timer.data = esp.release.data = &esp;
     if (!gh_sandbox_enter(GH_SANDBOX_ESP, uid, gid))
         return 1;
     esp.parent = gh_channel_new(&esp.loop, GH_CHILD_CHANNEL_FD, GH_TO_ESP, &ops, &esp);

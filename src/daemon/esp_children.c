@@ -209,7 +209,10 @@ static void drop_out(struct gh_esp_children *c, size_t at)
 static void drop(struct gh_esp_children *c, size_t at)
 {
     struct slot *s = &c->slots[at];
+    struct gh_esp_child d;
 
+    if (c->ops->gone != NULL && decode(s, &d) && !d.kernel)
+        c->ops->gone(c->ctx, (uint32_t)at, &d);
     drop_out(c, at);
     if (c->list[at].in)
         remove_sa(c, at, IPSEC_IN);
@@ -220,7 +223,7 @@ static void drop(struct gh_esp_children *c, size_t at)
         c->top--;
 }
 
-/* False: the engine does not take it; nothing is left then. */
+/* False: it is refused; the caller drops it. */
 static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d, bool restored)
 {
     struct child *child = &c->list[at];
@@ -234,7 +237,9 @@ static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_chil
                             .remote = d->remote};
     if (c->top <= at)
         c->top = at + 1;
-    child->in = child->policy != UINT32_MAX && add_sa(c, at, d, IPSEC_IN);
+    child->in = child->policy != UINT32_MAX &&
+                (d->kernel || c->ops->came == NULL || c->ops->came(c->ctx, (uint32_t)at, d)) &&
+                add_sa(c, at, d, IPSEC_IN);
     return child->in;
 }
 
@@ -703,6 +708,15 @@ bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *
         return false;
     *id = c->list[at].id;
     return true;
+}
+
+bool gh_esp_children_policy(const struct gh_esp_children *c, uint32_t id, uint32_t *policy)
+{
+    size_t at = find(c, id);
+
+    if (at != SIZE_MAX)
+        *policy = c->list[at].policy;
+    return at != SIZE_MAX;
 }
 
 void gh_esp_children_each(const struct gh_esp_children *c,

@@ -161,14 +161,18 @@ static json_t *kernel_results(const struct gh_plane_counts *counts)
 static json_t *show_counters(const struct gh_esp_view *view)
 {
     const uint64_t *counts = gh_esp_net_counts(view->net);
-    json_t *net = json_object();
+    const uint64_t *waits = gh_esp_waiting_counts(view->waiting);
+    json_t *net = json_object(), *waiting = json_object();
 
     for (int i = 0; i < GH_ESP_NET_COUNT; i++)
         json_object_set_new(net, gh_esp_net_count_name((enum gh_esp_net_count)i),
                             json_integer((json_int_t)counts[i]));
-    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
+    for (int i = 0; i < GH_ESP_WAITING_COUNT; i++)
+        json_object_set_new(waiting, gh_esp_waiting_count_name((enum gh_esp_waiting_count)i),
+                            json_integer((json_int_t)waits[i]));
+    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
                      ipsec_back_end(view->engine), "in", results(view->engine, IPSEC_IN), "out",
-                     results(view->engine, IPSEC_OUT), "packets", net, "kernel",
+                     results(view->engine, IPSEC_OUT), "packets", net, "waiting", waiting, "kernel",
                      kernel_results(view->kernel));
 }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_waiting.h"
 #include "daemon/plane_messages.h"
 
 struct gh_esp_view {
@@ -18,6 +19,7 @@ struct gh_esp_view {
     const struct gh_esp_children *children;
     const struct gh_esp_net *net;
     const struct gh_plane_counts *kernel; /* NULL: it carries nothing */
+    const struct gh_esp_waiting *waiting;
 };
 
 /* Is it for `esp`? */

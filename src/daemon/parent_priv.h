@@ -52,8 +52,14 @@ enum { GH_IKE_SOCKETS = 4 };
 /* A route into a tunnel device, and the one to nowhere behind it. */
 struct gh_esp_route {
     struct gh_prefix to;
+    uint32_t table;        /* 0: the main one */
+    struct gh_addr source; /* as in struct gh_route */
+    uint16_t metric;
+    bool configured, negotiated; /* why it is wanted */
+    bool known;                  /* negotiated: the `esp` that is there has said it */
     bool wanted, open, closed;
-    int error; /* of the last try: a negative errno, or 0 */
+    bool stale; /* open, but from another source */
+    int error;  /* of the last try: a negative errno, or 0 */
 };
 
 /* IPsec in one place: a tunnel device and sockets; all -1 or zero: not there. */
@@ -68,6 +74,8 @@ struct gh_esp_place {
     struct gh_esp_route *routes;
     size_t route_count;
     uint32_t generation; /* of the configuration that they are for */
+    bool rules_due;      /* rules that choose a table are not as the routes are */
+    int rules_error;     /* of the last try */
 };
 
 /* The kernel's IPsec in one place; all -1 or zero: not there. */
@@ -233,6 +241,14 @@ void gh_parent_start_child(struct gh_parent *p, struct gh_child *child, const ch
 void gh_parent_esp_init(struct gh_parent *p);
 /* Starts, tells or stops the child by the plan in force. */
 void gh_parent_esp_apply(struct gh_parent *p);
+/* Makes routes and rules of a place as they are wanted. */
+void gh_parent_esp_change_routes(struct gh_parent_place *place);
+/* parent_esp_routes.c: what `esp` says of routes that were negotiated. False: malformed. */
+bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body);
+void gh_parent_esp_routes_forget(struct gh_parent *p); /* a new `esp` is to say them all … */
+void gh_parent_esp_routes_told(struct gh_parent *p);   /* … and has */
+/* By the configuration, also what was negotiated before. */
+void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place);
 /* A new socket between `ike` and `esp`, where both are there. */
 void gh_parent_open_children(struct gh_parent *p);
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,

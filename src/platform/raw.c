@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "platform/netns.h"
+#include "platform/sockmark.h"
 
 #ifndef IPV6_HDRINCL
 #define IPV6_HDRINCL 36
@@ -47,7 +48,7 @@ int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol, b
         return result;
     fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     result = fd;
-    if (fd < 0 || !prepare(fd, v6, headers) || !put_into(fd, vrf)) {
+    if (fd < 0 || !gh_socket_mark(fd) || !prepare(fd, v6, headers) || !put_into(fd, vrf)) {
         result = -errno;
         if (fd >= 0)
             close(fd);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "platform/netns.h"
+#include "platform/sockmark.h"
 #include "platform/xfrm.h"
 
 enum { BUFFER = 4 * 1048576 }; /* a burst of peers that come back at once */
@@ -63,8 +64,8 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port, uid_
     result = fd;
     if (fd >= 0)
         (void)!fchown(fd, owner, (gid_t)-1);
-    if (fd < 0 || !set(fd, SOL_SOCKET, SO_REUSEPORT, 1) || !prepare(fd, v6) || !put_into(fd, vrf) ||
-        !bind_to(fd, v6, port)) {
+    if (fd < 0 || !gh_socket_mark(fd) || !set(fd, SOL_SOCKET, SO_REUSEPORT, 1) ||
+        !prepare(fd, v6) || !put_into(fd, vrf) || !bind_to(fd, v6, port)) {
         result = -errno;
         if (fd >= 0)
             close(fd);

@@ -346,7 +346,8 @@ static const char everything[] =
     "  remote-id = \"C=CH, O=Net, CN=them\" match-peer-id-to-cert = yes ppk = quantum\n"
     "  ppk-required = yes\n"
     "  child one { ts-list = wide ipsec-transform = { esp, ah } lifetime = 1200\n"
-    "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no }\n"
+    "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no\n"
+    "    reverse-route = yes route-metric = 65535 route-overlap = allow }\n"
     "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7 } }\n"
     "ike-peer b { remote = any netns = blue cert-profile = certs psk = shared local-auth = cert\n"
     "  remote-auth = { psk } client-db = clients child c { ts-list = wide } }\n"
@@ -423,6 +424,10 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->children[0].lifetime.packets, 1048576);
     assert_false(p->children[0].start);
     assert_int_equal(p->children[0].remote.count, 2);
+    assert_true(p->children[0].reverse_route && p->children[0].route_overlap);
+    assert_int_equal(p->children[0].route_metric, 65535);
+    assert_false(p->children[1].reverse_route || p->children[1].route_overlap);
+    assert_int_equal(p->children[1].route_metric, 0);
     assert_int_equal(p->children[1].mode, IKE2_TRANSPORT);
 }
 
@@ -760,6 +765,21 @@ static const struct {
      "pattern", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n ppk-required = yes " CHILD " }",
      "missing-option", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " route-metric = 5 } }",
+     "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " route-overlap = allow } }",
+     "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " reverse-route = yes\n route-metric = 65536 } }",
+     "range", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " reverse-route = yes\n route-overlap = override } }",
+     "range", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " reverse-route = perhaps } }",
+     "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n child c { local-ts = 10.0.0.0/8 } }",
      "missing-option", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD "\n " CHILD " }", "duplicate", 2},
