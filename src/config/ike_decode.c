@@ -11,6 +11,7 @@
 #include "config/ike_wire.h"
 #include "config/ike_words.h"
 #include "config/octets.h"
+#include "config/sizes.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
 
@@ -372,6 +373,8 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
                                    c->tcp_ao.mac_len > tcpao_mac_len_max(TCPAO_HMAC_SHA_256)))
         r->bad = true;
     c->start = gh_get_flag(r);
+    if (c->mode != IKE2_TCP_AO)
+        gh_sizes_get(r, &c->path);
 }
 
 static void get_borrowed(struct reading *x, struct ike2_policy *p)

@@ -5,6 +5,7 @@
 
 #include "config/ike_wire.h"
 #include "config/octets.h"
+#include "config/sizes.h"
 
 /* One encoding: certificates are written once, whoever uses them. */
 struct writing {
@@ -220,6 +221,8 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u8(w, c->tcp_ao.mac_len);
     gh_wr_u8(w, c->tcp_ao.options_covered);
     gh_wr_u8(w, c->start);
+    if (c->mode != IKE2_TCP_AO)
+        gh_sizes_put(w, &c->path);
 }
 
 /* Where in its list stands what a policy borrows: from 1, 0 for none. */

@@ -6,6 +6,7 @@
 
 #include "config/alloc.h"
 #include "config/ike_load.h"
+#include "config/sizes.h"
 #include "ike/codes.h"
 
 enum {
@@ -18,7 +19,8 @@ enum {
     CHILD_LIFETIME_OCTETS,
     CHILD_LIFETIME_PACKETS,
     CHILD_START,
-    CHILD_ITEMS
+    CHILD_SIZES,
+    CHILD_ITEMS = CHILD_SIZES + GH_SIZES_ITEMS
 };
 
 static const struct gh_item child_items[CHILD_ITEMS] = {
@@ -31,6 +33,7 @@ static const struct gh_item child_items[CHILD_ITEMS] = {
     [CHILD_LIFETIME_OCTETS] = {"lifetime-octets", GH_ITEM_VALUE},
     [CHILD_LIFETIME_PACKETS] = {"lifetime-packets", GH_ITEM_VALUE},
     [CHILD_START] = {"start", GH_ITEM_VALUE},
+    GH_SIZES_TABLE(CHILD_SIZES),
 };
 
 static void read_selectors(struct gh_ike_loader *x, const struct gh_node *section,
@@ -103,6 +106,7 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
                    &child->lifetime.seconds);
     gh_node_number(x->l, got[CHILD_LIFETIME_OCTETS], 1048576, most, &child->lifetime.octets);
     gh_node_number(x->l, got[CHILD_LIFETIME_PACKETS], 1024, most, &child->lifetime.packets);
+    gh_ike_sizes(x, &got[CHILD_SIZES], &child->path);
     child->start = !policy->responder_only;
     gh_node_bool(x->l, got[CHILD_START], &child->start);
     if (child->start && policy->responder_only)

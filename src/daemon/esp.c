@@ -19,7 +19,9 @@
 #include "daemon/channel.h"
 #include "daemon/child.h"
 #include "daemon/esp_children.h"
+#include "daemon/esp_icmp.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_path.h"
 #include "daemon/esp_show.h"
 #include "daemon/randomness.h"
 #include "daemon/sandbox.h"
@@ -39,6 +41,8 @@ struct esp {
     struct gh_esp_names policies, places;
     struct gh_esp_children *children;
     struct gh_esp_net *net;
+    struct gh_esp_path *path;
+    struct gh_esp_icmp *icmp;
     struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
     size_t moved_count;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
@@ -154,15 +158,53 @@ static void on_arrived(void *ctx)
     gh_channel_read(esp->keyer);
 }
 
-static void on_passed(void *ctx, const struct ipsec_packet *packets, size_t count)
+static void on_passed(void *ctx, enum ipsec_way way, struct ipsec_packet *packets, size_t count)
 {
     struct esp *esp = ctx;
+    uint64_t now = gh_clock_now().mono_ms;
 
     gh_esp_children_passed(esp->children, packets, count);
+    if (way == IPSEC_OUT)
+        gh_esp_path_out(esp->path, now, packets, count);
+    else
+        gh_esp_path_in(esp->path, now, packets, count);
     for (size_t i = 0; i < esp->moved_count; i++)
         gh_esp_children_moved(esp->children, esp->moved[i].sa, &esp->moved[i].from,
                               esp->moved[i].from_port);
     esp->moved_count = 0;
+}
+
+static void path_random(void *ctx, void *out, size_t len)
+{
+    gh_random_take(&((struct esp *)ctx)->random, out, len);
+}
+
+static void path_passed(void *ctx, const struct ipsec_packet *p)
+{
+    gh_esp_children_passed(((struct esp *)ctx)->children, p, 1);
+}
+
+static void path_send(void *ctx, struct ipsec_packet *p)
+{
+    gh_esp_net_send(((struct esp *)ctx)->net, p);
+}
+
+static void path_deliver(void *ctx, struct ipsec_packet *p)
+{
+    gh_esp_net_deliver(((struct esp *)ctx)->net, p);
+}
+
+static void on_icmp(void *ctx, uint32_t place, const uint8_t *packet, size_t len)
+{
+    gh_esp_path_icmp(((struct esp *)ctx)->path, gh_clock_now().mono_ms, place, packet, len);
+}
+
+static void on_changed(void *ctx, uint64_t sa)
+{
+    struct esp *esp = ctx;
+
+    if (esp->path != NULL)
+        gh_esp_path_changed(esp->path, sa, gh_clock_now().mono_ms);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -170,6 +212,7 @@ static void on_timer(uv_timer_t *timer)
     struct esp *esp = timer->data;
 
     gh_esp_children_tick(esp->children, gh_clock_now().mono_ms);
+    gh_esp_path_tick(esp->path, gh_clock_now().mono_ms);
 }
 
 /* ---- `ike` ---------------------------------------------------------------------------------- */
@@ -314,7 +357,8 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
         config = gh_ike_config_decode(gh_view_of(data, len));
         munmap(data, len);
     }
-    good = config != NULL && set_policies(esp, config);
+    good = config != NULL && set_policies(esp, config) &&
+           gh_esp_path_configure(esp->path, config, &esp->policies, gh_clock_now().mono_ms);
     gh_ike_config_free(config);
     if (good)
         gh_esp_net_start(esp->net);
@@ -328,7 +372,7 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
 static json_t *answer_request(struct esp *esp, const char *line, size_t len)
 {
     const struct gh_esp_view view = {
-        .engine = esp->engine, .children = esp->children, .net = esp->net};
+        .engine = esp->engine, .children = esp->children, .net = esp->net, .path = esp->path};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL)
@@ -388,7 +432,18 @@ static bool take_socket(struct esp *esp, struct gh_rd *body, int fd)
         close(fd);
         return false;
     }
+    if (kind == GH_ESP_ICMP4 || kind == GH_ESP_ICMP6)
+        return gh_esp_icmp_open(esp->icmp, place, kind == GH_ESP_ICMP6, fd);
     return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd);
+}
+
+static bool leave_place(struct esp *esp, struct gh_rd *body)
+{
+    uint32_t place = get_place(esp, body);
+
+    gh_esp_net_leave(esp->net, place);
+    gh_esp_icmp_leave(esp->icmp, place);
+    return true;
 }
 
 static bool on_message(void *ctx, struct gh_frame *frame, int fd)
@@ -403,8 +458,7 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_ESP_SOCKET:
         return take_socket(esp, &frame->body, fd);
     case GH_MESSAGE_ESP_PLACE_GONE:
-        gh_esp_net_leave(esp->net, get_place(esp, &frame->body));
-        return true;
+        return leave_place(esp, &frame->body);
     case GH_MESSAGE_CHILDREN:
         return open_keyer(esp, fd);
     case GH_MESSAGE_REQUEST:
@@ -444,8 +498,11 @@ static void warm_up(void)
 
 static bool make_cores(struct esp *esp)
 {
-    static const struct gh_esp_children_ops children_ops = {.used = on_used, .missing = on_missing};
+    static const struct gh_esp_children_ops children_ops = {
+        .used = on_used, .missing = on_missing, .changed = on_changed};
     static const struct gh_esp_net_ops net_ops = {.arrived = on_arrived, .passed = on_passed};
+    static const struct gh_esp_path_ops path_ops = {
+        .random = path_random, .passed = path_passed, .send = path_send, .deliver = path_deliver};
     const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};
 
     esp->engine = ipsec_new(&setup);
@@ -454,7 +511,11 @@ static bool make_cores(struct esp *esp)
     esp->children =
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
     esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
-    return esp->children != NULL && esp->net != NULL;
+    esp->icmp = gh_esp_icmp_new(&esp->loop, on_icmp, esp);
+    if (esp->children == NULL || esp->net == NULL || esp->icmp == NULL)
+        return false;
+    esp->path = gh_esp_path_new(esp->engine, esp->children, &path_ops, esp);
+    return esp->path != NULL;
 }
 
 int gh_esp_main(uid_t uid, gid_t gid)

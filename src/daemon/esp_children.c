@@ -142,6 +142,12 @@ static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_chi
     return ipsec_add_sa(c->engine, &p);
 }
 
+static void tell_changed(const struct gh_esp_children *c, size_t at)
+{
+    if (c->list[at].out && c->ops->changed != NULL)
+        c->ops->changed(c->ctx, sa_id(at, IPSEC_OUT));
+}
+
 static bool add_out(struct gh_esp_children *c, size_t at)
 {
     struct gh_esp_child d;
@@ -149,6 +155,7 @@ static bool add_out(struct gh_esp_children *c, size_t at)
     c->list[at].out_due_ms = 0;
     if (!c->list[at].out && decode(&c->slots[at], &d))
         c->list[at].out = add_sa(c, at, &d, IPSEC_OUT);
+    tell_changed(c, at);
     return c->list[at].out;
 }
 
@@ -436,6 +443,7 @@ static void move(struct gh_esp_children *c, size_t at, struct gh_esp_child *d,
     d->local = e->local;
     d->local_port = e->local_port;
     d->remote_port = e->remote_port;
+    tell_changed(c, at);
     gh_esp_put_child(&w, d);
     if (gh_wr_ok(&w)) {
         memcpy(c->slots[at].body, octets, w.len);
@@ -575,6 +583,14 @@ bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *
         return false;
     *id = c->list[at].id;
     return true;
+}
+
+void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *ctx, uint64_t sa),
+                              void *ctx)
+{
+    for (size_t i = 0; i < c->top; i++)
+        if (c->list[i].there && c->list[i].out)
+            fn(ctx, sa_id(i, IPSEC_OUT));
 }
 
 void gh_esp_children_each(const struct gh_esp_children *c,

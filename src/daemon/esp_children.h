@@ -33,6 +33,8 @@ struct gh_esp_children_ops {
     void (*used)(void *ctx, const struct gh_esp_usage *u);
     /* `ike` has it, and we do not. */
     void (*missing)(void *ctx, uint32_t id);
+    /* An outgoing SA of the engine's is new, or goes elsewhere. NULL: nobody asks. */
+    void (*changed)(void *ctx, uint64_t sa);
 };
 
 /* policies, places: the numbers of the SPD. NULL: no memory. */
@@ -67,6 +69,10 @@ void gh_esp_children_tick(struct gh_esp_children *c, uint64_t now_ms);
 
 /* Of an SA of the engine's: the child of the `ike` that is there now. False: of none. */
 bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *id);
+
+/* All outgoing SAs of the engine's. */
+void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *ctx, uint64_t sa),
+                              void *ctx);
 
 /* To look at. */
 struct gh_esp_child_view {

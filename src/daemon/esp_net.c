@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/esp_path.h"
 #include "ipsec/header.h"
 
 enum {
@@ -59,6 +60,7 @@ struct gh_esp_net {
     struct ipsec_packet packets[IPSEC_BATCH];
     struct mmsghdr headers[IPSEC_BATCH];
     struct slot slots[IPSEC_BATCH]; /* pages are used as packets grow */
+    struct slot beside;             /* of gh_esp_net_send() */
 };
 
 const char *gh_esp_net_count_name(enum gh_esp_net_count count)
@@ -156,6 +158,8 @@ static enum gh_esp_socket address(struct msghdr *h, struct slot *slot, uint8_t *
         memcpy(&slot->peer.v6.sin6_addr, packet + 24, 16);
         h->msg_namelen = sizeof(slot->peer.v6);
     }
+    if (gh_esp_path_is_raw(packet)) /* by the sockets that take whole headers */
+        return v4 ? GH_ESP_AH4 : GH_ESP_AH6;
     if (protocol == IPSEC_PROTO_UDP) {
         memcpy(v4 ? &slot->peer.v4.sin_port : &slot->peer.v6.sin6_port, packet + header + 2, 2);
         leave_headers(h, slot, packet, header + IPSEC_UDP_HEADER);
@@ -219,6 +223,20 @@ static void send_packets(struct gh_esp_net *n, uint32_t place, size_t count)
     send_all(n, fd_of(n, place, kind), waiting);
 }
 
+void gh_esp_net_send(struct gh_esp_net *n, struct ipsec_packet *p)
+{
+    struct msghdr h;
+    enum gh_esp_socket kind = address(&h, &n->beside, ipsec_packet_data(p), p->len);
+    int fd = kind != GH_ESP_SOCKETS ? fd_of(n, p->place, kind) : -1;
+
+    if (fd < 0)
+        n->counts[GH_ESP_NET_NO_SOCKET]++;
+    else if (sendmsg(fd, &h, MSG_DONTWAIT) >= 0)
+        n->counts[GH_ESP_NET_SENT]++;
+    else
+        n->counts[GH_ESP_NET_SEND_FAILED]++;
+}
+
 /* How many came. */
 static size_t from_device(struct gh_esp_net *n, struct entry *e)
 {
@@ -237,7 +255,7 @@ static size_t from_device(struct gh_esp_net *n, struct entry *e)
     n->counts[GH_ESP_NET_FROM_DEVICE] += count;
     if (count > 0)
         ipsec_out(n->engine, gh_clock_now().mono_ms, n->packets, count);
-    n->ops->passed(n->ctx, n->packets, count);
+    n->ops->passed(n->ctx, IPSEC_OUT, n->packets, count);
     send_packets(n, e->place, count);
     return count;
 }
@@ -394,6 +412,11 @@ static void to_device(struct gh_esp_net *n, struct ipsec_packet *p)
     n->counts[len >= 0 ? GH_ESP_NET_TO_DEVICE : GH_ESP_NET_DEVICE_FAILED]++;
 }
 
+void gh_esp_net_deliver(struct gh_esp_net *n, struct ipsec_packet *p)
+{
+    to_device(n, p);
+}
+
 static size_t from_network(struct gh_esp_net *n, struct entry *e)
 {
     size_t count = 0;
@@ -411,7 +434,7 @@ static size_t from_network(struct gh_esp_net *n, struct entry *e)
             count++;
     n->ops->arrived(n->ctx);
     ipsec_in(n->engine, gh_clock_now().mono_ms, n->packets, count);
-    n->ops->passed(n->ctx, n->packets, count);
+    n->ops->passed(n->ctx, IPSEC_IN, n->packets, count);
     for (size_t i = 0; i < count; i++)
         if (n->packets[i].result == IPSEC_OK)
             to_device(n, &n->packets[i]);

@@ -15,6 +15,7 @@ bool gh_esp_is_op(const char *op)
 /* ---- SAs ------------------------------------------------------------------------------------ */
 
 struct listing {
+    const struct gh_esp_path *path;
     json_t *list;
     const char *peer; /* NULL: all */
     uint64_t now_ms;
@@ -94,6 +95,7 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
 {
     struct listing *l = ctx;
     const struct gh_esp_child *c = v->child;
+    uint16_t inner, path;
     json_t *object;
 
     if (l->peer != NULL && strcmp(l->peer, c->peer) != 0)
@@ -114,12 +116,18 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
                             : json_null());
     json_object_set_new(object, "in", direction(v->in, c->spi_in, l->now_ms));
     json_object_set_new(object, "out", direction(v->out, c->spi_out, l->now_ms));
+    if (v->out != NULL) {
+        gh_esp_path_sizes(l->path, v->out, l->now_ms, &inner, &path);
+        json_object_set_new(object, "ip_mtu", json_integer(inner));
+        json_object_set_new(object, "path_mtu", path != 0 ? json_integer(path) : json_null());
+    }
     json_array_append_new(l->list, object);
 }
 
 static json_t *show_sas(const struct gh_esp_view *view, struct gh_now now, const json_t *request)
 {
-    struct listing l = {.list = json_array(),
+    struct listing l = {.path = view->path,
+                        .list = json_array(),
                         .peer = json_string_value(json_object_get(request, "name")),
                         .now_ms = now.mono_ms};
 
@@ -140,6 +148,16 @@ static json_t *results(const struct ipsec *engine, enum ipsec_way way)
     return object;
 }
 
+static json_t *sizes(const uint64_t *counts)
+{
+    json_t *object = json_object();
+
+    for (int i = 0; i < GH_ESP_PATH_COUNT; i++)
+        json_object_set_new(object, gh_esp_path_count_name((enum gh_esp_path_count)i),
+                            json_integer((json_int_t)counts[i]));
+    return object;
+}
+
 static json_t *show_counters(const struct gh_esp_view *view)
 {
     const uint64_t *counts = gh_esp_net_counts(view->net);
@@ -148,9 +166,10 @@ static json_t *show_counters(const struct gh_esp_view *view)
     for (int i = 0; i < GH_ESP_NET_COUNT; i++)
         json_object_set_new(net, gh_esp_net_count_name((enum gh_esp_net_count)i),
                             json_integer((json_int_t)counts[i]));
-    return json_pack("{s:b, s:s, s:o, s:o, s:o}", "ok", 1, "back_end", ipsec_back_end(view->engine),
-                     "in", results(view->engine, IPSEC_IN), "out", results(view->engine, IPSEC_OUT),
-                     "packets", net);
+    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
+                     ipsec_back_end(view->engine), "in", results(view->engine, IPSEC_IN), "out",
+                     results(view->engine, IPSEC_OUT), "packets", net, "sizes",
+                     sizes(gh_esp_path_counts(view->path)));
 }
 
 json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const json_t *request)

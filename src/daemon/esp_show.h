@@ -11,11 +11,13 @@
 #include "base/clock.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_path.h"
 
 struct gh_esp_view {
     const struct ipsec *engine;
     const struct gh_esp_children *children;
     const struct gh_esp_net *net;
+    const struct gh_esp_path *path;
 };
 
 /* Is it for `esp`? */

@@ -35,10 +35,7 @@
 #include "platform/udp.h"
 #include "wire/wr.h"
 
-enum {
-    TUN_MTU = 1390, /* with any algorithm and header it fits into Ethernet's 1500 */
-    PLACE_BODY = 600
-};
+enum { PLACE_BODY = 600 };
 #define TUN_NAME    "gh-ipsec%d"
 #define ROUTES_FILE "ipsec-routes" /* in the run directory: namespaces where routes were set */
 
@@ -307,10 +304,13 @@ static int open_one(const struct gh_parent_place *place, int kind, uid_t owner, 
 {
     switch (kind) {
     case GH_ESP_TUN:
-        return gh_tun_open(place->netns, place->vrf, TUN_NAME, TUN_MTU, ifindex);
+        return gh_tun_open(place->netns, place->vrf, TUN_NAME, IKE2_IP_MTU, ifindex);
     case GH_ESP_ESP4:
     case GH_ESP_ESP6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP, false);
+    case GH_ESP_ICMP4:
+    case GH_ESP_ICMP6:
+        return gh_raw_open_icmp(place->netns, place->vrf, kind == GH_ESP_ICMP6);
     case GH_ESP_AH4:
     case GH_ESP_AH6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_AH6, IPPROTO_AH, true);
@@ -336,7 +336,9 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
                                         "ESP over IPv4",
                                         "ESP over IPv6",
                                         "AH over IPv4",
-                                        "AH over IPv6"};
+                                        "AH over IPv6",
+                                        "ICMP errors",
+                                        "ICMPv6 errors"};
 
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
         struct gh_esp_place *e = &place->esp;
@@ -405,6 +407,7 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
     if (e->sockets[GH_ESP_TUN] < 0 || e->routes_fd < 0)
         return;
     if (e->generation != p->generation) {
+        gh_parent_esp_set_mtu(p, place);
         want_routes(p, place);
         e->generation = p->generation;
     }

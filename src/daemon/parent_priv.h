@@ -59,6 +59,7 @@ struct gh_esp_place {
     int sockets[GH_ESP_SOCKETS];
     int errors[GH_ESP_SOCKETS]; /* why there is none */
     uint32_t ifindex;           /* of the device */
+    uint32_t mtu;               /* that it was set to; 0: not yet */
     int routes_fd;
     int routes_error; /* why there is none: a negative errno */
     uint32_t table;   /* of the routes; 0: the main one */
@@ -219,6 +220,8 @@ bool gh_parent_esp_remove_routes(const char *run_directory);
 void gh_parent_esp_init_place(struct gh_parent_place *place);
 void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place);
 void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *place);
+/* parent_esp_mtu.c: the device of a place has the MTU that the configuration in force wants. */
+void gh_parent_esp_set_mtu(struct gh_parent *p, struct gh_parent_place *place);
 /* Does IKE's socket share port 4500 with one for ESP? */
 bool gh_parent_esp_shares(const struct gh_parent_place *place, bool v6);
 

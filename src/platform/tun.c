@@ -65,6 +65,17 @@ static int open_here(const char *vrf, const char *name, uint32_t mtu, uint32_t *
     return result;
 }
 
+int gh_tun_set_mtu(const char *netns, uint32_t ifindex, uint32_t mtu)
+{
+    int back, result = gh_netns_enter(netns, &back);
+
+    if (result != 0)
+        return result;
+    result = set_up(ifindex, mtu, 0);
+    gh_netns_leave(back);
+    return result;
+}
+
 int gh_tun_open(const char *netns, const char *vrf, const char *name, uint32_t mtu,
                 uint32_t *ifindex)
 {

@@ -13,5 +13,7 @@
  * block, or a negative errno. */
 int gh_tun_open(const char *netns, const char *vrf, const char *name, uint32_t mtu,
                 uint32_t *ifindex);
+/* Of such a device. 0, or a negative errno. */
+int gh_tun_set_mtu(const char *netns, uint32_t ifindex, uint32_t mtu);
 
 #endif

@@ -86,9 +86,12 @@ static bool split(int fd)
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) == 0;
 }
 
+/* In IPv6, too, the path's MTU is ours to learn: from errors that quote a packet of an SA, which is
+ * more than the kernel asks for. */
 static bool prepare_esp(int fd, bool v6)
 {
-    return v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
+    return v6 ? set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT) &&
+                    set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
                     set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
               : set(fd, IPPROTO_IP, IP_RECVTOS, 1) && set(fd, IPPROTO_IP, IP_RECVTTL, 1);
 }

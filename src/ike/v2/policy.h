@@ -15,6 +15,7 @@
 #include "ike/proposals.h"
 #include "ike/tcp_ao.h"
 #include "ike/ts.h"
+#include "ike/v2/child_path.h"
 #include "pki/client_db.h"
 #include "pki/identity.h"
 #include "pki/pattern.h"
@@ -51,6 +52,7 @@ struct ike2_child_policy {
     struct ike2_lifetime lifetime; /* hard; rekeying begins earlier by a random part of it */
     struct ike_tcp_ao tcp_ao;      /* of IKE2_TCP_AO */
     bool start;                    /* as soon as the peer is known, and again when it is lost */
+    struct ike2_child_path path;   /* of tunnel and transport mode */
 };
 
 struct ike2_policy {
