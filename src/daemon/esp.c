@@ -199,6 +199,11 @@ static void on_icmp(void *ctx, uint32_t place, const uint8_t *packet, size_t len
     gh_esp_path_icmp(((struct esp *)ctx)->path, gh_clock_now().mono_ms, place, packet, len);
 }
 
+static void on_too_long(void *ctx, uint32_t place, const uint8_t *packet, size_t len)
+{
+    gh_esp_path_too_long(((struct esp *)ctx)->path, gh_clock_now().mono_ms, place, packet, len);
+}
+
 static void on_changed(void *ctx, uint64_t sa)
 {
     struct esp *esp = ctx;
@@ -500,7 +505,8 @@ static bool make_cores(struct esp *esp)
 {
     static const struct gh_esp_children_ops children_ops = {
         .used = on_used, .missing = on_missing, .changed = on_changed};
-    static const struct gh_esp_net_ops net_ops = {.arrived = on_arrived, .passed = on_passed};
+    static const struct gh_esp_net_ops net_ops = {
+        .arrived = on_arrived, .passed = on_passed, .too_long = on_too_long};
     static const struct gh_esp_path_ops path_ops = {
         .random = path_random, .passed = path_passed, .send = path_send, .deliver = path_deliver};
     const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};

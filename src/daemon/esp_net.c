@@ -173,8 +173,15 @@ static enum gh_esp_socket address(struct msghdr *h, struct slot *slot, uint8_t *
     return v4 ? GH_ESP_ESP4 : GH_ESP_ESP6;
 }
 
+static void not_sent(struct gh_esp_net *n, uint32_t place, const struct msghdr *h)
+{
+    n->counts[GH_ESP_NET_SEND_FAILED]++;
+    if (errno == EMSGSIZE)
+        n->ops->too_long(n->ctx, place, h->msg_iov->iov_base, h->msg_iov->iov_len);
+}
+
 /* What the kernel does not take is lost, as on any link. */
-static void send_all(struct gh_esp_net *n, int fd, size_t count)
+static void send_all(struct gh_esp_net *n, uint32_t place, int fd, size_t count)
 {
     size_t done = 0;
 
@@ -185,7 +192,7 @@ static void send_all(struct gh_esp_net *n, int fd, size_t count)
             n->counts[GH_ESP_NET_SENT] += (uint64_t)sent;
             done += (size_t)sent;
         } else if (errno != EINTR) {
-            n->counts[GH_ESP_NET_SEND_FAILED]++;
+            not_sent(n, place, &n->headers[done].msg_hdr);
             done++;
         }
     }
@@ -213,14 +220,14 @@ static void send_packets(struct gh_esp_net *n, uint32_t place, size_t count)
         if (next != kind && waiting > 0) {
             struct mmsghdr last = n->headers[waiting];
 
-            send_all(n, fd_of(n, place, kind), waiting);
+            send_all(n, place, fd_of(n, place, kind), waiting);
             n->headers[0] = last;
             waiting = 0;
         }
         kind = next;
         waiting++;
     }
-    send_all(n, fd_of(n, place, kind), waiting);
+    send_all(n, place, fd_of(n, place, kind), waiting);
 }
 
 void gh_esp_net_send(struct gh_esp_net *n, struct ipsec_packet *p)
@@ -234,7 +241,7 @@ void gh_esp_net_send(struct gh_esp_net *n, struct ipsec_packet *p)
     else if (sendmsg(fd, &h, MSG_DONTWAIT) >= 0)
         n->counts[GH_ESP_NET_SENT]++;
     else
-        n->counts[GH_ESP_NET_SEND_FAILED]++;
+        not_sent(n, p->place, &h);
 }
 
 /* How many came. */

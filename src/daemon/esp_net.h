@@ -53,6 +53,8 @@ const char *gh_esp_net_count_name(enum gh_esp_net_count count);
 struct gh_esp_net;
 
 struct gh_esp_net_ops {
+    /* It is longer than the interface takes, and the kernel was not to cut it. */
+    void (*too_long)(void *ctx, uint32_t place, const uint8_t *packet, size_t len);
     /* A batch is here, but nobody looked at it yet: what others said before it came, counts. */
     void (*arrived)(void *ctx);
     /* A batch went through the engine, and has not left: of what is OK afterwards, all does. */

@@ -477,6 +477,27 @@ void gh_esp_path_icmp(struct gh_esp_path *x, uint64_t now_ms, uint32_t place, co
     }
 }
 
+void gh_esp_path_too_long(struct gh_esp_path *x, uint64_t now_ms, uint32_t place,
+                          const uint8_t *packet, size_t len)
+{
+    struct tunnel_fragment f;
+    struct tunnel_quote q;
+    uint16_t mtu;
+    bool lower;
+
+    if (len == 0 || !gh_esp_path_is_raw(packet) ||
+        tunnel_fragment_read(packet, len, &f) != TUNNEL_OK)
+        return;
+    q = (struct tunnel_quote){.kind = TUNNEL_QUOTE_TOO_BIG,
+                              .version = f.version,
+                              .mtu = f.version == 6 ? TUNNEL_IPV6_MTU_MIN : 0,
+                              .local = f.src,
+                              .remote = f.dst,
+                              .total_len = f.total_len};
+    if (tunnel_pmtu_learn(x->mtus, now_ms, place, &q, &mtu, &lower) == TUNNEL_OK && lower)
+        set_all_limits(x, now_ms);
+}
+
 static void on_aged(void *arg, const struct tunnel_path *path)
 {
     ((struct gh_esp_path *)arg)->stale = true;

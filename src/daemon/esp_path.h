@@ -79,6 +79,10 @@ void gh_esp_path_in(struct gh_esp_path *p, uint64_t now_ms, struct ipsec_packet 
 /* An ICMP packet that came to the place, with its IP header. */
 void gh_esp_path_icmp(struct gh_esp_path *p, uint64_t now_ms, uint32_t place, const uint8_t *packet,
                       size_t len);
+/* The interface itself does not take a packet that left with all its headers: as if a router had
+ * said so, which did not know how much it takes (RFC 1191 5). */
+void gh_esp_path_too_long(struct gh_esp_path *p, uint64_t now_ms, uint32_t place,
+                          const uint8_t *packet, size_t len);
 /* Now and then: forgets what is old. */
 void gh_esp_path_tick(struct gh_esp_path *p, uint64_t now_ms);
 
