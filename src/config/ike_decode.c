@@ -613,6 +613,7 @@ static void get_config(struct reading *x)
     get_zones(x);
     get_policies(x);
     get_sessions(x);
+    gh_tunnels_get(&x->r, x->c->zone_count, &x->c->tunnels, &x->c->tunnel_count);
 }
 
 struct gh_ike_config *gh_ike_config_decode(struct gh_view data)

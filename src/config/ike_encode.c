@@ -416,6 +416,7 @@ static void put_config(struct writing *x)
     gh_wr_u32(&x->w, x->c->session_count);
     for (size_t i = 0; i < x->c->session_count; i++)
         put_session(&x->w, &x->c->sessions[i]);
+    gh_tunnels_put(&x->w, x->c->tunnels, x->c->tunnel_count);
 }
 
 uint8_t *gh_ike_config_encode(const struct gh_ike_config *c, size_t *len)

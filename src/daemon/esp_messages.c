@@ -204,3 +204,19 @@ bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out)
     take_ts(r, &out->remote);
     return gh_rd_done(r);
 }
+
+void gh_esp_put_reach(struct gh_wr *w, const struct gh_esp_reach *x)
+{
+    put_string(w, x->tunnel);
+    gh_wr_u8(w, x->primary);
+    gh_wr_u8(w, x->backup);
+}
+
+bool gh_esp_take_reach(struct gh_rd *r, struct gh_esp_reach *out)
+{
+    memset(out, 0, sizeof(*out));
+    take_string(r, out->tunnel, sizeof(out->tunnel));
+    out->primary = gh_get_flag(r);
+    out->backup = gh_get_flag(r);
+    return gh_rd_done(r);
+}

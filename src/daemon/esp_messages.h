@@ -70,4 +70,12 @@ struct gh_esp_wanted {
 void gh_esp_put_wanted(struct gh_wr *w, const struct gh_esp_wanted *x);
 bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out);
 
+/* TUNNEL_REACH: to which of a tunnel's remote addresses the host has a route. */
+struct gh_esp_reach {
+    char tunnel[IKE2_NAME + 1];
+    bool primary, backup;
+};
+void gh_esp_put_reach(struct gh_wr *w, const struct gh_esp_reach *x);
+bool gh_esp_take_reach(struct gh_rd *r, struct gh_esp_reach *out);
+
 #endif

@@ -158,17 +158,13 @@ static enum gh_esp_socket address(struct msghdr *h, struct slot *slot, uint8_t *
         memcpy(&slot->peer.v6.sin6_addr, packet + 24, 16);
         h->msg_namelen = sizeof(slot->peer.v6);
     }
-    if (gh_esp_path_is_raw(packet)) /* by the sockets that take whole headers */
+    if (gh_esp_path_is_raw(packet)) /* also AH, whose ICV covers the header */
         return v4 ? GH_ESP_AH4 : GH_ESP_AH6;
     if (protocol == IPSEC_PROTO_UDP) {
         memcpy(v4 ? &slot->peer.v4.sin_port : &slot->peer.v6.sin6_port, packet + header + 2, 2);
         leave_headers(h, slot, packet, header + IPSEC_UDP_HEADER);
         return v4 ? GH_ESP_UDP4 : GH_ESP_UDP6;
     }
-    if (protocol == IPSEC_PROTO_AH) /* whose ICV covers the header */
-        return v4 ? GH_ESP_AH4 : GH_ESP_AH6;
-    if (protocol != IPSEC_PROTO_ESP)
-        return GH_ESP_SOCKETS;
     leave_headers(h, slot, packet, header);
     return v4 ? GH_ESP_ESP4 : GH_ESP_ESP6;
 }

@@ -23,8 +23,14 @@ enum gh_esp_socket {
     GH_ESP_ESP6,
     GH_ESP_AH4,
     GH_ESP_AH6,
-    GH_ESP_ICMP4, /* errors about what left (esp_icmp.h) */
+    GH_ESP_ICMP4, /* errors about what left: esp_raw.h, and so are those below */
     GH_ESP_ICMP6,
+    GH_ESP_GRE4, /* where a tunnel is to be without protection */
+    GH_ESP_GRE6,
+    GH_ESP_4_IN_4,
+    GH_ESP_6_IN_4,
+    GH_ESP_4_IN_6,
+    GH_ESP_6_IN_6,
     GH_ESP_SOCKETS
 };
 

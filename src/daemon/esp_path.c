@@ -15,8 +15,7 @@ enum {
     SCRATCH = HEAD + 65536 + 128,
     /* Errors may be so many packets behind: a second's at 64,000 a second. */
     QUOTE_WINDOW = 65536,
-    NO_LIMIT = UINT16_MAX,
-    FRAGMENT_NEXT = 44
+    NO_LIMIT = UINT16_MAX
 };
 
 /* Of one child of the configuration. */
@@ -524,11 +523,12 @@ const struct tunnel_pmtu *gh_esp_path_mtus(const struct gh_esp_path *x)
 
 bool gh_esp_path_is_raw(const uint8_t *packet)
 {
-    enum { DF_OFFSET_MORE = 0x7f, RESERVED = 0x80 };
+    enum { DF_OFFSET_MORE = 0x7f };
+    bool v4 = packet[0] >> 4 == 4;
+    uint8_t protocol = packet[v4 ? 9 : 6];
 
-    if (packet[0] >> 4 == 4)
-        return (packet[6] & DF_OFFSET_MORE) != 0 || packet[7] != 0;
-    return packet[6] == FRAGMENT_NEXT;
+    return (protocol != IPSEC_PROTO_ESP && protocol != IPSEC_PROTO_UDP) ||
+           (v4 && ((packet[6] & DF_OFFSET_MORE) != 0 || packet[7] != 0));
 }
 
 struct gh_esp_path *gh_esp_path_new(struct ipsec *engine, struct gh_esp_children *children,

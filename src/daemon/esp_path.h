@@ -93,8 +93,8 @@ const struct tunnel_pmtu *gh_esp_path_mtus(const struct gh_esp_path *p);
 void gh_esp_path_sizes(const struct gh_esp_path *p, const struct ipsec_sa *sa, uint64_t now_ms,
                        uint16_t *inner, uint16_t *path);
 
-/* A packet that was made with its IP header to the end: a fragment, or with DF, which the kernel
- * would not set. */
+/* A packet that leaves with the IP header that it has: a fragment, one with DF, which the kernel
+ * would not set, or neither ESP nor UDP. */
 bool gh_esp_path_is_raw(const uint8_t *packet);
 
 #endif

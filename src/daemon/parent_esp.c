@@ -27,6 +27,7 @@
 #include "control/control.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_raw.h"
 #include "daemon/esp_show.h"
 #include "ike/v2/core.h"
 #include "platform/raw.h"
@@ -302,6 +303,11 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
 
 static int open_one(const struct gh_parent_place *place, int kind, uid_t owner, uint32_t *ifindex)
 {
+    bool v6;
+    uint8_t protocol;
+
+    if (kind > GH_ESP_ICMP6 && gh_esp_raw_kind(kind, &v6, &protocol))
+        return gh_raw_open(place->netns, place->vrf, v6, protocol, false);
     switch (kind) {
     case GH_ESP_TUN:
         return gh_tun_open(place->netns, place->vrf, TUN_NAME, IKE2_IP_MTU, ifindex);
@@ -338,13 +344,19 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
                                         "AH over IPv4",
                                         "AH over IPv6",
                                         "ICMP errors",
-                                        "ICMPv6 errors"};
+                                        "ICMPv6 errors",
+                                        "GRE over IPv4",
+                                        "GRE over IPv6",
+                                        "IPv4 in IPv4",
+                                        "IPv6 in IPv4",
+                                        "IPv4 in IPv6",
+                                        "IPv6 in IPv6"};
 
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
         struct gh_esp_place *e = &place->esp;
         int result;
 
-        if (e->sockets[kind] >= 0)
+        if (e->sockets[kind] >= 0 || !gh_parent_tunnels_want(p, place, kind))
             continue;
         result = open_one(place, kind, p->ao.uid, &e->ifindex);
         if (result >= 0) {
@@ -434,6 +446,7 @@ static void on_started(void *ctx)
     for (size_t i = 0; i < p->ike.place_count; i++)
         for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
             tell_socket(p, p->ike.places[i], kind);
+    gh_parent_tunnels_tell(p);
     gh_parent_open_children(p);
     send_config(p);
 }
@@ -516,6 +529,8 @@ static bool has_children(const struct gh_parent *p)
 {
     const struct gh_ike_config *c = p->config->ike;
 
+    if (p->ike.peers > 0 && c->tunnel_count > 0)
+        return true;
     for (size_t i = 0; p->ike.peers > 0 && i < c->policy_count; i++)
         for (size_t k = 0; k < c->policies[i]->child_count; k++)
             if (c->policies[i]->children[k].mode != IKE2_TCP_AO)

@@ -5,7 +5,10 @@
 #ifndef GH_PLATFORM_TUN_H
 #define GH_PLATFORM_TUN_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "base/addr.h"
 
 /* Makes a device of layer 3, named by `name` ("gh%d": with the first number that is free), with
  * this MTU and up. Before each packet is virtio's header (struct virtio_net_hdr). netns: as in
@@ -15,5 +18,8 @@ int gh_tun_open(const char *netns, const char *vrf, const char *name, uint32_t m
                 uint32_t *ifindex);
 /* Of such a device. 0, or a negative errno. */
 int gh_tun_set_mtu(const char *netns, uint32_t ifindex, uint32_t mtu);
+
+/* An address of it, host part included, is set or taken away. 0, or a negative errno. */
+int gh_tun_address(const char *netns, uint32_t ifindex, const struct gh_prefix *address, bool set);
 
 #endif
