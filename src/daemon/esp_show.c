@@ -180,7 +180,8 @@ json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const j
     if (strcmp(gh_control_op(request), "show-ipsec-counters") == 0)
         return show_counters(view);
     if (strcmp(gh_control_op(request), "show-tunnel") == 0)
-        return json_pack("{s:b, s:o}", "ok", 1, "tunnels",
+        return json_pack("{s:b, s:o, s:o}", "ok", 1, "of_no_tunnel",
+                         gh_esp_tunnels_unclear(view->tunnels), "tunnels",
                          gh_esp_tunnels_show(view->tunnels,
                                              json_string_value(json_object_get(request, "name")),
                                              now.mono_ms));

@@ -66,6 +66,8 @@ bool gh_esp_tunnels_icmp(struct gh_esp_tunnels *t, uint64_t now_ms, uint32_t pla
 void gh_esp_tunnels_tick(struct gh_esp_tunnels *t, uint64_t now_ms);
 
 /* For `show tunnel`: an array. name: of one, or NULL. */
+/* Packets that came by an SA, or clear, and belong to no one tunnel, by reason. */
+json_t *gh_esp_tunnels_unclear(const struct gh_esp_tunnels *t);
 json_t *gh_esp_tunnels_show(const struct gh_esp_tunnels *t, const char *name, uint64_t now_ms);
 
 #endif

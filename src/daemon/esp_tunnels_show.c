@@ -24,16 +24,26 @@ static json_t *addresses(const struct gh_addr *list, size_t count)
     return array;
 }
 
-static json_t *way(const struct tunnel_counts *c)
+static json_t *drops(const uint64_t *results)
 {
-    json_t *drops = json_object();
+    json_t *object = json_object();
 
     for (int i = 0; i < TUNNEL_RESULT_COUNT; i++)
-        if (c->results[i] > 0 && !tunnel_result_passes((enum tunnel_result)i))
-            json_object_set_new(drops, tunnel_result_name((enum tunnel_result)i),
-                                json_integer((json_int_t)c->results[i]));
+        if (results[i] > 0 && !tunnel_result_passes((enum tunnel_result)i))
+            json_object_set_new(object, tunnel_result_name((enum tunnel_result)i),
+                                json_integer((json_int_t)results[i]));
+    return object;
+}
+
+json_t *gh_esp_tunnels_unclear(const struct gh_esp_tunnels *x)
+{
+    return drops(x->unclear);
+}
+
+static json_t *way(const struct tunnel_counts *c)
+{
     return json_pack("{s:I, s:I, s:o}", "packets", (json_int_t)c->packets, "octets",
-                     (json_int_t)c->octets, "drops", drops);
+                     (json_int_t)c->octets, "drops", drops(c->results));
 }
 
 static json_t *counts(const struct gh_esp_tunnel *own, const struct tunnel *t)

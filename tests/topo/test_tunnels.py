@@ -1,7 +1,6 @@
 """GRE and IP in IP, each with a device of its own, under IPsec: routing daemons run through them, and
 nothing of it is seen in clear."""
 
-import os
 import re
 
 import pytest
@@ -155,3 +154,199 @@ def test_ends_of_processes(net, build_dir):
     wait_for(lambda: "fd98::1" in pair.a.run(["ip", "address", "show", "dev", "t1"]).stdout, 10, "the new one")
     assert IN6_A not in pair.a.run(["ip", "address", "show", "dev", "t1"]).stdout
     assert pair.ping() == 5
+
+
+# ---- Routing daemons inside -------------------------------------------------------------------
+
+def frr(n, ours, theirs, ours6):
+    """OSPF, OSPFv3, BGP with BFD over the tunnel; a network behind each router."""
+    return f"""
+interface t1
+ ip ospf area 0.0.0.0
+ ip ospf network point-to-point
+ ip ospf hello-interval 1
+ ip ospf dead-interval 4
+ ipv6 ospf6 area 0.0.0.0
+ ipv6 ospf6 network point-to-point
+ ipv6 ospf6 hello-interval 1
+ ipv6 ospf6 dead-interval 4
+exit
+interface lo
+ ip address 10.20{n}.0.1/32
+ ip ospf area 0.0.0.0
+ ipv6 address fd20:{n}::1/128
+ ipv6 ospf6 area 0.0.0.0
+exit
+router ospf
+ ospf router-id 192.0.2.{n}
+exit
+router ospf6
+ ospf6 router-id 192.0.2.{n}
+exit
+router bgp 6500{n}
+ bgp router-id 192.0.2.{n}
+ no bgp ebgp-requires-policy
+ neighbor {theirs} remote-as external
+ neighbor {theirs} bfd
+ neighbor {theirs} timers connect 1
+ address-family ipv4 unicast
+  network 10.30.{n}.0/24
+ exit-address-family
+exit
+ip route 10.30.{n}.0/24 blackhole
+bfd
+ peer {theirs} local-address {ours}
+  receive-interval 100
+  transmit-interval 100
+ exit
+exit
+"""
+
+
+def test_routing_daemons(net, build_dir):
+    """Multicast hellos of OSPF and OSPFv3 (by link-local addresses), BGP and BFD; routes lead through
+    the tunnel, and when its SA is gone, BFD says so before BGP would."""
+    pair = Pair(net, build_dir).up()
+    daemons = ["ospfd", "ospf6d", "bgpd", "bfdd", "staticd"]
+    one = FrrRouter(pair.a, daemons, frr(1, IN_A, IN_B, IN6_A)).start()
+    two = FrrRouter(pair.b, daemons, frr(2, IN_B, IN_A, IN6_B)).start()
+    wire = Wire(pair.a)
+
+    def routes(family, prefix):
+        return pair.a.run(["ip", family, "route", "show", prefix]).stdout
+
+    wait_for(lambda: "t1" in routes("-4", "10.202.0.1"), 60,
+             lambda: f"OSPF {one.show('show ip ospf neighbor')} {one.tail()}")
+    wait_for(lambda: "t1" in routes("-6", "fd20:2::1"), 60,
+             lambda: f"OSPFv3 {one.show('show ipv6 ospf6 neighbor')} {one.tail()}")
+    wait_for(lambda: "t1" in routes("-4", "10.30.2.0/24"), 60,
+             lambda: f"BGP {one.show('show bgp summary')} {one.tail()}")
+    wait_for(lambda: "Status: up" in one.show("show bfd peers"), 30, lambda: one.show("show bfd peers"))
+    assert pair.ping(5, "10.202.0.1", options=["-I", "10.201.0.1"]) == 5
+    assert pair.ping(5, "fd20:2::1", options=["-I", "fd20:1::1"]) == 5
+    assert wire.protocols() == {ESP}
+    pair.two.stop()
+    wait_for(lambda: "Status: down" in one.show("show bfd peers"), 10, "BFD notices")
+    wait_for(lambda: routes("-4", "10.30.2.0/24") == "", 10, "BGP has taken its route away")
+    pair.two.start()
+    wait_for(lambda: "t1" in routes("-4", "10.30.2.0/24"), 90, lambda: f"again {one.tail()}{pair.one.tail()}")
+    for router in (one, two):
+        router.stop()
+
+
+# ---- The kernel's own tunnels at the other end ------------------------------------------------
+
+KERNEL = {"gre": ["gre", "key", "77", "csum", "seq"], "ipip": ["ipip"], "sit": ["sit"]}
+
+
+def kernel_has(net, kind):
+    probe = net.namespace("probe")
+    done = probe.run(["ip", "link", "add", "x", "type", kind, "local", "192.0.2.1", "remote", "192.0.2.2"],
+                     check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["gre", "ipip", "sit"])
+def test_with_the_kernels(net, build_dir, kind):
+    """Without protection, because the operator says so in words."""
+    if not kernel_has(net, kind):
+        pytest.skip(f"this kernel has no {kind}")
+    options = {"key": 77, "checksum": True, "sequence": "check"} if kind == "gre" else {}
+    pair = Pair(net, build_dir, "gre" if kind == "gre" else "ipip",
+                both={"protect": None, "unprotected": True, **options})
+    pair.two.stop()
+    kind_options = KERNEL[kind]
+    pair.b.run(["ip", "link", "add", "k1", "type", kind_options[0], "local", B4, "remote", A4,
+                *kind_options[1:]])
+    pair.b.run(["ip", "link", "set", "k1", "up", "mtu", "1400"])
+    if kind != "sit":
+        pair.b.add_address("k1", f"{IN_B}/30")
+    if kind != "ipip":
+        pair.b.add_address("k1", f"{IN6_B}/64")
+    target = IN6_B if kind == "sit" else IN_B
+    wait_for(lambda: pair.ping(1, target) == 1, 10,
+             lambda: f"{pair.one.gatectl('show', 'tunnel', '--json').stdout}{pair.one.tail()}")
+    for size in (0, 1300, 4000):
+        assert pair.ping(5, target, size) == 5
+    if kind == "gre":
+        assert pair.ping(5, IN6_B) == 5
+    assert pair.tunnel(pair.one)["in"]["drops"] == {}
+    assert pair.tunnel(pair.one)["protected_by"] is None
+
+
+def test_unprotected_pair(net, build_dir):
+    """Two Gatehouses, IPv6 outside, fragments outside: put together by the kernel's raw sockets."""
+    pair = Pair(net, build_dir, v6=True,
+                both={"protect": None, "unprotected": True, "encapsulated_ip_mtu": 1000}).up()
+    wire = Wire(pair.a)
+    assert pair.ping(3, size=1300) == 3 and pair.ping(3, IN6_B, 1300) == 3
+    assert max(len(p) for p in wire.packets()) <= 1000
+    assert pair.tunnel(pair.one)["counts"]["fragmented-after"] >= 6
+
+
+# ---- Sizes ------------------------------------------------------------------------------------
+
+def test_fragments_of_tunnels(net, build_dir):
+    """GRE in tunnel mode, fragmented before it is protected: the other end puts it together, or, if it
+    is not to, drops it."""
+    pair = Pair(net, build_dir, mode="tunnel", both={"encapsulated_ip_mtu": 600}).up()
+    assert pair.ping(3, size=1200) == 3 and pair.ping(2, size=5000) == 2
+    assert pair.tunnel(pair.two)["counts"]["reassembled"] >= 5
+    pair.two.configure(open_text(pair.two).replace("encapsulated-ip-mtu = 600",
+                                                   'encapsulated-ip-mtu = 600 reassembly = "off"'))
+    pair.two.reload()
+    wait_for(lambda: pair.tunnel(pair.two)["reassembly"] is None, 10, "off")
+    assert pair.ping(2, size=1200) == 0
+    assert pair.two.ask("show", "tunnel")["of_no_tunnel"]["reassembly-off"] >= 2
+    assert pair.ping() == 5
+
+
+@pytest.mark.parametrize("mode", ["transport", "tunnel"])
+def test_path_mtu(net, build_dir, mode):
+    """What does not fit the child is learned from our own error, and those who send through the tunnel are
+    told; what may be cut passes."""
+    pair = Pair(net, build_dir, mode=mode, child={"ip_mtu": 1300}, both={"ip_mtu": 1500}).up()
+    pair.ping(1, size=1400, options=["-M", "do"])
+    wait_for(lambda: pair.tunnel(pair.one)["ip_mtu"] == 1300 - 24, 10,
+             lambda: pair.one.gatectl("show", "tunnel", "--json").stdout)
+    said = pair.a.run(["ping", "-c", "1", "-W", "1", "-M", "do", "-s", "1400", IN_B], check=False).stdout
+    assert re.search(r"mtu[ =]+1276", said), said
+    pair.a.run(["ip", "route", "flush", "cache"])
+    pair.ping(1, size=1400, options=["-M", "do"])  # the other end's answer teaches it, too
+    assert pair.ping(2, size=1276 - 28, options=["-M", "do"]) == 2
+    # The first packets and the first answers are refused, and then fragmented.
+    wait_for(lambda: pair.ping(2, IN6_B, 1400) == 2, 10, "IPv6 passes")
+    assert pair.tunnel(pair.one)["counts"]["too-big-told"] >= 1
+
+
+# ---- A second remote address ------------------------------------------------------------------
+
+def test_backup_remote(net, build_dir):
+    """When the host has no route to the first one any more, the tunnel goes to the second, and back."""
+    pair = Pair(net, build_dir)
+    second = "10.88.0.2"
+    pair.b.add_address("lo", f"{second}/32")
+    pair.a.route(f"{second}/32", B4)
+    one = open_text(pair.one)
+    one = one.replace(f'remote-ts = {{ "{B4} 47" }}', f'remote-ts = {{ "{B4} 47", "{second} 47" }}')
+    one = one.replace('mode = "transport"', 'mode = "tunnel"')
+    one = one.replace('    protect = "peer"', f'    protect = "peer"\n    backup-remote = "{second}"')
+    pair.one.configure(one)
+    two = open_text(pair.two).replace(f'local-ts = {{ "{B4} 47" }}',
+                                      f'local-ts = {{ "{B4} 47", "{second} 47" }}')
+    two = two.replace('mode = "transport"', 'mode = "tunnel"')
+    pair.two.configure(two + tunnel_section("t2", type="gre", local=second, remote=A4, protect="peer",
+                                            device="t2"))
+    for gatehouse in (pair.one, pair.two):
+        gatehouse.reload()
+    pair.one.gatectl("ike", "terminate", "peer", "peer")
+    pair.up()
+    assert pair.tunnel(pair.one)["oper_remote"] == B4
+    # A more specific route to nowhere: the address is not reachable, though the gateway is.
+    pair.a.run(["ip", "route", "add", "unreachable", f"{B4}/32"])
+    wait_for(lambda: pair.tunnel(pair.one)["oper_remote"] == second, 10,
+             lambda: pair.one.gatectl("show", "tunnel", "--json").stdout)
+    pair.a.run(["ip", "route", "del", "unreachable", f"{B4}/32"])
+    wait_for(lambda: pair.tunnel(pair.one)["oper_remote"] == B4, 10, "back again")
+    pair.up()
+    assert pair.tunnel(pair.one)["switches"] == 2
