@@ -157,7 +157,8 @@ static void want_routes(const struct gh_parent *p, struct gh_parent_place *place
         const struct ike2_policy *policy = c->policies[i];
 
         for (size_t k = 0; is_here(place, c, policy->zone) && k < policy->child_count; k++)
-            if (policy->children[k].mode == IKE2_TUNNEL)
+            if (policy->children[k].mode == IKE2_TUNNEL &&
+                !gh_parent_tunnels_carry(c, policy, &policy->children[k]))
                 want_child(&place->esp, policy, &policy->children[k]);
     }
 }

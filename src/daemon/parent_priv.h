@@ -243,6 +243,10 @@ void gh_parent_tunnels_tend(struct gh_parent *p);
  * are. */
 bool gh_parent_tunnels_want(const struct gh_parent *p, const struct gh_parent_place *place,
                             int kind);
+/* The child is for a tunnel's packets alone, which come by the tunnel's device: it needs no route,
+ * and one to the other end would lead astray what is not the tunnel's. */
+bool gh_parent_tunnels_carry(const struct gh_ike_config *c, const struct ike2_policy *peer,
+                             const struct ike2_child_policy *child);
 void gh_parent_tunnels_tell(struct gh_parent *p);  /* all, to a new `esp` */
 void gh_parent_tunnels_reach(struct gh_parent *p); /* routes may have changed */
 /* Does IKE's socket share port 4500 with one for ESP? */

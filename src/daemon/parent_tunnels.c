@@ -19,7 +19,9 @@
 #include "daemon/esp_messages.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_raw.h"
+#include "ipsec/header.h"
 #include "platform/tun.h"
+#include "tunnel/gre.h"
 #include "wire/wr.h"
 
 enum { BODY = 100 };
@@ -54,6 +56,22 @@ void gh_parent_tunnels_tell(struct gh_parent *p)
         tell_device(p, &p->esp.tunnels[i]);
         tell_reach(p, &p->esp.tunnels[i]);
     }
+}
+
+bool gh_parent_tunnels_carry(const struct gh_ike_config *c, const struct ike2_policy *peer,
+                             const struct ike2_child_policy *child)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < c->tunnel_count; i++)
+        any |= gh_config_text_equal(c->tunnels[i].peer, peer->name);
+    for (size_t i = 0; any && i < child->remote.count; i++) {
+        uint8_t protocol = child->remote.ts[i].protocol;
+
+        any = protocol == TUNNEL_PROTO_GRE || protocol == IPSEC_PROTO_IPV4 ||
+              protocol == IPSEC_PROTO_IPV6;
+    }
+    return any;
 }
 
 /* ---- Reach ---------------------------------------------------------------------------------- */
