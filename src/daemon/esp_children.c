@@ -188,6 +188,12 @@ static const struct ipsec_sa *get_sa(const struct gh_esp_children *c, size_t at,
     return c->kernel != NULL ? c->kernel->get(c->kernel->ctx, sa_id(at, way)) : NULL;
 }
 
+static void tell_changed(const struct gh_esp_children *c, size_t at)
+{
+    if (c->list[at].out && c->ops->changed != NULL)
+        c->ops->changed(c->ctx, sa_id(at, IPSEC_OUT));
+}
+
 static bool add_out(struct gh_esp_children *c, size_t at)
 {
     struct gh_esp_child d;
@@ -195,6 +201,7 @@ static bool add_out(struct gh_esp_children *c, size_t at)
     c->list[at].out_due_ms = 0;
     if (!c->list[at].out && decode(&c->slots[at], &d))
         c->list[at].out = add_sa(c, at, &d, IPSEC_OUT);
+    tell_changed(c, at);
     return c->list[at].out;
 }
 
@@ -505,6 +512,8 @@ static void move(struct gh_esp_children *c, size_t at, struct gh_esp_child *d,
     d->remote_port = e->remote_port;
     if (c->list[at].kernel)
         move_in_kernel(c, at, d);
+    else
+        tell_changed(c, at);
     gh_esp_put_child(&w, d);
     if (gh_wr_ok(&w)) {
         memcpy(c->slots[at].body, octets, w.len);
@@ -717,6 +726,14 @@ bool gh_esp_children_policy(const struct gh_esp_children *c, uint32_t id, uint32
     if (at != SIZE_MAX)
         *policy = c->list[at].policy;
     return at != SIZE_MAX;
+}
+
+void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *ctx, uint64_t sa),
+                              void *ctx)
+{
+    for (size_t i = 0; i < c->top; i++)
+        if (c->list[i].there && c->list[i].out)
+            fn(ctx, sa_id(i, IPSEC_OUT));
 }
 
 void gh_esp_children_each(const struct gh_esp_children *c,

@@ -27,7 +27,7 @@ static void through(struct gh_esp_net *n, uint32_t place)
     if (b->count == 0)
         return;
     ipsec_out(n->engine, gh_clock_now().mono_ms, b->packets, b->count);
-    n->ops->passed(n->ctx, b->packets, b->count);
+    n->ops->passed(n->ctx, IPSEC_OUT, b->packets, b->count);
     gh_esp_send(n, place);
     gh_esp_batch_clear(b);
 }
@@ -200,4 +200,10 @@ void gh_esp_to_devices(struct gh_esp_net *n)
     }
     if (count > 0)
         write_packets(n, place, count);
+}
+
+void gh_esp_net_deliver(struct gh_esp_net *n, struct ipsec_packet *p)
+{
+    n->merging[0] = (struct offload_packet){.data = ipsec_packet_data(p), .len = p->len};
+    write_packets(n, p->place, 1);
 }

@@ -268,3 +268,19 @@ bool gh_esp_take_route(struct gh_rd *r, char netns[GH_ESP_NETNS], char vrf[GH_ES
     gh_get_addr(r, false, &out->source);
     return gh_rd_done(r) && (out->source.len == 0 || out->source.len == out->to.addr.len);
 }
+
+void gh_esp_put_reach(struct gh_wr *w, const struct gh_esp_reach *x)
+{
+    gh_esp_put_string(w, x->tunnel);
+    gh_wr_u8(w, x->primary);
+    gh_wr_u8(w, x->backup);
+}
+
+bool gh_esp_take_reach(struct gh_rd *r, struct gh_esp_reach *out)
+{
+    memset(out, 0, sizeof(*out));
+    gh_esp_take_string(r, out->tunnel, sizeof(out->tunnel));
+    out->primary = gh_get_flag(r);
+    out->backup = gh_get_flag(r);
+    return gh_rd_done(r);
+}

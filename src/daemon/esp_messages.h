@@ -113,4 +113,12 @@ void gh_esp_put_route(struct gh_wr *w, const char *netns, const char *vrf,
 bool gh_esp_take_route(struct gh_rd *r, char netns[GH_ESP_NETNS], char vrf[GH_ESP_VRF],
                        struct gh_esp_route_wish *out);
 
+/* TUNNEL_REACH: to which of a tunnel's remote addresses the host has a route. */
+struct gh_esp_reach {
+    char tunnel[IKE2_NAME + 1];
+    bool primary, backup;
+};
+void gh_esp_put_reach(struct gh_wr *w, const struct gh_esp_reach *x);
+bool gh_esp_take_reach(struct gh_rd *r, struct gh_esp_reach *out);
+
 #endif

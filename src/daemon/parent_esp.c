@@ -28,6 +28,7 @@
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_routes.h"
+#include "daemon/esp_raw.h"
 #include "daemon/esp_show.h"
 #include "ike/v2/core.h"
 #include "platform/ip_rules.h"
@@ -37,10 +38,7 @@
 #include "platform/udp.h"
 #include "wire/wr.h"
 
-enum {
-    TUN_MTU = 1390, /* with any algorithm and header it fits into Ethernet's 1500 */
-    PLACE_BODY = 600
-};
+enum { PLACE_BODY = 600 };
 #define TUN_NAME    "gh-ipsec%d"
 #define ROUTES_FILE "ipsec-routes" /* in the run directory: namespaces where routes were set */
 
@@ -258,13 +256,21 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
 
 static int open_one(struct gh_parent_place *place, int kind, uid_t owner)
 {
+    bool v6;
+    uint8_t protocol;
+
+    if (kind > GH_ESP_ICMP6 && gh_esp_raw_kind(kind, &v6, &protocol))
+        return gh_raw_open(place->netns, place->vrf, v6, protocol, false);
     switch (kind) {
     case GH_ESP_TUN:
-        return gh_tun_open(place->netns, place->vrf, TUN_NAME, TUN_MTU, &place->esp.ifindex,
+        return gh_tun_open(place->netns, place->vrf, TUN_NAME, IKE2_IP_MTU, &place->esp.ifindex,
                            &place->esp.datagrams);
     case GH_ESP_ESP4:
     case GH_ESP_ESP6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP, false);
+    case GH_ESP_ICMP4:
+    case GH_ESP_ICMP6:
+        return gh_raw_open_icmp(place->netns, place->vrf, kind == GH_ESP_ICMP6);
     case GH_ESP_AH4:
     case GH_ESP_AH6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_AH6, IPPROTO_AH, true);
@@ -290,13 +296,21 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
                                         "ESP over IPv4",
                                         "ESP over IPv6",
                                         "AH over IPv4",
-                                        "AH over IPv6"};
+                                        "AH over IPv6",
+                                        "ICMP errors",
+                                        "ICMPv6 errors",
+                                        "GRE over IPv4",
+                                        "GRE over IPv6",
+                                        "IPv4 in IPv4",
+                                        "IPv6 in IPv4",
+                                        "IPv4 in IPv6",
+                                        "IPv6 in IPv6"};
 
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
         struct gh_esp_place *e = &place->esp;
         int result;
 
-        if (e->sockets[kind] >= 0)
+        if (e->sockets[kind] >= 0 || !gh_parent_tunnels_want(p, place, kind))
             continue;
         result = open_one(place, kind, p->ao.uid);
         if (result >= 0) {
@@ -364,6 +378,7 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
     if (e->sockets[GH_ESP_TUN] < 0 || e->routes_fd < 0)
         return;
     if (e->generation != p->generation) {
+        gh_parent_esp_set_mtu(p, place);
         gh_parent_esp_want_routes(p, place);
         e->rules_due = place->vrf == NULL;
         e->generation = p->generation;
@@ -393,6 +408,7 @@ static void on_started(void *ctx)
         for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
             tell_socket(p, p->ike.places[i], kind);
     gh_parent_xfrm_link(p);
+    gh_parent_tunnels_tell(p);
     gh_parent_open_children(p);
     send_config(p);
 }
@@ -480,6 +496,8 @@ static bool has_children(const struct gh_parent *p)
 {
     const struct gh_ike_config *c = p->config->ike;
 
+    if (p->ike.peers > 0 && c->tunnel_count > 0)
+        return true;
     for (size_t i = 0; p->ike.peers > 0 && i < c->policy_count; i++)
         for (size_t k = 0; k < c->policies[i]->child_count; k++)
             if (c->policies[i]->children[k].mode != IKE2_TCP_AO)

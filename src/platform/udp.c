@@ -94,10 +94,13 @@ static bool split(int fd, uint32_t kernels)
 #define UDP_GRO 104
 #endif
 
+/* In IPv6, too, the path's MTU is ours to learn: from errors that quote a packet of an SA, which is
+ * more than the kernel asks for. */
 static bool prepare_esp(int fd, bool v6)
 {
     set(fd, IPPROTO_UDP, UDP_GRO, 1); /* since Linux 5.0; without it, they come one by one */
-    return v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
+    return v6 ? set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT) &&
+                    set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
                     set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
               : set(fd, IPPROTO_IP, IP_RECVTOS, 1) && set(fd, IPPROTO_IP, IP_RECVTTL, 1);
 }
