@@ -18,6 +18,8 @@ enum {
     CHILD_LIFETIME_OCTETS,
     CHILD_LIFETIME_PACKETS,
     CHILD_START,
+    CHILD_ADMIN,
+    CHILD_IDLE,
     CHILD_ITEMS
 };
 
@@ -31,6 +33,8 @@ static const struct gh_item child_items[CHILD_ITEMS] = {
     [CHILD_LIFETIME_OCTETS] = {"lifetime-octets", GH_ITEM_VALUE},
     [CHILD_LIFETIME_PACKETS] = {"lifetime-packets", GH_ITEM_VALUE},
     [CHILD_START] = {"start", GH_ITEM_VALUE},
+    [CHILD_ADMIN] = {"admin", GH_ITEM_VALUE},
+    [CHILD_IDLE] = {"idle-timeout", GH_ITEM_VALUE},
 };
 
 static void read_selectors(struct gh_ike_loader *x, const struct gh_node *section,
@@ -103,6 +107,8 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
                    &child->lifetime.seconds);
     gh_node_number(x->l, got[CHILD_LIFETIME_OCTETS], 1048576, most, &child->lifetime.octets);
     gh_node_number(x->l, got[CHILD_LIFETIME_PACKETS], 1024, most, &child->lifetime.packets);
+    gh_ike_admin(x, got[CHILD_ADMIN], &child->admin);
+    gh_ike_seconds(x, got[CHILD_IDLE], GH_IDLE_MIN, GH_IDLE_MAX, &child->idle_seconds);
     child->start = !policy->responder_only;
     gh_node_bool(x->l, got[CHILD_START], &child->start);
     if (child->start && policy->responder_only)

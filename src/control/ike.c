@@ -87,7 +87,7 @@ bool gh_ike_target_covers(const struct gh_ike_target *t, const struct ike2_polic
 {
     if (t->name != NULL)
         return strcmp(t->name, p->name) == 0;
-    return t->addr.len == 0 || gh_addr_equal(&t->addr, &p->gateway) ||
+    return t->addr.len == 0 || ike2_gateway_is(p, &t->addr) ||
            (p->remote.bits > 0 && gh_prefix_contains(&p->remote, &t->addr));
 }
 
@@ -194,7 +194,8 @@ enum ike2_way gh_ike_source_of(const struct gh_ike_view *view, const struct ike2
         return IKE2_WAY_THERE;
     if (p->gateway.len == 0 || view->places == NULL)
         return IKE2_WAY_UNKNOWN;
-    return view->places->way(view->places->ctx, p->zone, &p->gateway, out, error);
+    return view->places->way(view->places->ctx, p->zone, ike2_gateway(p, p->gateway_now), out,
+                             error);
 }
 
 void gh_ike_put_place(const struct gh_ike_view *view, uint16_t zone, json_t *object)

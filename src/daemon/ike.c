@@ -528,7 +528,8 @@ static void want_ways(struct ike *ike)
         const struct ike2_policy *p = ike->config->policies[i];
 
         if (p->gateway.len != 0 && (p->local.len == 0 || ike2_policy_has_tcp_ao(p)))
-            gh_ike_way(ike->places, p->zone, &p->gateway, &from, NULL);
+            for (size_t n = 0; n < ike2_gateway_count(p); n++)
+                gh_ike_way(ike->places, p->zone, ike2_gateway(p, n), &from, NULL);
     }
 }
 
@@ -653,6 +654,8 @@ static struct ike2_settings settings_of(const struct ike *ike, const struct gh_i
     struct ike2_settings s = ike2_default_settings();
 
     s.sas_max = config->sas_max;
+    s.sas_high = gh_ike_sas_high(config);
+    s.sas_low = gh_ike_sas_low(config);
     s.half_open_max = config->half_open_max;
     s.half_open_cookie = config->half_open_cookie;
     s.half_open_puzzle =

@@ -104,8 +104,10 @@ void gh_parent_open_children(struct gh_parent *p)
 /* IKE and ESP themselves go to the peer: they must not go into the device. */
 static bool holds_peer(const struct ike2_policy *policy, const struct gh_prefix *to)
 {
-    return gh_prefix_contains(to, &policy->gateway) ||
-           (policy->remote.bits > 0 && gh_prefix_overlaps(to, &policy->remote));
+    for (size_t i = 0; i < ike2_gateway_count(policy); i++)
+        if (gh_prefix_contains(to, ike2_gateway(policy, i)))
+            return true;
+    return policy->remote.bits > 0 && gh_prefix_overlaps(to, &policy->remote);
 }
 
 static void want_route(struct gh_esp_place *e, const struct gh_prefix *to)

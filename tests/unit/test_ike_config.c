@@ -297,6 +297,7 @@ static void without_ike_there_is_none(void **state)
 static const char everything[] =
     "ike { sa-limit = 5000 half-open-limit = 500 cookie-threshold = 50 child-limit = 20\n"
     "  tcp-ao-protocol = 255"
+    "  sa-high-watermark = 4000 sa-low-watermark = 3000"
     "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys\n"
     "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"
     "  ticket-lifetime = 1d unknown-spi-answers = 0\n"
@@ -341,9 +342,10 @@ static const char everything[] =
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
     "  remote-id = \"C=CH, O=Net, CN=them\" match-peer-id-to-cert = yes ppk = quantum\n"
-    "  ppk-required = yes\n"
+    "  ppk-required = yes backup = { 192.0.2.8, 198.51.100.8 } revert = 10m admin = down\n"
     "  child one { ts-list = wide ipsec-transform = { esp, ah } lifetime = 1200\n"
-    "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no }\n"
+    "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no admin = up\n"
+    "    idle-timeout = 300 }\n"
     "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7 } }\n"
     "ike-peer b { remote = any netns = blue cert-profile = certs psk = shared local-auth = cert\n"
     "  remote-auth = { psk } client-db = clients child c { ts-list = wide } }\n"
@@ -411,6 +413,13 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_string_equal(gh_pattern_text(p->remote_id), "C=CH, O=Net, CN=them");
     assert_string_equal(p->ppk, "quantum");
     assert_true(p->ppk_required);
+    assert_int_equal(p->backup_count, 2);
+    assert_string_equal(gh_addr_format(&p->backups[1], addr), "198.51.100.8");
+    assert_int_equal(p->revert_ms, 600000);
+    assert_int_equal(p->admin, IKE2_ADMIN_DOWN);
+    assert_int_equal(p->children[0].admin, IKE2_ADMIN_UP);
+    assert_int_equal(p->children[1].admin, IKE2_ADMIN_UNSAID);
+    assert_int_equal(p->children[0].idle_seconds, 300);
     assert_int_equal(p->child_count, 2);
     ike_proposals_get(&p->children[0].proposals, sa);
     assert_int_equal(sa->count, 2);
@@ -455,6 +464,8 @@ static void check_everything(const struct gh_ike_config *c)
     struct gh_addr addr;
 
     assert_int_equal(c->settings.sas_max, 5000);
+    assert_int_equal(gh_ike_sas_high(&c->settings), 4000);
+    assert_int_equal(gh_ike_sas_low(&c->settings), 3000);
     assert_int_equal(c->settings.half_open_max, 500);
     assert_int_equal(c->settings.half_open_cookie, 50);
     assert_int_equal(c->settings.children_max, 20);
@@ -778,6 +789,32 @@ static const struct {
     {MOBILE "additional-addresses = { here }" CHILD " }", "address", 3},
     {MOBILE "additional-addresses = { ::1, ::2, ::3, ::4, ::5, ::6, ::7, ::8, ::9 }" CHILD " }",
      "too-many-addresses", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n backup = { here } " CHILD " }", "address", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n backup = { 2001:db8::2 } " CHILD " }",
+     "address", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n backup = { 192.0.2.3,\n 192.0.2.2 } " CHILD
+     " }",
+     "duplicate", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n backup = { ::1 } responder-only = yes " CHILD
+     " }",
+     "missing-option", 2},
+    {"ike-peer p { remote = any psk-file = /k\n backup = { 192.0.2.3 } " CHILD " }",
+     "missing-option", 2},
+    {"ike-peer p { remote = 192.0.2.1 psk-file = /k\n backup = { 192.0.2.2, 192.0.2.3, 192.0.2.4,"
+     " 192.0.2.5, 192.0.2.6, 192.0.2.7, 192.0.2.8,\n 192.0.2.9 } " CHILD " }",
+     "too-many-addresses", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n revert = manual " CHILD " }",
+     "missing-option", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k backup = { 192.0.2.3 }\n revert = 59 " CHILD
+     " }",
+     "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n admin = off " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = 10.0.0.0/8\n"
+     " remote-ts = 10.0.0.0/8 idle-timeout = 9 } }",
+     "range", 2},
+    {"ike { sa-limit = 100\n sa-high-watermark = 101 }", "range", 2},
+    {"ike { sa-limit = 100\n sa-low-watermark = 91 }", "range", 2},
+    {"ike { sa-limit = 100 sa-high-watermark = 50\n sa-low-watermark = 51 }", "range", 2},
     {PEER "ike-psk p { secret-file = /k }", "duplicate", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n ts-list = x " CHILD " }", "unknown-option",
      2},

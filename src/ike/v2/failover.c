@@ -10,24 +10,6 @@
 
 #include "ike/v2/priv.h"
 
-const struct gh_addr *ike2_gateway(const struct ike2_policy *p, size_t n)
-{
-    return n == 0 ? &p->gateway : &p->backups[n - 1];
-}
-
-size_t ike2_gateway_count(const struct ike2_policy *p)
-{
-    return p->gateway.len != 0 ? 1 + (size_t)p->backup_count : 0;
-}
-
-bool ike2_gateway_is(const struct ike2_policy *p, const struct gh_addr *addr)
-{
-    for (size_t i = 0; i < ike2_gateway_count(p); i++)
-        if (gh_addr_equal(ike2_gateway(p, i), addr))
-            return true;
-    return false;
-}
-
 static void use(struct ike2 *c, struct ike2_policy *p, uint8_t n)
 {
     p->gateway_now = n;
