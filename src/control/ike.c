@@ -14,7 +14,12 @@ static const struct {
     {"show-ike-child", gh_ike_show_children},
     {"show-ike-statistics", gh_ike_show_statistics},
     {"show-ike-lockout", gh_ike_show_lockout},
+    {"show-ipsec-tunnel", gh_ike_show_tunnels},
+    {"show-ipsec-gateway", gh_ike_show_gateways},
     {"ike-initiate", gh_ike_initiate},
+    {"ike-down", gh_ike_take_down},
+    {"ike-up", gh_ike_bring_up},
+    {"ike-revert", gh_ike_revert},
     {"ike-rekey-sa", gh_ike_rekey_sa},
     {"ike-rekey-child", gh_ike_rekey_child},
     {"ike-terminate-sa", gh_ike_terminate_sa},
@@ -39,6 +44,13 @@ static gh_ike_answer_fn *find(const char *op)
 bool gh_ike_is_op(const char *op)
 {
     return find(op) != NULL;
+}
+
+bool gh_ike_changes_orders(const json_t *request)
+{
+    const char *op = gh_control_op(request);
+
+    return op != NULL && (strcmp(op, "ike-down") == 0 || strcmp(op, "ike-up") == 0);
 }
 
 json_t *gh_ike_handle(const struct gh_ike_view *view, struct gh_now now, const json_t *request)

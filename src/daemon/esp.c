@@ -21,6 +21,7 @@
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_show.h"
+#include "daemon/esp_strangers.h"
 #include "daemon/randomness.h"
 #include "daemon/sandbox.h"
 #include "ike/codes.h"
@@ -41,6 +42,7 @@ struct esp {
     struct gh_esp_net *net;
     struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
     size_t moved_count;
+    struct gh_esp_strangers strangers;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
 };
@@ -154,6 +156,25 @@ static void on_arrived(void *ctx)
     gh_channel_read(esp->keyer);
 }
 
+/* Whoever sends by an SA that is not there hears so from `ike`. */
+static void tell_strangers(struct esp *esp, const struct ipsec_packet *packets, size_t count)
+{
+    struct gh_esp_stranger x;
+    uint8_t body[512];
+
+    for (size_t i = 0; i < count; i++) {
+        struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+        if (packets[i].result != IPSEC_UNKNOWN_SPI || packets[i].place >= esp->places.count ||
+            !gh_esp_stranger(&esp->strangers, &packets[i], gh_clock_now().mono_ms, &x))
+            continue;
+        snprintf(x.netns, sizeof(x.netns), "%s", esp->places.list[packets[i].place].first);
+        snprintf(x.vrf, sizeof(x.vrf), "%s", esp->places.list[packets[i].place].second);
+        gh_esp_put_stranger(&w, &x);
+        tell_keyer(esp, GH_MESSAGE_CHILD_STRANGER, &w);
+    }
+}
+
 static void on_passed(void *ctx, const struct ipsec_packet *packets, size_t count)
 {
     struct esp *esp = ctx;
@@ -163,6 +184,7 @@ static void on_passed(void *ctx, const struct ipsec_packet *packets, size_t coun
         gh_esp_children_moved(esp->children, esp->moved[i].sa, &esp->moved[i].from,
                               esp->moved[i].from_port);
     esp->moved_count = 0;
+    tell_strangers(esp, packets, count);
 }
 
 static void on_timer(uv_timer_t *timer)

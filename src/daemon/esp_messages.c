@@ -204,3 +204,23 @@ bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out)
     take_ts(r, &out->remote);
     return gh_rd_done(r);
 }
+
+void gh_esp_put_stranger(struct gh_wr *w, const struct gh_esp_stranger *x)
+{
+    put_string(w, x->netns);
+    put_string(w, x->vrf);
+    gh_put_addr(w, &x->local);
+    gh_put_addr(w, &x->remote);
+    gh_wr_u32(w, x->spi);
+}
+
+bool gh_esp_take_stranger(struct gh_rd *r, struct gh_esp_stranger *out)
+{
+    memset(out, 0, sizeof(*out));
+    take_string(r, out->netns, sizeof(out->netns));
+    take_string(r, out->vrf, sizeof(out->vrf));
+    gh_get_addr(r, true, &out->local);
+    gh_get_addr(r, true, &out->remote);
+    out->spi = gh_rd_u32(r);
+    return gh_rd_done(r);
+}

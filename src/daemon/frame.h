@@ -37,7 +37,8 @@ enum {
     GH_KEEP_MAX = 4 * 1048576,
     GH_IKE_ADDRESSES_MAX = 131072,
     GH_ESP_CHILD_MAX = 3968, /* a child as octets: fits into its place in esp_memory.h */
-    GH_ESP_HELLO_MAX = 1048576
+    GH_ESP_HELLO_MAX = 1048576,
+    GH_IKE_ORDERS_MAX = 4 * 1048576
 };
 
 /* id, receiver, least and most octets of body, descriptors beside it, what it says. */
@@ -90,7 +91,9 @@ enum {
         each: u8 fit for a peer to know, address; those or routes changed */                       \
     X(IKE_WAY, GH_TO_IKE, 12, 700, 0)        /* place, peer's address, u32 errno, ours or none */  \
     X(IKE_ASK_WAY, GH_TO_PARENT, 11, 700, 0) /* place, peer's address: answered by IKE_WAY */      \
-    X(MONITORS, GH_TO_IKE, 1, 1, 0)          /* u8: does anybody want to be told EVENTs? */        \
+    X(IKE_ORDERS, GH_TO_IKE | GH_TO_PARENT, 0, GH_IKE_ORDERS_MAX,                                  \
+      0)                            /* ike_orders.h; the parent keeps them for the next `ike` */   \
+    X(MONITORS, GH_TO_IKE, 1, 1, 0) /* u8: does anybody want to be told EVENTs? */                 \
     X(GATEKEEPER, GH_TO_AO | GH_TO_IKE, 0, 0, 1) /* the socket between engine and gatekeeper */    \
     X(KEY_INSTALL, GH_TO_ENGINE, 10, 512, 0)     /* gk_messages.h; holds a secret */               \
     X(KEY_RANK, GH_TO_ENGINE, 10, 512, 0)        /* as KEY_INSTALL, without one */                 \
@@ -110,11 +113,12 @@ enum {
     X(CHILD_HELLO, GH_TO_CARRIER, 12, GH_ESP_HELLO_MAX, 0)   /* esp_messages.h, here and below */  \
     X(CHILD_INSTALL, GH_TO_CARRIER, 64, GH_ESP_CHILD_MAX, 0) /* holds keys */                      \
     X(CHILD_MOVE, GH_TO_CARRIER, 10, 64, 0)                                                        \
-    X(CHILD_REMOVE, GH_TO_CARRIER, 5, 5, 0) /* u32 id, u8 enum ike2_removal */                     \
-    X(CHILD_USED, GH_TO_KEYER, 21, 21, 0)   /* u32 id, u64 octets, packets more, u8 incoming */    \
-    X(CHILD_WANTED, GH_TO_KEYER, 4, 512, 0) /* a packet met no SA */                               \
-    X(CHILD_WORN, GH_TO_KEYER, 4, 4, 0)     /* u32 id: wants to be rekeyed at once */              \
-    X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)  /* u32 id: cannot be installed */
+    X(CHILD_REMOVE, GH_TO_CARRIER, 5, 5, 0)    /* u32 id, u8 enum ike2_removal */                  \
+    X(CHILD_USED, GH_TO_KEYER, 21, 21, 0)      /* u32 id, u64 octets, packets more, u8 incoming */ \
+    X(CHILD_WANTED, GH_TO_KEYER, 4, 512, 0)    /* a packet met no SA */                            \
+    X(CHILD_WORN, GH_TO_KEYER, 4, 4, 0)        /* u32 id: wants to be rekeyed at once */           \
+    X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)     /* u32 id: cannot be installed */                   \
+    X(CHILD_STRANGER, GH_TO_KEYER, 18, 512, 0) /* a packet's SPI is nobody's */
 
 enum gh_message {
 #define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,

@@ -368,6 +368,7 @@ const uint64_t *ike2_counters(const struct ike2 *c); /* [IKE2_COUNT_COUNT] */
 /* The last failures by reason: when (wall time) and in what words; NULL text: never. */
 const char *ike2_last_failure(const struct ike2 *c, enum ike2_count reason, int64_t *when);
 struct gh_lockout *ike2_lockout(struct ike2 *c); /* NULL: none */
+const struct ike2_settings *ike2_get_settings(const struct ike2 *c);
 size_t ike2_memory(const struct ike2 *c); /* octets held for SAs, with all that hangs on them */
 
 #endif

@@ -79,3 +79,8 @@ struct gh_lockout *ike2_lockout(struct ike2 *c)
 {
     return c->lockout;
 }
+
+const struct ike2_settings *ike2_get_settings(const struct ike2 *c)
+{
+    return &c->settings;
+}
