@@ -21,6 +21,7 @@
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_show.h"
+#include "daemon/esp_spd.h"
 #include "daemon/esp_strangers.h"
 #include "daemon/randomness.h"
 #include "daemon/sandbox.h"
@@ -42,6 +43,7 @@ struct esp {
     struct gh_esp_net *net;
     struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
     size_t moved_count;
+    struct gh_esp_spd spd;
     struct gh_esp_strangers strangers;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
@@ -265,7 +267,8 @@ static bool open_keyer(struct esp *esp, int fd)
 /* One entry of the SPD for each child of ESP or AH: what its selectors say goes through it, or does
  * not go at all. All else that comes from the device has no policy, and is dropped. */
 static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
-                            struct ipsec_policy *out, struct ipsec_selector *selectors)
+                            struct ipsec_policy *out, struct ipsec_selector *selectors,
+                            struct gh_esp_spd *spd)
 {
     size_t count = 0;
 
@@ -291,6 +294,7 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
                 .in = true,
                 .selectors = selectors,
                 .selector_count = n};
+            gh_esp_spd_add(spd, &out[count - 1], child);
             selectors += n;
         }
     }
@@ -300,6 +304,7 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
 static bool set_policies(struct esp *esp, const struct gh_ike_config *config)
 {
     size_t children = 0, pairs = 0;
+    struct gh_esp_spd spd = {.count = 0};
     struct ipsec_policy *policies;
     struct ipsec_selector *selectors;
     bool good;
@@ -313,9 +318,15 @@ static bool set_policies(struct esp *esp, const struct gh_ike_config *config)
     policies = calloc(children + 1, sizeof(*policies));
     /* gh_esp_selectors() may look at a whole set */
     selectors = calloc(pairs + IPSEC_SELECTORS_MAX, sizeof(*selectors));
-    good =
-        policies != NULL && selectors != NULL &&
-        ipsec_set_policies(esp->engine, policies, make_policies(esp, config, policies, selectors));
+    good = policies != NULL && selectors != NULL &&
+           ipsec_set_policies(esp->engine, policies,
+                              make_policies(esp, config, policies, selectors, &spd));
+    if (good) {
+        gh_esp_spd_free(&esp->spd);
+        esp->spd = spd;
+    } else {
+        gh_esp_spd_free(&spd);
+    }
     free(policies);
     free(selectors);
     return good;
@@ -349,8 +360,12 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
 
 static json_t *answer_request(struct esp *esp, const char *line, size_t len)
 {
-    const struct gh_esp_view view = {
-        .engine = esp->engine, .children = esp->children, .net = esp->net};
+    const struct gh_esp_view view = {.engine = esp->engine,
+                                     .children = esp->children,
+                                     .net = esp->net,
+                                     .spd = &esp->spd,
+                                     .policies = &esp->policies,
+                                     .places = &esp->places};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL)

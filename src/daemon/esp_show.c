@@ -9,7 +9,8 @@
 
 bool gh_esp_is_op(const char *op)
 {
-    return strcmp(op, "show-ipsec-sa") == 0 || strcmp(op, "show-ipsec-counters") == 0;
+    return strcmp(op, "show-ipsec-sa") == 0 || strcmp(op, "show-ipsec-counters") == 0 ||
+           strcmp(op, "show-ipsec-policy") == 0;
 }
 
 /* ---- SAs ------------------------------------------------------------------------------------ */
@@ -90,6 +91,14 @@ static json_t *end(const struct gh_addr *addr, uint16_t port)
     return json_pack("{s:s, s:i}", "address", gh_addr_format(addr, text), "port", (int)port);
 }
 
+/* Octets that a full packet of Ethernet's has beside what is inside, padding included. */
+static json_int_t overhead(const struct ipsec_sa *sa)
+{
+    enum { ETHERNET = 1500 };
+
+    return (json_int_t)(ETHERNET - ipsec_sa_payload_max(sa, ETHERNET));
+}
+
 static void list_child(void *ctx, const struct gh_esp_child_view *v)
 {
     struct listing *l = ctx;
@@ -114,6 +123,11 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
                             : json_null());
     json_object_set_new(object, "in", direction(v->in, c->spi_in, l->now_ms));
     json_object_set_new(object, "out", direction(v->out, c->spi_out, l->now_ms));
+    json_object_set_new(object, "overhead",
+                        v->out != NULL ? json_integer(overhead(v->out)) : json_null());
+    json_object_set_new(object, "path_mtu",
+                        v->out != NULL && v->out->p.mtu > 0 ? json_integer(v->out->p.mtu)
+                                                            : json_null());
     json_array_append_new(l->list, object);
 }
 
@@ -153,11 +167,23 @@ static json_t *show_counters(const struct gh_esp_view *view)
                      "packets", net);
 }
 
+/* ---- Policies ------------------------------------------------------------------------------- */
+
+static json_t *show_policies(const struct gh_esp_view *view, const json_t *request)
+{
+    return json_pack("{s:b, s:o, s:b}", "ok", 1, "policies",
+                     gh_esp_spd_json(view->spd, view->engine, view->policies, view->places,
+                                     json_string_value(json_object_get(request, "name"))),
+                     "complete", !view->spd->failed);
+}
+
 json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const json_t *request)
 {
     if (strcmp(gh_control_op(request), "show-ipsec-sa") == 0)
         return show_sas(view, now, request);
     if (strcmp(gh_control_op(request), "show-ipsec-counters") == 0)
         return show_counters(view);
+    if (strcmp(gh_control_op(request), "show-ipsec-policy") == 0)
+        return show_policies(view, request);
     return gh_control_refusal(NULL, "not a request for IPsec");
 }

@@ -11,11 +11,14 @@
 #include "base/clock.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_spd.h"
 
 struct gh_esp_view {
     const struct ipsec *engine;
     const struct gh_esp_children *children;
     const struct gh_esp_net *net;
+    const struct gh_esp_spd *spd;
+    const struct gh_esp_names *policies, *places;
 };
 
 /* Is it for `esp`? */

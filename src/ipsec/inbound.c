@@ -13,10 +13,11 @@ enum { ROUNDS = 2 /* AH, and ESP in it */ };
 static enum ipsec_result clear_packet(struct ipsec *e, struct ipsec_packet *p,
                                       const struct ipsec_flow *f)
 {
-    const struct ipsec_policy_kept *policy = ipsec_policy_for(e, IPSEC_IN, p->place, f);
+    struct ipsec_policy_kept *policy = ipsec_policy_for(e, IPSEC_IN, p->place, f);
 
     if (policy == NULL)
         return IPSEC_NO_POLICY;
+    policy->counts.in++;
     switch (policy->action) {
     case IPSEC_PASS:
         return IPSEC_BYPASS;

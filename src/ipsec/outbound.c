@@ -33,12 +33,14 @@ static struct ipsec_sa *sa_for_error(const struct ipsec *e, const struct ipsec_p
 /* What policy wants done; OK: with *sa. */
 static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p, struct ipsec_sa **sa)
 {
-    const struct ipsec_policy_kept *policy;
+    struct ipsec_policy_kept *policy;
     struct ipsec_flow f;
 
     if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_OUT, &f))
         return IPSEC_MALFORMED;
     policy = ipsec_policy_for(e, IPSEC_OUT, p->place, &f);
+    if (policy != NULL)
+        policy->counts.out++;
     if (policy != NULL && policy->action == IPSEC_PASS)
         return IPSEC_BYPASS;
     *sa = policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, &f, policy)
@@ -49,6 +51,7 @@ static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p, struct 
         return IPSEC_NO_POLICY;
     if (policy->action == IPSEC_DISCARD)
         return IPSEC_DISCARDED;
+    policy->counts.no_sa++;
     ipsec_tell(e, &(struct ipsec_event){
                       .kind = IPSEC_ACQUIRE, .policy = policy->id, .place = p->place, .flow = &f});
     return IPSEC_NO_SA;
