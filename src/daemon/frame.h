@@ -118,7 +118,7 @@ enum {
     X(CHILD_WANTED, GH_TO_KEYER, 4, 512, 0)    /* a packet met no SA */                            \
     X(CHILD_WORN, GH_TO_KEYER, 4, 4, 0)        /* u32 id: wants to be rekeyed at once */           \
     X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)     /* u32 id: cannot be installed */                   \
-    X(CHILD_STRANGER, GH_TO_KEYER, 18, 512, 0) /* a packet's SPI is nobody's */
+    X(CHILD_STRANGER, GH_TO_KEYER, 12, 512, 0) /* a packet's SPI is nobody's */
 
 enum gh_message {
 #define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,
