@@ -188,8 +188,8 @@ static void tunnel_block(const struct cli_render *r, const json_t *t)
     line(r, "Local:", joined(json_object_get(t, "local_ts"), text, sizeof(text)));
     line(r, "Remote:", joined(json_object_get(t, "remote_ts"), text, sizeof(text)));
     if (cli_has(t, "idle_timeout"))
-        fprintf(r->out, "  %-*s after %s without a packet\n", LABEL,
-                "Ends:", span(t, "idle_timeout", idle));
+        fprintf(r->out, "  %-*s ends after %s without a packet\n", LABEL,
+                "Idle:", span(t, "idle_timeout", idle));
     ike_lines(r, json_object_get(t, "ike_sa"));
     json_array_foreach(json_object_get(t, "sas"), i, sa) sa_lines(r, sa);
     error_line(r, t);

@@ -7,7 +7,7 @@
 #include "config/octets.h"
 #include "daemon/frame.h"
 
-enum { ORDER_MAX = 2 * (2 + IKE2_NAME) + 2 };
+enum { ORDER_MAX = 2 * (3 + IKE2_NAME) + 2 };
 
 static void count(void *ctx, const struct ike2_order_view *v)
 {
