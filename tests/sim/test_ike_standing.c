@@ -414,8 +414,8 @@ static void an_spi_that_is_not_known(void **state)
     ike_world_free(s.w);
 }
 
-/* The other end says in the IKE SA that it has it no more. */
-static void one_end_has_lost_it(void **state)
+/* The other end says so in the IKE SA: it is asked whether that is true. */
+static void one_end_may_have_lost_it(void **state)
 {
     struct site s = site_new();
     struct ike2_task *t;
@@ -425,13 +425,35 @@ static void one_end_has_lost_it(void **state)
     begin(&s);
     run(&s, 20000);
     memcpy(lost, child_of(s.branch)->spi_out, 4);
-    s.branch->causes |= WORLD_NOT_FOUND;
     sa = s.primary->policies[0]->sas;
     t = ike2_task_add(s.primary->core, sa, IKE2_TASK_INVALID_SPI);
     assert_non_null(t);
     memcpy(t->spi, lost, 4);
     t->spi_len = 4;
     ike2_settle(s.primary->core, sa);
+    run(&s, 5000);
+    assert_int_equal(count(s.branch, IKE2_COUNT_CHILD_SPI_HEARD), 1);
+    assert_int_equal(s.branch->events[IKE2_EVENT_CHILD_REKEYED], 1);
+    assert_memory_not_equal(child_of(s.branch)->spi_out, lost, 4);
+    assert_at(&s, s.primary);
+    ike_world_free(s.w);
+}
+
+/* And it is: the peer has dropped it without a word. */
+static void one_end_has_lost_it(void **state)
+{
+    struct site s = site_new();
+    struct ike2_sa *sa;
+    uint8_t lost[4];
+
+    begin(&s);
+    run(&s, 20000);
+    s.w->after = NULL; /* the invariants know of no such end */
+    memcpy(lost, child_of(s.branch)->spi_out, 4);
+    sa = s.primary->policies[0]->sas;
+    ike2_child_drop(s.primary->core, sa, sa->children, IKE2_REMOVED_LOST);
+    assert_true(
+        ike2_spi_unknown(s.primary->core, s.w->now, 0, &s.primary->addr, &s.branch->addr, lost));
     run(&s, 5000);
     assert_int_equal(count(s.branch, IKE2_COUNT_CHILD_SPI_HEARD), 1);
     assert_memory_not_equal(child_of(s.branch)->spi_out, lost, 4);
@@ -481,6 +503,7 @@ int main(void)
         cmocka_unit_test(the_configuration_and_orders),
         cmocka_unit_test(nobody_uses_it),
         cmocka_unit_test(an_spi_that_is_not_known),
+        cmocka_unit_test(one_end_may_have_lost_it),
         cmocka_unit_test(one_end_has_lost_it),
         cmocka_unit_test(many_are_told),
     };

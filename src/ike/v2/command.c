@@ -161,14 +161,6 @@ static bool may_begin_any(const struct ike2_policy *p, const char *child)
     return false;
 }
 
-void ike2_child_again(struct ike2 *c, struct ike2_sa *sa, const char *name)
-{
-    const struct ike2_child_policy *of = child_of(sa->policy, name);
-
-    if (of != NULL && of->start && !of->stands_down && !sa->policy->responder_only)
-        want_child(c, sa, (size_t)(of - sa->policy->children));
-}
-
 bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const char *child)
 {
     struct ike2_policy *p = ike2_policy_named(&c->whose, policy);

@@ -479,8 +479,6 @@ void ike2_stray_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_paylo
 /* ---- command.c ---- */
 /* An IKE SA to this gateway of the policy. NULL: no memory, or too many. */
 struct ike2_sa *ike2_begin_at(struct ike2 *c, struct ike2_policy *p, const struct gh_addr *gateway);
-/* Another of these for the one that was lost, if the policy wants it up. */
-void ike2_child_again(struct ike2 *c, struct ike2_sa *sa, const char *name);
 /* In the place of one that did not get far: the same from its first exchange on. */
 void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
 

@@ -1,7 +1,7 @@
 /*
  * Packets of ESP and AH whose SPI the receiver does not know (RFC 7296 1.5, 3.10.1): it says
- * INVALID_SPI within an IKE SA with their sender, never beside one; whoever hears that of an SA
- * that it sends by makes another in its place.
+ * INVALID_SPI within an IKE SA with their sender, never beside one. Whoever hears that of an SA
+ * that it sends by takes it for a hint.
  */
 #include <string.h>
 
@@ -54,11 +54,13 @@ void ike2_stray_put(const struct ike2_task *t, struct ike_out *o)
     ike_notify_emit_data(o, IKE_N_INVALID_SPI, gh_view_of(t->spi, t->spi_len));
 }
 
+/* No SA changes by it (2.21.4). It is asked, by rekeying, whether the Child SA is there: if not,
+ * the answer says so, and another takes its place (2.25). */
 void ike2_stray_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in)
 {
     struct ike2_child *child;
+    struct ike2_task *t;
     struct ike_notify n;
-    const char *name;
 
     if (!ike_find_notify(in, IKE_N_INVALID_SPI, 0, &n) || n.data.len != 4 ||
         sa->state != IKE2_STATE_ESTABLISHED)
@@ -69,10 +71,13 @@ void ike2_stray_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_paylo
     if (child == NULL || child->replaced || child->going ||
         c->now.mono_ms - child->made_ms < FRESH_MS)
         return;
-    name = child->policy->name;
+    t = ike2_task_add(c, sa, IKE2_TASK_CHILD_REKEY);
+    if (t == NULL)
+        return;
+    t->child = child->id;
+    t->policy = child->policy;
+    child->going = true;
     ike2_fail_child(c, sa, IKE2_COUNT_CHILD_SPI_HEARD, child->id,
-                    "%s: the peer has lost the Child SA; another takes its place", name);
-    ike2_child_disown(c, sa, child->suite.protocol, child->spi_in, child->spi_len);
-    ike2_child_drop(c, sa, child, IKE2_REMOVED_LOST);
-    ike2_child_again(c, sa, name);
+                    "%s: the peer says that it does not know the SPI that we send by: rekeyed",
+                    child->policy->name);
 }
