@@ -113,8 +113,13 @@ def test_the_first_does_not_answer(net, build_dir):
     branch.wait_up(C4, 15)
     branch.gatehouse.reload()
     assert branch.in_use() == ["backup"] and branch.ping() == 3
-    done = branch.gatehouse.gatectl("monitor", "--help")
-    assert done.returncode == 0
+    # What a change has to wait for is said, and nothing goes down for it.
+    branch.gatehouse.configure(branch.config(child={"lifetime": 1800}, **{"remote-id": "gw.example.net"}))
+    said = branch.gatehouse.gatectl("reload").stdout
+    assert 'lifetime of the child "net"' in said and "remote-id count from its next IKE SA on" in said
+    assert branch.ping() == 3
+    branch.gatehouse.configure(branch.config())
+    branch.gatehouse.reload()
     branch.swan_c.stop()  # says goodbye
     branch.wait_up(B4, 15)
 
@@ -137,6 +142,7 @@ def test_down_and_up(net, build_dir):
     stays(lambda: branch.tunnel()["admin"] == "down" and branch.tunnel()["state"] == "down", 2,
           "it is down")
     assert "admin down" in branch.gatehouse.gatectl("show", "ipsec", "tunnel").stdout
+    assert branch.gatehouse.causes("peer") == ["ike-admin-down"]
     assert branch.gatehouse.gatectl("ike", "initiate", "peer", check=False).returncode == 1
     branch.gatehouse.gatectl("ike", "up", "peer")
     branch.wait_up(B4)

@@ -1623,6 +1623,68 @@ static void every_algorithm_has_one_word(void **state)
     assert_null(gh_ike_word(IKE_T_ENCR, "12"));
 }
 
+/* ---- A reload while tunnels are up ----------------------------------------------------------- */
+
+#define UP(more, child)                                                                            \
+    "ipsec-transform t { encryption = aes-128-gcm }\n"                                             \
+    "ike-transform i { encryption = aes-128-gcm }\n"                                               \
+    "ike-policy i { ike-transform = i }\n"                                                         \
+    "ike-psk other { secret-file = /k }\n"                                                         \
+    "ike-peer p { psk-file = /k " more "\n"                                                        \
+    " child c { " child " } }\n"                                                                   \
+    "ike-peer q { remote = 192.0.2.9 psk-file = /k " CHILD " }\n"
+#define TS "local-ts = 10.1.0.0/16 remote-ts = 10.2.0.0/16"
+
+static const struct {
+    const char *text, *rule;
+    int line;
+    const char *words;
+} reloads[] = {
+    {UP("remote = 192.0.2.2", TS), NULL, 0, NULL},
+    {UP("remote = 192.0.2.2 backup = { 192.0.2.3 } revert = 60 admin = up", TS " start = no"), NULL,
+     0, NULL},
+    {UP("remote = 192.0.2.3", TS), "tunnel-next-ike-sa", 5, "remote"},
+    {UP("remote = 192.0.2.2 local = 192.0.2.1 remote-id = x.example.net", TS), "tunnel-next-ike-sa",
+     5, "local, remote-id"},
+    {UP("remote = 192.0.2.2 netns = blue", TS), "tunnel-next-ike-sa", 5, "netns or vrf"},
+    {UP("remote = 192.0.2.2 ike-policy = i", TS), "tunnel-next-rekeying", 5, "ike-transform"},
+    {UP("remote = 192.0.2.2", TS " ipsec-transform = t lifetime = 1800"), "tunnel-next-rekeying", 6,
+     "ipsec-transform, lifetime"},
+    {UP("remote = 192.0.2.2", TS " mode = transport"), "tunnel-next-rekeying", 6, "mode"},
+    {UP("remote = 192.0.2.2", "local-ts = 10.1.0.0/16 remote-ts = { 10.2.0.0/16, 10.3.0.0/16 }"),
+     "tunnel-next-rekeying", 6, "remote-ts"},
+    {UP("remote = 192.0.2.2 child d { " TS " }", "local-ts = 10.8.0.0/16 remote-ts = 10.9.0.0/16"),
+     "tunnel-next-rekeying", 6, "local-ts, remote-ts"},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n child d { " TS " } }", "tunnel-gone", 1,
+     "\"c\" of \"p\""},
+};
+
+static void a_reload_says_from_when_on(void **state)
+{
+    struct gh_config *before = must_parse(UP("remote = 192.0.2.2", TS), &skip);
+
+    for (size_t i = 0; i < ARRAY_LEN(reloads); i++) {
+        struct gh_config *after = must_parse(reloads[i].text, &skip);
+        struct gh_problems p = {0};
+
+        gh_config_check_ike_change(before->ike, after->ike, "t.conf", &p);
+        if (p.count != (reloads[i].rule != NULL) || p.errors > 0) {
+            gh_problems_print(&p, stderr);
+            fail_msg("reload %zu: %zu problems", i, p.count);
+        }
+        if (p.count > 0 && (find(&p, reloads[i].rule, reloads[i].line) == NULL ||
+                            strstr(p.list[0].message, reloads[i].words) == NULL)) {
+            gh_problems_print(&p, stderr);
+            fail_msg("reload %zu: not %s on line %d", i, reloads[i].rule, reloads[i].line);
+        }
+        gh_problems_clear(&p);
+        gh_config_free(after);
+    }
+    gh_config_check_ike_change(NULL, before->ike, "t.conf", NULL);
+    gh_config_check_ike_change(before->ike, NULL, "t.conf", NULL);
+    gh_config_free(before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1664,6 +1726,7 @@ int main(void)
         cmocka_unit_test(traffic_selectors_read_back),
         cmocka_unit_test(what_is_no_selector_is_refused),
         cmocka_unit_test(every_algorithm_has_one_word),
+        cmocka_unit_test(a_reload_says_from_when_on),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);

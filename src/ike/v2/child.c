@@ -527,8 +527,7 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
         return NULL;
     }
     child->made_ms = c->now.mono_ms;
-    if (w->policy->idle_seconds > 0)
-        child->idle_at = c->now.mono_ms + 1000 * (uint64_t)w->policy->idle_seconds;
+    child->idle_at = ike2_idle_at(c, child);
     begin_lifetime(c, child);
     ike2_child_link(c, sa, child);
     tell_up(c, sa, child, replaces);

@@ -437,8 +437,8 @@ void ike2_child_used(struct ike2 *c, struct gh_now now, uint32_t id, uint64_t oc
         return;
     if (incoming)
         child->sa->last_in_ms = now.mono_ms;
-    if (packets > 0 && child->idle_at != 0)
-        child->idle_at = now.mono_ms + 1000 * (uint64_t)child->policy->idle_seconds;
+    if (packets > 0)
+        child->idle_at = ike2_idle_at(c, child);
     child->octets += octets;
     child->packets += packets;
     l = &child->policy->lifetime;

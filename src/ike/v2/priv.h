@@ -472,6 +472,10 @@ bool ike2_failover(struct ike2 *c, struct ike2_sa *sa);
 void ike2_failover_up(struct ike2 *c, struct ike2_sa *sa);   /* it is established */
 void ike2_failover_tick(struct ike2 *c, struct ike2_sa *sa); /* its revert_at is over */
 
+/* ---- sa.c ---- */
+/* When it ends if no packet comes from now on; 0: never. */
+uint64_t ike2_idle_at(const struct ike2 *c, const struct ike2_child *child);
+
 /* ---- stray.c ---- */
 void ike2_stray_put(const struct ike2_task *t, struct ike_out *o);
 void ike2_stray_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);

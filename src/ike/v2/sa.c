@@ -635,6 +635,13 @@ static void expired(struct ike2 *c, struct ike2_sa *sa)
     ike2_policy_free(policy);
 }
 
+uint64_t ike2_idle_at(const struct ike2 *c, const struct ike2_child *child)
+{
+    uint32_t seconds = child->policy->idle_seconds;
+
+    return seconds > 0 ? c->now.mono_ms + 1000 * (uint64_t)seconds : 0;
+}
+
 static void end_idle(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child)
 {
     struct ike2_task *t = ike2_task_add(c, sa, IKE2_TASK_CHILD_DELETE);
@@ -660,8 +667,9 @@ static void check_children(struct ike2 *c, struct ike2_sa *sa)
             if (ike2_task_under_way(sa, IKE2_TASK_CHILD_DELETE, child->id) == NULL)
                 ike2_child_disown(c, sa, child->suite.protocol, child->spi_in, child->spi_len);
             ike2_child_drop(c, sa, child, IKE2_REMOVED_EXPIRED);
-        } else if (child->idle_at != 0 && now >= child->idle_at && !child->going &&
-                   !child->replaced && sa->state == IKE2_STATE_ESTABLISHED) {
+        } else if (child->idle_at != 0 && now >= child->idle_at &&
+                   child->policy->idle_seconds > 0 && !child->going && !child->replaced &&
+                   sa->state == IKE2_STATE_ESTABLISHED) {
             end_idle(c, sa, child);
         } else if (child->rekey_at != 0 && now >= child->rekey_at && !child->going) {
             struct ike2_task *t = sa->state == IKE2_STATE_ESTABLISHED
