@@ -374,6 +374,7 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
     c->start = gh_get_flag(r);
     c->admin = gh_get_below(r, gh_rd_u8(r), IKE2_ADMIN_DOWN + 1);
     c->idle_seconds = gh_get_below(r, gh_rd_u32(r), GH_IDLE_MAX + 1);
+    c->kernel = gh_get_flag(r);
 }
 
 static void get_borrowed(struct reading *x, struct ike2_policy *p)
@@ -505,6 +506,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->crash_tokens = gh_get_flag(r);
     p->routability = gh_get_flag(r);
     get_gateways(r, p);
+    p->plane = gh_get_below(r, gh_rd_u8(r), IKE2_PLANE_AUTO + 1);
     children = gh_get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
     if (r->bad)
         return;

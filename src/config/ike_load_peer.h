@@ -38,6 +38,7 @@ enum {
     PEER_BACKUP,
     PEER_REVERT,
     PEER_ADMIN,
+    PEER_DATAPLANE,
     PEER_CHILD,
     PEER_ITEMS
 };
@@ -49,6 +50,9 @@ void gh_load_ike_auth(struct gh_ike_loader *x, const struct gh_node *section,
 /* Other gateways of the peer, and its administrative state. After its addresses. */
 void gh_load_ike_gateways(struct gh_ike_loader *x, const struct gh_node **got,
                           struct ike2_policy *p);
+
+/* Who carries the packets: load_ike_plane.c. After netns, vrf and the children. */
+void gh_load_ike_plane(struct gh_ike_loader *x, const struct gh_node *n, struct ike2_policy *p);
 
 /* Where else the two ends may be (MOBIKE). After local, remote and the ike-policy. */
 void gh_load_ike_moves(struct gh_ike_loader *x, const struct gh_node **got, struct ike2_policy *p);

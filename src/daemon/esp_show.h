@@ -12,6 +12,7 @@
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_spd.h"
+#include "daemon/plane_messages.h"
 
 struct gh_esp_view {
     const struct ipsec *engine;
@@ -19,6 +20,7 @@ struct gh_esp_view {
     const struct gh_esp_net *net;
     const struct gh_esp_spd *spd;
     const struct gh_esp_names *policies, *places;
+    const struct gh_plane_counts *kernel; /* NULL: it carries nothing */
 };
 
 /* Is it for `esp`? */

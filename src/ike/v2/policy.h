@@ -38,6 +38,8 @@ enum ike2_auth { IKE2_AUTH_PSK, IKE2_AUTH_CERT, IKE2_AUTH_RAW_KEY, IKE2_AUTH_NUL
 
 /* What the configuration says of the administrative state (admin.c). */
 enum ike2_admin { IKE2_ADMIN_UNSAID, IKE2_ADMIN_UP, IKE2_ADMIN_DOWN };
+/* Who carries packets through Child SAs: our own process, the kernel, or the kernel if it can. */
+enum ike2_plane { IKE2_PLANE_USER, IKE2_PLANE_KERNEL, IKE2_PLANE_AUTO };
 
 /* What a Child SA is for: who installs it. */
 enum ike2_mode { IKE2_TUNNEL, IKE2_TRANSPORT, IKE2_TCP_AO };
@@ -59,6 +61,7 @@ struct ike2_child_policy {
     uint32_t idle_seconds; /* without a packet either way, and it ends; 0: never */
 
     bool stands_down; /* the core's alone: it is, by the configuration or an order */
+    bool kernel;      /* what the policy's `plane` comes to on this machine */
 };
 
 struct ike2_policy {
@@ -137,6 +140,7 @@ struct ike2_policy {
     bool resumption;   /* RFC 5723: tickets, asked for by us and given to the peer */
     bool crash_tokens; /* RFC 6290: the peer gets one, if the core has a secret for them; true */
 
+    enum ike2_plane plane;              /* of all children */
     struct ike2_child_policy *children; /* owned, and so are their proposals */
     size_t child_count;
 
