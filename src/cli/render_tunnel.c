@@ -349,9 +349,9 @@ void cli_render_ipsec_gateway(const struct cli_render *r, const json_t *answer)
 
 void cli_render_ipsec_policy(const struct cli_render *r, const json_t *answer)
 {
-    static const char *const titles[] = {">Order",    "Action",   "Peer",       "Child",
-                                         "Namespace", "VRF",      "Mode",       "Local",
-                                         "Remote",    ">Packets", ">Without SA"};
+    static const char *const titles[] = {">Order", "Action",    "Plane",    "Peer",
+                                         "Child",  "Namespace", "VRF",      "Mode",
+                                         "Local",  "Remote",    ">Packets", ">Without SA"};
     const json_t *policies = json_object_get(answer, "policies"), *p;
     char text[LIST_TEXT];
     struct cli_table t;
@@ -367,15 +367,18 @@ void cli_render_ipsec_policy(const struct cli_render *r, const json_t *answer)
         cli_table_row(&t);
         cli_table_cell(&t, 0, "%" JSON_INTEGER_FORMAT, cli_integer(p, "order"));
         cli_table_cell(&t, 1, "%s", cli_text(p, "action"));
-        cli_table_cell(&t, 2, "%s", cli_text(p, "peer"));
-        cli_table_cell(&t, 3, "%s", cli_text(p, "child"));
-        cli_table_cell(&t, 4, "%s", cli_text(p, "netns"));
-        cli_table_cell(&t, 5, "%s", cli_text(p, "vrf"));
-        cli_table_cell(&t, 6, "%s", cli_text(p, "mode"));
-        cli_table_cell(&t, 7, "%s", joined(json_object_get(p, "local_ts"), text, sizeof(text)));
-        cli_table_cell(&t, 8, "%s", joined(json_object_get(p, "remote_ts"), text, sizeof(text)));
-        cli_table_cell(&t, 9, "%" JSON_INTEGER_FORMAT, cli_integer(p, "hits"));
-        cli_table_cell(&t, 10, "%" JSON_INTEGER_FORMAT, cli_integer(p, "without_sa"));
+        cli_table_cell(&t, 2, "%s", cli_text(p, "plane"));
+        cli_table_cell(&t, 3, "%s", cli_text(p, "peer"));
+        cli_table_cell(&t, 4, "%s", cli_text(p, "child"));
+        cli_table_cell(&t, 5, "%s", cli_text(p, "netns"));
+        cli_table_cell(&t, 6, "%s", cli_text(p, "vrf"));
+        cli_table_cell(&t, 7, "%s", cli_text(p, "mode"));
+        cli_table_cell(&t, 8, "%s", joined(json_object_get(p, "local_ts"), text, sizeof(text)));
+        cli_table_cell(&t, 9, "%s", joined(json_object_get(p, "remote_ts"), text, sizeof(text)));
+        if (!cli_has(p, "hits"))
+            continue;
+        cli_table_cell(&t, 10, "%" JSON_INTEGER_FORMAT, cli_integer(p, "hits"));
+        cli_table_cell(&t, 11, "%" JSON_INTEGER_FORMAT, cli_integer(p, "without_sa"));
     }
     cli_table_print(&t, 0, r->out);
 }

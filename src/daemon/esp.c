@@ -345,6 +345,20 @@ static bool open_keyer(struct esp *esp, int fd)
 
 /* One entry of the SPD for each child of ESP or AH: what its selectors say goes through it, or does
  * not go at all. All else that comes from the device has no policy, and is dropped. */
+static void note_kernel(struct esp *esp, const struct ike2_policy *p,
+                        const struct ike2_child_policy *child, const struct gh_ike_zone *zone,
+                        struct gh_esp_spd *spd)
+{
+    const struct ipsec_policy policy = {.id = gh_esp_number(&esp->policies, p->name, child->name),
+                                        .place = gh_esp_number(&esp->places,
+                                                               zone != NULL ? zone->netns : NULL,
+                                                               zone != NULL ? zone->vrf : NULL),
+                                        .action = IPSEC_PROTECT};
+
+    if (policy.id != UINT32_MAX && policy.place != UINT32_MAX)
+        gh_esp_spd_add(spd, SIZE_MAX, &policy, child);
+}
+
 static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
                             struct ipsec_policy *out, struct ipsec_selector *selectors,
                             struct gh_esp_spd *spd)
@@ -359,8 +373,12 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
             const struct ike2_child_policy *child = &p->children[k];
             size_t n;
 
-            if (child->mode == IKE2_TCP_AO || child->kernel)
+            if (child->mode == IKE2_TCP_AO)
                 continue;
+            if (child->kernel) {
+                note_kernel(esp, p, child, zone, spd);
+                continue;
+            }
             n = gh_esp_selectors(&child->local, &child->remote, selectors);
             if (n == 0)
                 continue;
@@ -373,7 +391,7 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
                 .in = true,
                 .selectors = selectors,
                 .selector_count = n};
-            gh_esp_spd_add(spd, &out[count - 1], child);
+            gh_esp_spd_add(spd, count - 1, &out[count - 1], child);
             selectors += n;
         }
     }

@@ -29,7 +29,7 @@ static bool make_room(struct gh_esp_spd *s)
     return true;
 }
 
-void gh_esp_spd_add(struct gh_esp_spd *s, const struct ipsec_policy *p,
+void gh_esp_spd_add(struct gh_esp_spd *s, size_t at, const struct ipsec_policy *p,
                     const struct ike2_child_policy *child)
 {
     size_t local = child->local.count, remote = child->remote.count;
@@ -41,6 +41,7 @@ void gh_esp_spd_add(struct gh_esp_spd *s, const struct ipsec_policy *p,
     e = &s->list[s->count];
     *e = (struct gh_esp_entry){.id = p->id,
                                .place = p->place,
+                               .at = at,
                                .action = p->action,
                                .mode = child->mode,
                                .local_count = local,
@@ -83,21 +84,26 @@ static json_t *name_or_null(const char *name)
     return gh_json_text(name[0] != '\0' ? name : NULL);
 }
 
+static json_t *count_json(bool ours, uint64_t count)
+{
+    return ours ? json_integer((json_int_t)count) : json_null();
+}
+
 static json_t *entry_json(const struct gh_esp_entry *e, size_t order, const struct ipsec *engine,
                           const struct gh_esp_name *policy, const struct gh_esp_name *place)
 {
     struct ipsec_policy_counts counts = {0};
+    bool ours = ipsec_policy_look(engine, e->at, &counts);
 
-    ipsec_policy_look(engine, order, &counts);
-    return json_pack("{s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I}", "order",
-                     (json_int_t)order + 1, "action", action_name(e->action), "peer",
-                     name_or_null(policy->first), "child", name_or_null(policy->second), "netns",
-                     name_or_null(place->first), "vrf", name_or_null(place->second), "mode",
-                     e->mode == IKE2_TRANSPORT ? "transport" : "tunnel", "local_ts",
-                     selectors(e->ts, e->local_count), "remote_ts",
-                     selectors(e->ts + e->local_count, e->remote_count), "hits",
-                     (json_int_t)counts.out, "without_sa", (json_int_t)counts.no_sa, "clear_in",
-                     (json_int_t)counts.in);
+    return json_pack(
+        "{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "order",
+        (json_int_t)order + 1, "action", action_name(e->action), "plane", ours ? "user" : "kernel",
+        "peer", name_or_null(policy->first), "child", name_or_null(policy->second), "netns",
+        name_or_null(place->first), "vrf", name_or_null(place->second), "mode",
+        e->mode == IKE2_TRANSPORT ? "transport" : "tunnel", "local_ts",
+        selectors(e->ts, e->local_count), "remote_ts",
+        selectors(e->ts + e->local_count, e->remote_count), "hits", count_json(ours, counts.out),
+        "without_sa", count_json(ours, counts.no_sa), "clear_in", count_json(ours, counts.in));
 }
 
 json_t *gh_esp_spd_json(const struct gh_esp_spd *s, const struct ipsec *engine,

@@ -14,6 +14,7 @@
 
 struct gh_esp_entry {
     uint32_t id, place; /* numbers of names */
+    size_t at;          /* in the engine's array; SIZE_MAX: the kernel's, which counts for itself */
     enum ipsec_action action;
     enum ike2_mode mode;
     size_t local_count, remote_count;
@@ -27,8 +28,8 @@ struct gh_esp_spd {
     bool failed; /* no memory for one */
 };
 
-/* The next entry, for what the engine is given in the same place of its array. */
-void gh_esp_spd_add(struct gh_esp_spd *s, const struct ipsec_policy *p,
+/* The next entry, in place `at` of what the engine is given. */
+void gh_esp_spd_add(struct gh_esp_spd *s, size_t at, const struct ipsec_policy *p,
                     const struct ike2_child_policy *child);
 void gh_esp_spd_free(struct gh_esp_spd *s); /* empty again */
 

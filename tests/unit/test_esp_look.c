@@ -124,8 +124,9 @@ static void policies_in_their_order(void **state)
     hosts.local = lan.local;
     hosts.remote.ts[hosts.remote.count++] = prefix("10.2.0.0/24");
     assert_true(ipsec_set_policies(e, list, 2));
-    gh_esp_spd_add(&spd, &list[0], &lan);
-    gh_esp_spd_add(&spd, &list[1], &hosts);
+    gh_esp_spd_add(&spd, 0, &list[0], &lan);
+    gh_esp_spd_add(&spd, SIZE_MAX, &list[0], &hosts);
+    gh_esp_spd_add(&spd, 1, &list[1], &hosts);
     make_packet(&one, "10.0.0.1", "10.1.0.1", 20, 0, true);
     ipsec_out(e, 1, &one.p, 1);
     answer = json_pack("{s:o}", "policies", gh_esp_spd_json(&spd, e, &policies, &places, NULL));
