@@ -383,12 +383,13 @@ static bool take_socket(struct esp *esp, struct gh_rd *body, int fd)
 {
     uint32_t place = get_place(esp, body);
     uint8_t kind = gh_rd_u8(body);
+    bool datagrams = gh_get_flag(body);
 
     if (body->bad || place == UINT32_MAX || kind >= GH_ESP_SOCKETS) {
         close(fd);
         return false;
     }
-    return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd);
+    return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd, datagrams);
 }
 
 static bool on_message(void *ctx, struct gh_frame *frame, int fd)

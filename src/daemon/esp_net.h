@@ -60,12 +60,13 @@ struct gh_esp_net_ops {
 /* NULL: no memory. */
 struct gh_esp_net *gh_esp_net_new(uv_loop_t *loop, struct ipsec *engine,
                                   const struct gh_esp_net_ops *ops, void *ctx);
-/* Takes the socket, in the place of the one that was there. False: no memory, or no such place. */
-bool gh_esp_net_open(struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind, int fd);
+/* Takes the socket, in the place of the one that was there. datagrams: of a device, it takes those
+ * that are put together (platform/tun.h). False: no memory, or no such place. */
+bool gh_esp_net_open(struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind, int fd,
+                     bool datagrams);
 void gh_esp_net_leave(struct gh_esp_net *n, uint32_t place); /* closes all of it */
 /* From here on packets are read: there are policies and SAs. */
 void gh_esp_net_start(struct gh_esp_net *n);
 const uint64_t *gh_esp_net_counts(const struct gh_esp_net *n); /* [GH_ESP_NET_COUNT] */
-bool gh_esp_net_has(const struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind);
 
 #endif

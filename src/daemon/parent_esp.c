@@ -59,6 +59,7 @@ static void tell_socket(struct gh_parent *p, const struct gh_parent_place *place
     struct gh_wr w = begin(place, body);
 
     gh_wr_u8(&w, (uint64_t)kind);
+    gh_wr_u8(&w, kind == GH_ESP_TUN && place->esp.datagrams);
     if (p->esp.esp.channel != NULL && gh_wr_ok(&w) && place->esp.sockets[kind] >= 0)
         gh_channel_send(p->esp.esp.channel, GH_MESSAGE_ESP_SOCKET, body, w.len,
                         place->esp.sockets[kind]);
@@ -303,11 +304,12 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
 
 /* ---- Places --------------------------------------------------------------------------------- */
 
-static int open_one(const struct gh_parent_place *place, int kind, uid_t owner, uint32_t *ifindex)
+static int open_one(struct gh_parent_place *place, int kind, uid_t owner)
 {
     switch (kind) {
     case GH_ESP_TUN:
-        return gh_tun_open(place->netns, place->vrf, TUN_NAME, TUN_MTU, ifindex);
+        return gh_tun_open(place->netns, place->vrf, TUN_NAME, TUN_MTU, &place->esp.ifindex,
+                           &place->esp.datagrams);
     case GH_ESP_ESP4:
     case GH_ESP_ESP6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP, false);
@@ -344,7 +346,7 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
 
         if (e->sockets[kind] >= 0)
             continue;
-        result = open_one(place, kind, p->ao.uid, &e->ifindex);
+        result = open_one(place, kind, p->ao.uid);
         if (result >= 0) {
             e->sockets[kind] = result;
             tell_socket(p, place, kind);

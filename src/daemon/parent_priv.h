@@ -59,6 +59,7 @@ struct gh_esp_place {
     int sockets[GH_ESP_SOCKETS];
     int errors[GH_ESP_SOCKETS]; /* why there is none */
     uint32_t ifindex;           /* of the device */
+    bool datagrams;             /* it takes those that are put together */
     int routes_fd;
     int routes_error; /* why there is none: a negative errno */
     uint32_t table;   /* of the routes; 0: the main one */

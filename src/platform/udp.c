@@ -86,8 +86,13 @@ static bool split(int fd)
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) == 0;
 }
 
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
 static bool prepare_esp(int fd, bool v6)
 {
+    set(fd, IPPROTO_UDP, UDP_GRO, 1); /* since Linux 5.0; without it, they come one by one */
     return v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
                     set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
               : set(fd, IPPROTO_IP, IP_RECVTOS, 1) && set(fd, IPPROTO_IP, IP_RECVTTL, 1);
