@@ -18,6 +18,7 @@
 #include "crypto/cipher.h"
 #include "daemon/channel.h"
 #include "daemon/child.h"
+#include "daemon/esp_capture.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_show.h"
@@ -39,6 +40,7 @@ struct esp {
     struct gh_esp_names policies, places;
     struct gh_esp_children *children;
     struct gh_esp_net *net;
+    struct gh_esp_capture *capture;
     struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
     size_t moved_count;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
@@ -170,6 +172,7 @@ static void on_timer(uv_timer_t *timer)
     struct esp *esp = timer->data;
 
     gh_esp_children_tick(esp->children, gh_clock_now().mono_ms);
+    gh_esp_capture_tick(esp->capture, gh_clock_now().mono_ms);
 }
 
 /* ---- `ike` ---------------------------------------------------------------------------------- */
@@ -333,7 +336,9 @@ static json_t *answer_request(struct esp *esp, const char *line, size_t len)
 
     if (request == NULL)
         return refusal;
-    answer = gh_esp_handle(&view, gh_clock_now(), request);
+    answer = gh_esp_capture_is_op(gh_control_op(request))
+                 ? gh_esp_capture_handle(esp->capture, gh_clock_now(), request)
+                 : gh_esp_handle(&view, gh_clock_now(), request);
     json_decref(request);
     return answer;
 }
@@ -455,7 +460,11 @@ static bool make_cores(struct esp *esp)
     esp->children =
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
     esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
-    return esp->children != NULL && esp->net != NULL;
+    esp->capture = gh_esp_capture_new(esp->engine, &esp->policies);
+    if (esp->children == NULL || esp->net == NULL || esp->capture == NULL)
+        return false;
+    gh_esp_net_set_capture(esp->net, esp->capture);
+    return true;
 }
 
 int gh_esp_main(uid_t uid, gid_t gid)

@@ -27,7 +27,7 @@ static void through(struct gh_esp_net *n, uint32_t place)
     if (b->count == 0)
         return;
     n->counts[GH_ESP_NET_FROM_DEVICE] += b->count;
-    ipsec_out(n->engine, gh_clock_now().mono_ms, b->packets, b->count);
+    gh_esp_capture_out(n->capture, n->engine, gh_clock_now().mono_ms, b->packets, b->count);
     n->ops->passed(n->ctx, b->packets, b->count);
     gh_esp_send(n, place);
     gh_esp_batch_clear(b);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "daemon/esp_capture.h"
 #include "ipsec/ipsec.h"
 
 enum gh_esp_socket {
@@ -67,6 +68,8 @@ bool gh_esp_net_open(struct gh_esp_net *n, uint32_t place, enum gh_esp_socket ki
 void gh_esp_net_leave(struct gh_esp_net *n, uint32_t place); /* closes all of it */
 /* From here on packets are read: there are policies and SAs. */
 void gh_esp_net_start(struct gh_esp_net *n);
+/* What goes through the engine goes through this; borrowed. */
+void gh_esp_net_set_capture(struct gh_esp_net *n, struct gh_esp_capture *capture);
 const uint64_t *gh_esp_net_counts(const struct gh_esp_net *n); /* [GH_ESP_NET_COUNT] */
 
 #endif
