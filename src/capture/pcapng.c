@@ -8,7 +8,12 @@ enum {
     STATISTICS = 5,
     PACKET = 6,
     ORDER = 0x1A2B3C4D,
-    LINKTYPE_RAW = 101,
+    /* An address family before each packet. LINKTYPE_RAW, without it, is nothing that libpcap 1.10
+     * reads from a file with two interfaces. */
+    LINKTYPE_NULL = 0,
+    FAMILY = 4,
+    FAMILY_IPV4 = 2,
+    FAMILY_IPV6 = 30,
     OPT_COMMENT = 1,
     SHB_USERAPPL = 4,
     IF_NAME = 2,
@@ -77,7 +82,7 @@ void cap_pcapng_head(struct gh_wr *w, const char *program)
     end(w, at);
     for (int i = 0; i < CAP_SIDES; i++) {
         at = begin(w, INTERFACE);
-        gh_wr_u16(w, LINKTYPE_RAW);
+        gh_wr_u16(w, LINKTYPE_NULL);
         gh_wr_u16(w, 0);
         gh_wr_u32(w, 0); /* whole packets */
         text_option(w, IF_NAME, sides[i].name);
@@ -95,14 +100,16 @@ static void put_time(struct gh_wr *w, uint64_t time_us)
 void cap_pcapng_packet(struct gh_wr *w, const struct cap_pcapng_packet *p)
 {
     const uint8_t flags[4] = {0, 0, 0, p->outgoing ? OUTBOUND : INBOUND};
+    const size_t len = FAMILY + p->data.len;
     size_t at = begin(w, PACKET);
 
     gh_wr_u32(w, p->side);
     put_time(w, p->time_us);
-    gh_wr_u32(w, p->data.len);
-    gh_wr_u32(w, p->data.len);
+    gh_wr_u32(w, len);
+    gh_wr_u32(w, len);
+    gh_wr_u32(w, p->data.len > 0 && p->data.p[0] >> 4 == 6 ? FAMILY_IPV6 : FAMILY_IPV4);
     gh_wr_bytes(w, p->data.p, p->data.len);
-    pad(w, p->data.len);
+    pad(w, len);
     text_option(w, OPT_COMMENT, p->comment);
     option(w, EPB_FLAGS, flags, sizeof(flags));
     end(w, at);

@@ -11,8 +11,8 @@ from scapy.layers.inet import ICMP, IP
 from scapy.utils import PcapNgReader
 
 from ike import SECRET, child_section, peer_section, section
-from netns import A4, B4
-from test_ipsec import HOST_A, HOST_B, Sites, sas
+from netns import A4, A6, B4, B6
+from test_ipsec import HOST6_A, HOST6_B, HOST_A, HOST_B, Sites, ping, sas
 from wait import wait_for
 
 ASK = """
@@ -99,13 +99,30 @@ def test_both_sides(net, build_dir, udp):
         assert row[6] == f"peer peer, child net, SPI {sa['out' if out else 'in']['spi']}"
 
 
+def test_ipv6(net, build_dir):
+    """Of both versions inside and outside; tcpdump reads the file, too."""
+    sites = Sites(net, build_dir, v6=True)
+    capturing = Capturing(sites.one, "both")
+    assert ping(sites.a, HOST6_A, HOST6_B, 2) == 2
+    assert sites.ping(2) == 2
+    path = capturing.stop()
+    rows = tshark(sites.a, path, "frame.interface_name", "ipv6.src", "ip.src", "esp.sequence")
+    clear = [row[1] or row[2] for row in rows if row[0] == "clear"]
+    assert clear == [HOST6_A, HOST6_B] * 2 + [HOST_A, HOST_B] * 2
+    sealed = [(row[1], row[3]) for row in rows if row[0] == "encrypted"]
+    assert sealed == [(end, str(n)) for n in (1, 2, 3, 4) for end in (A6, B6)]
+    lines = sites.a.run(["tcpdump", "-n", "-r", path]).stdout.splitlines()
+    assert sum("ICMP6, echo" in line for line in lines) == 4
+    assert sum("ESP(spi=" in line for line in lines) == 8
+
+
 def test_packets_are_what_was_sent(net, build_dir):
     """scapy reads the echoes whole, times do not go back, and nobody else may read the file."""
     sites = Sites(net, build_dir)
     capturing = Capturing(sites.one, "clear", "count", "4")
     sites.a.run(["ping", "-c", "2", "-i", "0.05", "-s", "1000", "-p", "c0ffee", "-I", HOST_A, HOST_B])
     path = capturing.wait()
-    packets = [IP(bytes(packet)) for packet in PcapNgReader(path)]
+    packets = [packet[IP] for packet in PcapNgReader(path)]
     assert [p[ICMP].type for p in packets] == [8, 0, 8, 0]
     for packet in packets:
         assert len(packet) == 1028 and b"\xc0\xff\xee" * 300 in bytes(packet[ICMP].payload)
