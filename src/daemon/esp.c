@@ -28,7 +28,8 @@
 
 enum {
     TICK_MS = 500,
-    WANTED_MS = 1000 /* at most one call for SAs of one policy in so long */
+    STRAYS_WAITING = 1048576, /* octets to `ike`; what comes then is lost */
+    WANTED_MS = 1000          /* at most one call for SAs of one policy in so long */
 };
 
 struct esp {
@@ -165,6 +166,25 @@ static void on_passed(void *ctx, const struct ipsec_packet *packets, size_t coun
         gh_esp_children_moved(esp->children, esp->moved[i].sa, &esp->moved[i].from,
                               esp->moved[i].from_port);
     esp->moved_count = 0;
+}
+
+static void on_stray(void *ctx, const struct gh_esp_net_stray *x)
+{
+    struct esp *esp = ctx;
+    const struct gh_esp_name *place = &esp->places.list[x->place];
+    struct gh_esp_stray stray = {.local = x->local,
+                                 .remote = x->remote,
+                                 .port = x->port,
+                                 .data = gh_view_of(x->data, x->len)};
+    uint8_t body[GH_ESP_STRAY_MAX];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    if (esp->keyer == NULL || esp->keyer->out_len > STRAYS_WAITING)
+        return;
+    snprintf(stray.netns, sizeof(stray.netns), "%s", place->first);
+    snprintf(stray.vrf, sizeof(stray.vrf), "%s", place->second);
+    gh_esp_put_stray(&w, &stray);
+    tell_keyer(esp, GH_MESSAGE_CHILD_STRAY, &w);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -451,7 +471,8 @@ static void warm_up(void)
 static bool make_cores(struct esp *esp)
 {
     static const struct gh_esp_children_ops children_ops = {.used = on_used, .missing = on_missing};
-    static const struct gh_esp_net_ops net_ops = {.arrived = on_arrived, .passed = on_passed};
+    static const struct gh_esp_net_ops net_ops = {
+        .stray = on_stray, .arrived = on_arrived, .passed = on_passed};
     const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};
 
     esp->engine = ipsec_new(&setup);

@@ -204,3 +204,31 @@ bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out)
     take_ts(r, &out->remote);
     return gh_rd_done(r);
 }
+
+void gh_esp_put_stray(struct gh_wr *w, const struct gh_esp_stray *x)
+{
+    put_string(w, x->netns);
+    put_string(w, x->vrf);
+    gh_put_addr(w, &x->local);
+    gh_put_addr(w, &x->remote);
+    gh_wr_u16(w, x->port);
+    gh_wr_u16(w, x->data.len);
+    gh_wr_bytes(w, x->data.p, x->data.len);
+}
+
+bool gh_esp_take_stray(struct gh_rd *r, struct gh_esp_stray *out)
+{
+    size_t len;
+    const uint8_t *p;
+
+    memset(out, 0, sizeof(*out));
+    take_string(r, out->netns, sizeof(out->netns));
+    take_string(r, out->vrf, sizeof(out->vrf));
+    gh_get_addr(r, true, &out->local);
+    gh_get_addr(r, true, &out->remote);
+    out->port = gh_rd_u16(r);
+    len = gh_rd_u16(r);
+    p = gh_rd_bytes(r, len);
+    out->data = gh_view_of(p, r->bad ? 0 : len);
+    return gh_rd_done(r) && out->local.len == out->remote.len;
+}

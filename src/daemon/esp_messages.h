@@ -70,4 +70,15 @@ struct gh_esp_wanted {
 void gh_esp_put_wanted(struct gh_wr *w, const struct gh_esp_wanted *x);
 bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out);
 
+/* A datagram for `ike` that the kernel gave to `esp`: it came in one piece with ESP before it
+ * (UDP_GRO). */
+struct gh_esp_stray {
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
+    struct gh_addr local, remote;
+    uint16_t port;       /* the remote one */
+    struct gh_view data; /* behind the non-ESP marker; borrowed from the message */
+};
+void gh_esp_put_stray(struct gh_wr *w, const struct gh_esp_stray *x);
+bool gh_esp_take_stray(struct gh_rd *r, struct gh_esp_stray *out);
+
 #endif

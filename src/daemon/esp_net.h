@@ -39,7 +39,8 @@ enum { GH_ESP_PLACES_MAX = 1024 };
     X(DEVICE_FAILED, "device-failed")                                                              \
     X(NO_SOCKET, "no-socket")                                                                      \
     X(TRUNCATED, "datagram-truncated")                                                             \
-    X(NO_ADDRESS, "no-address")
+    X(NO_ADDRESS, "no-address")                                                                    \
+    X(STRAY, "ike-messages") /* that came in one piece with ESP, and went on to `ike` */
 
 enum gh_esp_net_count {
 #define X(name, text) GH_ESP_NET_##name,
@@ -51,7 +52,17 @@ const char *gh_esp_net_count_name(enum gh_esp_net_count count);
 
 struct gh_esp_net;
 
+/* A datagram of IKE's that came in one piece with ESP's. */
+struct gh_esp_net_stray {
+    uint32_t place;
+    struct gh_addr local, remote;
+    uint16_t port; /* the remote one */
+    const uint8_t *data;
+    size_t len;
+};
+
 struct gh_esp_net_ops {
+    void (*stray)(void *ctx, const struct gh_esp_net_stray *x);
     /* A batch is here, but nobody looked at it yet: what others said before it came, counts. */
     void (*arrived)(void *ctx);
     /* A batch went through the engine, and has not left. */

@@ -167,12 +167,36 @@ static uint8_t *add(struct gh_esp_net *n, const struct gh_esp_entry *e, size_t l
     return at;
 }
 
+/* What the kernel put together with ESP before it had anybody look at what is inside: IKE's own
+ * messages, and what keeps a NAT's mapping. True: it is none of ours. */
+static bool is_other(struct gh_esp_net *n, const struct gh_esp_entry *e, const struct origin *o,
+                     const uint8_t *data, size_t len)
+{
+    static const uint8_t marker[4];
+
+    if (!gh_esp_is_udp(e->kind) || (len >= sizeof(marker) && memcmp(data, marker, 4) != 0))
+        return false;
+    if (len <= sizeof(marker))
+        return true;
+    n->counts[GH_ESP_NET_STRAY]++;
+    n->ops->stray(n->ctx, &(struct gh_esp_net_stray){.place = e->place,
+                                                     .local = o->local,
+                                                     .remote = o->remote,
+                                                     .port = o->port,
+                                                     .data = data + sizeof(marker),
+                                                     .len = len - sizeof(marker)});
+    return true;
+}
+
 static void take_datagram(struct gh_esp_net *n, const struct gh_esp_entry *e,
                           const struct origin *o, const uint8_t *data, size_t len)
 {
-    uint8_t *at = add(n, e, o->header_len + len);
+    uint8_t *at;
 
     n->counts[GH_ESP_NET_RECEIVED]++;
+    if (is_other(n, e, o, data, len))
+        return;
+    at = add(n, e, o->header_len + len);
     if (at == NULL) { /* longer than any packet */
         n->counts[GH_ESP_NET_TRUNCATED]++;
         return;

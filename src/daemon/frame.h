@@ -37,7 +37,8 @@ enum {
     GH_KEEP_MAX = 4 * 1048576,
     GH_IKE_ADDRESSES_MAX = 131072,
     GH_ESP_CHILD_MAX = 3968, /* a child as octets: fits into its place in esp_memory.h */
-    GH_ESP_HELLO_MAX = 1048576
+    GH_ESP_HELLO_MAX = 1048576,
+    GH_ESP_STRAY_MAX = 66560
 };
 
 /* id, receiver, least and most octets of body, descriptors beside it, what it says. */
@@ -114,7 +115,8 @@ enum {
     X(CHILD_USED, GH_TO_KEYER, 21, 21, 0)   /* u32 id, u64 octets, packets more, u8 incoming */    \
     X(CHILD_WANTED, GH_TO_KEYER, 4, 512, 0) /* a packet met no SA */                               \
     X(CHILD_WORN, GH_TO_KEYER, 4, 4, 0)     /* u32 id: wants to be rekeyed at once */              \
-    X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)  /* u32 id: cannot be installed */
+    X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)  /* u32 id: cannot be installed */                      \
+    X(CHILD_STRAY, GH_TO_KEYER, 16, GH_ESP_STRAY_MAX, 0) /* a message of IKE's among ESP's */
 
 enum gh_message {
 #define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,

@@ -433,3 +433,31 @@ def test_strongswan_ike_killed(net, build_dir):
     tunnel.gatehouse.kill("ike")
     pinging.wait_more(50)
     assert pinging.lost() == 0
+
+
+# An IKE message of a version that is none, behind a packet of ESP: one train of datagrams (UDP_SEGMENT),
+# which the kernel gives to the socket that its first is for.
+TRAIN = """
+import os, socket, struct, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(17, 103, 200)
+s.settimeout(5)
+s.sendto(struct.pack("!II192s", 0x1234567, 1, b"") + bytes(4) + os.urandom(8)
+         + struct.pack("!QBBBBII", 0, 0, 0x30, 34, 8, 0, 28), (sys.argv[1], 4500))
+answer = s.recv(2000)
+assert answer[:4] == bytes(4) and answer[21] == 0x20 and answer[22] == 34, answer.hex()
+print(struct.unpack_from("!H", answer, 4 + 28 + 6)[0])
+"""
+INVALID_MAJOR_VERSION = 5
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["over-ipv4", "over-ipv6"])
+def test_ike_in_a_train_with_esp(net, build_dir, v6):
+    """`esp` hands on what is IKE's; the packet before it is one of an unknown SPI."""
+    sites = Sites(net, build_dir, v6)
+    answer = sites.b.run(["/usr/bin/python3", "-c", TRAIN, A6 if v6 else A4]).stdout
+    assert int(answer) == INVALID_MAJOR_VERSION
+    counters = sites.one.ask("show", "ipsec", "counters")
+    assert counters["packets"]["ike-messages"] == 1
+    assert counters["in"]["unknown-spi"] == 1
+    assert sites.ping() == 5
