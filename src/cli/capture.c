@@ -348,7 +348,7 @@ int cli_capture(const struct cli *cli, const struct cli_command *self, int argc,
     struct order order;
     int status;
 
-    if (!parse(cli, argc, argv, &order)) {
+    if (!parse(cli, argc, argv, &order) || (cli->json && order.file != NULL)) {
         cli_command_usage(self, cli->err);
         return CLI_USAGE;
     }

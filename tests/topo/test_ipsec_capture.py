@@ -12,7 +12,7 @@ from scapy.utils import PcapNgReader
 
 from ike import SECRET, child_section, peer_section, section
 from netns import A4, A6, B4, B6
-from test_ipsec import HOST6_A, HOST6_B, HOST_A, HOST_B, Sites, ping, sas
+from test_ipsec import HOST6_A, HOST6_B, HOST_A, HOST_B, SUITES, Sites, ping, sas
 from wait import wait_for
 
 ASK = """
@@ -222,3 +222,46 @@ def test_more_than_can_be_kept(net, build_dir):
     passed = counters["in"]["packets"] + counters["out"]["packets"]
     assert kept + lost == 2 * passed >= 2 * 39000, (kept, lost, passed)
     assert sites.ping() == 5
+
+
+@pytest.mark.parametrize("suite", ["gcm", "gcm-short", "cbc", "ctr", "chacha", "ah"])
+def test_wireshark_opens_what_the_esp_key_log_tells(net, build_dir, suite):
+    """With the keys of the log, tshark sees in the encrypted packets what is in them. Of what it does not
+    know there is no line."""
+    options = {"gcm-short": {"encryption": ["aes-128-gcm-8"]}, **SUITES}[suite]
+    path = os.path.join(net.dir, "esp-keys")
+    head = section("ike", esp_key_log=path) + section('ipsec-transform "t"', **options)
+    sites = Sites(net, build_dir, False, head, child={"ipsec_transform": ["t"]})
+    capturing = Capturing(sites.one, "encrypted")
+    assert sites.ping(3) == 3
+    captured_in = capturing.stop()
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    known = suite not in ("chacha", "ah")
+    assert len(lines) == 4 * known  # both ends write both ways
+    done = sites.a.run(["tshark", "-n", "-r", captured_in, "-o", "esp.enable_encryption_decode:TRUE",
+                        *[word for line in lines for word in ("-o", f"uat:esp_sa:{line}")],
+                        "-T", "fields", "-e", "icmp.type", "-Y", "icmp"])
+    readable = known or suite == "ah"
+    assert done.stdout.split() == (["8", "0"] * 3 if readable else []), done.stdout + done.stderr
+    assert "THE KEYS of Child SAs" in sites.one.tail(100)
+
+
+def test_no_keys_unless_asked(net, build_dir):
+    """By default, and after a reload without it, nobody is told keys."""
+    path = os.path.join(net.dir, "esp-keys")
+    sites = Sites(net, build_dir, False, section("ike", esp_key_log=path))
+    with open(path, encoding="utf-8") as file:
+        before = file.read()
+    for gatehouse in (sites.one, sites.two):
+        with open(gatehouse.config_file, encoding="utf-8") as file:
+            text = file.read()
+        gatehouse.configure(text[text.index("}") + 1:])
+        gatehouse.reload()
+    first = sas(sites.one)[0]
+    sites.one.gatectl("ike", "rekey", "child", str(first["id"]))
+    wait_for(lambda: any(sa["id"] != first["id"] and sa["state"] == "installed"
+                         for sa in sas(sites.one)), 10, "new keys")
+    with open(path, encoding="utf-8") as file:
+        assert file.read() == before and len(before.splitlines()) == 4
