@@ -8,7 +8,7 @@
 #include "ipsec/packet.h"
 
 enum {
-    GH_ESP_PACKETS = 256,
+    GH_ESP_PACKETS = 128,
     /* Before a packet: what AH around ESP adds, or the headers that the kernel took off. */
     GH_ESP_HEAD = 2 * IPSEC_HEADROOM + 32,
     GH_ESP_TAIL = 2 * IPSEC_TAILROOM,
@@ -25,6 +25,12 @@ struct gh_esp_batch {
 /* Adds a packet of `len` octets, which the caller writes at what is returned. NULL: it is full; one
  * that is empty takes any packet. */
 uint8_t *gh_esp_batch_add(struct gh_esp_batch *b, size_t len, uint32_t place);
+/* For so many packets more, as far as their number goes. */
+static inline bool gh_esp_batch_has_room(const struct gh_esp_batch *b, size_t packets)
+{
+    return packets <= GH_ESP_PACKETS - b->count;
+}
+
 static inline void gh_esp_batch_clear(struct gh_esp_batch *b)
 {
     b->count = b->used = 0;

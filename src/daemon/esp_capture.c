@@ -46,6 +46,8 @@ struct running {
 struct gh_esp_capture {
     struct ipsec *engine;
     const struct gh_esp_names *policies;
+    bool (*on_plane)(void *ctx, uint32_t policy, bool kernel);
+    void *ctx;
     struct running *running; /* NULL: nobody captures */
 };
 
@@ -208,12 +210,19 @@ static void end(struct gh_esp_capture *c)
     c->running = NULL;
 }
 
-static bool has_peer(const struct gh_esp_capture *c, const char *peer)
+/* How many policies are the peer's (NULL: anybody's), and of these the engine's. */
+static size_t count_policies(const struct gh_esp_capture *c, const char *peer, size_t *ours)
 {
-    for (size_t i = 0; i < c->policies->count; i++)
-        if (strcmp(c->policies->list[i].first, peer) == 0)
-            return true;
-    return false;
+    size_t count = 0;
+
+    *ours = 0;
+    for (uint32_t i = 0; i < c->policies->count; i++) {
+        if (peer != NULL && strcmp(c->policies->list[i].first, peer) != 0)
+            continue;
+        count++;
+        *ours += c->on_plane(c->ctx, i, false);
+    }
+    return count;
 }
 
 static json_t *start(struct gh_esp_capture *c, uint64_t now_ms, const json_t *request)
@@ -221,6 +230,7 @@ static json_t *start(struct gh_esp_capture *c, uint64_t now_ms, const json_t *re
     const char *side = json_string_value(json_object_get(request, "side"));
     const char *peer = json_string_value(json_object_get(request, "peer"));
     const json_t *count = json_object_get(request, "count");
+    size_t all, ours;
     struct running *x;
 
     if (c->running != NULL)
@@ -231,9 +241,14 @@ static json_t *start(struct gh_esp_capture *c, uint64_t now_ms, const json_t *re
         return gh_control_refusal("clear, encrypted or both", "no side to capture");
     if (count != NULL && json_integer_value(count) <= 0)
         return gh_control_refusal("a number from 1 on", "no number of packets");
-    if (peer != NULL && !has_peer(c, peer))
+    all = count_policies(c, peer, &ours);
+    if (peer != NULL && all == 0)
         return gh_control_refusal("`gatectl show ike peer` lists them",
                                   "no IKE peer \"%.100s\" with a child of IPsec", peer);
+    if (ours == 0)
+        return gh_control_refusal(
+            "use tcpdump; `esp-key-log` has Wireshark open what is encrypted",
+            "the kernel carries these packets, and nothing of them comes here");
     x = calloc(1, sizeof(*x));
     if (x == NULL || (peer != NULL && (x->peer = strdup(peer)) == NULL)) {
         free(x);
@@ -344,7 +359,9 @@ void gh_esp_capture_tick(struct gh_esp_capture *c, uint64_t now_ms)
         end(c);
 }
 
-struct gh_esp_capture *gh_esp_capture_new(struct ipsec *engine, const struct gh_esp_names *policies)
+struct gh_esp_capture *gh_esp_capture_new(struct ipsec *engine, const struct gh_esp_names *policies,
+                                          bool (*on_plane)(void *ctx, uint32_t policy, bool kernel),
+                                          void *ctx)
 {
     struct gh_esp_capture *c = calloc(1, sizeof(*c));
 
@@ -352,6 +369,8 @@ struct gh_esp_capture *gh_esp_capture_new(struct ipsec *engine, const struct gh_
         return NULL;
     c->engine = engine;
     c->policies = policies;
+    c->on_plane = on_plane;
+    c->ctx = ctx;
     return c;
 }
 

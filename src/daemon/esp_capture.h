@@ -25,9 +25,11 @@ enum {
 struct gh_esp_capture;
 
 /* policies: names of peers and their children by the numbers of the SPD; borrowed, as the engine.
- * NULL: no memory. */
-struct gh_esp_capture *gh_esp_capture_new(struct ipsec *engine,
-                                          const struct gh_esp_names *policies);
+ * on_plane: whether a policy's packets are the kernel's (or, `kernel` false, this engine's). NULL:
+ * no memory. */
+struct gh_esp_capture *gh_esp_capture_new(struct ipsec *engine, const struct gh_esp_names *policies,
+                                          bool (*on_plane)(void *ctx, uint32_t policy, bool kernel),
+                                          void *ctx);
 void gh_esp_capture_free(struct gh_esp_capture *c); /* NULL is fine */
 
 /* Is it a request for this? */

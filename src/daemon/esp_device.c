@@ -92,6 +92,8 @@ static bool take(struct gh_esp_net *n, uint8_t *packet, size_t len, uint32_t pla
         return take_whole(n, &note, packet, len, place);
     if (!offload_split(&split, &note, packet, len))
         return false;
+    if (!gh_esp_batch_has_room(&n->batch, split.count)) /* a train is not cut in two */
+        through(n, place);
     for (size_t i = 0; i < split.count; i++)
         offload_segment(&split, i, add(n, offload_segment_len(&split, i), place));
     return true;

@@ -234,6 +234,8 @@ static void take(struct gh_esp_net *n, const struct gh_esp_entry *e, size_t i)
     }
     if (o.size == 0 || o.size > len)
         o.size = len;
+    if (!gh_esp_batch_has_room(&n->batch, o.size > 0 ? len / o.size + 1 : 1))
+        through(n);
     for (size_t done = 0; done < len; done += o.size)
         take_datagram(n, e, &o, slot->mem + done, len - done < o.size ? len - done : o.size);
 }

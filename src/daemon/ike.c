@@ -26,6 +26,7 @@
 #include "daemon/channel.h"
 #include "daemon/child.h"
 #include "daemon/esp_keys.h"
+#include "daemon/esp_messages.h"
 #include "daemon/ike_desk.h"
 #include "daemon/ike_gatekeeper.h"
 #include "daemon/ike_ipsec.h"
@@ -241,6 +242,7 @@ static bool core_child_spi(void *ctx, const struct ike2_child_policy *p, uint8_t
     do
         core_random(ctx, spi, len);
     while (spi[0] == 0 && spi[1] == 0 && spi[2] == 0); /* 0 … 255 are reserved */
+    gh_esp_mark_spi(spi, p->kernel);
     return true;
 }
 

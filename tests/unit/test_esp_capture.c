@@ -20,6 +20,12 @@ static struct gh_esp_names names;
 static struct gh_esp_capture *capture; /* of what b opens */
 static uint64_t now_ms;
 
+/* The kernel has the first peer's. */
+static bool on_plane(void *ctx, uint32_t policy, bool kernel)
+{
+    return (policy == 0) == kernel;
+}
+
 /* POLICY is the number of berlin's child. */
 static int set_up(void **state)
 {
@@ -33,7 +39,7 @@ static int set_up(void **state)
     assert_int_equal(gh_esp_number(&names, "berlin", "lan"), POLICY);
     pair_plan(&x, algs_of(GH_ENC_AES_GCM_16, 128, GH_INTEG_NONE), "192.0.2.1", "192.0.2.2");
     pair_up(&x, "openssl", "openssl");
-    capture = gh_esp_capture_new(x.b, &names);
+    capture = gh_esp_capture_new(x.b, &names, on_plane, NULL);
     assert_non_null(capture);
     return 0;
 }
@@ -160,7 +166,7 @@ static void both_sides_of_what_comes_in(void **state)
 
 static void both_sides_of_what_goes_out(void **state)
 {
-    struct gh_esp_capture *here = gh_esp_capture_new(x.a, &names), *there = capture;
+    struct gh_esp_capture *here = gh_esp_capture_new(x.a, &names, on_plane, NULL), *there = capture;
     struct octets clear, sealed;
     json_int_t number;
     struct buffer b;
@@ -340,6 +346,7 @@ static void refused(void **state)
         "{'op':'capture-start','side':'clear','count':0}",
         "{'op':'capture-start','side':'clear','count':'1'}",
         "{'op':'capture-start','side':'clear','peer':'paris'}",
+        "{'op':'capture-start','side':'clear','peer':'peer 0'}", /* in the kernel */
         "{'op':'capture-read'}",
         "{'op':'capture-read','capture':0}",
         "{'op':'capture-stop','capture':1}",
