@@ -90,6 +90,8 @@ const struct cli_command cli_commands[] = {
     {"capture", "[clear|encrypted|both] [peer NAME] [count N] [seconds N] [file FILE]",
      "packets of IPsec tunnels, in clear and encrypted, as pcapng", CLI_ARG_WORD, cli_capture,
      "capture-start", NULL},
+    {"show tunnel", "[NAME]", "GRE and IP-in-IP tunnels: their ends, who protects them, packets",
+     CLI_ARG_WORD, ASK("show-tunnel")},
     {"show gatekeeper", "[NAME|PEER] [detail]",
      "sessions whose keys IKE makes: their keys, and the seven steps to them", CLI_ARG_SESSION,
      ASK("show-gatekeeper")},

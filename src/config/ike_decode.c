@@ -11,6 +11,7 @@
 #include "config/ike_wire.h"
 #include "config/ike_words.h"
 #include "config/octets.h"
+#include "config/sizes.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
 
@@ -373,6 +374,11 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
         r->bad = true;
     c->start = gh_get_flag(r);
     c->kernel = gh_get_flag(r);
+    c->reverse_route = gh_get_flag(r);
+    c->route_overlap = gh_get_flag(r);
+    c->route_metric = (uint16_t)gh_rd_u16(r);
+    if (c->mode != IKE2_TCP_AO)
+        gh_sizes_get(r, &c->path);
 }
 
 static void get_borrowed(struct reading *x, struct ike2_policy *p)
@@ -613,6 +619,7 @@ static void get_config(struct reading *x)
     get_zones(x);
     get_policies(x);
     get_sessions(x);
+    gh_tunnels_get(&x->r, x->c->zone_count, &x->c->tunnels, &x->c->tunnel_count);
 }
 
 struct gh_ike_config *gh_ike_config_decode(struct gh_view data)

@@ -15,7 +15,7 @@ enum side { CLEAR, ENCRYPTED, SIDES };
 
 static const char *const side_names[SIDES] = {"clear", "encrypted"};
 
-enum { BATCH = 256, NO_POLICY = UINT32_MAX };
+enum { NO_POLICY = UINT32_MAX };
 
 struct record {
     struct record *next;
@@ -40,11 +40,12 @@ struct running {
     struct record *first, **end;
     size_t memory; /* of all records */
     uint64_t kept, lost[SIDES];
-    struct record *before[BATCH]; /* as they were before they went through the engine */
+    struct record *before[IPSEC_BATCH]; /* as they were before they went through the engine */
 };
 
 struct gh_esp_capture {
     struct ipsec *engine;
+    struct ipsec_tap tap;
     const struct gh_esp_names *policies;
     bool (*on_plane)(void *ctx, uint32_t policy, bool kernel);
     void *ctx;
@@ -105,11 +106,18 @@ static void keep(struct running *x, struct record *r, const struct record *like)
     x->left--;
 }
 
-static void before(struct running *x, enum side side, const struct ipsec_packet *packets,
-                   size_t count)
+static enum side side_before(enum ipsec_way way)
 {
+    return way == IPSEC_OUT ? CLEAR : ENCRYPTED;
+}
+
+static void before(void *arg, enum ipsec_way way, const struct ipsec_packet *packets, size_t count)
+{
+    const struct gh_esp_capture *c = arg;
+    struct running *x = c->running;
+
     for (size_t i = 0; i < count; i++)
-        x->before[i] = x->sides[side] ? copy(x, &packets[i]) : NULL;
+        x->before[i] = x->sides[side_before(way)] ? copy(x, &packets[i]) : NULL;
 }
 
 static bool is_wanted(const struct gh_esp_capture *c, uint32_t policy)
@@ -120,10 +128,17 @@ static bool is_wanted(const struct gh_esp_capture *c, uint32_t policy)
            (policy < c->policies->count && strcmp(c->policies->list[policy].first, peer) == 0);
 }
 
-static void after(struct gh_esp_capture *c, enum ipsec_way way, const struct ipsec_packet *packets,
-                  size_t count)
+/* Nothing is added any more; what there is can still be fetched. */
+static void stop(struct gh_esp_capture *c)
 {
-    const enum side was = way == IPSEC_OUT ? CLEAR : ENCRYPTED, is = SIDES - 1 - was;
+    c->running->ended = true;
+    ipsec_set_tap(c->engine, NULL);
+}
+
+static void after(void *arg, enum ipsec_way way, const struct ipsec_packet *packets, size_t count)
+{
+    struct gh_esp_capture *c = arg;
+    const enum side was = side_before(way), is = SIDES - 1 - was;
     struct record like = {.time_us = wall_us(), .way = way};
     struct running *x = c->running;
 
@@ -134,7 +149,8 @@ static void after(struct gh_esp_capture *c, enum ipsec_way way, const struct ips
         like.policy = sa != NULL ? sa->p.policy : NO_POLICY;
         like.spi = sa != NULL ? sa->p.spi : 0;
         like.result = p->result;
-        if (!is_wanted(c, like.policy)) {
+        /* What was put aside comes again, as it is or in pieces. */
+        if (!is_wanted(c, like.policy) || p->result == IPSEC_ASIDE) {
             free_record(x->before[i]);
             continue;
         }
@@ -145,42 +161,8 @@ static void after(struct gh_esp_capture *c, enum ipsec_way way, const struct ips
         if (x->sides[is] && p->result == IPSEC_OK)
             keep(x, copy(x, p), &like);
     }
-    x->ended = x->left == 0;
-}
-
-static bool captures(const struct gh_esp_capture *c)
-{
-    return c != NULL && c->running != NULL && !c->running->ended;
-}
-
-void gh_esp_capture_out(struct gh_esp_capture *c, struct ipsec *engine, uint64_t now_ms,
-                        struct ipsec_packet *packets, size_t count)
-{
-    if (!captures(c)) {
-        ipsec_out(engine, now_ms, packets, count);
-        return;
-    }
-    for (size_t n; count > 0; packets += n, count -= n) {
-        n = count < BATCH ? count : BATCH;
-        before(c->running, CLEAR, packets, n);
-        ipsec_out(engine, now_ms, packets, n);
-        after(c, IPSEC_OUT, packets, n);
-    }
-}
-
-void gh_esp_capture_in(struct gh_esp_capture *c, struct ipsec *engine, uint64_t now_ms,
-                       struct ipsec_packet *packets, size_t count)
-{
-    if (!captures(c)) {
-        ipsec_in(engine, now_ms, packets, count);
-        return;
-    }
-    for (size_t n; count > 0; packets += n, count -= n) {
-        n = count < BATCH ? count : BATCH;
-        before(c->running, ENCRYPTED, packets, n);
-        ipsec_in(engine, now_ms, packets, n);
-        after(c, IPSEC_IN, packets, n);
-    }
+    if (x->left == 0)
+        stop(c);
 }
 
 /* ---- Requests ------------------------------------------------------------------------------- */
@@ -205,6 +187,7 @@ static void end(struct gh_esp_capture *c)
     }
     gh_notice("the capture of packets has ended: %llu kept, %llu lost", (unsigned long long)x->kept,
               (unsigned long long)(x->lost[CLEAR] + x->lost[ENCRYPTED]));
+    stop(c);
     free(x->peer);
     free(x);
     c->running = NULL;
@@ -261,6 +244,7 @@ static json_t *start(struct gh_esp_capture *c, uint64_t now_ms, const json_t *re
     x->asked_ms = now_ms;
     x->end = &x->first;
     c->running = x;
+    ipsec_set_tap(c->engine, &c->tap);
     gh_notice("packets are captured: %s, %s%s", side, peer != NULL ? "of peer " : "all peers",
               peer != NULL ? peer : "");
     return json_pack("{s:b, s:I}", "ok", 1, "capture", x->number);
@@ -347,7 +331,7 @@ json_t *gh_esp_capture_handle(struct gh_esp_capture *c, struct gh_now now, const
     c->running->asked_ms = now.mono_ms;
     if (strcmp(gh_control_op(request), "capture-read") == 0)
         return read_some(c, now.mono_ms);
-    c->running->ended = true;
+    stop(c);
     if (json_is_true(json_object_get(request, "discard")))
         end(c);
     return json_pack("{s:b}", "ok", 1);
@@ -368,6 +352,7 @@ struct gh_esp_capture *gh_esp_capture_new(struct ipsec *engine, const struct gh_
     if (c == NULL)
         return NULL;
     c->engine = engine;
+    c->tap = (struct ipsec_tap){.before = before, .after = after, .arg = c};
     c->policies = policies;
     c->on_plane = on_plane;
     c->ctx = ctx;

@@ -1,10 +1,11 @@
 /*
  * Packets for `gatectl capture`: copies of what goes through the engine, in clear and encrypted.
  *
- * esp.c has one and hands it the requests that ask for it; esp_net calls the engine through it.
- * Whoever captures fetches what there is, so that nothing waits for him: what finds no room until
- * then is counted as lost, and he is given so much a second at most. If he does not come any more,
- * the capture ends. One at a time; that he may is the parent's to say.
+ * esp.c has one and hands it the requests that ask for it. While somebody captures, it is the
+ * engine's tap: whoever calls the engine, it sees the packets. Whoever captures fetches what there
+ * is, so that nothing waits for him: what finds no room until then is counted as lost, and he is
+ * given so much a second at most. If he does not come any more, the capture ends. One at a time;
+ * that he may is the parent's to say.
  */
 #ifndef GH_DAEMON_ESP_CAPTURE_H
 #define GH_DAEMON_ESP_CAPTURE_H
@@ -38,11 +39,5 @@ bool gh_esp_capture_is_op(const char *op);
 json_t *gh_esp_capture_handle(struct gh_esp_capture *c, struct gh_now now, const json_t *request);
 /* Once a second or so. */
 void gh_esp_capture_tick(struct gh_esp_capture *c, uint64_t now_ms);
-
-/* ipsec_out() and ipsec_in(), and copies of what is to be captured. c NULL: nothing is. */
-void gh_esp_capture_out(struct gh_esp_capture *c, struct ipsec *engine, uint64_t now_ms,
-                        struct ipsec_packet *packets, size_t count);
-void gh_esp_capture_in(struct gh_esp_capture *c, struct ipsec *engine, uint64_t now_ms,
-                       struct ipsec_packet *packets, size_t count);
 
 #endif

@@ -107,11 +107,6 @@ void gh_esp_net_start(struct gh_esp_net *n)
                 uv_poll_start(&n->places[i].entries[k]->poll, UV_READABLE, on_poll);
 }
 
-void gh_esp_net_set_capture(struct gh_esp_net *n, struct gh_esp_capture *capture)
-{
-    n->capture = capture;
-}
-
 const uint64_t *gh_esp_net_counts(const struct gh_esp_net *n)
 {
     return n->counts;

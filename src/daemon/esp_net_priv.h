@@ -62,7 +62,6 @@ struct gh_esp_net {
     struct gh_esp_net_place *places;
     size_t place_count;
     bool started;
-    struct gh_esp_capture *capture;
     uint64_t counts[GH_ESP_NET_COUNT];
     struct gh_esp_batch batch;
     struct mmsghdr headers[GH_ESP_PACKETS];

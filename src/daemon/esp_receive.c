@@ -148,8 +148,8 @@ static void through(struct gh_esp_net *n)
 
     if (b->count == 0)
         return;
-    gh_esp_capture_in(n->capture, n->engine, gh_clock_now().mono_ms, b->packets, b->count);
-    n->ops->passed(n->ctx, b->packets, b->count);
+    ipsec_in(n->engine, gh_clock_now().mono_ms, b->packets, b->count);
+    n->ops->passed(n->ctx, IPSEC_IN, b->packets, b->count);
     gh_esp_to_devices(n);
     gh_esp_batch_clear(b);
 }

@@ -85,11 +85,30 @@ bool ipsec_move_sa(struct ipsec *e, uint64_t id, const struct gh_addr *local, ui
                    const struct gh_addr *remote, uint16_t remote_port);
 /* What the path of an outgoing SA takes, outer header included; 0: not known. */
 bool ipsec_set_sa_mtu(struct ipsec *e, uint64_t id, uint16_t mtu);
+/* How its outer headers come about from now on, and what is put aside. False: not there, or not in
+ * the ranges. */
+bool ipsec_set_sa_tunnel(struct ipsec *e, uint64_t id, const struct ipsec_tunnel *tunnel);
+bool ipsec_set_sa_aside(struct ipsec *e, uint64_t id, const struct ipsec_aside *aside);
+/* An outgoing SA by what others see of it, as ICMP errors quote it. NULL: none. */
+const struct ipsec_sa *ipsec_get_sa_out(const struct ipsec *e, uint32_t place,
+                                        enum ipsec_protocol protocol, uint32_t spi,
+                                        const struct gh_addr *remote);
 
 /* Sets `result` in each, and changes those that are OK. now_ms: any clock that does not go back;
  * for ipsec_sa.last_used_ms only. */
 void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, size_t count);
 void ipsec_in(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, size_t count);
+/* For who wants to see the packets: as they come into ipsec_out() and ipsec_in(), and as they
+ * leave. At most IPSEC_BATCH at a time, after each before(); neither calls the engine but to look.
+ */
+struct ipsec_tap {
+    void (*before)(void *arg, enum ipsec_way way, const struct ipsec_packet *packets, size_t count);
+    void (*after)(void *arg, enum ipsec_way way, const struct ipsec_packet *packets, size_t count);
+    void *arg;
+};
+/* Borrowed. NULL, as in the beginning: nobody looks. */
+void ipsec_set_tap(struct ipsec *e, const struct ipsec_tap *tap);
+
 /* Makes a dummy packet with `len` octets inside (RFC 4303 2.6) of an outgoing tunnel-mode ESP SA,
  * at packet->at. */
 void ipsec_dummy(struct ipsec *e, uint64_t now_ms, uint64_t sa, struct ipsec_packet *packet,

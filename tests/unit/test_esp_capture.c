@@ -133,7 +133,7 @@ static void seal_one(struct buffer *b, size_t len)
 /* What b gets, through its capture. */
 static enum ipsec_result open_one(struct buffer *b)
 {
-    gh_esp_capture_in(capture, x.b, 6, &b->p, 1);
+    ipsec_in(x.b, 6, &b->p, 1);
     return b->p.result;
 }
 
@@ -177,7 +177,7 @@ static void both_sides_of_what_goes_out(void **state)
     number = begin("{'op':'capture-start','side':'both','peer':'berlin'}");
     make_packet(&b, "10.1.0.1", "10.2.0.1", 100, 0, false);
     clear = octets_now(&b);
-    gh_esp_capture_out(here, x.a, 5, &b.p, 1);
+    ipsec_out(x.a, 5, &b.p, 1);
     assert_int_equal(b.p.result, IPSEC_OK);
     sealed = octets_now(&b);
     answer = fetch(number);

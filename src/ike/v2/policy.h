@@ -15,6 +15,7 @@
 #include "ike/proposals.h"
 #include "ike/tcp_ao.h"
 #include "ike/ts.h"
+#include "ike/v2/child_path.h"
 #include "pki/client_db.h"
 #include "pki/identity.h"
 #include "pki/pattern.h"
@@ -55,6 +56,12 @@ struct ike2_child_policy {
     struct ike_tcp_ao tcp_ao;      /* of IKE2_TCP_AO */
     bool start;                    /* as soon as the peer is known, and again when it is lost */
     bool kernel;                   /* what the policy's `plane` comes to on this machine */
+
+    /* Routes to what is negotiated, while it is, instead of routes to `remote`. */
+    bool reverse_route;
+    bool route_overlap; /* what another tunnel has, too, may be routed */
+    uint16_t route_metric;
+    struct ike2_child_path path;   /* of tunnel and transport mode */
 };
 
 struct ike2_policy {
