@@ -2,7 +2,6 @@
 Gatehouse's own process, strongSwan and libreswan on the kernel's IPsec, and itself."""
 
 import re
-import signal
 
 import pytest
 
@@ -192,28 +191,30 @@ def test_both_planes_in_one_place(guest, build_dir):
     assert planes.one.ask("show", "ipsec", "counters")["in"]["unknown-spi"] == 0
 
 
+def too_wide(config):
+    """Ranges that are too many prefixes for the kernel."""
+    return config.replace(f'"{NET_B}"', '"10.3.0.1-10.3.255.254"').replace(
+        f'"{NET_A}"', '"10.1.0.1-10.1.255.254"')
+
+
 def test_auto(guest, build_dir):
-    """The kernel for what it has, the process for what it has not: here, Camellia."""
+    """The kernel for what it has, the process for what it has not; the log says why."""
     planes = Planes(guest, build_dir, start=False)
-    strange = section('ipsec-transform "t"', encryption=["chacha20-poly1305", "aes-256-gcm"])
-    odd = planes.config(0, "auto").replace(NET_B, "10.3.0.0-10.3.0.255")
-    assert "the kernel" in planes.one.tail()
-    planes.one.configure(strange + odd)
+    planes.one.configure(planes.config(0, "auto").replace(NET_B, "10.3.0.0/24"))
     planes.one.reload()
     wait_for(lambda: "10.3.0.0/24" in policies(planes.a), 10, lambda: planes.one.tail())
-    # A range of ports over several protocols is none of the kernel's
-    planes.one.configure(planes.config(0, "auto").replace('"' + NET_B + '"', '"10.3.0.1-10.3.255.254"').replace(
-        '"' + NET_A + '"', '"10.1.0.1-10.1.255.254"'))
+    planes.one.configure(too_wide(planes.config(0, "auto")))
     planes.one.reload()
     planes.one.wait_said("is not the kernel's: a selector that is too many prefixes")
     wait_for(lambda: "10.3." not in policies(planes.a), 10, lambda: policies(planes.a))
+    wait_for(lambda: "10.3." in planes.a.run(["ip", "route", "show", "dev", "gh-ipsec0"]).stdout, 10,
+             "routes into the device")
 
 
 def test_what_the_kernel_cannot(guest, build_dir):
     """A configuration that asks the kernel for more is refused, with the line and the reason."""
     planes = Planes(guest, build_dir, start=False)
-    planes.one.configure(planes.config(0, "kernel").replace('"' + NET_B + '"', '"10.3.0.1-10.3.255.254"').replace(
-        '"' + NET_A + '"', '"10.1.0.1-10.1.255.254"'))
+    planes.one.configure(too_wide(planes.config(0, "kernel")))
     done = planes.one.gatectl("reload", check=False)
     assert done.returncode != 0
     assert 'the kernel cannot carry the child "net" of "peer": a selector that is too many' in (
@@ -402,6 +403,39 @@ def test_strangers(guest, build_dir):
              lambda: planes.one.ask("show", "ipsec", "counters")["kernel"])
     assert planes.one.ask("show", "ipsec", "counters")["kernel"]["in"]["icv"] == 1
     assert planes.ping() == 5
+
+
+MEMORY = """
+import sys
+found = b""
+with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem", "rb") as mem:
+    for line in maps:
+        span, rights = line.split()[:2]
+        if "w" in rights and "[vvar" not in line:
+            start, end = (int(x, 16) for x in span.split("-"))
+            mem.seek(start)  # the file of SAs is mostly holes, which would be filled
+            found += mem.read(min(end - start, 1 << 20 if "s" in rights else 1 << 26))
+print([bytes.fromhex(key) in found for key in sys.argv[2:]])
+"""
+
+
+def test_xfrm_is_locked_in(guest, build_dir):
+    """One capability, no way to a socket; and no key stays with it."""
+    planes = Planes(guest, build_dir)
+    assert planes.ping() == 5
+    pid = planes.one.processes()["xfrm"]
+    found = dict(line.split(":\t", 1) for line in planes.a.run(["cat", f"/proc/{pid}/status"]).stdout.splitlines()
+                 if ":\t" in line)
+    assert "0" not in found["Uid"].split() and "0" not in found["Gid"].split()
+    assert int(found["CapEff"], 16) == int(found["CapPrm"], 16) == 1 << 12  # CAP_NET_ADMIN
+    assert int(found["CapBnd"], 16) == int(found["CapInh"], 16) == int(found["CapAmb"], 16) == 0
+    assert found["Seccomp"] == "2" and found["NoNewPrivs"] == "1"
+    keys = re.findall(r"aead rfc4106\(gcm\(aes\)\) 0x([0-9a-f]+) 128", planes.a.run(["ip", "xfrm", "state"]).stdout)
+    assert len(keys) == 2
+    look = ["/usr/bin/python3", "-c", MEMORY]
+    assert planes.a.run([*look, pid, *keys]).stdout == "[False, False]\n"
+    # and it would be found where it is: `esp` keeps it for the next process
+    assert "True" in planes.a.run([*look, planes.one.processes()["esp"], *keys]).stdout
 
 
 # ---- Others ---------------------------------------------------------------------------------------
