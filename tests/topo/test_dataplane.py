@@ -250,6 +250,68 @@ def test_acquire(guest, build_dir):
     assert len(sas(planes.one)) == 1
 
 
+def test_the_first_packets_may_wait(guest, build_dir):
+    """As the page says: with this the kernel keeps what finds no SA."""
+    planes = Planes(guest, build_dir, start=False)
+    planes.a.run(["sysctl", "-q", "-w", "net.core.xfrm_larval_drop=0"])
+    assert planes.ping(3) == 3, planes.one.tail()
+
+
+def test_rekey_by_packets(guest, build_dir):
+    """IKE hears what the kernel carried, and makes new keys before a child has carried what it may."""
+    planes = Planes(guest, build_dir, child={"lifetime_packets": 1024})
+    first = sas(planes.one)[0]["in"]["spi"]
+    pinging = Pinging(planes.a, HOST_A, HOST_B)
+    transfer(planes.b, planes.a, HOST_B, HOST_A, 1_000_000)
+    wait_for(lambda: first not in [sa["in"]["spi"] for sa in sas(planes.one) if sa["state"] == "installed"], 10,
+             lambda: f"new keys\n{planes.one.tail()}")
+    pinging.wait_more()
+
+
+def test_somebody_flushes(guest, build_dir):
+    """Policies are back within seconds, and so are SAs."""
+    planes = Planes(guest, build_dir)
+    before = policies(planes.a)
+    planes.a.run(["ip", "xfrm", "policy", "flush"])
+    wait_for(lambda: policies(planes.a).count("tmpl") == before.count("tmpl"), 10, lambda: policies(planes.a))
+    planes.one.wait_said("somebody changed policies")
+    planes.a.run(["ip", "xfrm", "state", "flush"])
+    planes.one.wait_said("does not carry the child net: it is not in the kernel any more")
+    wait_for(lambda: planes.ping(1) == 1, 15, lambda: f"new SAs\n{planes.one.tail()}")
+
+
+@pytest.mark.parametrize("mover", ["user", "kernel"])
+def test_an_end_moves(guest, build_dir, mover):
+    """MOBIKE: the kernel's SAs and policies follow the peer, or our own address."""
+    a, b = networks(guest, 0)
+    other = {"user": "kernel", "kernel": "user"}[mover]
+    policy = section('ike-policy "m"', mobike=True, liveness_interval=10)
+    one = IkeGatehouse(a, build_dir, policy + peer_section(
+        psk_secret=SECRET, local=None, remote=B4, local_id=A4, ike_policy="m", dataplane=mover)).start()
+    two = IkeGatehouse(b, build_dir, policy + peer_section(
+        psk_secret=SECRET, remote="any", local=B4, remote_id=A4, ike_policy="m", dataplane=other,
+        children=[child_section(local_ts=NET_B, remote_ts=NET_A)]).replace("        start = no\n", "")).start()
+    if mover == "kernel":
+        a.run(["ip", "route", "add", NET_B, "via", B4])
+    else:
+        b.run(["ip", "route", "add", NET_A, "dev", "eth0"])
+    wait_for(lambda: one.gatectl("ike", "initiate", "peer", check=False).returncode == 0, 10, "it knows its address")
+    two.wait_sas(1, 1)
+    wait_for(lambda: ping(a, HOST_A, HOST_B, 1) == 1, 10, lambda: one.tail())
+    before = sas(one)[0]["in"]["spi"]
+    a.run(["ip", "address", "add", "10.77.0.9/24", "dev", "eth0"])
+    a.run(["ip", "address", "del", f"{A4}/24", "dev", "eth0"])
+    a.run(["ip", "address", "replace", "10.77.0.9/24", "dev", "eth0"])  # the second of a prefix goes with the first
+    if mover == "kernel":
+        a.run(["ip", "route", "replace", NET_B, "via", B4])
+    wait_for(lambda: sas(two)[0]["remote"]["address"] == "10.77.0.9", 30,
+             lambda: f"{sas(two)}\n{one.tail()}{two.tail()}")
+    wait_for(lambda: ping(a, HOST_A, HOST_B, 1) == 1, 10,
+             lambda: (a if mover == "kernel" else b).run(["ip", "xfrm", "state"]).stdout + one.tail() + two.tail())
+    assert ping(b, HOST_B, HOST_A) == ping(a, HOST_A, HOST_B) == 5
+    assert sas(one)[0]["in"]["spi"] == before
+
+
 @pytest.mark.parametrize("who", ["one", "two"])
 def test_rekey_under_traffic(guest, build_dir, who):
     """New keys for the child and for the IKE SA, by either end: no packet is lost."""
