@@ -280,6 +280,40 @@ def test_somebody_flushes(guest, build_dir):
     wait_for(lambda: planes.ping(1) == 1, 15, lambda: f"new SAs\n{planes.one.tail()}")
 
 
+def test_reload_under_traffic(guest, build_dir):
+    """A reload that changes nothing of the tunnel loses nothing."""
+    planes = Planes(guest, build_dir)
+    before = sorted(states(planes.a))
+    pinging = Pinging(planes.a, HOST_A, HOST_B)
+    for _ in range(3):
+        planes.one.reload()
+        pinging.wait_more()
+    assert pinging.lost() == 0
+    assert sorted(states(planes.a)) == before
+
+
+def test_another_namespace(guest, build_dir):
+    """Peers elsewhere than the daemon: SAs, policies and port 4500 are there."""
+    a, b = networks(guest, 1)
+    head = section('ike-policy "nat"', force_nat_t=True)
+    one, two = (IkeGatehouse(host, build_dir, head + peer_section(
+        psk_secret=SECRET, children=[child_section(local_ts=ours, remote_ts=theirs)], local=local, remote=remote,
+        ike_policy="nat", **options), name=f"gatehouse-{local}").start()
+        for host, ours, theirs, local, remote, options in (
+            (guest, NET_A, NET_B, A4, B4, {"netns": a.inner, "dataplane": "kernel"}),
+            (b, NET_B, NET_A, B4, A4, {})))
+    one.gatectl("ike", "initiate", "peer")
+    one.wait_sas(1, 1)
+    two.wait_sas(1, 1)
+    wait_for(lambda: ping(a, HOST_A, HOST_B, 1) == 1, 10, lambda: one.tail())
+    assert ping(b, HOST_B, HOST_A) == 5
+    assert len(states(a)) == 2 and states(guest) == []
+    one.stop()
+    assert states(a) == [] and NET_B in policies(a)
+    guest.run([one.daemon, "-r", one.run_dir, "--remove-rules"])
+    assert policies(a) == ""
+
+
 @pytest.mark.parametrize("mover", ["user", "kernel"])
 def test_an_end_moves(guest, build_dir, mover):
     """MOBIKE: the kernel's SAs and policies follow the peer, or our own address."""
