@@ -578,6 +578,44 @@ def test_strongswan(guest, build_dir, opener):
     check_stock(a, b, gatehouse, lambda: swan.rekey(child="net"))
 
 
+KINDS = {
+    "transport": ({"mode": "transport"}, {"mode": "transport"}),
+    "in-udp": ({}, {}),
+    "over-ipv6": ({}, {}),
+    "ah": ({"ipsec_transform": ["ah"]}, {"ah_proposals": "sha256-x25519-esn-noesn"}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_strongswan_otherwise(guest, build_dir, kind):
+    a, b = networks(guest)
+    ours, theirs = KINDS[kind]
+    v6, udp = kind == "over-ipv6", kind == "in-udp"
+    here, there = (A6, B6) if v6 else (A4, B4)
+    local, remote = (here, there) if kind == "transport" else (NET_A, NET_B)
+    head = (section('ike-policy "nat"', force_nat_t=udp) +
+            section('ipsec-transform "ah"', protocol="ah", integrity=["hmac-sha-256-128"]))
+    gatehouse = IkeGatehouse(a, build_dir, head + peer_section(
+        psk_secret=SECRET, local=here, remote=there, ike_policy="nat", dataplane="kernel",
+        children=[child_section(local_ts=local, remote_ts=remote, **ours)])).start()
+    swan = StrongSwan(b, {"gw": {
+        "version": 2, "local_addrs": there, "remote_addrs": here, "proposals": "aes256gcm16-prfsha256-x25519",
+        "encap": udp, "local": {"auth": "psk"}, "remote": {"auth": "psk"},
+        "children": {"net": {"local_ts": remote, "remote_ts": local,
+                             **({} if kind == "ah" else {"esp_proposals": "aes256gcm16-x25519-esn-noesn"}),
+                             **theirs}}}},
+        {"ike-1": {"secret": f'"{SECRET}"'}}, esp=False).start()
+    swan.initiate("net")
+    gatehouse.wait_sas(1, 1)
+    wire = sent_by(a)
+    source, target = (here, there) if kind == "transport" else (HOST_A, HOST_B)
+    wait_for(lambda: ping(a, source, target, 1) == 1, 10, lambda: gatehouse.tail())
+    assert ping(b, target, source) == 5
+    transfer(b, a, target, source, 20_000)
+    assert wire.protocols() == {(UDP, 4500) if udp else (AH if kind == "ah" else ESP, None)}
+    assert sas(gatehouse)[0]["in"]["back_end"] == "kernel"
+
+
 @pytest.mark.parametrize("opener", ["gatehouse", "libreswan"])
 def test_libreswan(guest, build_dir, libreswan, opener):
     a, b, gatehouse = with_a_stock_daemon(guest, build_dir)
