@@ -7,7 +7,7 @@ and then lets it go on, which must still be taken.
 
 import dataclasses
 import ipaddress
-import os
+import random
 import re
 import struct
 
@@ -58,6 +58,10 @@ class Packet:
     @property
     def v4(self):
         return self.outer[0] >> 4 == 4
+
+    @property
+    def protocol(self):
+        return self.outer[9 if self.v4 else 6]
 
     def with_body(self, body):
         return dataclasses.replace(self, body=body)
@@ -144,6 +148,12 @@ class Dropped:
         self.sites = sites
         self.before = sites.counted()
 
+    @staticmethod
+    def of(gatehouse):
+        """What was dropped since the beginning."""
+        counted = gatehouse.ask("show", "ipsec", "counters")["in"]
+        return {name: counted[name] for name in counted if counted[name] and name not in ("ok", "ike")}
+
     def now(self):
         after = self.sites.counted()
         return {name: after[name] - self.before[name] for name in after
@@ -224,6 +234,62 @@ def test_in_another_order(net, build_dir):
     assert dropped.wait(1) == {sites.late: 1}
 
 
+@KINDS
+def test_sent_again_to_the_next_process(sites):
+    """What one `esp` took the next one does not, nor what it missed: the numbers are in memory that
+    outlives it."""
+    seen = []
+
+    def look(side, frame):
+        if side == "right" and Packet.of(frame):
+            seen.append(frame)
+    pinging = Pinging(sites.a, HOST_A, HOST_B)
+    with sites.wire.doing(look):
+        pinging.wait_more(20)
+    missed = sites.keep_one()
+    pinging.wait_more(20)
+    assert pinging.lost() <= 1
+    sites.one.kill("esp")
+    wait_for(lambda: sites.ping(1) == 1, 10, lambda: f"the next one\n{sites.one.tail()}")
+    dropped = Dropped(sites)
+    sites.wire.inject("right", *seen, missed.frame())
+    assert dropped.wait(len(seen) + 1) == {"replay": len(seen) + 1}
+    assert sites.ping() == 5
+
+
+def test_a_bad_line(net, build_dir):
+    """Lost, doubled and late packets of ESP and IKE, and new keys meanwhile: TCP gets through, and nothing is
+    ever taken for a forgery."""
+    sites = Attacked(net, build_dir)
+    chance = random.Random(6)
+    late = {"left": [], "right": []}
+
+    def bad(side, frame):
+        if frame[12:14] != b"\x08\x00":
+            return None
+        luck, passing = chance.random(), [frame]
+        if luck < 0.03:
+            passing = []
+        elif luck < 0.06:
+            passing = [frame, frame]
+        elif luck < 0.09:
+            late[side].append(frame)
+            passing = []
+        if late[side] and chance.random() < 0.3:
+            passing.append(late[side].pop(0))
+        return passing
+    with sites.wire.doing(bad):
+        for n, gatehouse in enumerate((sites.one, sites.two, sites.one)):
+            first = sas(gatehouse)[-1]
+            gatehouse.gatectl("ike", "rekey", "child", str(first["id"]))
+            transfer(sites.a, sites.b, HOST_A, HOST_B, 300_000)
+            wait_for(lambda: any(sa["in"]["spi"] != first["in"]["spi"] and sa["state"] == "installed"
+                                 for sa in sas(gatehouse)), 20, lambda: f"new keys, {n}\n{gatehouse.tail()}")
+    assert set(Dropped.of(sites.one)) <= {"replay", "unknown-spi"}, Dropped.of(sites.one)
+    assert set(Dropped.of(sites.two)) <= {"replay", "unknown-spi"}, Dropped.of(sites.two)
+    wait_for(lambda: sites.ping() == 5, 10, "nothing is lost any more")
+
+
 # ---- What was changed -----------------------------------------------------------------------------
 
 @KINDS
@@ -299,6 +365,33 @@ def test_from_another_port(net, build_dir):
     assert dropped.wait(3) == {"replay": 3}
     assert sites.sa()["remote"] == where
     assert sites.ping() == 5
+
+
+@KINDS
+def test_made_up(sites):
+    """A thousand packets of SAs that there are not, and rubbish of all lengths: counted, and forgotten."""
+    packet = sites.keep_one()
+    chance = random.Random(4303)
+    pinging = Pinging(sites.a, HOST_A, HOST_B)
+    at, ah = (4 if packet.protocol == AH else 0), packet.protocol == AH
+
+    def stranger():
+        spi = chance.randrange(256, 1 << 32).to_bytes(4, "big")
+        return packet.with_body(packet.body[:at] + spi + packet.body[at + 4:])
+
+    def rubbish():
+        return packet.with_body(bytes([1 + chance.randrange(255)]) + chance.randbytes(chance.randrange(20 if ah else 8,
+                                                                                                        1400)))
+    memory, dropped, sent = sites.memory(), Dropped(sites), 0
+    for make in (stranger, rubbish):
+        for _ in range(10):
+            sites.wire.inject("right", *(make().frame() for _ in range(50)))
+            sent += 50
+            dropped.wait(sent)
+    assert set(dropped.now()) <= {"unknown-spi", "malformed", "truncated"}, dropped.now()
+    assert dropped.now()["unknown-spi"] >= 500
+    assert pinging.lost() == 0
+    assert sites.memory() - memory < 512
 
 
 # ---- Pieces ---------------------------------------------------------------------------------------
