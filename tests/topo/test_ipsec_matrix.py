@@ -252,7 +252,8 @@ class Lab:
             self.gatehouse.gatectl("ike", "initiate", peer, name)
         else:
             self.swans[peer].initiate("gw" if peer == "libre" and name == next(iter(LIBRE)) else name)
-        return wait_for(lambda: self.installed(peer, name), 10, lambda: f"{name} is there\n{self.gatehouse.tail()}\n{self.swans[peer].tail()}")[0]
+        return wait_for(lambda: self.installed(peer, name), 10, lambda: (
+            f"{name} is there\n{self.gatehouse.tail()}\n{self.swans[peer].tail()}"))[0]
 
     def ping(self, peer, name, sizes=(0, 1000, 1362, 4000)):
         """Echo requests of these sizes and their replies: 1362 fill the device's MTU, beyond that the
