@@ -372,6 +372,7 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
                                    c->tcp_ao.mac_len > tcpao_mac_len_max(TCPAO_HMAC_SHA_256)))
         r->bad = true;
     c->start = gh_get_flag(r);
+    c->kernel = gh_get_flag(r);
 }
 
 static void get_borrowed(struct reading *x, struct ike2_policy *p)
@@ -489,6 +490,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->resumption = gh_get_flag(r);
     p->crash_tokens = gh_get_flag(r);
     p->routability = gh_get_flag(r);
+    p->plane = gh_get_below(r, gh_rd_u8(r), IKE2_PLANE_AUTO + 1);
     children = gh_get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
     if (r->bad)
         return;

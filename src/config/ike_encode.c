@@ -220,6 +220,7 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u8(w, c->tcp_ao.mac_len);
     gh_wr_u8(w, c->tcp_ao.options_covered);
     gh_wr_u8(w, c->start);
+    gh_wr_u8(w, c->kernel);
 }
 
 /* Where in its list stands what a policy borrows: from 1, 0 for none. */
@@ -349,6 +350,7 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
     gh_wr_u8(w, p->resumption);
     gh_wr_u8(w, p->crash_tokens);
     gh_wr_u8(w, p->routability);
+    gh_wr_u8(w, p->plane);
     gh_wr_u8(w, p->child_count);
     for (size_t i = 0; i < p->child_count; i++)
         put_child(w, &p->children[i]);

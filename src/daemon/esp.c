@@ -19,6 +19,7 @@
 #include "daemon/channel.h"
 #include "daemon/child.h"
 #include "daemon/esp_children.h"
+#include "daemon/esp_kernel.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_show.h"
 #include "daemon/randomness.h"
@@ -27,7 +28,8 @@
 
 enum {
     TICK_MS = 500,
-    WANTED_MS = 1000 /* at most one call for SAs of one policy in so long */
+    STRAYS_WAITING = 1048576, /* octets to `ike`; what comes then is lost */
+    WANTED_MS = 1000          /* at most one call for SAs of one policy in so long */
 };
 
 struct esp {
@@ -39,6 +41,7 @@ struct esp {
     struct gh_esp_names policies, places;
     struct gh_esp_children *children;
     struct gh_esp_net *net;
+    struct gh_esp_kernel *kernel;
     struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
     size_t moved_count;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
@@ -105,17 +108,17 @@ static bool may_want(struct esp *esp, uint32_t policy)
     return true;
 }
 
-static void want(struct esp *esp, const struct ipsec_event *e)
+static void want(struct esp *esp, uint32_t policy, const struct ipsec_flow *flow)
 {
-    struct gh_esp_wanted x = {.local = ts_of(e->flow, &e->flow->local, e->flow->local_port),
-                              .remote = ts_of(e->flow, &e->flow->remote, e->flow->remote_port)};
+    struct gh_esp_wanted x = {.local = ts_of(flow, &flow->local, flow->local_port),
+                              .remote = ts_of(flow, &flow->remote, flow->remote_port)};
     uint8_t body[512];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
-    if (!may_want(esp, e->policy))
+    if (!may_want(esp, policy))
         return;
-    snprintf(x.peer, sizeof(x.peer), "%s", esp->policies.list[e->policy].first);
-    snprintf(x.name, sizeof(x.name), "%s", esp->policies.list[e->policy].second);
+    snprintf(x.peer, sizeof(x.peer), "%s", esp->policies.list[policy].first);
+    snprintf(x.name, sizeof(x.name), "%s", esp->policies.list[policy].second);
     gh_esp_put_wanted(&w, &x);
     tell_keyer(esp, GH_MESSAGE_CHILD_WANTED, &w);
 }
@@ -127,7 +130,7 @@ static void on_event(void *arg, const struct ipsec_event *e)
 
     switch (e->kind) {
     case IPSEC_ACQUIRE:
-        want(esp, e);
+        want(esp, e->policy, e->flow);
         break;
     case IPSEC_SOFT:
     case IPSEC_SEQ_LOW:
@@ -165,11 +168,87 @@ static void on_passed(void *ctx, const struct ipsec_packet *packets, size_t coun
     esp->moved_count = 0;
 }
 
+static void on_stray(void *ctx, const struct gh_esp_net_stray *x)
+{
+    struct esp *esp = ctx;
+    const struct gh_esp_name *place = &esp->places.list[x->place];
+    struct gh_esp_stray stray = {.local = x->local,
+                                 .remote = x->remote,
+                                 .port = x->port,
+                                 .data = gh_view_of(x->data, x->len)};
+    uint8_t body[GH_ESP_STRAY_MAX];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    if (esp->keyer == NULL || esp->keyer->out_len > STRAYS_WAITING)
+        return;
+    snprintf(stray.netns, sizeof(stray.netns), "%s", place->first);
+    snprintf(stray.vrf, sizeof(stray.vrf), "%s", place->second);
+    gh_esp_put_stray(&w, &stray);
+    tell_keyer(esp, GH_MESSAGE_CHILD_STRAY, &w);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct esp *esp = timer->data;
 
     gh_esp_children_tick(esp->children, gh_clock_now().mono_ms);
+}
+
+/* ---- The kernel's plane --------------------------------------------------------------------- */
+
+static void on_again(void *ctx)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_children_again(esp->children);
+}
+
+static void on_kernel_refused(void *ctx, uint64_t sa, const char *why)
+{
+    struct esp *esp = ctx;
+    struct gh_esp_child child;
+    uint32_t id;
+
+    if (!gh_esp_children_fail(esp->children, sa, &id, &child))
+        return;
+    gh_error("%s: the kernel does not carry the child %s: %s", child.peer, child.name, why);
+    if (id != 0)
+        tell_number(esp, GH_MESSAGE_CHILD_REFUSED, id);
+}
+
+static void on_worn(void *ctx, uint64_t sa)
+{
+    struct esp *esp = ctx;
+    uint32_t id;
+
+    if (gh_esp_children_id(esp->children, sa, &id))
+        tell_number(esp, GH_MESSAGE_CHILD_WORN, id);
+}
+
+static void on_came(void *ctx, uint64_t sa)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_children_came(esp->children, sa);
+}
+
+static void on_moved(void *ctx, uint64_t sa, const struct gh_addr *from, uint16_t from_port)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_children_moved(esp->children, sa, from, from_port);
+}
+
+static void on_wanted(void *ctx, uint32_t policy, const struct ipsec_flow *flow)
+{
+    want(ctx, policy, flow);
+}
+
+static bool fits_plane(void *ctx, uint32_t policy, bool kernel)
+{
+    struct esp *esp = ctx;
+
+    return gh_esp_kernel_has(esp->kernel, policy) == kernel;
 }
 
 /* ---- `ike` ---------------------------------------------------------------------------------- */
@@ -255,7 +334,7 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
             const struct ike2_child_policy *child = &p->children[k];
             size_t n;
 
-            if (child->mode == IKE2_TCP_AO)
+            if (child->mode == IKE2_TCP_AO || child->kernel)
                 continue;
             n = gh_esp_selectors(&child->local, &child->remote, selectors);
             if (n == 0)
@@ -314,7 +393,10 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
         config = gh_ike_config_decode(gh_view_of(data, len));
         munmap(data, len);
     }
-    good = config != NULL && set_policies(esp, config);
+    good =
+        config != NULL && set_policies(esp, config) && gh_esp_kernel_configure(esp->kernel, config);
+    if (good)
+        gh_esp_children_check(esp->children, fits_plane, esp);
     gh_ike_config_free(config);
     if (good)
         gh_esp_net_start(esp->net);
@@ -327,8 +409,10 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
 
 static json_t *answer_request(struct esp *esp, const char *line, size_t len)
 {
-    const struct gh_esp_view view = {
-        .engine = esp->engine, .children = esp->children, .net = esp->net};
+    const struct gh_esp_view view = {.engine = esp->engine,
+                                     .children = esp->children,
+                                     .net = esp->net,
+                                     .kernel = gh_esp_kernel_counts(esp->kernel)};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL)
@@ -383,12 +467,13 @@ static bool take_socket(struct esp *esp, struct gh_rd *body, int fd)
 {
     uint32_t place = get_place(esp, body);
     uint8_t kind = gh_rd_u8(body);
+    bool datagrams = gh_get_flag(body);
 
     if (body->bad || place == UINT32_MAX || kind >= GH_ESP_SOCKETS) {
         close(fd);
         return false;
     }
-    return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd);
+    return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd, datagrams);
 }
 
 static bool on_message(void *ctx, struct gh_frame *frame, int fd)
@@ -407,6 +492,8 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return true;
     case GH_MESSAGE_CHILDREN:
         return open_keyer(esp, fd);
+    case GH_MESSAGE_PLANE:
+        return gh_esp_kernel_open(esp->kernel, fd);
     case GH_MESSAGE_REQUEST:
         return handle_request(esp, &frame->body);
     case GH_MESSAGE_PING:
@@ -445,7 +532,14 @@ static void warm_up(void)
 static bool make_cores(struct esp *esp)
 {
     static const struct gh_esp_children_ops children_ops = {.used = on_used, .missing = on_missing};
-    static const struct gh_esp_net_ops net_ops = {.arrived = on_arrived, .passed = on_passed};
+    static const struct gh_esp_net_ops net_ops = {
+        .stray = on_stray, .arrived = on_arrived, .passed = on_passed};
+    static const struct gh_esp_kernel_ops kernel_ops = {.again = on_again,
+                                                        .refused = on_kernel_refused,
+                                                        .worn = on_worn,
+                                                        .came = on_came,
+                                                        .moved = on_moved,
+                                                        .wanted = on_wanted};
     const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};
 
     esp->engine = ipsec_new(&setup);
@@ -454,7 +548,11 @@ static bool make_cores(struct esp *esp)
     esp->children =
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
     esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
-    return esp->children != NULL && esp->net != NULL;
+    esp->kernel = gh_esp_kernel_new(&esp->loop, &esp->policies, &kernel_ops, esp);
+    if (esp->children == NULL || esp->net == NULL || esp->kernel == NULL)
+        return false;
+    gh_esp_children_set_kernel(esp->children, gh_esp_kernel_plane(esp->kernel));
+    return true;
 }
 
 int gh_esp_main(uid_t uid, gid_t gid)

@@ -38,7 +38,8 @@ enum { GH_ESP_PLACES_MAX = 1024 };
     X(DEVICE_FAILED, "device-failed")                                                              \
     X(NO_SOCKET, "no-socket")                                                                      \
     X(TRUNCATED, "datagram-truncated")                                                             \
-    X(NO_ADDRESS, "no-address")
+    X(NO_ADDRESS, "no-address")                                                                    \
+    X(STRAY, "ike-messages") /* that came in one piece with ESP, and went on to `ike` */
 
 enum gh_esp_net_count {
 #define X(name, text) GH_ESP_NET_##name,
@@ -50,7 +51,17 @@ const char *gh_esp_net_count_name(enum gh_esp_net_count count);
 
 struct gh_esp_net;
 
+/* A datagram of IKE's that came in one piece with ESP's. */
+struct gh_esp_net_stray {
+    uint32_t place;
+    struct gh_addr local, remote;
+    uint16_t port; /* the remote one */
+    const uint8_t *data;
+    size_t len;
+};
+
 struct gh_esp_net_ops {
+    void (*stray)(void *ctx, const struct gh_esp_net_stray *x);
     /* A batch is here, but nobody looked at it yet: what others said before it came, counts. */
     void (*arrived)(void *ctx);
     /* A batch went through the engine, and has not left. */
@@ -60,12 +71,13 @@ struct gh_esp_net_ops {
 /* NULL: no memory. */
 struct gh_esp_net *gh_esp_net_new(uv_loop_t *loop, struct ipsec *engine,
                                   const struct gh_esp_net_ops *ops, void *ctx);
-/* Takes the socket, in the place of the one that was there. False: no memory, or no such place. */
-bool gh_esp_net_open(struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind, int fd);
+/* Takes the socket, in the place of the one that was there. datagrams: of a device, it takes those
+ * that are put together (platform/tun.h). False: no memory, or no such place. */
+bool gh_esp_net_open(struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind, int fd,
+                     bool datagrams);
 void gh_esp_net_leave(struct gh_esp_net *n, uint32_t place); /* closes all of it */
 /* From here on packets are read: there are policies and SAs. */
 void gh_esp_net_start(struct gh_esp_net *n);
 const uint64_t *gh_esp_net_counts(const struct gh_esp_net *n); /* [GH_ESP_NET_COUNT] */
-bool gh_esp_net_has(const struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind);
 
 #endif

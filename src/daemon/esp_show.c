@@ -49,7 +49,8 @@ static json_t *direction(const struct ipsec_sa *sa, uint32_t number, uint64_t no
     object = json_pack("{s:o, s:I, s:I, s:I, s:o, s:s}", "spi", spi(number), "packets",
                        (json_int_t)sa->counts.packets, "octets", (json_int_t)sa->counts.octets,
                        "sequence", (json_int_t)(sa->p.way == IPSEC_OUT ? sa->seq : sa->replay.top),
-                       "drops", drops(sa), "back_end", ipsec_crypt_key_by(sa->key));
+                       "drops", drops(sa), "back_end",
+                       sa->key != NULL ? ipsec_crypt_key_by(sa->key) : "kernel");
     json_object_set_new(object, "idle",
                         sa->last_used_ms != 0
                             ? json_integer((json_int_t)((now_ms - sa->last_used_ms) / 1000))
@@ -140,6 +141,23 @@ static json_t *results(const struct ipsec *engine, enum ipsec_way way)
     return object;
 }
 
+/* As the engine's, of the namespaces where the kernel carries packets. */
+static json_t *kernel_results(const struct gh_plane_counts *counts)
+{
+    json_t *ways[2];
+
+    if (counts == NULL)
+        return json_null();
+    ways[0] = json_object();
+    ways[1] = json_object();
+    for (int way = IPSEC_OUT; way <= IPSEC_IN; way++)
+        for (int i = 0; i < IPSEC_RESULT_COUNT; i++)
+            if (counts->counts[way][i] > 0)
+                json_object_set_new(ways[way], ipsec_result_name((enum ipsec_result)i),
+                                    json_integer((json_int_t)counts->counts[way][i]));
+    return json_pack("{s:o, s:o}", "in", ways[IPSEC_IN], "out", ways[IPSEC_OUT]);
+}
+
 static json_t *show_counters(const struct gh_esp_view *view)
 {
     const uint64_t *counts = gh_esp_net_counts(view->net);
@@ -148,9 +166,10 @@ static json_t *show_counters(const struct gh_esp_view *view)
     for (int i = 0; i < GH_ESP_NET_COUNT; i++)
         json_object_set_new(net, gh_esp_net_count_name((enum gh_esp_net_count)i),
                             json_integer((json_int_t)counts[i]));
-    return json_pack("{s:b, s:s, s:o, s:o, s:o}", "ok", 1, "back_end", ipsec_back_end(view->engine),
-                     "in", results(view->engine, IPSEC_IN), "out", results(view->engine, IPSEC_OUT),
-                     "packets", net);
+    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
+                     ipsec_back_end(view->engine), "in", results(view->engine, IPSEC_IN), "out",
+                     results(view->engine, IPSEC_OUT), "packets", net, "kernel",
+                     kernel_results(view->kernel));
 }
 
 json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const json_t *request)

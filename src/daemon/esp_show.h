@@ -11,11 +11,13 @@
 #include "base/clock.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
+#include "daemon/plane_messages.h"
 
 struct gh_esp_view {
     const struct ipsec *engine;
     const struct gh_esp_children *children;
     const struct gh_esp_net *net;
+    const struct gh_plane_counts *kernel; /* NULL: it carries nothing */
 };
 
 /* Is it for `esp`? */

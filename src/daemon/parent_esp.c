@@ -59,6 +59,7 @@ static void tell_socket(struct gh_parent *p, const struct gh_parent_place *place
     struct gh_wr w = begin(place, body);
 
     gh_wr_u8(&w, (uint64_t)kind);
+    gh_wr_u8(&w, kind == GH_ESP_TUN && place->esp.datagrams);
     if (p->esp.esp.channel != NULL && gh_wr_ok(&w) && place->esp.sockets[kind] >= 0)
         gh_channel_send(p->esp.esp.channel, GH_MESSAGE_ESP_SOCKET, body, w.len,
                         place->esp.sockets[kind]);
@@ -159,7 +160,7 @@ static void want_routes(const struct gh_parent *p, struct gh_parent_place *place
         const struct ike2_policy *policy = c->policies[i];
 
         for (size_t k = 0; is_here(place, c, policy->zone) && k < policy->child_count; k++)
-            if (policy->children[k].mode == IKE2_TUNNEL)
+            if (policy->children[k].mode == IKE2_TUNNEL && !policy->children[k].kernel)
                 want_child(&place->esp, policy, &policy->children[k]);
     }
 }
@@ -283,6 +284,7 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
         line[strcspn(line, "\n")] = '\0';
         if (gh_netns_identify(line, &id) != 0)
             continue; /* it is gone, and its routes are */
+        gh_parent_xfrm_remove(line);
         fd = result = gh_routes_open(line);
         if (fd >= 0) {
             result = gh_routes_each(fd, remove_one, &fd);
@@ -303,11 +305,12 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
 
 /* ---- Places --------------------------------------------------------------------------------- */
 
-static int open_one(const struct gh_parent_place *place, int kind, uid_t owner, uint32_t *ifindex)
+static int open_one(struct gh_parent_place *place, int kind, uid_t owner)
 {
     switch (kind) {
     case GH_ESP_TUN:
-        return gh_tun_open(place->netns, place->vrf, TUN_NAME, TUN_MTU, ifindex);
+        return gh_tun_open(place->netns, place->vrf, TUN_NAME, TUN_MTU, &place->esp.ifindex,
+                           &place->esp.datagrams);
     case GH_ESP_ESP4:
     case GH_ESP_ESP6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP, false);
@@ -344,7 +347,7 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
 
         if (e->sockets[kind] >= 0)
             continue;
-        result = open_one(place, kind, p->ao.uid, &e->ifindex);
+        result = open_one(place, kind, p->ao.uid);
         if (result >= 0) {
             e->sockets[kind] = result;
             tell_socket(p, place, kind);
@@ -358,6 +361,7 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
 void gh_parent_esp_init_place(struct gh_parent_place *place)
 {
     place->esp.routes_fd = -1;
+    gh_parent_xfrm_init_place(place);
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
         place->esp.sockets[kind] = -1;
 }
@@ -372,6 +376,7 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
     struct gh_esp_place *e = &place->esp;
     bool any = false;
 
+    gh_parent_xfrm_close_place(p, place);
     for (size_t i = 0; i < e->route_count; i++)
         e->routes[i].wanted = false;
     if (e->routes_fd >= 0) {
@@ -397,9 +402,11 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
 
     if (!p->esp.wanted) {
         gh_parent_esp_close_place(p, place);
+        gh_parent_xfrm_tend_place(p, place);
         return;
     }
     open_sockets(p, place);
+    gh_parent_xfrm_tend_place(p, place);
     if (e->routes_fd < 0)
         open_routes(p, place);
     if (e->sockets[GH_ESP_TUN] < 0 || e->routes_fd < 0)
@@ -431,6 +438,7 @@ static void on_started(void *ctx)
     for (size_t i = 0; i < p->ike.place_count; i++)
         for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
             tell_socket(p, p->ike.places[i], kind);
+    gh_parent_xfrm_link(p);
     gh_parent_open_children(p);
     send_config(p);
 }
@@ -525,6 +533,7 @@ void gh_parent_esp_apply(struct gh_parent *p)
     struct gh_child *esp = &p->esp.esp;
 
     p->esp.wanted = has_children(p);
+    gh_parent_xfrm_apply(p);
     if (!p->esp.wanted) {
         if (!gh_child_stop(esp))
             drop_memory(p);
@@ -544,11 +553,12 @@ void gh_parent_esp_init(struct gh_parent *p)
 void gh_parent_esp_stop(struct gh_parent *p)
 {
     gh_child_stop(&p->esp.esp);
+    gh_parent_xfrm_stop(p);
 }
 
 bool gh_parent_esp_runs(const struct gh_parent *p)
 {
-    return gh_child_is_there(&p->esp.esp);
+    return gh_child_is_there(&p->esp.esp) || gh_child_is_there(&p->xfrm.xfrm);
 }
 
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,

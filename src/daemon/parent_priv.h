@@ -15,6 +15,7 @@
 #include "daemon/ike_plan.h"
 #include "daemon/keep.h"
 #include "daemon/parent.h"
+#include "daemon/plane_messages.h"
 #include "daemon/rules_guard.h"
 #include "daemon/orphans.h"
 #include "daemon/rundir.h"
@@ -22,6 +23,7 @@
 #include "daemon/zones.h"
 #include "platform/borrow.h"
 #include "platform/paths.h"
+#include "platform/xfrm_probe.h"
 
 /* Who may connect to shim.sock beside root. */
 struct gh_shim_id {
@@ -59,12 +61,25 @@ struct gh_esp_place {
     int sockets[GH_ESP_SOCKETS];
     int errors[GH_ESP_SOCKETS]; /* why there is none */
     uint32_t ifindex;           /* of the device */
+    bool datagrams;             /* it takes those that are put together */
     int routes_fd;
     int routes_error; /* why there is none: a negative errno */
     uint32_t table;   /* of the routes; 0: the main one */
     struct gh_esp_route *routes;
     size_t route_count;
     uint32_t generation; /* of the configuration that they are for */
+};
+
+/* The kernel's IPsec in one place; all -1 or zero: not there. */
+struct gh_xfrm_place {
+    int sockets[GH_PLANE_SOCKETS];
+    int udp[2];                   /* port 4500 for what the kernel opens; IPv4, IPv6 */
+    int bypassed[GH_IKE_SOCKETS]; /* those of IKE's that policies do not concern */
+    bool filtered;                /* the raw sockets */
+    bool wanted;                  /* by the configuration of `generation` */
+    bool flushed;                 /* nothing of ours is there */
+    uint32_t generation;
+    int error; /* the last that was told: a negative errno */
 };
 
 /* Where IKE peers are: a network namespace and VRF. */
@@ -78,6 +93,7 @@ struct gh_parent_place {
     uv_poll_t *poll; /* of paths.heard */
     bool changed;    /* and `ike` was not told */
     struct gh_esp_place esp;
+    struct gh_xfrm_place xfrm;
 };
 
 /* IKE: two children that are there only while the configuration has IKE peers. */
@@ -101,6 +117,15 @@ struct gh_parent_esp {
     int memory;  /* of its SAs (esp_children.h); -1: none */
 };
 
+/* IPsec in the kernel: a child that is there only while IKE peers have children of it. */
+struct gh_parent_xfrm {
+    struct gh_child xfrm;
+    bool wanted; /* by the configuration in force */
+    bool probed; /* … and then: */
+    struct gh_xfrm_support support;
+    struct gh_xfrm_why why; /* it has none */
+};
+
 struct gh_parent {
     const struct gh_parent_options *options;
     uv_loop_t loop;
@@ -111,6 +136,7 @@ struct gh_parent {
     struct gh_child ao;
     struct gh_parent_ike ike;
     struct gh_parent_esp esp;
+    struct gh_parent_xfrm xfrm;
     struct gh_control_server *control;
     int lock, state;
     size_t state_size;
@@ -221,6 +247,20 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
 void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *place);
 /* Does IKE's socket share port 4500 with one for ESP? */
 bool gh_parent_esp_shares(const struct gh_parent_place *place, bool v6);
+
+/* parent_xfrm.c; parent_esp.c calls all but the first. */
+/* Which children the kernel carries; a problem for each that it should and cannot. */
+void gh_parent_xfrm_choose(struct gh_parent *p, struct gh_ike_config *c,
+                           struct gh_problems *problems);
+void gh_parent_xfrm_apply(struct gh_parent *p);
+/* A new socket between `esp` and `xfrm`, where both are there. */
+void gh_parent_xfrm_link(struct gh_parent *p);
+void gh_parent_xfrm_init_place(struct gh_parent_place *place);
+void gh_parent_xfrm_tend_place(struct gh_parent *p, struct gh_parent_place *place);
+void gh_parent_xfrm_close_place(struct gh_parent *p, struct gh_parent_place *place);
+void gh_parent_xfrm_stop(struct gh_parent *p);
+void gh_parent_xfrm_remove(
+    const char *netns); /* what a daemon left in the kernel that is no more */
 
 /* parent_ike_places.c: sockets in all places of the configuration in force, and what paths there
  * are from there. */

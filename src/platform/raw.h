@@ -13,4 +13,8 @@
  * which does not block, or a negative errno. */
 int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol, bool headers);
 
+/* What belongs to the kernel's plane of ESP or AH does not come to this socket: all whose SPI has
+ * its highest bit. */
+bool gh_raw_leave_kernels(int fd, bool v6, uint8_t protocol);
+
 #endif

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHILD, ENDS, USAGE, WANTED, HELLO, KINDS };
+enum { CHILD, ENDS, USAGE, WANTED, HELLO, STRAY, KINDS };
 
 /* Takes it and writes it down again. False: refused. */
 static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
@@ -20,6 +20,7 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
     struct gh_esp_ends ends;
     struct gh_esp_usage usage;
     struct gh_esp_wanted wanted;
+    struct gh_esp_stray stray;
     struct gh_rd ids;
     uint64_t epoch;
 
@@ -43,6 +44,11 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
         if (!gh_esp_take_wanted(&r, &wanted))
             return false;
         gh_esp_put_wanted(w, &wanted);
+        return true;
+    case STRAY:
+        if (!gh_esp_take_stray(&r, &stray))
+            return false;
+        gh_esp_put_stray(w, &stray);
         return true;
     default:
         if (!gh_esp_take_hello(&r, &epoch, &ids))

@@ -7,7 +7,7 @@
 #include "daemon/esp_messages.h"
 #include "esp_child.h"
 
-enum kind { CHILD, ENDS, USAGE, WANTED, KINDS };
+enum kind { CHILD, ENDS, USAGE, WANTED, STRAY, KINDS };
 
 static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
 {
@@ -28,6 +28,14 @@ static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
     case USAGE:
         gh_esp_put_usage(&w, &(struct gh_esp_usage){7, UINT64_MAX, 1ull << 40, true});
         break;
+    case STRAY:
+        gh_esp_put_stray(&w, &(struct gh_esp_stray){.netns = "blue",
+                                                    .vrf = "red",
+                                                    .local = child.local,
+                                                    .remote = child.remote,
+                                                    .port = 1025,
+                                                    .data = gh_view_of("IKE", 3)});
+        break;
     default:
         gh_esp_put_wanted(&w, &(struct gh_esp_wanted){.peer = "berlin",
                                                       .name = "lan",
@@ -46,6 +54,7 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
     struct gh_esp_ends ends;
     struct gh_esp_usage usage;
     struct gh_esp_wanted wanted;
+    struct gh_esp_stray stray;
     bool good;
 
     switch (kind) {
@@ -63,6 +72,11 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
         good = gh_esp_take_usage(&r, &usage);
         if (good)
             gh_esp_put_usage(again, &usage);
+        return good;
+    case STRAY:
+        good = gh_esp_take_stray(&r, &stray);
+        if (good)
+            gh_esp_put_stray(again, &stray);
         return good;
     default:
         good = gh_esp_take_wanted(&r, &wanted);

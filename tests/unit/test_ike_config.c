@@ -270,6 +270,8 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(c->ike->settings.strays_per_second, 20);
     assert_true(p->crash_tokens && !p->resumption && !p->redirects && !p->childless);
     assert_true(p->routability && !p->mobike);
+    assert_int_equal(p->plane, IKE2_PLANE_USER);
+    assert_false(p->children[0].kernel);
     assert_int_equal(p->redirect_at, IKE2_REDIRECT_NEVER);
     assert_int_equal(p->puzzle_bits, 20);
     assert_null(c->ike->settings.key_log);
@@ -338,6 +340,7 @@ static const char everything[] =
     "  redirect-at = auth puzzle-limit = 12 window = 64 }\n"
     "ike-peer a { remote = 192.0.2.0/24 gateway = 192.0.2.7 local = 192.0.2.1 port = 501\n"
     "  additional-addresses = { 192.0.2.3, 2001:db8::3 } moves-to = 192.0.2.0/24 vrf = red\n"
+    "  dataplane = auto"
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
     "  remote-id = \"C=CH, O=Net, CN=them\" match-peer-id-to-cert = yes ppk = quantum\n"
@@ -400,6 +403,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->others[1].len, 16);
     assert_false(p->others_all || p->no_nats);
     assert_int_equal(p->moves_to.bits, 24);
+    assert_int_equal(p->plane, IKE2_PLANE_AUTO);
     assert_true(!p->crash_tokens && p->resumption && p->redirects && !p->routability);
     assert_string_equal(gh_prefix_format(&p->follows_to, text), "198.51.100.0/24");
     assert_int_equal(p->redirect_at, IKE2_REDIRECT_AUTH);
@@ -766,6 +770,9 @@ static const struct {
      "peer-overlap", 3},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n netns = a/b " CHILD " }", "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n vrf = \"a b\" " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n dataplane = both " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n vrf = red\n dataplane = kernel " CHILD " }",
+     "range", 3},
     {"ike-policy q {\n vrf = a-name-that-is-too-long }", "range", 2},
     {"ike-policy q { force-nat-t = yes\n no-nats = yes }", "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n moves-to = 192.0.2.0/24 " CHILD " }", "range",
