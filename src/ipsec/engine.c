@@ -60,23 +60,54 @@ static bool file_policy(const struct ipsec_spd *spd, const struct ipsec_policy *
     return true;
 }
 
+/* What was counted goes on with the policies that stay. Their order mostly does, too: so the search
+ * begins behind the last that was found. */
+static void keep_counts(struct ipsec_spd *next, const struct ipsec_spd *old)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < next->count; i++) {
+        struct ipsec_policy_kept *k = &next->kept[i];
+
+        for (size_t tried = 0; tried < old->count; tried++, at++) {
+            const struct ipsec_policy_kept *was = &old->kept[at % old->count];
+
+            if (was->id != k->id || was->place != k->place || was->action != k->action)
+                continue;
+            k->counts = was->counts;
+            at++;
+            break;
+        }
+    }
+}
+
+bool ipsec_policy_look(const struct ipsec *e, size_t order, struct ipsec_policy_counts *out)
+{
+    if (order >= e->spd.count)
+        return false;
+    *out = e->spd.kept[order].counts;
+    return true;
+}
+
 bool ipsec_set_policies(struct ipsec *e, const struct ipsec_policy *policies, size_t count)
 {
     struct ipsec_spd spd = {
         .way = {ipsec_classifier_new(e->seed), ipsec_classifier_new(e->seed)},
         .kept = calloc(count + 1, sizeof(*spd.kept)),
+        .count = count,
     };
     bool ok = spd.way[IPSEC_OUT] != NULL && spd.way[IPSEC_IN] != NULL && spd.kept != NULL;
 
     for (size_t i = 0; ok && i < count; i++) {
-        spd.kept[i] =
-            (struct ipsec_policy_kept){.id = policies[i].id, .action = policies[i].action};
+        spd.kept[i] = (struct ipsec_policy_kept){
+            .id = policies[i].id, .place = policies[i].place, .action = policies[i].action};
         ok = file_policy(&spd, &policies[i], i);
     }
     if (!ok) {
         free_spd(&spd);
         return false;
     }
+    keep_counts(&spd, &e->spd);
     free_spd(&e->spd);
     e->spd = spd;
     return true;
@@ -160,6 +191,34 @@ bool ipsec_set_sa_mtu(struct ipsec *e, uint64_t id, uint16_t mtu)
     return sa != NULL;
 }
 
+bool ipsec_set_sa_tunnel(struct ipsec *e, uint64_t id, const struct ipsec_tunnel *tunnel)
+{
+    struct ipsec_sa *sa = ipsec_sad_by_id(&e->sad, id);
+
+    if (sa == NULL || tunnel->dscp > 63)
+        return false;
+    sa->p.tunnel = *tunnel;
+    if (sa->p.tunnel.ttl == 0)
+        sa->p.tunnel.ttl = IPSEC_TTL;
+    return true;
+}
+
+bool ipsec_set_sa_aside(struct ipsec *e, uint64_t id, const struct ipsec_aside *aside)
+{
+    struct ipsec_sa *sa = ipsec_sad_by_id(&e->sad, id);
+
+    if (sa != NULL)
+        sa->aside = *aside;
+    return sa != NULL;
+}
+
+const struct ipsec_sa *ipsec_get_sa_out(const struct ipsec *e, uint32_t place,
+                                        enum ipsec_protocol protocol, uint32_t spi,
+                                        const struct gh_addr *remote)
+{
+    return ipsec_sad_out(&e->sad, place, (uint8_t)protocol, spi, remote);
+}
+
 uint64_t ipsec_count(const struct ipsec *e, enum ipsec_way way, enum ipsec_result result)
 {
     return e->counts[way][result];
@@ -223,8 +282,8 @@ void ipsec_account(struct ipsec *e, struct ipsec_sa *sa, uint64_t now_ms, size_t
         tell_once(e, sa, IPSEC_SEQ_LOW, &sa->told_seq);
 }
 
-const struct ipsec_policy_kept *ipsec_policy_for(const struct ipsec *e, enum ipsec_way way,
-                                                 uint32_t place, const struct ipsec_flow *f)
+struct ipsec_policy_kept *ipsec_policy_for(const struct ipsec *e, enum ipsec_way way,
+                                           uint32_t place, const struct ipsec_flow *f)
 {
     return ipsec_classify(e->spd.way[way], place, f, NULL, NULL);
 }

@@ -69,7 +69,16 @@ struct ipsec *ipsec_new(const struct ipsec_setup *setup);
 void ipsec_free(struct ipsec *e); /* wipes all keys; NULL is fine */
 const char *ipsec_back_end(const struct ipsec *e);
 
-/* Replaces all policies at once. False: a selector is not valid, or no memory; nothing changed. */
+/* What became of the packets that a policy was for. */
+struct ipsec_policy_counts {
+    uint64_t out, in; /* that matched; in: what came in clear */
+    uint64_t no_sa;   /* of those going out: nothing to protect them with */
+};
+/* Of the policy in this place of the array; false: there are not so many. */
+bool ipsec_policy_look(const struct ipsec *e, size_t order, struct ipsec_policy_counts *out);
+
+/* Replaces all policies at once. Counts of those that stay (id, place and action) go on. False: a
+ * selector is not valid, or no memory; nothing changed. */
 bool ipsec_set_policies(struct ipsec *e, const struct ipsec_policy *policies, size_t count);
 
 /* False: as ipsec_sa_new(), or its id, or as an incoming SA its SPI, is taken. Of outgoing SAs, the
@@ -85,6 +94,14 @@ bool ipsec_move_sa(struct ipsec *e, uint64_t id, const struct gh_addr *local, ui
                    const struct gh_addr *remote, uint16_t remote_port);
 /* What the path of an outgoing SA takes, outer header included; 0: not known. */
 bool ipsec_set_sa_mtu(struct ipsec *e, uint64_t id, uint16_t mtu);
+/* How its outer headers come about from now on, and what is put aside. False: not there, or not in
+ * the ranges. */
+bool ipsec_set_sa_tunnel(struct ipsec *e, uint64_t id, const struct ipsec_tunnel *tunnel);
+bool ipsec_set_sa_aside(struct ipsec *e, uint64_t id, const struct ipsec_aside *aside);
+/* An outgoing SA by what others see of it, as ICMP errors quote it. NULL: none. */
+const struct ipsec_sa *ipsec_get_sa_out(const struct ipsec *e, uint32_t place,
+                                        enum ipsec_protocol protocol, uint32_t spi,
+                                        const struct gh_addr *remote);
 
 /* Sets `result` in each, and changes those that are OK. now_ms: any clock that does not go back;
  * for ipsec_sa.last_used_ms only. */

@@ -38,7 +38,7 @@ static void words_may_be_abbreviated(void **state)
     } cases[] = {
         {"show tcp-ao session", "show tcp-ao session", 3},
         {"sh tcp ses", "show tcp-ao session", 3},
-        {"s t s upstream detail", "show tcp-ao session", 3},
+        {"s tc s upstream detail", "show tcp-ao session", 3},
         {"sh key-t", "show key-table", 2},
         {"sh stat", "show status", 2},
         {"show counters", "show counters", 2},
@@ -72,7 +72,7 @@ static void what_is_not_a_command_is_named_with_what_would_be(void **state)
     assert_string_equal(found("re", &used), "gatectl: which one is meant? reload reset-session\n");
     assert_string_equal(found("show", &used),
                         "gatectl: go on with one of: key-chain key-table tcp-ao "
-                        "counters status processes configuration ike ipsec gatekeeper\n");
+                        "counters status processes configuration ike ipsec tunnel gatekeeper\n");
     assert_string_equal(found("show tcp-ao x", &used),
                         "gatectl: there is no command \"x\" here; one of: session\n");
     assert_non_null(
@@ -118,10 +118,10 @@ static void assert_completes(const char *line, const char *prefix, const char *w
 static void completion_follows_the_table(void **state)
 {
     assert_completes("", "re", "reload reset-session", CLI_ARG_NONE);
-    assert_completes(
-        "show", "",
-        "key-chain key-table tcp-ao counters status processes configuration ike ipsec gatekeeper",
-        CLI_ARG_NONE);
+    assert_completes("show", "",
+                     "key-chain key-table tcp-ao counters status processes configuration ike ipsec "
+                     "tunnel gatekeeper",
+                     CLI_ARG_NONE);
     assert_completes("sh", "co", "counters configuration", CLI_ARG_NONE);
     assert_completes("sh tcp", "", "session", CLI_ARG_NONE);
     assert_completes("sh tcp ses", "", "detail", CLI_ARG_SESSION);
@@ -131,8 +131,8 @@ static void completion_follows_the_table(void **state)
     assert_completes("explain", "", "", CLI_ARG_ANYBODY);
     assert_completes("sh ike", "", "peer sa child statistics lockout", CLI_ARG_NONE);
     assert_completes("sh ike sa", "", "detail", CLI_ARG_PEER);
-    assert_completes("sh ipsec", "", "sa counters", CLI_ARG_NONE);
-    assert_completes("ike", "", "initiate rekey redirect terminate", CLI_ARG_NONE);
+    assert_completes("sh ipsec", "", "tunnel gateway policy sa counters", CLI_ARG_NONE);
+    assert_completes("ike", "", "down up revert initiate rekey redirect terminate", CLI_ARG_NONE);
     assert_completes("ike rekey", "", "sa child", CLI_ARG_NONE);
     assert_completes("ike rekey child", "", "", CLI_ARG_CHILD);
     assert_completes("ike term sa", "", "", CLI_ARG_SA);
@@ -255,20 +255,36 @@ static void events_are_one_line(void **state)
 /* An answer of another version may lack every field, or hold other types. */
 static void any_answer_can_be_rendered(void **state)
 {
-    static const char *const ops[] = {
-        "show-key-chain",   "show-key-table",     "show-gatekeeper",
-        "show-session",     "show-counters",      "show-status",
-        "explain",          "reset-session",      "show-configuration",
-        "reload",           "show-processes",     "show-ike-peer",
-        "show-ike-sa",      "show-ike-child",     "show-ike-statistics",
-        "show-ike-lockout", "ike-terminate-peer", "clear-ike-lockout",
-        "ike-redirect-peer"};
+    static const char *const ops[] = {"show-key-chain",
+                                      "show-key-table",
+                                      "show-gatekeeper",
+                                      "show-session",
+                                      "show-counters",
+                                      "show-status",
+                                      "explain",
+                                      "reset-session",
+                                      "show-configuration",
+                                      "reload",
+                                      "show-processes",
+                                      "show-ike-peer",
+                                      "show-ike-sa",
+                                      "show-ike-child",
+                                      "show-ike-statistics",
+                                      "show-ike-lockout",
+                                      "ike-terminate-peer",
+                                      "clear-ike-lockout",
+                                      "ike-redirect-peer",
+                                      "show-ipsec-tunnel",
+                                      "show-ipsec-gateway",
+                                      "show-ipsec-policy"};
     static const char *const answers[] = {
         "{}",
         ("{\"key_chains\":[{},7],\"sessions\":[{\"connections\":[{},null]},\"x\"],"
          "\"explanations\":[{\"findings\":[{\"checks\":[1]}]}],\"warnings\":[3],\"processes\":[{}],"
          "\"peers\":[{},1],\"sas\":[{\"child_sas\":[{},2]},3],\"children\":[{},4],"
-         "\"keys\":[{},8],\"clients\":[{},5],\"sockets\":[{},6],\"failures\":[{},7],\"enabled\":"
+         "\"keys\":[{},8],\"tunnels\":[{\"sas\":[{},2]},3],\"gateways\":[{\"gateways\":[{},1],"
+         "\"failures\":[{},2]},4],\"policies\":[{},3],\"clients\":[{},5],\"sockets\":[{},6],"
+         "\"failures\":[{},7],\"enabled\":"
          "true}"),
         "{\"key_chains\":7,\"sessions\":\"x\",\"explanations\":{},\"warnings\":null,\"total\":[]}"};
 
