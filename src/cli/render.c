@@ -213,6 +213,7 @@ static const struct {
     {"show-ipsec-tunnel", cli_render_ipsec_tunnel},
     {"show-ipsec-gateway", cli_render_ipsec_gateway},
     {"show-ipsec-policy", cli_render_ipsec_policy},
+    {"show-tunnel", cli_render_tunnels},
     {"show-gatekeeper", cli_render_gatekeeper},
     {"show-ike-lockout", cli_render_ike_lockout},
     {"ike-terminate-peer", render_terminated},

@@ -11,6 +11,7 @@
 #include "config/ike_wire.h"
 #include "config/ike_words.h"
 #include "config/octets.h"
+#include "config/sizes.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
 
@@ -375,6 +376,11 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
     c->admin = gh_get_below(r, gh_rd_u8(r), IKE2_ADMIN_DOWN + 1);
     c->idle_seconds = gh_get_below(r, gh_rd_u32(r), GH_IDLE_MAX + 1);
     c->kernel = gh_get_flag(r);
+    c->reverse_route = gh_get_flag(r);
+    c->route_overlap = gh_get_flag(r);
+    c->route_metric = (uint16_t)gh_rd_u16(r);
+    if (c->mode != IKE2_TCP_AO)
+        gh_sizes_get(r, &c->path);
 }
 
 static void get_borrowed(struct reading *x, struct ike2_policy *p)
@@ -630,6 +636,7 @@ static void get_config(struct reading *x)
     get_zones(x);
     get_policies(x);
     get_sessions(x);
+    gh_tunnels_get(&x->r, x->c->zone_count, &x->c->tunnels, &x->c->tunnel_count);
 }
 
 struct gh_ike_config *gh_ike_config_decode(struct gh_view data)

@@ -5,6 +5,7 @@
 
 #include "config/ike_wire.h"
 #include "config/octets.h"
+#include "config/sizes.h"
 
 /* One encoding: certificates are written once, whoever uses them. */
 struct writing {
@@ -223,6 +224,11 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u8(w, c->admin);
     gh_wr_u32(w, c->idle_seconds);
     gh_wr_u8(w, c->kernel);
+    gh_wr_u8(w, c->reverse_route);
+    gh_wr_u8(w, c->route_overlap);
+    gh_wr_u16(w, c->route_metric);
+    if (c->mode != IKE2_TCP_AO)
+        gh_sizes_put(w, &c->path);
 }
 
 /* Where in its list stands what a policy borrows: from 1, 0 for none. */
@@ -429,6 +435,7 @@ static void put_config(struct writing *x)
     gh_wr_u32(&x->w, x->c->session_count);
     for (size_t i = 0; i < x->c->session_count; i++)
         put_session(&x->w, &x->c->sessions[i]);
+    gh_tunnels_put(&x->w, x->c->tunnels, x->c->tunnel_count);
 }
 
 uint8_t *gh_ike_config_encode(const struct gh_ike_config *c, size_t *len)

@@ -1,5 +1,6 @@
 #include "daemon/esp.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +20,17 @@
 #include "daemon/channel.h"
 #include "daemon/child.h"
 #include "daemon/esp_children.h"
+#include "daemon/esp_devices.h"
 #include "daemon/esp_kernel.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_path.h"
+#include "daemon/esp_raw.h"
+#include "daemon/esp_reverse.h"
 #include "daemon/esp_show.h"
 #include "daemon/esp_spd.h"
 #include "daemon/esp_strangers.h"
+#include "daemon/esp_tunnels.h"
+#include "daemon/esp_waiting.h"
 #include "daemon/randomness.h"
 #include "daemon/sandbox.h"
 #include "ike/codes.h"
@@ -44,12 +51,25 @@ struct esp {
     struct gh_esp_children *children;
     struct gh_esp_net *net;
     struct gh_esp_kernel *kernel;
+    struct gh_esp_path *path;
+    struct gh_esp_raw *raw;
+    struct gh_esp_names tunnel_names;
+    struct gh_esp_tunnels *tunnels;
+    struct gh_esp_devices *devices;
     struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
     size_t moved_count;
     struct gh_esp_spd spd;
     struct gh_esp_strangers strangers;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
+    struct gh_esp_reverse *reverse;
+    struct gh_esp_waiting *waiting;
+    uint32_t lacking[IPSEC_BATCH]; /* the policies of packets that met no SA, in their order */
+    size_t lacking_count;
+    uint64_t since_ms;  /* not 0: of the packet that has waited and goes on now */
+    uv_timer_t release; /* with it the packets of these policies go on: */
+    uint32_t *ready;
+    size_t ready_count;
 };
 
 static void tell_keyer(struct esp *esp, enum gh_message type, const struct gh_wr *w)
@@ -135,6 +155,8 @@ static void on_event(void *arg, const struct ipsec_event *e)
     switch (e->kind) {
     case IPSEC_ACQUIRE:
         want(esp, e->policy, e->flow);
+        if (esp->lacking_count < IPSEC_BATCH)
+            esp->lacking[esp->lacking_count++] = e->policy;
         break;
     case IPSEC_SOFT:
     case IPSEC_SEQ_LOW:
@@ -180,11 +202,65 @@ static void tell_strangers(struct esp *esp, const struct ipsec_packet *packets, 
     }
 }
 
-static void on_passed(void *ctx, const struct ipsec_packet *packets, size_t count)
+static void keep_waiting(struct esp *esp, const struct ipsec_packet *packets, size_t count)
+{
+    uint64_t since = esp->since_ms != 0 ? esp->since_ms : gh_clock_now().mono_ms;
+    size_t at = 0;
+
+    for (size_t i = 0; i < count && at < esp->lacking_count; i++)
+        if (packets[i].result == IPSEC_NO_SA)
+            gh_esp_waiting_keep(esp->waiting, since, esp->lacking[at++], packets[i].place,
+                                ipsec_packet_data(&packets[i]), packets[i].len);
+    esp->lacking_count = 0;
+}
+
+static void go_on(void *ctx, uint64_t since_ms, uint32_t place, const uint8_t *packet, size_t len)
 {
     struct esp *esp = ctx;
 
+    esp->since_ms = since_ms;
+    gh_esp_net_again(esp->net, place, packet, len);
+    esp->since_ms = 0;
+}
+
+static void on_release(uv_timer_t *timer)
+{
+    struct esp *esp = timer->data;
+
+    for (size_t i = 0; i < esp->ready_count; i++)
+        gh_esp_waiting_release(esp->waiting, esp->ready[i], go_on, esp);
+    esp->ready_count = 0;
+}
+
+/* Not at once: a batch of other packets may be half way through the engine. */
+static void release_soon(struct esp *esp, uint32_t id)
+{
+    uint32_t policy, *more;
+
+    if (!gh_esp_children_policy(esp->children, id, &policy))
+        return;
+    more = realloc(esp->ready, (esp->ready_count + 1) * sizeof(*more));
+    if (more == NULL)
+        return; /* they will be late */
+    esp->ready = more;
+    more[esp->ready_count++] = policy;
+    uv_timer_start(&esp->release, on_release, 0, 0);
+}
+
+static void on_passed(void *ctx, enum ipsec_way way, struct ipsec_packet *packets, size_t count)
+{
+    struct esp *esp = ctx;
+    uint64_t now = gh_clock_now().mono_ms;
+
     gh_esp_children_passed(esp->children, packets, count);
+    keep_waiting(esp, packets, count);
+    if (way == IPSEC_OUT) {
+        gh_esp_path_out(esp->path, now, packets, count);
+    } else {
+        gh_esp_path_in(esp->path, now, packets, count);
+        gh_esp_tunnels_in(esp->tunnels, now, packets, count);
+    }
+    esp->lacking_count = 0; /* of pieces: their sender asks again */
     for (size_t i = 0; i < esp->moved_count; i++)
         gh_esp_children_moved(esp->children, esp->moved[i].sa, &esp->moved[i].from,
                               esp->moved[i].from_port);
@@ -211,11 +287,128 @@ static void on_stray(void *ctx, const struct gh_esp_net_stray *x)
     tell_keyer(esp, GH_MESSAGE_CHILD_STRAY, &w);
 }
 
+static void path_random(void *ctx, void *out, size_t len)
+{
+    gh_random_take(&((struct esp *)ctx)->random, out, len);
+}
+
+static void path_passed(void *ctx, const struct ipsec_packet *p)
+{
+    gh_esp_children_passed(((struct esp *)ctx)->children, p, 1);
+}
+
+static void path_send(void *ctx, struct ipsec_packet *p)
+{
+    gh_esp_net_send(((struct esp *)ctx)->net, p);
+}
+
+/* What was too long may have been a tunnel's: then it makes the next ones shorter. */
+static void path_deliver(void *ctx, struct ipsec_packet *p)
+{
+    struct esp *esp = ctx;
+
+    if (!gh_esp_tunnels_icmp(esp->tunnels, gh_clock_now().mono_ms, p->place, true,
+                             ipsec_packet_data(p), p->len))
+        gh_esp_net_deliver(esp->net, p);
+}
+
+static void on_raw(void *ctx, uint8_t protocol, struct ipsec_packet *p)
+{
+    struct esp *esp = ctx;
+    uint64_t now = gh_clock_now().mono_ms;
+
+    if (protocol != IPPROTO_ICMP && protocol != IPPROTO_ICMPV6) {
+        gh_esp_tunnels_clear(esp->tunnels, now, p);
+        return;
+    }
+    gh_esp_path_icmp(esp->path, now, p->place, ipsec_packet_data(p), p->len);
+    gh_esp_tunnels_icmp(esp->tunnels, now, p->place, false, ipsec_packet_data(p), p->len);
+}
+
+/* ---- Tunnels -------------------------------------------------------------------------------- */
+
+static void tunnels_passed(void *ctx, struct ipsec_packet *packets, size_t count)
+{
+    on_passed(ctx, IPSEC_OUT, packets, count);
+}
+
+static void tunnels_deliver(void *ctx, uint32_t tunnel, struct ipsec_packet *p)
+{
+    gh_esp_devices_put(((struct esp *)ctx)->devices, tunnel, p);
+}
+
+static void on_device(void *ctx, uint32_t number, struct ipsec_packet *packets, size_t count)
+{
+    gh_esp_tunnels_out(((struct esp *)ctx)->tunnels, gh_clock_now().mono_ms, number, packets,
+                       count);
+}
+
+static bool device_stays(void *ctx, uint32_t number)
+{
+    return gh_esp_tunnels_has(((struct esp *)ctx)->tunnels, number);
+}
+
+static bool take_device(struct esp *esp, struct gh_rd *body, int fd)
+{
+    char *name = gh_get_text(body, true);
+    uint32_t number = body->bad ? UINT32_MAX : gh_esp_number(&esp->tunnel_names, name, NULL);
+
+    free(name);
+    if (number != UINT32_MAX)
+        return gh_esp_devices_open(esp->devices, number, fd);
+    close(fd);
+    return false;
+}
+
+static bool take_reach(struct esp *esp, struct gh_rd *body)
+{
+    struct gh_esp_reach reach;
+
+    if (!gh_esp_take_reach(body, &reach))
+        return false;
+    gh_esp_tunnels_reach(esp->tunnels, &reach);
+    return true;
+}
+
+static bool make_tunnels(struct esp *esp)
+{
+    static const struct gh_esp_tunnels_ops ops = {.random = path_random,
+                                                  .passed = tunnels_passed,
+                                                  .send = path_send,
+                                                  .deliver = tunnels_deliver};
+    const struct gh_esp_tunnels_setup setup = {.engine = esp->engine,
+                                               .names = &esp->tunnel_names,
+                                               .policies = &esp->policies,
+                                               .places = &esp->places,
+                                               .ops = &ops,
+                                               .ctx = esp};
+
+    esp->tunnels = gh_esp_tunnels_new(&setup);
+    esp->devices = gh_esp_devices_new(&esp->loop, on_device, esp);
+    return esp->tunnels != NULL && esp->devices != NULL;
+}
+
+static void on_too_long(void *ctx, uint32_t place, const uint8_t *packet, size_t len)
+{
+    gh_esp_path_too_long(((struct esp *)ctx)->path, gh_clock_now().mono_ms, place, packet, len);
+}
+
+static void on_changed(void *ctx, uint64_t sa)
+{
+    struct esp *esp = ctx;
+
+    if (esp->path != NULL)
+        gh_esp_path_changed(esp->path, sa, gh_clock_now().mono_ms);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct esp *esp = timer->data;
 
     gh_esp_children_tick(esp->children, gh_clock_now().mono_ms);
+    gh_esp_path_tick(esp->path, gh_clock_now().mono_ms);
+    gh_esp_tunnels_tick(esp->tunnels, gh_clock_now().mono_ms);
+    gh_esp_waiting_tick(esp->waiting, gh_clock_now().mono_ms);
 }
 
 /* ---- The kernel's plane --------------------------------------------------------------------- */
@@ -249,7 +442,7 @@ static void on_worn(void *ctx, uint64_t sa)
         tell_number(esp, GH_MESSAGE_CHILD_WORN, id);
 }
 
-static void on_came(void *ctx, uint64_t sa)
+static void on_kernel_came(void *ctx, uint64_t sa)
 {
     struct esp *esp = ctx;
 
@@ -291,6 +484,37 @@ static void on_missing(void *ctx, uint32_t id)
     tell_number(ctx, GH_MESSAGE_CHILD_REFUSED, id);
 }
 
+static bool on_came(void *ctx, uint32_t owner, const struct gh_esp_child *d)
+{
+    struct esp *esp = ctx;
+    char why[GH_ESP_REVERSE_WHY];
+    bool good = gh_esp_reverse_claim(esp->reverse, owner,
+                                     gh_esp_number(&esp->places, d->netns, d->vrf), d, why);
+
+    if (!good)
+        gh_warning("%s: the child %s is refused: %s", d->peer, d->name, why);
+    return good;
+}
+
+static void on_gone(void *ctx, uint32_t owner, const struct gh_esp_child *d)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_reverse_release(esp->reverse, owner, gh_esp_number(&esp->places, d->netns, d->vrf), d);
+}
+
+static void on_route(void *ctx, uint32_t place, const struct gh_esp_route_wish *wish)
+{
+    struct esp *esp = ctx;
+    const struct gh_esp_name *name = &esp->places.list[place];
+    uint8_t body[512];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_esp_put_route(&w, name->first, name->second, wish);
+    if (gh_wr_ok(&w))
+        gh_channel_send(esp->parent, GH_MESSAGE_ESP_ROUTE, body, w.len, -1);
+}
+
 static bool install(struct esp *esp, struct gh_rd *body)
 {
     bool refused;
@@ -300,6 +524,8 @@ static bool install(struct esp *esp, struct gh_rd *body)
         return false;
     if (refused)
         tell_number(esp, GH_MESSAGE_CHILD_REFUSED, id);
+    else
+        release_soon(esp, id);
     return true;
 }
 
@@ -444,13 +670,18 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
         config = gh_ike_config_decode(gh_view_of(data, len));
         munmap(data, len);
     }
-    good =
-        config != NULL && set_policies(esp, config) && gh_esp_kernel_configure(esp->kernel, config);
+    good = config != NULL && set_policies(esp, config) &&
+           gh_esp_kernel_configure(esp->kernel, config) &&
+           gh_esp_path_configure(esp->path, config, &esp->policies, gh_clock_now().mono_ms) &&
+           gh_esp_tunnels_configure(esp->tunnels, config, gh_clock_now().mono_ms);
     if (good)
         gh_esp_children_check(esp->children, fits_plane, esp);
     gh_ike_config_free(config);
-    if (good)
+    if (good) {
+        gh_esp_devices_keep(esp->devices, device_stays);
+        gh_esp_devices_start(esp->devices);
         gh_esp_net_start(esp->net);
+    }
     gh_wr_u32(&w, generation);
     gh_wr_u8(&w, good);
     return gh_channel_send(esp->parent, GH_MESSAGE_CONFIGURED, answer, w.len, -1);
@@ -466,7 +697,10 @@ static json_t *answer_request(struct esp *esp, const char *line, size_t len)
                                      .spd = &esp->spd,
                                      .policies = &esp->policies,
                                      .places = &esp->places,
-                                     .kernel = gh_esp_kernel_counts(esp->kernel)};
+                                     .waiting = esp->waiting,
+                                     .kernel = gh_esp_kernel_counts(esp->kernel),
+                                     .path = esp->path,
+                                     .tunnels = esp->tunnels};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL)
@@ -503,7 +737,7 @@ static bool take_memory(struct esp *esp, struct gh_rd *body, int fd)
                 gh_esp_children_map(esp->children, fd, gh_clock_now().mono_ms);
 
     close(fd);
-    return good;
+    return good && gh_channel_send(esp->parent, GH_MESSAGE_ESP_ROUTES_TOLD, NULL, 0, -1);
 }
 
 /* UINT32_MAX: no memory, or a bad body. */
@@ -527,7 +761,18 @@ static bool take_socket(struct esp *esp, struct gh_rd *body, int fd)
         close(fd);
         return false;
     }
+    if (kind >= GH_ESP_ICMP4)
+        return gh_esp_raw_open(esp->raw, place, kind, fd);
     return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd, datagrams);
+}
+
+static bool leave_place(struct esp *esp, struct gh_rd *body)
+{
+    uint32_t place = get_place(esp, body);
+
+    gh_esp_net_leave(esp->net, place);
+    gh_esp_raw_leave(esp->raw, place);
+    return true;
 }
 
 static bool on_message(void *ctx, struct gh_frame *frame, int fd)
@@ -542,8 +787,11 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_ESP_SOCKET:
         return take_socket(esp, &frame->body, fd);
     case GH_MESSAGE_ESP_PLACE_GONE:
-        gh_esp_net_leave(esp->net, get_place(esp, &frame->body));
-        return true;
+        return leave_place(esp, &frame->body);
+    case GH_MESSAGE_TUNNEL_DEVICE:
+        return take_device(esp, &frame->body, fd);
+    case GH_MESSAGE_TUNNEL_REACH:
+        return take_reach(esp, &frame->body);
     case GH_MESSAGE_CHILDREN:
         return open_keyer(esp, fd);
     case GH_MESSAGE_PLANE:
@@ -585,13 +833,20 @@ static void warm_up(void)
 
 static bool make_cores(struct esp *esp)
 {
-    static const struct gh_esp_children_ops children_ops = {.used = on_used, .missing = on_missing};
+    static const struct gh_esp_children_ops children_ops = {.used = on_used,
+                                                            .missing = on_missing,
+                                                            .came = on_came,
+                                                            .gone = on_gone,
+                                                            .changed = on_changed};
+    static const struct gh_esp_reverse_ops reverse_ops = {.route = on_route};
     static const struct gh_esp_net_ops net_ops = {
-        .stray = on_stray, .arrived = on_arrived, .passed = on_passed};
+        .stray = on_stray, .arrived = on_arrived, .passed = on_passed, .too_long = on_too_long};
+    static const struct gh_esp_path_ops path_ops = {
+        .random = path_random, .passed = path_passed, .send = path_send, .deliver = path_deliver};
     static const struct gh_esp_kernel_ops kernel_ops = {.again = on_again,
                                                         .refused = on_kernel_refused,
                                                         .worn = on_worn,
-                                                        .came = on_came,
+                                                        .came = on_kernel_came,
                                                         .moved = on_moved,
                                                         .wanted = on_wanted};
     const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};
@@ -603,10 +858,15 @@ static bool make_cores(struct esp *esp)
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
     esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
     esp->kernel = gh_esp_kernel_new(&esp->loop, &esp->policies, &kernel_ops, esp);
-    if (esp->children == NULL || esp->net == NULL || esp->kernel == NULL)
+    esp->waiting = gh_esp_waiting_new();
+    esp->reverse = gh_esp_reverse_new(&reverse_ops, esp);
+    esp->raw = gh_esp_raw_new(&esp->loop, on_raw, esp);
+    if (esp->children == NULL || esp->net == NULL || esp->kernel == NULL || esp->waiting == NULL ||
+        esp->reverse == NULL || esp->raw == NULL)
         return false;
     gh_esp_children_set_kernel(esp->children, gh_esp_kernel_plane(esp->kernel));
-    return true;
+    esp->path = gh_esp_path_new(esp->engine, esp->children, &path_ops, esp);
+    return esp->path != NULL && make_tunnels(esp);
 }
 
 int gh_esp_main(uid_t uid, gid_t gid)
@@ -622,9 +882,9 @@ int gh_esp_main(uid_t uid, gid_t gid)
     prctl(PR_SET_NAME, "gatehoused-esp");
     warm_up();
     if (uv_loop_init(&esp.loop) != 0 || uv_timer_init(&esp.loop, &esp.timer) != 0 ||
-        !make_cores(&esp))
+        uv_timer_init(&esp.loop, &esp.release) != 0 || !make_cores(&esp))
         return 1;
-    esp.timer.data = &esp;
+    esp.timer.data = esp.release.data = &esp;
     if (!gh_sandbox_enter(GH_SANDBOX_ESP, uid, gid))
         return 1;
     esp.parent = gh_channel_new(&esp.loop, GH_CHILD_CHANNEL_FD, GH_TO_ESP, &ops, &esp);

@@ -188,6 +188,12 @@ static const struct ipsec_sa *get_sa(const struct gh_esp_children *c, size_t at,
     return c->kernel != NULL ? c->kernel->get(c->kernel->ctx, sa_id(at, way)) : NULL;
 }
 
+static void tell_changed(const struct gh_esp_children *c, size_t at)
+{
+    if (c->list[at].out && c->ops->changed != NULL)
+        c->ops->changed(c->ctx, sa_id(at, IPSEC_OUT));
+}
+
 static bool add_out(struct gh_esp_children *c, size_t at)
 {
     struct gh_esp_child d;
@@ -195,6 +201,7 @@ static bool add_out(struct gh_esp_children *c, size_t at)
     c->list[at].out_due_ms = 0;
     if (!c->list[at].out && decode(&c->slots[at], &d))
         c->list[at].out = add_sa(c, at, &d, IPSEC_OUT);
+    tell_changed(c, at);
     return c->list[at].out;
 }
 
@@ -209,7 +216,10 @@ static void drop_out(struct gh_esp_children *c, size_t at)
 static void drop(struct gh_esp_children *c, size_t at)
 {
     struct slot *s = &c->slots[at];
+    struct gh_esp_child d;
 
+    if (c->ops->gone != NULL && decode(s, &d) && !d.kernel)
+        c->ops->gone(c->ctx, (uint32_t)at, &d);
     drop_out(c, at);
     if (c->list[at].in)
         remove_sa(c, at, IPSEC_IN);
@@ -220,7 +230,7 @@ static void drop(struct gh_esp_children *c, size_t at)
         c->top--;
 }
 
-/* False: the engine does not take it; nothing is left then. */
+/* False: it is refused; the caller drops it. */
 static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d, bool restored)
 {
     struct child *child = &c->list[at];
@@ -234,7 +244,9 @@ static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_chil
                             .remote = d->remote};
     if (c->top <= at)
         c->top = at + 1;
-    child->in = child->policy != UINT32_MAX && add_sa(c, at, d, IPSEC_IN);
+    child->in = child->policy != UINT32_MAX &&
+                (d->kernel || c->ops->came == NULL || c->ops->came(c->ctx, (uint32_t)at, d)) &&
+                add_sa(c, at, d, IPSEC_IN);
     return child->in;
 }
 
@@ -500,6 +512,8 @@ static void move(struct gh_esp_children *c, size_t at, struct gh_esp_child *d,
     d->remote_port = e->remote_port;
     if (c->list[at].kernel)
         move_in_kernel(c, at, d);
+    else
+        tell_changed(c, at);
     gh_esp_put_child(&w, d);
     if (gh_wr_ok(&w)) {
         memcpy(c->slots[at].body, octets, w.len);
@@ -703,6 +717,23 @@ bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *
         return false;
     *id = c->list[at].id;
     return true;
+}
+
+bool gh_esp_children_policy(const struct gh_esp_children *c, uint32_t id, uint32_t *policy)
+{
+    size_t at = find(c, id);
+
+    if (at != SIZE_MAX)
+        *policy = c->list[at].policy;
+    return at != SIZE_MAX;
+}
+
+void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *ctx, uint64_t sa),
+                              void *ctx)
+{
+    for (size_t i = 0; i < c->top; i++)
+        if (c->list[i].there && c->list[i].out)
+            fn(ctx, sa_id(i, IPSEC_OUT));
 }
 
 void gh_esp_children_each(const struct gh_esp_children *c,

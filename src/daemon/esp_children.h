@@ -60,6 +60,12 @@ struct gh_esp_children_ops {
     void (*used)(void *ctx, const struct gh_esp_usage *u);
     /* `ike` has it, and we do not. */
     void (*missing)(void *ctx, uint32_t id);
+    /* It has come, and is refused where this says false; it has gone, or was refused. `owner` is a
+     * number for it meanwhile. Not of those that the kernel carries. Both may be NULL. */
+    bool (*came)(void *ctx, uint32_t owner, const struct gh_esp_child *d);
+    void (*gone)(void *ctx, uint32_t owner, const struct gh_esp_child *d);
+    /* An outgoing SA of the engine's is new, or goes elsewhere. NULL: nobody asks. */
+    void (*changed)(void *ctx, uint64_t sa);
 };
 
 /* policies, places: the numbers of the SPD. NULL: no memory. */
@@ -108,6 +114,13 @@ void gh_esp_children_check(struct gh_esp_children *c,
 
 /* Of an SA of the engine's: the child of the `ike` that is there now. False: of none. */
 bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *id);
+
+/* The policy of a child of that `ike`. False: it is not there. */
+bool gh_esp_children_policy(const struct gh_esp_children *c, uint32_t id, uint32_t *policy);
+
+/* All outgoing SAs of the engine's. */
+void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *ctx, uint64_t sa),
+                              void *ctx);
 
 /* To look at. */
 struct gh_esp_child_view {

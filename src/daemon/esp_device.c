@@ -26,9 +26,8 @@ static void through(struct gh_esp_net *n, uint32_t place)
 
     if (b->count == 0)
         return;
-    n->counts[GH_ESP_NET_FROM_DEVICE] += b->count;
     ipsec_out(n->engine, gh_clock_now().mono_ms, b->packets, b->count);
-    n->ops->passed(n->ctx, b->packets, b->count);
+    n->ops->passed(n->ctx, IPSEC_OUT, b->packets, b->count);
     gh_esp_send(n, place);
     gh_esp_batch_clear(b);
 }
@@ -37,6 +36,7 @@ static uint8_t *add(struct gh_esp_net *n, size_t len, uint32_t place)
 {
     uint8_t *at = gh_esp_batch_add(&n->batch, len, place);
 
+    n->counts[GH_ESP_NET_FROM_DEVICE]++;
     if (at != NULL)
         return at;
     through(n, place);
@@ -117,6 +117,16 @@ void gh_esp_from_device(struct gh_esp_net *n, struct gh_esp_entry *e)
     through(n, e->place);
 }
 
+void gh_esp_net_again(struct gh_esp_net *n, uint32_t place, const uint8_t *packet, size_t len)
+{
+    uint8_t *at = gh_esp_batch_add(&n->batch, len, place);
+
+    if (at == NULL)
+        return;
+    memcpy(at, packet, len);
+    through(n, place);
+}
+
 /* ---- To a device ---------------------------------------------------------------------------- */
 
 static struct virtio_net_hdr header_of(const struct offload_note *note)
@@ -190,4 +200,10 @@ void gh_esp_to_devices(struct gh_esp_net *n)
     }
     if (count > 0)
         write_packets(n, place, count);
+}
+
+void gh_esp_net_deliver(struct gh_esp_net *n, struct ipsec_packet *p)
+{
+    n->merging[0] = (struct offload_packet){.data = ipsec_packet_data(p), .len = p->len};
+    write_packets(n, p->place, 1);
 }

@@ -105,6 +105,10 @@ void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c)
     gh_wr_u32(w, c->seconds);
     gh_esp_put_ts_list(w, &c->ts_local);
     gh_esp_put_ts_list(w, &c->ts_remote);
+    gh_wr_u8(w, c->reverse);
+    gh_wr_u8(w, c->overlap);
+    gh_wr_u16(w, c->metric);
+    gh_wr_bytes(w, c->tunnel, sizeof(c->tunnel));
     put_key(w, c->key_in);
     put_key(w, c->key_out);
 }
@@ -136,6 +140,10 @@ bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *c)
     c->seconds = gh_rd_u32(r);
     gh_esp_take_ts_list(r, &c->ts_local);
     gh_esp_take_ts_list(r, &c->ts_remote);
+    c->reverse = gh_get_flag(r);
+    c->overlap = gh_get_flag(r);
+    c->metric = (uint16_t)gh_rd_u16(r);
+    gh_rd_copy(r, c->tunnel, sizeof(c->tunnel));
     c->key_in = take_key(r);
     c->key_out = take_key(r);
     return gh_rd_done(r) && (c->protocol == IPSEC_ESP || c->protocol == IPSEC_AH);
@@ -253,4 +261,46 @@ bool gh_esp_take_stray(struct gh_rd *r, struct gh_esp_stray *out)
     p = gh_rd_bytes(r, len);
     out->data = gh_view_of(p, r->bad ? 0 : len);
     return gh_rd_done(r) && out->local.len == out->remote.len;
+}
+
+void gh_esp_put_route(struct gh_wr *w, const char *netns, const char *vrf,
+                      const struct gh_esp_route_wish *x)
+{
+    gh_esp_put_string(w, netns);
+    gh_esp_put_string(w, vrf);
+    gh_wr_u8(w, x->up);
+    gh_put_prefix(w, &x->to);
+    gh_wr_u16(w, x->metric);
+    gh_wr_u8(w, x->holds_peer);
+    gh_put_addr(w, &x->source);
+}
+
+bool gh_esp_take_route(struct gh_rd *r, char netns[GH_ESP_NETNS], char vrf[GH_ESP_VRF],
+                       struct gh_esp_route_wish *out)
+{
+    memset(out, 0, sizeof(*out));
+    gh_esp_take_string(r, netns, GH_ESP_NETNS);
+    gh_esp_take_string(r, vrf, GH_ESP_VRF);
+    out->up = gh_get_flag(r);
+    gh_get_prefix(r, true, &out->to);
+    out->metric = (uint16_t)gh_rd_u16(r);
+    out->holds_peer = gh_get_flag(r);
+    gh_get_addr(r, false, &out->source);
+    return gh_rd_done(r) && (out->source.len == 0 || out->source.len == out->to.addr.len);
+}
+
+void gh_esp_put_reach(struct gh_wr *w, const struct gh_esp_reach *x)
+{
+    gh_esp_put_string(w, x->tunnel);
+    gh_wr_u8(w, x->primary);
+    gh_wr_u8(w, x->backup);
+}
+
+bool gh_esp_take_reach(struct gh_rd *r, struct gh_esp_reach *out)
+{
+    memset(out, 0, sizeof(*out));
+    gh_esp_take_string(r, out->tunnel, sizeof(out->tunnel));
+    out->primary = gh_get_flag(r);
+    out->backup = gh_get_flag(r);
+    return gh_rd_done(r);
 }

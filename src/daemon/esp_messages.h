@@ -15,7 +15,7 @@
 #include "ipsec/sa.h"
 #include "wire/wr.h"
 
-enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16 };
+enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16, GH_ESP_TUNNEL = 16 };
 
 /* SPIs of the kernel's plane have their highest bit, those of ours have not: so the sockets tell
  * whose a packet is (platform/udp.h, platform/raw.h). */
@@ -46,6 +46,9 @@ struct gh_esp_child {
     uint16_t local_port, remote_port; /* of UDP encapsulation; 0, 0: none */
     uint32_t seconds;                 /* hard lifetime; 0: none */
     struct ike_ts_list ts_local, ts_remote;
+    bool reverse, overlap; /* as in struct ike2_child_policy: reverse_route, route_overlap */
+    uint16_t metric;
+    uint8_t tunnel[GH_ESP_TUNNEL];  /* of the peer and the identity that it proved: a digest */
     struct gh_view key_in, key_out; /* borrowed from the message */
 };
 
@@ -105,5 +108,26 @@ struct gh_esp_stray {
 };
 void gh_esp_put_stray(struct gh_wr *w, const struct gh_esp_stray *x);
 bool gh_esp_take_stray(struct gh_rd *r, struct gh_esp_stray *out);
+
+/* To the parent, after the place: a route into the device there. */
+struct gh_esp_route_wish {
+    bool up; /* else it is to go */
+    struct gh_prefix to;
+    uint16_t metric;
+    bool holds_peer;       /* its own packets go there, too */
+    struct gh_addr source; /* what this host sends from; len 0: any */
+};
+void gh_esp_put_route(struct gh_wr *w, const char *netns, const char *vrf,
+                      const struct gh_esp_route_wish *x);
+bool gh_esp_take_route(struct gh_rd *r, char netns[GH_ESP_NETNS], char vrf[GH_ESP_VRF],
+                       struct gh_esp_route_wish *out);
+
+/* TUNNEL_REACH: to which of a tunnel's remote addresses the host has a route. */
+struct gh_esp_reach {
+    char tunnel[IKE2_NAME + 1];
+    bool primary, backup;
+};
+void gh_esp_put_reach(struct gh_wr *w, const struct gh_esp_reach *x);
+bool gh_esp_take_reach(struct gh_rd *r, struct gh_esp_reach *out);
 
 #endif

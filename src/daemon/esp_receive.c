@@ -149,7 +149,7 @@ static void through(struct gh_esp_net *n)
     if (b->count == 0)
         return;
     ipsec_in(n->engine, gh_clock_now().mono_ms, b->packets, b->count);
-    n->ops->passed(n->ctx, b->packets, b->count);
+    n->ops->passed(n->ctx, IPSEC_IN, b->packets, b->count);
     gh_esp_to_devices(n);
     gh_esp_batch_clear(b);
 }

@@ -9,6 +9,7 @@
 #include <netinet/udp.h>
 #include <string.h>
 
+#include "daemon/esp_path.h"
 #include "ipsec/header.h"
 
 enum { TRAIN_PACKETS = 64, TRAIN_MAX = 65000 /* octets, below what UDP can say */ };
@@ -73,22 +74,21 @@ static void name_peer(struct msghdr *h, struct gh_esp_train *t, const uint8_t *p
     }
 }
 
-/* By which socket a packet of the engine's leaves. GH_ESP_SOCKETS: by none, for it has extension
- * headers, which the kernel would not write. *skip: octets of headers that the kernel makes. */
+/* By which socket a packet leaves. *skip: octets of headers that the kernel makes. */
 static enum gh_esp_socket way_of(const uint8_t *packet, size_t *skip)
 {
     bool v4 = packet[0] >> 4 == 4;
     uint8_t protocol = packet[v4 ? 9 : 6];
 
+    *skip = 0;
+    if (gh_esp_path_is_raw(packet)) /* also AH, whose ICV covers the header */
+        return v4 ? GH_ESP_AH4 : GH_ESP_AH6;
     *skip = v4 ? 4 * (packet[0] & 15u) : IPSEC_IPV6_HEADER;
     if (protocol == IPSEC_PROTO_UDP) {
         *skip += IPSEC_UDP_HEADER;
         return v4 ? GH_ESP_UDP4 : GH_ESP_UDP6;
     }
-    if (protocol == IPSEC_PROTO_ESP)
-        return v4 ? GH_ESP_ESP4 : GH_ESP_ESP6;
-    *skip = 0; /* AH's ICV covers the header */
-    return protocol != IPSEC_PROTO_AH ? GH_ESP_SOCKETS : v4 ? GH_ESP_AH4 : GH_ESP_AH6;
+    return v4 ? GH_ESP_ESP4 : GH_ESP_ESP6;
 }
 
 /* ---- Trains --------------------------------------------------------------------------------- */
@@ -151,14 +151,26 @@ static bool join_train(struct station *s, const uint8_t *packet, size_t skip, si
 
 /* ---- The sockets ---------------------------------------------------------------------------- */
 
-static void count_sent(struct gh_esp_net *n, const struct mmsghdr *h, bool good)
+static void count_sent(struct gh_esp_net *n, const struct mmsghdr *h)
 {
-    n->counts[good ? GH_ESP_NET_SENT : GH_ESP_NET_SEND_FAILED] += h->msg_hdr.msg_iovlen;
+    n->counts[GH_ESP_NET_SENT] += h->msg_hdr.msg_iovlen;
+}
+
+/* What the kernel does not take is lost, as on any link. */
+static void not_sent(const struct station *s, const struct mmsghdr *h)
+{
+    struct gh_esp_net *n = s->net;
+    bool whole = s->kind == GH_ESP_AH4 || s->kind == GH_ESP_AH6; /* with its IP header */
+
+    n->counts[GH_ESP_NET_SEND_FAILED] += h->msg_hdr.msg_iovlen;
+    if (errno == EMSGSIZE && whole)
+        n->ops->too_long(n->ctx, s->place, h->msg_hdr.msg_iov->iov_base,
+                         h->msg_hdr.msg_iov->iov_len);
 }
 
 /* A train that the kernel does not take: its packets are longer than the link takes, or the link
  * has no checksum offload. */
-static void send_singly(struct gh_esp_net *n, int fd, const struct mmsghdr *train)
+static void send_singly(struct station *s, int fd, const struct mmsghdr *train)
 {
     struct mmsghdr one = *train;
 
@@ -170,7 +182,10 @@ static void send_singly(struct gh_esp_net *n, int fd, const struct mmsghdr *trai
         do
             len = sendmsg(fd, &one.msg_hdr, MSG_DONTWAIT);
         while (len < 0 && errno == EINTR);
-        count_sent(n, &one, len >= 0);
+        if (len >= 0)
+            count_sent(s->net, &one);
+        else
+            not_sent(s, &one);
         one.msg_hdr.msg_iov++;
     }
 }
@@ -180,9 +195,9 @@ static bool can_be_cut(const struct mmsghdr *h)
     return h->msg_hdr.msg_iovlen > 1 && (errno == EINVAL || errno == EMSGSIZE || errno == EIO);
 }
 
-/* What the kernel does not take is lost, as on any link. */
-static void send_all(struct gh_esp_net *n, int fd, size_t count)
+static void send_all(struct station *s, int fd, size_t count)
 {
+    struct gh_esp_net *n = s->net;
     size_t done = 0;
 
     while (done < count) {
@@ -190,13 +205,13 @@ static void send_all(struct gh_esp_net *n, int fd, size_t count)
 
         if (sent > 0) {
             for (size_t i = done; i < done + (size_t)sent; i++)
-                count_sent(n, &n->headers[i], true);
+                count_sent(n, &n->headers[i]);
             done += (size_t)sent;
         } else if (errno != EINTR) {
             if (can_be_cut(&n->headers[done]))
-                send_singly(n, fd, &n->headers[done]);
+                send_singly(s, fd, &n->headers[done]);
             else
-                count_sent(n, &n->headers[done], false);
+                not_sent(s, &n->headers[done]);
             done++;
         }
     }
@@ -217,16 +232,17 @@ static void leave(struct station *s)
             put_control(h, SOL_UDP, UDP_SEGMENT, &size, sizeof(size));
     }
     if (e != NULL)
-        send_all(n, e->fd, s->waiting);
+        send_all(s, e->fd, s->waiting);
     s->waiting = s->parts = 0;
 }
 
-void gh_esp_send(struct gh_esp_net *n, uint32_t place)
+static void send_packets(struct gh_esp_net *n, uint32_t place, struct ipsec_packet *packets,
+                         size_t count)
 {
     struct station s = {.net = n, .place = place};
 
-    for (size_t i = 0; i < n->batch.count; i++) {
-        struct ipsec_packet *p = &n->batch.packets[i];
+    for (size_t i = 0; i < count; i++) {
+        struct ipsec_packet *p = &packets[i];
         uint8_t *data = ipsec_packet_data(p);
         enum gh_esp_socket kind;
         size_t skip;
@@ -234,10 +250,6 @@ void gh_esp_send(struct gh_esp_net *n, uint32_t place)
         if (p->result != IPSEC_OK)
             continue;
         kind = way_of(data, &skip);
-        if (kind == GH_ESP_SOCKETS) {
-            n->counts[GH_ESP_NET_NO_SOCKET]++;
-            continue;
-        }
         if (s.waiting > 0 && kind != s.kind)
             leave(&s);
         s.kind = kind;
@@ -246,4 +258,15 @@ void gh_esp_send(struct gh_esp_net *n, uint32_t place)
         n->parts[s.parts++] = (struct iovec){.iov_base = data + skip, .iov_len = p->len - skip};
     }
     leave(&s);
+}
+
+void gh_esp_send(struct gh_esp_net *n, uint32_t place)
+{
+    send_packets(n, place, n->batch.packets, n->batch.count);
+}
+
+void gh_esp_net_send(struct gh_esp_net *n, struct ipsec_packet *p)
+{
+    p->result = IPSEC_OK;
+    send_packets(n, p->place, p, 1);
 }

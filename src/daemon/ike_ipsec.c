@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "crypto/hash.h"
 #include "daemon/channel.h"
 #include "daemon/esp_messages.h"
 #include "ike/codes.h"
@@ -189,6 +190,25 @@ static void name_ends(const struct ike2_child_view *c, struct gh_esp_ends *e)
     }
 }
 
+/* Who proved nothing is told by its address. */
+static bool name_tunnel(const struct ike2_child_view *c, uint8_t out[GH_ESP_TUNNEL])
+{
+    const struct gh_identity *id = c->remote_id;
+    const bool known = id != NULL && id->type != GH_ID_NULL;
+    const struct gh_view parts[] = {
+        gh_view_of(c->policy->name, strlen(c->policy->name) + 1),
+        known ? gh_view_of(&id->type, 1) : gh_view_of("", 1),
+        known ? gh_view_of(id->data, id->len)
+              : gh_view_of(c->remote.addr.octets, c->remote.addr.len),
+    };
+    uint8_t digest[GH_HASH_MAX];
+
+    if (!gh_hash(GH_HASH_SHA2_256, parts, sizeof(parts) / sizeof(parts[0]), digest))
+        return false;
+    memcpy(out, digest, GH_ESP_TUNNEL);
+    return true;
+}
+
 static bool describe(const struct ike2_child_view *c, const char *netns, const char *vrf,
                      struct gh_esp_child *out)
 {
@@ -216,8 +236,13 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                                  .seconds = c->lifetime.seconds,
                                  .ts_local = *c->ts_local,
                                  .ts_remote = *c->ts_remote,
+                                 .reverse = c->child->reverse_route,
+                                 .overlap = c->child->route_overlap,
+                                 .metric = c->child->route_metric,
                                  .key_in = c->key_in,
                                  .key_out = c->key_out};
+    if (!name_tunnel(c, out->tunnel))
+        return false;
     snprintf(out->peer, sizeof(out->peer), "%s", c->policy->name);
     snprintf(out->name, sizeof(out->name), "%s", c->child->name);
     return snprintf(out->netns, sizeof(out->netns), "%s", netns != NULL ? netns : "") <

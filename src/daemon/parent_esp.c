@@ -27,18 +27,18 @@
 #include "control/control.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_routes.h"
+#include "daemon/esp_raw.h"
 #include "daemon/esp_show.h"
 #include "ike/v2/core.h"
+#include "platform/ip_rules.h"
 #include "platform/raw.h"
 #include "platform/routes.h"
 #include "platform/tun.h"
 #include "platform/udp.h"
 #include "wire/wr.h"
 
-enum {
-    TUN_MTU = 1390, /* with any algorithm and header it fits into Ethernet's 1500 */
-    PLACE_BODY = 600
-};
+enum { PLACE_BODY = 600 };
 #define TUN_NAME    "gh-ipsec%d"
 #define ROUTES_FILE "ipsec-routes" /* in the run directory: namespaces where routes were set */
 
@@ -102,71 +102,6 @@ void gh_parent_open_children(struct gh_parent *p)
 
 /* ---- Routes --------------------------------------------------------------------------------- */
 
-/* IKE and ESP themselves go to the peer: they must not go into the device. */
-static bool holds_peer(const struct ike2_policy *policy, const struct gh_prefix *to)
-{
-    for (size_t i = 0; i < ike2_gateway_count(policy); i++)
-        if (gh_prefix_contains(to, ike2_gateway(policy, i)))
-            return true;
-    return policy->remote.bits > 0 && gh_prefix_overlaps(to, &policy->remote);
-}
-
-static void want_route(struct gh_esp_place *e, const struct gh_prefix *to)
-{
-    for (size_t i = 0; i < e->route_count; i++) {
-        if (gh_prefix_equal(&e->routes[i].to, to)) {
-            e->routes[i].wanted = true;
-            return;
-        }
-    }
-    e->routes = gh_config_grow(e->routes, e->route_count, sizeof(*e->routes));
-    e->routes[e->route_count++] = (struct gh_esp_route){.to = *to, .wanted = true};
-}
-
-static void want_child(struct gh_esp_place *e, const struct ike2_policy *policy,
-                       const struct ike2_child_policy *child)
-{
-    struct gh_prefix prefixes[GH_RANGE_PREFIXES];
-    char text[GH_PREFIX_TEXT];
-
-    for (size_t i = 0; i < child->remote.count; i++) {
-        const struct ike_ts *ts = &child->remote.ts[i];
-        size_t count = gh_range_prefixes(&ts->start, &ts->end, prefixes);
-
-        for (size_t k = 0; k < count; k++) {
-            if (!holds_peer(policy, &prefixes[k]))
-                want_route(e, &prefixes[k]);
-            else
-                gh_warning("%s: no route to %s for the child %s: the peer itself is there",
-                           policy->name, gh_prefix_format(&prefixes[k], text), child->name);
-        }
-    }
-}
-
-static bool is_here(const struct gh_parent_place *place, const struct gh_ike_config *c,
-                    uint16_t zone)
-{
-    const char *netns = zone > 0 ? c->zones[zone - 1].netns : NULL;
-    const char *vrf = zone > 0 ? c->zones[zone - 1].vrf : NULL;
-
-    return gh_config_text_equal(place->netns, netns) && gh_config_text_equal(place->vrf, vrf);
-}
-
-static void want_routes(const struct gh_parent *p, struct gh_parent_place *place)
-{
-    const struct gh_ike_config *c = p->config->ike;
-
-    for (size_t i = 0; i < place->esp.route_count; i++)
-        place->esp.routes[i].wanted = false;
-    for (size_t i = 0; p->esp.wanted && i < c->policy_count; i++) {
-        const struct ike2_policy *policy = c->policies[i];
-
-        for (size_t k = 0; is_here(place, c, policy->zone) && k < policy->child_count; k++)
-            if (policy->children[k].mode == IKE2_TUNNEL && !policy->children[k].kernel)
-                want_child(&place->esp, policy, &policy->children[k]);
-    }
-}
-
 static void report(const struct gh_esp_route *r, int result)
 {
     char text[GH_PREFIX_TEXT];
@@ -178,21 +113,28 @@ static void report(const struct gh_esp_route *r, int result)
 /* True: nothing is left of it. */
 static bool change_route(const struct gh_parent_place *place, struct gh_esp_route *r)
 {
-    uint32_t table = place->esp.table;
+    const struct gh_route closed = {.table = r->table, .to = r->to};
+    const struct gh_route open = {.table = r->table,
+                                  .to = r->to,
+                                  .ifindex = place->esp.ifindex,
+                                  .metric = r->metric,
+                                  .source = r->source};
     int fd = place->esp.routes_fd, result = 0;
 
+    if (r->open && (!r->wanted || r->stale))
+        gh_route_remove(fd, &open);
+    r->open &= !r->stale;
+    r->stale = false;
     if (!r->wanted) {
         if (r->closed)
-            gh_route_remove(fd, table, &r->to, 0);
-        if (r->open)
-            gh_route_remove(fd, table, &r->to, place->esp.ifindex);
+            gh_route_remove(fd, &closed);
         return true;
     }
     if (!r->closed)
-        result = gh_route_add(fd, table, &r->to, 0);
+        result = gh_route_add(fd, &closed);
     r->closed = result == 0;
     if (r->closed && !r->open) {
-        result = gh_route_add(fd, table, &r->to, place->esp.ifindex);
+        result = gh_route_add(fd, &open);
         r->open = result == 0;
     }
     report(r, result);
@@ -200,13 +142,15 @@ static bool change_route(const struct gh_parent_place *place, struct gh_esp_rout
     return false;
 }
 
-static void change_routes(struct gh_parent_place *place)
+void gh_parent_esp_change_routes(struct gh_parent_place *place)
 {
     struct gh_esp_place *e = &place->esp;
 
     for (size_t i = e->route_count; i-- > 0;)
-        if ((!e->routes[i].wanted || !e->routes[i].open) && change_route(place, &e->routes[i]))
+        if ((!e->routes[i].wanted || !e->routes[i].open || e->routes[i].stale) &&
+            change_route(place, &e->routes[i]))
             e->routes[i] = e->routes[--e->route_count];
+    gh_esp_rules_follow(place);
 }
 
 /* Of an earlier instance: what is not wanted any more goes with the next change. */
@@ -214,10 +158,10 @@ static void adopt(void *ctx, uint32_t table, const struct gh_prefix *to)
 {
     struct gh_esp_place *e = ctx;
 
-    if (table != e->table)
+    if (table != e->table && (e->table != 0 || !gh_esp_route_is_detour(table, to)))
         return;
     e->routes = gh_config_grow(e->routes, e->route_count, sizeof(*e->routes));
-    e->routes[e->route_count++] = (struct gh_esp_route){.to = *to, .closed = true};
+    e->routes[e->route_count++] = (struct gh_esp_route){.to = *to, .table = table, .closed = true};
 }
 
 /* For gh_parent_esp_remove_routes(). */
@@ -255,6 +199,7 @@ static void open_routes(struct gh_parent *p, struct gh_parent_place *place)
         result = gh_routes_each(fd, adopt, e);
     if (result >= 0) {
         e->routes_fd = fd;
+        e->rules_due = place->vrf == NULL;
         note_namespace(p, place->netns != NULL ? place->netns : "");
         return;
     }
@@ -267,7 +212,7 @@ static void open_routes(struct gh_parent *p, struct gh_parent_place *place)
 
 static void remove_one(void *ctx, uint32_t table, const struct gh_prefix *to)
 {
-    gh_route_remove(*(int *)ctx, table, to, 0);
+    gh_route_remove(*(int *)ctx, &(struct gh_route){.table = table, .to = *to});
 }
 
 bool gh_parent_esp_remove_routes(const char *run_directory)
@@ -289,7 +234,9 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
         gh_parent_xfrm_remove(line);
         fd = result = gh_routes_open(line);
         if (fd >= 0) {
-            result = gh_routes_each(fd, remove_one, &fd);
+            result = gh_ip_rules_set(fd, NULL, 0);
+            if (result == 0)
+                result = gh_routes_each(fd, remove_one, &fd);
             close(fd);
         }
         if (result < 0) {
@@ -309,13 +256,21 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
 
 static int open_one(struct gh_parent_place *place, int kind, uid_t owner)
 {
+    bool v6;
+    uint8_t protocol;
+
+    if (kind > GH_ESP_ICMP6 && gh_esp_raw_kind(kind, &v6, &protocol))
+        return gh_raw_open(place->netns, place->vrf, v6, protocol, false);
     switch (kind) {
     case GH_ESP_TUN:
-        return gh_tun_open(place->netns, place->vrf, TUN_NAME, TUN_MTU, &place->esp.ifindex,
+        return gh_tun_open(place->netns, place->vrf, TUN_NAME, IKE2_IP_MTU, &place->esp.ifindex,
                            &place->esp.datagrams);
     case GH_ESP_ESP4:
     case GH_ESP_ESP6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP, false);
+    case GH_ESP_ICMP4:
+    case GH_ESP_ICMP6:
+        return gh_raw_open_icmp(place->netns, place->vrf, kind == GH_ESP_ICMP6);
     case GH_ESP_AH4:
     case GH_ESP_AH6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_AH6, IPPROTO_AH, true);
@@ -341,13 +296,21 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
                                         "ESP over IPv4",
                                         "ESP over IPv6",
                                         "AH over IPv4",
-                                        "AH over IPv6"};
+                                        "AH over IPv6",
+                                        "ICMP errors",
+                                        "ICMPv6 errors",
+                                        "GRE over IPv4",
+                                        "GRE over IPv6",
+                                        "IPv4 in IPv4",
+                                        "IPv6 in IPv4",
+                                        "IPv4 in IPv6",
+                                        "IPv6 in IPv6"};
 
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
         struct gh_esp_place *e = &place->esp;
         int result;
 
-        if (e->sockets[kind] >= 0)
+        if (e->sockets[kind] >= 0 || !gh_parent_tunnels_want(p, place, kind))
             continue;
         result = open_one(place, kind, p->ao.uid);
         if (result >= 0) {
@@ -381,8 +344,9 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
     gh_parent_xfrm_close_place(p, place);
     for (size_t i = 0; i < e->route_count; i++)
         e->routes[i].wanted = false;
+    e->rules_due = place->vrf == NULL;
     if (e->routes_fd >= 0) {
-        change_routes(place);
+        gh_parent_esp_change_routes(place);
         close(e->routes_fd);
     }
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
@@ -414,10 +378,12 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
     if (e->sockets[GH_ESP_TUN] < 0 || e->routes_fd < 0)
         return;
     if (e->generation != p->generation) {
-        want_routes(p, place);
+        gh_parent_esp_set_mtu(p, place);
+        gh_parent_esp_want_routes(p, place);
+        e->rules_due = place->vrf == NULL;
         e->generation = p->generation;
     }
-    change_routes(place);
+    gh_parent_esp_change_routes(place);
 }
 
 /* ---- The process ---------------------------------------------------------------------------- */
@@ -436,11 +402,13 @@ static void on_started(void *ctx)
 {
     struct gh_parent *p = ctx;
 
+    gh_parent_esp_routes_forget(p);
     send_memory(p);
     for (size_t i = 0; i < p->ike.place_count; i++)
         for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
             tell_socket(p, p->ike.places[i], kind);
     gh_parent_xfrm_link(p);
+    gh_parent_tunnels_tell(p);
     gh_parent_open_children(p);
     send_config(p);
 }
@@ -492,6 +460,11 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return gh_rd_u8(&frame->body) == 1; /* else no memory there: a new one starts with more */
     case GH_MESSAGE_ANSWER:
         return gh_parent_answer(p, GH_ANSWERER_ESP, &frame->body);
+    case GH_MESSAGE_ESP_ROUTE:
+        return gh_parent_esp_route(p, &frame->body);
+    case GH_MESSAGE_ESP_ROUTES_TOLD:
+        gh_parent_esp_routes_told(p);
+        return true;
     default:
         if (fd >= 0)
             close(fd);
@@ -523,6 +496,8 @@ static bool has_children(const struct gh_parent *p)
 {
     const struct gh_ike_config *c = p->config->ike;
 
+    if (p->ike.peers > 0 && c->tunnel_count > 0)
+        return true;
     for (size_t i = 0; p->ike.peers > 0 && i < c->policy_count; i++)
         for (size_t k = 0; k < c->policies[i]->child_count; k++)
             if (c->policies[i]->children[k].mode != IKE2_TCP_AO)

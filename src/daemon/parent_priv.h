@@ -52,8 +52,14 @@ enum { GH_IKE_SOCKETS = 4 };
 /* A route into a tunnel device, and the one to nowhere behind it. */
 struct gh_esp_route {
     struct gh_prefix to;
+    uint32_t table;        /* 0: the main one */
+    struct gh_addr source; /* as in struct gh_route */
+    uint16_t metric;
+    bool configured, negotiated; /* why it is wanted */
+    bool known;                  /* negotiated: the `esp` that is there has said it */
     bool wanted, open, closed;
-    int error; /* of the last try: a negative errno, or 0 */
+    bool stale; /* open, but from another source */
+    int error;  /* of the last try: a negative errno, or 0 */
 };
 
 /* IPsec in one place: a tunnel device and sockets; all -1 or zero: not there. */
@@ -62,12 +68,15 @@ struct gh_esp_place {
     int errors[GH_ESP_SOCKETS]; /* why there is none */
     uint32_t ifindex;           /* of the device */
     bool datagrams;             /* it takes those that are put together */
+    uint32_t mtu;               /* that it was set to; 0: not yet */
     int routes_fd;
     int routes_error; /* why there is none: a negative errno */
     uint32_t table;   /* of the routes; 0: the main one */
     struct gh_esp_route *routes;
     size_t route_count;
     uint32_t generation; /* of the configuration that they are for */
+    bool rules_due;      /* rules that choose a table are not as the routes are */
+    int rules_error;     /* of the last try */
 };
 
 /* The kernel's IPsec in one place; all -1 or zero: not there. */
@@ -112,11 +121,26 @@ struct gh_parent_ike {
     size_t orders_len;
 };
 
+/* A device of a tunnel of the configuration. */
+struct gh_parent_tunnel {
+    char *name, *device, *netns, *vrf;
+    bool wanted;
+    int fd;    /* -1: none */
+    int error; /* why */
+    uint32_t ifindex, mtu;
+    struct gh_prefix addresses[GH_TUNNEL_ADDRESSES];
+    size_t address_count;
+    uint32_t generation;  /* of the configuration that it is as wanted by */
+    bool primary, backup; /* has the host a route? */
+};
+
 /* IPsec: a child that is there only while IKE peers have children of ESP or AH. */
 struct gh_parent_esp {
     struct gh_child esp;
     bool wanted; /* by the configuration in force */
     int memory;  /* of its SAs (esp_children.h); -1: none */
+    struct gh_parent_tunnel *tunnels;
+    size_t tunnel_count;
 };
 
 /* IPsec in the kernel: a child that is there only while IKE peers have children of it. */
@@ -235,6 +259,14 @@ void gh_parent_start_child(struct gh_parent *p, struct gh_child *child, const ch
 void gh_parent_esp_init(struct gh_parent *p);
 /* Starts, tells or stops the child by the plan in force. */
 void gh_parent_esp_apply(struct gh_parent *p);
+/* Makes routes and rules of a place as they are wanted. */
+void gh_parent_esp_change_routes(struct gh_parent_place *place);
+/* parent_esp_routes.c: what `esp` says of routes that were negotiated. False: malformed. */
+bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body);
+void gh_parent_esp_routes_forget(struct gh_parent *p); /* a new `esp` is to say them all … */
+void gh_parent_esp_routes_told(struct gh_parent *p);   /* … and has */
+/* By the configuration, also what was negotiated before. */
+void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place);
 /* A new socket between `ike` and `esp`, where both are there. */
 void gh_parent_open_children(struct gh_parent *p);
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,
@@ -247,6 +279,20 @@ bool gh_parent_esp_remove_routes(const char *run_directory);
 void gh_parent_esp_init_place(struct gh_parent_place *place);
 void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place);
 void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *place);
+/* parent_esp_mtu.c: the device of a place has the MTU that the configuration in force wants. */
+void gh_parent_esp_set_mtu(struct gh_parent *p, struct gh_parent_place *place);
+/* parent_tunnels.c: devices of tunnels, as the configuration in force wants them. */
+void gh_parent_tunnels_tend(struct gh_parent *p);
+/* Is a socket of this kind (esp_net.h) wanted there? Those of unprotected tunnels only if there
+ * are. */
+bool gh_parent_tunnels_want(const struct gh_parent *p, const struct gh_parent_place *place,
+                            int kind);
+/* The child is for a tunnel's packets alone, which come by the tunnel's device: it needs no route,
+ * and one to the other end would lead astray what is not the tunnel's. */
+bool gh_parent_tunnels_carry(const struct gh_ike_config *c, const struct ike2_policy *peer,
+                             const struct ike2_child_policy *child);
+void gh_parent_tunnels_tell(struct gh_parent *p);  /* all, to a new `esp` */
+void gh_parent_tunnels_reach(struct gh_parent *p); /* routes may have changed */
 /* Does IKE's socket share port 4500 with one for ESP? */
 bool gh_parent_esp_shares(const struct gh_parent_place *place, bool v6);
 

@@ -119,6 +119,25 @@ static enum ipsec_result take_seq(struct ipsec *e, struct ipsec_work *w)
     return IPSEC_OK;
 }
 
+static bool opens_tcp(const struct ipsec_work *w)
+{
+    enum { TCP = 6, FLAGS_AT = 13, SYN = 2 };
+    const uint8_t *data = ipsec_packet_data(w->packet);
+
+    return data[w->layout.l4_next_at] == TCP && !w->layout.fragment &&
+           w->packet->len > w->layout.l4_at + FLAGS_AT &&
+           (data[w->layout.l4_at + FLAGS_AT] & SYN) != 0;
+}
+
+/* The caller wants to see it first. */
+static bool is_aside(const struct ipsec_work *w)
+{
+    const struct ipsec_aside *a = &w->sa->aside;
+
+    return !w->packet->seen &&
+           ((a->longer != 0 && w->packet->len > a->longer) || (a->syn && opens_tcp(w)));
+}
+
 static enum ipsec_result prepare(struct ipsec *e, struct ipsec_work *w)
 {
     struct ipsec_packet *p = w->packet;
@@ -127,6 +146,8 @@ static enum ipsec_result prepare(struct ipsec *e, struct ipsec_work *w)
     w->octets = p->len;
     if (!ipsec_layout_read(ipsec_packet_data(p), p->len, &w->layout))
         result = IPSEC_MALFORMED;
+    else if (is_aside(w))
+        result = IPSEC_ASIDE;
     if (result == IPSEC_OK)
         result = check_transport(w);
     if (result == IPSEC_OK)

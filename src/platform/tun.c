@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 
 #include "platform/netlink.h"
@@ -72,11 +73,23 @@ static int open_here(const char *vrf, const char *name, uint32_t mtu, uint32_t *
     if (fd < 0 || !make(fd, name, &request) || (*ifindex = if_nametoindex(request.ifr_name)) == 0)
         result = -errno;
     else
-        result = offload(fd, datagrams) ? set_up(*ifindex, mtu, master) : -errno;
+        result =
+            datagrams == NULL || offload(fd, datagrams) ? set_up(*ifindex, mtu, master) : -errno;
     if (result == 0)
         return fd;
     if (fd >= 0)
         close(fd);
+    return result;
+}
+
+int gh_tun_set_mtu(const char *netns, uint32_t ifindex, uint32_t mtu)
+{
+    int back, result = gh_netns_enter(netns, &back);
+
+    if (result != 0)
+        return result;
+    result = set_up(ifindex, mtu, 0);
+    gh_netns_leave(back);
     return result;
 }
 
@@ -88,6 +101,41 @@ int gh_tun_open(const char *netns, const char *vrf, const char *name, uint32_t m
     if (result != 0)
         return result;
     result = open_here(vrf, name, mtu, ifindex, datagrams);
+    gh_netns_leave(back);
+    return result;
+}
+
+static int change_address(uint32_t ifindex, const struct gh_prefix *a, bool set)
+{
+    uint8_t mem[128];
+    struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+    const struct ifaddrmsg info = {.ifa_family = a->addr.len == 4 ? AF_INET : AF_INET6,
+                                   .ifa_prefixlen = a->bits,
+                                   .ifa_flags = a->addr.len == 16 ? IFA_F_NODAD : 0,
+                                   .ifa_index = ifindex};
+    size_t start = gh_nl_begin(
+        &w, set ? RTM_NEWADDR : RTM_DELADDR,
+        (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | (set ? NLM_F_CREATE | NLM_F_REPLACE : 0)), 1);
+    int fd = gh_nl_open(NETLINK_ROUTE, 0), result;
+
+    if (fd < 0)
+        return -errno;
+    gh_wr_bytes(&w, &info, sizeof(info));
+    gh_nl_put_attr(&w, IFA_LOCAL, a->addr.octets, a->addr.len);
+    gh_nl_put_attr(&w, IFA_ADDRESS, a->addr.octets, a->addr.len);
+    gh_nl_end(&w, start);
+    result = gh_nl_request(fd, &w);
+    close(fd);
+    return result;
+}
+
+int gh_tun_address(const char *netns, uint32_t ifindex, const struct gh_prefix *address, bool set)
+{
+    int back, result = gh_netns_enter(netns, &back);
+
+    if (result != 0)
+        return result;
+    result = change_address(ifindex, address, set);
     gh_netns_leave(back);
     return result;
 }

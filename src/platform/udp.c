@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "platform/netns.h"
+#include "platform/sockmark.h"
 #include "platform/xfrm.h"
 
 enum { BUFFER = 4 * 1048576 }; /* a burst of peers that come back at once */
@@ -63,8 +64,8 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port, uid_
     result = fd;
     if (fd >= 0)
         (void)!fchown(fd, owner, (gid_t)-1);
-    if (fd < 0 || !set(fd, SOL_SOCKET, SO_REUSEPORT, 1) || !prepare(fd, v6) || !put_into(fd, vrf) ||
-        !bind_to(fd, v6, port)) {
+    if (fd < 0 || !gh_socket_mark(fd) || !set(fd, SOL_SOCKET, SO_REUSEPORT, 1) ||
+        !prepare(fd, v6) || !put_into(fd, vrf) || !bind_to(fd, v6, port)) {
         result = -errno;
         if (fd >= 0)
             close(fd);
@@ -93,10 +94,13 @@ static bool split(int fd, uint32_t kernels)
 #define UDP_GRO 104
 #endif
 
+/* In IPv6, too, the path's MTU is ours to learn: from errors that quote a packet of an SA, which is
+ * more than the kernel asks for. */
 static bool prepare_esp(int fd, bool v6)
 {
     set(fd, IPPROTO_UDP, UDP_GRO, 1); /* since Linux 5.0; without it, they come one by one */
-    return v6 ? set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
+    return v6 ? set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT) &&
+                    set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
                     set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
               : set(fd, IPPROTO_IP, IP_RECVTOS, 1) && set(fd, IPPROTO_IP, IP_RECVTTL, 1);
 }

@@ -1,6 +1,6 @@
 /*
- * What the IPsec engine's process reads from `ike`, which faces the network, and the reverse. The
- * first octet says which of the messages it is to be.
+ * What the IPsec engine's process reads from `ike`, which faces the network, and the reverse, and
+ * what the parent reads of it. The first octet says which of the messages it is to be.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHILD, ENDS, USAGE, WANTED, HELLO, STRAY, STRANGER, KINDS };
+enum { CHILD, ENDS, USAGE, WANTED, HELLO, STRAY, ROUTE, REACH, STRANGER, KINDS };
 
 /* Takes it and writes it down again. False: refused. */
 static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
@@ -22,6 +22,9 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
     struct gh_esp_wanted wanted;
     struct gh_esp_stray stray;
     struct gh_esp_stranger stranger;
+    struct gh_esp_route_wish route;
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
+    struct gh_esp_reach reach;
     struct gh_rd ids;
     uint64_t epoch;
 
@@ -55,6 +58,16 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
         if (!gh_esp_take_stranger(&r, &stranger))
             return false;
         gh_esp_put_stranger(w, &stranger);
+        return true;
+    case ROUTE:
+        if (!gh_esp_take_route(&r, netns, vrf, &route))
+            return false;
+        gh_esp_put_route(w, netns, vrf, &route);
+        return true;
+    case REACH:
+        if (!gh_esp_take_reach(&r, &reach))
+            return false;
+        gh_esp_put_reach(w, &reach);
         return true;
     default:
         if (!gh_esp_take_hello(&r, &epoch, &ids))

@@ -7,12 +7,14 @@
 #include "daemon/esp_messages.h"
 #include "esp_child.h"
 
-enum kind { CHILD, ENDS, USAGE, WANTED, STRAY, STRANGER, KINDS };
+enum kind { CHILD, ENDS, USAGE, WANTED, STRAY, STRANGER, REACH, ROUTE, KINDS };
 
 static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
 {
     struct gh_wr w = gh_wr_make(mem, GH_ESP_CHILD_MAX);
     struct gh_esp_child child = esp_child(7);
+    struct gh_esp_route_wish route = {
+        .up = true, .metric = 65535, .holds_peer = true, .source = child.local};
 
     switch (kind) {
     case CHILD:
@@ -27,6 +29,9 @@ static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
         break;
     case USAGE:
         gh_esp_put_usage(&w, &(struct gh_esp_usage){7, UINT64_MAX, 1ull << 40, true});
+        break;
+    case REACH:
+        gh_esp_put_reach(&w, &(struct gh_esp_reach){.tunnel = "t1", .primary = true});
         break;
     case STRAY:
         gh_esp_put_stray(&w, &(struct gh_esp_stray){.netns = "blue",
@@ -43,11 +48,15 @@ static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
                                                           .remote = child.remote,
                                                           .spi = 0xdeadbeef});
         break;
-    default:
+    case WANTED:
         gh_esp_put_wanted(&w, &(struct gh_esp_wanted){.peer = "berlin",
                                                       .name = "lan",
                                                       .local = child.ts_local.ts[0],
                                                       .remote = child.ts_remote.ts[0]});
+        break;
+    default:
+        assert_true(gh_prefix_parse("10.2.0.0/16", &route.to));
+        gh_esp_put_route(&w, "blue", "red", &route);
     }
     assert_true(gh_wr_ok(&w));
     return w.len;
@@ -63,6 +72,9 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
     struct gh_esp_wanted wanted;
     struct gh_esp_stray stray;
     struct gh_esp_stranger stranger;
+    struct gh_esp_route_wish route;
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
+    struct gh_esp_reach reach;
     bool good;
 
     switch (kind) {
@@ -81,6 +93,11 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
         if (good)
             gh_esp_put_usage(again, &usage);
         return good;
+    case REACH:
+        good = gh_esp_take_reach(&r, &reach);
+        if (good)
+            gh_esp_put_reach(again, &reach);
+        return good;
     case STRAY:
         good = gh_esp_take_stray(&r, &stray);
         if (good)
@@ -91,10 +108,15 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
         if (good)
             gh_esp_put_stranger(again, &stranger);
         return good;
-    default:
+    case WANTED:
         good = gh_esp_take_wanted(&r, &wanted);
         if (good)
             gh_esp_put_wanted(again, &wanted);
+        return good;
+    default:
+        good = gh_esp_take_route(&r, netns, vrf, &route);
+        if (good)
+            gh_esp_put_route(again, netns, vrf, &route);
         return good;
     }
 }

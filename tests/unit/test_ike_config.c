@@ -345,14 +345,18 @@ static const char everything[] =
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
     "  remote-id = \"C=CH, O=Net, CN=them\" match-peer-id-to-cert = yes ppk = quantum\n"
-    "  ppk-required = yes backup = { 192.0.2.8, 198.51.100.8 } revert = 10m admin = down\n"
+    "  ppk-required = yes admin = down\n"
     "  child one { ts-list = wide ipsec-transform = { esp, ah } lifetime = 1200\n"
     "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no admin = up\n"
-    "    idle-timeout = 300 }\n"
-    "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7 } }\n"
+    "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
+    "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
+    "    mss = auto icmp-too-big = 1000/60 idle-timeout = 300 }\n"
+    "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7\n"
+    "    path-mtu = ignore mss = 1200 icmp-too-big = off } }\n"
     "ike-peer b { remote = any netns = blue cert-profile = certs psk = shared local-auth = cert\n"
     "  remote-auth = { psk } client-db = clients child c { ts-list = wide } }\n"
-    "ike-peer c { remote = 2001:db8::2 raw-key = raw peer-raw-key-file = \"@/raw.pem\"\n"
+    "ike-peer c { remote = 2001:db8::2 backup = { 2001:db8::8, 2001:db8::9 } revert = 10m"
+    "  raw-key = raw peer-raw-key-file = \"@/raw.pem\"\n"
     "  remote-id = key-id:abc child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
     "ike-peer d { remote = 2001:db8::3 raw-key = hsm peer-raw-key-file = \"@/raw.pem\"\n"
     "  remote-id = key-id:def child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
@@ -370,6 +374,23 @@ static struct gh_config *load_everything(void)
 
     free(text);
     return c;
+}
+
+static void check_sizes(const struct ike2_child_path *one, const struct ike2_child_path *two)
+{
+    assert_int_equal(one->ip_mtu, 9000);
+    assert_int_equal(one->encapsulated_ip_mtu, 512);
+    assert_true(one->clear_df && one->ipv6_whole && !one->ignores_icmp);
+    assert_int_equal(one->df, IKE2_DF_SET);
+    assert_int_equal(one->mss, IKE2_MSS_AUTO);
+    assert_int_equal(one->too_big_messages, 1000);
+    assert_int_equal(one->too_big_seconds, 60);
+    assert_int_equal(two->ip_mtu, IKE2_IP_MTU);
+    assert_int_equal(two->encapsulated_ip_mtu, 0);
+    assert_true(!two->clear_df && !two->ipv6_whole && two->ignores_icmp);
+    assert_int_equal(two->df, IKE2_DF_CLEAR);
+    assert_int_equal(two->mss, 1200);
+    assert_int_equal(two->too_big_messages, 0);
 }
 
 static void check_policy_a(const struct ike2_policy *p)
@@ -417,9 +438,6 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_string_equal(gh_pattern_text(p->remote_id), "C=CH, O=Net, CN=them");
     assert_string_equal(p->ppk, "quantum");
     assert_true(p->ppk_required);
-    assert_int_equal(p->backup_count, 2);
-    assert_string_equal(gh_addr_format(&p->backups[1], addr), "198.51.100.8");
-    assert_int_equal(p->revert_ms, 600000);
     assert_int_equal(p->admin, IKE2_ADMIN_DOWN);
     assert_int_equal(p->children[0].admin, IKE2_ADMIN_UP);
     assert_int_equal(p->children[1].admin, IKE2_ADMIN_UNSAID);
@@ -432,6 +450,11 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->children[0].lifetime.packets, 1048576);
     assert_false(p->children[0].start);
     assert_int_equal(p->children[0].remote.count, 2);
+    assert_true(p->children[0].reverse_route && p->children[0].route_overlap);
+    assert_int_equal(p->children[0].route_metric, 65535);
+    assert_false(p->children[1].reverse_route || p->children[1].route_overlap);
+    assert_int_equal(p->children[1].route_metric, 0);
+    check_sizes(&p->children[0].path, &p->children[1].path);
     assert_int_equal(p->children[1].mode, IKE2_TRANSPORT);
 }
 
@@ -534,6 +557,9 @@ static void check_everything(const struct gh_ike_config *c)
     assert_true(gh_identity_from_text("nobody", &id, NULL));
     assert_int_equal(gh_client_db_find(c->policies[1]->client_db, &id, &addr, &client),
                      GH_CLIENT_FAIL);
+    assert_int_equal(c->policies[2]->backup_count, 2);
+    assert_int_equal(c->policies[2]->backups[1].octets[15], 9);
+    assert_int_equal(c->policies[2]->revert_ms, 600000);
     assert_int_equal(c->policies[2]->local_auth, IKE2_AUTH_RAW_KEY);
     assert_int_equal(c->policies[2]->remote_auths, GH_BIT(IKE2_AUTH_RAW_KEY));
     assert_string_equal(c->policies[2]->raw_key, "raw");
@@ -732,6 +758,10 @@ static void a_secret_in_the_wrong_place_is_not_shown(void **state)
 #define CHILD "child c { local-ts = 10.1.0.0/16 remote-ts = 10.2.0.0/16 }"
 #define PEER  "ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD " }\n"
 
+#define SIZED(options)                                                                             \
+    "ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = 10.1.0.0/16 remote-ts = "  \
+    "10.2.0.0/16\n " options " } }"
+
 #define MOBILE                                                                                     \
     "ike-policy m { mobike = yes }\n"                                                              \
     "ike-peer p { remote = 192.0.2.2 local = 192.0.2.1 ike-policy = m psk-file = /k\n"
@@ -742,6 +772,19 @@ static const struct {
     {"ike-peer p {\n psk-file = /k " CHILD " }", "missing-option", 1},
     {"ike-peer p { remote = 192.0.2.2\n " CHILD " }", "missing-option", 1},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k }", "missing-option", 1},
+    {SIZED("ip-mtu = 511"), "range", 2},
+    {SIZED("ip-mtu = 9001"), "range", 2},
+    {SIZED("encapsulated-ip-mtu = 100"), "range", 2},
+    {SIZED("clear-df = maybe"), "range", 2},
+    {SIZED("outer-df = no"), "range", 2},
+    {SIZED("outer-df = set path-mtu = ignore"), "range", 2},
+    {SIZED("long-ipv6 = cut"), "range", 2},
+    {SIZED("path-mtu = 1400"), "range", 2},
+    {SIZED("mss = 100"), "range", 2},
+    {SIZED("icmp-too-big = 100"), "range", 2},
+    {SIZED("icmp-too-big = 9/10"), "range", 2},
+    {SIZED("icmp-too-big = 100/61"), "range", 2},
+    {SIZED("icmp-too-big = 100/10/1"), "range", 2},
     {"ike-peer p { remote = 192.0.2.2/24 psk-file = /k " CHILD " }", "address", 1},
     {"ike-peer p {\n remote = 0.0.0.0 psk-file = /k " CHILD " }", "address", 2},
     {"ike-peer p { remote = 192.0.2.2\n local = 0.0.0.0 psk-file = /k " CHILD " }", "address", 2},
@@ -771,6 +814,21 @@ static const struct {
      "pattern", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n ppk-required = yes " CHILD " }",
      "missing-option", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " route-metric = 5 } }",
+     "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " route-overlap = allow } }",
+     "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " reverse-route = yes\n route-metric = 65536 } }",
+     "range", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " reverse-route = yes\n route-overlap = override } }",
+     "range", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " reverse-route = perhaps } }",
+     "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n child c { local-ts = 10.0.0.0/8 } }",
      "missing-option", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD "\n " CHILD " }", "duplicate", 2},
@@ -810,6 +868,9 @@ static const struct {
     {"ike-peer p { remote = 192.0.2.1 psk-file = /k\n backup = { 192.0.2.2, 192.0.2.3, 192.0.2.4,"
      " 192.0.2.5, 192.0.2.6, 192.0.2.7, 192.0.2.8,\n 192.0.2.9 } " CHILD " }",
      "too-many-addresses", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k backup = { 192.0.2.3 }\n dataplane = "
+     "kernel " CHILD " }",
+     "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n revert = manual " CHILD " }",
      "missing-option", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k backup = { 192.0.2.3 }\n revert = 59 " CHILD

@@ -427,6 +427,7 @@ void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child
                                   .suite = suite,
                                   .local = sa->local,
                                   .remote = sa->remote,
+                                  .remote_id = sa->remote_id,
                                   .udp_encapsulation = sa->nat_local || sa->nat_remote,
                                   .follows = sa->nat_remote && !sa->nat_local && sa->mobile == NULL,
                                   .ts_local = local,

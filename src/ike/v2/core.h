@@ -58,6 +58,7 @@ struct ike2_child_view {
     const struct ike_proposal *suite;
     struct gh_view key_in, key_out; /* all key material of a direction */
     struct ike2_endpoint local, remote;
+    const struct gh_identity *remote_id;
     bool udp_encapsulation;
     /* The peer is behind a NAT, which may give it another address or port at any time: what goes to
      * it may follow where authentic packets come from (RFC 7296 2.23). */
