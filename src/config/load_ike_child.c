@@ -135,10 +135,10 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
                    &child->lifetime.seconds);
     gh_node_number(x->l, got[CHILD_LIFETIME_OCTETS], 1048576, most, &child->lifetime.octets);
     gh_node_number(x->l, got[CHILD_LIFETIME_PACKETS], 1024, most, &child->lifetime.packets);
-    gh_ike_admin(x, got[CHILD_ADMIN], &child->admin);
-    gh_ike_seconds(x, got[CHILD_IDLE], GH_IDLE_MIN, GH_IDLE_MAX, &child->idle_seconds);
     read_routes(x, got, child);
     gh_ike_sizes(x, &got[CHILD_SIZES], &child->path);
+    gh_ike_admin(x, got[CHILD_ADMIN], &child->admin);
+    gh_ike_seconds(x, got[CHILD_IDLE], GH_IDLE_MIN, GH_IDLE_MAX, &child->idle_seconds);
     child->start = !policy->responder_only;
     gh_node_bool(x->l, got[CHILD_START], &child->start);
     if (child->start && policy->responder_only)

@@ -694,13 +694,13 @@ static json_t *answer_request(struct esp *esp, const char *line, size_t len)
     const struct gh_esp_view view = {.engine = esp->engine,
                                      .children = esp->children,
                                      .net = esp->net,
-                                     .spd = &esp->spd,
-                                     .policies = &esp->policies,
-                                     .places = &esp->places,
                                      .waiting = esp->waiting,
                                      .kernel = gh_esp_kernel_counts(esp->kernel),
                                      .path = esp->path,
-                                     .tunnels = esp->tunnels};
+                                     .tunnels = esp->tunnels,
+                                     .spd = &esp->spd,
+                                     .policies = &esp->policies,
+                                     .places = &esp->places};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL)

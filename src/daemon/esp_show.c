@@ -10,7 +10,7 @@
 bool gh_esp_is_op(const char *op)
 {
     return strcmp(op, "show-ipsec-sa") == 0 || strcmp(op, "show-ipsec-counters") == 0 ||
-           strcmp(op, "show-ipsec-policy") == 0 || strcmp(op, "show-tunnel") == 0;
+           strcmp(op, "show-tunnel") == 0 || strcmp(op, "show-ipsec-policy") == 0;
 }
 
 /* ---- SAs ------------------------------------------------------------------------------------ */
@@ -221,13 +221,13 @@ json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const j
         return show_sas(view, now, request);
     if (strcmp(gh_control_op(request), "show-ipsec-counters") == 0)
         return show_counters(view);
-    if (strcmp(gh_control_op(request), "show-ipsec-policy") == 0)
-        return show_policies(view, request);
     if (strcmp(gh_control_op(request), "show-tunnel") == 0)
         return json_pack("{s:b, s:o, s:o}", "ok", 1, "of_no_tunnel",
                          gh_esp_tunnels_unclear(view->tunnels), "tunnels",
                          gh_esp_tunnels_show(view->tunnels,
                                              json_string_value(json_object_get(request, "name")),
                                              now.mono_ms));
+    if (strcmp(gh_control_op(request), "show-ipsec-policy") == 0)
+        return show_policies(view, request);
     return gh_control_refusal(NULL, "not a request for IPsec");
 }

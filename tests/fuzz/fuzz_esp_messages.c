@@ -21,10 +21,10 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
     struct gh_esp_usage usage;
     struct gh_esp_wanted wanted;
     struct gh_esp_stray stray;
-    struct gh_esp_stranger stranger;
     struct gh_esp_route_wish route;
     char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     struct gh_esp_reach reach;
+    struct gh_esp_stranger stranger;
     struct gh_rd ids;
     uint64_t epoch;
 
@@ -54,11 +54,6 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
             return false;
         gh_esp_put_stray(w, &stray);
         return true;
-    case STRANGER:
-        if (!gh_esp_take_stranger(&r, &stranger))
-            return false;
-        gh_esp_put_stranger(w, &stranger);
-        return true;
     case ROUTE:
         if (!gh_esp_take_route(&r, netns, vrf, &route))
             return false;
@@ -68,6 +63,11 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
         if (!gh_esp_take_reach(&r, &reach))
             return false;
         gh_esp_put_reach(w, &reach);
+        return true;
+    case STRANGER:
+        if (!gh_esp_take_stranger(&r, &stranger))
+            return false;
+        gh_esp_put_stranger(w, &stranger);
         return true;
     default:
         if (!gh_esp_take_hello(&r, &epoch, &ids))

@@ -71,10 +71,10 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
     struct gh_esp_usage usage;
     struct gh_esp_wanted wanted;
     struct gh_esp_stray stray;
-    struct gh_esp_stranger stranger;
     struct gh_esp_route_wish route;
     char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     struct gh_esp_reach reach;
+    struct gh_esp_stranger stranger;
     bool good;
 
     switch (kind) {

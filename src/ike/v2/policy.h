@@ -60,15 +60,15 @@ struct ike2_child_policy {
     bool start;                    /* as soon as the peer is known, and again when it is lost */
     enum ike2_admin admin;
     uint32_t idle_seconds; /* without a packet either way, and it ends; 0: never */
-    bool kernel;           /* what the policy's `plane` comes to on this machine */
+
+    bool stands_down; /* the core's alone: it is, by the configuration or an order */
+    bool kernel;      /* what the policy's `plane` comes to on this machine */
 
     /* Routes to what is negotiated, while it is, instead of routes to `remote`. */
     bool reverse_route;
     bool route_overlap; /* what another tunnel has, too, may be routed */
     uint16_t route_metric;
     struct ike2_child_path path; /* of tunnel and transport mode */
-
-    bool stands_down; /* the core's alone: it is, by the configuration or an order */
 };
 
 struct ike2_policy {
