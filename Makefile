@@ -38,7 +38,8 @@ demo:
 
 bench:
 	$(ROOT)
-	tools/install-deps check
+	tools/install-deps bench
+	tools/wireguard-go
 	$(MAKE) --no-print-directory with-tests
 	tests/bench/run
 	tests/bench/run --unpinned --only table

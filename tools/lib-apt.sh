@@ -2,7 +2,7 @@
 # An apt of our own: packages of newer Debian suites, without touching the host's apt.
 #
 # Sourced by tools/bird-newer, tools/libreswan, tools/strongswan-newer, tools/pkcs11-provider,
-# tools/labkernel and tools/kernel-selftests. Everything it writes is below $GATEHOUSE_CACHE: lists,
+# tools/wireguard-go, tools/labkernel and tools/kernel-selftests. Everything it writes is below $GATEHOUSE_CACHE: lists,
 # downloaded packages and its own sources.list. The mirror is the host's own, read from the host's
 # sources; so are its proxy settings and keys.
 #

@@ -104,6 +104,7 @@ void gh_ike_config_free(struct gh_ike_config *c)
     free(c->definitions);
     free(c->secrets);
     free(c->settings.key_log);
+    free(c->settings.esp_key_log);
     free(c);
 }
 

@@ -68,6 +68,7 @@ struct gh_ike_settings {
     bool lock_out;
     struct gh_lockout_settings lockout; /* the seed is not set */
     char *key_log;                      /* owned; a file for Wireshark; NULL: none */
+    char *esp_key_log;                  /* the same for Child SAs of ESP */
 };
 struct gh_ike_settings gh_ike_default_settings(void); /* clients that fail are not locked out */
 

@@ -27,6 +27,7 @@ enum {
     GLOBAL_KEY_LOG,
     GLOBAL_SAS_HIGH,
     GLOBAL_SAS_LOW,
+    GLOBAL_ESP_KEY_LOG,
     GLOBAL_LOCKOUT,
     GLOBAL_ITEMS
 };
@@ -48,6 +49,7 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_KEY_LOG] = {"key-log", GH_ITEM_VALUE},
     [GLOBAL_SAS_HIGH] = {"sa-high-watermark", GH_ITEM_VALUE},
     [GLOBAL_SAS_LOW] = {"sa-low-watermark", GH_ITEM_VALUE},
+    [GLOBAL_ESP_KEY_LOG] = {"esp-key-log", GH_ITEM_VALUE},
     [GLOBAL_LOCKOUT] = {"lockout", GH_ITEM_SECTION},
 };
 
@@ -100,7 +102,8 @@ static void read_lockout(struct gh_ike_loader *x, const struct gh_node *section)
         s->clients = v;
 }
 
-static void read_key_log(struct gh_ike_loader *x, const struct gh_node *n)
+static void read_key_log(struct gh_ike_loader *x, const struct gh_node *n, const char *whose,
+                         char **out)
 {
     const char *path;
 
@@ -110,10 +113,11 @@ static void read_key_log(struct gh_ike_loader *x, const struct gh_node *n)
         gh_load_error(x->l, n->line, "range", "write the path from / on",
                       "\"%s\" must be an absolute path", n->name);
     gh_load_warning(x->l, n->line, "key-log", "remove it when the search for the fault is over",
-                    "THE KEYS OF ALL IKE SAS ARE WRITTEN TO A FILE: whoever reads it reads "
-                    "everything");
-    free(x->ike->settings.key_log);
-    x->ike->settings.key_log = gh_config_strdup(path);
+                    "THE KEYS OF ALL %s SAS ARE WRITTEN TO A FILE: whoever reads it reads "
+                    "everything",
+                    whose);
+    free(*out);
+    *out = gh_config_strdup(path);
 }
 
 /* Cookies come before puzzles; a default that says otherwise gives way to what is written. */
@@ -177,7 +181,8 @@ void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
     gh_ike_u32(x, got[GLOBAL_STRAYS], 0, 10000, &s->strays_per_second);
     if (gh_ike_u32(x, got[GLOBAL_TCP_AO], IKE_PROTO_TCP_AO, UINT8_MAX, &v))
         s->tcp_ao_protocol = (uint8_t)v;
-    read_key_log(x, got[GLOBAL_KEY_LOG]);
+    read_key_log(x, got[GLOBAL_KEY_LOG], "IKE", &x->ike->settings.key_log);
+    read_key_log(x, got[GLOBAL_ESP_KEY_LOG], "ESP", &x->ike->settings.esp_key_log);
     for (size_t i = 0; i < section->child_count; i++) {
         const struct gh_node *n = &section->children[i];
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -155,7 +156,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     }
 }
 
-static struct client *find(struct gh_control_server *s, uint32_t number)
+static struct client *find(const struct gh_control_server *s, uint32_t number)
 {
     for (struct client *c = s->clients; c != NULL; c = c->next)
         if (c->number == number && !c->closing)
@@ -241,6 +242,17 @@ void gh_control_server_close(struct gh_control_server *s)
     for (struct client *c = s->clients; c != NULL; c = c->next)
         drop(c);
     uv_close((uv_handle_t *)&s->pipe, NULL); /* and frees nothing: the process is ending */
+}
+
+bool gh_control_server_is_root(const struct gh_control_server *s, uint32_t client)
+{
+    const struct client *c = find(s, client);
+    struct ucred who;
+    socklen_t len = sizeof(who);
+    uv_os_fd_t fd;
+
+    return c != NULL && uv_fileno((const uv_handle_t *)c, &fd) == 0 &&
+           getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.uid == 0;
 }
 
 void gh_control_server_owed(struct gh_control_server *s, uint32_t client, enum gh_answerer from)

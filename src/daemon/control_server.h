@@ -37,6 +37,9 @@ struct gh_control_server *gh_control_server_new(uv_loop_t *loop, const char *pat
                                                 gh_request_fn fn, void *ctx);
 void gh_control_server_close(struct gh_control_server *s); /* NULL is fine */
 
+/* Does this client run as root? Others are of the socket's group. */
+bool gh_control_server_is_root(const struct gh_control_server *s, uint32_t client);
+
 /* A request that was just handed over: `from` answers it, later. */
 void gh_control_server_owed(struct gh_control_server *s, uint32_t client, enum gh_answerer from);
 /* Sends a line, newline included. A client that has gone is no error; an answer that `from` does

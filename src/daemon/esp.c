@@ -19,6 +19,7 @@
 #include "crypto/cipher.h"
 #include "daemon/channel.h"
 #include "daemon/child.h"
+#include "daemon/esp_capture.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_devices.h"
 #include "daemon/esp_kernel.h"
@@ -56,6 +57,7 @@ struct esp {
     struct gh_esp_names tunnel_names;
     struct gh_esp_tunnels *tunnels;
     struct gh_esp_devices *devices;
+    struct gh_esp_capture *capture;
     struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
     size_t moved_count;
     struct gh_esp_spd spd;
@@ -409,6 +411,7 @@ static void on_timer(uv_timer_t *timer)
     gh_esp_path_tick(esp->path, gh_clock_now().mono_ms);
     gh_esp_tunnels_tick(esp->tunnels, gh_clock_now().mono_ms);
     gh_esp_waiting_tick(esp->waiting, gh_clock_now().mono_ms);
+    gh_esp_capture_tick(esp->capture, gh_clock_now().mono_ms);
 }
 
 /* ---- The kernel's plane --------------------------------------------------------------------- */
@@ -705,7 +708,9 @@ static json_t *answer_request(struct esp *esp, const char *line, size_t len)
 
     if (request == NULL)
         return refusal;
-    answer = gh_esp_handle(&view, gh_clock_now(), request);
+    answer = gh_esp_capture_is_op(gh_control_op(request))
+                 ? gh_esp_capture_handle(esp->capture, gh_clock_now(), request)
+                 : gh_esp_handle(&view, gh_clock_now(), request);
     json_decref(request);
     return answer;
 }
@@ -861,8 +866,9 @@ static bool make_cores(struct esp *esp)
     esp->waiting = gh_esp_waiting_new();
     esp->reverse = gh_esp_reverse_new(&reverse_ops, esp);
     esp->raw = gh_esp_raw_new(&esp->loop, on_raw, esp);
+    esp->capture = gh_esp_capture_new(esp->engine, &esp->policies, fits_plane, esp);
     if (esp->children == NULL || esp->net == NULL || esp->kernel == NULL || esp->waiting == NULL ||
-        esp->reverse == NULL || esp->raw == NULL)
+        esp->reverse == NULL || esp->raw == NULL || esp->capture == NULL)
         return false;
     gh_esp_children_set_kernel(esp->children, gh_esp_kernel_plane(esp->kernel));
     esp->path = gh_esp_path_new(esp->engine, esp->children, &path_ops, esp);

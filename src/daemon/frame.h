@@ -86,7 +86,8 @@ enum {
     X(KEEPER_ASK, GH_TO_DESK, 5, GH_KEEPER_REQUEST_MAX, 0)    /* keeper/request.h */               \
     X(KEEPER_ANSWER, GH_TO_ASKER, 5, GH_KEEPER_ANSWER_MAX, 0) /* keeper/request.h */               \
     X(DESK, GH_TO_IKE, 0, 0, 1)           /* where to ask the keeper from now on */                \
-    X(KEY_LOG, GH_TO_IKE, 0, 0, 1)        /* where keys are written, from the next CONFIG on */    \
+    X(KEY_LOG, GH_TO_IKE, 1, 1, 1)        /* u8 enum gh_key_log: where keys are written, from the  \
+                                             next CONFIG on */                                     \
     X(CRASH_SECRET, GH_TO_IKE, 32, 32, 0) /* of tokens for peers: RFC 6290 */                      \
     X(TICKETS, GH_TO_IKE, 0, 0, 1)        /* memory for their keys, from the next CONFIG on */     \
     /* of IKE's places: netns and vrf as texts of config/octets.h, addresses as there */           \
@@ -148,6 +149,9 @@ enum {
     X(PLANE_MOVED, GH_TO_PLANNER, 12, 32, 0)    /* an SA's peer has another address */             \
     X(PLANE_REFUSED, GH_TO_PLANNER, 13, 300, 0) /* an SA or a policy, and why */                   \
     X(PLANE_COUNTS, GH_TO_PLANNER, 2, 4096, 0)  /* of all namespaces, by reason */
+
+/* Whose keys. */
+enum gh_key_log { GH_KEY_LOG_IKE, GH_KEY_LOG_ESP, GH_KEY_LOGS };
 
 enum gh_message {
 #define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,

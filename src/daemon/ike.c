@@ -25,6 +25,7 @@
 #include "crypto/prf.h"
 #include "daemon/channel.h"
 #include "daemon/child.h"
+#include "daemon/esp_keys.h"
 #include "daemon/esp_messages.h"
 #include "daemon/ike_desk.h"
 #include "daemon/ike_gatekeeper.h"
@@ -73,8 +74,8 @@ struct ike {
     struct gh_ike_desk *desk;
     struct gh_ike_gatekeeper *gatekeeper;
     struct gh_ike_ipsec *ipsec;
-    int key_log;      /* -1: keys are told to nobody */
-    int next_key_log; /* from the next configuration on */
+    int key_logs[GH_KEY_LOGS];      /* -1: keys are told to nobody */
+    int next_key_logs[GH_KEY_LOGS]; /* from the next configuration on */
     uint8_t crash_secret[IKE2_CRASH_SECRET];
     bool has_crash_secret;
     void *tickets, *next_tickets; /* memory of the parent's; NULL: none */
@@ -189,12 +190,40 @@ static bool core_ask(void *ctx, const struct gh_keeper_request *r)
     return gh_ike_desk_ask(ike->desk, ike, r);
 }
 
+/* One write a line, so that lines of several processes do not mix. */
+static void write_keys(int fd, const char *line)
+{
+    struct iovec parts[] = {{.iov_base = (void *)(uintptr_t)line, .iov_len = strlen(line)},
+                            {.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1}};
+
+    if (fd >= 0 && writev(fd, parts, 2) < 0)
+        gh_warning("the key log: %s", strerror(errno));
+}
+
+static void core_key_log(void *ctx, const char *line)
+{
+    struct ike *ike = ctx;
+
+    write_keys(ike->key_logs[GH_KEY_LOG_IKE], line);
+}
+
+static void log_child_keys(struct ike *ike, const struct ike2_child_view *c)
+{
+    char line[GH_ESP_KEYS_LINE];
+
+    for (int out = 0; ike->key_logs[GH_KEY_LOG_ESP] >= 0 && out < 2; out++)
+        if (gh_esp_keys_line(c, out == 1, line))
+            write_keys(ike->key_logs[GH_KEY_LOG_ESP], line);
+    gh_wipe(line, sizeof(line));
+}
+
 static bool core_child_install(void *ctx, const struct ike2_child_view *c)
 {
     struct ike *ike = ctx;
 
     if (c->mode == IKE2_TCP_AO)
         return gk_child_installed(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, c);
+    log_child_keys(ike, c);
     return gh_ike_ipsec_install(ike->ipsec, c, gh_ike_place_netns(ike->places, c->local.zone),
                                 gh_ike_place_vrf(ike->places, c->local.zone));
 }
@@ -337,33 +366,30 @@ static void core_event(void *ctx, const struct ike2_event *e)
     json_decref(object);
 }
 
-/* One write a line, so that lines of several processes do not mix. */
-static void core_key_log(void *ctx, const char *line)
+static bool take_key_log(struct ike *ike, struct gh_rd *body, int fd)
 {
-    struct ike *ike = ctx;
-    struct iovec parts[] = {{.iov_base = (void *)(uintptr_t)line, .iov_len = strlen(line)},
-                            {.iov_base = (void *)(uintptr_t) "\n", .iov_len = 1}};
+    const uint8_t which = gh_rd_u8(body);
 
-    if (ike->key_log >= 0 && writev(ike->key_log, parts, 2) < 0)
-        gh_warning("the key log: %s", strerror(errno));
-}
-
-static bool take_key_log(struct ike *ike, int fd)
-{
-    if (ike->next_key_log >= 0)
-        close(ike->next_key_log);
-    ike->next_key_log = fd;
+    if (which >= GH_KEY_LOGS) {
+        close(fd);
+        return false;
+    }
+    if (ike->next_key_logs[which] >= 0)
+        close(ike->next_key_logs[which]);
+    ike->next_key_logs[which] = fd;
     return true;
 }
 
 /* The configuration that it came with counts. */
-static void use_key_log(struct ike *ike)
+static void use_key_logs(struct ike *ike)
 {
-    if (ike->key_log >= 0)
-        close(ike->key_log);
-    ike->key_log = ike->next_key_log;
-    ike->next_key_log = -1;
-    ike2_set_key_log(ike->core, ike->key_log >= 0 ? core_key_log : NULL);
+    for (int i = 0; i < GH_KEY_LOGS; i++) {
+        if (ike->key_logs[i] >= 0)
+            close(ike->key_logs[i]);
+        ike->key_logs[i] = ike->next_key_logs[i];
+        ike->next_key_logs[i] = -1;
+    }
+    ike2_set_key_log(ike->core, ike->key_logs[GH_KEY_LOG_IKE] >= 0 ? core_key_log : NULL);
 }
 
 static bool take_crash_secret(struct ike *ike, struct gh_rd *body)
@@ -766,7 +792,7 @@ static bool set_core(struct ike *ike, const struct gh_ike_settings *config)
     if (ike->core == NULL)
         return false;
     use_tickets(ike);
-    use_key_log(ike);
+    use_key_logs(ike);
     use_orders(ike);
     return true;
 }
@@ -975,7 +1001,7 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         gh_ike_ipsec_open(ike->ipsec, fd, ike->core);
         return true;
     case GH_MESSAGE_KEY_LOG:
-        return take_key_log(ike, fd);
+        return take_key_log(ike, &frame->body, fd);
     case GH_MESSAGE_CRASH_SECRET:
         return take_crash_secret(ike, &frame->body);
     case GH_MESSAGE_IKE_ORDERS:
@@ -1077,8 +1103,8 @@ int gh_ike_main(uid_t uid, gid_t gid)
         .stray = on_stray, .stirred = on_stirred, .zone = on_zone};
     static const struct gh_ike_places_ops places_ops = {.ask = ask_way};
     uint64_t epoch;
-    struct ike ike = {.key_log = -1,
-                      .next_key_log = -1,
+    struct ike ike = {.key_logs = {-1, -1},
+                      .next_key_logs = {-1, -1},
                       .batch = gh_ike_batch_new(),
                       .notes = gh_ike_notes_new()};
 

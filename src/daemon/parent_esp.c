@@ -25,6 +25,7 @@
 #include "config/ike.h"
 #include "config/octets.h"
 #include "control/control.h"
+#include "daemon/esp_capture.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_routes.h"
@@ -541,8 +542,16 @@ bool gh_parent_esp_runs(const struct gh_parent *p)
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,
                            const char *line, size_t len)
 {
-    if (!gh_esp_is_op(gh_control_op(request)))
+    bool capture = gh_esp_capture_is_op(gh_control_op(request));
+
+    if (!capture && !gh_esp_is_op(gh_control_op(request)))
         return false;
+    if (capture && !gh_control_server_is_root(p->control, client)) {
+        gh_control_server_answer_json(
+            p->control, client, GH_ANSWERER_PARENT,
+            gh_control_refusal("try sudo", "packets are shown to root alone"));
+        return true;
+    }
     if (!p->esp.wanted)
         gh_control_server_answer_json(
             p->control, client, GH_ANSWERER_PARENT,

@@ -66,34 +66,39 @@ void gh_parent_open_gatekeeper(struct gh_parent *p)
 }
 
 /* Whoever reads the file can decrypt: only root, and only as long as the operator wants it. */
-static void send_key_log(struct gh_parent *p)
+static void send_key_log(struct gh_parent *p, enum gh_key_log which, const char *path)
 {
-    const struct gh_ike_config *config = p->config->ike;
-    const char *path = config != NULL ? config->settings.key_log : NULL;
+    const uint8_t body = (uint8_t)which;
     int fd;
 
     if (path == NULL)
         return;
     fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) {
-        gh_error("key-log %s: %s", path, strerror(errno));
+        gh_error("%s %s: %s", which == GH_KEY_LOG_IKE ? "key-log" : "esp-key-log", path,
+                 strerror(errno));
         return;
     }
-    gh_warning("THE KEYS of IKE SAs made from now on are written to %s: whoever reads it can "
+    gh_warning("THE KEYS of %s made from now on are written to %s: whoever reads it can "
                "decrypt them",
-               path);
-    gh_channel_send(p->ike.ike.channel, GH_MESSAGE_KEY_LOG, NULL, 0, fd);
+               which == GH_KEY_LOG_IKE ? "IKE SAs" : "Child SAs", path);
+    gh_channel_send(p->ike.ike.channel, GH_MESSAGE_KEY_LOG, &body, sizeof(body), fd);
     close(fd);
 }
 
 /* With what stands before it: what the configuration names and `ike` cannot open. */
 static void send_config(struct gh_parent *p, bool fresh)
 {
+    const struct gh_ike_config *config = p->config->ike;
+
     gh_ike_kept_tell(&p->ike.kept, p->ike.ike.channel, fresh);
     if (fresh && p->ike.orders_len > 0)
         gh_channel_send(p->ike.ike.channel, GH_MESSAGE_IKE_ORDERS, p->ike.orders, p->ike.orders_len,
                         -1);
-    send_key_log(p);
+    if (config != NULL) {
+        send_key_log(p, GH_KEY_LOG_IKE, config->settings.key_log);
+        send_key_log(p, GH_KEY_LOG_ESP, config->settings.esp_key_log);
+    }
     send_file(&p->ike.ike, GH_MESSAGE_CONFIG, p->ike.setup_len, &p->generation, p->ike.setup);
 }
 

@@ -219,6 +219,11 @@ const struct ipsec_sa *ipsec_get_sa_out(const struct ipsec *e, uint32_t place,
     return ipsec_sad_out(&e->sad, place, (uint8_t)protocol, spi, remote);
 }
 
+void ipsec_set_tap(struct ipsec *e, const struct ipsec_tap *tap)
+{
+    e->tap = tap;
+}
+
 uint64_t ipsec_count(const struct ipsec *e, enum ipsec_way way, enum ipsec_result result)
 {
     return e->counts[way][result];

@@ -25,6 +25,7 @@ struct ipsec_spd {
 
 struct ipsec {
     struct ipsec_setup setup;
+    const struct ipsec_tap *tap; /* NULL: nobody looks */
     struct ipsec_crypt *crypt;
     uint64_t seed;
     struct ipsec_spd spd;

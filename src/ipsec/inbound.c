@@ -244,6 +244,8 @@ void ipsec_in(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, si
     while (count > 0) {
         size_t batch = count < IPSEC_BATCH ? count : IPSEC_BATCH, n = batch;
 
+        if (e->tap != NULL)
+            e->tap->before(e->tap->arg, IPSEC_IN, packets, batch);
         for (size_t i = 0; i < batch; i++) {
             packets[i].sa = 0;
             packets[i].mtu = 0;
@@ -252,6 +254,8 @@ void ipsec_in(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, si
         }
         for (int round = 0; round < ROUNDS && n > 0; round++)
             n = open_all(e, now_ms, n);
+        if (e->tap != NULL)
+            e->tap->after(e->tap->arg, IPSEC_IN, packets, batch);
         packets += batch;
         count -= batch;
     }

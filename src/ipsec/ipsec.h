@@ -107,6 +107,17 @@ const struct ipsec_sa *ipsec_get_sa_out(const struct ipsec *e, uint32_t place,
  * for ipsec_sa.last_used_ms only. */
 void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, size_t count);
 void ipsec_in(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, size_t count);
+/* For who wants to see the packets: as they come into ipsec_out() and ipsec_in(), and as they
+ * leave. At most IPSEC_BATCH at a time, after each before(); neither calls the engine but to look.
+ */
+struct ipsec_tap {
+    void (*before)(void *arg, enum ipsec_way way, const struct ipsec_packet *packets, size_t count);
+    void (*after)(void *arg, enum ipsec_way way, const struct ipsec_packet *packets, size_t count);
+    void *arg;
+};
+/* Borrowed. NULL, as in the beginning: nobody looks. */
+void ipsec_set_tap(struct ipsec *e, const struct ipsec_tap *tap);
+
 /* Makes a dummy packet with `len` octets inside (RFC 4303 2.6) of an outgoing tunnel-mode ESP SA,
  * at packet->at. */
 void ipsec_dummy(struct ipsec *e, uint64_t now_ms, uint64_t sa, struct ipsec_packet *packet,

@@ -221,6 +221,8 @@ void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, s
         size_t batch = count < IPSEC_BATCH ? count : IPSEC_BATCH, n = 0;
         struct ipsec_before before = {.sa = NULL};
 
+        if (e->tap != NULL)
+            e->tap->before(e->tap->arg, IPSEC_OUT, packets, batch);
         for (size_t i = 0; i < batch; i++) {
             struct ipsec_sa *sa = NULL;
             enum ipsec_result result;
@@ -238,6 +240,8 @@ void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, s
         }
         while (n > 0)
             n = protect(e, now_ms, n);
+        if (e->tap != NULL)
+            e->tap->after(e->tap->arg, IPSEC_OUT, packets, batch);
         packets += batch;
         count -= batch;
     }

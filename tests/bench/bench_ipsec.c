@@ -2,11 +2,13 @@
  * What a packet through the IPsec engine costs on one core: policy, SA, headers and cryptography,
  * out and in, by algorithm, back end, packet length and number of tunnels.
  *
- *   bench_ipsec [SECONDS [ALGORITHM]]     per figure (default 0.2); all, or those whose name begins
- * so
+ *   bench_ipsec [SECONDS [ALGORITHM]]   per figure (default 0.2); all, or those whose name begins
+ * so bench_ipsec scaling [SECONDS]       AES-128-GCM by number of tunnels and order, as JSON
  *
  * Each tunnel has a policy and an SA each way of its own; packets take them in no order, in batches
- * of 64.
+ * of 64. In "scaling" they take them in turns, or all the same one: what the latter costs more than
+ * with one tunnel alone is finding policy and SA; what the former costs more than the latter is
+ * memory, for nothing of a tunnel is in a cache when its turn comes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +39,8 @@ static const struct {
     {"gmac128", GH_ENC_NULL_AES_GMAC, 128, GH_INTEG_NONE},
     {"3des-sha1", GH_ENC_3DES, 0, GH_INTEG_HMAC_SHA1_96},
 };
+
+enum order { NO_ORDER, IN_TURNS, ONE };
 
 static uint8_t mem[BATCH][ROOM], secret[64];
 static struct ipsec_packet packets[BATCH];
@@ -123,11 +127,26 @@ static struct ipsec *engine(const char *back_end, size_t alg, size_t tunnels)
     return e;
 }
 
-static void fill(size_t len, size_t tunnels)
+static size_t next_tunnel(size_t tunnels, enum order order)
+{
+    static size_t turn;
+
+    switch (order) {
+    case NO_ORDER:
+        return (size_t)rand() % tunnels;
+    case IN_TURNS:
+        return turn++ % tunnels;
+    case ONE:
+        break;
+    }
+    return tunnels / 2;
+}
+
+static void fill(size_t len, size_t tunnels, enum order order)
 {
     for (size_t i = 0; i < BATCH; i++) {
         struct gh_wr w = gh_wr_make(mem[i] + AT, ROOM - AT);
-        const struct gh_addr src = site(3), dst = site((size_t)rand() % tunnels);
+        const struct gh_addr src = site(3), dst = site(next_tunnel(tunnels, order));
 
         gh_wr_u16(&w, 0x4500);
         gh_wr_u16(&w, len);
@@ -149,52 +168,104 @@ static void all_ok(void)
         }
 }
 
-static void measure(struct ipsec *e, size_t len, size_t tunnels, double duration)
+/* Nanoseconds a packet. */
+struct cost {
+    double out, in;
+};
+
+static struct cost measure(struct ipsec *e, size_t len, size_t tunnels, enum order order,
+                           double duration)
 {
-    double out = 0, in = 0, began, until = seconds() + duration;
+    struct cost cost = {0};
+    double began, until = seconds() + duration;
     size_t n = 0;
 
     do {
-        fill(len, tunnels);
+        fill(len, tunnels, order);
         began = seconds();
         ipsec_out(e, 1, packets, BATCH);
-        out += seconds() - began;
+        cost.out += seconds() - began;
         all_ok();
         began = seconds();
         ipsec_in(e, 1, packets, BATCH);
-        in += seconds() - began;
+        cost.in += seconds() - began;
         all_ok();
         n += BATCH;
-    } while (seconds() < until);
-    printf(" %7.0f %7.0f", out / (double)n * 1e9, in / (double)n * 1e9);
+    } while (seconds() < until || n < tunnels);
+    cost.out *= 1e9 / (double)n;
+    cost.in *= 1e9 / (double)n;
+    return cost;
+}
+
+static const char *const back_ends[] = {"openssl", "ipsec-mb"};
+static const size_t tunnels[] = {1, 1000, 32000}, lengths[] = {64, 1400};
+
+static size_t back_end_count(void)
+{
+    struct ipsec_crypt *mb = ipsec_crypt_new("ipsec-mb");
+    const bool there = mb != NULL;
+
+    ipsec_crypt_free(mb);
+    return there ? 2 : 1;
+}
+
+static int scaling(double duration)
+{
+    static const struct {
+        enum order order;
+        const char *name;
+    } orders[] = {{IN_TURNS, "turns"}, {ONE, "one"}};
+    const char *comma = "[";
+
+    for (size_t b = 0; b < back_end_count(); b++)
+        for (size_t t = 0; t < 3; t++) {
+            struct ipsec *e = engine(back_ends[b], 0, tunnels[t]);
+
+            for (size_t o = 0; o < (tunnels[t] > 1 ? 2 : 1); o++)
+                for (size_t l = 0; l < 2; l++) {
+                    const struct cost c =
+                        measure(e, lengths[l], tunnels[t], orders[o].order, duration);
+
+                    printf("%s{\"back_end\": \"%s\", \"octets\": %zu, \"tunnels\": %zu, "
+                           "\"order\": \"%s\", \"out\": %.1f, \"in\": %.1f}",
+                           comma, back_ends[b], lengths[l], tunnels[t], orders[o].name, c.out,
+                           c.in);
+                    comma = ",\n ";
+                }
+            ipsec_free(e);
+        }
+    puts("]");
+    return 0;
 }
 
 int main(int argc, char **argv)
 {
-    static const char *const back_ends[] = {"openssl", "ipsec-mb"};
-    static const size_t tunnels[] = {1, 1000, 32000}, lengths[] = {64, 1400};
     double duration = argc > 1 ? strtod(argv[1], NULL) : 0.2;
-    struct ipsec_crypt *mb = ipsec_crypt_new("ipsec-mb");
+    const size_t count = back_end_count();
 
+    if (argc > 1 && strcmp(argv[1], "scaling") == 0)
+        return scaling(argc > 2 ? strtod(argv[2], NULL) : 0.2);
     printf("ns per packet, out and in         %16s%32s%32s\n", "1 tunnel", "1000 tunnels",
            "32000 tunnels");
     printf("%-18s %-9s%17s%15s", "", "", "64 octets", "1400");
     printf("%17s%15s%17s%15s\n", "64 octets", "1400", "64 octets", "1400");
     for (size_t a = 0; a < sizeof(algs) / sizeof(algs[0]); a++)
-        for (size_t b = 0; b < (mb != NULL ? 2 : 1); b++) {
+        for (size_t b = 0; b < count; b++) {
             if (argc > 2 && strncmp(algs[a].name, argv[2], strlen(argv[2])) != 0)
                 continue;
             printf("%-18s %-9s ", algs[a].name, back_ends[b]);
             for (size_t t = 0; t < 3; t++) {
                 struct ipsec *e = engine(back_ends[b], a, tunnels[t]);
 
-                for (size_t l = 0; l < 2; l++)
-                    measure(e, lengths[l], tunnels[t], duration);
+                for (size_t l = 0; l < 2; l++) {
+                    const struct cost c = measure(e, lengths[l], tunnels[t], NO_ORDER, duration);
+
+                    printf(" %7.0f %7.0f", c.out, c.in);
+                }
                 fflush(stdout);
                 ipsec_free(e);
             }
             printf("\n");
         }
-    ipsec_crypt_free(mb);
     return 0;
 }

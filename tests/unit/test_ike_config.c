@@ -275,6 +275,7 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(p->redirect_at, IKE2_REDIRECT_NEVER);
     assert_int_equal(p->puzzle_bits, 20);
     assert_null(c->ike->settings.key_log);
+    assert_null(c->ike->settings.esp_key_log);
     assert_int_equal(c->keeper.count, 1);
     item = &c->keeper.items[0];
     assert_int_equal(item->kind, GH_SECRET_PSK);
@@ -300,7 +301,8 @@ static const char everything[] =
     "ike { sa-limit = 5000 half-open-limit = 500 cookie-threshold = 50 child-limit = 20\n"
     "  tcp-ao-protocol = 255"
     "  sa-high-watermark = 4000 sa-low-watermark = 3000"
-    "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys\n"
+    "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys"
+    "  esp-key-log = /tmp/esp-keys\n"
     "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"
     "  ticket-lifetime = 1d unknown-spi-answers = 0\n"
     "  lockout { attempts = 64 duration = 60 block = 1440 max-ports = 32000 clients = 100 } }\n"
@@ -506,6 +508,7 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.ticket_seconds, 86400);
     assert_int_equal(c->settings.strays_per_second, 0);
     assert_string_equal(c->settings.key_log, "/tmp/keys");
+    assert_string_equal(c->settings.esp_key_log, "/tmp/esp-keys");
     assert_true(c->settings.lock_out);
     assert_int_equal(c->settings.lockout.attempts, 64);
     assert_int_equal(c->settings.lockout.duration, 60);
@@ -949,6 +952,8 @@ static const struct {
     {"ike-policy { }", "syntax", 1},
     {"ike { cookie-threshold = 3 half-open-limit = 2 }", "range", 1},
     {"ike {\n key-log = relative }", "range", 2},
+    {"ike {\n esp-key-log = relative }", "range", 2},
+    {"ike {\n esp-key-log = /keys\n esp-key-log = /more }", "duplicate", 3},
     {"ike { cookie-threshold = 10\n puzzle-threshold = 9 }", "range", 2},
     {"ike { half-open-limit = 100\n puzzle-threshold = 101 }", "range", 2},
     {"ike {\n puzzle-threshold = always }", "range", 2},
