@@ -17,4 +17,9 @@ void gh_load_ike_plane(struct gh_ike_loader *x, const struct gh_node *n, struct 
     if (p->plane == IKE2_PLANE_KERNEL && p->zone > 0 && x->ike->zones[p->zone - 1].vrf != NULL)
         gh_load_error(x->l, n->line, "range", "write user or auto, or give the peer a netns",
                       "\"%s\" is in a VRF, of which the kernel's policies know nothing", p->name);
+    if (p->plane == IKE2_PLANE_KERNEL && p->backup_count > 0)
+        gh_load_error(x->l, n->line, "range", "write user or auto, or leave \"backup\" away",
+                      "\"%s\" has several gateways, and the kernel's policies name one", p->name);
+    if (p->plane == IKE2_PLANE_AUTO && p->backup_count > 0)
+        p->plane = IKE2_PLANE_USER;
 }

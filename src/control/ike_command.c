@@ -77,7 +77,8 @@ json_t *gh_ike_initiate(const struct gh_ike_view *view, struct gh_now now, const
         return gh_control_refusal("add a route, or `local`, to reach it; it is called as soon as "
                                   "there is one if its child says `start = true`",
                                   "there is no way to %s, the gateway of \"%s\": %s",
-                                  gh_addr_format(&p->gateway, text), p->name, strerror(error));
+                                  gh_addr_format(ike2_gateway(p, p->gateway_now), text), p->name,
+                                  strerror(error));
     if (!ike2_initiate(view->core, now, p->name, child))
         return gh_control_refusal("give it a gateway, or wait until it begins",
                                   "the peer \"%s\" cannot be called: it only answers", p->name);

@@ -35,7 +35,7 @@ static const char *where(const struct ike2_policy *p, char buf[GH_PREFIX_TEXT])
     char text[GH_ADDR_TEXT];
 
     if (p->gateway.len != 0)
-        snprintf(buf, GH_PREFIX_TEXT, "%s", gh_addr_format(&p->gateway, text));
+        snprintf(buf, GH_PREFIX_TEXT, "%s", gh_addr_format(ike2_gateway(p, p->gateway_now), text));
     else if (p->remote.bits == 0)
         snprintf(buf, GH_PREFIX_TEXT, "any address");
     else
@@ -115,7 +115,7 @@ static void explain_way(const struct peer *k, struct gh_explanation *x)
 
     if (only_answers(p) || way_to(k, &error) != IKE2_WAY_NONE)
         return;
-    gh_addr_format(&p->gateway, text);
+    gh_addr_format(ike2_gateway(p, p->gateway_now), text);
     f = gh_find(x, GH_CAUSE_IKE_NO_WAY, RANK_FACT - 1);
     gh_find_summary(f, "There is no way from here to %s.", text);
     gh_find_evidence(f, "asked for the address from which it would be reached, the system said: %s",
@@ -172,7 +172,7 @@ static void look_at_client(void *ctx, const struct gh_lockout_client *client)
     const struct ike2_policy *p = s->peer->policy;
 
     if (client->zone == p->zone &&
-        (gh_addr_equal(&client->addr, &p->gateway) ||
+        (ike2_gateway_is(p, &client->addr) ||
          (p->remote.bits > 0 && gh_prefix_contains(&p->remote, &client->addr))))
         explain_lockout_of(s->x, client);
 }

@@ -35,8 +35,10 @@ static size_t prefixes_of(const struct ike2_policy *policy, const struct ike2_ch
 
 static bool holds_peer(const struct ike2_policy *policy, const struct gh_prefix *to)
 {
-    return to->bits == 0 || gh_prefix_contains(to, &policy->gateway) ||
-           (policy->remote.bits > 0 && gh_prefix_overlaps(to, &policy->remote));
+    for (size_t i = 0; i < ike2_gateway_count(policy); i++)
+        if (gh_prefix_contains(to, ike2_gateway(policy, i)))
+            return true;
+    return to->bits == 0 || (policy->remote.bits > 0 && gh_prefix_overlaps(to, &policy->remote));
 }
 
 /* Where our side is one address, this host itself is what is protected: it sends from there. */

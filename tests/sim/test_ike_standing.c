@@ -219,6 +219,33 @@ static void a_reload_keeps_the_gateway(void **state)
     ike_world_free(s.w);
 }
 
+/* … and ends the attempt to go back, which is the old configuration's. */
+static void a_reload_ends_the_way_back(void **state)
+{
+    struct site s = site_new();
+    struct ike2_policy *old = s.p;
+
+    s.primary->dead = true;
+    begin(&s);
+    run(&s, 5000);
+    assert_true(ike2_revert(s.branch->core, s.w->now, "to-1"));
+    s.branch->policy_count = 0;
+    s.p = ike_world_policy(s.w, 0, 1);
+    s.p->backups[0] = s.backup->addr;
+    s.p->backup_count = 1;
+    s.p->children[0].start = true;
+    ike_world_configure(s.w, 0);
+    ike2_policy_free(old);
+    s.primary->dead = false;
+    run(&s, 5000);
+    assert_at(&s, s.backup);
+    assert_int_equal(ike_world_sas(s.primary, NULL), 0);
+    assert_true(ike2_revert(s.branch->core, s.w->now, "to-1"));
+    run(&s, 5000);
+    assert_at(&s, s.primary);
+    ike_world_free(s.w);
+}
+
 /* ---- Administratively down ------------------------------------------------------------------- */
 
 static uint64_t count(const struct ike_host *h, enum ike2_count what)
@@ -390,6 +417,32 @@ static void nobody_uses_it(void **state)
     ike_world_free(s.w);
 }
 
+/* Another configuration lets it live, or not, from its next packet on. */
+static void a_reload_changes_the_idle_time(void **state)
+{
+    struct site s = site_new();
+    struct ike2_policy *old = s.p;
+
+    s.p->children[0].idle_seconds = 60;
+    begin(&s);
+    s.branch->policy_count = 0;
+    s.p = ike_world_policy(s.w, 0, 1);
+    ike_world_configure(s.w, 0);
+    ike2_policy_free(old);
+    run(&s, 100000);
+    assert_at(&s, s.primary);
+    old = s.p;
+    s.branch->policy_count = 0;
+    s.p = ike_world_policy(s.w, 0, 1);
+    s.p->children[0].idle_seconds = 30;
+    ike_world_configure(s.w, 0);
+    ike2_policy_free(old);
+    ike2_child_used(s.branch->core, s.w->now, child_of(s.branch)->id, 100, 1, true);
+    run(&s, 40000);
+    assert_int_equal(ike_world_children(s.branch), 0);
+    ike_world_free(s.w);
+}
+
 static void an_spi_that_is_not_known(void **state)
 {
     static const uint8_t stranger[4] = {1, 2, 3, 4};
@@ -498,10 +551,12 @@ int main(void)
         cmocka_unit_test(the_operator_has_it_go_back),
         cmocka_unit_test(it_goes_back_by_itself),
         cmocka_unit_test(a_reload_keeps_the_gateway),
+        cmocka_unit_test(a_reload_ends_the_way_back),
         cmocka_unit_test(a_peer_that_is_down),
         cmocka_unit_test(a_child_that_is_down),
         cmocka_unit_test(the_configuration_and_orders),
         cmocka_unit_test(nobody_uses_it),
+        cmocka_unit_test(a_reload_changes_the_idle_time),
         cmocka_unit_test(an_spi_that_is_not_known),
         cmocka_unit_test(one_end_may_have_lost_it),
         cmocka_unit_test(one_end_has_lost_it),

@@ -347,18 +347,19 @@ static const char everything[] =
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
     "  remote-id = \"C=CH, O=Net, CN=them\" match-peer-id-to-cert = yes ppk = quantum\n"
-    "  ppk-required = yes backup = { 192.0.2.8, 198.51.100.8 } revert = 10m admin = down\n"
+    "  ppk-required = yes admin = down\n"
     "  child one { ts-list = wide ipsec-transform = { esp, ah } lifetime = 1200\n"
     "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no admin = up\n"
     "    idle-timeout = 300\n"
     "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
     "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
-    "    mss = auto icmp-too-big = 1000/60 }\n"
+    "    mss = auto icmp-too-big = 1000/60 idle-timeout = 300 }\n"
     "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7\n"
     "    path-mtu = ignore mss = 1200 icmp-too-big = off } }\n"
     "ike-peer b { remote = any netns = blue cert-profile = certs psk = shared local-auth = cert\n"
     "  remote-auth = { psk } client-db = clients child c { ts-list = wide } }\n"
-    "ike-peer c { remote = 2001:db8::2 raw-key = raw peer-raw-key-file = \"@/raw.pem\"\n"
+    "ike-peer c { remote = 2001:db8::2 backup = { 2001:db8::8, 2001:db8::9 } revert = 10m"
+    "  raw-key = raw peer-raw-key-file = \"@/raw.pem\"\n"
     "  remote-id = key-id:abc child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
     "ike-peer d { remote = 2001:db8::3 raw-key = hsm peer-raw-key-file = \"@/raw.pem\"\n"
     "  remote-id = key-id:def child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
@@ -440,9 +441,6 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_string_equal(gh_pattern_text(p->remote_id), "C=CH, O=Net, CN=them");
     assert_string_equal(p->ppk, "quantum");
     assert_true(p->ppk_required);
-    assert_int_equal(p->backup_count, 2);
-    assert_string_equal(gh_addr_format(&p->backups[1], addr), "198.51.100.8");
-    assert_int_equal(p->revert_ms, 600000);
     assert_int_equal(p->admin, IKE2_ADMIN_DOWN);
     assert_int_equal(p->children[0].admin, IKE2_ADMIN_UP);
     assert_int_equal(p->children[1].admin, IKE2_ADMIN_UNSAID);
@@ -563,6 +561,9 @@ static void check_everything(const struct gh_ike_config *c)
     assert_true(gh_identity_from_text("nobody", &id, NULL));
     assert_int_equal(gh_client_db_find(c->policies[1]->client_db, &id, &addr, &client),
                      GH_CLIENT_FAIL);
+    assert_int_equal(c->policies[2]->backup_count, 2);
+    assert_int_equal(c->policies[2]->backups[1].octets[15], 9);
+    assert_int_equal(c->policies[2]->revert_ms, 600000);
     assert_int_equal(c->policies[2]->local_auth, IKE2_AUTH_RAW_KEY);
     assert_int_equal(c->policies[2]->remote_auths, GH_BIT(IKE2_AUTH_RAW_KEY));
     assert_string_equal(c->policies[2]->raw_key, "raw");
@@ -871,6 +872,9 @@ static const struct {
     {"ike-peer p { remote = 192.0.2.1 psk-file = /k\n backup = { 192.0.2.2, 192.0.2.3, 192.0.2.4,"
      " 192.0.2.5, 192.0.2.6, 192.0.2.7, 192.0.2.8,\n 192.0.2.9 } " CHILD " }",
      "too-many-addresses", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k backup = { 192.0.2.3 }\n dataplane = "
+     "kernel " CHILD " }",
+     "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n revert = manual " CHILD " }",
      "missing-option", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k backup = { 192.0.2.3 }\n revert = 59 " CHILD

@@ -80,6 +80,8 @@ static void take_over(struct ike2 *c, struct ike2_policy *old, struct ike2_polic
         next = sa->next_peer;
         if (fits(sa, p))
             adopt(c, sa, p);
+        else if (sa->reverting) /* it would be up beside those that went over */
+            ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
     }
 }
 
