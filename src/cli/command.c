@@ -87,6 +87,8 @@ const struct cli_command cli_commands[] = {
      CLI_ARG_PEER, ASK("show-ipsec-sa")},
     {"show ipsec counters", "", "what became of packets at the IPsec engine, by reason",
      CLI_ARG_NONE, ASK("show-ipsec-counters")},
+    {"show ipsec unprotected", "", "what came in clear although a tunnel is for it", CLI_ARG_NONE,
+     ASK("show-ipsec-unprotected")},
     {"show gatekeeper", "[NAME|PEER] [detail]",
      "sessions whose keys IKE makes: their keys, and the seven steps to them", CLI_ARG_SESSION,
      ASK("show-gatekeeper")},

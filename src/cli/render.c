@@ -210,6 +210,7 @@ static const struct {
     {"show-ike-statistics", cli_render_ike_statistics},
     {"show-ipsec-sa", cli_render_ipsec_sa},
     {"show-ipsec-counters", cli_render_ipsec_counters},
+    {"show-ipsec-unprotected", cli_render_ipsec_unprotected},
     {"show-gatekeeper", cli_render_gatekeeper},
     {"show-ike-lockout", cli_render_ike_lockout},
     {"ike-terminate-peer", render_terminated},

@@ -60,7 +60,8 @@ struct gh_ike_settings {
     uint8_t tcp_ao_protocol;      /* of TCP-AO's keys, for private use: 201 … 255 */
     bool lock_out;
     struct gh_lockout_settings lockout; /* the seed is not set */
-    char *key_log;                      /* owned; a file for Wireshark; NULL: none */
+    bool pass_unprotected; /* what should have come through a tunnel may come in clear */
+    char *key_log;         /* owned; a file for Wireshark; NULL: none */
 };
 struct gh_ike_settings gh_ike_default_settings(void); /* clients that fail are not locked out */
 

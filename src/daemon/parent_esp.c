@@ -35,6 +35,7 @@
 #include "platform/routes.h"
 #include "platform/tun.h"
 #include "platform/udp.h"
+#include "platform/unprotected.h"
 #include "wire/wr.h"
 
 enum {
@@ -218,7 +219,7 @@ static void remove_one(void *ctx, uint32_t table, const struct gh_prefix *to)
 
 bool gh_parent_esp_remove_routes(const char *run_directory)
 {
-    char path[GH_PATH], line[GH_PATH];
+    char path[GH_PATH], line[GH_PATH], said[GH_RULES_SAID];
     bool good = true;
     FILE *f;
 
@@ -234,6 +235,7 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
             continue; /* it is gone, and its routes are */
         fd = result = gh_routes_open(line);
         if (fd >= 0) {
+            gh_unprotected_remove(line, said); /* without nft there is nothing */
             result = gh_ip_rules_set(fd, NULL, 0);
             if (result == 0)
                 result = gh_routes_each(fd, remove_one, &fd);
@@ -336,8 +338,10 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
             close(e->sockets[kind]);
         e->errors[kind] = 0;
     }
-    if (any)
+    if (any) {
         tell_gone(p, place);
+        gh_parent_esp_clear_leave(place);
+    }
     free(e->routes);
     *e = (struct gh_esp_place){.ifindex = 0};
     gh_parent_esp_init_place(place);
@@ -358,6 +362,7 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
         return;
     if (e->generation != p->generation) {
         gh_parent_esp_want_routes(p, place);
+        gh_parent_esp_clear_follow(p, place);
         e->rules_due = place->vrf == NULL;
         e->generation = p->generation;
     }
@@ -513,6 +518,11 @@ bool gh_parent_esp_runs(const struct gh_parent *p)
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,
                            const char *line, size_t len)
 {
+    if (strcmp(gh_control_op(request), "show-ipsec-unprotected") == 0) {
+        gh_control_server_answer_json(p->control, client, GH_ANSWERER_PARENT,
+                                      gh_parent_esp_clear_show(p));
+        return true;
+    }
     if (!gh_esp_is_op(gh_control_op(request)))
         return false;
     if (!p->esp.wanted)

@@ -133,12 +133,11 @@ static bool is_here(const struct gh_parent_place *place, const struct gh_ike_con
     return gh_config_text_equal(place->netns, netns) && gh_config_text_equal(place->vrf, vrf);
 }
 
-/* Calls fn() with each child of IPsec in this place; true from it ends that. */
-static bool each_child(const struct gh_parent *p, struct gh_parent_place *place,
-                       bool (*fn)(void *ctx, struct gh_parent_place *place,
-                                  const struct ike2_policy *policy,
-                                  const struct ike2_child_policy *child),
-                       void *ctx)
+bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place *place,
+                              bool (*fn)(void *ctx, struct gh_parent_place *place,
+                                         const struct ike2_policy *policy,
+                                         const struct ike2_child_policy *child),
+                              void *ctx)
 {
     const struct gh_ike_config *c = p->config->ike;
 
@@ -184,7 +183,7 @@ static bool may_have(void *ctx, struct gh_parent_place *place, const struct ike2
 static bool is_wanted(const struct gh_parent *p, struct gh_parent_place *place,
                       struct gh_esp_route *r)
 {
-    return r->configured || (r->negotiated && each_child(p, place, may_have, &r->to));
+    return r->configured || (r->negotiated && gh_parent_esp_each_child(p, place, may_have, &r->to));
 }
 
 void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place)
@@ -193,7 +192,7 @@ void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place
 
     for (size_t i = 0; i < e->route_count; i++)
         e->routes[i].configured = false;
-    each_child(p, place, want, NULL);
+    gh_parent_esp_each_child(p, place, want, NULL);
     for (size_t i = 0; i < e->route_count; i++)
         e->routes[i].wanted = is_wanted(p, place, &e->routes[i]);
     e->rules_due = place->vrf == NULL;
@@ -213,7 +212,7 @@ static void come(const struct gh_parent *p, struct gh_parent_place *place,
     struct gh_esp_route *r;
     uint32_t table;
 
-    if (!each_child(p, place, may_have, &to)) {
+    if (!gh_parent_esp_each_child(p, place, may_have, &to)) {
         gh_warning("no route to %s, which was negotiated: no child with reverse routes has it",
                    gh_prefix_format(&to, text));
         return;

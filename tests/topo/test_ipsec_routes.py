@@ -347,3 +347,75 @@ def test_bird_learns_reverse_routes(net, build_dir):
     wait_for(lambda: known() == (["10.2.0.0/24"], ["50"]), 10, lambda: f"BIRD has the route {known()}")
     one.gatectl("ike", "terminate", "peer", "peer")
     wait_for(lambda: known() == ([], []), 10, lambda: f"BIRD has lost the route {known()}")
+
+
+# ---- In clear ---------------------------------------------------------------------------------
+
+def dropped(gatehouse):
+    return gatehouse.ask("show", "ipsec", "unprotected")["namespaces"][0]["packets"]
+
+
+def from_device(gatehouse):
+    return gatehouse.ask("show", "ipsec", "counters")["packets"]["from-device"]
+
+
+def clear_way(ends):
+    """b has no Gatehouse any more, and routes as if there was no tunnel."""
+    ends.two.kill()
+    ends.b.run([ends.two.daemon, "-r", ends.two.run_dir, "--remove-rules"])
+    assert routes(ends.b) == rules(ends.b) == []
+    assert "gatehouse-ipsec" not in ends.b.run(["nft", "list", "tables"]).stdout
+    for v, network, via in (("-4", "10.1.0.0/24", A4), ("-6", "fd01::/64", A6)):
+        ends.b.run(["ip", v, "route", "add", network, "via", via])
+
+
+def test_clear_packets_are_dropped(net, build_dir):
+    """What the tunnel is for does not come in beside it, is counted, and goes on being so when somebody
+    flushes the firewall's rules; what the tunnel is not for does."""
+    ends = Ends(net, build_dir, ("10.1.0.0/24", "fd01::/64"), ("10.2.0.0/24", "fd02::/64")).up()
+    ends.a.add_address("lo", "fd01::1/128")
+    ends.b.add_address("lo", "fd02::1/128")
+    assert ping(ends.a, HOST_A, HOST_B) == ping(ends.a, "fd01::1", "fd02::1") == 5
+    clear_way(ends)
+    assert dropped(ends.one) == 0
+    assert ping(ends.b, HOST_B, HOST_A, 2) == ping(ends.b, "fd02::1", "fd01::1", 2) == 0
+    assert dropped(ends.one) == 4
+    assert ping(ends.b, B4, HOST_A, 1) == 1
+    assert ping(ends.b, HOST_B, A4, 1) == 0  # no way back; but it has come in
+    assert dropped(ends.one) == 4
+    ends.one.reload()
+    assert ping(ends.b, HOST_B, HOST_A, 1) == 0 and dropped(ends.one) == 5
+    ends.a.run(["nft", "flush", "ruleset"])
+    wait_for(lambda: dropped(ends.one) == 0, 10, "the rules are there again")
+    before = from_device(ends.one)
+    assert ping(ends.b, HOST_B, HOST_A, 2) == 0
+    assert dropped(ends.one) == 2 and from_device(ends.one) == before
+    assert "(own)" in ends.one.gatectl("show", "ipsec", "unprotected").stdout
+
+
+def test_clear_packets_may_pass(net, build_dir):
+    ends = Ends(net, build_dir, "10.1.0.0/24", "10.2.0.0/24", head=block("ike", {"unprotected": "pass"}))
+    clear_way(ends)
+    before = from_device(ends.one)
+    assert ping(ends.b, HOST_B, HOST_A, 2) == 0
+    assert from_device(ends.one) == before + 2  # the answers
+    assert dropped(ends.one) is None
+    assert "gatehouse-ipsec" not in ends.a.run(["nft", "list", "tables"]).stdout
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["ipv4", "ipv6"])
+def test_clear_between_hosts(net, build_dir, v6):
+    """Of a peer that is protected itself: what keys and finds the tunnel passes, ICMP errors about it, too."""
+    a, b = (A6, B6) if v6 else (A4, B4)
+    ends = Ends(net, build_dir, a, b, v6).up()
+    assert ping(ends.a, a, b) == 5
+    for program in ("iptables", "ip6tables"):  # b does not say that it ends
+        ends.b.run([program, "-A", "OUTPUT", "-p", "udp", "-j", "DROP"])
+    clear_way(ends)
+    ends.a.run(["ip", "neighbour", "flush", "all"])
+    errors = Wire(ends.a)
+    assert ping(ends.a, a, b, 2) == 0  # ESP that b refuses
+    assert {protocol for protocol, _ in errors.protocols()} >= ({ESP} if v6 else {ESP, ICMP})
+    assert dropped(ends.one) == 0
+    assert ping(ends.b, b, a, 2) == 0
+    assert dropped(ends.one) == 2
