@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from daemons.frr_router import FrrRouter
 from gatehouse import block
 from ike import SECRET, IkeGatehouse, child_section, peer_section, section
 from netns import A4, A6, B4, B6
@@ -70,6 +71,28 @@ def test_host_to_host_takes_nothing_else(net, build_dir):
     assert ends.one.ask("show", "ipsec", "counters")["out"]["no-policy"] >= 2
     ends.one.gatectl("ike", "rekey", "sa", str(ends.one.list_sas()[0]["id"]))
     wait_for(lambda: len(ends.one.sas()) == 1, 10, "the old IKE SA is gone")
+
+
+@pytest.mark.parametrize("udp", [False, True], ids=["esp", "in-udp"])
+def test_strict_reverse_path(net, build_dir, udp):
+    """The way back to a peer behind a router is found by the interface that its packets come by."""
+    a, router, b = (net.namespace(name) for name in ("a", "router", "b"))
+    net.link(a, router, ("10.77.1.1/24", "10.77.1.2/24"))
+    net.link(b, router, ("10.77.2.1/24", "10.77.2.2/24"), name_b="eth1")
+    router.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+    gatehouses = []
+    for host, ours, theirs, via in ((a, "10.77.1.1", "10.77.2.1", "10.77.1.2"),
+                                    (b, "10.77.2.1", "10.77.1.1", "10.77.2.2")):
+        host.run(["ip", "route", "add", "default", "via", via])
+        for name in ("all", "default", "eth0"):
+            host.run(["sysctl", "-qw", f"net.ipv4.conf.{name}.rp_filter=1"])
+        gatehouses.append(IkeGatehouse(host, build_dir, section('ike-policy "p"', force_nat_t=udp) + peer_section(
+            psk_secret=SECRET, remote=theirs, local=ours, ike_policy="p",
+            children=[child_section(local_ts=ours, remote_ts=theirs)])).start())
+    gatehouses[0].gatectl("ike", "initiate", "peer")
+    gatehouses[0].wait_sas(1, 1)
+    assert ping(a, "10.77.1.1", "10.77.2.1") == 5
+    assert sas(gatehouses[0])[0]["in"]["packets"] == 5
 
 
 class Remote(Ends):
@@ -419,3 +442,16 @@ def test_clear_between_hosts(net, build_dir, v6):
     assert dropped(ends.one) == 0
     assert ping(ends.b, b, a, 2) == 0
     assert dropped(ends.one) == 2
+
+
+def test_frr_learns_reverse_routes(net, build_dir):
+    hub = Hub(net, build_dir, route_metric=50)
+    frr = FrrRouter(hub.a, [], "hostname hub\n").start()
+
+    def known():
+        return [(to, route["metric"]) for to, found in frr.ask("show ip route kernel").items()
+                for route in found if route.get("selected")]
+    one = hub.site("one", "10.2.0.0/24")
+    wait_for(lambda: known() == [("10.2.0.0/24", 50)], 10, lambda: f"FRR has the route {known()}")
+    one.gatectl("ike", "terminate", "peer", "peer")
+    wait_for(lambda: known() == [], 10, lambda: f"FRR has lost the route {known()}")
