@@ -33,10 +33,17 @@ static size_t prefixes_of(const struct ike2_policy *policy, const struct ike2_ch
     return 0;
 }
 
+static bool overlap(const struct gh_prefix *to, const struct gh_prefix *where)
+{
+    return where->bits > 0 && gh_prefix_overlaps(to, where);
+}
+
+/* It is there, or may come there by MOBIKE or a redirection that is bounded. */
 static bool holds_peer(const struct ike2_policy *policy, const struct gh_prefix *to)
 {
     return to->bits == 0 || gh_prefix_contains(to, &policy->gateway) ||
-           (policy->remote.bits > 0 && gh_prefix_overlaps(to, &policy->remote));
+           overlap(to, &policy->remote) || (policy->mobike && overlap(to, &policy->moves_to)) ||
+           (policy->redirects && overlap(to, &policy->follows_to));
 }
 
 /* Where our side is one address, this host itself is what is protected: it sends from there. */
@@ -107,6 +114,10 @@ static void want_child(struct gh_parent_place *place, const struct ike2_policy *
     struct gh_prefix prefixes[GH_RANGE_PREFIXES];
     uint32_t table;
 
+    if (child->mode == IKE2_TRANSPORT && policy->gateway.len == 0)
+        gh_warning("%s: no route for the child %s, whose mode is transport: the peer's address is "
+                   "not known; reverse-route = yes makes one when it is",
+                   policy->name, child->name);
     for (size_t i = 0; i < child->remote.count; i++) {
         size_t count = prefixes_of(policy, child, &child->remote.ts[i], prefixes);
 
