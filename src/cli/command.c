@@ -89,6 +89,8 @@ const struct cli_command cli_commands[] = {
      CLI_ARG_NONE, ASK("show-ipsec-counters")},
     {"show ipsec unprotected", "", "what came in clear although a tunnel is for it", CLI_ARG_NONE,
      ASK("show-ipsec-unprotected")},
+    {"show tunnel", "[NAME]", "GRE and IP-in-IP tunnels: their ends, who protects them, packets",
+     CLI_ARG_WORD, ASK("show-tunnel")},
     {"show gatekeeper", "[NAME|PEER] [detail]",
      "sessions whose keys IKE makes: their keys, and the seven steps to them", CLI_ARG_SESSION,
      ASK("show-gatekeeper")},

@@ -211,6 +211,7 @@ static const struct {
     {"show-ipsec-sa", cli_render_ipsec_sa},
     {"show-ipsec-counters", cli_render_ipsec_counters},
     {"show-ipsec-unprotected", cli_render_ipsec_unprotected},
+    {"show-tunnel", cli_render_tunnels},
     {"show-gatekeeper", cli_render_gatekeeper},
     {"show-ike-lockout", cli_render_ike_lockout},
     {"ike-terminate-peer", render_terminated},

@@ -37,6 +37,7 @@ void cli_render_ike_statistics(const struct cli_render *r, const json_t *answer)
 void cli_render_ipsec_sa(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_unprotected(const struct cli_render *r, const json_t *answer);
+void cli_render_tunnels(const struct cli_render *r, const json_t *answer);
 void cli_render_gatekeeper(const struct cli_render *r, const json_t *answer);
 void cli_render_ike_lockout(const struct cli_render *r, const json_t *answer);
 void cli_render_explanation(const struct cli_render *r, const json_t *answer);

@@ -75,6 +75,9 @@ void gh_ike_config_free(struct gh_ike_config *c)
         free(c->zones[i].netns);
         free(c->zones[i].vrf);
     }
+    for (size_t i = 0; i < c->tunnel_count; i++)
+        gh_tunnel_free(&c->tunnels[i]);
+    free(c->tunnels);
     free(c->zones);
     free(c->policies);
     free(c->profiles);

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/view.h"
+#include "config/tunnels.h"
 #include "gatekeeper/gatekeeper.h"
 #include "ike/lockout.h"
 #include "ike/ts.h"
@@ -146,6 +147,8 @@ struct gh_ike_config {
     size_t raw_key_count;
     struct gk_policy *sessions; /* those of TCP-AO whose keys are negotiated */
     size_t session_count;
+    struct gh_tunnel *tunnels;
+    size_t tunnel_count;
     struct gh_ike_zone *zones; /* those of the policies, which have their places from 1 on */
     size_t zone_count;
     /* Of the parent's value alone; the `ike` process has none of these. */

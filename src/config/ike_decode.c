@@ -11,6 +11,7 @@
 #include "config/ike_wire.h"
 #include "config/ike_words.h"
 #include "config/octets.h"
+#include "config/sizes.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
 
@@ -372,9 +373,12 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
                                    c->tcp_ao.mac_len > tcpao_mac_len_max(TCPAO_HMAC_SHA_256)))
         r->bad = true;
     c->start = gh_get_flag(r);
+    c->kernel = gh_get_flag(r);
     c->reverse_route = gh_get_flag(r);
     c->route_overlap = gh_get_flag(r);
     c->route_metric = (uint16_t)gh_rd_u16(r);
+    if (c->mode != IKE2_TCP_AO)
+        gh_sizes_get(r, &c->path);
 }
 
 static void get_borrowed(struct reading *x, struct ike2_policy *p)
@@ -492,6 +496,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->resumption = gh_get_flag(r);
     p->crash_tokens = gh_get_flag(r);
     p->routability = gh_get_flag(r);
+    p->plane = gh_get_below(r, gh_rd_u8(r), IKE2_PLANE_AUTO + 1);
     children = gh_get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
     if (r->bad)
         return;
@@ -614,6 +619,7 @@ static void get_config(struct reading *x)
     get_zones(x);
     get_policies(x);
     get_sessions(x);
+    gh_tunnels_get(&x->r, x->c->zone_count, &x->c->tunnels, &x->c->tunnel_count);
 }
 
 struct gh_ike_config *gh_ike_config_decode(struct gh_view data)

@@ -5,6 +5,7 @@
 
 #include "config/ike_wire.h"
 #include "config/octets.h"
+#include "config/sizes.h"
 
 /* One encoding: certificates are written once, whoever uses them. */
 struct writing {
@@ -220,9 +221,12 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u8(w, c->tcp_ao.mac_len);
     gh_wr_u8(w, c->tcp_ao.options_covered);
     gh_wr_u8(w, c->start);
+    gh_wr_u8(w, c->kernel);
     gh_wr_u8(w, c->reverse_route);
     gh_wr_u8(w, c->route_overlap);
     gh_wr_u16(w, c->route_metric);
+    if (c->mode != IKE2_TCP_AO)
+        gh_sizes_put(w, &c->path);
 }
 
 /* Where in its list stands what a policy borrows: from 1, 0 for none. */
@@ -352,6 +356,7 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
     gh_wr_u8(w, p->resumption);
     gh_wr_u8(w, p->crash_tokens);
     gh_wr_u8(w, p->routability);
+    gh_wr_u8(w, p->plane);
     gh_wr_u8(w, p->child_count);
     for (size_t i = 0; i < p->child_count; i++)
         put_child(w, &p->children[i]);
@@ -417,6 +422,7 @@ static void put_config(struct writing *x)
     gh_wr_u32(&x->w, x->c->session_count);
     for (size_t i = 0; i < x->c->session_count; i++)
         put_session(&x->w, &x->c->sessions[i]);
+    gh_tunnels_put(&x->w, x->c->tunnels, x->c->tunnel_count);
 }
 
 uint8_t *gh_ike_config_encode(const struct gh_ike_config *c, size_t *len)

@@ -101,6 +101,7 @@ void gh_load_ike_profile(struct gh_ike_loader *x, const struct gh_node *section)
 void gh_load_ike_clients(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_tunnel(struct gh_ike_loader *x, const struct gh_node *section);
 /* A `child` of a peer's section. */
 void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
                        struct ike2_policy *policy, struct gh_ike_place *place);

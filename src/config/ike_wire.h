@@ -9,7 +9,7 @@
 #define GH_CONFIG_IKE_WIRE_H
 
 enum {
-    GH_IKE_MAGIC = 0x67693035, /* "gi05": changes with the encoding */
+    GH_IKE_MAGIC = 0x67693036, /* "gi06": changes with the encoding */
     GH_IKE_WIRE_MAX = 512 * 1048576,
     /* Least octets of one element: no count may promise more than the octets can hold. */
     GH_IKE_CERT_MIN = 4,

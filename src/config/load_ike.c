@@ -200,6 +200,7 @@ static const struct {
     {"client-db", true, gh_load_ike_clients},
     {"ike-policy", true, gh_load_ike_policy},
     {"ike-peer", true, gh_load_ike_peer},
+    {"tunnel", true, gh_load_tunnel},
 };
 enum { SECTIONS = sizeof(sections) / sizeof(sections[0]) };
 

@@ -6,6 +6,7 @@
 
 #include "config/alloc.h"
 #include "config/ike_load.h"
+#include "config/sizes.h"
 #include "ike/codes.h"
 
 enum {
@@ -21,7 +22,8 @@ enum {
     CHILD_REVERSE_ROUTE,
     CHILD_ROUTE_METRIC,
     CHILD_ROUTE_OVERLAP,
-    CHILD_ITEMS
+    CHILD_SIZES,
+    CHILD_ITEMS = CHILD_SIZES + GH_SIZES_ITEMS
 };
 
 static const struct gh_item child_items[CHILD_ITEMS] = {
@@ -37,6 +39,7 @@ static const struct gh_item child_items[CHILD_ITEMS] = {
     [CHILD_REVERSE_ROUTE] = {"reverse-route", GH_ITEM_VALUE},
     [CHILD_ROUTE_METRIC] = {"route-metric", GH_ITEM_VALUE},
     [CHILD_ROUTE_OVERLAP] = {"route-overlap", GH_ITEM_VALUE},
+    GH_SIZES_TABLE(CHILD_SIZES),
 };
 
 static void read_selectors(struct gh_ike_loader *x, const struct gh_node *section,
@@ -129,6 +132,7 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
     gh_node_number(x->l, got[CHILD_LIFETIME_OCTETS], 1048576, most, &child->lifetime.octets);
     gh_node_number(x->l, got[CHILD_LIFETIME_PACKETS], 1024, most, &child->lifetime.packets);
     read_routes(x, got, child);
+    gh_ike_sizes(x, &got[CHILD_SIZES], &child->path);
     child->start = !policy->responder_only;
     gh_node_bool(x->l, got[CHILD_START], &child->start);
     if (child->start && policy->responder_only)

@@ -1,5 +1,6 @@
 #include "daemon/esp.h"
 
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +20,14 @@
 #include "daemon/channel.h"
 #include "daemon/child.h"
 #include "daemon/esp_children.h"
+#include "daemon/esp_devices.h"
+#include "daemon/esp_kernel.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_path.h"
+#include "daemon/esp_raw.h"
 #include "daemon/esp_reverse.h"
 #include "daemon/esp_show.h"
+#include "daemon/esp_tunnels.h"
 #include "daemon/esp_waiting.h"
 #include "daemon/randomness.h"
 #include "daemon/sandbox.h"
@@ -29,7 +35,8 @@
 
 enum {
     TICK_MS = 500,
-    WANTED_MS = 1000 /* at most one call for SAs of one policy in so long */
+    STRAYS_WAITING = 1048576, /* octets to `ike`; what comes then is lost */
+    WANTED_MS = 1000          /* at most one call for SAs of one policy in so long */
 };
 
 struct esp {
@@ -41,6 +48,12 @@ struct esp {
     struct gh_esp_names policies, places;
     struct gh_esp_children *children;
     struct gh_esp_net *net;
+    struct gh_esp_kernel *kernel;
+    struct gh_esp_path *path;
+    struct gh_esp_raw *raw;
+    struct gh_esp_names tunnel_names;
+    struct gh_esp_tunnels *tunnels;
+    struct gh_esp_devices *devices;
     struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
     size_t moved_count;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
@@ -115,17 +128,17 @@ static bool may_want(struct esp *esp, uint32_t policy)
     return true;
 }
 
-static void want(struct esp *esp, const struct ipsec_event *e)
+static void want(struct esp *esp, uint32_t policy, const struct ipsec_flow *flow)
 {
-    struct gh_esp_wanted x = {.local = ts_of(e->flow, &e->flow->local, e->flow->local_port),
-                              .remote = ts_of(e->flow, &e->flow->remote, e->flow->remote_port)};
+    struct gh_esp_wanted x = {.local = ts_of(flow, &flow->local, flow->local_port),
+                              .remote = ts_of(flow, &flow->remote, flow->remote_port)};
     uint8_t body[512];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
-    if (!may_want(esp, e->policy))
+    if (!may_want(esp, policy))
         return;
-    snprintf(x.peer, sizeof(x.peer), "%s", esp->policies.list[e->policy].first);
-    snprintf(x.name, sizeof(x.name), "%s", esp->policies.list[e->policy].second);
+    snprintf(x.peer, sizeof(x.peer), "%s", esp->policies.list[policy].first);
+    snprintf(x.name, sizeof(x.name), "%s", esp->policies.list[policy].second);
     gh_esp_put_wanted(&w, &x);
     tell_keyer(esp, GH_MESSAGE_CHILD_WANTED, &w);
 }
@@ -137,7 +150,7 @@ static void on_event(void *arg, const struct ipsec_event *e)
 
     switch (e->kind) {
     case IPSEC_ACQUIRE:
-        want(esp, e);
+        want(esp, e->policy, e->flow);
         if (esp->lacking_count < IPSEC_BATCH)
             esp->lacking[esp->lacking_count++] = e->policy;
         break;
@@ -211,16 +224,157 @@ static void release_soon(struct esp *esp, uint32_t id)
     uv_timer_start(&esp->release, on_release, 0, 0);
 }
 
-static void on_passed(void *ctx, const struct ipsec_packet *packets, size_t count)
+static void on_passed(void *ctx, enum ipsec_way way, struct ipsec_packet *packets, size_t count)
 {
     struct esp *esp = ctx;
+    uint64_t now = gh_clock_now().mono_ms;
 
     gh_esp_children_passed(esp->children, packets, count);
     keep_waiting(esp, packets, count);
+    if (way == IPSEC_OUT) {
+        gh_esp_path_out(esp->path, now, packets, count);
+    } else {
+        gh_esp_path_in(esp->path, now, packets, count);
+        gh_esp_tunnels_in(esp->tunnels, now, packets, count);
+    }
+    esp->lacking_count = 0; /* of pieces: their sender asks again */
     for (size_t i = 0; i < esp->moved_count; i++)
         gh_esp_children_moved(esp->children, esp->moved[i].sa, &esp->moved[i].from,
                               esp->moved[i].from_port);
     esp->moved_count = 0;
+}
+
+static void on_stray(void *ctx, const struct gh_esp_net_stray *x)
+{
+    struct esp *esp = ctx;
+    const struct gh_esp_name *place = &esp->places.list[x->place];
+    struct gh_esp_stray stray = {.local = x->local,
+                                 .remote = x->remote,
+                                 .port = x->port,
+                                 .data = gh_view_of(x->data, x->len)};
+    uint8_t body[GH_ESP_STRAY_MAX];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    if (esp->keyer == NULL || esp->keyer->out_len > STRAYS_WAITING)
+        return;
+    snprintf(stray.netns, sizeof(stray.netns), "%s", place->first);
+    snprintf(stray.vrf, sizeof(stray.vrf), "%s", place->second);
+    gh_esp_put_stray(&w, &stray);
+    tell_keyer(esp, GH_MESSAGE_CHILD_STRAY, &w);
+}
+
+static void path_random(void *ctx, void *out, size_t len)
+{
+    gh_random_take(&((struct esp *)ctx)->random, out, len);
+}
+
+static void path_passed(void *ctx, const struct ipsec_packet *p)
+{
+    gh_esp_children_passed(((struct esp *)ctx)->children, p, 1);
+}
+
+static void path_send(void *ctx, struct ipsec_packet *p)
+{
+    gh_esp_net_send(((struct esp *)ctx)->net, p);
+}
+
+/* What was too long may have been a tunnel's: then it makes the next ones shorter. */
+static void path_deliver(void *ctx, struct ipsec_packet *p)
+{
+    struct esp *esp = ctx;
+
+    if (!gh_esp_tunnels_icmp(esp->tunnels, gh_clock_now().mono_ms, p->place, true,
+                             ipsec_packet_data(p), p->len))
+        gh_esp_net_deliver(esp->net, p);
+}
+
+static void on_raw(void *ctx, uint8_t protocol, struct ipsec_packet *p)
+{
+    struct esp *esp = ctx;
+    uint64_t now = gh_clock_now().mono_ms;
+
+    if (protocol != IPPROTO_ICMP && protocol != IPPROTO_ICMPV6) {
+        gh_esp_tunnels_clear(esp->tunnels, now, p);
+        return;
+    }
+    gh_esp_path_icmp(esp->path, now, p->place, ipsec_packet_data(p), p->len);
+    gh_esp_tunnels_icmp(esp->tunnels, now, p->place, false, ipsec_packet_data(p), p->len);
+}
+
+/* ---- Tunnels -------------------------------------------------------------------------------- */
+
+static void tunnels_passed(void *ctx, struct ipsec_packet *packets, size_t count)
+{
+    on_passed(ctx, IPSEC_OUT, packets, count);
+}
+
+static void tunnels_deliver(void *ctx, uint32_t tunnel, struct ipsec_packet *p)
+{
+    gh_esp_devices_put(((struct esp *)ctx)->devices, tunnel, p);
+}
+
+static void on_device(void *ctx, uint32_t number, struct ipsec_packet *packets, size_t count)
+{
+    gh_esp_tunnels_out(((struct esp *)ctx)->tunnels, gh_clock_now().mono_ms, number, packets,
+                       count);
+}
+
+static bool device_stays(void *ctx, uint32_t number)
+{
+    return gh_esp_tunnels_has(((struct esp *)ctx)->tunnels, number);
+}
+
+static bool take_device(struct esp *esp, struct gh_rd *body, int fd)
+{
+    char *name = gh_get_text(body, true);
+    uint32_t number = body->bad ? UINT32_MAX : gh_esp_number(&esp->tunnel_names, name, NULL);
+
+    free(name);
+    if (number != UINT32_MAX)
+        return gh_esp_devices_open(esp->devices, number, fd);
+    close(fd);
+    return false;
+}
+
+static bool take_reach(struct esp *esp, struct gh_rd *body)
+{
+    struct gh_esp_reach reach;
+
+    if (!gh_esp_take_reach(body, &reach))
+        return false;
+    gh_esp_tunnels_reach(esp->tunnels, &reach);
+    return true;
+}
+
+static bool make_tunnels(struct esp *esp)
+{
+    static const struct gh_esp_tunnels_ops ops = {.random = path_random,
+                                                  .passed = tunnels_passed,
+                                                  .send = path_send,
+                                                  .deliver = tunnels_deliver};
+    const struct gh_esp_tunnels_setup setup = {.engine = esp->engine,
+                                               .names = &esp->tunnel_names,
+                                               .policies = &esp->policies,
+                                               .places = &esp->places,
+                                               .ops = &ops,
+                                               .ctx = esp};
+
+    esp->tunnels = gh_esp_tunnels_new(&setup);
+    esp->devices = gh_esp_devices_new(&esp->loop, on_device, esp);
+    return esp->tunnels != NULL && esp->devices != NULL;
+}
+
+static void on_too_long(void *ctx, uint32_t place, const uint8_t *packet, size_t len)
+{
+    gh_esp_path_too_long(((struct esp *)ctx)->path, gh_clock_now().mono_ms, place, packet, len);
+}
+
+static void on_changed(void *ctx, uint64_t sa)
+{
+    struct esp *esp = ctx;
+
+    if (esp->path != NULL)
+        gh_esp_path_changed(esp->path, sa, gh_clock_now().mono_ms);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -228,7 +382,66 @@ static void on_timer(uv_timer_t *timer)
     struct esp *esp = timer->data;
 
     gh_esp_children_tick(esp->children, gh_clock_now().mono_ms);
+    gh_esp_path_tick(esp->path, gh_clock_now().mono_ms);
+    gh_esp_tunnels_tick(esp->tunnels, gh_clock_now().mono_ms);
     gh_esp_waiting_tick(esp->waiting, gh_clock_now().mono_ms);
+}
+
+/* ---- The kernel's plane --------------------------------------------------------------------- */
+
+static void on_again(void *ctx)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_children_again(esp->children);
+}
+
+static void on_kernel_refused(void *ctx, uint64_t sa, const char *why)
+{
+    struct esp *esp = ctx;
+    struct gh_esp_child child;
+    uint32_t id;
+
+    if (!gh_esp_children_fail(esp->children, sa, &id, &child))
+        return;
+    gh_error("%s: the kernel does not carry the child %s: %s", child.peer, child.name, why);
+    if (id != 0)
+        tell_number(esp, GH_MESSAGE_CHILD_REFUSED, id);
+}
+
+static void on_worn(void *ctx, uint64_t sa)
+{
+    struct esp *esp = ctx;
+    uint32_t id;
+
+    if (gh_esp_children_id(esp->children, sa, &id))
+        tell_number(esp, GH_MESSAGE_CHILD_WORN, id);
+}
+
+static void on_kernel_came(void *ctx, uint64_t sa)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_children_came(esp->children, sa);
+}
+
+static void on_moved(void *ctx, uint64_t sa, const struct gh_addr *from, uint16_t from_port)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_children_moved(esp->children, sa, from, from_port);
+}
+
+static void on_wanted(void *ctx, uint32_t policy, const struct ipsec_flow *flow)
+{
+    want(ctx, policy, flow);
+}
+
+static bool fits_plane(void *ctx, uint32_t policy, bool kernel)
+{
+    struct esp *esp = ctx;
+
+    return gh_esp_kernel_has(esp->kernel, policy) == kernel;
 }
 
 /* ---- `ike` ---------------------------------------------------------------------------------- */
@@ -347,7 +560,7 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
             const struct ike2_child_policy *child = &p->children[k];
             size_t n;
 
-            if (child->mode == IKE2_TCP_AO)
+            if (child->mode == IKE2_TCP_AO || child->kernel)
                 continue;
             n = gh_esp_selectors(&child->local, &child->remote, selectors);
             if (n == 0)
@@ -406,10 +619,18 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
         config = gh_ike_config_decode(gh_view_of(data, len));
         munmap(data, len);
     }
-    good = config != NULL && set_policies(esp, config);
-    gh_ike_config_free(config);
+    good = config != NULL && set_policies(esp, config) &&
+           gh_esp_kernel_configure(esp->kernel, config) &&
+           gh_esp_path_configure(esp->path, config, &esp->policies, gh_clock_now().mono_ms) &&
+           gh_esp_tunnels_configure(esp->tunnels, config, gh_clock_now().mono_ms);
     if (good)
+        gh_esp_children_check(esp->children, fits_plane, esp);
+    gh_ike_config_free(config);
+    if (good) {
+        gh_esp_devices_keep(esp->devices, device_stays);
+        gh_esp_devices_start(esp->devices);
         gh_esp_net_start(esp->net);
+    }
     gh_wr_u32(&w, generation);
     gh_wr_u8(&w, good);
     return gh_channel_send(esp->parent, GH_MESSAGE_CONFIGURED, answer, w.len, -1);
@@ -419,8 +640,13 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
 
 static json_t *answer_request(struct esp *esp, const char *line, size_t len)
 {
-    const struct gh_esp_view view = {
-        .engine = esp->engine, .children = esp->children, .net = esp->net, .waiting = esp->waiting};
+    const struct gh_esp_view view = {.engine = esp->engine,
+                                     .children = esp->children,
+                                     .net = esp->net,
+                                     .waiting = esp->waiting,
+                                     .kernel = gh_esp_kernel_counts(esp->kernel),
+                                     .path = esp->path,
+                                     .tunnels = esp->tunnels};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL)
@@ -475,12 +701,24 @@ static bool take_socket(struct esp *esp, struct gh_rd *body, int fd)
 {
     uint32_t place = get_place(esp, body);
     uint8_t kind = gh_rd_u8(body);
+    bool datagrams = gh_get_flag(body);
 
     if (body->bad || place == UINT32_MAX || kind >= GH_ESP_SOCKETS) {
         close(fd);
         return false;
     }
-    return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd);
+    if (kind >= GH_ESP_ICMP4)
+        return gh_esp_raw_open(esp->raw, place, kind, fd);
+    return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd, datagrams);
+}
+
+static bool leave_place(struct esp *esp, struct gh_rd *body)
+{
+    uint32_t place = get_place(esp, body);
+
+    gh_esp_net_leave(esp->net, place);
+    gh_esp_raw_leave(esp->raw, place);
+    return true;
 }
 
 static bool on_message(void *ctx, struct gh_frame *frame, int fd)
@@ -495,10 +733,15 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     case GH_MESSAGE_ESP_SOCKET:
         return take_socket(esp, &frame->body, fd);
     case GH_MESSAGE_ESP_PLACE_GONE:
-        gh_esp_net_leave(esp->net, get_place(esp, &frame->body));
-        return true;
+        return leave_place(esp, &frame->body);
+    case GH_MESSAGE_TUNNEL_DEVICE:
+        return take_device(esp, &frame->body, fd);
+    case GH_MESSAGE_TUNNEL_REACH:
+        return take_reach(esp, &frame->body);
     case GH_MESSAGE_CHILDREN:
         return open_keyer(esp, fd);
+    case GH_MESSAGE_PLANE:
+        return gh_esp_kernel_open(esp->kernel, fd);
     case GH_MESSAGE_REQUEST:
         return handle_request(esp, &frame->body);
     case GH_MESSAGE_PING:
@@ -536,10 +779,22 @@ static void warm_up(void)
 
 static bool make_cores(struct esp *esp)
 {
-    static const struct gh_esp_children_ops children_ops = {
-        .used = on_used, .missing = on_missing, .came = on_came, .gone = on_gone};
+    static const struct gh_esp_children_ops children_ops = {.used = on_used,
+                                                            .missing = on_missing,
+                                                            .came = on_came,
+                                                            .gone = on_gone,
+                                                            .changed = on_changed};
     static const struct gh_esp_reverse_ops reverse_ops = {.route = on_route};
-    static const struct gh_esp_net_ops net_ops = {.arrived = on_arrived, .passed = on_passed};
+    static const struct gh_esp_net_ops net_ops = {
+        .stray = on_stray, .arrived = on_arrived, .passed = on_passed, .too_long = on_too_long};
+    static const struct gh_esp_path_ops path_ops = {
+        .random = path_random, .passed = path_passed, .send = path_send, .deliver = path_deliver};
+    static const struct gh_esp_kernel_ops kernel_ops = {.again = on_again,
+                                                        .refused = on_kernel_refused,
+                                                        .worn = on_worn,
+                                                        .came = on_kernel_came,
+                                                        .moved = on_moved,
+                                                        .wanted = on_wanted};
     const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};
 
     esp->engine = ipsec_new(&setup);
@@ -548,10 +803,16 @@ static bool make_cores(struct esp *esp)
     esp->children =
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
     esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
+    esp->kernel = gh_esp_kernel_new(&esp->loop, &esp->policies, &kernel_ops, esp);
     esp->waiting = gh_esp_waiting_new();
     esp->reverse = gh_esp_reverse_new(&reverse_ops, esp);
-    return esp->reverse != NULL && esp->children != NULL && esp->net != NULL &&
-           esp->waiting != NULL;
+    esp->raw = gh_esp_raw_new(&esp->loop, on_raw, esp);
+    if (esp->children == NULL || esp->net == NULL || esp->kernel == NULL || esp->waiting == NULL ||
+        esp->reverse == NULL || esp->raw == NULL)
+        return false;
+    gh_esp_children_set_kernel(esp->children, gh_esp_kernel_plane(esp->kernel));
+    esp->path = gh_esp_path_new(esp->engine, esp->children, &path_ops, esp);
+    return esp->path != NULL && make_tunnels(esp);
 }
 
 int gh_esp_main(uid_t uid, gid_t gid)

@@ -9,12 +9,14 @@
 
 bool gh_esp_is_op(const char *op)
 {
-    return strcmp(op, "show-ipsec-sa") == 0 || strcmp(op, "show-ipsec-counters") == 0;
+    return strcmp(op, "show-ipsec-sa") == 0 || strcmp(op, "show-ipsec-counters") == 0 ||
+           strcmp(op, "show-tunnel") == 0;
 }
 
 /* ---- SAs ------------------------------------------------------------------------------------ */
 
 struct listing {
+    const struct gh_esp_path *path;
     json_t *list;
     const char *peer; /* NULL: all */
     uint64_t now_ms;
@@ -49,7 +51,8 @@ static json_t *direction(const struct ipsec_sa *sa, uint32_t number, uint64_t no
     object = json_pack("{s:o, s:I, s:I, s:I, s:o, s:s}", "spi", spi(number), "packets",
                        (json_int_t)sa->counts.packets, "octets", (json_int_t)sa->counts.octets,
                        "sequence", (json_int_t)(sa->p.way == IPSEC_OUT ? sa->seq : sa->replay.top),
-                       "drops", drops(sa), "back_end", ipsec_crypt_key_by(sa->key));
+                       "drops", drops(sa), "back_end",
+                       sa->key != NULL ? ipsec_crypt_key_by(sa->key) : "kernel");
     json_object_set_new(object, "idle",
                         sa->last_used_ms != 0
                             ? json_integer((json_int_t)((now_ms - sa->last_used_ms) / 1000))
@@ -94,6 +97,7 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
 {
     struct listing *l = ctx;
     const struct gh_esp_child *c = v->child;
+    uint16_t inner, path;
     json_t *object;
 
     if (l->peer != NULL && strcmp(l->peer, c->peer) != 0)
@@ -114,12 +118,18 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
                             : json_null());
     json_object_set_new(object, "in", direction(v->in, c->spi_in, l->now_ms));
     json_object_set_new(object, "out", direction(v->out, c->spi_out, l->now_ms));
+    if (v->out != NULL) {
+        gh_esp_path_sizes(l->path, v->out, l->now_ms, &inner, &path);
+        json_object_set_new(object, "ip_mtu", json_integer(inner));
+        json_object_set_new(object, "path_mtu", path != 0 ? json_integer(path) : json_null());
+    }
     json_array_append_new(l->list, object);
 }
 
 static json_t *show_sas(const struct gh_esp_view *view, struct gh_now now, const json_t *request)
 {
-    struct listing l = {.list = json_array(),
+    struct listing l = {.path = view->path,
+                        .list = json_array(),
                         .peer = json_string_value(json_object_get(request, "name")),
                         .now_ms = now.mono_ms};
 
@@ -140,6 +150,33 @@ static json_t *results(const struct ipsec *engine, enum ipsec_way way)
     return object;
 }
 
+/* As the engine's, of the namespaces where the kernel carries packets. */
+static json_t *kernel_results(const struct gh_plane_counts *counts)
+{
+    json_t *ways[2];
+
+    if (counts == NULL)
+        return json_null();
+    ways[0] = json_object();
+    ways[1] = json_object();
+    for (int way = IPSEC_OUT; way <= IPSEC_IN; way++)
+        for (int i = 0; i < IPSEC_RESULT_COUNT; i++)
+            if (counts->counts[way][i] > 0)
+                json_object_set_new(ways[way], ipsec_result_name((enum ipsec_result)i),
+                                    json_integer((json_int_t)counts->counts[way][i]));
+    return json_pack("{s:o, s:o}", "in", ways[IPSEC_IN], "out", ways[IPSEC_OUT]);
+}
+
+static json_t *sizes(const uint64_t *counts)
+{
+    json_t *object = json_object();
+
+    for (int i = 0; i < GH_ESP_PATH_COUNT; i++)
+        json_object_set_new(object, gh_esp_path_count_name((enum gh_esp_path_count)i),
+                            json_integer((json_int_t)counts[i]));
+    return object;
+}
+
 static json_t *show_counters(const struct gh_esp_view *view)
 {
     const uint64_t *counts = gh_esp_net_counts(view->net);
@@ -152,9 +189,10 @@ static json_t *show_counters(const struct gh_esp_view *view)
     for (int i = 0; i < GH_ESP_WAITING_COUNT; i++)
         json_object_set_new(waiting, gh_esp_waiting_count_name((enum gh_esp_waiting_count)i),
                             json_integer((json_int_t)waits[i]));
-    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
+    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
                      ipsec_back_end(view->engine), "in", results(view->engine, IPSEC_IN), "out",
-                     results(view->engine, IPSEC_OUT), "packets", net, "waiting", waiting);
+                     results(view->engine, IPSEC_OUT), "packets", net, "waiting", waiting, "kernel",
+                     kernel_results(view->kernel), "sizes", sizes(gh_esp_path_counts(view->path)));
 }
 
 json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const json_t *request)
@@ -163,5 +201,11 @@ json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const j
         return show_sas(view, now, request);
     if (strcmp(gh_control_op(request), "show-ipsec-counters") == 0)
         return show_counters(view);
+    if (strcmp(gh_control_op(request), "show-tunnel") == 0)
+        return json_pack("{s:b, s:o, s:o}", "ok", 1, "of_no_tunnel",
+                         gh_esp_tunnels_unclear(view->tunnels), "tunnels",
+                         gh_esp_tunnels_show(view->tunnels,
+                                             json_string_value(json_object_get(request, "name")),
+                                             now.mono_ms));
     return gh_control_refusal(NULL, "not a request for IPsec");
 }

@@ -1,6 +1,6 @@
 /*
- * What `show ipsec sa` and `show ipsec counters` answer, as JSON. Pure: it looks at what the `esp`
- * process has. Answers hold no key.
+ * What `show ipsec sa`, `show ipsec counters` and `show tunnel` answer, as JSON. Pure: it looks at
+ * what the `esp` process has. Answers hold no key.
  */
 #ifndef GH_DAEMON_ESP_SHOW_H
 #define GH_DAEMON_ESP_SHOW_H
@@ -12,12 +12,18 @@
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_waiting.h"
+#include "daemon/plane_messages.h"
+#include "daemon/esp_path.h"
+#include "daemon/esp_tunnels.h"
 
 struct gh_esp_view {
     const struct ipsec *engine;
     const struct gh_esp_children *children;
     const struct gh_esp_net *net;
+    const struct gh_plane_counts *kernel; /* NULL: it carries nothing */
     const struct gh_esp_waiting *waiting;
+    const struct gh_esp_path *path;
+    const struct gh_esp_tunnels *tunnels;
 };
 
 /* Is it for `esp`? */

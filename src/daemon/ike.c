@@ -25,6 +25,7 @@
 #include "crypto/prf.h"
 #include "daemon/channel.h"
 #include "daemon/child.h"
+#include "daemon/esp_messages.h"
 #include "daemon/ike_desk.h"
 #include "daemon/ike_gatekeeper.h"
 #include "daemon/ike_ipsec.h"
@@ -212,6 +213,7 @@ static bool core_child_spi(void *ctx, const struct ike2_child_policy *p, uint8_t
     do
         core_random(ctx, spi, len);
     while (spi[0] == 0 && spi[1] == 0 && spi[2] == 0); /* 0 … 255 are reserved */
+    gh_esp_mark_spi(spi, p->kernel);
     return true;
 }
 
@@ -393,6 +395,24 @@ static void on_datagram(void *ctx, struct ike2_datagram *d)
     ike->now = gh_clock_now();
     ike2_input(ike->core, ike->now, d);
     gh_ike_notes_look(ike->notes, ike->core);
+}
+
+static void on_stray(void *ctx, const struct gh_esp_stray *x)
+{
+    struct ike *ike = ctx;
+    uint16_t zone = gh_ike_place(ike->places, x->netns, x->vrf);
+    uint8_t *data = malloc(x->data.len + 1); /* the core writes into it */
+    struct ike2_datagram d = {.local = {.addr = x->local, .port = IKE2_PORT_NAT_T, .zone = zone},
+                              .remote = {.addr = x->remote, .port = x->port},
+                              .marker = true,
+                              .data = data,
+                              .len = x->data.len};
+
+    if (data != NULL && zone != UINT16_MAX && ike->core != NULL) {
+        memcpy(data, x->data.p, x->data.len);
+        on_datagram(ike, &d);
+    }
+    free(data);
 }
 
 static void on_batch(void *ctx)
@@ -998,7 +1018,7 @@ int gh_ike_main(uid_t uid, gid_t gid)
     static const struct gh_ike_desk_ops desk_ops = {.answer = on_answer, .lost = on_desk_lost};
     static const struct gh_ike_gatekeeper_ops gatekeeper_ops = {
         .random = core_random, .event = on_gatekeeper_event, .stirred = on_stirred};
-    static const struct gh_ike_ipsec_ops ipsec_ops = {.stirred = on_stirred};
+    static const struct gh_ike_ipsec_ops ipsec_ops = {.stray = on_stray, .stirred = on_stirred};
     static const struct gh_ike_places_ops places_ops = {.ask = ask_way};
     uint64_t epoch;
     struct ike ike = {.key_log = -1,

@@ -96,6 +96,17 @@ static bool take_wanted(struct gh_ike_ipsec *g, struct gh_rd *body)
     return w == NULL || gh_esp_take_wanted(body, &w->wanted);
 }
 
+/* Not from within the core: it is the loop that calls, or who reads this socket in between. */
+static bool take_stray(struct gh_ike_ipsec *g, struct gh_rd *body)
+{
+    struct gh_esp_stray stray;
+
+    if (!gh_esp_take_stray(body, &stray))
+        return false;
+    g->ops->stray(g->ctx, &stray);
+    return true;
+}
+
 static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
 {
     switch (frame->type) {
@@ -105,6 +116,8 @@ static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
         return take_wanted(g, &frame->body);
     case GH_MESSAGE_CHILD_WORN:
         return take_number(g, &frame->body, REKEY);
+    case GH_MESSAGE_CHILD_STRAY:
+        return take_stray(g, &frame->body);
     case GH_MESSAGE_CHILD_REFUSED:
         return take_number(g, &frame->body, REFUSED);
     default:
@@ -190,6 +203,7 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                                  .enc_bits = encr != NULL ? encr->key_bits : 0,
                                  .integ = (enum gh_integ_alg)ike_proposal_id(c->suite, IKE_T_INTEG),
                                  .follows = c->follows,
+                                 .kernel = c->child->kernel,
                                  .esn = ike_proposal_id(c->suite, IKE_T_SN) == 1,
                                  .local = ends.local,
                                  .remote = ends.remote,

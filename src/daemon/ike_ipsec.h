@@ -11,11 +11,14 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "daemon/esp_messages.h"
 #include "ike/v2/core.h"
 
 struct gh_ike_ipsec;
 
 struct gh_ike_ipsec_ops {
+    /* A datagram that came to `esp`; to be taken at once. */
+    void (*stray)(void *ctx, const struct gh_esp_stray *x);
     /* `esp` has said something: time to settle. */
     void (*stirred)(void *ctx);
 };

@@ -132,6 +132,7 @@ bool gh_parent_load(struct gh_parent *p, struct gh_problems *problems)
         p->zones.base = next.config->queue_base;
     }
     warn_of_backends(next.config, problems);
+    gh_parent_xfrm_choose(p, next.config->ike, problems);
     next.zones = calloc(next.config->session_count + 1, sizeof(*next.zones));
     if (problems->errors == 0 && next.zones != NULL &&
         gh_zones_assign(&p->zones, next.config, next.zones))

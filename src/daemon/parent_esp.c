@@ -28,6 +28,7 @@
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_routes.h"
+#include "daemon/esp_raw.h"
 #include "daemon/esp_show.h"
 #include "ike/v2/core.h"
 #include "platform/ip_rules.h"
@@ -38,10 +39,7 @@
 #include "platform/unprotected.h"
 #include "wire/wr.h"
 
-enum {
-    TUN_MTU = 1390, /* with any algorithm and header it fits into Ethernet's 1500 */
-    PLACE_BODY = 600
-};
+enum { PLACE_BODY = 600 };
 #define TUN_NAME    "gh-ipsec%d"
 #define ROUTES_FILE "ipsec-routes" /* in the run directory: namespaces where routes were set */
 
@@ -62,6 +60,7 @@ static void tell_socket(struct gh_parent *p, const struct gh_parent_place *place
     struct gh_wr w = begin(place, body);
 
     gh_wr_u8(&w, (uint64_t)kind);
+    gh_wr_u8(&w, kind == GH_ESP_TUN && place->esp.datagrams);
     if (p->esp.esp.channel != NULL && gh_wr_ok(&w) && place->esp.sockets[kind] >= 0)
         gh_channel_send(p->esp.esp.channel, GH_MESSAGE_ESP_SOCKET, body, w.len,
                         place->esp.sockets[kind]);
@@ -233,6 +232,7 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
         line[strcspn(line, "\n")] = '\0';
         if (gh_netns_identify(line, &id) != 0)
             continue; /* it is gone, and its routes are */
+        gh_parent_xfrm_remove(line);
         fd = result = gh_routes_open(line);
         if (fd >= 0) {
             gh_unprotected_remove(line, said); /* without nft there is nothing */
@@ -256,14 +256,23 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
 
 /* ---- Places --------------------------------------------------------------------------------- */
 
-static int open_one(const struct gh_parent_place *place, int kind, uid_t owner, uint32_t *ifindex)
+static int open_one(struct gh_parent_place *place, int kind, uid_t owner)
 {
+    bool v6;
+    uint8_t protocol;
+
+    if (kind > GH_ESP_ICMP6 && gh_esp_raw_kind(kind, &v6, &protocol))
+        return gh_raw_open(place->netns, place->vrf, v6, protocol, false);
     switch (kind) {
     case GH_ESP_TUN:
-        return gh_tun_open(place->netns, place->vrf, TUN_NAME, TUN_MTU, ifindex);
+        return gh_tun_open(place->netns, place->vrf, TUN_NAME, IKE2_IP_MTU, &place->esp.ifindex,
+                           &place->esp.datagrams);
     case GH_ESP_ESP4:
     case GH_ESP_ESP6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP, false);
+    case GH_ESP_ICMP4:
+    case GH_ESP_ICMP6:
+        return gh_raw_open_icmp(place->netns, place->vrf, kind == GH_ESP_ICMP6);
     case GH_ESP_AH4:
     case GH_ESP_AH6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_AH6, IPPROTO_AH, true);
@@ -289,15 +298,23 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
                                         "ESP over IPv4",
                                         "ESP over IPv6",
                                         "AH over IPv4",
-                                        "AH over IPv6"};
+                                        "AH over IPv6",
+                                        "ICMP errors",
+                                        "ICMPv6 errors",
+                                        "GRE over IPv4",
+                                        "GRE over IPv6",
+                                        "IPv4 in IPv4",
+                                        "IPv6 in IPv4",
+                                        "IPv4 in IPv6",
+                                        "IPv6 in IPv6"};
 
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
         struct gh_esp_place *e = &place->esp;
         int result;
 
-        if (e->sockets[kind] >= 0)
+        if (e->sockets[kind] >= 0 || !gh_parent_tunnels_want(p, place, kind))
             continue;
-        result = open_one(place, kind, p->ao.uid, &e->ifindex);
+        result = open_one(place, kind, p->ao.uid);
         if (result >= 0) {
             e->sockets[kind] = result;
             tell_socket(p, place, kind);
@@ -311,6 +328,7 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
 void gh_parent_esp_init_place(struct gh_parent_place *place)
 {
     place->esp.routes_fd = -1;
+    gh_parent_xfrm_init_place(place);
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
         place->esp.sockets[kind] = -1;
 }
@@ -325,6 +343,7 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
     struct gh_esp_place *e = &place->esp;
     bool any = false;
 
+    gh_parent_xfrm_close_place(p, place);
     for (size_t i = 0; i < e->route_count; i++)
         e->routes[i].wanted = false;
     e->rules_due = place->vrf == NULL;
@@ -353,14 +372,17 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
 
     if (!p->esp.wanted) {
         gh_parent_esp_close_place(p, place);
+        gh_parent_xfrm_tend_place(p, place);
         return;
     }
     open_sockets(p, place);
+    gh_parent_xfrm_tend_place(p, place);
     if (e->routes_fd < 0)
         open_routes(p, place);
     if (e->sockets[GH_ESP_TUN] < 0 || e->routes_fd < 0)
         return;
     if (e->generation != p->generation) {
+        gh_parent_esp_set_mtu(p, place);
         gh_parent_esp_want_routes(p, place);
         gh_parent_esp_clear_follow(p, place);
         e->rules_due = place->vrf == NULL;
@@ -390,6 +412,8 @@ static void on_started(void *ctx)
     for (size_t i = 0; i < p->ike.place_count; i++)
         for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
             tell_socket(p, p->ike.places[i], kind);
+    gh_parent_xfrm_link(p);
+    gh_parent_tunnels_tell(p);
     gh_parent_open_children(p);
     send_config(p);
 }
@@ -477,6 +501,8 @@ static bool has_children(const struct gh_parent *p)
 {
     const struct gh_ike_config *c = p->config->ike;
 
+    if (p->ike.peers > 0 && c->tunnel_count > 0)
+        return true;
     for (size_t i = 0; p->ike.peers > 0 && i < c->policy_count; i++)
         for (size_t k = 0; k < c->policies[i]->child_count; k++)
             if (c->policies[i]->children[k].mode != IKE2_TCP_AO)
@@ -489,6 +515,7 @@ void gh_parent_esp_apply(struct gh_parent *p)
     struct gh_child *esp = &p->esp.esp;
 
     p->esp.wanted = has_children(p);
+    gh_parent_xfrm_apply(p);
     if (!p->esp.wanted) {
         if (!gh_child_stop(esp))
             drop_memory(p);
@@ -508,11 +535,12 @@ void gh_parent_esp_init(struct gh_parent *p)
 void gh_parent_esp_stop(struct gh_parent *p)
 {
     gh_child_stop(&p->esp.esp);
+    gh_parent_xfrm_stop(p);
 }
 
 bool gh_parent_esp_runs(const struct gh_parent *p)
 {
-    return gh_child_is_there(&p->esp.esp);
+    return gh_child_is_there(&p->esp.esp) || gh_child_is_there(&p->xfrm.xfrm);
 }
 
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,

@@ -156,7 +156,8 @@ bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place 
         const struct ike2_policy *policy = c->policies[i];
 
         for (size_t k = 0; is_here(place, c, policy->zone) && k < policy->child_count; k++)
-            if (policy->children[k].mode != IKE2_TCP_AO &&
+            if (policy->children[k].mode != IKE2_TCP_AO && !policy->children[k].kernel &&
+                !gh_parent_tunnels_carry(c, policy, &policy->children[k]) &&
                 fn(ctx, place, policy, &policy->children[k]))
                 return true;
     }

@@ -146,6 +146,7 @@ static void on_tell(uv_timer_t *timer)
         else
             close_place(p, place); /* opened again when it is there again */
     }
+    gh_parent_tunnels_reach(p);
 }
 
 static void changed(struct gh_parent *p, struct gh_parent_place *place)
@@ -347,6 +348,7 @@ void gh_parent_ike_places_tend(struct gh_parent *p)
             open_paths(p, place);
         gh_parent_esp_tend_place(p, place);
     }
+    gh_parent_tunnels_tend(p);
 }
 
 void gh_parent_ike_places_tell(struct gh_parent *p)

@@ -15,6 +15,7 @@
 #include "daemon/ike_plan.h"
 #include "daemon/keep.h"
 #include "daemon/parent.h"
+#include "daemon/plane_messages.h"
 #include "daemon/rules_guard.h"
 #include "daemon/orphans.h"
 #include "daemon/rundir.h"
@@ -22,6 +23,7 @@
 #include "daemon/zones.h"
 #include "platform/borrow.h"
 #include "platform/paths.h"
+#include "platform/xfrm_probe.h"
 
 /* Who may connect to shim.sock beside root. */
 struct gh_shim_id {
@@ -65,6 +67,8 @@ struct gh_esp_place {
     int sockets[GH_ESP_SOCKETS];
     int errors[GH_ESP_SOCKETS]; /* why there is none */
     uint32_t ifindex;           /* of the device */
+    bool datagrams;             /* it takes those that are put together */
+    uint32_t mtu;               /* that it was set to; 0: not yet */
     int routes_fd;
     int routes_error; /* why there is none: a negative errno */
     uint32_t table;   /* of the routes; 0: the main one */
@@ -78,6 +82,18 @@ struct gh_esp_place {
     bool clear_failed;
 };
 
+/* The kernel's IPsec in one place; all -1 or zero: not there. */
+struct gh_xfrm_place {
+    int sockets[GH_PLANE_SOCKETS];
+    int udp[2];                   /* port 4500 for what the kernel opens; IPv4, IPv6 */
+    int bypassed[GH_IKE_SOCKETS]; /* those of IKE's that policies do not concern */
+    bool filtered;                /* the raw sockets */
+    bool wanted;                  /* by the configuration of `generation` */
+    bool flushed;                 /* nothing of ours is there */
+    uint32_t generation;
+    int error; /* the last that was told: a negative errno */
+};
+
 /* Where IKE peers are: a network namespace and VRF. */
 struct gh_parent_place {
     char *netns, *vrf; /* or NULL */
@@ -89,6 +105,7 @@ struct gh_parent_place {
     uv_poll_t *poll; /* of paths.heard */
     bool changed;    /* and `ike` was not told */
     struct gh_esp_place esp;
+    struct gh_xfrm_place xfrm;
 };
 
 /* IKE: two children that are there only while the configuration has IKE peers. */
@@ -105,11 +122,35 @@ struct gh_parent_ike {
     struct gh_ike_kept kept;
 };
 
+/* A device of a tunnel of the configuration. */
+struct gh_parent_tunnel {
+    char *name, *device, *netns, *vrf;
+    bool wanted;
+    int fd;    /* -1: none */
+    int error; /* why */
+    uint32_t ifindex, mtu;
+    struct gh_prefix addresses[GH_TUNNEL_ADDRESSES];
+    size_t address_count;
+    uint32_t generation;  /* of the configuration that it is as wanted by */
+    bool primary, backup; /* has the host a route? */
+};
+
 /* IPsec: a child that is there only while IKE peers have children of ESP or AH. */
 struct gh_parent_esp {
     struct gh_child esp;
     bool wanted; /* by the configuration in force */
     int memory;  /* of its SAs (esp_children.h); -1: none */
+    struct gh_parent_tunnel *tunnels;
+    size_t tunnel_count;
+};
+
+/* IPsec in the kernel: a child that is there only while IKE peers have children of it. */
+struct gh_parent_xfrm {
+    struct gh_child xfrm;
+    bool wanted; /* by the configuration in force */
+    bool probed; /* … and then: */
+    struct gh_xfrm_support support;
+    struct gh_xfrm_why why; /* it has none */
 };
 
 struct gh_parent {
@@ -122,6 +163,7 @@ struct gh_parent {
     struct gh_child ao;
     struct gh_parent_ike ike;
     struct gh_parent_esp esp;
+    struct gh_parent_xfrm xfrm;
     struct gh_control_server *control;
     int lock, state;
     size_t state_size;
@@ -224,7 +266,8 @@ void gh_parent_esp_change_routes(struct gh_parent_place *place);
 bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body);
 void gh_parent_esp_routes_forget(struct gh_parent *p); /* a new `esp` is to say them all … */
 void gh_parent_esp_routes_told(struct gh_parent *p);   /* … and has */
-/* Calls fn() with each child of IPsec in a place; true from it ends that, and is the answer. */
+/* Calls fn() with each child of a place whose packets come by the device; true from it ends that,
+ * and is the answer. */
 bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place *place,
                               bool (*fn)(void *ctx, struct gh_parent_place *place,
                                          const struct ike2_policy *policy,
@@ -248,8 +291,36 @@ bool gh_parent_esp_remove_routes(const char *run_directory);
 void gh_parent_esp_init_place(struct gh_parent_place *place);
 void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place);
 void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *place);
+/* parent_esp_mtu.c: the device of a place has the MTU that the configuration in force wants. */
+void gh_parent_esp_set_mtu(struct gh_parent *p, struct gh_parent_place *place);
+/* parent_tunnels.c: devices of tunnels, as the configuration in force wants them. */
+void gh_parent_tunnels_tend(struct gh_parent *p);
+/* Is a socket of this kind (esp_net.h) wanted there? Those of unprotected tunnels only if there
+ * are. */
+bool gh_parent_tunnels_want(const struct gh_parent *p, const struct gh_parent_place *place,
+                            int kind);
+/* The child is for a tunnel's packets alone, which come by the tunnel's device: it needs no route,
+ * and one to the other end would lead astray what is not the tunnel's. */
+bool gh_parent_tunnels_carry(const struct gh_ike_config *c, const struct ike2_policy *peer,
+                             const struct ike2_child_policy *child);
+void gh_parent_tunnels_tell(struct gh_parent *p);  /* all, to a new `esp` */
+void gh_parent_tunnels_reach(struct gh_parent *p); /* routes may have changed */
 /* Does IKE's socket share port 4500 with one for ESP? */
 bool gh_parent_esp_shares(const struct gh_parent_place *place, bool v6);
+
+/* parent_xfrm.c; parent_esp.c calls all but the first. */
+/* Which children the kernel carries; a problem for each that it should and cannot. */
+void gh_parent_xfrm_choose(struct gh_parent *p, struct gh_ike_config *c,
+                           struct gh_problems *problems);
+void gh_parent_xfrm_apply(struct gh_parent *p);
+/* A new socket between `esp` and `xfrm`, where both are there. */
+void gh_parent_xfrm_link(struct gh_parent *p);
+void gh_parent_xfrm_init_place(struct gh_parent_place *place);
+void gh_parent_xfrm_tend_place(struct gh_parent *p, struct gh_parent_place *place);
+void gh_parent_xfrm_close_place(struct gh_parent *p, struct gh_parent_place *place);
+void gh_parent_xfrm_stop(struct gh_parent *p);
+void gh_parent_xfrm_remove(
+    const char *netns); /* what a daemon left in the kernel that is no more */
 
 /* parent_ike_places.c: sockets in all places of the configuration in force, and what paths there
  * are from there. */

@@ -160,6 +160,34 @@ bool ipsec_set_sa_mtu(struct ipsec *e, uint64_t id, uint16_t mtu)
     return sa != NULL;
 }
 
+bool ipsec_set_sa_tunnel(struct ipsec *e, uint64_t id, const struct ipsec_tunnel *tunnel)
+{
+    struct ipsec_sa *sa = ipsec_sad_by_id(&e->sad, id);
+
+    if (sa == NULL || tunnel->dscp > 63)
+        return false;
+    sa->p.tunnel = *tunnel;
+    if (sa->p.tunnel.ttl == 0)
+        sa->p.tunnel.ttl = IPSEC_TTL;
+    return true;
+}
+
+bool ipsec_set_sa_aside(struct ipsec *e, uint64_t id, const struct ipsec_aside *aside)
+{
+    struct ipsec_sa *sa = ipsec_sad_by_id(&e->sad, id);
+
+    if (sa != NULL)
+        sa->aside = *aside;
+    return sa != NULL;
+}
+
+const struct ipsec_sa *ipsec_get_sa_out(const struct ipsec *e, uint32_t place,
+                                        enum ipsec_protocol protocol, uint32_t spi,
+                                        const struct gh_addr *remote)
+{
+    return ipsec_sad_out(&e->sad, place, (uint8_t)protocol, spi, remote);
+}
+
 uint64_t ipsec_count(const struct ipsec *e, enum ipsec_way way, enum ipsec_result result)
 {
     return e->counts[way][result];

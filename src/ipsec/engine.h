@@ -36,6 +36,14 @@ struct ipsec {
     struct ipsec_work works[IPSEC_BATCH];
 };
 
+/* The packet before, of a batch that comes in trains: nothing that it was decided by changes in a
+ * batch. */
+struct ipsec_before {
+    struct ipsec_sa *sa; /* NULL: none was right */
+    struct ipsec_flow flow;
+    uint32_t place;
+};
+
 /* The packet is done for: sets and counts its result, with the SA too (NULL: none). */
 void ipsec_conclude(struct ipsec *e, enum ipsec_way way, struct ipsec_packet *p,
                     struct ipsec_sa *sa, enum ipsec_result result);

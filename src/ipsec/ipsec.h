@@ -85,6 +85,14 @@ bool ipsec_move_sa(struct ipsec *e, uint64_t id, const struct gh_addr *local, ui
                    const struct gh_addr *remote, uint16_t remote_port);
 /* What the path of an outgoing SA takes, outer header included; 0: not known. */
 bool ipsec_set_sa_mtu(struct ipsec *e, uint64_t id, uint16_t mtu);
+/* How its outer headers come about from now on, and what is put aside. False: not there, or not in
+ * the ranges. */
+bool ipsec_set_sa_tunnel(struct ipsec *e, uint64_t id, const struct ipsec_tunnel *tunnel);
+bool ipsec_set_sa_aside(struct ipsec *e, uint64_t id, const struct ipsec_aside *aside);
+/* An outgoing SA by what others see of it, as ICMP errors quote it. NULL: none. */
+const struct ipsec_sa *ipsec_get_sa_out(const struct ipsec *e, uint32_t place,
+                                        enum ipsec_protocol protocol, uint32_t spi,
+                                        const struct gh_addr *remote);
 
 /* Sets `result` in each, and changes those that are OK. now_ms: any clock that does not go back;
  * for ipsec_sa.last_used_ms only. */

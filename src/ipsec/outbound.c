@@ -30,19 +30,17 @@ static struct ipsec_sa *sa_for_error(const struct ipsec *e, const struct ipsec_p
     return policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, &quoted, policy) : NULL;
 }
 
-/* What policy wants done; OK: with *sa. */
-static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p, struct ipsec_sa **sa)
+/* What policy wants done with a flow; OK: with *sa. */
+static enum ipsec_result choose_for(struct ipsec *e, struct ipsec_packet *p,
+                                    const struct ipsec_flow *f, struct ipsec_sa **sa)
 {
     const struct ipsec_policy_kept *policy;
-    struct ipsec_flow f;
 
-    if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_OUT, &f))
-        return IPSEC_MALFORMED;
-    policy = ipsec_policy_for(e, IPSEC_OUT, p->place, &f);
+    policy = ipsec_policy_for(e, IPSEC_OUT, p->place, f);
     if (policy != NULL && policy->action == IPSEC_PASS)
         return IPSEC_BYPASS;
-    *sa = policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, &f, policy)
-                                                            : sa_for_error(e, p, &f);
+    *sa = policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, f, policy)
+                                                            : sa_for_error(e, p, f);
     if (*sa != NULL)
         return IPSEC_OK;
     if (policy == NULL)
@@ -50,8 +48,25 @@ static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p, struct 
     if (policy->action == IPSEC_DISCARD)
         return IPSEC_DISCARDED;
     ipsec_tell(e, &(struct ipsec_event){
-                      .kind = IPSEC_ACQUIRE, .policy = policy->id, .place = p->place, .flow = &f});
+                      .kind = IPSEC_ACQUIRE, .policy = policy->id, .place = p->place, .flow = f});
     return IPSEC_NO_SA;
+}
+
+static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p,
+                                struct ipsec_before *before, struct ipsec_sa **sa)
+{
+    enum ipsec_result result;
+    struct ipsec_flow f;
+
+    if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_OUT, &f))
+        return IPSEC_MALFORMED;
+    if (before->sa != NULL && before->place == p->place && ipsec_flow_equal(&before->flow, &f)) {
+        *sa = before->sa;
+        return IPSEC_OK;
+    }
+    result = choose_for(e, p, &f, sa);
+    *before = (struct ipsec_before){.sa = *sa, .flow = f, .place = p->place};
+    return result;
 }
 
 /* RFC 4301 8: what does not fit is not protected first. In transport mode, the result may be
@@ -97,6 +112,25 @@ static enum ipsec_result take_seq(struct ipsec *e, struct ipsec_work *w)
     return IPSEC_OK;
 }
 
+static bool opens_tcp(const struct ipsec_work *w)
+{
+    enum { TCP = 6, FLAGS_AT = 13, SYN = 2 };
+    const uint8_t *data = ipsec_packet_data(w->packet);
+
+    return data[w->layout.l4_next_at] == TCP && !w->layout.fragment &&
+           w->packet->len > w->layout.l4_at + FLAGS_AT &&
+           (data[w->layout.l4_at + FLAGS_AT] & SYN) != 0;
+}
+
+/* The caller wants to see it first. */
+static bool is_aside(const struct ipsec_work *w)
+{
+    const struct ipsec_aside *a = &w->sa->aside;
+
+    return !w->packet->seen &&
+           ((a->longer != 0 && w->packet->len > a->longer) || (a->syn && opens_tcp(w)));
+}
+
 static enum ipsec_result prepare(struct ipsec *e, struct ipsec_work *w)
 {
     struct ipsec_packet *p = w->packet;
@@ -105,6 +139,8 @@ static enum ipsec_result prepare(struct ipsec *e, struct ipsec_work *w)
     w->octets = p->len;
     if (!ipsec_layout_read(ipsec_packet_data(p), p->len, &w->layout))
         result = IPSEC_MALFORMED;
+    else if (is_aside(w))
+        result = IPSEC_ASIDE;
     if (result == IPSEC_OK)
         result = check_transport(w);
     if (result == IPSEC_OK)
@@ -176,6 +212,7 @@ void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, s
 {
     while (count > 0) {
         size_t batch = count < IPSEC_BATCH ? count : IPSEC_BATCH, n = 0;
+        struct ipsec_before before = {.sa = NULL};
 
         for (size_t i = 0; i < batch; i++) {
             struct ipsec_sa *sa = NULL;
@@ -183,7 +220,7 @@ void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, s
 
             packets[i].sa = 0;
             packets[i].mtu = 0;
-            result = choose(e, &packets[i], &sa);
+            result = choose(e, &packets[i], &before, &sa);
             if (result != IPSEC_OK) {
                 ipsec_conclude(e, IPSEC_OUT, &packets[i], NULL, result);
                 continue;

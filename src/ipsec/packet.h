@@ -28,6 +28,7 @@ struct ipsec_packet {
      * opened, then the protected side that its SA names. */
     uint32_t place;
     bool encapsulated; /* comes in: it came to the port of UDP encapsulation (RFC 3948) */
+    bool seen;         /* goes out: the caller has looked at it, and it is not put aside */
 
     /* What became of it. */
     enum ipsec_result result;

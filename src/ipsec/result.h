@@ -10,11 +10,12 @@
 
 #include <stdbool.h>
 
-/* name, counter, text. The first four are no drops. */
+/* name, counter, text. The first five are no drops. */
 #define IPSEC_RESULTS(X)                                                                           \
     X(OK, "ok", "protected, or opened and allowed")                                                \
     X(BYPASS, "bypass", "policy lets it pass without IPsec")                                       \
     X(IKE, "ike", "an IKE message on the port of UDP encapsulation")                               \
+    X(ASIDE, "aside", "its caller wants to see it before it is protected")                         \
     X(TO_FRAGMENT, "to-fragment", "must be fragmented before it is protected")                     \
     X(KEEPALIVE, "keepalive", "a NAT keepalive")                                                   \
     X(DUMMY, "dummy", "a dummy packet for traffic flow confidentiality")                           \

@@ -80,7 +80,7 @@ struct ipsec_sa *ipsec_sa_new(struct ipsec_crypt *crypt, const struct ipsec_sa_p
         return NULL;
     sa->p = *params;
     if (sa->p.tunnel.ttl == 0)
-        sa->p.tunnel.ttl = 64;
+        sa->p.tunnel.ttl = IPSEC_TTL;
     sa->seq = params->last_seq;
     sa->iv_len = gh_enc_iv_len(params->algs.enc);
     sa->icv_len = gh_icv_len(params->algs.enc, params->algs.integ);

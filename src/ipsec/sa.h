@@ -22,10 +22,12 @@ struct ipsec_lifetime {
     uint64_t soft_octets, hard_octets, soft_packets, hard_packets;
 };
 
+enum { IPSEC_TTL = 64 };
+
 /* How the outer header of a tunnel comes about (RFC 4301 5.1.2, RFC 6040). */
 struct ipsec_tunnel {
     enum ipsec_df df;
-    uint8_t ttl;        /* TTL or hop limit; 0: 64 */
+    uint8_t ttl;        /* TTL or hop limit; 0: IPSEC_TTL */
     bool set_dscp;      /* false: the outer DSCP is the inner one */
     uint8_t dscp;       /* 0 to 63: else this */
     bool no_ecn;        /* outer ECN field 0: the peer's decapsulation does not know ECN */
@@ -67,6 +69,12 @@ struct ipsec_sa_params {
 
 enum { IPSEC_SELECTORS_MAX = 256 };
 
+/* OUT: packets that the caller wants to see before they are protected (IPSEC_ASIDE). */
+struct ipsec_aside {
+    uint16_t longer; /* than so many octets; 0: none for its length */
+    bool syn;        /* those that open a TCP connection */
+};
+
 struct ipsec_sa_counts {
     uint64_t packets, octets; /* protected, or opened and allowed; octets of IP packets inside */
     uint64_t results[IPSEC_RESULT_COUNT];
@@ -77,6 +85,7 @@ struct ipsec_sa_counts {
 struct ipsec_sa {
     struct ipsec_sa *next_by_id, *next_by_spi;
     struct ipsec_sa_params p; /* keys are gone from it; selectors are ours */
+    struct ipsec_aside aside;
     struct ipsec_crypt_key *key;
     size_t iv_len, icv_len, block;
     bool aead, random_iv;

@@ -11,9 +11,15 @@ static size_t bucket(const struct ipsec_sad *sad, uint64_t key)
     return (size_t)(h >> 32) & (sad->buckets - 1);
 }
 
-static uint64_t spi_key(uint8_t protocol, uint32_t spi)
+/* Those of the two directions are apart: what comes in does not look through what goes out. */
+static uint64_t spi_key(enum ipsec_way way, uint8_t protocol, uint32_t spi)
 {
-    return (uint64_t)protocol << 32 | spi;
+    return (uint64_t)way << 40 | (uint64_t)protocol << 32 | spi;
+}
+
+static size_t spi_bucket(const struct ipsec_sad *sad, const struct ipsec_sa *sa)
+{
+    return bucket(sad, spi_key(sa->p.way, (uint8_t)sa->p.protocol, sa->p.spi));
 }
 
 static void link_in(struct ipsec_sad *sad, struct ipsec_sa *sa)
@@ -22,9 +28,7 @@ static void link_in(struct ipsec_sad *sad, struct ipsec_sa *sa)
 
     sa->next_by_id = *list;
     *list = sa;
-    if (sa->p.way == IPSEC_OUT)
-        return;
-    list = &sad->by_spi[bucket(sad, spi_key((uint8_t)sa->p.protocol, sa->p.spi))];
+    list = &sad->by_spi[spi_bucket(sad, sa)];
     sa->next_by_spi = *list;
     *list = sa;
 }
@@ -73,12 +77,9 @@ struct ipsec_sa *ipsec_sad_take(struct ipsec_sad *sad, uint64_t id)
     for (list = &sad->by_id[bucket(sad, id)]; *list != sa;)
         list = &(*list)->next_by_id;
     *list = sa->next_by_id;
-    if (sa->p.way == IPSEC_IN) {
-        list = &sad->by_spi[bucket(sad, spi_key((uint8_t)sa->p.protocol, sa->p.spi))];
-        while (*list != sa)
-            list = &(*list)->next_by_spi;
-        *list = sa->next_by_spi;
-    }
+    for (list = &sad->by_spi[spi_bucket(sad, sa)]; *list != sa;)
+        list = &(*list)->next_by_spi;
+    *list = sa->next_by_spi;
     sad->count--;
     return sa;
 }
@@ -95,9 +96,22 @@ struct ipsec_sa *ipsec_sad_by_id(const struct ipsec_sad *sad, uint64_t id)
 struct ipsec_sa *ipsec_sad_by_spi(const struct ipsec_sad *sad, uint8_t protocol, uint32_t spi)
 {
     struct ipsec_sa *sa =
-        sad->buckets > 0 ? sad->by_spi[bucket(sad, spi_key(protocol, spi))] : NULL;
+        sad->buckets > 0 ? sad->by_spi[bucket(sad, spi_key(IPSEC_IN, protocol, spi))] : NULL;
 
-    while (sa != NULL && (sa->p.spi != spi || sa->p.protocol != protocol))
+    while (sa != NULL && (sa->p.spi != spi || sa->p.protocol != protocol || sa->p.way != IPSEC_IN))
+        sa = sa->next_by_spi;
+    return sa;
+}
+
+struct ipsec_sa *ipsec_sad_out(const struct ipsec_sad *sad, uint32_t place, uint8_t protocol,
+                               uint32_t spi, const struct gh_addr *remote)
+{
+    struct ipsec_sa *sa =
+        sad->buckets > 0 ? sad->by_spi[bucket(sad, spi_key(IPSEC_OUT, protocol, spi))] : NULL;
+
+    while (sa != NULL &&
+           (sa->p.spi != spi || sa->p.protocol != protocol || sa->p.way != IPSEC_OUT ||
+            sa->p.place != place || !gh_addr_equal(&sa->p.remote, remote)))
         sa = sa->next_by_spi;
     return sa;
 }

@@ -23,6 +23,9 @@ struct ipsec_sa *ipsec_sad_take(struct ipsec_sad *sad, uint64_t id);
 struct ipsec_sa *ipsec_sad_by_id(const struct ipsec_sad *sad, uint64_t id);
 /* IPSEC_IN only. */
 struct ipsec_sa *ipsec_sad_by_spi(const struct ipsec_sad *sad, uint8_t protocol, uint32_t spi);
+/* IPSEC_OUT: the SPI is the peer's, which may have chosen another peer's too. */
+struct ipsec_sa *ipsec_sad_out(const struct ipsec_sad *sad, uint32_t place, uint8_t protocol,
+                               uint32_t spi, const struct gh_addr *remote);
 /* Frees all. */
 void ipsec_sad_clear(struct ipsec_sad *sad);
 

@@ -1,6 +1,9 @@
 #include "platform/raw.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/icmp.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,7 +31,7 @@ static bool prepare(int fd, bool v6, bool headers)
         return headers ? set(fd, IPPROTO_IP, IP_HDRINCL, 1)
                        : set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
     return (headers ? set(fd, IPPROTO_IPV6, IPV6_HDRINCL, 1)
-                    : set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT)) &&
+                    : set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT)) &&
            set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
            set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) && set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
 }
@@ -53,5 +56,43 @@ int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol, b
             close(fd);
     }
     gh_netns_leave(back);
+    return result;
+}
+
+/* The SPI is at the beginning of ESP and four octets into AH; in IPv4 the socket sees the IP header
+ * before it. */
+bool gh_raw_leave_kernels(int fd, bool v6, uint8_t protocol)
+{
+    uint32_t at = protocol == IPPROTO_AH ? 4 : 0;
+    struct sock_filter code[] = {v6 ? (struct sock_filter)BPF_STMT(BPF_LDX | BPF_IMM, 0)
+                                    : (struct sock_filter)BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+                                 BPF_STMT(BPF_LD | BPF_W | BPF_IND, at),
+                                 BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1u << 31, 0, 1),
+                                 BPF_STMT(BPF_RET | BPF_K, 0),
+                                 BPF_STMT(BPF_RET | BPF_K, UINT32_MAX)};
+    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
+}
+
+static bool filter(int fd, bool v6)
+{
+    const struct icmp_filter all_but = {.data = ~(UINT32_C(1) << ICMP_DEST_UNREACH)};
+    struct icmp6_filter only;
+
+    ICMP6_FILTER_SETBLOCKALL(&only);
+    ICMP6_FILTER_SETPASS(ICMP6_PACKET_TOO_BIG, &only);
+    return v6 ? setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &only, sizeof(only)) == 0
+              : setsockopt(fd, SOL_RAW, ICMP_FILTER, &all_but, sizeof(all_but)) == 0;
+}
+
+int gh_raw_open_icmp(const char *netns, const char *vrf, bool v6)
+{
+    int fd = gh_raw_open(netns, vrf, v6, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, false), result;
+
+    if (fd < 0 || filter(fd, v6))
+        return fd;
+    result = -errno;
+    close(fd);
     return result;
 }

@@ -38,7 +38,7 @@ static void words_may_be_abbreviated(void **state)
     } cases[] = {
         {"show tcp-ao session", "show tcp-ao session", 3},
         {"sh tcp ses", "show tcp-ao session", 3},
-        {"s t s upstream detail", "show tcp-ao session", 3},
+        {"s tc s upstream detail", "show tcp-ao session", 3},
         {"sh key-t", "show key-table", 2},
         {"sh stat", "show status", 2},
         {"show counters", "show counters", 2},
@@ -72,7 +72,7 @@ static void what_is_not_a_command_is_named_with_what_would_be(void **state)
     assert_string_equal(found("re", &used), "gatectl: which one is meant? reload reset-session\n");
     assert_string_equal(found("show", &used),
                         "gatectl: go on with one of: key-chain key-table tcp-ao "
-                        "counters status processes configuration ike ipsec gatekeeper\n");
+                        "counters status processes configuration ike ipsec tunnel gatekeeper\n");
     assert_string_equal(found("show tcp-ao x", &used),
                         "gatectl: there is no command \"x\" here; one of: session\n");
     assert_non_null(
@@ -118,10 +118,10 @@ static void assert_completes(const char *line, const char *prefix, const char *w
 static void completion_follows_the_table(void **state)
 {
     assert_completes("", "re", "reload reset-session", CLI_ARG_NONE);
-    assert_completes(
-        "show", "",
-        "key-chain key-table tcp-ao counters status processes configuration ike ipsec gatekeeper",
-        CLI_ARG_NONE);
+    assert_completes("show", "",
+                     "key-chain key-table tcp-ao counters status processes configuration ike ipsec "
+                     "tunnel gatekeeper",
+                     CLI_ARG_NONE);
     assert_completes("sh", "co", "counters configuration", CLI_ARG_NONE);
     assert_completes("sh tcp", "", "session", CLI_ARG_NONE);
     assert_completes("sh tcp ses", "", "detail", CLI_ARG_SESSION);

@@ -7,7 +7,7 @@
 #include "daemon/esp_messages.h"
 #include "esp_child.h"
 
-enum kind { CHILD, ENDS, USAGE, WANTED, ROUTE, KINDS };
+enum kind { CHILD, ENDS, USAGE, WANTED, STRAY, REACH, ROUTE, KINDS };
 
 static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
 {
@@ -29,6 +29,17 @@ static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
         break;
     case USAGE:
         gh_esp_put_usage(&w, &(struct gh_esp_usage){7, UINT64_MAX, 1ull << 40, true});
+        break;
+    case REACH:
+        gh_esp_put_reach(&w, &(struct gh_esp_reach){.tunnel = "t1", .primary = true});
+        break;
+    case STRAY:
+        gh_esp_put_stray(&w, &(struct gh_esp_stray){.netns = "blue",
+                                                    .vrf = "red",
+                                                    .local = child.local,
+                                                    .remote = child.remote,
+                                                    .port = 1025,
+                                                    .data = gh_view_of("IKE", 3)});
         break;
     case WANTED:
         gh_esp_put_wanted(&w, &(struct gh_esp_wanted){.peer = "berlin",
@@ -52,8 +63,10 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
     struct gh_esp_ends ends;
     struct gh_esp_usage usage;
     struct gh_esp_wanted wanted;
+    struct gh_esp_stray stray;
     struct gh_esp_route_wish route;
     char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
+    struct gh_esp_reach reach;
     bool good;
 
     switch (kind) {
@@ -71,6 +84,16 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
         good = gh_esp_take_usage(&r, &usage);
         if (good)
             gh_esp_put_usage(again, &usage);
+        return good;
+    case REACH:
+        good = gh_esp_take_reach(&r, &reach);
+        if (good)
+            gh_esp_put_reach(again, &reach);
+        return good;
+    case STRAY:
+        good = gh_esp_take_stray(&r, &stray);
+        if (good)
+            gh_esp_put_stray(again, &stray);
         return good;
     case WANTED:
         good = gh_esp_take_wanted(&r, &wanted);

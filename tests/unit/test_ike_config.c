@@ -271,6 +271,8 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(c->ike->settings.strays_per_second, 20);
     assert_true(p->crash_tokens && !p->resumption && !p->redirects && !p->childless);
     assert_true(p->routability && !p->mobike);
+    assert_int_equal(p->plane, IKE2_PLANE_USER);
+    assert_false(p->children[0].kernel);
     assert_int_equal(p->redirect_at, IKE2_REDIRECT_NEVER);
     assert_int_equal(p->puzzle_bits, 20);
     assert_null(c->ike->settings.key_log);
@@ -339,14 +341,18 @@ static const char everything[] =
     "  redirect-at = auth puzzle-limit = 12 window = 64 }\n"
     "ike-peer a { remote = 192.0.2.0/24 gateway = 192.0.2.7 local = 192.0.2.1 port = 501\n"
     "  additional-addresses = { 192.0.2.3, 2001:db8::3 } moves-to = 192.0.2.0/24 vrf = red\n"
+    "  dataplane = auto"
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
     "  remote-id = \"C=CH, O=Net, CN=them\" match-peer-id-to-cert = yes ppk = quantum\n"
     "  ppk-required = yes\n"
     "  child one { ts-list = wide ipsec-transform = { esp, ah } lifetime = 1200\n"
     "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no\n"
-    "    reverse-route = yes route-metric = 65535 route-overlap = allow }\n"
-    "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7 } }\n"
+    "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
+    "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
+    "    mss = auto icmp-too-big = 1000/60 }\n"
+    "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7\n"
+    "    path-mtu = ignore mss = 1200 icmp-too-big = off } }\n"
     "ike-peer b { remote = any netns = blue cert-profile = certs psk = shared local-auth = cert\n"
     "  remote-auth = { psk } client-db = clients child c { ts-list = wide } }\n"
     "ike-peer c { remote = 2001:db8::2 raw-key = raw peer-raw-key-file = \"@/raw.pem\"\n"
@@ -367,6 +373,23 @@ static struct gh_config *load_everything(void)
 
     free(text);
     return c;
+}
+
+static void check_sizes(const struct ike2_child_path *one, const struct ike2_child_path *two)
+{
+    assert_int_equal(one->ip_mtu, 9000);
+    assert_int_equal(one->encapsulated_ip_mtu, 512);
+    assert_true(one->clear_df && one->ipv6_whole && !one->ignores_icmp);
+    assert_int_equal(one->df, IKE2_DF_SET);
+    assert_int_equal(one->mss, IKE2_MSS_AUTO);
+    assert_int_equal(one->too_big_messages, 1000);
+    assert_int_equal(one->too_big_seconds, 60);
+    assert_int_equal(two->ip_mtu, IKE2_IP_MTU);
+    assert_int_equal(two->encapsulated_ip_mtu, 0);
+    assert_true(!two->clear_df && !two->ipv6_whole && two->ignores_icmp);
+    assert_int_equal(two->df, IKE2_DF_CLEAR);
+    assert_int_equal(two->mss, 1200);
+    assert_int_equal(two->too_big_messages, 0);
 }
 
 static void check_policy_a(const struct ike2_policy *p)
@@ -402,6 +425,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->others[1].len, 16);
     assert_false(p->others_all || p->no_nats);
     assert_int_equal(p->moves_to.bits, 24);
+    assert_int_equal(p->plane, IKE2_PLANE_AUTO);
     assert_true(!p->crash_tokens && p->resumption && p->redirects && !p->routability);
     assert_string_equal(gh_prefix_format(&p->follows_to, text), "198.51.100.0/24");
     assert_int_equal(p->redirect_at, IKE2_REDIRECT_AUTH);
@@ -425,6 +449,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->children[0].route_metric, 65535);
     assert_false(p->children[1].reverse_route || p->children[1].route_overlap);
     assert_int_equal(p->children[1].route_metric, 0);
+    check_sizes(&p->children[0].path, &p->children[1].path);
     assert_int_equal(p->children[1].mode, IKE2_TRANSPORT);
 }
 
@@ -724,6 +749,10 @@ static void a_secret_in_the_wrong_place_is_not_shown(void **state)
 #define CHILD "child c { local-ts = 10.1.0.0/16 remote-ts = 10.2.0.0/16 }"
 #define PEER  "ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD " }\n"
 
+#define SIZED(options)                                                                             \
+    "ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = 10.1.0.0/16 remote-ts = "  \
+    "10.2.0.0/16\n " options " } }"
+
 #define MOBILE                                                                                     \
     "ike-policy m { mobike = yes }\n"                                                              \
     "ike-peer p { remote = 192.0.2.2 local = 192.0.2.1 ike-policy = m psk-file = /k\n"
@@ -734,6 +763,19 @@ static const struct {
     {"ike-peer p {\n psk-file = /k " CHILD " }", "missing-option", 1},
     {"ike-peer p { remote = 192.0.2.2\n " CHILD " }", "missing-option", 1},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k }", "missing-option", 1},
+    {SIZED("ip-mtu = 511"), "range", 2},
+    {SIZED("ip-mtu = 9001"), "range", 2},
+    {SIZED("encapsulated-ip-mtu = 100"), "range", 2},
+    {SIZED("clear-df = maybe"), "range", 2},
+    {SIZED("outer-df = no"), "range", 2},
+    {SIZED("outer-df = set path-mtu = ignore"), "range", 2},
+    {SIZED("long-ipv6 = cut"), "range", 2},
+    {SIZED("path-mtu = 1400"), "range", 2},
+    {SIZED("mss = 100"), "range", 2},
+    {SIZED("icmp-too-big = 100"), "range", 2},
+    {SIZED("icmp-too-big = 9/10"), "range", 2},
+    {SIZED("icmp-too-big = 100/61"), "range", 2},
+    {SIZED("icmp-too-big = 100/10/1"), "range", 2},
     {"ike-peer p { remote = 192.0.2.2/24 psk-file = /k " CHILD " }", "address", 1},
     {"ike-peer p {\n remote = 0.0.0.0 psk-file = /k " CHILD " }", "address", 2},
     {"ike-peer p { remote = 192.0.2.2\n local = 0.0.0.0 psk-file = /k " CHILD " }", "address", 2},
@@ -788,6 +830,9 @@ static const struct {
      "peer-overlap", 3},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n netns = a/b " CHILD " }", "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n vrf = \"a b\" " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n dataplane = both " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n vrf = red\n dataplane = kernel " CHILD " }",
+     "range", 3},
     {"ike-policy q {\n vrf = a-name-that-is-too-long }", "range", 2},
     {"ike-policy q { force-nat-t = yes\n no-nats = yes }", "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n moves-to = 192.0.2.0/24 " CHILD " }", "range",

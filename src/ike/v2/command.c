@@ -202,7 +202,7 @@ bool ike2_acquire(struct ike2 *c, struct gh_now now, const char *policy, const c
     sa = of != NULL ? sa_to(c, p) : NULL;
     if (sa == NULL)
         return false;
-    if (has_child(sa, of, &packets))
+    if (has_child(sa, of, &packets) || ike2_asked_in_vain(c, sa, of, &packets))
         return true;
     t = acquisition(of, &packets);
     if (t == NULL) {

@@ -15,6 +15,7 @@
 #include "ike/proposals.h"
 #include "ike/tcp_ao.h"
 #include "ike/ts.h"
+#include "ike/v2/child_path.h"
 #include "pki/client_db.h"
 #include "pki/identity.h"
 #include "pki/pattern.h"
@@ -35,6 +36,9 @@ enum ike2_redirect_at { IKE2_REDIRECT_NEVER, IKE2_REDIRECT_INIT, IKE2_REDIRECT_A
 
 enum ike2_auth { IKE2_AUTH_PSK, IKE2_AUTH_CERT, IKE2_AUTH_RAW_KEY, IKE2_AUTH_NULL };
 
+/* Who carries packets through Child SAs: our own process, the kernel, or the kernel if it can. */
+enum ike2_plane { IKE2_PLANE_USER, IKE2_PLANE_KERNEL, IKE2_PLANE_AUTO };
+
 /* What a Child SA is for: who installs it. */
 enum ike2_mode { IKE2_TUNNEL, IKE2_TRANSPORT, IKE2_TCP_AO };
 
@@ -51,11 +55,13 @@ struct ike2_child_policy {
     struct ike2_lifetime lifetime; /* hard; rekeying begins earlier by a random part of it */
     struct ike_tcp_ao tcp_ao;      /* of IKE2_TCP_AO */
     bool start;                    /* as soon as the peer is known, and again when it is lost */
+    bool kernel;                   /* what the policy's `plane` comes to on this machine */
 
     /* Routes to what is negotiated, while it is, instead of routes to `remote`. */
     bool reverse_route;
     bool route_overlap; /* what another tunnel has, too, may be routed */
     uint16_t route_metric;
+    struct ike2_child_path path;   /* of tunnel and transport mode */
 };
 
 struct ike2_policy {
@@ -130,6 +136,7 @@ struct ike2_policy {
     bool resumption;   /* RFC 5723: tickets, asked for by us and given to the peer */
     bool crash_tokens; /* RFC 6290: the peer gets one, if the core has a secret for them; true */
 
+    enum ike2_plane plane;              /* of all children */
     struct ike2_child_policy *children; /* owned, and so are their proposals */
     size_t child_count;
 

@@ -141,6 +141,13 @@ struct ike2_packets {
     struct ike_ts local, remote;
 };
 
+/* vain.c: packets that the peer grants no Child SA for. */
+struct ike2_vain {
+    const struct ike2_child_policy *policy; /* to compare only: it may be gone */
+    struct ike2_packets packets;
+    uint64_t until; /* 0: nothing */
+};
+
 enum { IKE2_DELETED_KEPT = 16 };
 
 /* An exchange that we begin: under way, or waiting for its turn. */
@@ -324,6 +331,7 @@ struct ike2_sa {
                                     * the SA (ike2_task_is_alone()) */
     struct ike2_task *waiting, *waiting_tail;
     struct ike2_task *acquired;   /* new Child SAs for certain packets, when this one is up */
+    struct ike2_vain vain;        /* what the peer does not grant: the last */
     struct ike2_pending *pending; /* what the peer is making by several exchanges, newest first */
     unsigned followups_lost;      /* how often the peer had forgotten ours */
     struct ike2_setup *setup;
@@ -449,6 +457,16 @@ void ike2_acquired_selectors(const struct ike2_sa *sa, const struct ike2_task *t
 /* IKE_AUTH, the current task, makes the first of those; the others follow when the SA is up. */
 void ike2_acquired_first(struct ike2_sa *sa);
 void ike2_acquired_rest(struct ike2_sa *sa);
+
+/* ---- vain.c ---- */
+/* It is not long ago that the peer did not grant a Child SA for these. */
+bool ike2_asked_in_vain(const struct ike2 *c, const struct ike2_sa *sa,
+                        const struct ike2_child_policy *p, const struct ike2_packets *packets);
+/* The peer does not grant what the task was for, if it was for certain packets. */
+void ike2_ask_no_more(const struct ike2 *c, struct ike2_sa *sa, const struct ike2_task *t);
+/* What the task has made does not have its packets, and others have all that it has: it may go. */
+bool ike2_made_in_vain(struct ike2 *c, struct ike2_sa *sa, const struct ike2_task *t,
+                       const struct ike2_child *fresh);
 
 /* ---- tell.c ---- */
 void ike2_tell(struct ike2 *c, const struct ike2_sa *sa, enum ike2_event_kind kind, uint32_t child,

@@ -1,0 +1,31 @@
+/*
+ * The devices of tunnels in the `esp` process: packets that are routed into them, and those that
+ * come out of the tunnels. The parent opens them; they outlive this process.
+ */
+#ifndef GH_DAEMON_ESP_DEVICES_H
+#define GH_DAEMON_ESP_DEVICES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "ipsec/packet.h"
+
+struct gh_esp_devices;
+
+/* At most IPSEC_BATCH packets of one device, with room around each. */
+typedef void (*gh_esp_devices_fn)(void *ctx, uint32_t number, struct ipsec_packet *packets,
+                                  size_t count);
+
+/* NULL: no memory. */
+struct gh_esp_devices *gh_esp_devices_new(uv_loop_t *loop, gh_esp_devices_fn fn, void *ctx);
+/* Takes the descriptor, in the place of the one that was there. False: no memory. */
+bool gh_esp_devices_open(struct gh_esp_devices *d, uint32_t number, int fd);
+/* From here on packets are read. */
+void gh_esp_devices_start(struct gh_esp_devices *d);
+/* Closes those that `stays` says no to. */
+void gh_esp_devices_keep(struct gh_esp_devices *d, bool (*stays)(void *ctx, uint32_t number));
+/* A packet into the device; false: it does not take it, or is not there. */
+bool gh_esp_devices_put(struct gh_esp_devices *d, uint32_t number, struct ipsec_packet *p);
+
+#endif
