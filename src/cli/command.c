@@ -95,6 +95,8 @@ const struct cli_command cli_commands[] = {
      CLI_ARG_PEER, ASK("show-ipsec-sa")},
     {"show ipsec counters", "", "what became of packets at the IPsec engine, by reason",
      CLI_ARG_NONE, ASK("show-ipsec-counters")},
+    {"show ipsec unprotected", "", "what came in clear although a tunnel is for it", CLI_ARG_NONE,
+     ASK("show-ipsec-unprotected")},
     {"capture", "[clear|encrypted|both] [peer NAME] [count N] [seconds N] [file FILE]",
      "packets of IPsec tunnels, in clear and encrypted, as pcapng", CLI_ARG_WORD, cli_capture,
      "capture-start", NULL},

@@ -36,6 +36,7 @@ void cli_render_ike_child(const struct cli_render *r, const json_t *answer);
 void cli_render_ike_statistics(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_sa(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer);
+void cli_render_ipsec_unprotected(const struct cli_render *r, const json_t *answer);
 void cli_render_tunnels(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_tunnel(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_gateway(const struct cli_render *r, const json_t *answer);

@@ -1,4 +1,4 @@
-/* show ipsec sa, show ipsec counters. */
+/* show ipsec sa, show ipsec counters, show ipsec unprotected. */
 #include "cli/render.h"
 
 #include <stdint.h>
@@ -103,5 +103,31 @@ void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer)
     put_results(&t, answer, "sizes", "sizes");
     put_results(&t, kernel, "in", "kernel in");
     put_results(&t, kernel, "out", "kernel out");
+    cli_table_print(&t, 0, r->out);
+}
+
+void cli_render_ipsec_unprotected(const struct cli_render *r, const json_t *answer)
+{
+    static const char *const titles[] = {"Namespace", ">Packets", ">Octets"};
+    struct cli_table t;
+    json_t *n;
+    size_t i;
+
+    if (!cli_true(answer, "drop"))
+        fputs("What comes in clear may pass (`unprotected`).\n\n", r->out);
+    cli_table_init(&t, titles, 3);
+    json_array_foreach(json_object_get(answer, "namespaces"), i, n)
+    {
+        cli_table_row(&t);
+        cli_table_cell(&t, 0, "%s", cli_has(n, "netns") ? cli_text(n, "netns") : "(own)");
+        for (size_t k = 1; k < 3; k++) {
+            const char *field = k == 1 ? "packets" : "octets";
+
+            if (cli_has(n, field))
+                cli_table_cell(&t, k, "%" JSON_INTEGER_FORMAT, cli_integer(n, field));
+            else
+                cli_table_cell(&t, k, "not known");
+        }
+    }
     cli_table_print(&t, 0, r->out);
 }

@@ -24,6 +24,7 @@ enum {
     GLOBAL_TICKET,
     GLOBAL_STRAYS,
     GLOBAL_TCP_AO,
+    GLOBAL_UNPROTECTED,
     GLOBAL_KEY_LOG,
     GLOBAL_SAS_HIGH,
     GLOBAL_SAS_LOW,
@@ -46,6 +47,7 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_TICKET] = {"ticket-lifetime", GH_ITEM_VALUE},
     [GLOBAL_STRAYS] = {"unknown-spi-answers", GH_ITEM_VALUE},
     [GLOBAL_TCP_AO] = {"tcp-ao-protocol", GH_ITEM_VALUE},
+    [GLOBAL_UNPROTECTED] = {"unprotected", GH_ITEM_VALUE},
     [GLOBAL_KEY_LOG] = {"key-log", GH_ITEM_VALUE},
     [GLOBAL_SAS_HIGH] = {"sa-high-watermark", GH_ITEM_VALUE},
     [GLOBAL_SAS_LOW] = {"sa-low-watermark", GH_ITEM_VALUE},
@@ -161,8 +163,10 @@ static void read_watermarks(struct gh_ike_loader *x, const struct gh_node **got)
 
 void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
 {
+    static const char *const unprotected[] = {"drop", "pass", NULL};
     const struct gh_node *got[GLOBAL_ITEMS], *lockout = NULL;
     struct gh_ike_settings *s = &x->ike->settings;
+    unsigned choice = 0;
     uint32_t v;
 
     gh_items_collect(x->l, section, global_items, GLOBAL_ITEMS, got);
@@ -181,6 +185,8 @@ void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
     gh_ike_u32(x, got[GLOBAL_STRAYS], 0, 10000, &s->strays_per_second);
     if (gh_ike_u32(x, got[GLOBAL_TCP_AO], IKE_PROTO_TCP_AO, UINT8_MAX, &v))
         s->tcp_ao_protocol = (uint8_t)v;
+    s->pass_unprotected =
+        gh_node_choice(x->l, got[GLOBAL_UNPROTECTED], unprotected, &choice) && choice == 1;
     read_key_log(x, got[GLOBAL_KEY_LOG], "IKE", &x->ike->settings.key_log);
     read_key_log(x, got[GLOBAL_ESP_KEY_LOG], "ESP", &x->ike->settings.esp_key_log);
     for (size_t i = 0; i < section->child_count; i++) {

@@ -490,9 +490,9 @@ static void on_missing(void *ctx, uint32_t id)
 static bool on_came(void *ctx, uint32_t owner, const struct gh_esp_child *d)
 {
     struct esp *esp = ctx;
-    char why[GH_ESP_REVERSE_WHY];
-    bool good = gh_esp_reverse_claim(esp->reverse, owner,
-                                     gh_esp_number(&esp->places, d->netns, d->vrf), d, why);
+    char why[GH_ESP_REVERSE_WHY] = "no memory";
+    uint32_t place = gh_esp_number(&esp->places, d->netns, d->vrf);
+    bool good = place != UINT32_MAX && gh_esp_reverse_claim(esp->reverse, owner, place, d, why);
 
     if (!good)
         gh_warning("%s: the child %s is refused: %s", d->peer, d->name, why);

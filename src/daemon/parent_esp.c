@@ -37,6 +37,7 @@
 #include "platform/routes.h"
 #include "platform/tun.h"
 #include "platform/udp.h"
+#include "platform/unprotected.h"
 #include "wire/wr.h"
 
 enum { PLACE_BODY = 600 };
@@ -218,7 +219,7 @@ static void remove_one(void *ctx, uint32_t table, const struct gh_prefix *to)
 
 bool gh_parent_esp_remove_routes(const char *run_directory)
 {
-    char path[GH_PATH], line[GH_PATH];
+    char path[GH_PATH], line[GH_PATH], said[GH_RULES_SAID];
     bool good = true;
     FILE *f;
 
@@ -235,6 +236,7 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
         gh_parent_xfrm_remove(line);
         fd = result = gh_routes_open(line);
         if (fd >= 0) {
+            gh_unprotected_remove(line, said); /* without nft there is nothing */
             result = gh_ip_rules_set(fd, NULL, 0);
             if (result == 0)
                 result = gh_routes_each(fd, remove_one, &fd);
@@ -356,8 +358,10 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
             close(e->sockets[kind]);
         e->errors[kind] = 0;
     }
-    if (any)
+    if (any) {
         tell_gone(p, place);
+        gh_parent_esp_clear_leave(place);
+    }
     free(e->routes);
     *e = (struct gh_esp_place){.ifindex = 0};
     gh_parent_esp_init_place(place);
@@ -381,6 +385,7 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
     if (e->generation != p->generation) {
         gh_parent_esp_set_mtu(p, place);
         gh_parent_esp_want_routes(p, place);
+        gh_parent_esp_clear_follow(p, place);
         e->rules_due = place->vrf == NULL;
         e->generation = p->generation;
     }
@@ -544,6 +549,11 @@ bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *r
 {
     bool capture = gh_esp_capture_is_op(gh_control_op(request));
 
+    if (strcmp(gh_control_op(request), "show-ipsec-unprotected") == 0) {
+        gh_control_server_answer_json(p->control, client, GH_ANSWERER_PARENT,
+                                      gh_parent_esp_clear_show(p));
+        return true;
+    }
     if (!capture && !gh_esp_is_op(gh_control_op(request)))
         return false;
     if (capture && !gh_control_server_is_root(p->control, client)) {

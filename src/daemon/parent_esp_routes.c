@@ -33,12 +33,20 @@ static size_t prefixes_of(const struct ike2_policy *policy, const struct ike2_ch
     return 0;
 }
 
+static bool overlap(const struct gh_prefix *to, const struct gh_prefix *where)
+{
+    return where->bits > 0 && gh_prefix_overlaps(to, where);
+}
+
+/* It is there, or may come there by MOBIKE or a redirection that is bounded. */
 static bool holds_peer(const struct ike2_policy *policy, const struct gh_prefix *to)
 {
     for (size_t i = 0; i < ike2_gateway_count(policy); i++)
         if (gh_prefix_contains(to, ike2_gateway(policy, i)))
             return true;
-    return to->bits == 0 || (policy->remote.bits > 0 && gh_prefix_overlaps(to, &policy->remote));
+    return to->bits == 0 || overlap(to, &policy->remote) ||
+           (policy->mobike && overlap(to, &policy->moves_to)) ||
+           (policy->redirects && overlap(to, &policy->follows_to));
 }
 
 /* Where our side is one address, this host itself is what is protected: it sends from there. */
@@ -109,6 +117,10 @@ static void want_child(struct gh_parent_place *place, const struct ike2_policy *
     struct gh_prefix prefixes[GH_RANGE_PREFIXES];
     uint32_t table;
 
+    if (child->mode == IKE2_TRANSPORT && policy->gateway.len == 0)
+        gh_warning("%s: no route for the child %s, whose mode is transport: the peer's address is "
+                   "not known; reverse-route = yes makes one when it is",
+                   policy->name, child->name);
     for (size_t i = 0; i < child->remote.count; i++) {
         size_t count = prefixes_of(policy, child, &child->remote.ts[i], prefixes);
 
@@ -135,13 +147,11 @@ static bool is_here(const struct gh_parent_place *place, const struct gh_ike_con
     return gh_config_text_equal(place->netns, netns) && gh_config_text_equal(place->vrf, vrf);
 }
 
-/* Calls fn() with each child of this place whose packets come by the device; true from it ends
- * that. */
-static bool each_child(const struct gh_parent *p, struct gh_parent_place *place,
-                       bool (*fn)(void *ctx, struct gh_parent_place *place,
-                                  const struct ike2_policy *policy,
-                                  const struct ike2_child_policy *child),
-                       void *ctx)
+bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place *place,
+                              bool (*fn)(void *ctx, struct gh_parent_place *place,
+                                         const struct ike2_policy *policy,
+                                         const struct ike2_child_policy *child),
+                              void *ctx)
 {
     const struct gh_ike_config *c = p->config->ike;
 
@@ -188,7 +198,7 @@ static bool may_have(void *ctx, struct gh_parent_place *place, const struct ike2
 static bool is_wanted(const struct gh_parent *p, struct gh_parent_place *place,
                       struct gh_esp_route *r)
 {
-    return r->configured || (r->negotiated && each_child(p, place, may_have, &r->to));
+    return r->configured || (r->negotiated && gh_parent_esp_each_child(p, place, may_have, &r->to));
 }
 
 void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place)
@@ -197,7 +207,7 @@ void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place
 
     for (size_t i = 0; i < e->route_count; i++)
         e->routes[i].configured = false;
-    each_child(p, place, want, NULL);
+    gh_parent_esp_each_child(p, place, want, NULL);
     for (size_t i = 0; i < e->route_count; i++)
         e->routes[i].wanted = is_wanted(p, place, &e->routes[i]);
     e->rules_due = place->vrf == NULL;
@@ -217,7 +227,7 @@ static void come(const struct gh_parent *p, struct gh_parent_place *place,
     struct gh_esp_route *r;
     uint32_t table;
 
-    if (!each_child(p, place, may_have, &to)) {
+    if (!gh_parent_esp_each_child(p, place, may_have, &to)) {
         gh_warning("no route to %s, which was negotiated: no child with reverse routes has it",
                    gh_prefix_format(&to, text));
         return;

@@ -74,9 +74,12 @@ struct gh_esp_place {
     uint32_t table;   /* of the routes; 0: the main one */
     struct gh_esp_route *routes;
     size_t route_count;
-    uint32_t generation; /* of the configuration that they are for */
-    bool rules_due;      /* rules that choose a table are not as the routes are */
-    int rules_error;     /* of the last try */
+    uint32_t generation;        /* of the configuration that they are for */
+    bool rules_due;             /* rules that choose a table are not as the routes are */
+    int rules_error;            /* of the last try */
+    struct gh_esp_clear *clear; /* parent_esp_clear.c: watches over its rules; NULL: none */
+    size_t clear_ranges;
+    bool clear_failed;
 };
 
 /* The kernel's IPsec in one place; all -1 or zero: not there. */
@@ -265,6 +268,17 @@ void gh_parent_esp_change_routes(struct gh_parent_place *place);
 bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body);
 void gh_parent_esp_routes_forget(struct gh_parent *p); /* a new `esp` is to say them all … */
 void gh_parent_esp_routes_told(struct gh_parent *p);   /* … and has */
+/* Calls fn() with each child of a place whose packets come by the device; true from it ends that,
+ * and is the answer. */
+bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place *place,
+                              bool (*fn)(void *ctx, struct gh_parent_place *place,
+                                         const struct ike2_policy *policy,
+                                         const struct ike2_child_policy *child),
+                              void *ctx);
+/* parent_esp_clear.c: as the configuration has it; without; the answer to show-ipsec-unprotected */
+void gh_parent_esp_clear_follow(struct gh_parent *p, struct gh_parent_place *place);
+void gh_parent_esp_clear_leave(struct gh_parent_place *place);
+json_t *gh_parent_esp_clear_show(const struct gh_parent *p);
 /* By the configuration, also what was negotiated before. */
 void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place);
 /* A new socket between `ike` and `esp`, where both are there. */

@@ -44,9 +44,19 @@ static void exempt(struct plan *p, uint32_t preference, uint8_t protocol, uint16
     r->port = port;
 }
 
+/* IPv4 alone has reverse path filters. Of what comes in, the kernel knows protocol and ports only
+ * if a rule about them is not for the loopback interface: the last one here, which does nothing. */
+static void exempt_ways_back(struct plan *p)
+{
+    exempt(p, FIRST + 1, IPPROTO_ESP, 0);
+    exempt(p, FIRST + 2, IPPROTO_AH, 0);
+    exempt(p, FIRST + 3, IPPROTO_UDP, 500);
+    exempt(p, FIRST + 4, IPPROTO_UDP, 4500);
+    add(p, FIRST + 5, FR_ACT_NOP, 0)->protocol = IPPROTO_ESP;
+}
+
 static void plan_family(struct plan *p, const bool *lengths, unsigned most)
 {
-    static const uint16_t ports[] = {500, 4500};
     bool any = false;
 
     for (unsigned i = 0; i <= most; i++)
@@ -55,10 +65,8 @@ static void plan_family(struct plan *p, const bool *lengths, unsigned most)
         return;
     add(p, LAST, FR_ACT_NOP, 0);
     add(p, FIRST, FR_ACT_GOTO, LAST)->mark = GH_SOCKET_MARK;
-    exempt(p, FIRST + 1, IPPROTO_ESP, 0);
-    exempt(p, FIRST + 2, IPPROTO_AH, 0);
-    for (unsigned i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
-        exempt(p, FIRST + 3 + i, IPPROTO_UDP, ports[i]);
+    if (!p->v6)
+        exempt_ways_back(p);
     for (unsigned i = 0; i <= most; i++) {
         unsigned bits = most - i;
 

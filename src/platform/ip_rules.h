@@ -9,6 +9,7 @@
  *     1100: fwmark 0x4748 goto 1399
  *     1101: iif lo ipproto esp goto 1399      also ah, and UDP between two ports 500 or 4500: the
  *                                             way back to a peer is asked for without a mark
+ *     1105: ipproto esp nop
  *     1110: lookup main suppress_prefixlength 24
  *     1111: lookup TABLE+24
  *      …

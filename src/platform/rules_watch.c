@@ -42,30 +42,41 @@ static bool is_text(const struct gh_rd *r, const char *text)
     return gh_rd_left(r) == len && memcmp(r->p, text, len) == 0;
 }
 
-/* Tables, chains and rules all name their table in attribute 1. */
-static bool is_ours(struct gh_rd r)
+/* Tables, chains and rules all name their table in attribute 1. `table` NULL: those of TCP-AO. */
+static bool is_ours(struct gh_rd r, const char *table)
 {
     struct gh_nl_attr a;
 
     gh_rd_skip(&r, sizeof(struct nfgenmsg));
     while (gh_nl_next_attr(&r, &a))
         if (a.type == NFTA_TABLE_NAME)
-            return is_text(&a.body, "gatehouse") || is_text(&a.body, "mangle");
+            return table != NULL ? is_text(&a.body, table)
+                                 : is_text(&a.body, "gatehouse") || is_text(&a.body, "mangle");
     return false;
 }
 
-bool gh_rules_watch_parse(const uint8_t *data, size_t len)
+static bool parse(const uint8_t *data, size_t len, const char *table)
 {
     struct gh_rd r = gh_rd_make(data, len);
     struct gh_nl_message m;
 
     while (gh_nl_next(&r, &m))
-        if (is_removal(m.type) && is_ours(m.body))
+        if (is_removal(m.type) && is_ours(m.body, table))
             return true;
     return false;
 }
 
+bool gh_rules_watch_parse(const uint8_t *data, size_t len)
+{
+    return parse(data, len, NULL);
+}
+
 bool gh_rules_watch_read(int fd)
+{
+    return gh_rules_watch_read_table(fd, NULL);
+}
+
+bool gh_rules_watch_read_table(int fd, const char *table)
 {
     static uint8_t data[65536];
     bool removed = false;
@@ -73,6 +84,6 @@ bool gh_rules_watch_read(int fd)
 
     while ((n = recv(fd, data, sizeof(data), 0)) > 0 || (n < 0 && errno == EINTR))
         if (n > 0)
-            removed = gh_rules_watch_parse(data, (size_t)n) || removed;
+            removed = parse(data, (size_t)n, table) || removed;
     return removed || (n < 0 && errno == ENOBUFS);
 }

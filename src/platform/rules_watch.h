@@ -18,6 +18,9 @@ int gh_rules_watch_open(const char *netns);
 /* Reads what has come. True: rules of ours may be gone. */
 bool gh_rules_watch_read(int fd);
 
+/* The same of one table, by its name. */
+bool gh_rules_watch_read_table(int fd, const char *table);
+
 /* One datagram of such a socket: pure, for tests. */
 bool gh_rules_watch_parse(const uint8_t *data, size_t len);
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from daemons.frr_router import FrrRouter
 from gatehouse import block
 from ike import SECRET, IkeGatehouse, child_section, peer_section, section
 from netns import A4, A6, B4, B6
@@ -70,6 +71,28 @@ def test_host_to_host_takes_nothing_else(net, build_dir):
     assert ends.one.ask("show", "ipsec", "counters")["out"]["no-policy"] >= 2
     ends.one.gatectl("ike", "rekey", "sa", str(ends.one.list_sas()[0]["id"]))
     wait_for(lambda: len(ends.one.sas()) == 1, 10, "the old IKE SA is gone")
+
+
+@pytest.mark.parametrize("udp", [False, True], ids=["esp", "in-udp"])
+def test_strict_reverse_path(net, build_dir, udp):
+    """The way back to a peer behind a router is found by the interface that its packets come by."""
+    a, router, b = (net.namespace(name) for name in ("a", "router", "b"))
+    net.link(a, router, ("10.77.1.1/24", "10.77.1.2/24"))
+    net.link(b, router, ("10.77.2.1/24", "10.77.2.2/24"), name_b="eth1")
+    router.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+    gatehouses = []
+    for host, ours, theirs, via in ((a, "10.77.1.1", "10.77.2.1", "10.77.1.2"),
+                                    (b, "10.77.2.1", "10.77.1.1", "10.77.2.2")):
+        host.run(["ip", "route", "add", "default", "via", via])
+        for name in ("all", "default", "eth0"):
+            host.run(["sysctl", "-qw", f"net.ipv4.conf.{name}.rp_filter=1"])
+        gatehouses.append(IkeGatehouse(host, build_dir, section('ike-policy "p"', force_nat_t=udp) + peer_section(
+            psk_secret=SECRET, remote=theirs, local=ours, ike_policy="p",
+            children=[child_section(local_ts=ours, remote_ts=theirs)])).start())
+    gatehouses[0].gatectl("ike", "initiate", "peer")
+    gatehouses[0].wait_sas(1, 1)
+    assert ping(a, "10.77.1.1", "10.77.2.1") == 5
+    assert sas(gatehouses[0])[0]["in"]["packets"] == 5
 
 
 class Remote(Ends):
@@ -347,3 +370,88 @@ def test_bird_learns_reverse_routes(net, build_dir):
     wait_for(lambda: known() == (["10.2.0.0/24"], ["50"]), 10, lambda: f"BIRD has the route {known()}")
     one.gatectl("ike", "terminate", "peer", "peer")
     wait_for(lambda: known() == ([], []), 10, lambda: f"BIRD has lost the route {known()}")
+
+
+# ---- In clear ---------------------------------------------------------------------------------
+
+def dropped(gatehouse):
+    return gatehouse.ask("show", "ipsec", "unprotected")["namespaces"][0]["packets"]
+
+
+def from_device(gatehouse):
+    return gatehouse.ask("show", "ipsec", "counters")["packets"]["from-device"]
+
+
+def clear_way(ends):
+    """b has no Gatehouse any more, and routes as if there was no tunnel."""
+    ends.two.kill()
+    ends.b.run([ends.two.daemon, "-r", ends.two.run_dir, "--remove-rules"])
+    assert routes(ends.b) == rules(ends.b) == []
+    assert "gatehouse-ipsec" not in ends.b.run(["nft", "list", "tables"]).stdout
+    for v, network, via in (("-4", "10.1.0.0/24", A4), ("-6", "fd01::/64", A6)):
+        ends.b.run(["ip", v, "route", "add", network, "via", via])
+
+
+def test_clear_packets_are_dropped(net, build_dir):
+    """What the tunnel is for does not come in beside it, is counted, and goes on being so when somebody
+    flushes the firewall's rules; what the tunnel is not for does."""
+    ends = Ends(net, build_dir, ("10.1.0.0/24", "fd01::/64"), ("10.2.0.0/24", "fd02::/64")).up()
+    ends.a.add_address("lo", "fd01::1/128")
+    ends.b.add_address("lo", "fd02::1/128")
+    assert ping(ends.a, HOST_A, HOST_B) == ping(ends.a, "fd01::1", "fd02::1") == 5
+    clear_way(ends)
+    assert dropped(ends.one) == 0
+    assert ping(ends.b, HOST_B, HOST_A, 2) == ping(ends.b, "fd02::1", "fd01::1", 2) == 0
+    assert dropped(ends.one) == 4
+    assert ping(ends.b, B4, HOST_A, 1) == 1
+    assert ping(ends.b, HOST_B, A4, 1) == 0  # no way back; but it has come in
+    assert dropped(ends.one) == 4
+    ends.one.reload()
+    assert ping(ends.b, HOST_B, HOST_A, 1) == 0 and dropped(ends.one) == 5
+    ends.a.run(["nft", "flush", "ruleset"])
+    wait_for(lambda: dropped(ends.one) == 0, 10, "the rules are there again")
+    before = from_device(ends.one)
+    assert ping(ends.b, HOST_B, HOST_A, 2) == 0
+    assert dropped(ends.one) == 2 and from_device(ends.one) == before
+    assert "(own)" in ends.one.gatectl("show", "ipsec", "unprotected").stdout
+
+
+def test_clear_packets_may_pass(net, build_dir):
+    ends = Ends(net, build_dir, "10.1.0.0/24", "10.2.0.0/24", head=block("ike", {"unprotected": "pass"}))
+    clear_way(ends)
+    before = from_device(ends.one)
+    assert ping(ends.b, HOST_B, HOST_A, 2) == 0
+    assert from_device(ends.one) == before + 2  # the answers
+    assert dropped(ends.one) is None
+    assert "gatehouse-ipsec" not in ends.a.run(["nft", "list", "tables"]).stdout
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["ipv4", "ipv6"])
+def test_clear_between_hosts(net, build_dir, v6):
+    """Of a peer that is protected itself: what keys and finds the tunnel passes, ICMP errors about it, too."""
+    a, b = (A6, B6) if v6 else (A4, B4)
+    ends = Ends(net, build_dir, a, b, v6).up()
+    assert ping(ends.a, a, b) == 5
+    for program in ("iptables", "ip6tables"):  # b does not say that it ends
+        ends.b.run([program, "-A", "OUTPUT", "-p", "udp", "-j", "DROP"])
+    clear_way(ends)
+    ends.a.run(["ip", "neighbour", "flush", "all"])
+    errors = Wire(ends.a)
+    assert ping(ends.a, a, b, 2) == 0  # ESP that b refuses
+    assert {protocol for protocol, _ in errors.protocols()} >= ({ESP} if v6 else {ESP, ICMP})
+    assert dropped(ends.one) == 0
+    assert ping(ends.b, b, a, 2) == 0
+    assert dropped(ends.one) == 2
+
+
+def test_frr_learns_reverse_routes(net, build_dir):
+    hub = Hub(net, build_dir, route_metric=50)
+    frr = FrrRouter(hub.a, [], "hostname hub\n").start()
+
+    def known():
+        return [(to, route["metric"]) for to, found in frr.ask("show ip route kernel").items()
+                for route in found if route.get("selected")]
+    one = hub.site("one", "10.2.0.0/24")
+    wait_for(lambda: known() == [("10.2.0.0/24", 50)], 10, lambda: f"FRR has the route {known()}")
+    one.gatectl("ike", "terminate", "peer", "peer")
+    wait_for(lambda: known() == [], 10, lambda: f"FRR has lost the route {known()}")

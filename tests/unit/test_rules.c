@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "platform/rules_text.h"
+#include "platform/unprotected.h"
 
 static struct gh_flow flow(const char *vrf, uint16_t queue, const char *peer, const char *local,
                            uint16_t port)
@@ -436,6 +437,30 @@ static void no_flows_no_rules(void **state)
     free(text);
 }
 
+/* ---- What comes in clear -------------------------------------------------------------------- */
+
+static void protected_addresses(void **state)
+{
+    static const char *const texts[][2] = {
+        {"10.1.0.0", "10.1.255.255"}, {"fd01::", "fd01::ffff"}, {"192.0.2.1", "192.0.2.1"}};
+    struct gh_unprotected_range list[3];
+    char *text;
+
+    for (size_t i = 0; i < 3; i++)
+        assert_true(gh_addr_parse(texts[i][0], &list[i].first) &&
+                    gh_addr_parse(texts[i][1], &list[i].last));
+    text = gh_unprotected_text(list, 3);
+    assert_non_null(strstr(text, "\nadd element inet gatehouse-ipsec local4 "
+                                 "{ 10.1.0.0-10.1.255.255, 192.0.2.1 }\n"));
+    assert_non_null(
+        strstr(text, "\nadd element inet gatehouse-ipsec local6 { fd01::-fd01::ffff }\n"));
+    free(text);
+    text = gh_unprotected_text(NULL, 0);
+    assert_null(strstr(text, "add element"));
+    assert_non_null(strstr(text, "counter name unprotected drop"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +475,7 @@ int main(void)
         cmocka_unit_test(sockets_of_any_port),
         cmocka_unit_test(syns_of_keyed_sessions),
         cmocka_unit_test(no_flows_no_rules),
+        cmocka_unit_test(protected_addresses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,151 @@
+#include "platform/unprotected.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/netns.h"
+#include "platform/run.h"
+
+enum { PATH = 256 };
+
+static const char head[] =
+    "table inet gatehouse-ipsec {\n"
+    "\tcounter unprotected { }\n"
+    "\tset local4 { type ipv4_addr; flags interval; auto-merge; }\n"
+    "\tset local6 { type ipv6_addr; flags interval; auto-merge; }\n"
+    "\tchain prerouting { type filter hook prerouting priority raw; policy accept; }\n"
+    "\tchain clear { }\n"
+    "}\n"
+    "flush chain inet gatehouse-ipsec prerouting\n"
+    "flush chain inet gatehouse-ipsec clear\n"
+    "flush set inet gatehouse-ipsec local4\n"
+    "flush set inet gatehouse-ipsec local6\n";
+
+/* Of a fragment that is not the first, no port is to be seen: without the first it is nothing. Of
+ * an ICMP error, the packet in it says whether it is about what carries a tunnel. */
+static const char rules[] =
+    "table inet gatehouse-ipsec {\n"
+    "\tchain prerouting {\n"
+    "\t\tiifname { \"lo\", \"gh-ipsec*\" } accept\n"
+    "\t\tip daddr @local4 fib saddr oifname \"gh-ipsec*\" goto clear\n"
+    "\t\tip6 daddr @local6 fib saddr oifname \"gh-ipsec*\" goto clear\n"
+    "\t}\n"
+    "\tchain clear {\n"
+    "\t\tip daddr 224.0.0.0/4 accept\n"
+    "\t\tip6 daddr ff00::/8 accept\n"
+    "\t\ticmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, "
+    "nd-neighbor-advert, nd-redirect } ip6 hoplimit 255 accept\n"
+    "\t\tfib daddr type local meta l4proto { esp, ah } accept\n"
+    "\t\tfib daddr type local udp dport { 500, 4500 } accept\n"
+    "\t\tfib daddr type local ip frag-off & 0x1fff != 0 accept\n"
+    "\t\tfib daddr type local frag frag-off != 0 accept\n"
+    "\t\ticmp type { destination-unreachable, time-exceeded, parameter-problem } "
+    "@th,136,8 { 50, 51 } accept\n"
+    "\t\ticmp type { destination-unreachable, time-exceeded, parameter-problem } @th,136,8 17 "
+    "@th,224,16 { 500, 4500 } accept\n"
+    "\t\ticmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } "
+    "@th,112,8 { 50, 51 } accept\n"
+    "\t\ticmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } "
+    "@th,112,8 17 @th,384,16 { 500, 4500 } accept\n"
+    "\t\tcounter name unprotected drop\n"
+    "\t}\n"
+    "}\n";
+
+static void put_elements(FILE *out, const struct gh_unprotected_range *ours, size_t count,
+                         uint8_t len)
+{
+    char first[GH_ADDR_TEXT], last[GH_ADDR_TEXT];
+    bool any = false;
+
+    for (size_t i = 0; i < count; i++) {
+        if (ours[i].first.len != len)
+            continue;
+        if (any)
+            fputs(", ", out);
+        else
+            fprintf(out, "add element inet gatehouse-ipsec local%c { ", len == 4 ? '4' : '6');
+        fputs(gh_addr_format(&ours[i].first, first), out);
+        if (!gh_addr_equal(&ours[i].first, &ours[i].last))
+            fprintf(out, "-%s", gh_addr_format(&ours[i].last, last));
+        any = true;
+    }
+    if (any)
+        fputs(" }\n", out);
+}
+
+char *gh_unprotected_text(const struct gh_unprotected_range *ours, size_t count)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    if (out == NULL)
+        return NULL;
+    fputs(head, out);
+    put_elements(out, ours, count, 4);
+    put_elements(out, ours, count, 16);
+    fputs(rules, out);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static bool run(const char *netns, const char *const words[], const char *input, char *said,
+                size_t size)
+{
+    char path[PATH];
+    const char *argv[12] = {path};
+    int back, result;
+
+    for (size_t i = 0; words[i] != NULL && i < 10; i++)
+        argv[i + 1] = words[i];
+    if (gh_run_find("nft", path, sizeof(path)) == NULL) {
+        snprintf(said, size, "the program nft is not installed");
+        return false;
+    }
+    result = gh_netns_enter(netns, &back);
+    if (result != 0) {
+        snprintf(said, size, "%s", strerror(-result));
+        return false;
+    }
+    result = gh_run(argv, input, said, size);
+    gh_netns_leave(back);
+    return result == 0;
+}
+
+static bool apply(const char *netns, const char *text, char said[GH_RULES_SAID])
+{
+    static const char *const words[] = {"-f", "-", NULL};
+
+    return text != NULL && run(netns, words, text, said, GH_RULES_SAID);
+}
+
+bool gh_unprotected_install(const char *netns, const struct gh_unprotected_range *ours,
+                            size_t count, char said[GH_RULES_SAID])
+{
+    char *text = gh_unprotected_text(ours, count);
+    bool good;
+
+    snprintf(said, GH_RULES_SAID, "no memory");
+    good = apply(netns, text, said);
+    free(text);
+    return good;
+}
+
+bool gh_unprotected_remove(const char *netns, char said[GH_RULES_SAID])
+{
+    return apply(netns,
+                 "table inet gatehouse-ipsec\n"
+                 "delete table inet gatehouse-ipsec\n",
+                 said);
+}
+
+bool gh_unprotected_read(const char *netns, char json[GH_UNPROTECTED_JSON])
+{
+    static const char *const words[] = {"-j",          "list", "counter", "inet", "gatehouse-ipsec",
+                                        "unprotected", NULL};
+
+    return run(netns, words, NULL, json, GH_UNPROTECTED_JSON);
+}
