@@ -71,7 +71,8 @@ void cli_render_ipsec_sa(const struct cli_render *r, const json_t *answer)
     cli_table_print(&t, 0, r->out);
 }
 
-static void put_results(struct cli_table *t, const json_t *answer, const char *group)
+static void put_results(struct cli_table *t, const json_t *answer, const char *group,
+                        const char *way)
 {
     const char *name;
     json_t *value;
@@ -81,7 +82,7 @@ static void put_results(struct cli_table *t, const json_t *answer, const char *g
         if (json_integer_value(value) == 0)
             continue;
         cli_table_row(t);
-        cli_table_cell(t, 0, "%s", group);
+        cli_table_cell(t, 0, "%s", way);
         cli_table_cell(t, 1, "%s", name);
         cli_table_cell(t, 2, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     }
@@ -90,14 +91,17 @@ static void put_results(struct cli_table *t, const json_t *answer, const char *g
 void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer)
 {
     static const char *const titles[] = {"Way", "What", ">Packets"};
+    const json_t *kernel = json_object_get(answer, "kernel");
     struct cli_table t;
 
     fprintf(r->out, "Cryptography by %s.\n\n", cli_text(answer, "back_end"));
     cli_table_init(&t, titles, 3);
-    put_results(&t, answer, "in");
-    put_results(&t, answer, "out");
-    put_results(&t, answer, "packets");
-    put_results(&t, answer, "waiting");
-    put_results(&t, answer, "sizes");
+    put_results(&t, answer, "in", "in");
+    put_results(&t, answer, "out", "out");
+    put_results(&t, answer, "packets", "packets");
+    put_results(&t, answer, "waiting", "waiting");
+    put_results(&t, answer, "sizes", "sizes");
+    put_results(&t, kernel, "in", "kernel in");
+    put_results(&t, kernel, "out", "kernel out");
     cli_table_print(&t, 0, r->out);
 }

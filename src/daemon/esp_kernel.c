@@ -587,6 +587,23 @@ const struct gh_plane_counts *gh_esp_kernel_counts(const struct gh_esp_kernel *k
     return k->entry_count > 0 ? &k->counts : NULL;
 }
 
+static void on_due_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void gh_esp_kernel_free(struct gh_esp_kernel *k)
+{
+    gh_channel_close(k->channel);
+    for (uint64_t i = 1; i < k->top; i++)
+        free(k->sas[i]);
+    free(k->sas);
+    free(k->ties);
+    free(k->entries);
+    free(k->told);
+    uv_close((uv_handle_t *)&k->due, on_due_closed);
+}
+
 struct gh_esp_kernel *gh_esp_kernel_new(uv_loop_t *loop, struct gh_esp_names *policies,
                                         const struct gh_esp_kernel_ops *ops, void *ctx)
 {

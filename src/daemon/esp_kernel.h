@@ -31,6 +31,8 @@ struct gh_esp_kernel_ops {
 /* policies: as of esp_children.h. NULL: no memory. */
 struct gh_esp_kernel *gh_esp_kernel_new(uv_loop_t *loop, struct gh_esp_names *policies,
                                         const struct gh_esp_kernel_ops *ops, void *ctx);
+/* What is in the kernel stays there. Its memory goes when the loop has run once more. */
+void gh_esp_kernel_free(struct gh_esp_kernel *k);
 const struct gh_esp_plane *gh_esp_kernel_plane(const struct gh_esp_kernel *k);
 /* The socket to `xfrm`. False: no memory. */
 bool gh_esp_kernel_open(struct gh_esp_kernel *k, int fd);

@@ -209,7 +209,7 @@ static void take(struct gh_esp_net *n, const struct gh_esp_entry *e, size_t i)
 {
     const struct gh_esp_slot *slot = &n->slots[i];
     struct msghdr *h = &n->headers[i].msg_hdr;
-    size_t len = n->headers[i].msg_len;
+    size_t len = n->headers[i].msg_len, done = 0;
     struct origin o = {.header_len = 0};
     uint8_t *at;
 
@@ -236,8 +236,10 @@ static void take(struct gh_esp_net *n, const struct gh_esp_entry *e, size_t i)
         o.size = len;
     if (!gh_esp_batch_has_room(&n->batch, o.size > 0 ? len / o.size + 1 : 1))
         through(n);
-    for (size_t done = 0; done < len; done += o.size)
+    do { /* once for a datagram of no octets, too */
         take_datagram(n, e, &o, slot->mem + done, len - done < o.size ? len - done : o.size);
+        done += o.size;
+    } while (done < len);
 }
 
 static void prepare(struct gh_esp_net *n)

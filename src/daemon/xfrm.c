@@ -38,6 +38,7 @@ struct place {
     int sockets[GH_PLANE_SOCKETS]; /* arrived and not taken yet, or -1 */
     bool open;                     /* xfrm and poll are */
     bool given;                    /* policies, since PLANE_BEGIN */
+    size_t policies;               /* the kernel's, when they were given */
     struct gh_xfrm xfrm;
     int stat; /* -1: this kernel does not count */
     uv_poll_t *poll;
@@ -50,7 +51,8 @@ struct xfrm {
     struct place *places[PLACES_MAX];
     size_t place_count;
     struct gh_kernel_sas sas;
-    bool whole; /* all was said that there is to be */
+    bool whole;    /* all was said that there is to be */
+    uint32_t look; /* a number for each at all SAs */
     struct gh_plane_counts counts;
 };
 
@@ -157,6 +159,8 @@ static void count_sa(void *ctx, const struct gh_xfrm_sa_info *info)
     uint8_t body[80];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
+    if (sa != NULL)
+        sa->seen = c->x->look;
     if (sa == NULL || sum == sa->told)
         return;
     sa->told = sum;
@@ -196,16 +200,58 @@ static void count_drops(struct xfrm *x)
     tell(x, GH_MESSAGE_PLANE_COUNTS, &w);
 }
 
+/* Somebody removed it. */
+static void look_for_lost(struct xfrm *x, uint32_t place)
+{
+    struct gh_kernel_sa *next, *sa = gh_kernel_sas_next(&x->sas, NULL);
+
+    for (; sa != NULL; sa = next) {
+        struct gh_xfrm_sa_info info;
+
+        next = gh_kernel_sas_next(&x->sas, sa);
+        if (sa->place != place || sa->seen == x->look ||
+            gh_xfrm_get_sa(&x->places[place]->xfrm, &sa->name, &info))
+            continue;
+        refuse(x, sa->id, 0, "it is not in the kernel any more");
+        gh_kernel_sas_remove(&x->sas, sa);
+    }
+}
+
+static void count_policy(void *ctx, const struct gh_xfrm_policy_info *policy)
+{
+    ++*(size_t *)ctx;
+}
+
+/* Without policies what they protect would leave in clear: as with firewall rules, somebody who
+ * takes them away finds them again. */
+static void look_after_policies(struct xfrm *x, struct place *p)
+{
+    size_t count = 0;
+
+    if (!p->given || gh_xfrm_each_policy(&p->xfrm, count_policy, &count) != 0 ||
+        count == p->policies)
+        return;
+    gh_warning("somebody changed policies of the kernel's IPsec%s%s: they are given again",
+               p->netns[0] != '\0' ? " in " : "", p->netns);
+    gh_channel_send(x->esp, GH_MESSAGE_PLANE_PLACED, NULL, 0, -1);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct xfrm *x = timer->data;
 
-    if (x->esp == NULL)
+    if (x->esp == NULL || !x->whole)
         return;
-    for (size_t i = 0; i < x->place_count; i++)
-        if (x->places[i]->open)
-            (void)gh_xfrm_each_sa(&x->places[i]->xfrm, count_sa,
-                                  &(struct counting){x, (uint32_t)i}); /* or in a second */
+    for (size_t i = 0; i < x->place_count; i++) {
+        struct counting c = {x, (uint32_t)i};
+
+        x->look++;
+        if (!x->places[i]->open)
+            continue;
+        if (gh_xfrm_each_sa(&x->places[i]->xfrm, count_sa, &c) == 0) /* else in a second */
+            look_for_lost(x, (uint32_t)i);
+        look_after_policies(x, x->places[i]);
+    }
     count_drops(x);
 }
 
@@ -531,6 +577,8 @@ static bool set_policies(struct xfrm *x, struct gh_rd *body)
             if (!gh_xfrm_set_policies(xfrm, p.list, p.count, &why))
                 gh_error("policies for the kernel: %s", why.text);
         }
+        x->places[place]->policies = 0;
+        (void)gh_xfrm_each_policy(xfrm, count_policy, &x->places[place]->policies);
     }
     policies_free(&p);
     return good;

@@ -48,6 +48,18 @@ struct gh_kernel_sa *gh_kernel_sas_named(const struct gh_kernel_sas *t, uint32_t
     return sa;
 }
 
+struct gh_kernel_sa *gh_kernel_sas_next(const struct gh_kernel_sas *t,
+                                        const struct gh_kernel_sa *after)
+{
+    size_t i = after != NULL ? id_bucket(after->id) + 1 : 0;
+
+    if (after != NULL && after->next_by_id != NULL)
+        return after->next_by_id;
+    while (i < GH_KERNEL_SA_BUCKETS && t->by_id[i] == NULL)
+        i++;
+    return i < GH_KERNEL_SA_BUCKETS ? t->by_id[i] : NULL;
+}
+
 void gh_kernel_sas_remove(struct gh_kernel_sas *t, struct gh_kernel_sa *sa)
 {
     struct gh_kernel_sa **at = &t->by_id[id_bucket(sa->id)];

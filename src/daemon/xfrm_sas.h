@@ -16,6 +16,7 @@ struct gh_kernel_sa {
     enum ipsec_mode mode;
     struct gh_addr local, remote;
     uint16_t local_port, remote_port;
+    uint32_t seen; /* the last look at the kernel that found it */
     uint64_t told; /* sum of all that the kernel counted, when it was told last */
 };
 
@@ -29,6 +30,9 @@ struct gh_kernel_sa *gh_kernel_sas_add(struct gh_kernel_sas *t, const struct gh_
 struct gh_kernel_sa *gh_kernel_sas_find(const struct gh_kernel_sas *t, uint64_t id);
 struct gh_kernel_sa *gh_kernel_sas_named(const struct gh_kernel_sas *t, uint32_t place,
                                          const struct gh_xfrm_sa_id *name);
+/* The next one in an order of its own, first with NULL; not after a removal. */
+struct gh_kernel_sa *gh_kernel_sas_next(const struct gh_kernel_sas *t,
+                                        const struct gh_kernel_sa *after);
 void gh_kernel_sas_remove(struct gh_kernel_sas *t, struct gh_kernel_sa *sa); /* frees it */
 void gh_kernel_sas_clear(struct gh_kernel_sas *t);
 

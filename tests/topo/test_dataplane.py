@@ -2,7 +2,6 @@
 Gatehouse's own process, strongSwan and libreswan on the kernel's IPsec, and itself."""
 
 import re
-import signal
 
 import pytest
 
@@ -192,28 +191,30 @@ def test_both_planes_in_one_place(guest, build_dir):
     assert planes.one.ask("show", "ipsec", "counters")["in"]["unknown-spi"] == 0
 
 
+def too_wide(config):
+    """Ranges that are too many prefixes for the kernel."""
+    return config.replace(f'"{NET_B}"', '"10.3.0.1-10.3.255.254"').replace(
+        f'"{NET_A}"', '"10.1.0.1-10.1.255.254"')
+
+
 def test_auto(guest, build_dir):
-    """The kernel for what it has, the process for what it has not: here, Camellia."""
+    """The kernel for what it has, the process for what it has not; the log says why."""
     planes = Planes(guest, build_dir, start=False)
-    strange = section('ipsec-transform "t"', encryption=["chacha20-poly1305", "aes-256-gcm"])
-    odd = planes.config(0, "auto").replace(NET_B, "10.3.0.0-10.3.0.255")
-    assert "the kernel" in planes.one.tail()
-    planes.one.configure(strange + odd)
+    planes.one.configure(planes.config(0, "auto").replace(NET_B, "10.3.0.0/24"))
     planes.one.reload()
     wait_for(lambda: "10.3.0.0/24" in policies(planes.a), 10, lambda: planes.one.tail())
-    # A range of ports over several protocols is none of the kernel's
-    planes.one.configure(planes.config(0, "auto").replace('"' + NET_B + '"', '"10.3.0.1-10.3.255.254"').replace(
-        '"' + NET_A + '"', '"10.1.0.1-10.1.255.254"'))
+    planes.one.configure(too_wide(planes.config(0, "auto")))
     planes.one.reload()
     planes.one.wait_said("is not the kernel's: a selector that is too many prefixes")
     wait_for(lambda: "10.3." not in policies(planes.a), 10, lambda: policies(planes.a))
+    wait_for(lambda: "10.3." in planes.a.run(["ip", "route", "show", "dev", "gh-ipsec0"]).stdout, 10,
+             "routes into the device")
 
 
 def test_what_the_kernel_cannot(guest, build_dir):
     """A configuration that asks the kernel for more is refused, with the line and the reason."""
     planes = Planes(guest, build_dir, start=False)
-    planes.one.configure(planes.config(0, "kernel").replace('"' + NET_B + '"', '"10.3.0.1-10.3.255.254"').replace(
-        '"' + NET_A + '"', '"10.1.0.1-10.1.255.254"'))
+    planes.one.configure(too_wide(planes.config(0, "kernel")))
     done = planes.one.gatectl("reload", check=False)
     assert done.returncode != 0
     assert 'the kernel cannot carry the child "net" of "peer": a selector that is too many' in (
@@ -247,6 +248,102 @@ def test_acquire(guest, build_dir):
     wait_for(lambda: states(planes.a) == [], 10, "no SA in the kernel")
     wait_for(lambda: planes.ping(1) == 1, 10, lambda: f"a packet came through\n{planes.one.tail()}")
     assert len(sas(planes.one)) == 1
+
+
+def test_the_first_packets_may_wait(guest, build_dir):
+    """As the page says: with this the kernel keeps what finds no SA."""
+    planes = Planes(guest, build_dir, start=False)
+    planes.a.run(["sysctl", "-q", "-w", "net.core.xfrm_larval_drop=0"])
+    assert planes.ping(3) == 3, planes.one.tail()
+
+
+def test_rekey_by_packets(guest, build_dir):
+    """IKE hears what the kernel carried, and makes new keys before a child has carried what it may."""
+    planes = Planes(guest, build_dir, child={"lifetime_packets": 1024})
+    first = sas(planes.one)[0]["in"]["spi"]
+    pinging = Pinging(planes.a, HOST_A, HOST_B)
+    transfer(planes.b, planes.a, HOST_B, HOST_A, 1_000_000)
+    wait_for(lambda: first not in [sa["in"]["spi"] for sa in sas(planes.one) if sa["state"] == "installed"], 10,
+             lambda: f"new keys\n{planes.one.tail()}")
+    pinging.wait_more()
+
+
+def test_somebody_flushes(guest, build_dir):
+    """Policies are back within seconds, and so are SAs."""
+    planes = Planes(guest, build_dir)
+    before = policies(planes.a)
+    planes.a.run(["ip", "xfrm", "policy", "flush"])
+    wait_for(lambda: policies(planes.a).count("tmpl") == before.count("tmpl"), 10, lambda: policies(planes.a))
+    planes.one.wait_said("somebody changed policies")
+    planes.a.run(["ip", "xfrm", "state", "flush"])
+    planes.one.wait_said("does not carry the child net: it is not in the kernel any more")
+    wait_for(lambda: planes.ping(1) == 1, 15, lambda: f"new SAs\n{planes.one.tail()}")
+
+
+def test_reload_under_traffic(guest, build_dir):
+    """A reload that changes nothing of the tunnel loses nothing."""
+    planes = Planes(guest, build_dir)
+    before = sorted(states(planes.a))
+    pinging = Pinging(planes.a, HOST_A, HOST_B)
+    for _ in range(3):
+        planes.one.reload()
+        pinging.wait_more()
+    assert pinging.lost() == 0
+    assert sorted(states(planes.a)) == before
+
+
+def test_another_namespace(guest, build_dir):
+    """Peers elsewhere than the daemon: SAs, policies and port 4500 are there."""
+    a, b = networks(guest, 1)
+    head = section('ike-policy "nat"', force_nat_t=True)
+    one, two = (IkeGatehouse(host, build_dir, head + peer_section(
+        psk_secret=SECRET, children=[child_section(local_ts=ours, remote_ts=theirs)], local=local, remote=remote,
+        ike_policy="nat", **options), name=f"gatehouse-{local}").start()
+        for host, ours, theirs, local, remote, options in (
+            (guest, NET_A, NET_B, A4, B4, {"netns": a.inner, "dataplane": "kernel"}),
+            (b, NET_B, NET_A, B4, A4, {})))
+    one.gatectl("ike", "initiate", "peer")
+    one.wait_sas(1, 1)
+    two.wait_sas(1, 1)
+    wait_for(lambda: ping(a, HOST_A, HOST_B, 1) == 1, 10, lambda: one.tail())
+    assert ping(b, HOST_B, HOST_A) == 5
+    assert len(states(a)) == 2 and states(guest) == []
+    one.stop()
+    assert states(a) == [] and NET_B in policies(a)
+    guest.run([one.daemon, "-r", one.run_dir, "--remove-rules"])
+    assert policies(a) == ""
+
+
+@pytest.mark.parametrize("mover", ["user", "kernel"])
+def test_an_end_moves(guest, build_dir, mover):
+    """MOBIKE: the kernel's SAs and policies follow the peer, or our own address."""
+    a, b = networks(guest, 0)
+    other = {"user": "kernel", "kernel": "user"}[mover]
+    policy = section('ike-policy "m"', mobike=True, liveness_interval=10)
+    one = IkeGatehouse(a, build_dir, policy + peer_section(
+        psk_secret=SECRET, local=None, remote=B4, local_id=A4, ike_policy="m", dataplane=mover)).start()
+    two = IkeGatehouse(b, build_dir, policy + peer_section(
+        psk_secret=SECRET, remote="any", local=B4, remote_id=A4, ike_policy="m", dataplane=other,
+        children=[child_section(local_ts=NET_B, remote_ts=NET_A)]).replace("        start = no\n", "")).start()
+    if mover == "kernel":
+        a.run(["ip", "route", "add", NET_B, "via", B4])
+    else:
+        b.run(["ip", "route", "add", NET_A, "dev", "eth0"])
+    wait_for(lambda: one.gatectl("ike", "initiate", "peer", check=False).returncode == 0, 10, "it knows its address")
+    two.wait_sas(1, 1)
+    wait_for(lambda: ping(a, HOST_A, HOST_B, 1) == 1, 10, lambda: one.tail())
+    before = sas(one)[0]["in"]["spi"]
+    a.run(["ip", "address", "add", "10.77.0.9/24", "dev", "eth0"])
+    a.run(["ip", "address", "del", f"{A4}/24", "dev", "eth0"])
+    a.run(["ip", "address", "replace", "10.77.0.9/24", "dev", "eth0"])  # the second of a prefix goes with the first
+    if mover == "kernel":
+        a.run(["ip", "route", "replace", NET_B, "via", B4])
+    wait_for(lambda: sas(two)[0]["remote"]["address"] == "10.77.0.9", 30,
+             lambda: f"{sas(two)}\n{one.tail()}{two.tail()}")
+    wait_for(lambda: ping(a, HOST_A, HOST_B, 1) == 1, 10,
+             lambda: (a if mover == "kernel" else b).run(["ip", "xfrm", "state"]).stdout + one.tail() + two.tail())
+    assert ping(b, HOST_B, HOST_A) == ping(a, HOST_A, HOST_B) == 5
+    assert sas(one)[0]["in"]["spi"] == before
 
 
 @pytest.mark.parametrize("who", ["one", "two"])
@@ -404,6 +501,39 @@ def test_strangers(guest, build_dir):
     assert planes.ping() == 5
 
 
+MEMORY = """
+import sys
+found = b""
+with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem", "rb") as mem:
+    for line in maps:
+        span, rights = line.split()[:2]
+        if "w" in rights and "[vvar" not in line:
+            start, end = (int(x, 16) for x in span.split("-"))
+            mem.seek(start)  # the file of SAs is mostly holes, which would be filled
+            found += mem.read(min(end - start, 1 << 20 if "s" in rights else 1 << 26))
+print([bytes.fromhex(key) in found for key in sys.argv[2:]])
+"""
+
+
+def test_xfrm_is_locked_in(guest, build_dir):
+    """One capability, no way to a socket; and no key stays with it."""
+    planes = Planes(guest, build_dir)
+    assert planes.ping() == 5
+    pid = planes.one.processes()["xfrm"]
+    found = dict(line.split(":\t", 1) for line in planes.a.run(["cat", f"/proc/{pid}/status"]).stdout.splitlines()
+                 if ":\t" in line)
+    assert "0" not in found["Uid"].split() and "0" not in found["Gid"].split()
+    assert int(found["CapEff"], 16) == int(found["CapPrm"], 16) == 1 << 12  # CAP_NET_ADMIN
+    assert int(found["CapBnd"], 16) == int(found["CapInh"], 16) == int(found["CapAmb"], 16) == 0
+    assert found["Seccomp"] == "2" and found["NoNewPrivs"] == "1"
+    keys = re.findall(r"aead rfc4106\(gcm\(aes\)\) 0x([0-9a-f]+) 128", planes.a.run(["ip", "xfrm", "state"]).stdout)
+    assert len(keys) == 2
+    look = ["/usr/bin/python3", "-c", MEMORY]
+    assert planes.a.run([*look, pid, *keys]).stdout == "[False, False]\n"
+    # and it would be found where it is: `esp` keeps it for the next process
+    assert "True" in planes.a.run([*look, planes.one.processes()["esp"], *keys]).stdout
+
+
 # ---- Others ---------------------------------------------------------------------------------------
 
 def with_a_stock_daemon(guest, build_dir):
@@ -446,6 +576,44 @@ def test_strongswan(guest, build_dir, opener):
         swan.initiate("net")
     gatehouse.wait_sas(1, 1)
     check_stock(a, b, gatehouse, lambda: swan.rekey(child="net"))
+
+
+KINDS = {
+    "transport": ({"mode": "transport"}, {"mode": "transport"}),
+    "in-udp": ({}, {}),
+    "over-ipv6": ({}, {}),
+    "ah": ({"ipsec_transform": ["ah"]}, {"ah_proposals": "sha256-x25519-esn-noesn"}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_strongswan_otherwise(guest, build_dir, kind):
+    a, b = networks(guest)
+    ours, theirs = KINDS[kind]
+    v6, udp = kind == "over-ipv6", kind == "in-udp"
+    here, there = (A6, B6) if v6 else (A4, B4)
+    local, remote = (here, there) if kind == "transport" else (NET_A, NET_B)
+    head = (section('ike-policy "nat"', force_nat_t=udp) +
+            section('ipsec-transform "ah"', protocol="ah", integrity=["hmac-sha-256-128"]))
+    gatehouse = IkeGatehouse(a, build_dir, head + peer_section(
+        psk_secret=SECRET, local=here, remote=there, ike_policy="nat", dataplane="kernel",
+        children=[child_section(local_ts=local, remote_ts=remote, **ours)])).start()
+    swan = StrongSwan(b, {"gw": {
+        "version": 2, "local_addrs": there, "remote_addrs": here, "proposals": "aes256gcm16-prfsha256-x25519",
+        "encap": udp, "local": {"auth": "psk"}, "remote": {"auth": "psk"},
+        "children": {"net": {"local_ts": remote, "remote_ts": local,
+                             **({} if kind == "ah" else {"esp_proposals": "aes256gcm16-x25519-esn-noesn"}),
+                             **theirs}}}},
+        {"ike-1": {"secret": f'"{SECRET}"'}}, esp=False).start()
+    swan.initiate("net")
+    gatehouse.wait_sas(1, 1)
+    wire = sent_by(a)
+    source, target = (here, there) if kind == "transport" else (HOST_A, HOST_B)
+    wait_for(lambda: ping(a, source, target, 1) == 1, 10, lambda: gatehouse.tail())
+    assert ping(b, target, source) == 5
+    transfer(b, a, target, source, 20_000)
+    assert wire.protocols() == {(UDP, 4500) if udp else (AH if kind == "ah" else ESP, None)}
+    assert sas(gatehouse)[0]["in"]["back_end"] == "kernel"
 
 
 @pytest.mark.parametrize("opener", ["gatehouse", "libreswan"])

@@ -72,13 +72,13 @@ class Pinging:
         wait_for(lambda: self.answers() >= before + count, timeout, f"{count} answers more")
 
     def lost(self):
-        """Ends it; how many had no answer, the last one aside, which may have been on its way."""
+        """Ends it; how many of those before the last answer had none. It must still be answered."""
+        self.wait_more(3)
         self.process.signal(signal.SIGINT)
         self.process.wait()
         with open(self.log, encoding="utf-8") as file:
-            sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received",
-                                                file.read()).groups())
-        return max(sent - received - 1, 0)
+            answered = set(map(int, re.findall(r"icmp_seq=(\d+) ttl", file.read())))
+        return max(answered) - len(answered)
 
 
 def transfer(server, client, address, source, octets=400_000):

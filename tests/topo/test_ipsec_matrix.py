@@ -10,9 +10,11 @@ other strongSwan. Each case is one child with selectors of its own, and is kept.
 import dataclasses
 import ipaddress
 import os
+import random
 import re
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import netns
 from capture import Capture, read_frames
@@ -252,7 +254,8 @@ class Lab:
             self.gatehouse.gatectl("ike", "initiate", peer, name)
         else:
             self.swans[peer].initiate("gw" if peer == "libre" and name == next(iter(LIBRE)) else name)
-        return wait_for(lambda: self.installed(peer, name), 10, lambda: f"{name} is there\n{self.gatehouse.tail()}\n{self.swans[peer].tail()}")[0]
+        return wait_for(lambda: self.installed(peer, name), 10, lambda: (
+            f"{name} is there\n{self.gatehouse.tail()}\n{self.swans[peer].tail()}"))[0]
 
     def ping(self, peer, name, sizes=(0, 1000, 1362, 4000)):
         """Echo requests of these sizes and their replies: 1362 fill the device's MTU, beyond that the
@@ -433,3 +436,103 @@ def test_dscp_and_ecn(lab, peer, name):
         lab.r.run(["iptables", "-t", "mangle", "-D", *rule])
     # What does not know of congestion cannot be told, and is dropped as by any router.
     assert lab.installed(peer, name)[0]["in"]["drops"] == {"ecn": 2}
+
+
+# ---- A peer that has the keys, and means no good --------------------------------------------------
+
+class Liar:
+    """Whoever has the keys of an AES-GCM SA towards Gatehouse, as the other kernel shows them: seals
+    whatever it likes, and sends it from the guest."""
+
+    def __init__(self, lab, peer, name):
+        self.lab, self.peer, self.name = lab, peer, name
+        sa = lab.up(peer, name, ours=True)["in"]
+        state = re.search(rf"proto esp spi 0x{sa['spi']} .*?aead rfc4106\(gcm\(aes\)\) 0x(\w+) (\d+)",
+                          lab.guest.run(["ip", "xfrm", "state"]).stdout, re.S)
+        key = bytes.fromhex(state[1])
+        assert int(state[2]) == 128
+        self.cipher, self.salt = AESGCM(key[:-4]), key[-4:]
+        self.spi, self.sequence = bytes.fromhex(sa["spi"]), sa["sequence"]
+        self.waiting = []
+
+    def seal(self, inside, next_header=4, padding=None):
+        """padding: its octets and their number, in the place of what they should be."""
+        count = -(len(inside) + 2) % 4
+        padding = bytes(range(1, count + 1)) + bytes([count]) if padding is None else padding
+        self.sequence += 1
+        header = self.spi + self.sequence.to_bytes(4, "big")
+        iv = self.sequence.to_bytes(8, "big")
+        self.waiting.append(header + iv + self.cipher.encrypt(
+            self.salt + iv, inside + padding + bytes([next_header]), header))
+
+    def dropped(self):
+        """Sends them all, and tells what came of it."""
+        before, count = self.counts(), len(self.waiting)
+        path = os.path.join(self.lab.guest.directory("liar"), "packets")
+        with open(path, "w", encoding="ascii") as file:
+            file.writelines(packet.hex() + "\n" for packet in self.waiting)
+        self.waiting = []
+        self.lab.guest.run(["/usr/bin/python3", "-c", "import socket, sys\n"
+                            "s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 50)\n"
+                            "for x in open(sys.argv[1]):\n"
+                            "    s.sendto(bytes.fromhex(x), (sys.argv[2], 0))\n", path, A4])
+        wait_for(lambda: sum(self.counts().values()) - sum(before.values()) >= count, 10,
+                 lambda: f"{count} are counted: {before} {self.counts()}")
+        return {name: number - before.get(name, 0) for name, number in self.counts().items()
+                if number != before.get(name, 0)}
+
+    def counts(self):
+        sa, = self.lab.sas(self.peer, self.name)
+        drops = sa["in"]["drops"]
+        return {"ok": sa["in"]["packets"] - drops.get("dummy", 0), **drops}  # a dummy is one of the SA's packets
+
+
+def ipv4(source, to, protocol=1, payload=b"\x08\0\xf7\xff\0\0\0\0", length=None, first=0x45):
+    return (bytes([first, 0]) + (20 + len(payload) if length is None else length).to_bytes(2, "big") +
+            bytes(4) + bytes([64, protocol, 0, 0]) + ipaddress.ip_address(source).packed +
+            ipaddress.ip_address(to).packed + payload)
+
+
+EMPTY_IPV6 = bytes([0x60, 0, 0, 0, 0, 0, 59, 64]) + bytes(32)
+
+
+def test_a_peer_that_lies(lab):
+    """What is authentic and all the same wrong inside: dropped, by its reason; others do not notice."""
+    name, other = "gcm-192-16", "gcm-128-16"
+    lab.up("swan", other, ours=True)
+    liar = Liar(lab, "swan", name)
+    (_, ours), (_, theirs) = networks("swan", name)
+    pinging = Pinging(lab.a, *(host for _, host in networks("swan", other)))
+    before = lab.gatehouse.processes()["esp"]
+    good = ipv4(theirs, ours)
+    liar.seal(good)
+    assert liar.dropped() == {"ok": 1}
+    for inside in (b"", b"\x45", good[:19], good[:-1], ipv4(theirs, ours, length=19),
+                   ipv4(theirs, ours, length=29), ipv4(theirs, ours, first=0x44),
+                   ipv4(theirs, ours, first=0x4f), ipv4(theirs, ours, first=0x55), bytes(40)):
+        liar.seal(inside)
+    liar.seal(EMPTY_IPV6, 41)
+    assert liar.dropped() == {"inner": 10, "selectors": 1}
+    liar.seal(good, 41)
+    liar.seal(EMPTY_IPV6, 4)
+    liar.seal(good, 17)
+    liar.seal(good, 50)
+    assert sum(n for reason, n in liar.dropped().items() if reason in ("inner", "next-header")) == 4
+    liar.seal(b"whatever", 59)
+    assert liar.dropped() == {"dummy": 1}
+    for padding in (b"\x02\x02\x02", b"\xff", b"\x01\x03\x02"):
+        liar.seal(good, padding=padding)
+    assert set(liar.dropped()) <= {"padding", "inner"}
+    for inside in (ipv4(theirs, "10.9.9.9"), ipv4("10.9.9.9", ours), ipv4(theirs, "255.255.255.255"),
+                   ipv4(theirs, "224.0.0.1"), ipv4("127.0.0.1", ours)):
+        liar.seal(inside)
+    assert liar.dropped() == {"selectors": 5}
+    chance = random.Random(4301)
+    for _ in range(400):
+        inside = bytearray(ipv4(theirs, ours, chance.choice((1, 4, 6, 17, 41, 50, 51)), chance.randbytes(64)))
+        for _ in range(chance.randrange(1, 4)):
+            inside[chance.randrange(20)] = chance.randrange(256)
+        liar.seal(bytes(inside), chance.choice((4, 4, 4, 41, 59, chance.randrange(256))))
+    assert set(liar.dropped()) <= {"ok", "inner", "selectors", "dummy", "next-header"}
+    assert pinging.lost() == 0
+    assert lab.gatehouse.processes()["esp"] == before

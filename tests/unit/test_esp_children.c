@@ -150,6 +150,68 @@ static void remove_child(struct end *e, uint32_t id, enum ike2_removal why, uint
     assert_true(gh_esp_children_remove(e->children, &r, now_ms));
 }
 
+/* ---- The kernel's plane --------------------------------------------------------------------- */
+
+/* One that does nothing but count. */
+static struct {
+    size_t added, moved, removed, there;
+    uint32_t tie;
+    struct ipsec_sa sa[2]; /* by enum ipsec_way */
+    bool has[2];
+    struct gh_addr remote;
+} fake;
+
+static bool fake_add(void *ctx, const struct gh_esp_plane_sa *sa)
+{
+    fake.added++;
+    fake.there += sa->there;
+    if (*sa->tie == 0)
+        *sa->tie = 77;
+    fake.tie = *sa->tie;
+    fake.has[sa->way] = true;
+    return true;
+}
+
+static void fake_move(void *ctx, const struct gh_esp_plane_sa *sa)
+{
+    fake.moved++;
+    fake.remote = sa->child->remote;
+}
+
+static void fake_remove(void *ctx, uint64_t sa)
+{
+    fake.removed++;
+    fake.has[sa % 2 == 0 ? IPSEC_IN : IPSEC_OUT] = false;
+}
+
+static const struct ipsec_sa *fake_get(void *ctx, uint64_t sa)
+{
+    enum ipsec_way way = sa % 2 == 0 ? IPSEC_IN : IPSEC_OUT;
+
+    return fake.has[way] ? &fake.sa[way] : NULL;
+}
+
+static const struct gh_esp_plane fake_plane = {
+    .add = fake_add, .move = fake_move, .remove = fake_remove, .get = fake_get};
+
+static struct gh_esp_child kernel_child(uint32_t id)
+{
+    struct gh_esp_child c = esp_child(id);
+
+    c.kernel = true;
+    return c;
+}
+
+static struct end *end_with_kernel(const struct gh_esp_child *c)
+{
+    struct end *e = end_new(c);
+
+    memset(&fake, 0, sizeof(fake));
+    gh_esp_children_set_kernel(e->children, &fake_plane);
+    say_hello(e, 11, NULL, 0);
+    return e;
+}
+
 struct packet {
     uint8_t mem[ROOM];
     struct ipsec_packet p;
@@ -277,6 +339,108 @@ static void the_next_process_carries_on(void **state)
     assert_passes(&p);
     say_hello(p.a, 11, (const uint32_t[]){1}, 1);
     assert_int_equal(count(p.a).orphans, 0);
+}
+
+static void without_a_kernel_its_children_are_refused(void **state)
+{
+    struct gh_esp_child c = kernel_child(1);
+    struct end *e = end_new(&c);
+
+    say_hello(e, 11, NULL, 0);
+    assert_false(install(e, &c, START_MS));
+    assert_int_equal(count(e).all, 0);
+}
+
+static void the_kernel_carries_and_tells(void **state)
+{
+    struct gh_esp_child c = kernel_child(1);
+    struct end *e = end_with_kernel(&c);
+    struct gh_addr elsewhere;
+
+    assert_true(install(e, &c, START_MS));
+    assert_int_equal(fake.added, 2);
+    assert_int_equal(fake.there, 0);
+    assert_int_equal(count(e).sending, 1);
+    fake.sa[IPSEC_IN].counts = (struct ipsec_sa_counts){.packets = 2, .octets = 80};
+    gh_esp_children_tick(e->children, START_MS);
+    gh_esp_children_tick(e->children, START_MS);
+    assert_int_equal(e->told[IPSEC_IN], 80);
+    c.follows = true;
+    remove_child(e, 1, IKE2_REMOVED_DELETED, START_MS);
+    assert_int_equal(fake.removed, 2);
+    assert_true(install(e, &c, START_MS));
+    assert_true(gh_addr_parse("198.51.100.7", &elsewhere));
+    gh_esp_children_moved(e->children, 2, &elsewhere, 1025);
+    assert_int_equal(fake.moved, 2);
+    assert_true(gh_addr_equal(&fake.remote, &elsewhere));
+}
+
+/* It has the SAs of an earlier process, and what they carried was told. */
+static void the_kernel_keeps_them_for_the_next_process(void **state)
+{
+    struct gh_esp_child c = kernel_child(1);
+    struct end *e = end_with_kernel(&c);
+    static const struct gh_esp_children_ops ops = {.used = on_used, .missing = on_missing};
+
+    assert_true(install(e, &c, START_MS));
+    fake.added = 0;
+    fake.tie = 0;
+    gh_esp_children_free(e->children);
+    e->children = gh_esp_children_new(e->engine, &e->policies, &e->places, &ops, e);
+    gh_esp_children_set_kernel(e->children, &fake_plane);
+    assert_true(gh_esp_children_map(e->children, e->memory, START_MS));
+    assert_int_equal(fake.added, 2);
+    assert_int_equal(fake.there, 2);
+    assert_int_equal(fake.tie, 77);
+    say_hello(e, 11, (const uint32_t[]){1}, 1);
+    fake.sa[IPSEC_OUT].counts = (struct ipsec_sa_counts){.packets = 9, .octets = 900};
+    gh_esp_children_tick(e->children, START_MS);
+    assert_int_equal(e->told[IPSEC_OUT], 0);
+    fake.sa[IPSEC_OUT].counts.octets = 1000;
+    fake.sa[IPSEC_OUT].counts.packets = 10;
+    gh_esp_children_tick(e->children, START_MS);
+    assert_int_equal(e->told[IPSEC_OUT], 100);
+    gh_esp_children_again(e->children);
+    assert_int_equal(fake.added, 4);
+}
+
+static void a_responder_sends_when_the_kernel_has_heard(void **state)
+{
+    struct gh_esp_child c = kernel_child(1), next = kernel_child(2);
+    struct end *e = end_with_kernel(&c);
+
+    assert_true(install(e, &c, START_MS));
+    next.initiator = false;
+    next.replaces = 1;
+    assert_true(install(e, &next, START_MS));
+    assert_int_equal(fake.added, 3);
+    gh_esp_children_came(e->children, 4); /* by the new child's incoming SA */
+    assert_int_equal(fake.added, 4);
+}
+
+static bool never_kernel(void *ctx, uint32_t policy, bool kernel)
+{
+    return !kernel;
+}
+
+static void what_the_kernel_does_not_carry_ends(void **state)
+{
+    struct gh_esp_child c = kernel_child(1), which;
+    struct end *e = end_with_kernel(&c);
+    uint32_t id;
+
+    assert_true(install(e, &c, START_MS));
+    assert_false(gh_esp_children_fail(e->children, 9, &id, &which));
+    assert_true(gh_esp_children_fail(e->children, 1, &id, &which));
+    assert_int_equal(id, 1);
+    assert_string_equal(which.peer, "berlin");
+    assert_int_equal(which.key_in.len, 0);
+    assert_int_equal(count(e).all, 0);
+
+    assert_true(install(e, &c, START_MS));
+    gh_esp_children_check(e->children, never_kernel, NULL); /* the configuration has changed */
+    assert_int_equal(count(e).all, 0);
+    assert_int_equal(e->missing, 1);
 }
 
 static void nothing_is_taken_over_when_its_time_is_up(void **state)
@@ -467,6 +631,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(packets_pass_and_are_told, free_ends),
         cmocka_unit_test_teardown(the_next_process_carries_on, free_ends),
+        cmocka_unit_test_teardown(without_a_kernel_its_children_are_refused, free_ends),
+        cmocka_unit_test_teardown(the_kernel_carries_and_tells, free_ends),
+        cmocka_unit_test_teardown(the_kernel_keeps_them_for_the_next_process, free_ends),
+        cmocka_unit_test_teardown(a_responder_sends_when_the_kernel_has_heard, free_ends),
+        cmocka_unit_test_teardown(what_the_kernel_does_not_carry_ends, free_ends),
         cmocka_unit_test_teardown(nothing_is_taken_over_when_its_time_is_up, free_ends),
         cmocka_unit_test_teardown(a_new_sa_waits_for_the_peer, free_ends),
         cmocka_unit_test_teardown(a_silent_peer_is_waited_for_no_longer, free_ends),
