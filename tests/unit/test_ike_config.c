@@ -353,7 +353,7 @@ static const char everything[] =
     "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no admin = up\n"
     "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
     "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
-    "    mss = auto icmp-too-big = 1000/60 idle-timeout = 300 }\n"
+    "    mss = auto icmp-too-big = 1000/60 }\n"
     "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7\n"
     "    path-mtu = ignore mss = 1200 icmp-too-big = off } }\n"
     "ike-peer b { remote = any netns = blue cert-profile = certs psk = shared local-auth = cert\n"
