@@ -255,6 +255,16 @@ static bool take_device(struct esp *esp, struct gh_rd *body, int fd)
     return false;
 }
 
+static bool lose_device(struct esp *esp, struct gh_rd *body)
+{
+    char *name = gh_get_text(body, true);
+
+    if (!body->bad)
+        gh_esp_devices_close(esp->devices, gh_esp_number(&esp->tunnel_names, name, NULL));
+    free(name);
+    return !body->bad;
+}
+
 static bool take_reach(struct esp *esp, struct gh_rd *body)
 {
     struct gh_esp_reach reach;
@@ -558,6 +568,8 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return leave_place(esp, &frame->body);
     case GH_MESSAGE_TUNNEL_DEVICE:
         return take_device(esp, &frame->body, fd);
+    case GH_MESSAGE_TUNNEL_GONE:
+        return lose_device(esp, &frame->body);
     case GH_MESSAGE_TUNNEL_REACH:
         return take_reach(esp, &frame->body);
     case GH_MESSAGE_CHILDREN:

@@ -161,6 +161,30 @@ def test_ends_of_processes(net, build_dir):
     assert pair.ping() == 5
 
 
+def test_devices_follow_the_configuration(net, build_dir):
+    """Into a namespace of its own, under another name; back again while `esp` still has it; away."""
+    pair = Pair(net, build_dir).up()
+
+    def links(host):
+        return host.run(["ip", "-o", "link", "show"]).stdout
+
+    first = open_text(pair.one)
+    c = net.namespace("c")
+    pair.one.configure(first.replace('device = "t1"', f'device = "t9" netns = "{c.name}"'))
+    pair.one.reload()
+    wait_for(lambda: "t9:" in links(c) and "t1:" not in links(pair.a), 20, lambda: links(c) + pair.one.tail())
+    wait_for(lambda: ping(c, IN_B, 1) == 1, 10, "from another namespace")
+    assert ping(c, IN6_B) == 5
+    pair.one.configure(first)
+    pair.one.reload()
+    wait_for(lambda: pair.ping(1) == 1, 20, lambda: links(pair.a) + pair.one.tail())
+    assert "t9:" not in links(c)
+    pair.one.configure(first[:first.index("tunnel \"t1\"")])
+    pair.one.reload()
+    wait_for(lambda: "t1:" not in links(pair.a), 10, "it is gone")
+    assert pair.one.ask("show", "tunnel")["tunnels"] == []
+
+
 # ---- Routing daemons inside -------------------------------------------------------------------
 
 def frr(n, ours, theirs, ours6):
