@@ -227,9 +227,9 @@ static void tunnels_passed(void *ctx, struct ipsec_packet *packets, size_t count
     on_passed(ctx, IPSEC_OUT, packets, count);
 }
 
-static void tunnels_deliver(void *ctx, uint32_t tunnel, struct ipsec_packet *p)
+static bool tunnels_deliver(void *ctx, uint32_t tunnel, struct ipsec_packet *p)
 {
-    gh_esp_devices_put(((struct esp *)ctx)->devices, tunnel, p);
+    return gh_esp_devices_put(((struct esp *)ctx)->devices, tunnel, p);
 }
 
 static void on_device(void *ctx, uint32_t number, struct ipsec_packet *packets, size_t count)

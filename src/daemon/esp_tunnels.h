@@ -28,8 +28,8 @@ struct gh_esp_tunnels_ops {
     /* Packets went through the engine on their way out; those OK afterwards leave. */
     void (*passed)(void *ctx, struct ipsec_packet *packets, size_t count);
     void (*send)(void *ctx, struct ipsec_packet *p); /* to the network, in its place */
-    /* To the device of a tunnel, by its number. */
-    void (*deliver)(void *ctx, uint32_t tunnel, struct ipsec_packet *p);
+    /* To the device of a tunnel, by its number. False: it did not take it. */
+    bool (*deliver)(void *ctx, uint32_t tunnel, struct ipsec_packet *p);
 };
 
 /* names: tunnels by name, whose numbers others use too; policies, places: of the SPD. */

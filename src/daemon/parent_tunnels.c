@@ -117,6 +117,19 @@ static bool has_route(const struct gh_parent_place *place, const struct gh_addr 
            gh_paths_source(&place->paths, to, &from) == 0;
 }
 
+/* For the log and for monitors. */
+static void announce(struct gh_parent *p, const struct gh_parent_tunnel *t)
+{
+    char text[200];
+
+    (void)snprintf(text, sizeof(text), "tunnel %s: %s", t->name,
+                   t->primary  ? "goes to its remote address"
+                   : t->backup ? "no route to its remote address: goes to the backup"
+                               : "no route to its other end");
+    gh_notice("%s", text);
+    gh_parent_publish(p, "tunnel-reach", text);
+}
+
 void gh_parent_tunnels_reach(struct gh_parent *p)
 {
     for (size_t i = 0; i < p->esp.tunnel_count; i++) {
@@ -133,6 +146,7 @@ void gh_parent_tunnels_reach(struct gh_parent *p)
         t->primary = primary;
         t->backup = backup;
         tell_reach(p, t);
+        announce(p, t);
     }
 }
 

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHILD, ENDS, USAGE, WANTED, REACH, HELLO, KINDS };
+enum { CHILD, ENDS, USAGE, WANTED, HELLO, REACH, KINDS };
 
 /* Takes it and writes it down again. False: refused. */
 static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
