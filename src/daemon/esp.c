@@ -295,7 +295,11 @@ static bool make_tunnels(struct esp *esp)
 
 static void on_too_long(void *ctx, uint32_t place, const uint8_t *packet, size_t len)
 {
-    gh_esp_path_too_long(((struct esp *)ctx)->path, gh_clock_now().mono_ms, place, packet, len);
+    struct esp *esp = ctx;
+    uint64_t now = gh_clock_now().mono_ms;
+
+    gh_esp_path_too_long(esp->path, now, place, packet, len);
+    gh_esp_tunnels_too_long(esp->tunnels, now, place, packet, len);
 }
 
 static void on_changed(void *ctx, uint64_t sa)

@@ -370,6 +370,28 @@ bool gh_esp_tunnels_icmp(struct gh_esp_tunnels *x, uint64_t now_ms, uint32_t pla
     return true;
 }
 
+void gh_esp_tunnels_too_long(struct gh_esp_tunnels *x, uint64_t now_ms, uint32_t place,
+                             const uint8_t *packet, size_t len)
+{
+    struct tunnel_fragment f;
+    struct tunnel_quote q = {.kind = TUNNEL_QUOTE_TOO_BIG};
+    struct tunnel *t;
+    uint16_t mtu;
+    bool lower;
+
+    if (tunnel_fragment_read(packet, len, &f) != TUNNEL_OK)
+        return;
+    q.version = f.version;
+    q.mtu = f.version == 6 ? TUNNEL_IPV6_MTU_MIN : 0;
+    q.local = f.src;
+    q.remote = f.dst;
+    q.total_len = f.total_len;
+    t = tunnel_table_quoted(x->table, place, &f.src, &f.dst, f.protocol, NULL);
+    if (t != NULL && tunnel_pmtu_learn(x->mtus, now_ms, place, &q, &mtu, &lower) == TUNNEL_OK &&
+        lower)
+        own_of(x, t)->counts[GH_TUNNEL_LEARNED]++;
+}
+
 void gh_esp_tunnels_tick(struct gh_esp_tunnels *x, uint64_t now_ms)
 {
     tunnel_pmtu_tick(x->mtus, now_ms, NULL, NULL);

@@ -63,6 +63,9 @@ void gh_esp_tunnels_clear(struct gh_esp_tunnels *t, uint64_t now_ms, struct ipse
 /* An ICMP error, ours or others', in a place. True: it is about a packet of a tunnel. */
 bool gh_esp_tunnels_icmp(struct gh_esp_tunnels *t, uint64_t now_ms, uint32_t place, bool ours,
                          const uint8_t *packet, size_t len);
+/* As gh_esp_path_too_long(), about a packet in clear. */
+void gh_esp_tunnels_too_long(struct gh_esp_tunnels *t, uint64_t now_ms, uint32_t place,
+                             const uint8_t *packet, size_t len);
 void gh_esp_tunnels_tick(struct gh_esp_tunnels *t, uint64_t now_ms);
 
 /* For `show tunnel`: an array. name: of one, or NULL. */

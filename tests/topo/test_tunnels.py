@@ -371,6 +371,19 @@ def test_unprotected_pair(net, build_dir):
     assert pair.tunnel(pair.one)["counts"]["fragmented-after"] >= 6
 
 
+def test_narrow_interface(net, build_dir):
+    """In clear, too, what the interface does not take is found out, and told."""
+    pair = Pair(net, build_dir, both={"protect": None, "unprotected": True}).up()
+    for host in (pair.a, pair.b):
+        host.run(["ip", "link", "set", "eth0", "mtu", "1400"])
+    for _ in range(3):
+        pair.ping(1, size=1440, options=["-M", "do"])
+    assert pair.tunnel(pair.one)["ip_mtu"] == 1006 - 24  # RFC 1191's next step below 1400
+    assert pair.ping(2, size=1006 - 24 - 28, options=["-M", "do"]) == 2
+    # The other end's first answers are too long for its interface.
+    wait_for(lambda: pair.ping(2, size=1440, options=["-M", "dont"]) == 2, 10, "cut, both ways")
+
+
 # ---- Sizes ------------------------------------------------------------------------------------
 
 def test_fragments_of_tunnels(net, build_dir):
