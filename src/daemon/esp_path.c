@@ -194,6 +194,7 @@ bool gh_esp_path_configure(struct gh_esp_path *x, const struct gh_ike_config *co
                 return false;
     if (!make_room(x, policies->count))
         return false;
+    tunnel_pmtu_set_age(x->mtus, config->settings.path_mtu_seconds);
     x->mss = false;
     for (size_t i = 0; i < x->shape_count; i++)
         x->shapes[i].known = false;

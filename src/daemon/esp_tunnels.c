@@ -505,6 +505,7 @@ bool gh_esp_tunnels_configure(struct gh_esp_tunnels *x, const struct gh_ike_conf
     struct gh_hash_seed seed;
     bool good = true;
 
+    tunnel_pmtu_set_age(x->mtus, config->settings.path_mtu_seconds);
     x->setup.ops->random(x->setup.ctx, &seed, sizeof(seed));
     x->table = tunnel_table_new(GH_TUNNELS, &seed);
     if (x->table == NULL) {

@@ -295,6 +295,7 @@ static void a_path_is_learned_and_forgotten(void **state)
     struct ipsec_packet p;
 
     sizes()->df = IKE2_DF_SET;
+    w.config->settings.path_mtu_seconds = 1000;
     configure();
     p = packet(1390, DF, 17);
     assert_int_equal(go(&p, START_MS), IPSEC_OK);
@@ -307,10 +308,10 @@ static void a_path_is_learned_and_forgotten(void **state)
     assert_int_equal(go_long(900, DF, START_MS), IPSEC_OK);
     install(2); /* new keys, the same path */
     assert_int_not_equal(go_long(1000, DF, START_MS), IPSEC_OK);
-    gh_esp_path_tick(w.path, START_MS + 899000);
-    assert_int_not_equal(go_long(1000, DF, START_MS + 899000), IPSEC_OK);
-    gh_esp_path_tick(w.path, START_MS + 900000);
-    assert_int_equal(go_long(1390, DF, START_MS + 900000), IPSEC_OK);
+    gh_esp_path_tick(w.path, START_MS + 999000);
+    assert_int_not_equal(go_long(1000, DF, START_MS + 999000), IPSEC_OK);
+    gh_esp_path_tick(w.path, START_MS + 1000000);
+    assert_int_equal(go_long(1390, DF, START_MS + 1000000), IPSEC_OK);
 }
 
 static void forged_errors_teach_nothing(void **state)
