@@ -97,6 +97,7 @@ void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer)
     put_results(&t, answer, "in");
     put_results(&t, answer, "out");
     put_results(&t, answer, "packets");
+    put_results(&t, answer, "waiting");
     put_results(&t, answer, "sizes");
     cli_table_print(&t, 0, r->out);
 }

@@ -19,6 +19,11 @@ enum {
     CHILD_LIFETIME_OCTETS,
     CHILD_LIFETIME_PACKETS,
     CHILD_START,
+    CHILD_ADMIN,
+    CHILD_IDLE,
+    CHILD_REVERSE_ROUTE,
+    CHILD_ROUTE_METRIC,
+    CHILD_ROUTE_OVERLAP,
     CHILD_SIZES,
     CHILD_ITEMS = CHILD_SIZES + GH_SIZES_ITEMS
 };
@@ -33,6 +38,11 @@ static const struct gh_item child_items[CHILD_ITEMS] = {
     [CHILD_LIFETIME_OCTETS] = {"lifetime-octets", GH_ITEM_VALUE},
     [CHILD_LIFETIME_PACKETS] = {"lifetime-packets", GH_ITEM_VALUE},
     [CHILD_START] = {"start", GH_ITEM_VALUE},
+    [CHILD_ADMIN] = {"admin", GH_ITEM_VALUE},
+    [CHILD_IDLE] = {"idle-timeout", GH_ITEM_VALUE},
+    [CHILD_REVERSE_ROUTE] = {"reverse-route", GH_ITEM_VALUE},
+    [CHILD_ROUTE_METRIC] = {"route-metric", GH_ITEM_VALUE},
+    [CHILD_ROUTE_OVERLAP] = {"route-overlap", GH_ITEM_VALUE},
     GH_SIZES_TABLE(CHILD_SIZES),
 };
 
@@ -74,6 +84,25 @@ static void read_name(struct gh_ike_loader *x, const struct gh_node *section,
     }
 }
 
+static void read_routes(struct gh_ike_loader *x, const struct gh_node **got,
+                        struct ike2_child_policy *child)
+{
+    static const char *const overlaps[] = {"refuse", "allow", NULL};
+    uint64_t metric = 0;
+    unsigned overlap = 0;
+
+    gh_node_bool(x->l, got[CHILD_REVERSE_ROUTE], &child->reverse_route);
+    gh_node_number(x->l, got[CHILD_ROUTE_METRIC], 0, UINT16_MAX, &metric);
+    gh_node_choice(x->l, got[CHILD_ROUTE_OVERLAP], overlaps, &overlap);
+    child->route_metric = (uint16_t)metric;
+    child->route_overlap = overlap == 1;
+    for (size_t item = CHILD_ROUTE_METRIC; item <= CHILD_ROUTE_OVERLAP; item++)
+        if (got[item] != NULL && !child->reverse_route)
+            gh_load_error(x->l, got[item]->line, "range", "add reverse-route = yes, or remove it",
+                          "\"%s\" of the child \"%s\" is of use only with reverse routes",
+                          child_items[item].name, child->name);
+}
+
 void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
                        struct ike2_policy *policy, struct gh_ike_place *place)
 {
@@ -106,7 +135,10 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
                    &child->lifetime.seconds);
     gh_node_number(x->l, got[CHILD_LIFETIME_OCTETS], 1048576, most, &child->lifetime.octets);
     gh_node_number(x->l, got[CHILD_LIFETIME_PACKETS], 1024, most, &child->lifetime.packets);
+    read_routes(x, got, child);
     gh_ike_sizes(x, &got[CHILD_SIZES], &child->path);
+    gh_ike_admin(x, got[CHILD_ADMIN], &child->admin);
+    gh_ike_seconds(x, got[CHILD_IDLE], GH_IDLE_MIN, GH_IDLE_MAX, &child->idle_seconds);
     child->start = !policy->responder_only;
     gh_node_bool(x->l, got[CHILD_START], &child->start);
     if (child->start && policy->responder_only)

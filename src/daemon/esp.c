@@ -20,19 +20,25 @@
 #include "daemon/channel.h"
 #include "daemon/child.h"
 #include "daemon/esp_children.h"
-#include "daemon/esp_raw.h"
 #include "daemon/esp_devices.h"
+#include "daemon/esp_kernel.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_path.h"
+#include "daemon/esp_raw.h"
+#include "daemon/esp_reverse.h"
 #include "daemon/esp_show.h"
+#include "daemon/esp_spd.h"
+#include "daemon/esp_strangers.h"
 #include "daemon/esp_tunnels.h"
+#include "daemon/esp_waiting.h"
 #include "daemon/randomness.h"
 #include "daemon/sandbox.h"
 #include "ike/codes.h"
 
 enum {
     TICK_MS = 500,
-    WANTED_MS = 1000 /* at most one call for SAs of one policy in so long */
+    STRAYS_WAITING = 1048576, /* octets to `ike`; what comes then is lost */
+    WANTED_MS = 1000          /* at most one call for SAs of one policy in so long */
 };
 
 struct esp {
@@ -44,6 +50,7 @@ struct esp {
     struct gh_esp_names policies, places;
     struct gh_esp_children *children;
     struct gh_esp_net *net;
+    struct gh_esp_kernel *kernel;
     struct gh_esp_path *path;
     struct gh_esp_raw *raw;
     struct gh_esp_names tunnel_names;
@@ -51,8 +58,18 @@ struct esp {
     struct gh_esp_devices *devices;
     struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
     size_t moved_count;
+    struct gh_esp_spd spd;
+    struct gh_esp_strangers strangers;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
+    struct gh_esp_reverse *reverse;
+    struct gh_esp_waiting *waiting;
+    uint32_t lacking[IPSEC_BATCH]; /* the policies of packets that met no SA, in their order */
+    size_t lacking_count;
+    uint64_t since_ms;  /* not 0: of the packet that has waited and goes on now */
+    uv_timer_t release; /* with it the packets of these policies go on: */
+    uint32_t *ready;
+    size_t ready_count;
 };
 
 static void tell_keyer(struct esp *esp, enum gh_message type, const struct gh_wr *w)
@@ -115,17 +132,17 @@ static bool may_want(struct esp *esp, uint32_t policy)
     return true;
 }
 
-static void want(struct esp *esp, const struct ipsec_event *e)
+static void want(struct esp *esp, uint32_t policy, const struct ipsec_flow *flow)
 {
-    struct gh_esp_wanted x = {.local = ts_of(e->flow, &e->flow->local, e->flow->local_port),
-                              .remote = ts_of(e->flow, &e->flow->remote, e->flow->remote_port)};
+    struct gh_esp_wanted x = {.local = ts_of(flow, &flow->local, flow->local_port),
+                              .remote = ts_of(flow, &flow->remote, flow->remote_port)};
     uint8_t body[512];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
-    if (!may_want(esp, e->policy))
+    if (!may_want(esp, policy))
         return;
-    snprintf(x.peer, sizeof(x.peer), "%s", esp->policies.list[e->policy].first);
-    snprintf(x.name, sizeof(x.name), "%s", esp->policies.list[e->policy].second);
+    snprintf(x.peer, sizeof(x.peer), "%s", esp->policies.list[policy].first);
+    snprintf(x.name, sizeof(x.name), "%s", esp->policies.list[policy].second);
     gh_esp_put_wanted(&w, &x);
     tell_keyer(esp, GH_MESSAGE_CHILD_WANTED, &w);
 }
@@ -137,7 +154,9 @@ static void on_event(void *arg, const struct ipsec_event *e)
 
     switch (e->kind) {
     case IPSEC_ACQUIRE:
-        want(esp, e);
+        want(esp, e->policy, e->flow);
+        if (esp->lacking_count < IPSEC_BATCH)
+            esp->lacking[esp->lacking_count++] = e->policy;
         break;
     case IPSEC_SOFT:
     case IPSEC_SEQ_LOW:
@@ -164,22 +183,108 @@ static void on_arrived(void *ctx)
     gh_channel_read(esp->keyer);
 }
 
+/* Whoever sends by an SA that is not there hears so from `ike`. */
+static void tell_strangers(struct esp *esp, const struct ipsec_packet *packets, size_t count)
+{
+    struct gh_esp_stranger x;
+    uint8_t body[512];
+
+    for (size_t i = 0; i < count; i++) {
+        struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+        if (packets[i].result != IPSEC_UNKNOWN_SPI || packets[i].place >= esp->places.count ||
+            !gh_esp_stranger(&esp->strangers, &packets[i], gh_clock_now().mono_ms, &x))
+            continue;
+        snprintf(x.netns, sizeof(x.netns), "%s", esp->places.list[packets[i].place].first);
+        snprintf(x.vrf, sizeof(x.vrf), "%s", esp->places.list[packets[i].place].second);
+        gh_esp_put_stranger(&w, &x);
+        tell_keyer(esp, GH_MESSAGE_CHILD_STRANGER, &w);
+    }
+}
+
+static void keep_waiting(struct esp *esp, const struct ipsec_packet *packets, size_t count)
+{
+    uint64_t since = esp->since_ms != 0 ? esp->since_ms : gh_clock_now().mono_ms;
+    size_t at = 0;
+
+    for (size_t i = 0; i < count && at < esp->lacking_count; i++)
+        if (packets[i].result == IPSEC_NO_SA)
+            gh_esp_waiting_keep(esp->waiting, since, esp->lacking[at++], packets[i].place,
+                                ipsec_packet_data(&packets[i]), packets[i].len);
+    esp->lacking_count = 0;
+}
+
+static void go_on(void *ctx, uint64_t since_ms, uint32_t place, const uint8_t *packet, size_t len)
+{
+    struct esp *esp = ctx;
+
+    esp->since_ms = since_ms;
+    gh_esp_net_again(esp->net, place, packet, len);
+    esp->since_ms = 0;
+}
+
+static void on_release(uv_timer_t *timer)
+{
+    struct esp *esp = timer->data;
+
+    for (size_t i = 0; i < esp->ready_count; i++)
+        gh_esp_waiting_release(esp->waiting, esp->ready[i], go_on, esp);
+    esp->ready_count = 0;
+}
+
+/* Not at once: a batch of other packets may be half way through the engine. */
+static void release_soon(struct esp *esp, uint32_t id)
+{
+    uint32_t policy, *more;
+
+    if (!gh_esp_children_policy(esp->children, id, &policy))
+        return;
+    more = realloc(esp->ready, (esp->ready_count + 1) * sizeof(*more));
+    if (more == NULL)
+        return; /* they will be late */
+    esp->ready = more;
+    more[esp->ready_count++] = policy;
+    uv_timer_start(&esp->release, on_release, 0, 0);
+}
+
 static void on_passed(void *ctx, enum ipsec_way way, struct ipsec_packet *packets, size_t count)
 {
     struct esp *esp = ctx;
     uint64_t now = gh_clock_now().mono_ms;
 
     gh_esp_children_passed(esp->children, packets, count);
+    keep_waiting(esp, packets, count);
     if (way == IPSEC_OUT) {
         gh_esp_path_out(esp->path, now, packets, count);
     } else {
         gh_esp_path_in(esp->path, now, packets, count);
         gh_esp_tunnels_in(esp->tunnels, now, packets, count);
     }
+    esp->lacking_count = 0; /* of pieces: their sender asks again */
     for (size_t i = 0; i < esp->moved_count; i++)
         gh_esp_children_moved(esp->children, esp->moved[i].sa, &esp->moved[i].from,
                               esp->moved[i].from_port);
     esp->moved_count = 0;
+    tell_strangers(esp, packets, count);
+}
+
+static void on_stray(void *ctx, const struct gh_esp_net_stray *x)
+{
+    struct esp *esp = ctx;
+    const struct gh_esp_name *place = &esp->places.list[x->place];
+    struct gh_esp_stray stray = {.local = x->local,
+                                 .remote = x->remote,
+                                 .port = x->port,
+                                 .data = gh_view_of(x->data, x->len)};
+    uint8_t body[GH_ESP_STRAY_MAX];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    if (esp->keyer == NULL || esp->keyer->out_len > STRAYS_WAITING)
+        return;
+    snprintf(stray.netns, sizeof(stray.netns), "%s", place->first);
+    snprintf(stray.vrf, sizeof(stray.vrf), "%s", place->second);
+    gh_esp_put_stray(&w, &stray);
+    tell_keyer(esp, GH_MESSAGE_CHILD_STRAY, &w);
 }
 
 static void path_random(void *ctx, void *out, size_t len)
@@ -317,6 +422,64 @@ static void on_timer(uv_timer_t *timer)
     gh_esp_children_tick(esp->children, gh_clock_now().mono_ms);
     gh_esp_path_tick(esp->path, gh_clock_now().mono_ms);
     gh_esp_tunnels_tick(esp->tunnels, gh_clock_now().mono_ms);
+    gh_esp_waiting_tick(esp->waiting, gh_clock_now().mono_ms);
+}
+
+/* ---- The kernel's plane --------------------------------------------------------------------- */
+
+static void on_again(void *ctx)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_children_again(esp->children);
+}
+
+static void on_kernel_refused(void *ctx, uint64_t sa, const char *why)
+{
+    struct esp *esp = ctx;
+    struct gh_esp_child child;
+    uint32_t id;
+
+    if (!gh_esp_children_fail(esp->children, sa, &id, &child))
+        return;
+    gh_error("%s: the kernel does not carry the child %s: %s", child.peer, child.name, why);
+    if (id != 0)
+        tell_number(esp, GH_MESSAGE_CHILD_REFUSED, id);
+}
+
+static void on_worn(void *ctx, uint64_t sa)
+{
+    struct esp *esp = ctx;
+    uint32_t id;
+
+    if (gh_esp_children_id(esp->children, sa, &id))
+        tell_number(esp, GH_MESSAGE_CHILD_WORN, id);
+}
+
+static void on_kernel_came(void *ctx, uint64_t sa)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_children_came(esp->children, sa);
+}
+
+static void on_moved(void *ctx, uint64_t sa, const struct gh_addr *from, uint16_t from_port)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_children_moved(esp->children, sa, from, from_port);
+}
+
+static void on_wanted(void *ctx, uint32_t policy, const struct ipsec_flow *flow)
+{
+    want(ctx, policy, flow);
+}
+
+static bool fits_plane(void *ctx, uint32_t policy, bool kernel)
+{
+    struct esp *esp = ctx;
+
+    return gh_esp_kernel_has(esp->kernel, policy) == kernel;
 }
 
 /* ---- `ike` ---------------------------------------------------------------------------------- */
@@ -335,6 +498,37 @@ static void on_missing(void *ctx, uint32_t id)
     tell_number(ctx, GH_MESSAGE_CHILD_REFUSED, id);
 }
 
+static bool on_came(void *ctx, uint32_t owner, const struct gh_esp_child *d)
+{
+    struct esp *esp = ctx;
+    char why[GH_ESP_REVERSE_WHY];
+    bool good = gh_esp_reverse_claim(esp->reverse, owner,
+                                     gh_esp_number(&esp->places, d->netns, d->vrf), d, why);
+
+    if (!good)
+        gh_warning("%s: the child %s is refused: %s", d->peer, d->name, why);
+    return good;
+}
+
+static void on_gone(void *ctx, uint32_t owner, const struct gh_esp_child *d)
+{
+    struct esp *esp = ctx;
+
+    gh_esp_reverse_release(esp->reverse, owner, gh_esp_number(&esp->places, d->netns, d->vrf), d);
+}
+
+static void on_route(void *ctx, uint32_t place, const struct gh_esp_route_wish *wish)
+{
+    struct esp *esp = ctx;
+    const struct gh_esp_name *name = &esp->places.list[place];
+    uint8_t body[512];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_esp_put_route(&w, name->first, name->second, wish);
+    if (gh_wr_ok(&w))
+        gh_channel_send(esp->parent, GH_MESSAGE_ESP_ROUTE, body, w.len, -1);
+}
+
 static bool install(struct esp *esp, struct gh_rd *body)
 {
     bool refused;
@@ -344,6 +538,8 @@ static bool install(struct esp *esp, struct gh_rd *body)
         return false;
     if (refused)
         tell_number(esp, GH_MESSAGE_CHILD_REFUSED, id);
+    else
+        release_soon(esp, id);
     return true;
 }
 
@@ -389,8 +585,23 @@ static bool open_keyer(struct esp *esp, int fd)
 
 /* One entry of the SPD for each child of ESP or AH: what its selectors say goes through it, or does
  * not go at all. All else that comes from the device has no policy, and is dropped. */
+static void note_kernel(struct esp *esp, const struct ike2_policy *p,
+                        const struct ike2_child_policy *child, const struct gh_ike_zone *zone,
+                        struct gh_esp_spd *spd)
+{
+    const struct ipsec_policy policy = {.id = gh_esp_number(&esp->policies, p->name, child->name),
+                                        .place = gh_esp_number(&esp->places,
+                                                               zone != NULL ? zone->netns : NULL,
+                                                               zone != NULL ? zone->vrf : NULL),
+                                        .action = IPSEC_PROTECT};
+
+    if (policy.id != UINT32_MAX && policy.place != UINT32_MAX)
+        gh_esp_spd_add(spd, SIZE_MAX, &policy, child);
+}
+
 static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
-                            struct ipsec_policy *out, struct ipsec_selector *selectors)
+                            struct ipsec_policy *out, struct ipsec_selector *selectors,
+                            struct gh_esp_spd *spd)
 {
     size_t count = 0;
 
@@ -404,6 +615,10 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
 
             if (child->mode == IKE2_TCP_AO)
                 continue;
+            if (child->kernel) {
+                note_kernel(esp, p, child, zone, spd);
+                continue;
+            }
             n = gh_esp_selectors(&child->local, &child->remote, selectors);
             if (n == 0)
                 continue;
@@ -416,6 +631,7 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
                 .in = true,
                 .selectors = selectors,
                 .selector_count = n};
+            gh_esp_spd_add(spd, count - 1, &out[count - 1], child);
             selectors += n;
         }
     }
@@ -425,6 +641,7 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
 static bool set_policies(struct esp *esp, const struct gh_ike_config *config)
 {
     size_t children = 0, pairs = 0;
+    struct gh_esp_spd spd = {.count = 0};
     struct ipsec_policy *policies;
     struct ipsec_selector *selectors;
     bool good;
@@ -438,9 +655,15 @@ static bool set_policies(struct esp *esp, const struct gh_ike_config *config)
     policies = calloc(children + 1, sizeof(*policies));
     /* gh_esp_selectors() may look at a whole set */
     selectors = calloc(pairs + IPSEC_SELECTORS_MAX, sizeof(*selectors));
-    good =
-        policies != NULL && selectors != NULL &&
-        ipsec_set_policies(esp->engine, policies, make_policies(esp, config, policies, selectors));
+    good = policies != NULL && selectors != NULL &&
+           ipsec_set_policies(esp->engine, policies,
+                              make_policies(esp, config, policies, selectors, &spd));
+    if (good) {
+        gh_esp_spd_free(&esp->spd);
+        esp->spd = spd;
+    } else {
+        gh_esp_spd_free(&spd);
+    }
     free(policies);
     free(selectors);
     return good;
@@ -462,8 +685,11 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
         munmap(data, len);
     }
     good = config != NULL && set_policies(esp, config) &&
+           gh_esp_kernel_configure(esp->kernel, config) &&
            gh_esp_path_configure(esp->path, config, &esp->policies, gh_clock_now().mono_ms) &&
            gh_esp_tunnels_configure(esp->tunnels, config, gh_clock_now().mono_ms);
+    if (good)
+        gh_esp_children_check(esp->children, fits_plane, esp);
     gh_ike_config_free(config);
     if (good) {
         gh_esp_devices_keep(esp->devices, device_stays);
@@ -482,8 +708,13 @@ static json_t *answer_request(struct esp *esp, const char *line, size_t len)
     const struct gh_esp_view view = {.engine = esp->engine,
                                      .children = esp->children,
                                      .net = esp->net,
+                                     .waiting = esp->waiting,
+                                     .kernel = gh_esp_kernel_counts(esp->kernel),
                                      .path = esp->path,
-                                     .tunnels = esp->tunnels};
+                                     .tunnels = esp->tunnels,
+                                     .spd = &esp->spd,
+                                     .policies = &esp->policies,
+                                     .places = &esp->places};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL)
@@ -520,7 +751,7 @@ static bool take_memory(struct esp *esp, struct gh_rd *body, int fd)
                 gh_esp_children_map(esp->children, fd, gh_clock_now().mono_ms);
 
     close(fd);
-    return good;
+    return good && gh_channel_send(esp->parent, GH_MESSAGE_ESP_ROUTES_TOLD, NULL, 0, -1);
 }
 
 /* UINT32_MAX: no memory, or a bad body. */
@@ -538,6 +769,7 @@ static bool take_socket(struct esp *esp, struct gh_rd *body, int fd)
 {
     uint32_t place = get_place(esp, body);
     uint8_t kind = gh_rd_u8(body);
+    bool datagrams = gh_get_flag(body);
 
     if (body->bad || place == UINT32_MAX || kind >= GH_ESP_SOCKETS) {
         close(fd);
@@ -545,7 +777,7 @@ static bool take_socket(struct esp *esp, struct gh_rd *body, int fd)
     }
     if (kind >= GH_ESP_ICMP4)
         return gh_esp_raw_open(esp->raw, place, kind, fd);
-    return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd);
+    return gh_esp_net_open(esp->net, place, (enum gh_esp_socket)kind, fd, datagrams);
 }
 
 static bool leave_place(struct esp *esp, struct gh_rd *body)
@@ -578,6 +810,8 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return take_reach(esp, &frame->body);
     case GH_MESSAGE_CHILDREN:
         return open_keyer(esp, fd);
+    case GH_MESSAGE_PLANE:
+        return gh_esp_kernel_open(esp->kernel, fd);
     case GH_MESSAGE_REQUEST:
         return handle_request(esp, &frame->body);
     case GH_MESSAGE_PING:
@@ -615,12 +849,22 @@ static void warm_up(void)
 
 static bool make_cores(struct esp *esp)
 {
-    static const struct gh_esp_children_ops children_ops = {
-        .used = on_used, .missing = on_missing, .changed = on_changed};
+    static const struct gh_esp_children_ops children_ops = {.used = on_used,
+                                                            .missing = on_missing,
+                                                            .came = on_came,
+                                                            .gone = on_gone,
+                                                            .changed = on_changed};
+    static const struct gh_esp_reverse_ops reverse_ops = {.route = on_route};
     static const struct gh_esp_net_ops net_ops = {
-        .arrived = on_arrived, .passed = on_passed, .too_long = on_too_long};
+        .stray = on_stray, .arrived = on_arrived, .passed = on_passed, .too_long = on_too_long};
     static const struct gh_esp_path_ops path_ops = {
         .random = path_random, .passed = path_passed, .send = path_send, .deliver = path_deliver};
+    static const struct gh_esp_kernel_ops kernel_ops = {.again = on_again,
+                                                        .refused = on_kernel_refused,
+                                                        .worn = on_worn,
+                                                        .came = on_kernel_came,
+                                                        .moved = on_moved,
+                                                        .wanted = on_wanted};
     const struct ipsec_setup setup = {.random = on_random, .event = on_event, .arg = esp};
 
     esp->engine = ipsec_new(&setup);
@@ -629,9 +873,14 @@ static bool make_cores(struct esp *esp)
     esp->children =
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
     esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
+    esp->kernel = gh_esp_kernel_new(&esp->loop, &esp->policies, &kernel_ops, esp);
+    esp->waiting = gh_esp_waiting_new();
+    esp->reverse = gh_esp_reverse_new(&reverse_ops, esp);
     esp->raw = gh_esp_raw_new(&esp->loop, on_raw, esp);
-    if (esp->children == NULL || esp->net == NULL || esp->raw == NULL)
+    if (esp->children == NULL || esp->net == NULL || esp->kernel == NULL || esp->waiting == NULL ||
+        esp->reverse == NULL || esp->raw == NULL)
         return false;
+    gh_esp_children_set_kernel(esp->children, gh_esp_kernel_plane(esp->kernel));
     esp->path = gh_esp_path_new(esp->engine, esp->children, &path_ops, esp);
     return esp->path != NULL && make_tunnels(esp);
 }
@@ -649,9 +898,9 @@ int gh_esp_main(uid_t uid, gid_t gid)
     prctl(PR_SET_NAME, "gatehoused-esp");
     warm_up();
     if (uv_loop_init(&esp.loop) != 0 || uv_timer_init(&esp.loop, &esp.timer) != 0 ||
-        !make_cores(&esp))
+        uv_timer_init(&esp.loop, &esp.release) != 0 || !make_cores(&esp))
         return 1;
-    esp.timer.data = &esp;
+    esp.timer.data = esp.release.data = &esp;
     if (!gh_sandbox_enter(GH_SANDBOX_ESP, uid, gid))
         return 1;
     esp.parent = gh_channel_new(&esp.loop, GH_CHILD_CHANNEL_FD, GH_TO_ESP, &ops, &esp);

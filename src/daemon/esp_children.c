@@ -21,6 +21,7 @@ struct slot {
     uint64_t until_ms;        /* hard lifetime, monotonic; 0: none */
     uint64_t order;           /* of their coming: the newest carries what goes out */
     uint32_t going;           /* replaced: only what is still on its way comes in */
+    uint32_t tie;             /* of the kernel's plane; 0: none */
     uint32_t len;
     uint8_t body[GH_ESP_CHILD_MAX]; /* CHILD_INSTALL */
 };
@@ -33,6 +34,8 @@ struct memory {
 
 struct child {
     bool there, in, out;
+    bool kernel;        /* carries it */
+    bool taken_over[2]; /* by enum ipsec_way: was there before us, and so were its counts */
     uint32_t id, replaces, policy;
     struct gh_addr remote;
     uint64_t out_due_ms; /* not 0: the SA to the peer waits until then, or for a packet of it */
@@ -42,6 +45,7 @@ struct child {
 
 struct gh_esp_children {
     struct ipsec *engine;
+    const struct gh_esp_plane *kernel; /* NULL: none */
     struct gh_esp_names *policies, *places;
     const struct gh_esp_children_ops *ops;
     void *ctx;
@@ -107,19 +111,16 @@ size_t gh_esp_selectors(const struct ike_ts_list *local, const struct ike_ts_lis
     return n;
 }
 
-static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d,
-                   enum ipsec_way way)
+bool gh_esp_child_params(const struct gh_esp_child *d, enum ipsec_way way,
+                         struct ipsec_selector selectors[IPSEC_SELECTORS_MAX],
+                         struct ipsec_sa_params *out)
 {
-    struct ipsec_selector selectors[IPSEC_SELECTORS_MAX];
     struct gh_view key = way == IPSEC_IN ? d->key_in : d->key_out;
     size_t enc = gh_enc_key_len(d->enc, d->enc_bits);
-    struct ipsec_sa_params p = {.id = sa_id(at, way),
-                                .spi = way == IPSEC_IN ? d->spi_in : d->spi_out,
+    struct ipsec_sa_params p = {.spi = way == IPSEC_IN ? d->spi_in : d->spi_out,
                                 .protocol = d->protocol,
                                 .mode = d->mode,
                                 .way = way,
-                                .place = gh_esp_number(c->places, d->netns, d->vrf),
-                                .policy = c->list[at].policy,
                                 .local = d->local,
                                 .remote = d->remote,
                                 .local_port = d->local_port,
@@ -127,19 +128,64 @@ static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_chi
                                 .esn = d->esn,
                                 .window = WINDOW,
                                 .selectors = selectors,
-                                .tunnel = {.df = IPSEC_DF_CLEAR},
-                                .last_seq =
-                                    way == IPSEC_IN ? c->slots[at].top_in : c->slots[at].seq_out};
+                                .tunnel = {.df = IPSEC_DF_CLEAR}};
 
     p.selector_count = gh_esp_selectors(&d->ts_local, &d->ts_remote, selectors);
-    if (key.len < enc || p.place == UINT32_MAX)
+    if (key.len < enc)
         return false;
     p.algs = (struct ipsec_crypt_algs){.enc = d->enc,
                                        .bits = d->enc_bits,
                                        .integ = d->integ,
                                        .enc_key = gh_view_of(key.p, enc),
                                        .integ_key = gh_view_of(key.p + enc, key.len - enc)};
-    return ipsec_add_sa(c->engine, &p);
+    *out = p;
+    return true;
+}
+
+static struct gh_esp_plane_sa for_kernel(struct gh_esp_children *c, size_t at,
+                                         const struct gh_esp_child *d, enum ipsec_way way)
+{
+    return (struct gh_esp_plane_sa){.id = sa_id(at, way),
+                                    .way = way,
+                                    .policy = c->list[at].policy,
+                                    .tie = &c->slots[at].tie,
+                                    .there = c->list[at].taken_over[way],
+                                    .child = d};
+}
+
+static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d,
+                   enum ipsec_way way)
+{
+    struct ipsec_selector selectors[IPSEC_SELECTORS_MAX];
+    struct ipsec_sa_params p;
+
+    if (c->list[at].kernel) {
+        const struct gh_esp_plane_sa sa = for_kernel(c, at, d, way);
+
+        return c->kernel != NULL && c->kernel->add(c->kernel->ctx, &sa);
+    }
+    if (!gh_esp_child_params(d, way, selectors, &p))
+        return false;
+    p.id = sa_id(at, way);
+    p.place = gh_esp_number(c->places, d->netns, d->vrf);
+    p.policy = c->list[at].policy;
+    p.last_seq = way == IPSEC_IN ? c->slots[at].top_in : c->slots[at].seq_out;
+    return p.place != UINT32_MAX && ipsec_add_sa(c->engine, &p);
+}
+
+static void remove_sa(struct gh_esp_children *c, size_t at, enum ipsec_way way)
+{
+    if (!c->list[at].kernel)
+        ipsec_remove_sa(c->engine, sa_id(at, way));
+    else if (c->kernel != NULL)
+        c->kernel->remove(c->kernel->ctx, sa_id(at, way));
+}
+
+static const struct ipsec_sa *get_sa(const struct gh_esp_children *c, size_t at, enum ipsec_way way)
+{
+    if (!c->list[at].kernel)
+        return ipsec_get_sa(c->engine, sa_id(at, way));
+    return c->kernel != NULL ? c->kernel->get(c->kernel->ctx, sa_id(at, way)) : NULL;
 }
 
 static void tell_changed(const struct gh_esp_children *c, size_t at)
@@ -163,17 +209,20 @@ static void drop_out(struct gh_esp_children *c, size_t at)
 {
     c->list[at].out_due_ms = 0;
     if (c->list[at].out)
-        ipsec_remove_sa(c->engine, sa_id(at, IPSEC_OUT));
+        remove_sa(c, at, IPSEC_OUT);
     c->list[at].out = false;
 }
 
 static void drop(struct gh_esp_children *c, size_t at)
 {
     struct slot *s = &c->slots[at];
+    struct gh_esp_child d;
 
+    if (c->ops->gone != NULL && decode(s, &d) && !d.kernel)
+        c->ops->gone(c->ctx, (uint32_t)at, &d);
     drop_out(c, at);
     if (c->list[at].in)
-        ipsec_remove_sa(c->engine, sa_id(at, IPSEC_IN));
+        remove_sa(c, at, IPSEC_IN);
     c->list[at] = (struct child){.there = false};
     c->used[at] = 0;
     gh_wipe(s, sizeof(*s));
@@ -181,19 +230,23 @@ static void drop(struct gh_esp_children *c, size_t at)
         c->top--;
 }
 
-/* False: the engine does not take it; nothing is left then. */
-static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d)
+/* False: it is refused; the caller drops it. */
+static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d, bool restored)
 {
     struct child *child = &c->list[at];
 
     *child = (struct child){.there = true,
+                            .kernel = d->kernel,
+                            .taken_over = {restored, restored},
                             .id = d->id,
                             .replaces = d->replaces,
                             .policy = gh_esp_number(c->policies, d->peer, d->name),
                             .remote = d->remote};
     if (c->top <= at)
         c->top = at + 1;
-    child->in = child->policy != UINT32_MAX && add_sa(c, at, d, IPSEC_IN);
+    child->in = child->policy != UINT32_MAX &&
+                (d->kernel || c->ops->came == NULL || c->ops->came(c->ctx, (uint32_t)at, d)) &&
+                add_sa(c, at, d, IPSEC_IN);
     return child->in;
 }
 
@@ -204,7 +257,8 @@ static bool restore(struct gh_esp_children *c, size_t at, uint64_t now_ms)
 {
     struct slot *s = &c->slots[at];
     struct gh_esp_child d;
-    bool good = (s->until_ms == 0 || now_ms < s->until_ms) && decode(s, &d) && begin(c, at, &d);
+    bool good =
+        (s->until_ms == 0 || now_ms < s->until_ms) && decode(s, &d) && begin(c, at, &d, true);
 
     if (!good)
         drop(c, at);
@@ -394,6 +448,7 @@ static void fill(struct gh_esp_children *c, size_t at, const struct gh_esp_child
     s->epoch = c->epoch;
     s->order = ++c->order;
     s->going = 0;
+    s->tie = 0;
     s->seq_out = s->top_in = 0;
     s->until_ms = d->seconds > 0 ? now_ms + 1000 * (uint64_t)d->seconds : 0;
     gh_esp_put_child(&w, d);
@@ -418,7 +473,7 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
     /* The peer that asked for new keys cannot use them before it has our answer (RFC 7296 2.8):
      * until it does, we send by the old ones. */
     waits = d.replaces != 0 && !d.initiator && find(c, d.replaces) != SIZE_MAX;
-    *refused = !begin(c, at, &d);
+    *refused = !begin(c, at, &d, false);
     if (!*refused && waits)
         c->list[at].out_due_ms = now_ms + ANSWERED_MS;
     else if (!*refused)
@@ -430,20 +485,35 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
     return true;
 }
 
+static void move_in_kernel(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d)
+{
+    const struct child *child = &c->list[at];
+
+    for (enum ipsec_way way = IPSEC_OUT; way <= IPSEC_IN; way++) {
+        const struct gh_esp_plane_sa sa = for_kernel(c, at, d, way);
+
+        if (way == IPSEC_IN ? child->in : child->out)
+            c->kernel->move(c->kernel->ctx, &sa);
+    }
+}
+
 static void move(struct gh_esp_children *c, size_t at, struct gh_esp_child *d,
                  const struct gh_esp_ends *e)
 {
     uint8_t octets[GH_ESP_CHILD_MAX]; /* not in place: d's keys are there */
     struct gh_wr w = gh_wr_make(octets, sizeof(octets));
 
-    for (enum ipsec_way way = IPSEC_OUT; way <= IPSEC_IN; way++)
+    for (enum ipsec_way way = IPSEC_OUT; way <= IPSEC_IN && !c->list[at].kernel; way++)
         ipsec_move_sa(c->engine, sa_id(at, way), &e->local, e->local_port, &e->remote,
                       e->remote_port);
     c->list[at].remote = d->remote = e->remote;
     d->local = e->local;
     d->local_port = e->local_port;
     d->remote_port = e->remote_port;
-    tell_changed(c, at);
+    if (c->list[at].kernel)
+        move_in_kernel(c, at, d);
+    else
+        tell_changed(c, at);
     gh_esp_put_child(&w, d);
     if (gh_wr_ok(&w)) {
         memcpy(c->slots[at].body, octets, w.len);
@@ -542,12 +612,17 @@ void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet
 
 static void tell_use(struct gh_esp_children *c, size_t at, enum ipsec_way way)
 {
-    const struct ipsec_sa *sa = ipsec_get_sa(c->engine, sa_id(at, way));
+    const struct ipsec_sa *sa = get_sa(c, at, way);
     struct child *child = &c->list[at];
     struct gh_esp_usage u = {.id = child->id, .incoming = way == IPSEC_IN};
 
     if (sa == NULL || is_orphan(c, at))
         return;
+    if (child->kernel && child->taken_over[way] && sa->counts.packets > 0) {
+        child->taken_over[way] = false; /* an earlier instance told of these */
+        child->told_octets[way] = sa->counts.octets;
+        child->told_packets[way] = sa->counts.packets;
+    }
     u.octets = sa->counts.octets - child->told_octets[way];
     u.packets = sa->counts.packets - child->told_packets[way];
     child->told_octets[way] = sa->counts.octets;
@@ -573,6 +648,65 @@ void gh_esp_children_tick(struct gh_esp_children *c, uint64_t now_ms)
     }
 }
 
+/* ---- The kernel ----------------------------------------------------------------------------- */
+
+void gh_esp_children_set_kernel(struct gh_esp_children *c, const struct gh_esp_plane *kernel)
+{
+    c->kernel = kernel;
+}
+
+void gh_esp_children_again(struct gh_esp_children *c)
+{
+    for (size_t i = 0; i < c->top; i++) {
+        struct gh_esp_child d;
+
+        if (!c->list[i].there || !c->list[i].kernel || !decode(&c->slots[i], &d))
+            continue;
+        for (enum ipsec_way way = IPSEC_OUT; way <= IPSEC_IN; way++)
+            if (way == IPSEC_IN ? c->list[i].in : c->list[i].out)
+                (void)add_sa(c, i, &d, way); /* what it refuses, it tells */
+    }
+}
+
+void gh_esp_children_came(struct gh_esp_children *c, uint64_t sa)
+{
+    size_t at = slot_of(sa);
+
+    if (at < c->top && c->list[at].there && c->list[at].out_due_ms != 0)
+        add_out(c, at);
+}
+
+bool gh_esp_children_fail(struct gh_esp_children *c, uint64_t sa, uint32_t *id,
+                          struct gh_esp_child *child)
+{
+    size_t at = slot_of(sa);
+    bool told;
+
+    if (sa == 0 || at >= c->top || !c->list[at].there || !decode(&c->slots[at], child))
+        return false;
+    child->key_in = child->key_out = gh_view_of(NULL, 0);
+    told = !is_orphan(c, at);
+    *id = told ? c->list[at].id : 0;
+    drop(c, at);
+    return true;
+}
+
+void gh_esp_children_check(struct gh_esp_children *c,
+                           bool (*fits)(void *ctx, uint32_t policy, bool kernel), void *ctx)
+{
+    for (size_t i = c->top; i-- > 0;) {
+        uint32_t id = c->list[i].id;
+        bool orphan;
+
+        if (!c->list[i].there || fits(ctx, c->list[i].policy, c->list[i].kernel))
+            continue;
+        orphan = is_orphan(c, i);
+        drop(c, i);
+        if (!orphan)
+            c->ops->missing(c->ctx, id);
+    }
+}
+
 /* ---- Looking -------------------------------------------------------------------------------- */
 
 bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *id)
@@ -583,6 +717,15 @@ bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *
         return false;
     *id = c->list[at].id;
     return true;
+}
+
+bool gh_esp_children_policy(const struct gh_esp_children *c, uint32_t id, uint32_t *policy)
+{
+    size_t at = find(c, id);
+
+    if (at != SIZE_MAX)
+        *policy = c->list[at].policy;
+    return at != SIZE_MAX;
 }
 
 void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *ctx, uint64_t sa),
@@ -603,8 +746,8 @@ void gh_esp_children_each(const struct gh_esp_children *c,
         if (!c->list[i].there || !decode(&c->slots[i], &d))
             continue;
         d.key_in = d.key_out = gh_view_of(NULL, 0);
-        v.in = ipsec_get_sa(c->engine, sa_id(i, IPSEC_IN));
-        v.out = ipsec_get_sa(c->engine, sa_id(i, IPSEC_OUT));
+        v.in = get_sa(c, i, IPSEC_IN);
+        v.out = get_sa(c, i, IPSEC_OUT);
         v.orphan = is_orphan(c, i);
         v.until_ms = c->slots[i].until_ms;
         fn(ctx, &v);

@@ -29,10 +29,41 @@ struct gh_esp_children;
 size_t gh_esp_selectors(const struct ike_ts_list *local, const struct ike_ts_list *remote,
                         struct ipsec_selector out[IPSEC_SELECTORS_MAX]);
 
+/* One direction as SAs have it; no id, place, policy, or sequence number. `selectors` is borrowed.
+ * False: the key is too short. */
+bool gh_esp_child_params(const struct gh_esp_child *d, enum ipsec_way way,
+                         struct ipsec_selector selectors[IPSEC_SELECTORS_MAX],
+                         struct ipsec_sa_params *out);
+
+/* Who carries SAs beside the engine: the kernel (esp_kernel.h). */
+struct gh_esp_plane_sa {
+    uint64_t id;
+    enum ipsec_way way;
+    uint32_t policy;
+    uint32_t
+        *tie;   /* 0: the plane writes one, and gets the same for the same child after a restart */
+    bool there; /* an earlier instance has given it to the plane */
+    const struct gh_esp_child *child;
+};
+struct gh_esp_plane {
+    /* What it is refused for, it tells later (gh_esp_children_fail()). The same once more: see
+     * gh_esp_children_again(). */
+    bool (*add)(void *ctx, const struct gh_esp_plane_sa *sa);
+    void (*move)(void *ctx, const struct gh_esp_plane_sa *sa);
+    void (*remove)(void *ctx, uint64_t sa);
+    /* What is known of it by now: p.way, seq, replay.top, counts, last_used_ms; without a key. */
+    const struct ipsec_sa *(*get)(void *ctx, uint64_t sa);
+    void *ctx;
+};
+
 struct gh_esp_children_ops {
     void (*used)(void *ctx, const struct gh_esp_usage *u);
     /* `ike` has it, and we do not. */
     void (*missing)(void *ctx, uint32_t id);
+    /* It has come, and is refused where this says false; it has gone, or was refused. `owner` is a
+     * number for it meanwhile. Not of those that the kernel carries. Both may be NULL. */
+    bool (*came)(void *ctx, uint32_t owner, const struct gh_esp_child *d);
+    void (*gone)(void *ctx, uint32_t owner, const struct gh_esp_child *d);
     /* An outgoing SA of the engine's is new, or goes elsewhere. NULL: nobody asks. */
     void (*changed)(void *ctx, uint64_t sa);
 };
@@ -67,8 +98,25 @@ void gh_esp_children_moved(struct gh_esp_children *c, uint64_t sa, const struct 
 /* Once a second or so: tells of use, and ends what is due. */
 void gh_esp_children_tick(struct gh_esp_children *c, uint64_t now_ms);
 
+/* Before gh_esp_children_map(). Without, the kernel's children are refused. */
+void gh_esp_children_set_kernel(struct gh_esp_children *c, const struct gh_esp_plane *kernel);
+/* Adds all SAs that the kernel has or is to have once more: it has forgotten. */
+void gh_esp_children_again(struct gh_esp_children *c);
+/* A packet has come in by this SA of the kernel's. */
+void gh_esp_children_came(struct gh_esp_children *c, uint64_t sa);
+/* The kernel does not carry this SA: the child ends. Which one it was, without its keys; id 0: no
+ * `ike` has it. False: none. */
+bool gh_esp_children_fail(struct gh_esp_children *c, uint64_t sa, uint32_t *id,
+                          struct gh_esp_child *child);
+/* Another configuration: children whose policy is another plane's now end. */
+void gh_esp_children_check(struct gh_esp_children *c,
+                           bool (*fits)(void *ctx, uint32_t policy, bool kernel), void *ctx);
+
 /* Of an SA of the engine's: the child of the `ike` that is there now. False: of none. */
 bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *id);
+
+/* The policy of a child of that `ike`. False: it is not there. */
+bool gh_esp_children_policy(const struct gh_esp_children *c, uint32_t id, uint32_t *policy);
 
 /* All outgoing SAs of the engine's. */
 void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *ctx, uint64_t sa),

@@ -7,7 +7,7 @@
 
 enum { KEY_MAX = 256 };
 
-static void put_string(struct gh_wr *w, const char *text)
+void gh_esp_put_string(struct gh_wr *w, const char *text)
 {
     size_t len = strlen(text);
 
@@ -15,7 +15,7 @@ static void put_string(struct gh_wr *w, const char *text)
     gh_wr_bytes(w, text, len);
 }
 
-static void take_string(struct gh_rd *r, char *out, size_t size)
+void gh_esp_take_string(struct gh_rd *r, char *out, size_t size)
 {
     size_t len = gh_rd_u8(r);
     const uint8_t *p = gh_rd_bytes(r, len);
@@ -49,14 +49,14 @@ static void take_ts(struct gh_rd *r, struct ike_ts *ts)
         r->bad = true;
 }
 
-static void put_list(struct gh_wr *w, const struct ike_ts_list *list)
+void gh_esp_put_ts_list(struct gh_wr *w, const struct ike_ts_list *list)
 {
     gh_wr_u8(w, list->count);
     for (size_t i = 0; i < list->count; i++)
         put_ts(w, &list->ts[i]);
 }
 
-static void take_list(struct gh_rd *r, struct ike_ts_list *list)
+void gh_esp_take_ts_list(struct gh_rd *r, struct ike_ts_list *list)
 {
     size_t count = gh_get_below(r, gh_rd_u8(r), IKE_TS_MAX + 1);
 
@@ -86,10 +86,10 @@ void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c)
     gh_wr_u8(w, c->initiator);
     gh_wr_u8(w, c->protocol);
     gh_wr_u8(w, c->mode);
-    put_string(w, c->netns);
-    put_string(w, c->vrf);
-    put_string(w, c->peer);
-    put_string(w, c->name);
+    gh_esp_put_string(w, c->netns);
+    gh_esp_put_string(w, c->vrf);
+    gh_esp_put_string(w, c->peer);
+    gh_esp_put_string(w, c->name);
     gh_wr_u32(w, c->spi_in);
     gh_wr_u32(w, c->spi_out);
     gh_wr_u16(w, c->enc);
@@ -97,13 +97,18 @@ void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c)
     gh_wr_u16(w, c->integ);
     gh_wr_u8(w, c->esn);
     gh_wr_u8(w, c->follows);
+    gh_wr_u8(w, c->kernel);
     gh_put_addr(w, &c->local);
     gh_put_addr(w, &c->remote);
     gh_wr_u16(w, c->local_port);
     gh_wr_u16(w, c->remote_port);
     gh_wr_u32(w, c->seconds);
-    put_list(w, &c->ts_local);
-    put_list(w, &c->ts_remote);
+    gh_esp_put_ts_list(w, &c->ts_local);
+    gh_esp_put_ts_list(w, &c->ts_remote);
+    gh_wr_u8(w, c->reverse);
+    gh_wr_u8(w, c->overlap);
+    gh_wr_u16(w, c->metric);
+    gh_wr_bytes(w, c->tunnel, sizeof(c->tunnel));
     put_key(w, c->key_in);
     put_key(w, c->key_out);
 }
@@ -116,10 +121,10 @@ bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *c)
     c->initiator = gh_get_flag(r);
     c->protocol = (enum ipsec_protocol)gh_rd_u8(r);
     c->mode = (enum ipsec_mode)gh_get_below(r, gh_rd_u8(r), IPSEC_TRANSPORT + 1);
-    take_string(r, c->netns, sizeof(c->netns));
-    take_string(r, c->vrf, sizeof(c->vrf));
-    take_string(r, c->peer, sizeof(c->peer));
-    take_string(r, c->name, sizeof(c->name));
+    gh_esp_take_string(r, c->netns, sizeof(c->netns));
+    gh_esp_take_string(r, c->vrf, sizeof(c->vrf));
+    gh_esp_take_string(r, c->peer, sizeof(c->peer));
+    gh_esp_take_string(r, c->name, sizeof(c->name));
     c->spi_in = gh_rd_u32(r);
     c->spi_out = gh_rd_u32(r);
     c->enc = (enum gh_enc_alg)gh_rd_u16(r);
@@ -127,13 +132,18 @@ bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *c)
     c->integ = (enum gh_integ_alg)gh_rd_u16(r);
     c->esn = gh_get_flag(r);
     c->follows = gh_get_flag(r);
+    c->kernel = gh_get_flag(r);
     gh_get_addr(r, true, &c->local);
     gh_get_addr(r, true, &c->remote);
     c->local_port = gh_rd_u16(r);
     c->remote_port = gh_rd_u16(r);
     c->seconds = gh_rd_u32(r);
-    take_list(r, &c->ts_local);
-    take_list(r, &c->ts_remote);
+    gh_esp_take_ts_list(r, &c->ts_local);
+    gh_esp_take_ts_list(r, &c->ts_remote);
+    c->reverse = gh_get_flag(r);
+    c->overlap = gh_get_flag(r);
+    c->metric = (uint16_t)gh_rd_u16(r);
+    gh_rd_copy(r, c->tunnel, sizeof(c->tunnel));
     c->key_in = take_key(r);
     c->key_out = take_key(r);
     return gh_rd_done(r) && (c->protocol == IPSEC_ESP || c->protocol == IPSEC_AH);
@@ -189,8 +199,8 @@ bool gh_esp_take_usage(struct gh_rd *r, struct gh_esp_usage *out)
 
 void gh_esp_put_wanted(struct gh_wr *w, const struct gh_esp_wanted *x)
 {
-    put_string(w, x->peer);
-    put_string(w, x->name);
+    gh_esp_put_string(w, x->peer);
+    gh_esp_put_string(w, x->name);
     put_ts(w, &x->local);
     put_ts(w, &x->remote);
 }
@@ -198,16 +208,90 @@ void gh_esp_put_wanted(struct gh_wr *w, const struct gh_esp_wanted *x)
 bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out)
 {
     memset(out, 0, sizeof(*out));
-    take_string(r, out->peer, sizeof(out->peer));
-    take_string(r, out->name, sizeof(out->name));
+    gh_esp_take_string(r, out->peer, sizeof(out->peer));
+    gh_esp_take_string(r, out->name, sizeof(out->name));
     take_ts(r, &out->local);
     take_ts(r, &out->remote);
     return gh_rd_done(r);
 }
 
+void gh_esp_put_stranger(struct gh_wr *w, const struct gh_esp_stranger *x)
+{
+    gh_esp_put_string(w, x->netns);
+    gh_esp_put_string(w, x->vrf);
+    gh_put_addr(w, &x->local);
+    gh_put_addr(w, &x->remote);
+    gh_wr_u32(w, x->spi);
+}
+
+bool gh_esp_take_stranger(struct gh_rd *r, struct gh_esp_stranger *out)
+{
+    memset(out, 0, sizeof(*out));
+    gh_esp_take_string(r, out->netns, sizeof(out->netns));
+    gh_esp_take_string(r, out->vrf, sizeof(out->vrf));
+    gh_get_addr(r, true, &out->local);
+    gh_get_addr(r, true, &out->remote);
+    out->spi = gh_rd_u32(r);
+    return gh_rd_done(r);
+}
+
+void gh_esp_put_stray(struct gh_wr *w, const struct gh_esp_stray *x)
+{
+    gh_esp_put_string(w, x->netns);
+    gh_esp_put_string(w, x->vrf);
+    gh_put_addr(w, &x->local);
+    gh_put_addr(w, &x->remote);
+    gh_wr_u16(w, x->port);
+    gh_wr_u16(w, x->data.len);
+    gh_wr_bytes(w, x->data.p, x->data.len);
+}
+
+bool gh_esp_take_stray(struct gh_rd *r, struct gh_esp_stray *out)
+{
+    size_t len;
+    const uint8_t *p;
+
+    memset(out, 0, sizeof(*out));
+    gh_esp_take_string(r, out->netns, sizeof(out->netns));
+    gh_esp_take_string(r, out->vrf, sizeof(out->vrf));
+    gh_get_addr(r, true, &out->local);
+    gh_get_addr(r, true, &out->remote);
+    out->port = gh_rd_u16(r);
+    len = gh_rd_u16(r);
+    p = gh_rd_bytes(r, len);
+    out->data = gh_view_of(p, r->bad ? 0 : len);
+    return gh_rd_done(r) && out->local.len == out->remote.len;
+}
+
+void gh_esp_put_route(struct gh_wr *w, const char *netns, const char *vrf,
+                      const struct gh_esp_route_wish *x)
+{
+    gh_esp_put_string(w, netns);
+    gh_esp_put_string(w, vrf);
+    gh_wr_u8(w, x->up);
+    gh_put_prefix(w, &x->to);
+    gh_wr_u16(w, x->metric);
+    gh_wr_u8(w, x->holds_peer);
+    gh_put_addr(w, &x->source);
+}
+
+bool gh_esp_take_route(struct gh_rd *r, char netns[GH_ESP_NETNS], char vrf[GH_ESP_VRF],
+                       struct gh_esp_route_wish *out)
+{
+    memset(out, 0, sizeof(*out));
+    gh_esp_take_string(r, netns, GH_ESP_NETNS);
+    gh_esp_take_string(r, vrf, GH_ESP_VRF);
+    out->up = gh_get_flag(r);
+    gh_get_prefix(r, true, &out->to);
+    out->metric = (uint16_t)gh_rd_u16(r);
+    out->holds_peer = gh_get_flag(r);
+    gh_get_addr(r, false, &out->source);
+    return gh_rd_done(r) && (out->source.len == 0 || out->source.len == out->to.addr.len);
+}
+
 void gh_esp_put_reach(struct gh_wr *w, const struct gh_esp_reach *x)
 {
-    put_string(w, x->tunnel);
+    gh_esp_put_string(w, x->tunnel);
     gh_wr_u8(w, x->primary);
     gh_wr_u8(w, x->backup);
 }
@@ -215,7 +299,7 @@ void gh_esp_put_reach(struct gh_wr *w, const struct gh_esp_reach *x)
 bool gh_esp_take_reach(struct gh_rd *r, struct gh_esp_reach *out)
 {
     memset(out, 0, sizeof(*out));
-    take_string(r, out->tunnel, sizeof(out->tunnel));
+    gh_esp_take_string(r, out->tunnel, sizeof(out->tunnel));
     out->primary = gh_get_flag(r);
     out->backup = gh_get_flag(r);
     return gh_rd_done(r);

@@ -15,7 +15,16 @@
 #include "ipsec/sa.h"
 #include "wire/wr.h"
 
-enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16 };
+enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16, GH_ESP_TUNNEL = 16 };
+
+/* SPIs of the kernel's plane have their highest bit, those of ours have not: so the sockets tell
+ * whose a packet is (platform/udp.h, platform/raw.h). */
+static inline void gh_esp_mark_spi(uint8_t *spi, bool kernel)
+{
+    spi[0] = (uint8_t)((spi[0] & 0x7f) | (kernel ? 0x80 : 0));
+    if (spi[0] == 0 && spi[1] == 0 && spi[2] == 0)
+        spi[2] = 1; /* 0 … 255 are reserved */
+}
 
 /* One Child SA, both directions. */
 struct gh_esp_child {
@@ -31,17 +40,27 @@ struct gh_esp_child {
     uint16_t enc_bits;
     enum gh_integ_alg integ;
     bool esn;
+    bool kernel;  /* carries it */
     bool follows; /* as in struct ike2_child_view */
     struct gh_addr local, remote;
     uint16_t local_port, remote_port; /* of UDP encapsulation; 0, 0: none */
     uint32_t seconds;                 /* hard lifetime; 0: none */
     struct ike_ts_list ts_local, ts_remote;
+    bool reverse, overlap; /* as in struct ike2_child_policy: reverse_route, route_overlap */
+    uint16_t metric;
+    uint8_t tunnel[GH_ESP_TUNNEL];  /* of the peer and the identity that it proved: a digest */
     struct gh_view key_in, key_out; /* borrowed from the message */
 };
 
 void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c);
 /* False: malformed, or more than can be. What goes together is the engine's to say. */
 bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *out);
+
+/* Parts of messages. Texts have at most 255 octets; size: of `out`. */
+void gh_esp_put_string(struct gh_wr *w, const char *text);
+void gh_esp_take_string(struct gh_rd *r, char *out, size_t size);
+void gh_esp_put_ts_list(struct gh_wr *w, const struct ike_ts_list *list);
+void gh_esp_take_ts_list(struct gh_rd *r, struct ike_ts_list *list);
 
 /* CHILD_HELLO: who speaks, a number drawn at its start, and the children that it has. */
 bool gh_esp_take_hello(struct gh_rd *r, uint64_t *epoch, struct gh_rd *ids);
@@ -69,6 +88,39 @@ struct gh_esp_wanted {
 };
 void gh_esp_put_wanted(struct gh_wr *w, const struct gh_esp_wanted *x);
 bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out);
+
+/* A packet whose SPI no SA has. */
+struct gh_esp_stranger {
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF]; /* as in struct gh_esp_child */
+    struct gh_addr local, remote;
+    uint32_t spi;
+};
+void gh_esp_put_stranger(struct gh_wr *w, const struct gh_esp_stranger *x);
+bool gh_esp_take_stranger(struct gh_rd *r, struct gh_esp_stranger *out);
+
+/* A datagram for `ike` that the kernel gave to `esp`: it came in one piece with ESP before it
+ * (UDP_GRO). */
+struct gh_esp_stray {
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
+    struct gh_addr local, remote;
+    uint16_t port;       /* the remote one */
+    struct gh_view data; /* behind the non-ESP marker; borrowed from the message */
+};
+void gh_esp_put_stray(struct gh_wr *w, const struct gh_esp_stray *x);
+bool gh_esp_take_stray(struct gh_rd *r, struct gh_esp_stray *out);
+
+/* To the parent, after the place: a route into the device there. */
+struct gh_esp_route_wish {
+    bool up; /* else it is to go */
+    struct gh_prefix to;
+    uint16_t metric;
+    bool holds_peer;       /* its own packets go there, too */
+    struct gh_addr source; /* what this host sends from; len 0: any */
+};
+void gh_esp_put_route(struct gh_wr *w, const char *netns, const char *vrf,
+                      const struct gh_esp_route_wish *x);
+bool gh_esp_take_route(struct gh_rd *r, char netns[GH_ESP_NETNS], char vrf[GH_ESP_VRF],
+                       struct gh_esp_route_wish *out);
 
 /* TUNNEL_REACH: to which of a tunnel's remote addresses the host has a route. */
 struct gh_esp_reach {

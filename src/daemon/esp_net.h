@@ -46,7 +46,8 @@ enum { GH_ESP_PLACES_MAX = 1024 };
     X(DEVICE_FAILED, "device-failed")                                                              \
     X(NO_SOCKET, "no-socket")                                                                      \
     X(TRUNCATED, "datagram-truncated")                                                             \
-    X(NO_ADDRESS, "no-address")
+    X(NO_ADDRESS, "no-address")                                                                    \
+    X(STRAY, "ike-messages") /* that came in one piece with ESP, and went on to `ike` */
 
 enum gh_esp_net_count {
 #define X(name, text) GH_ESP_NET_##name,
@@ -58,7 +59,17 @@ const char *gh_esp_net_count_name(enum gh_esp_net_count count);
 
 struct gh_esp_net;
 
+/* A datagram of IKE's that came in one piece with ESP's. */
+struct gh_esp_net_stray {
+    uint32_t place;
+    struct gh_addr local, remote;
+    uint16_t port; /* the remote one */
+    const uint8_t *data;
+    size_t len;
+};
+
 struct gh_esp_net_ops {
+    void (*stray)(void *ctx, const struct gh_esp_net_stray *x);
     /* It is longer than the interface takes, and the kernel was not to cut it. */
     void (*too_long)(void *ctx, uint32_t place, const uint8_t *packet, size_t len);
     /* A batch is here, but nobody looked at it yet: what others said before it came, counts. */
@@ -70,16 +81,20 @@ struct gh_esp_net_ops {
 /* NULL: no memory. */
 struct gh_esp_net *gh_esp_net_new(uv_loop_t *loop, struct ipsec *engine,
                                   const struct gh_esp_net_ops *ops, void *ctx);
-/* Takes the socket, in the place of the one that was there. False: no memory, or no such place. */
-bool gh_esp_net_open(struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind, int fd);
+/* Takes the socket, in the place of the one that was there. datagrams: of a device, it takes those
+ * that are put together (platform/tun.h). False: no memory, or no such place. */
+bool gh_esp_net_open(struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind, int fd,
+                     bool datagrams);
 void gh_esp_net_leave(struct gh_esp_net *n, uint32_t place); /* closes all of it */
 /* From here on packets are read: there are policies and SAs. */
 void gh_esp_net_start(struct gh_esp_net *n);
+/* A packet that came from the device of a place, and had no SA then, goes through the engine again;
+ * not from within the calls of `ops`. */
+void gh_esp_net_again(struct gh_esp_net *n, uint32_t place, const uint8_t *packet, size_t len);
 /* One packet beside the batches, in any buffer: to the network, with all its headers; and to the
  * device of its place. */
 void gh_esp_net_send(struct gh_esp_net *n, struct ipsec_packet *p);
 void gh_esp_net_deliver(struct gh_esp_net *n, struct ipsec_packet *p);
 const uint64_t *gh_esp_net_counts(const struct gh_esp_net *n); /* [GH_ESP_NET_COUNT] */
-bool gh_esp_net_has(const struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind);
 
 #endif

@@ -10,7 +10,7 @@
 bool gh_esp_is_op(const char *op)
 {
     return strcmp(op, "show-ipsec-sa") == 0 || strcmp(op, "show-ipsec-counters") == 0 ||
-           strcmp(op, "show-tunnel") == 0;
+           strcmp(op, "show-tunnel") == 0 || strcmp(op, "show-ipsec-policy") == 0;
 }
 
 /* ---- SAs ------------------------------------------------------------------------------------ */
@@ -51,7 +51,8 @@ static json_t *direction(const struct ipsec_sa *sa, uint32_t number, uint64_t no
     object = json_pack("{s:o, s:I, s:I, s:I, s:o, s:s}", "spi", spi(number), "packets",
                        (json_int_t)sa->counts.packets, "octets", (json_int_t)sa->counts.octets,
                        "sequence", (json_int_t)(sa->p.way == IPSEC_OUT ? sa->seq : sa->replay.top),
-                       "drops", drops(sa), "back_end", ipsec_crypt_key_by(sa->key));
+                       "drops", drops(sa), "back_end",
+                       sa->key != NULL ? ipsec_crypt_key_by(sa->key) : "kernel");
     json_object_set_new(object, "idle",
                         sa->last_used_ms != 0
                             ? json_integer((json_int_t)((now_ms - sa->last_used_ms) / 1000))
@@ -92,6 +93,14 @@ static json_t *end(const struct gh_addr *addr, uint16_t port)
     return json_pack("{s:s, s:i}", "address", gh_addr_format(addr, text), "port", (int)port);
 }
 
+/* Octets that a full packet of Ethernet's has beside what is inside, padding included. */
+static json_int_t overhead(const struct ipsec_sa *sa)
+{
+    enum { ETHERNET = 1500 };
+
+    return (json_int_t)(ETHERNET - ipsec_sa_payload_max(sa, ETHERNET));
+}
+
 static void list_child(void *ctx, const struct gh_esp_child_view *v)
 {
     struct listing *l = ctx;
@@ -117,6 +126,8 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
                             : json_null());
     json_object_set_new(object, "in", direction(v->in, c->spi_in, l->now_ms));
     json_object_set_new(object, "out", direction(v->out, c->spi_out, l->now_ms));
+    json_object_set_new(object, "overhead",
+                        v->out != NULL ? json_integer(overhead(v->out)) : json_null());
     if (v->out != NULL) {
         gh_esp_path_sizes(l->path, v->out, l->now_ms, &inner, &path);
         json_object_set_new(object, "ip_mtu", json_integer(inner));
@@ -149,6 +160,23 @@ static json_t *results(const struct ipsec *engine, enum ipsec_way way)
     return object;
 }
 
+/* As the engine's, of the namespaces where the kernel carries packets. */
+static json_t *kernel_results(const struct gh_plane_counts *counts)
+{
+    json_t *ways[2];
+
+    if (counts == NULL)
+        return json_null();
+    ways[0] = json_object();
+    ways[1] = json_object();
+    for (int way = IPSEC_OUT; way <= IPSEC_IN; way++)
+        for (int i = 0; i < IPSEC_RESULT_COUNT; i++)
+            if (counts->counts[way][i] > 0)
+                json_object_set_new(ways[way], ipsec_result_name((enum ipsec_result)i),
+                                    json_integer((json_int_t)counts->counts[way][i]));
+    return json_pack("{s:o, s:o}", "in", ways[IPSEC_IN], "out", ways[IPSEC_OUT]);
+}
+
 static json_t *sizes(const uint64_t *counts)
 {
     json_t *object = json_object();
@@ -162,15 +190,29 @@ static json_t *sizes(const uint64_t *counts)
 static json_t *show_counters(const struct gh_esp_view *view)
 {
     const uint64_t *counts = gh_esp_net_counts(view->net);
-    json_t *net = json_object();
+    const uint64_t *waits = gh_esp_waiting_counts(view->waiting);
+    json_t *net = json_object(), *waiting = json_object();
 
     for (int i = 0; i < GH_ESP_NET_COUNT; i++)
         json_object_set_new(net, gh_esp_net_count_name((enum gh_esp_net_count)i),
                             json_integer((json_int_t)counts[i]));
-    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
+    for (int i = 0; i < GH_ESP_WAITING_COUNT; i++)
+        json_object_set_new(waiting, gh_esp_waiting_count_name((enum gh_esp_waiting_count)i),
+                            json_integer((json_int_t)waits[i]));
+    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
                      ipsec_back_end(view->engine), "in", results(view->engine, IPSEC_IN), "out",
-                     results(view->engine, IPSEC_OUT), "packets", net, "sizes",
-                     sizes(gh_esp_path_counts(view->path)));
+                     results(view->engine, IPSEC_OUT), "packets", net, "waiting", waiting, "kernel",
+                     kernel_results(view->kernel), "sizes", sizes(gh_esp_path_counts(view->path)));
+}
+
+/* ---- Policies ------------------------------------------------------------------------------- */
+
+static json_t *show_policies(const struct gh_esp_view *view, const json_t *request)
+{
+    return json_pack("{s:b, s:o, s:b}", "ok", 1, "policies",
+                     gh_esp_spd_json(view->spd, view->engine, view->policies, view->places,
+                                     json_string_value(json_object_get(request, "name"))),
+                     "complete", !view->spd->failed);
 }
 
 json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const json_t *request)
@@ -185,5 +227,7 @@ json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const j
                          gh_esp_tunnels_show(view->tunnels,
                                              json_string_value(json_object_get(request, "name")),
                                              now.mono_ms));
+    if (strcmp(gh_control_op(request), "show-ipsec-policy") == 0)
+        return show_policies(view, request);
     return gh_control_refusal(NULL, "not a request for IPsec");
 }

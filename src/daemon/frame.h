@@ -27,7 +27,10 @@ enum gh_receiver {
     GH_TO_GATEKEEPER = 128, /* the other way round */
     GH_TO_ESP = 256,        /* from the parent */
     GH_TO_CARRIER = 512,    /* `esp` again, from `ike`, which keys it */
-    GH_TO_KEYER = 1024      /* the other way round */
+    GH_TO_KEYER = 1024,     /* the other way round */
+    GH_TO_XFRM = 2048,      /* from the parent */
+    GH_TO_PLANE = 4096,     /* `xfrm` again, from `esp`, whose SAs the kernel carries */
+    GH_TO_PLANNER = 8192    /* the other way round */
 };
 
 enum {
@@ -37,7 +40,10 @@ enum {
     GH_KEEP_MAX = 4 * 1048576,
     GH_IKE_ADDRESSES_MAX = 131072,
     GH_ESP_CHILD_MAX = 3968, /* a child as octets: fits into its place in esp_memory.h */
-    GH_ESP_HELLO_MAX = 1048576
+    GH_ESP_HELLO_MAX = 1048576,
+    GH_IKE_ORDERS_MAX = 4 * 1048576,
+    GH_ESP_STRAY_MAX = 66560,
+    GH_PLANE_SA_MAX = GH_ESP_CHILD_MAX + 32
 };
 
 /* id, receiver, least and most octets of body, descriptors beside it, what it says. */
@@ -50,8 +56,9 @@ enum {
     X(LINK, GH_TO_AO, 11, 11, 0) /* u16 zone, u32 interface, u32 MTU (0: gone), u8 is a VRF */     \
     X(REQUEST, GH_TO_AO | GH_TO_IKE | GH_TO_ESP, 5, 4 + GH_REQUEST_MAX,                            \
       0) /* u32 client; control request */                                                         \
-    X(PING, GH_TO_AO | GH_TO_KEEPER | GH_TO_IKE | GH_TO_ESP, 0, 0, 0) /* are you there? */         \
-    X(GONE, GH_TO_AO, 17, 41, 0)                                      /* u8 closing; as ABORT */   \
+    X(PING, GH_TO_AO | GH_TO_KEEPER | GH_TO_IKE | GH_TO_ESP | GH_TO_XFRM, 0, 0,                    \
+      0)                                 /* are you there? */                                      \
+    X(GONE, GH_TO_AO, 17, 41, 0)         /* u8 closing; as ABORT */                                \
     X(SHIM, GH_TO_AO, 8, 8, 1)           /* u32 pid, u32 uid; a preloaded program's connection */  \
     X(ZONED, GH_TO_AO, 6, 6, 0)          /* u32 id, u16 zone (65535: none): answers ZONE */        \
     X(FLOWED, GH_TO_AO, 5, 5, 0)         /* u32 id, u8 done: answers FLOWS */                      \
@@ -90,7 +97,9 @@ enum {
         each: u8 fit for a peer to know, address; those or routes changed */                       \
     X(IKE_WAY, GH_TO_IKE, 12, 700, 0)        /* place, peer's address, u32 errno, ours or none */  \
     X(IKE_ASK_WAY, GH_TO_PARENT, 11, 700, 0) /* place, peer's address: answered by IKE_WAY */      \
-    X(MONITORS, GH_TO_IKE, 1, 1, 0)          /* u8: does anybody want to be told EVENTs? */        \
+    X(IKE_ORDERS, GH_TO_IKE | GH_TO_PARENT, 0, GH_IKE_ORDERS_MAX,                                  \
+      0)                            /* ike_orders.h; the parent keeps them for the next `ike` */   \
+    X(MONITORS, GH_TO_IKE, 1, 1, 0) /* u8: does anybody want to be told EVENTs? */                 \
     X(GATEKEEPER, GH_TO_AO | GH_TO_IKE, 0, 0, 1) /* the socket between engine and gatekeeper */    \
     X(KEY_INSTALL, GH_TO_ENGINE, 10, 512, 0)     /* gk_messages.h; holds a secret */               \
     X(KEY_RANK, GH_TO_ENGINE, 10, 512, 0)        /* as KEY_INSTALL, without one */                 \
@@ -106,6 +115,8 @@ enum {
     /* IPsec. Places are those of IKE, as there */                                                 \
     X(ESP_SOCKET, GH_TO_ESP, 5, 600, 1)         /* place, u8 kind (esp_net.h); the socket */       \
     X(ESP_PLACE_GONE, GH_TO_ESP, 4, 600, 0)     /* place */                                        \
+    X(ESP_ROUTE, GH_TO_PARENT, 11, 512, 0)      /* esp_messages.h */                               \
+    X(ESP_ROUTES_TOLD, GH_TO_PARENT, 0, 0, 0)   /* after a start: those are all by now */          \
     X(TUNNEL_DEVICE, GH_TO_ESP, 3, 100, 1)      /* a tunnel's name; its device */                  \
     X(TUNNEL_GONE, GH_TO_ESP, 3, 100, 0)        /* a tunnel's name: its device is no more */       \
     X(TUNNEL_REACH, GH_TO_ESP, 4, 100, 0)       /* esp_messages.h */                               \
@@ -117,7 +128,27 @@ enum {
     X(CHILD_USED, GH_TO_KEYER, 21, 21, 0)   /* u32 id, u64 octets, packets more, u8 incoming */    \
     X(CHILD_WANTED, GH_TO_KEYER, 4, 512, 0) /* a packet met no SA */                               \
     X(CHILD_WORN, GH_TO_KEYER, 4, 4, 0)     /* u32 id: wants to be rekeyed at once */              \
-    X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)  /* u32 id: cannot be installed */
+    X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)  /* u32 id: cannot be installed */                      \
+    X(CHILD_STRAY, GH_TO_KEYER, 16, GH_ESP_STRAY_MAX, 0) /* a message of IKE's among ESP's */      \
+    X(CHILD_STRANGER, GH_TO_KEYER, 12, 512, 0)           /* a packet's SPI is nobody's */          \
+    /* IPsec in the kernel: plane_messages.h */                                                    \
+    X(XFRM_SOCKET, GH_TO_XFRM, 2, 300, 1)     /* namespace, u8 kind; the socket */                 \
+    X(XFRM_PLACE_GONE, GH_TO_XFRM, 1, 300, 0) /* namespace */                                      \
+    X(PLANE, GH_TO_XFRM | GH_TO_ESP, 0, 0, 1) /* the socket between the two */                     \
+    X(PLANE_BEGIN, GH_TO_PLANE, 0, 0, 0)      /* now comes all that there is to be */              \
+    X(PLANE_END, GH_TO_PLANE, 0, 0, 0)        /* that was all */                                   \
+    X(PLANE_POLICIES, GH_TO_PLANE, 5, GH_FRAME_BODY_MAX, 0) /* of one namespace, in their order */ \
+    X(PLANE_SA, GH_TO_PLANE, 64, GH_PLANE_SA_MAX, 0)        /* holds keys */                       \
+    X(PLANE_MOVE, GH_TO_PLANE, 64, GH_PLANE_SA_MAX, 0)      /* the same, with other ends */        \
+    X(PLANE_REMOVE, GH_TO_PLANE, 8, 8, 0)                   /* u64 SA */                           \
+    X(PLANE_PLACED, GH_TO_PLANNER, 0, 0, 0) /* a namespace more: policies, please */               \
+    X(PLANE_USED, GH_TO_PLANNER, 65, 65, 0)                                                        \
+    X(PLANE_WANTED, GH_TO_PLANNER, 12, 64, 0)   /* a packet met no SA */                           \
+    X(PLANE_WORN, GH_TO_PLANNER, 8, 8, 0)       /* u64 SA: wants to be rekeyed at once */          \
+    X(PLANE_ENDED, GH_TO_PLANNER, 8, 8, 0)      /* u64 SA: the kernel has removed it */            \
+    X(PLANE_MOVED, GH_TO_PLANNER, 12, 32, 0)    /* an SA's peer has another address */             \
+    X(PLANE_REFUSED, GH_TO_PLANNER, 13, 300, 0) /* an SA or a policy, and why */                   \
+    X(PLANE_COUNTS, GH_TO_PLANNER, 2, 4096, 0)  /* of all namespaces, by reason */
 
 enum gh_message {
 #define GH_MESSAGE_ENUM(id, to, min, max, fds) GH_MESSAGE_##id,

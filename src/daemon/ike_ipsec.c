@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "crypto/hash.h"
 #include "daemon/channel.h"
 #include "daemon/esp_messages.h"
 #include "ike/codes.h"
@@ -12,8 +13,9 @@
 /* What is wanted of the IKE core. */
 struct wish {
     struct wish *next;
-    enum { ACQUIRE, USED, REKEY, REFUSED } kind;
+    enum { ACQUIRE, USED, REKEY, REFUSED, STRANGER } kind;
     struct gh_esp_wanted wanted;
+    struct gh_esp_stranger stranger;
     struct gh_esp_usage usage; /* id: of REKEY and REFUSED, too */
 };
 
@@ -42,6 +44,18 @@ static struct wish *wish(struct gh_ike_ipsec *g, int kind)
     return w;
 }
 
+static void tell_stranger(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core,
+                          const struct gh_esp_stranger *x)
+{
+    uint16_t zone = g->ops->zone(g->ctx, x->netns, x->vrf);
+    uint8_t spi[4];
+    struct gh_wr w = gh_wr_make(spi, sizeof(spi));
+
+    gh_wr_u32(&w, x->spi);
+    if (zone != UINT16_MAX)
+        ike2_spi_unknown(core, now, zone, &x->local, &x->remote, spi);
+}
+
 static void grant(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core)
 {
     while (g->wishes != NULL) {
@@ -56,6 +70,8 @@ static void grant(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core)
                          &w->wanted.remote);
         } else if (w->kind == USED) {
             ike2_child_used(core, now, u->id, u->octets, u->packets, u->incoming);
+        } else if (w->kind == STRANGER) {
+            tell_stranger(g, now, core, &w->stranger);
         } else if (w->kind == REKEY) {
             ike2_rekey_child(core, now, u->id);
         } else {
@@ -95,6 +111,24 @@ static bool take_wanted(struct gh_ike_ipsec *g, struct gh_rd *body)
     return w == NULL || gh_esp_take_wanted(body, &w->wanted);
 }
 
+static bool take_stranger(struct gh_ike_ipsec *g, struct gh_rd *body)
+{
+    struct wish *w = wish(g, STRANGER);
+
+    return w == NULL || gh_esp_take_stranger(body, &w->stranger);
+}
+
+/* Not from within the core: it is the loop that calls, or who reads this socket in between. */
+static bool take_stray(struct gh_ike_ipsec *g, struct gh_rd *body)
+{
+    struct gh_esp_stray stray;
+
+    if (!gh_esp_take_stray(body, &stray))
+        return false;
+    g->ops->stray(g->ctx, &stray);
+    return true;
+}
+
 static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
 {
     switch (frame->type) {
@@ -102,8 +136,12 @@ static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
         return take_usage(g, &frame->body);
     case GH_MESSAGE_CHILD_WANTED:
         return take_wanted(g, &frame->body);
+    case GH_MESSAGE_CHILD_STRANGER:
+        return take_stranger(g, &frame->body);
     case GH_MESSAGE_CHILD_WORN:
         return take_number(g, &frame->body, REKEY);
+    case GH_MESSAGE_CHILD_STRAY:
+        return take_stray(g, &frame->body);
     case GH_MESSAGE_CHILD_REFUSED:
         return take_number(g, &frame->body, REFUSED);
     default:
@@ -152,6 +190,25 @@ static void name_ends(const struct ike2_child_view *c, struct gh_esp_ends *e)
     }
 }
 
+/* Who proved nothing is told by its address. */
+static bool name_tunnel(const struct ike2_child_view *c, uint8_t out[GH_ESP_TUNNEL])
+{
+    const struct gh_identity *id = c->remote_id;
+    const bool known = id != NULL && id->type != GH_ID_NULL;
+    const struct gh_view parts[] = {
+        gh_view_of(c->policy->name, strlen(c->policy->name) + 1),
+        known ? gh_view_of(&id->type, 1) : gh_view_of("", 1),
+        known ? gh_view_of(id->data, id->len)
+              : gh_view_of(c->remote.addr.octets, c->remote.addr.len),
+    };
+    uint8_t digest[GH_HASH_MAX];
+
+    if (!gh_hash(GH_HASH_SHA2_256, parts, sizeof(parts) / sizeof(parts[0]), digest))
+        return false;
+    memcpy(out, digest, GH_ESP_TUNNEL);
+    return true;
+}
+
 static bool describe(const struct ike2_child_view *c, const char *netns, const char *vrf,
                      struct gh_esp_child *out)
 {
@@ -170,6 +227,7 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                                  .enc_bits = encr != NULL ? encr->key_bits : 0,
                                  .integ = (enum gh_integ_alg)ike_proposal_id(c->suite, IKE_T_INTEG),
                                  .follows = c->follows,
+                                 .kernel = c->child->kernel,
                                  .esn = ike_proposal_id(c->suite, IKE_T_SN) == 1,
                                  .local = ends.local,
                                  .remote = ends.remote,
@@ -178,8 +236,13 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                                  .seconds = c->lifetime.seconds,
                                  .ts_local = *c->ts_local,
                                  .ts_remote = *c->ts_remote,
+                                 .reverse = c->child->reverse_route,
+                                 .overlap = c->child->route_overlap,
+                                 .metric = c->child->route_metric,
                                  .key_in = c->key_in,
                                  .key_out = c->key_out};
+    if (!name_tunnel(c, out->tunnel))
+        return false;
     snprintf(out->peer, sizeof(out->peer), "%s", c->policy->name);
     snprintf(out->name, sizeof(out->name), "%s", c->child->name);
     return snprintf(out->netns, sizeof(out->netns), "%s", netns != NULL ? netns : "") <

@@ -19,6 +19,7 @@
 #include "daemon/ike.h"
 #include "daemon/keeper.h"
 #include "daemon/parent.h"
+#include "daemon/xfrm.h"
 
 #define CONFIG_PATH "/etc/gatehouse/gatehouse.conf"
 
@@ -160,6 +161,10 @@ static int run_role(const struct options *o)
     if (strcmp(o->role, "esp") == 0) {
         gh_log_setup("gatehoused[esp]", o->log_level);
         return gh_esp_main(uid, gid);
+    }
+    if (strcmp(o->role, "xfrm") == 0) {
+        gh_log_setup("gatehoused[xfrm]", o->log_level);
+        return gh_xfrm_main(uid, gid);
     }
     return 2;
 }

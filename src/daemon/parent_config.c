@@ -51,6 +51,7 @@ static void check_change(const struct gh_parent *p, const struct gh_config *next
         return;
     }
     gh_config_check_change(current.config, next, gh_clock_now().wall, problems);
+    gh_config_check_ike_change(p->config->ike, next->ike, next->path, problems);
     if (next->queue_base != p->config->queue_base ||
         next->queue_length != p->config->queue_length ||
         next->max_connections != p->config->max_connections ||
@@ -132,6 +133,7 @@ bool gh_parent_load(struct gh_parent *p, struct gh_problems *problems)
         p->zones.base = next.config->queue_base;
     }
     warn_of_backends(next.config, problems);
+    gh_parent_xfrm_choose(p, next.config->ike, problems);
     next.zones = calloc(next.config->session_count + 1, sizeof(*next.zones));
     if (problems->errors == 0 && next.zones != NULL &&
         gh_zones_assign(&p->zones, next.config, next.zones))

@@ -27,9 +27,11 @@
 #include "control/control.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_routes.h"
 #include "daemon/esp_raw.h"
 #include "daemon/esp_show.h"
 #include "ike/v2/core.h"
+#include "platform/ip_rules.h"
 #include "platform/raw.h"
 #include "platform/routes.h"
 #include "platform/tun.h"
@@ -57,6 +59,7 @@ static void tell_socket(struct gh_parent *p, const struct gh_parent_place *place
     struct gh_wr w = begin(place, body);
 
     gh_wr_u8(&w, (uint64_t)kind);
+    gh_wr_u8(&w, kind == GH_ESP_TUN && place->esp.datagrams);
     if (p->esp.esp.channel != NULL && gh_wr_ok(&w) && place->esp.sockets[kind] >= 0)
         gh_channel_send(p->esp.esp.channel, GH_MESSAGE_ESP_SOCKET, body, w.len,
                         place->esp.sockets[kind]);
@@ -99,70 +102,6 @@ void gh_parent_open_children(struct gh_parent *p)
 
 /* ---- Routes --------------------------------------------------------------------------------- */
 
-/* IKE and ESP themselves go to the peer: they must not go into the device. */
-static bool holds_peer(const struct ike2_policy *policy, const struct gh_prefix *to)
-{
-    return gh_prefix_contains(to, &policy->gateway) ||
-           (policy->remote.bits > 0 && gh_prefix_overlaps(to, &policy->remote));
-}
-
-static void want_route(struct gh_esp_place *e, const struct gh_prefix *to)
-{
-    for (size_t i = 0; i < e->route_count; i++) {
-        if (gh_prefix_equal(&e->routes[i].to, to)) {
-            e->routes[i].wanted = true;
-            return;
-        }
-    }
-    e->routes = gh_config_grow(e->routes, e->route_count, sizeof(*e->routes));
-    e->routes[e->route_count++] = (struct gh_esp_route){.to = *to, .wanted = true};
-}
-
-static void want_child(struct gh_esp_place *e, const struct ike2_policy *policy,
-                       const struct ike2_child_policy *child)
-{
-    struct gh_prefix prefixes[GH_RANGE_PREFIXES];
-    char text[GH_PREFIX_TEXT];
-
-    for (size_t i = 0; i < child->remote.count; i++) {
-        const struct ike_ts *ts = &child->remote.ts[i];
-        size_t count = gh_range_prefixes(&ts->start, &ts->end, prefixes);
-
-        for (size_t k = 0; k < count; k++) {
-            if (!holds_peer(policy, &prefixes[k]))
-                want_route(e, &prefixes[k]);
-            else
-                gh_warning("%s: no route to %s for the child %s: the peer itself is there",
-                           policy->name, gh_prefix_format(&prefixes[k], text), child->name);
-        }
-    }
-}
-
-static bool is_here(const struct gh_parent_place *place, const struct gh_ike_config *c,
-                    uint16_t zone)
-{
-    const char *netns = zone > 0 ? c->zones[zone - 1].netns : NULL;
-    const char *vrf = zone > 0 ? c->zones[zone - 1].vrf : NULL;
-
-    return gh_config_text_equal(place->netns, netns) && gh_config_text_equal(place->vrf, vrf);
-}
-
-static void want_routes(const struct gh_parent *p, struct gh_parent_place *place)
-{
-    const struct gh_ike_config *c = p->config->ike;
-
-    for (size_t i = 0; i < place->esp.route_count; i++)
-        place->esp.routes[i].wanted = false;
-    for (size_t i = 0; p->esp.wanted && i < c->policy_count; i++) {
-        const struct ike2_policy *policy = c->policies[i];
-
-        for (size_t k = 0; is_here(place, c, policy->zone) && k < policy->child_count; k++)
-            if (policy->children[k].mode == IKE2_TUNNEL &&
-                !gh_parent_tunnels_carry(c, policy, &policy->children[k]))
-                want_child(&place->esp, policy, &policy->children[k]);
-    }
-}
-
 static void report(const struct gh_esp_route *r, int result)
 {
     char text[GH_PREFIX_TEXT];
@@ -174,21 +113,28 @@ static void report(const struct gh_esp_route *r, int result)
 /* True: nothing is left of it. */
 static bool change_route(const struct gh_parent_place *place, struct gh_esp_route *r)
 {
-    uint32_t table = place->esp.table;
+    const struct gh_route closed = {.table = r->table, .to = r->to};
+    const struct gh_route open = {.table = r->table,
+                                  .to = r->to,
+                                  .ifindex = place->esp.ifindex,
+                                  .metric = r->metric,
+                                  .source = r->source};
     int fd = place->esp.routes_fd, result = 0;
 
+    if (r->open && (!r->wanted || r->stale))
+        gh_route_remove(fd, &open);
+    r->open &= !r->stale;
+    r->stale = false;
     if (!r->wanted) {
         if (r->closed)
-            gh_route_remove(fd, table, &r->to, 0);
-        if (r->open)
-            gh_route_remove(fd, table, &r->to, place->esp.ifindex);
+            gh_route_remove(fd, &closed);
         return true;
     }
     if (!r->closed)
-        result = gh_route_add(fd, table, &r->to, 0);
+        result = gh_route_add(fd, &closed);
     r->closed = result == 0;
     if (r->closed && !r->open) {
-        result = gh_route_add(fd, table, &r->to, place->esp.ifindex);
+        result = gh_route_add(fd, &open);
         r->open = result == 0;
     }
     report(r, result);
@@ -196,13 +142,15 @@ static bool change_route(const struct gh_parent_place *place, struct gh_esp_rout
     return false;
 }
 
-static void change_routes(struct gh_parent_place *place)
+void gh_parent_esp_change_routes(struct gh_parent_place *place)
 {
     struct gh_esp_place *e = &place->esp;
 
     for (size_t i = e->route_count; i-- > 0;)
-        if ((!e->routes[i].wanted || !e->routes[i].open) && change_route(place, &e->routes[i]))
+        if ((!e->routes[i].wanted || !e->routes[i].open || e->routes[i].stale) &&
+            change_route(place, &e->routes[i]))
             e->routes[i] = e->routes[--e->route_count];
+    gh_esp_rules_follow(place);
 }
 
 /* Of an earlier instance: what is not wanted any more goes with the next change. */
@@ -210,10 +158,10 @@ static void adopt(void *ctx, uint32_t table, const struct gh_prefix *to)
 {
     struct gh_esp_place *e = ctx;
 
-    if (table != e->table)
+    if (table != e->table && (e->table != 0 || !gh_esp_route_is_detour(table, to)))
         return;
     e->routes = gh_config_grow(e->routes, e->route_count, sizeof(*e->routes));
-    e->routes[e->route_count++] = (struct gh_esp_route){.to = *to, .closed = true};
+    e->routes[e->route_count++] = (struct gh_esp_route){.to = *to, .table = table, .closed = true};
 }
 
 /* For gh_parent_esp_remove_routes(). */
@@ -251,6 +199,7 @@ static void open_routes(struct gh_parent *p, struct gh_parent_place *place)
         result = gh_routes_each(fd, adopt, e);
     if (result >= 0) {
         e->routes_fd = fd;
+        e->rules_due = place->vrf == NULL;
         note_namespace(p, place->netns != NULL ? place->netns : "");
         return;
     }
@@ -263,7 +212,7 @@ static void open_routes(struct gh_parent *p, struct gh_parent_place *place)
 
 static void remove_one(void *ctx, uint32_t table, const struct gh_prefix *to)
 {
-    gh_route_remove(*(int *)ctx, table, to, 0);
+    gh_route_remove(*(int *)ctx, &(struct gh_route){.table = table, .to = *to});
 }
 
 bool gh_parent_esp_remove_routes(const char *run_directory)
@@ -282,9 +231,12 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
         line[strcspn(line, "\n")] = '\0';
         if (gh_netns_identify(line, &id) != 0)
             continue; /* it is gone, and its routes are */
+        gh_parent_xfrm_remove(line);
         fd = result = gh_routes_open(line);
         if (fd >= 0) {
-            result = gh_routes_each(fd, remove_one, &fd);
+            result = gh_ip_rules_set(fd, NULL, 0);
+            if (result == 0)
+                result = gh_routes_each(fd, remove_one, &fd);
             close(fd);
         }
         if (result < 0) {
@@ -302,7 +254,7 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
 
 /* ---- Places --------------------------------------------------------------------------------- */
 
-static int open_one(const struct gh_parent_place *place, int kind, uid_t owner, uint32_t *ifindex)
+static int open_one(struct gh_parent_place *place, int kind, uid_t owner)
 {
     bool v6;
     uint8_t protocol;
@@ -311,7 +263,8 @@ static int open_one(const struct gh_parent_place *place, int kind, uid_t owner, 
         return gh_raw_open(place->netns, place->vrf, v6, protocol, false);
     switch (kind) {
     case GH_ESP_TUN:
-        return gh_tun_open(place->netns, place->vrf, TUN_NAME, IKE2_IP_MTU, ifindex);
+        return gh_tun_open(place->netns, place->vrf, TUN_NAME, IKE2_IP_MTU, &place->esp.ifindex,
+                           &place->esp.datagrams);
     case GH_ESP_ESP4:
     case GH_ESP_ESP6:
         return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP, false);
@@ -359,7 +312,7 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
 
         if (e->sockets[kind] >= 0 || !gh_parent_tunnels_want(p, place, kind))
             continue;
-        result = open_one(place, kind, p->ao.uid, &e->ifindex);
+        result = open_one(place, kind, p->ao.uid);
         if (result >= 0) {
             e->sockets[kind] = result;
             tell_socket(p, place, kind);
@@ -373,6 +326,7 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
 void gh_parent_esp_init_place(struct gh_parent_place *place)
 {
     place->esp.routes_fd = -1;
+    gh_parent_xfrm_init_place(place);
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
         place->esp.sockets[kind] = -1;
 }
@@ -387,10 +341,12 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
     struct gh_esp_place *e = &place->esp;
     bool any = false;
 
+    gh_parent_xfrm_close_place(p, place);
     for (size_t i = 0; i < e->route_count; i++)
         e->routes[i].wanted = false;
+    e->rules_due = place->vrf == NULL;
     if (e->routes_fd >= 0) {
-        change_routes(place);
+        gh_parent_esp_change_routes(place);
         close(e->routes_fd);
     }
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
@@ -412,19 +368,22 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
 
     if (!p->esp.wanted) {
         gh_parent_esp_close_place(p, place);
+        gh_parent_xfrm_tend_place(p, place);
         return;
     }
     open_sockets(p, place);
+    gh_parent_xfrm_tend_place(p, place);
     if (e->routes_fd < 0)
         open_routes(p, place);
     if (e->sockets[GH_ESP_TUN] < 0 || e->routes_fd < 0)
         return;
     if (e->generation != p->generation) {
         gh_parent_esp_set_mtu(p, place);
-        want_routes(p, place);
+        gh_parent_esp_want_routes(p, place);
+        e->rules_due = place->vrf == NULL;
         e->generation = p->generation;
     }
-    change_routes(place);
+    gh_parent_esp_change_routes(place);
 }
 
 /* ---- The process ---------------------------------------------------------------------------- */
@@ -443,10 +402,12 @@ static void on_started(void *ctx)
 {
     struct gh_parent *p = ctx;
 
+    gh_parent_esp_routes_forget(p);
     send_memory(p);
     for (size_t i = 0; i < p->ike.place_count; i++)
         for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
             tell_socket(p, p->ike.places[i], kind);
+    gh_parent_xfrm_link(p);
     gh_parent_tunnels_tell(p);
     gh_parent_open_children(p);
     send_config(p);
@@ -499,6 +460,11 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return gh_rd_u8(&frame->body) == 1; /* else no memory there: a new one starts with more */
     case GH_MESSAGE_ANSWER:
         return gh_parent_answer(p, GH_ANSWERER_ESP, &frame->body);
+    case GH_MESSAGE_ESP_ROUTE:
+        return gh_parent_esp_route(p, &frame->body);
+    case GH_MESSAGE_ESP_ROUTES_TOLD:
+        gh_parent_esp_routes_told(p);
+        return true;
     default:
         if (fd >= 0)
             close(fd);
@@ -544,6 +510,7 @@ void gh_parent_esp_apply(struct gh_parent *p)
     struct gh_child *esp = &p->esp.esp;
 
     p->esp.wanted = has_children(p);
+    gh_parent_xfrm_apply(p);
     if (!p->esp.wanted) {
         if (!gh_child_stop(esp))
             drop_memory(p);
@@ -563,11 +530,12 @@ void gh_parent_esp_init(struct gh_parent *p)
 void gh_parent_esp_stop(struct gh_parent *p)
 {
     gh_child_stop(&p->esp.esp);
+    gh_parent_xfrm_stop(p);
 }
 
 bool gh_parent_esp_runs(const struct gh_parent *p)
 {
-    return gh_child_is_there(&p->esp.esp);
+    return gh_child_is_there(&p->esp.esp) || gh_child_is_there(&p->xfrm.xfrm);
 }
 
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,

@@ -15,6 +15,7 @@
 #include "daemon/ike_plan.h"
 #include "daemon/keep.h"
 #include "daemon/parent.h"
+#include "daemon/plane_messages.h"
 #include "daemon/rules_guard.h"
 #include "daemon/orphans.h"
 #include "daemon/rundir.h"
@@ -22,6 +23,7 @@
 #include "daemon/zones.h"
 #include "platform/borrow.h"
 #include "platform/paths.h"
+#include "platform/xfrm_probe.h"
 
 /* Who may connect to shim.sock beside root. */
 struct gh_shim_id {
@@ -50,8 +52,14 @@ enum { GH_IKE_SOCKETS = 4 };
 /* A route into a tunnel device, and the one to nowhere behind it. */
 struct gh_esp_route {
     struct gh_prefix to;
+    uint32_t table;        /* 0: the main one */
+    struct gh_addr source; /* as in struct gh_route */
+    uint16_t metric;
+    bool configured, negotiated; /* why it is wanted */
+    bool known;                  /* negotiated: the `esp` that is there has said it */
     bool wanted, open, closed;
-    int error; /* of the last try: a negative errno, or 0 */
+    bool stale; /* open, but from another source */
+    int error;  /* of the last try: a negative errno, or 0 */
 };
 
 /* IPsec in one place: a tunnel device and sockets; all -1 or zero: not there. */
@@ -59,6 +67,7 @@ struct gh_esp_place {
     int sockets[GH_ESP_SOCKETS];
     int errors[GH_ESP_SOCKETS]; /* why there is none */
     uint32_t ifindex;           /* of the device */
+    bool datagrams;             /* it takes those that are put together */
     uint32_t mtu;               /* that it was set to; 0: not yet */
     int routes_fd;
     int routes_error; /* why there is none: a negative errno */
@@ -66,6 +75,20 @@ struct gh_esp_place {
     struct gh_esp_route *routes;
     size_t route_count;
     uint32_t generation; /* of the configuration that they are for */
+    bool rules_due;      /* rules that choose a table are not as the routes are */
+    int rules_error;     /* of the last try */
+};
+
+/* The kernel's IPsec in one place; all -1 or zero: not there. */
+struct gh_xfrm_place {
+    int sockets[GH_PLANE_SOCKETS];
+    int udp[2];                   /* port 4500 for what the kernel opens; IPv4, IPv6 */
+    int bypassed[GH_IKE_SOCKETS]; /* those of IKE's that policies do not concern */
+    bool filtered;                /* the raw sockets */
+    bool wanted;                  /* by the configuration of `generation` */
+    bool flushed;                 /* nothing of ours is there */
+    uint32_t generation;
+    int error; /* the last that was told: a negative errno */
 };
 
 /* Where IKE peers are: a network namespace and VRF. */
@@ -79,6 +102,7 @@ struct gh_parent_place {
     uv_poll_t *poll; /* of paths.heard */
     bool changed;    /* and `ike` was not told */
     struct gh_esp_place esp;
+    struct gh_xfrm_place xfrm;
 };
 
 /* IKE: two children that are there only while the configuration has IKE peers. */
@@ -93,6 +117,8 @@ struct gh_parent_ike {
     uint64_t told;   /* when that was, by the loop */
     bool keeper_ready;
     struct gh_ike_kept kept;
+    uint8_t *orders; /* of `ike`, for the next one (ike_orders.h) */
+    size_t orders_len;
 };
 
 /* A device of a tunnel of the configuration. */
@@ -118,6 +144,15 @@ struct gh_parent_esp {
     size_t tunnel_count;
 };
 
+/* IPsec in the kernel: a child that is there only while IKE peers have children of it. */
+struct gh_parent_xfrm {
+    struct gh_child xfrm;
+    bool wanted; /* by the configuration in force */
+    bool probed; /* … and then: */
+    struct gh_xfrm_support support;
+    struct gh_xfrm_why why; /* it has none */
+};
+
 struct gh_parent {
     const struct gh_parent_options *options;
     uv_loop_t loop;
@@ -128,6 +163,7 @@ struct gh_parent {
     struct gh_child ao;
     struct gh_parent_ike ike;
     struct gh_parent_esp esp;
+    struct gh_parent_xfrm xfrm;
     struct gh_control_server *control;
     int lock, state;
     size_t state_size;
@@ -224,6 +260,14 @@ void gh_parent_start_child(struct gh_parent *p, struct gh_child *child, const ch
 void gh_parent_esp_init(struct gh_parent *p);
 /* Starts, tells or stops the child by the plan in force. */
 void gh_parent_esp_apply(struct gh_parent *p);
+/* Makes routes and rules of a place as they are wanted. */
+void gh_parent_esp_change_routes(struct gh_parent_place *place);
+/* parent_esp_routes.c: what `esp` says of routes that were negotiated. False: malformed. */
+bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body);
+void gh_parent_esp_routes_forget(struct gh_parent *p); /* a new `esp` is to say them all … */
+void gh_parent_esp_routes_told(struct gh_parent *p);   /* … and has */
+/* By the configuration, also what was negotiated before. */
+void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place);
 /* A new socket between `ike` and `esp`, where both are there. */
 void gh_parent_open_children(struct gh_parent *p);
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,
@@ -252,6 +296,20 @@ void gh_parent_tunnels_tell(struct gh_parent *p);  /* all, to a new `esp` */
 void gh_parent_tunnels_reach(struct gh_parent *p); /* routes may have changed */
 /* Does IKE's socket share port 4500 with one for ESP? */
 bool gh_parent_esp_shares(const struct gh_parent_place *place, bool v6);
+
+/* parent_xfrm.c; parent_esp.c calls all but the first. */
+/* Which children the kernel carries; a problem for each that it should and cannot. */
+void gh_parent_xfrm_choose(struct gh_parent *p, struct gh_ike_config *c,
+                           struct gh_problems *problems);
+void gh_parent_xfrm_apply(struct gh_parent *p);
+/* A new socket between `esp` and `xfrm`, where both are there. */
+void gh_parent_xfrm_link(struct gh_parent *p);
+void gh_parent_xfrm_init_place(struct gh_parent_place *place);
+void gh_parent_xfrm_tend_place(struct gh_parent *p, struct gh_parent_place *place);
+void gh_parent_xfrm_close_place(struct gh_parent *p, struct gh_parent_place *place);
+void gh_parent_xfrm_stop(struct gh_parent *p);
+void gh_parent_xfrm_remove(
+    const char *netns); /* what a daemon left in the kernel that is no more */
 
 /* parent_ike_places.c: sockets in all places of the configuration in force, and what paths there
  * are from there. */

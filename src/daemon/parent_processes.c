@@ -12,7 +12,8 @@ static json_t *process(const char *name, pid_t pid, uint64_t age_ms, unsigned st
 
 json_t *gh_parent_processes(const struct gh_parent *p)
 {
-    const struct gh_child *children[] = {&p->ao, &p->ike.keeper, &p->ike.ike, &p->esp.esp};
+    const struct gh_child *children[] = {&p->ao, &p->ike.keeper, &p->ike.ike, &p->esp.esp,
+                                         &p->xfrm.xfrm};
     uint64_t now = uv_now(&p->loop);
     json_t *list = json_array();
 

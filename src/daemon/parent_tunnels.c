@@ -259,7 +259,7 @@ static uint32_t mtu_of(const struct gh_tunnel *want)
 static void open_device(struct gh_parent *p, struct gh_parent_tunnel *t,
                         const struct gh_tunnel *want)
 {
-    int result = gh_tun_open(t->netns, t->vrf, t->device, mtu_of(want), &t->ifindex);
+    int result = gh_tun_open(t->netns, t->vrf, t->device, mtu_of(want), &t->ifindex, NULL);
 
     if (result < 0) {
         if (t->error != -result)

@@ -41,6 +41,10 @@ static const int allowed_ao[] = {
  * process, and all SAs with it. */
 static const int allowed_ike[] = {SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(writev)};
 
+/* Netlink, waiting for its answer, and a file of the kernel's counters. */
+static const int allowed_xfrm[] = {SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(poll),
+                                   SCMP_SYS(pread64), SCMP_SYS(time)};
+
 /* For others' code there is no list of what it needs, only of what no module does: it is told that
  * it may not. */
 static const int refused_token[] = {
@@ -93,6 +97,8 @@ static bool filter_system_calls(enum gh_sandbox what)
         error = allow(filter, allowed, sizeof(allowed) / sizeof(allowed[0]));
     if (error == 0 && what == GH_SANDBOX_AO)
         error = allow(filter, allowed_ao, sizeof(allowed_ao) / sizeof(allowed_ao[0]));
+    if (error == 0 && what == GH_SANDBOX_XFRM)
+        error = allow(filter, allowed_xfrm, sizeof(allowed_xfrm) / sizeof(allowed_xfrm[0]));
     if (error == 0 && datagrams)
         error = allow(filter, allowed_ike, sizeof(allowed_ike) / sizeof(allowed_ike[0]));
     if (error == 0 && datagrams)
@@ -114,7 +120,7 @@ static bool change_user(enum gh_sandbox what, uid_t uid, gid_t gid)
     capng_flags_t groups = what == GH_SANDBOX_TOKEN ? CAPNG_INIT_SUPP_GRP : CAPNG_DROP_SUPP_GRP;
 
     capng_clear(CAPNG_SELECT_BOTH);
-    if ((what == GH_SANDBOX_AO &&
+    if (((what == GH_SANDBOX_AO || what == GH_SANDBOX_XFRM) &&
          capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN) != 0) ||
         capng_change_id((int)uid, (int)gid, groups | CAPNG_CLEAR_BOUNDING) != 0)
         return failed("changing the user", errno);

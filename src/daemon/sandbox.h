@@ -20,6 +20,9 @@ enum gh_sandbox {
     GH_SANDBOX_IKE,
     /* As IKE's, for packets. */
     GH_SANDBOX_ESP,
+    /* CAP_NET_ADMIN alone, which the kernel demands of who gives it SAs; netlink sockets that it is
+     * handed, and none besides. */
+    GH_SANDBOX_XFRM,
     /* No capability, but the groups of the user, and what the user may: a token's module opens
      * files, devices or connections. No programs, and nothing that leads to more rights. */
     GH_SANDBOX_TOKEN

@@ -10,13 +10,17 @@
 
 enum { ROUNDS = 2 /* AH, and ESP in it */ };
 
-static enum ipsec_result clear_packet(struct ipsec *e, struct ipsec_packet *p,
-                                      const struct ipsec_flow *f)
+static enum ipsec_result clear_packet(struct ipsec *e, struct ipsec_packet *p)
 {
-    const struct ipsec_policy_kept *policy = ipsec_policy_for(e, IPSEC_IN, p->place, f);
+    struct ipsec_policy_kept *policy;
+    struct ipsec_flow f;
 
+    if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_IN, &f))
+        return IPSEC_MALFORMED;
+    policy = ipsec_policy_for(e, IPSEC_IN, p->place, &f);
     if (policy == NULL)
         return IPSEC_NO_POLICY;
+    policy->counts.in++;
     switch (policy->action) {
     case IPSEC_PASS:
         return IPSEC_BYPASS;
@@ -80,17 +84,16 @@ static enum ipsec_result look_up(struct ipsec *e, struct ipsec_work *w)
 {
     struct ipsec_packet *p = w->packet;
     enum ipsec_result result;
-    struct ipsec_flow f;
     uint16_t src_port;
     uint8_t protocol;
 
     w->sa = NULL;
-    if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_IN, &f) ||
-        !ipsec_layout_read(ipsec_packet_data(p), p->len, &w->layout))
+    if (!ipsec_layout_read(ipsec_packet_data(p), p->len, &w->layout))
         return IPSEC_MALFORMED;
+    p->len = w->layout.total_len;
     result = find_protocol(w, &protocol, &src_port);
     if (result == IPSEC_BYPASS)
-        return clear_packet(e, p, &f);
+        return clear_packet(e, p);
     if (result != IPSEC_OK)
         return result;
     if (w->layout.fragment)
@@ -128,21 +131,27 @@ static bool is_for(const struct ipsec_sa_params *p, const struct ipsec_flow *f)
 }
 
 /* RFC 4301 5.2 step 4; 6.2: or it is an ICMP error about a packet that the SA is for. */
-static enum ipsec_result check_inner(const struct ipsec_work *w)
+static enum ipsec_result check_inner(const struct ipsec_work *w, struct ipsec_before *before)
 {
     struct ipsec_packet *p = w->packet;
     struct ipsec_flow f, quoted;
 
     if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_IN, &f))
         return IPSEC_INNER;
-    if (is_for(&w->sa->p, &f) || (ipsec_flow_quoted(ipsec_packet_data(p), p->len, &f, &quoted) &&
-                                  is_for(&w->sa->p, &quoted)))
+    if (before->sa == w->sa && ipsec_flow_equal(&before->flow, &f))
         return IPSEC_OK;
-    return IPSEC_SELECTORS;
+    if (is_for(&w->sa->p, &f)) {
+        *before = (struct ipsec_before){.sa = w->sa, .flow = f};
+        return IPSEC_OK;
+    }
+    return ipsec_flow_quoted(ipsec_packet_data(p), p->len, &f, &quoted) &&
+                   is_for(&w->sa->p, &quoted)
+               ? IPSEC_OK
+               : IPSEC_SELECTORS;
 }
 
 /* The window first, for whatever else may be wrong: the packet was authentic. */
-static enum ipsec_result open_packet(struct ipsec_work *w)
+static enum ipsec_result open_packet(struct ipsec_work *w, struct ipsec_before *before)
 {
     enum ipsec_result result;
 
@@ -151,7 +160,7 @@ static enum ipsec_result open_packet(struct ipsec_work *w)
     result = ipsec_replay_commit(&w->sa->replay, w->seq);
     if (result == IPSEC_OK)
         result = w->sa->p.protocol == IPSEC_ESP ? ipsec_esp_unwrapped(w) : ipsec_ah_unwrapped(w);
-    return result == IPSEC_OK ? check_inner(w) : result;
+    return result == IPSEC_OK ? check_inner(w, before) : result;
 }
 
 static void tell_moved(struct ipsec *e, const struct ipsec_work *w)
@@ -179,9 +188,10 @@ static bool goes_on(const struct ipsec_work *w)
 }
 
 /* True: there is an SA more, w->came_through says through which it came. */
-static bool finish(struct ipsec *e, struct ipsec_work *w, uint64_t now_ms)
+static bool finish(struct ipsec *e, struct ipsec_work *w, struct ipsec_before *before,
+                   uint64_t now_ms)
 {
-    enum ipsec_result result = open_packet(w);
+    enum ipsec_result result = open_packet(w, before);
 
     if (result == IPSEC_OK || result == IPSEC_DUMMY) {
         ipsec_account(e, w->sa, now_ms, result == IPSEC_OK ? w->packet->len : 0);
@@ -203,6 +213,7 @@ static size_t open_all(struct ipsec *e, uint64_t now_ms, size_t count)
     struct ipsec_crypt_job *jobs[IPSEC_BATCH] = {NULL};
     struct ipsec_work *ready[IPSEC_BATCH];
     enum ipsec_result found[IPSEC_BATCH];
+    struct ipsec_before before = {.sa = NULL};
     size_t n = 0, on = 0;
 
     for (size_t i = 0; i < count; i++)
@@ -220,7 +231,7 @@ static size_t open_all(struct ipsec *e, uint64_t now_ms, size_t count)
     }
     ipsec_crypt_run(e->crypt, jobs, n, false);
     for (size_t i = 0; i < n; i++) {
-        if (!finish(e, ready[i], now_ms))
+        if (!finish(e, ready[i], &before, now_ms))
             continue;
         e->works[on].packet = ready[i]->packet;
         e->works[on++].came_through = ready[i]->came_through;

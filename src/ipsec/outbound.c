@@ -30,28 +30,50 @@ static struct ipsec_sa *sa_for_error(const struct ipsec *e, const struct ipsec_p
     return policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, &quoted, policy) : NULL;
 }
 
-/* What policy wants done; OK: with *sa. */
-static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p, struct ipsec_sa **sa)
+/* What policy wants done with a flow; OK: with *sa. */
+static enum ipsec_result choose_for(struct ipsec *e, struct ipsec_packet *p,
+                                    const struct ipsec_flow *f, struct ipsec_sa **sa,
+                                    struct ipsec_policy_kept **of)
 {
-    const struct ipsec_policy_kept *policy;
-    struct ipsec_flow f;
+    struct ipsec_policy_kept *policy = ipsec_policy_for(e, IPSEC_OUT, p->place, f);
 
-    if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_OUT, &f))
-        return IPSEC_MALFORMED;
-    policy = ipsec_policy_for(e, IPSEC_OUT, p->place, &f);
+    *of = policy;
+    if (policy != NULL)
+        policy->counts.out++;
     if (policy != NULL && policy->action == IPSEC_PASS)
         return IPSEC_BYPASS;
-    *sa = policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, &f, policy)
-                                                            : sa_for_error(e, p, &f);
+    *sa = policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, f, policy)
+                                                            : sa_for_error(e, p, f);
     if (*sa != NULL)
         return IPSEC_OK;
     if (policy == NULL)
         return IPSEC_NO_POLICY;
     if (policy->action == IPSEC_DISCARD)
         return IPSEC_DISCARDED;
+    policy->counts.no_sa++;
     ipsec_tell(e, &(struct ipsec_event){
-                      .kind = IPSEC_ACQUIRE, .policy = policy->id, .place = p->place, .flow = &f});
+                      .kind = IPSEC_ACQUIRE, .policy = policy->id, .place = p->place, .flow = f});
     return IPSEC_NO_SA;
+}
+
+static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p,
+                                struct ipsec_before *before, struct ipsec_sa **sa)
+{
+    struct ipsec_policy_kept *policy;
+    enum ipsec_result result;
+    struct ipsec_flow f;
+
+    if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_OUT, &f))
+        return IPSEC_MALFORMED;
+    if (before->sa != NULL && before->place == p->place && ipsec_flow_equal(&before->flow, &f)) {
+        *sa = before->sa;
+        if (before->policy != NULL)
+            before->policy->counts.out++;
+        return IPSEC_OK;
+    }
+    result = choose_for(e, p, &f, sa, &policy);
+    *before = (struct ipsec_before){.sa = *sa, .policy = policy, .flow = f, .place = p->place};
+    return result;
 }
 
 /* RFC 4301 8: what does not fit is not protected first. In transport mode, the result may be
@@ -197,6 +219,7 @@ void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, s
 {
     while (count > 0) {
         size_t batch = count < IPSEC_BATCH ? count : IPSEC_BATCH, n = 0;
+        struct ipsec_before before = {.sa = NULL};
 
         for (size_t i = 0; i < batch; i++) {
             struct ipsec_sa *sa = NULL;
@@ -204,7 +227,7 @@ void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, s
 
             packets[i].sa = 0;
             packets[i].mtu = 0;
-            result = choose(e, &packets[i], &sa);
+            result = choose(e, &packets[i], &before, &sa);
             if (result != IPSEC_OK) {
                 ipsec_conclude(e, IPSEC_OUT, &packets[i], NULL, result);
                 continue;

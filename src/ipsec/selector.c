@@ -58,6 +58,16 @@ static bool address_in(const struct ipsec_range *r, const struct gh_addr *a)
            memcmp(a->octets, r->end.octets, a->len) <= 0;
 }
 
+/* Ports first: they differ most often. */
+bool ipsec_flow_equal(const struct ipsec_flow *a, const struct ipsec_flow *b)
+{
+    return a->local_port == b->local_port && a->remote_port == b->remote_port &&
+           a->protocol == b->protocol && a->ports == b->ports && a->one_sided == b->one_sided &&
+           a->fragment == b->fragment && a->fragment_offset == b->fragment_offset &&
+           a->way == b->way && gh_addr_equal(&a->local, &b->local) &&
+           gh_addr_equal(&a->remote, &b->remote);
+}
+
 static bool port_in(const struct ipsec_range *r, bool known, uint16_t port)
 {
     if (r->start_port == 0 && r->end_port == 0xffff)

@@ -44,6 +44,7 @@ struct ipsec_selector ipsec_selector_between(const struct gh_prefix *local,
 /* Ranges that begin before they end, both sides of the same IP version. */
 bool ipsec_selector_valid(const struct ipsec_selector *s);
 bool ipsec_selector_equal(const struct ipsec_selector *a, const struct ipsec_selector *b);
+bool ipsec_flow_equal(const struct ipsec_flow *a, const struct ipsec_flow *b);
 bool ipsec_selector_matches(const struct ipsec_selector *s, const struct ipsec_flow *f);
 
 /* Reads a whole IP packet. *len is cut to the length that its header says. False: malformed, or

@@ -179,3 +179,29 @@ int gh_nl_request(int fd, const struct gh_wr *request)
             return ack;
     }
 }
+
+int gh_nl_ask(int fd, const struct gh_wr *request,
+              bool (*fn)(void *ctx, const struct gh_nl_message *m), void *ctx)
+{
+    static uint8_t answer[65536];
+
+    if (!gh_wr_ok(request))
+        return -EINVAL;
+    if (send(fd, request->base, request->len, 0) < 0)
+        return -errno;
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        ssize_t n = poll(&p, 1, 2000) > 0 ? recv(fd, answer, sizeof(answer), MSG_DONTWAIT) : -1;
+        struct gh_rd r = gh_rd_make(answer, n > 0 ? (size_t)n : 0);
+        struct gh_nl_message m;
+
+        if (n < 0)
+            return errno == EAGAIN ? -ETIMEDOUT : -errno;
+        while (gh_nl_next(&r, &m)) {
+            if (m.type == NLMSG_ERROR)
+                return (int32_t)gh_nl_u32(&m.body);
+            if (m.type == NLMSG_DONE || !fn(ctx, &m))
+                return 0;
+        }
+    }
+}

@@ -59,4 +59,9 @@ int gh_nl_open(int protocol, uint32_t groups);
  * 0, or the kernel's error as a negative errno. Other messages are thrown away. */
 int gh_nl_request(int fd, const struct gh_wr *request);
 
+/* Sends a question; fn() is called with each message of the answer, and false from it ends that. 0,
+ * or a negative errno. */
+int gh_nl_ask(int fd, const struct gh_wr *request,
+              bool (*fn)(void *ctx, const struct gh_nl_message *m), void *ctx);
+
 #endif

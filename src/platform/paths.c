@@ -11,6 +11,7 @@
 #include "platform/links.h"
 #include "platform/netlink.h"
 #include "platform/netns.h"
+#include "platform/sockmark.h"
 
 enum {
     LINKS = 4096, /* interfaces that are looked at */
@@ -104,6 +105,7 @@ int gh_paths_source(const struct gh_paths *p, const struct gh_addr *remote, stru
     struct rtmsg head = {.rtm_family = remote->len == 16 ? AF_INET6 : AF_INET,
                          .rtm_dst_len = (uint8_t)(remote->len * 8)};
     struct sought s = {.result = -EADDRNOTAVAIL, .out = out};
+    const uint32_t mark = GH_SOCKET_MARK;
     uint8_t mem[96];
     struct gh_wr w = gh_wr_make(mem, sizeof(mem));
     size_t start = gh_nl_begin(&w, RTM_GETROUTE, NLM_F_REQUEST, 0);
@@ -111,6 +113,7 @@ int gh_paths_source(const struct gh_paths *p, const struct gh_addr *remote, stru
 
     gh_wr_bytes(&w, &head, sizeof(head));
     gh_nl_put_attr(&w, RTA_DST, remote->octets, remote->len);
+    gh_nl_put_attr(&w, RTA_MARK, &mark, sizeof(mark));
     if (p->vrf != 0)
         gh_nl_put_attr(&w, RTA_OIF, &p->vrf, sizeof(p->vrf));
     gh_nl_end(&w, start);

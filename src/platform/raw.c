@@ -1,6 +1,7 @@
 #include "platform/raw.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/icmp.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "platform/netns.h"
+#include "platform/sockmark.h"
 
 #ifndef IPV6_HDRINCL
 #define IPV6_HDRINCL 36
@@ -48,13 +50,29 @@ int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol, b
         return result;
     fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     result = fd;
-    if (fd < 0 || !prepare(fd, v6, headers) || !put_into(fd, vrf)) {
+    if (fd < 0 || !gh_socket_mark(fd) || !prepare(fd, v6, headers) || !put_into(fd, vrf)) {
         result = -errno;
         if (fd >= 0)
             close(fd);
     }
     gh_netns_leave(back);
     return result;
+}
+
+/* The SPI is at the beginning of ESP and four octets into AH; in IPv4 the socket sees the IP header
+ * before it. */
+bool gh_raw_leave_kernels(int fd, bool v6, uint8_t protocol)
+{
+    uint32_t at = protocol == IPPROTO_AH ? 4 : 0;
+    struct sock_filter code[] = {v6 ? (struct sock_filter)BPF_STMT(BPF_LDX | BPF_IMM, 0)
+                                    : (struct sock_filter)BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
+                                 BPF_STMT(BPF_LD | BPF_W | BPF_IND, at),
+                                 BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1u << 31, 0, 1),
+                                 BPF_STMT(BPF_RET | BPF_K, 0),
+                                 BPF_STMT(BPF_RET | BPF_K, UINT32_MAX)};
+    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
 }
 
 static bool filter(int fd, bool v6)

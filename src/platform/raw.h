@@ -14,6 +14,10 @@
  * which does not block, or a negative errno. */
 int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol, bool headers);
 
+/* What belongs to the kernel's plane of ESP or AH does not come to this socket: all whose SPI has
+ * its highest bit. */
+bool gh_raw_leave_kernels(int fd, bool v6, uint8_t protocol);
+
 /* Likewise, for ICMP errors that may be about packets of ours: unreachable destinations, and in
  * IPv6 what was too big. */
 int gh_raw_open_icmp(const char *netns, const char *vrf, bool v6);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,10 +11,7 @@
 #include "platform/netlink.h"
 #include "platform/netns.h"
 
-enum {
-    LEAST = 0xfffffffe, /* metric: all others go first */
-    WAIT_MS = 2000
-};
+enum { LEAST = 0xfffffffe }; /* metric: all others go first */
 
 int gh_routes_open(const char *netns)
 {
@@ -29,73 +25,58 @@ int gh_routes_open(const char *netns)
     return result;
 }
 
-static int change(int fd, uint16_t type, uint16_t flags, uint32_t table, const struct gh_prefix *to,
-                  uint32_t ifindex)
+static int change(int fd, uint16_t type, uint16_t flags, const struct gh_route *r)
 {
-    const uint32_t metric = LEAST;
+    const bool nowhere = r->ifindex == 0, v4 = r->to.addr.len == 4;
+    const uint32_t metric = nowhere ? LEAST : r->metric;
     uint8_t mem[256];
     struct gh_wr w = gh_wr_make(mem, sizeof(mem));
-    const struct rtmsg route = {.rtm_family = to->addr.len == 4 ? AF_INET : AF_INET6,
-                                .rtm_dst_len = to->bits,
-                                .rtm_table = table == 0 ? RT_TABLE_MAIN : RT_TABLE_UNSPEC,
+    const struct rtmsg route = {.rtm_family = v4 ? AF_INET : AF_INET6,
+                                .rtm_dst_len = r->to.bits,
+                                .rtm_table = r->table == 0 ? RT_TABLE_MAIN : RT_TABLE_UNSPEC,
                                 .rtm_protocol = GH_ROUTE_PROTOCOL,
-                                .rtm_scope = ifindex != 0 && to->addr.len == 4 ? RT_SCOPE_LINK
-                                                                               : RT_SCOPE_UNIVERSE,
-                                .rtm_type = ifindex != 0 ? RTN_UNICAST : RTN_UNREACHABLE};
+                                .rtm_scope = v4 && !nowhere ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+                                .rtm_type = nowhere ? RTN_UNREACHABLE : RTN_UNICAST};
     size_t start = gh_nl_begin(&w, type, flags | NLM_F_REQUEST | NLM_F_ACK, 1);
 
     gh_wr_bytes(&w, &route, sizeof(route));
-    if (to->bits > 0)
-        gh_nl_put_attr(&w, RTA_DST, to->addr.octets, to->addr.len);
-    if (table != 0)
-        gh_nl_put_attr(&w, RTA_TABLE, &table, sizeof(table));
-    if (ifindex != 0)
-        gh_nl_put_attr(&w, RTA_OIF, &ifindex, sizeof(ifindex));
-    else
+    if (r->to.bits > 0)
+        gh_nl_put_attr(&w, RTA_DST, r->to.addr.octets, r->to.addr.len);
+    if (r->table != 0)
+        gh_nl_put_attr(&w, RTA_TABLE, &r->table, sizeof(r->table));
+    if (!nowhere)
+        gh_nl_put_attr(&w, RTA_OIF, &r->ifindex, sizeof(r->ifindex));
+    if (!nowhere && r->source.len != 0)
+        gh_nl_put_attr(&w, RTA_PREFSRC, r->source.octets, r->source.len);
+    if (metric != 0)
         gh_nl_put_attr(&w, RTA_PRIORITY, &metric, sizeof(metric));
     gh_nl_end(&w, start);
     return gh_nl_request(fd, &w);
 }
 
-int gh_route_add(int fd, uint32_t table, const struct gh_prefix *to, uint32_t ifindex)
+int gh_route_add(int fd, const struct gh_route *r)
 {
-    int result = change(fd, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, table, to, ifindex);
+    const uint16_t flags = NLM_F_CREATE | NLM_F_EXCL;
+    struct gh_route plain = *r;
+    int result = change(fd, RTM_NEWROUTE, flags, r);
 
+    plain.source.len = 0;
+    if (result == -EINVAL && r->source.len != 0) /* not an address of this host (by now) */
+        result = change(fd, RTM_NEWROUTE, flags, &plain);
     /* Of an earlier instance: the one to nowhere is the same. */
-    return result == -EEXIST && ifindex == 0 ? 0 : result;
+    return result == -EEXIST && r->ifindex == 0 ? 0 : result;
 }
 
-int gh_route_remove(int fd, uint32_t table, const struct gh_prefix *to, uint32_t ifindex)
+int gh_route_remove(int fd, const struct gh_route *r)
 {
-    return change(fd, RTM_DELROUTE, 0, table, to, ifindex);
+    struct gh_route plain = *r;
+
+    plain.metric = 0; /* any, of ours */
+    plain.source.len = 0;
+    return change(fd, RTM_DELROUTE, 0, &plain);
 }
 
 /* ---- Asking --------------------------------------------------------------------------------- */
-
-/* Calls fn() with each message of the answer. 0, or a negative errno. */
-static int ask(int fd, const struct gh_wr *request,
-               bool (*fn)(void *ctx, const struct gh_nl_message *m), void *ctx)
-{
-    static uint8_t answer[65536];
-
-    if (send(fd, request->base, request->len, 0) < 0)
-        return -errno;
-    for (;;) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        ssize_t n = poll(&p, 1, WAIT_MS) > 0 ? recv(fd, answer, sizeof(answer), MSG_DONTWAIT) : -1;
-        struct gh_rd r = gh_rd_make(answer, n > 0 ? (size_t)n : 0);
-        struct gh_nl_message m;
-
-        if (n < 0)
-            return errno == EAGAIN ? -ETIMEDOUT : -errno;
-        while (gh_nl_next(&r, &m)) {
-            if (m.type == NLMSG_ERROR)
-                return (int32_t)gh_nl_u32(&m.body);
-            if (m.type == NLMSG_DONE || !fn(ctx, &m))
-                return 0;
-        }
-    }
-}
 
 bool gh_routes_parse(const struct gh_nl_message *m, uint32_t *table, struct gh_prefix *to)
 {
@@ -166,7 +147,7 @@ int gh_routes_each(int fd, void (*fn)(void *ctx, uint32_t table, const struct gh
 
         gh_wr_bytes(&w, &route, sizeof(route));
         gh_nl_end(&w, start);
-        result = ask(fd, &w, keep, &f);
+        result = gh_nl_ask(fd, &w, keep, &f);
     }
     for (size_t i = 0; result == 0 && !f.no_memory && i < f.count; i++)
         fn(ctx, f.list[i].table == RT_TABLE_MAIN ? 0 : f.list[i].table, &f.list[i].to);
@@ -212,6 +193,6 @@ int gh_routes_vrf_table(int fd, const char *vrf, uint32_t *table)
     gh_nl_end(&w, start);
     if (!gh_wr_ok(&w))
         return -ENODEV;
-    result = ask(fd, &w, read_table, table);
+    result = gh_nl_ask(fd, &w, read_table, table);
     return result == 0 && *table == 0 ? -ENODEV : result;
 }

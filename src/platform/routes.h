@@ -11,15 +11,24 @@
 
 #include "base/addr.h"
 
-enum { GH_ROUTE_PROTOCOL = 171 };
+enum { GH_ROUTE_PROTOCOL = 171 }; /* of routes, and of rules that choose a table */
 
 /* A socket for the two below, which speaks to one namespace; or a negative errno. */
 int gh_routes_open(const char *netns);
-/* To a device, or, with ifindex 0, to nowhere: where the device is gone, "unreachable" is the
- * answer, for it counts less than any other route. table: 0 is the main one. 0, or a negative
- * errno. */
-int gh_route_add(int fd, uint32_t table, const struct gh_prefix *to, uint32_t ifindex);
-int gh_route_remove(int fd, uint32_t table, const struct gh_prefix *to, uint32_t ifindex);
+
+struct gh_route {
+    uint32_t table; /* 0: the main one */
+    struct gh_prefix to;
+    /* The device; 0: to nowhere. Where the device is gone, "unreachable" is the answer, for it
+     * counts less than any other route. */
+    uint32_t ifindex;
+    uint32_t metric;       /* of one to a device; 0: the kernel's own */
+    struct gh_addr source; /* what this host sends from, if it has that address; len 0: any */
+};
+
+/* 0, or a negative errno. */
+int gh_route_add(int fd, const struct gh_route *r);
+int gh_route_remove(int fd, const struct gh_route *r);
 
 /* Those to nowhere that are there, of this or an earlier instance: fn() is called with each once
  * all are read, and may remove it. 0, or a negative errno. */

@@ -17,11 +17,25 @@
 #include "platform/netlink.h"
 #include "platform/netns.h"
 
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
 static bool make(int fd, const char *name, struct ifreq *request)
 {
     *request = (struct ifreq){.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR};
     (void)snprintf(request->ifr_name, sizeof(request->ifr_name), "%s", name);
     return ioctl(fd, TUNSETIFF, request) == 0;
+}
+
+/* What the kernel need not finish before we read it. Datagrams: since Linux 6.2. */
+static bool offload(int fd, bool *datagrams)
+{
+    const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+
+    *datagrams = ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0;
+    return *datagrams || ioctl(fd, TUNSETOFFLOAD, tcp) == 0;
 }
 
 /* MTU, VRF and up, in one message. 0 or a negative errno. */
@@ -46,7 +60,8 @@ static int set_up(uint32_t ifindex, uint32_t mtu, uint32_t vrf)
     return result;
 }
 
-static int open_here(const char *vrf, const char *name, uint32_t mtu, uint32_t *ifindex)
+static int open_here(const char *vrf, const char *name, uint32_t mtu, uint32_t *ifindex,
+                     bool *datagrams)
 {
     unsigned master = vrf != NULL ? if_nametoindex(vrf) : 0;
     int fd, result = 0;
@@ -58,7 +73,8 @@ static int open_here(const char *vrf, const char *name, uint32_t mtu, uint32_t *
     if (fd < 0 || !make(fd, name, &request) || (*ifindex = if_nametoindex(request.ifr_name)) == 0)
         result = -errno;
     else
-        result = set_up(*ifindex, mtu, master);
+        result =
+            datagrams == NULL || offload(fd, datagrams) ? set_up(*ifindex, mtu, master) : -errno;
     if (result == 0)
         return fd;
     if (fd >= 0)
@@ -78,13 +94,13 @@ int gh_tun_set_mtu(const char *netns, uint32_t ifindex, uint32_t mtu)
 }
 
 int gh_tun_open(const char *netns, const char *vrf, const char *name, uint32_t mtu,
-                uint32_t *ifindex)
+                uint32_t *ifindex, bool *datagrams)
 {
     int back, result = gh_netns_enter(netns, &back);
 
     if (result != 0)
         return result;
-    result = open_here(vrf, name, mtu, ifindex);
+    result = open_here(vrf, name, mtu, ifindex, datagrams);
     gh_netns_leave(back);
     return result;
 }

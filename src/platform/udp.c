@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "platform/netns.h"
+#include "platform/sockmark.h"
+#include "platform/xfrm.h"
 
 enum { BUFFER = 4 * 1048576 }; /* a burst of peers that come back at once */
 
@@ -62,8 +64,8 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port, uid_
     result = fd;
     if (fd >= 0)
         (void)!fchown(fd, owner, (gid_t)-1);
-    if (fd < 0 || !set(fd, SOL_SOCKET, SO_REUSEPORT, 1) || !prepare(fd, v6) || !put_into(fd, vrf) ||
-        !bind_to(fd, v6, port)) {
+    if (fd < 0 || !gh_socket_mark(fd) || !set(fd, SOL_SOCKET, SO_REUSEPORT, 1) ||
+        !prepare(fd, v6) || !put_into(fd, vrf) || !bind_to(fd, v6, port)) {
         result = -errno;
         if (fd >= 0)
             close(fd);
@@ -74,22 +76,29 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port, uid_
     return result;
 }
 
-/* Of the sockets that share the port, by the order in which they were bound: 0 for IKE, 1 for ESP.
- * What is too short for a marker ends the program, which is 0 as well. */
-static bool split(int fd)
+/* Of the sockets that share the port, by the order in which they were bound: 0 for IKE, 1 for ESP,
+ * `kernels` for that of the kernel's SPIs. What is too short for a marker ends the program, which
+ * is 0 as well. */
+static bool split(int fd, uint32_t kernels)
 {
-    struct sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
-                                 BPF_STMT(BPF_RET | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, 1)};
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),          BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1u << 31, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, 1),          BPF_STMT(BPF_RET | BPF_K, kernels)};
     struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
 
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) == 0;
 }
 
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
 /* In IPv6, too, the path's MTU is ours to learn: from errors that quote a packet of an SA, which is
  * more than the kernel asks for. */
 static bool prepare_esp(int fd, bool v6)
 {
+    set(fd, IPPROTO_UDP, UDP_GRO, 1); /* since Linux 5.0; without it, they come one by one */
     return v6 ? set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT) &&
                     set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&
                     set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1)
@@ -108,10 +117,24 @@ int gh_udp_open_esp(int ike, const char *netns, const char *vrf, bool v6, uint16
         return fd;
     }
     gh_udp_share(fd, true);
-    if (split(fd) && prepare_esp(fd, v6))
+    if (split(fd, 1) && prepare_esp(fd, v6))
         return fd;
     result = -errno;
     close(fd);
     gh_udp_share(ike, false);
+    return result;
+}
+
+int gh_udp_open_kernel(const char *netns, const char *vrf, bool v6, uint16_t port, uid_t owner)
+{
+    int fd = gh_udp_open(netns, vrf, v6, port, owner), result;
+
+    if (fd < 0)
+        return fd;
+    gh_udp_share(fd, true);
+    if (gh_xfrm_bypass_socket(fd) && gh_xfrm_encapsulate_socket(fd) && split(fd, 2))
+        return fd;
+    result = -errno;
+    close(fd);
     return result;
 }

@@ -28,4 +28,8 @@ void gh_udp_share(int fd, bool on);
 int gh_udp_open_esp(int ike, const char *netns, const char *vrf, bool v6, uint16_t port,
                     uid_t owner);
 
+/* A third one, after those two: what has an SPI of the kernel's plane, the highest bit of which is
+ * set, comes to it, and the kernel opens it (RFC 3948). */
+int gh_udp_open_kernel(const char *netns, const char *vrf, bool v6, uint16_t port, uid_t owner);
+
 #endif

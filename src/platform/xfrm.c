@@ -170,7 +170,7 @@ static void list_sa(void *ctx, const struct gh_xfrm_sa_info *sa)
     l->list[l->count++] = sa->id;
 }
 
-static int flush_sas(struct gh_xfrm *x)
+int gh_xfrm_flush_sas(struct gh_xfrm *x)
 {
     struct listed_sas l = {.list = NULL};
     int result = gh_xfrm_each_sa(x, list_sa, &l);
@@ -185,7 +185,7 @@ int gh_xfrm_flush(struct gh_xfrm *x)
 {
     struct gh_xfrm_why why;
     bool policies = gh_xfrm_set_policies(x, NULL, 0, &why);
-    int result = flush_sas(x);
+    int result = gh_xfrm_flush_sas(x);
 
     return result != 0 ? result : policies ? 0 : -EIO;
 }
@@ -276,6 +276,13 @@ static void next_after(void *ctx, const struct gh_xfrm_policy_info *policy)
 
     if (n >= x->next_policy)
         x->next_policy = n + 1;
+}
+
+bool gh_xfrm_take(int ask, int heard, struct gh_xfrm *out)
+{
+    /* An answer that another process did not wait for is not taken for one of ours. */
+    *out = (struct gh_xfrm){.ask = ask, .heard = heard, .seq = (uint32_t)time(NULL) << 12};
+    return gh_xfrm_each_policy(out, next_after, out) == 0;
 }
 
 int gh_xfrm_open(const char *netns, struct gh_xfrm *out)

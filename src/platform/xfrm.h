@@ -27,6 +27,9 @@ struct gh_xfrm {
 /* netns: as in platform/netns.h. 0, or a negative errno (then nothing is open): EPROTONOSUPPORT
  * without XFRM, EPERM without the capability. */
 int gh_xfrm_open(const char *netns, struct gh_xfrm *out);
+/* The same with sockets that another process has opened so; false: the kernel does not answer by
+ * them. They are taken in any case. */
+bool gh_xfrm_take(int ask, int heard, struct gh_xfrm *out);
 void gh_xfrm_close(struct gh_xfrm *x); /* SAs and policies stay; one that is not open is fine */
 
 /* ---- SAs ------------------------------------------------------------------------------------ */
@@ -67,6 +70,8 @@ bool gh_xfrm_set_policies(struct gh_xfrm *x, const struct gh_xfrm_policy *list, 
 typedef void (*gh_xfrm_policy_fn)(void *ctx, const struct gh_xfrm_policy_info *policy);
 int gh_xfrm_each_policy(struct gh_xfrm *x, gh_xfrm_policy_fn fn, void *ctx);
 
+/* Removes all SAs of ours. 0, or a negative errno. */
+int gh_xfrm_flush_sas(struct gh_xfrm *x);
 /* Removes all SAs and policies of ours. 0, or a negative errno. */
 int gh_xfrm_flush(struct gh_xfrm *x);
 

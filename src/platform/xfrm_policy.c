@@ -21,7 +21,8 @@ static void set_template(struct xfrm_user_tmpl *x, const struct gh_xfrm_template
 
     if (t->mode == IPSEC_TUNNEL) {
         gh_xfrm_address(sends ? &t->remote : &t->local, &x->id.daddr);
-        gh_xfrm_address(sends ? &t->local : &t->remote, &x->saddr);
+        if (sends) /* of what comes in, the reqid says enough: its peer may have moved */
+            gh_xfrm_address(&t->local, &x->saddr);
     }
     x->id.proto = (uint8_t)t->protocol;
     x->family = t->remote.len != 0 ? gh_xfrm_family(&t->remote) : family;

@@ -1,5 +1,6 @@
 #include "platform/xfrm_stat.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,21 +81,34 @@ void gh_xfrm_stat_parse(const char *text, size_t len, struct gh_xfrm_stat *out)
     }
 }
 
-bool gh_xfrm_stat_read(const char *netns, struct gh_xfrm_stat *out)
+int gh_xfrm_stat_open(const char *netns)
+{
+    int fd, back, result = gh_netns_enter(netns, &back);
+
+    if (result != 0)
+        return result;
+    fd = open("/proc/thread-self/net/xfrm_stat", O_RDONLY | O_CLOEXEC);
+    result = fd >= 0 ? fd : -errno;
+    gh_netns_leave(back);
+    return result;
+}
+
+bool gh_xfrm_stat_again(int fd, struct gh_xfrm_stat *out)
 {
     char text[4096];
-    ssize_t n = -1;
-    int fd, back;
+    ssize_t n = pread(fd, text, sizeof(text), 0);
 
-    if (gh_netns_enter(netns, &back) != 0)
-        return false;
-    fd = open("/proc/thread-self/net/xfrm_stat", O_RDONLY | O_CLOEXEC);
-    gh_netns_leave(back);
-    if (fd >= 0) {
-        n = read(fd, text, sizeof(text));
-        close(fd);
-    }
     if (n > 0)
         gh_xfrm_stat_parse(text, (size_t)n, out);
     return n > 0;
+}
+
+bool gh_xfrm_stat_read(const char *netns, struct gh_xfrm_stat *out)
+{
+    int fd = gh_xfrm_stat_open(netns);
+    bool good = fd >= 0 && gh_xfrm_stat_again(fd, out);
+
+    if (fd >= 0)
+        close(fd);
+    return good;
 }

@@ -15,6 +15,9 @@ struct gh_xfrm_stat {
 /* Sums the lines up, each under the result that it comes nearest to; a line that is not known, or
  * is none, does not count. */
 void gh_xfrm_stat_parse(const char *text, size_t len, struct gh_xfrm_stat *out);
+/* Its file in a network namespace, to be read again and again: a descriptor or a negative errno. */
+int gh_xfrm_stat_open(const char *netns);
+bool gh_xfrm_stat_again(int fd, struct gh_xfrm_stat *out);
 /* Of a network namespace, as in platform/netns.h. False: this kernel does not count. */
 bool gh_xfrm_stat_read(const char *netns, struct gh_xfrm_stat *out);
 

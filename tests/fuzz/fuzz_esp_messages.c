@@ -1,6 +1,6 @@
 /*
- * What the IPsec engine's process reads from `ike`, which faces the network, and the reverse. The
- * first octet says which of the messages it is to be.
+ * What the IPsec engine's process reads from `ike`, which faces the network, and the reverse, and
+ * what the parent reads of it. The first octet says which of the messages it is to be.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHILD, ENDS, USAGE, WANTED, HELLO, REACH, KINDS };
+enum { CHILD, ENDS, USAGE, WANTED, HELLO, STRAY, ROUTE, REACH, STRANGER, KINDS };
 
 /* Takes it and writes it down again. False: refused. */
 static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
@@ -20,7 +20,11 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
     struct gh_esp_ends ends;
     struct gh_esp_usage usage;
     struct gh_esp_wanted wanted;
+    struct gh_esp_stray stray;
+    struct gh_esp_route_wish route;
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     struct gh_esp_reach reach;
+    struct gh_esp_stranger stranger;
     struct gh_rd ids;
     uint64_t epoch;
 
@@ -45,10 +49,25 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
             return false;
         gh_esp_put_wanted(w, &wanted);
         return true;
+    case STRAY:
+        if (!gh_esp_take_stray(&r, &stray))
+            return false;
+        gh_esp_put_stray(w, &stray);
+        return true;
+    case ROUTE:
+        if (!gh_esp_take_route(&r, netns, vrf, &route))
+            return false;
+        gh_esp_put_route(w, netns, vrf, &route);
+        return true;
     case REACH:
         if (!gh_esp_take_reach(&r, &reach))
             return false;
         gh_esp_put_reach(w, &reach);
+        return true;
+    case STRANGER:
+        if (!gh_esp_take_stranger(&r, &stranger))
+            return false;
+        gh_esp_put_stranger(w, &stranger);
         return true;
     default:
         if (!gh_esp_take_hello(&r, &epoch, &ids))

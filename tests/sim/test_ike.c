@@ -829,6 +829,57 @@ static void rekeying_does_not_narrow(void **state)
     ike_world_free(w);
 }
 
+/* A packet meets no SA: the first host's outgoing selectors are wider than what the second grants.
+ */
+static void meet(struct ike_world *w, const char *remote)
+{
+    struct ike_ts_list from = selectors("10.0.0.5/32", NULL), to = selectors(remote, NULL);
+
+    assert_true(ike2_acquire(w->hosts[0].core, ike_world_now(&w->hosts[0]), "to-1", "net",
+                             &from.ts[0], &to.ts[0]));
+    ike_world_run(w, 1000);
+}
+
+static void what_the_peer_does_not_grant(void **state)
+{
+    struct ike_world *w = pair(39);
+    const unsigned *up = &w->hosts[0].events[IKE2_EVENT_CHILD_UP];
+
+    w->hosts[1].policies[0]->children[0].local = selectors("10.0.1.0/25", NULL);
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 1);
+    for (int i = 0; i < 10; i++)
+        meet(w, "10.0.1.200/32");
+    assert_int_equal(*up, 2); /* asked once, and what came of it went again */
+    meet(w, "10.0.1.201/32"); /* another one: asked once, too */
+    assert_int_equal(*up, 3);
+    assert_up(w, 1);
+    ike_world_run(w, 60000);
+    meet(w, "10.0.1.201/32"); /* the peer may have changed its mind */
+    assert_int_equal(*up, 4);
+    assert_up(w, 1);
+    ike_world_free(w);
+}
+
+static void what_the_peer_refuses(void **state)
+{
+    struct ike_world *w = pair(40);
+    const uint64_t *refused = &ike2_counters(w->hosts[1].core)[IKE2_COUNT_TS_UNACCEPTABLE];
+
+    w->hosts[0].policies[0]->children[0].remote = selectors("10.7.0.0/16", NULL);
+    configure(w);
+    assert_true(ike2_initiate(w->hosts[0].core, w->now, "to-1", "net"));
+    ike_world_run(w, 1000);
+    assert_up(w, 0);
+    assert_int_equal(*refused, 1);
+    for (int i = 0; i < 5; i++)
+        meet(w, "10.7.1.1/32");
+    assert_int_equal(*refused, 2);
+    ike_world_free(w);
+}
+
 /* RFC 7296 2.4: whoever ends an IKE SA says so. */
 static void an_expired_sa_is_deleted_at_both_ends(void **state)
 {
@@ -1442,6 +1493,8 @@ int main(void)
         cmocka_unit_test(no_key_exchange_is_a_choice),
         cmocka_unit_test(the_first_selectors_choose),
         cmocka_unit_test(rekeying_does_not_narrow),
+        cmocka_unit_test(what_the_peer_does_not_grant),
+        cmocka_unit_test(what_the_peer_refuses),
         cmocka_unit_test(an_expired_sa_is_deleted_at_both_ends),
         cmocka_unit_test(ends_that_cross),
         cmocka_unit_test(cookies_are_given_back),

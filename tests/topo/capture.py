@@ -90,13 +90,14 @@ def read_segments(path):
 
 
 def read_frames(path):
-    """(time, frame) from an Ethernet capture file in libpcap's old format, whole records only."""
+    """(time, frame) from a capture file in libpcap's old format, whole records only. What has no Ethernet
+    header, as on a tunnel device, gets one."""
     with open(path, "rb") as file:
         header = file.read(24)
         if len(header) < 24:
             return
         magic, link = struct.unpack("<I16xI", header)
-        assert magic == 0xA1B2C3D4 and link == 1, f"{path}: not a little-endian Ethernet capture"
+        assert magic == 0xA1B2C3D4 and link in (1, 101), f"{path}: not a little-endian capture of packets"
         while True:
             record = file.read(16)
             if len(record) < 16:
@@ -105,6 +106,8 @@ def read_frames(path):
             frame = file.read(length)
             if len(frame) < length:
                 return
+            if link == 101:
+                frame = bytes(12) + (b"\x08\x00" if frame[0] >> 4 == 4 else b"\x86\xdd") + frame
             yield seconds + micros / 1e6, frame
 
 

@@ -19,12 +19,13 @@ ETH_P_IP, ETH_P_IPV6, ETH_P_ALL = 0x0800, 0x86dd, 3
 
 
 class Core:
-    """One SA in an engine of its own."""
+    """One direction in an engine of its own: an SA, or an inner one and the one around it."""
 
-    def __init__(self, program, sa):
+    def __init__(self, program, *sas):
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True)
-        assert self.ask(sa) == "ok", sa
+        for sa in sas:
+            assert self.ask(sa) == "ok", sa
 
     def ask(self, line):
         self.process.stdin.write(line + "\n")
@@ -78,4 +79,5 @@ def main():
             wire.sendto(sealed, (interface, ETH_P_IP if sealed[0] >> 4 == 4 else ETH_P_IPV6, 0, 0, mac))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -39,7 +39,7 @@ class Tunnel:
     def open(self, opener, check=True):
         if opener == "gatehouse":
             return self.gatehouse.gatectl("ike", "initiate", "peer", "net", check=check)
-        return self.swan.initiate(check)
+        return self.swan.initiate(check=check)
 
     def up(self, opener="gatehouse"):
         self.open(opener)

@@ -93,8 +93,8 @@ def transfer(server, client, address, source, octets=400_000):
 class Wire:
     """What goes over the link between the sites, beside neighbour discovery."""
 
-    def __init__(self, host):
-        self.capture = Capture(host, expression="ip or ip6")
+    def __init__(self, host, expression="ip or ip6"):
+        self.capture = Capture(host, expression=expression)
 
     def protocols(self):
         """(protocol, UDP port or None) of all packets, and never an address of the sites."""
@@ -119,8 +119,9 @@ class Wire:
 class Sites:
     """Gatehouse in both namespaces, with a tunnel between both networks."""
 
-    def __init__(self, net, build_dir, v6=False, head="", child=(), **options):
-        self.a, self.b = net.two_routers()
+    def __init__(self, net, build_dir, v6=False, head="", child=(), hosts=None, **options):
+        """hosts: a and b, where they are there already."""
+        self.a, self.b = hosts or net.two_routers()
         for host, address in ((self.a, HOST_A), (self.b, HOST_B)):
             host.add_address("lo", f"{address}/32")
         for host, address in ((self.a, HOST6_A), (self.b, HOST6_B)):
@@ -433,3 +434,93 @@ def test_strongswan_ike_killed(net, build_dir):
     tunnel.gatehouse.kill("ike")
     pinging.wait_more(50)
     assert pinging.lost() == 0
+
+
+# An IKE message of a version that is none, behind a packet of ESP: one train of datagrams (UDP_SEGMENT),
+# which the kernel gives to the socket that its first is for.
+TRAIN = """
+import os, socket, struct, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(17, 103, 200)
+s.settimeout(5)
+s.sendto(struct.pack("!II192s", 0x1234567, 1, b"") + bytes(4) + os.urandom(8)
+         + struct.pack("!QBBBBII", 0, 0, 0x30, 34, 8, 0, 28), (sys.argv[1], 4500))
+answer = s.recv(2000)
+assert answer[:4] == bytes(4) and answer[21] == 0x20 and answer[22] == 34, answer.hex()
+print(struct.unpack_from("!H", answer, 4 + 28 + 6)[0])
+"""
+INVALID_MAJOR_VERSION = 5
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["over-ipv4", "over-ipv6"])
+def test_ike_in_a_train_with_esp(net, build_dir, v6):
+    """`esp` hands on what is IKE's; the packet before it is one of an unknown SPI."""
+    sites = Sites(net, build_dir, v6)
+    answer = sites.b.run(["/usr/bin/python3", "-c", TRAIN, A6 if v6 else A4]).stdout
+    assert int(answer) == INVALID_MAJOR_VERSION
+    counters = sites.one.ask("show", "ipsec", "counters")
+    assert counters["packets"]["ike-messages"] == 1
+    assert counters["in"]["unknown-spi"] == 1
+    assert sites.ping() == 5
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["over-ipv4", "over-ipv6"])
+@pytest.mark.parametrize("what", ["mtu", "no-offload"])
+def test_streams_where_trains_do_not_go(net, build_dir, what, v6):
+    """A link that is too narrow for what we send (the kernel fragments, and takes no train), or
+    one without any offload: a stream of each IP version and many datagrams arrive whole."""
+    sites = Sites(net, build_dir, v6, section('ike-policy "nat"', force_nat_t=True), ike_policy="nat")
+    for host in (sites.a, sites.b):
+        if what == "mtu":
+            host.run(["ip", "link", "set", "eth0", "mtu", "1400"])
+        else:
+            host.run(["ethtool", "-K", "eth0", "tx", "off", "rx", "off", "tso", "off", "gso", "off",
+                      "gro", "off"])
+    transfer(sites.b, sites.a, HOST_B, HOST_A, 3_000_000)
+    transfer(sites.b, sites.a, HOST6_B, HOST6_A, 3_000_000)
+    counters = sites.one.ask("show", "ipsec", "counters")
+    assert counters["packets"]["sent"] > 4000
+    assert counters["packets"]["send-failed"] == counters["packets"]["device-failed"] == 0
+
+
+DATAGRAMS = """
+import socket, struct, sys, time
+receive, source, target = sys.argv[1] == "receive", sys.argv[2], sys.argv[3]
+s = socket.socket(socket.AF_INET6 if ":" in source else socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((source, 7001))
+s.settimeout(5)
+if receive:
+    s.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE
+    count, last = 0, -1
+    while last < 1999:
+        data = s.recv(2000)
+        i = struct.unpack_from("!I", data)[0]
+        assert i > last, f"{i} after {last}"
+        assert data[4:] == bytes([i % 251]) * (len(data) - 4) and len(data) == (1200 if i % 40 < 39 else 30)
+        count, last = count + 1, i
+    assert count > 1000, count  # a device that is full drops
+else:
+    if sys.argv[4] == "trains":
+        s.setsockopt(17, 103, 1200)  # UDP_SEGMENT
+    for start in range(0, 2000, 40):
+        parts = [struct.pack("!I", i) + bytes([i % 251]) * ((1200 if i % 40 < 39 else 30) - 4)
+                 for i in range(start, start + 40)]
+        for message in [b"".join(parts)] if sys.argv[4] == "trains" else parts:
+            s.sendto(message, (target, 7001))
+        time.sleep(0.001)
+"""
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["ipv4", "ipv6"])
+@pytest.mark.parametrize("how", ["singly", "trains"])
+def test_datagrams_in_order(net, build_dir, how, v6):
+    """Datagrams, sent one by one or in trains (UDP_SEGMENT) that the device gives us uncut: each
+    arrives as it was, in order."""
+    sites = Sites(net, build_dir, head=section('ike-policy "nat"', force_nat_t=True), ike_policy="nat")
+    here, there = (HOST6_A, HOST6_B) if v6 else (HOST_A, HOST_B)
+    out = os.path.join(sites.b.directory("datagrams"), "out")
+    receiver = sites.b.spawn(["/usr/bin/python3", "-c", DATAGRAMS, "receive", there, here], out)
+    wait_for(lambda: ":7001" in sites.b.run(["ss", "-Hlun"]).stdout, 10, "the receiver listens")
+    sites.a.run(["/usr/bin/python3", "-c", DATAGRAMS, "send", here, there, how])
+    with open(out, encoding="utf-8") as file:
+        assert receiver.wait(20) == 0, file.read()

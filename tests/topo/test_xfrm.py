@@ -149,13 +149,16 @@ class Case:
         return commands
 
     def core(self, way):
-        """A line for the core at B; way: 0 out, 1 in."""
+        """A line for the core at B for each layer; way: 0 out, 1 in."""
         local, remote = OUTER[self.outer][::-1]
-        (protocol, mode, algs), = self.layers()
-        enc, integ = (k.hex() or "-" for k in algs.keys(1 - way))
-        return (f"sa {way} {ESP if protocol == 'esp' else AH} {int(mode == 'transport')} "
-                f"{(B_TO_A, A_TO_B)[way]} {self.esn} {self.last_seq} {algs.enc} {algs.bits} {algs.integ} "
-                f"{local} {remote} {self.port} {enc} {integ}")
+        lines = []
+        for protocol, mode, algs in self.layers():
+            enc, integ = (k.hex() or "-" for k in algs.keys(1 - way))
+            lines.append(f"{int(way)} {ESP if protocol == 'esp' else AH} {int(mode == 'transport')} "
+                         f"{(B_TO_A, A_TO_B)[way]} {self.esn} {self.last_seq} {algs.enc} {algs.bits} "
+                         f"{algs.integ} {local} {remote} {self.port} {enc} {integ}")
+        words = ["sa"] if len(lines) == 1 else ["inner", "around"]
+        return [f"{word} {line}" for word, line in zip(words, lines)]
 
 
 class Lab:
@@ -189,6 +192,13 @@ class Lab:
         """All at once; an empty key is an empty word."""
         batch = "".join(" ".join(["xfrm", *(str(w) or '""' for w in c)]) + "\n" for c in commands)
         self.b.run(["ip", "-batch", "-"], input=batch)
+
+    def script(self, name, text):
+        """The path of a program in Python."""
+        path = os.path.join(self.a.directory("scripts"), name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
 
     def clean(self):
         self.a.run(["sh", "-c", "ip xfrm state flush; ip xfrm policy flush"])
@@ -332,7 +342,7 @@ WITH_THE_CORE = {
 def core_end(lab, start, case, times=1):
     program = os.path.join(lab.build_dir, "tests", "unit", "ipsec_packets")
     return start(os.path.join(TOPO, "core_end.py"), "eth0", program, times, int(case.port != 0),
-                 case.core(1), case.core(0))
+                 *case.core(1), *case.core(0))
 
 
 @pytest.mark.parametrize("name", WITH_THE_CORE)
@@ -345,6 +355,68 @@ def test_with_the_core(lab, start, name):
     assert answers[-2] == 0, open(log, encoding="utf-8").read()
     assert answers[-1]["packets"] == 3
     assert open(log, encoding="utf-8").read().split() == ["ready", "ok", "ok", "ok"]
+
+
+ECHO = """
+import socket
+with socket.create_server(("::", 7000), family=socket.AF_INET6, dualstack_ipv6=True) as s:
+    print("ready", flush=True)
+    while True:
+        c, _ = s.accept()
+        with c:
+            while part := c.recv(65536):
+                c.sendall(part)
+"""
+TRANSFER = """
+import os, socket, sys, threading
+data = os.urandom(int(sys.argv[3]))
+with socket.create_connection((sys.argv[2], 7000), timeout=20, source_address=(sys.argv[1], 0)) as c:
+    threading.Thread(target=c.sendall, args=(data,)).start()
+    got = b""
+    while len(got) < len(data):
+        part = c.recv(65536)
+        assert part, "the connection ended early"
+        got += part
+assert got == data
+"""
+NEAR = 0x1ffffffc0  # with extended numbers: what comes goes on into the next 2^32
+TRAFFIC = {
+    "transport": Case(ALGS["gcm"], mode="transport"),
+    "transport-esn": Case(ALGS["chacha"], mode="transport", esn=1, last_seq=NEAR),
+    "transport-cbc": Case(ALGS["cbc-sha256"], mode="transport"),
+    "transport-6": Case(ALGS["ctr-xcbc"], mode="transport", outer=6, inner=6),
+    "transport-null": Case(ALGS["null-cmac"], mode="transport"),
+    "ah-transport": Case(ALGS["null-sha256"], "ah", "transport"),
+    "ah-esp": Case(ALGS["gcm"], "esp+ah"),
+    "ah-esp-transport": Case(ALGS["cbc-sha256"], "esp+ah", "transport"),
+    "ah-esp-transport-6": Case(ALGS["gcm"], "esp+ah", "transport", outer=6, inner=6),
+    "tunnel-esn": Case(ALGS["cbc-sha512"], esn=1, last_seq=NEAR, window=256),
+    "tunnel-ah-esn": Case(ALGS["null-sha256"], "ah", esn=1, last_seq=NEAR),
+}
+
+
+@pytest.mark.parametrize("name", TRAFFIC)
+def test_traffic_with_the_core(lab, start, name):
+    """Pings of several sizes, and TCP there and back, some of it across 2^32."""
+    case = TRAFFIC[name]
+    source, to = case.addresses()
+    log = start(os.path.join(TOPO, "core_router.py"), "eth0", MACS[0],
+                os.path.join(lab.build_dir, "tests", "unit", "ipsec_packets"), *case.core(1), "--", *case.core(0))
+    if case.inner == 4:  # no neighbour discovery into the SA
+        lab.b.sysctl("net.ipv6.conf.core0.disable_ipv6", 1)
+    lab.b.run(["ip", "link", "set", "core0", "mtu", 1400, "up"])
+    lab.b.run(["ip", "route", "prepend", case.selectors()[0], "dev", "core0", "src", to])
+    start("-c", ECHO)
+    inside = case.layers()[0][0]
+    pings = [f"run ping -c 1 -s {size} -W 2 -I {source} {to}" for size in (0, 1000, 1352)]
+    transfer = f"run /usr/bin/python3 {lab.script('transfer', TRANSFER)} {source} {to} 200000"
+    answers = lab.ours("flush", *case.ours(), *pings, transfer, get("out", case, inside), get("in", case, inside))
+    *_, one, two, three, moved, out, come = answers
+    assert (one, two, three, moved) == (0, 0, 0, 0), open(log, encoding="utf-8").read()
+    for info, seq in ((out, "sent_seq"), (come, "received_seq")):
+        assert info["octets"] > 200_000 and info["old"] == info["replay"] == info["icv"] == 0, info
+        assert info[seq] == case.last_seq + info["packets"]
+        assert not case.last_seq or info[seq] > 0x200000000
 
 
 def test_what_was_seen_before(lab, start):

@@ -2,6 +2,8 @@
  * The IPsec engine as a program, for oracle_ipsec.py. Reads lines, answers each with one:
  *
  *   sa WAY PROTOCOL MODE SPI ESN LAST_SEQ ENC BITS INTEG LOCAL REMOTE PORT ENC_KEY INTEG_KEY
+ *   inner (the same)                      this one's packets are inside of those of
+ *   around (the same)                     this one, with AH
  *   packet WAY ENCAPSULATED OCTETS        the result's name, and what became of the packet
  *
  * Numbers are decimal, algorithms IKEv2's; keys and packets hexadecimal, "-" for none.
@@ -47,16 +49,22 @@ static const struct ipsec_selector *anything(void)
     return s;
 }
 
-static bool add_sa(struct ipsec *e, char *line)
+enum { INNER = 1, OUTER = 2 };
+
+/* False: not well-formed, or the engine does not want it. */
+static bool add_sa(struct ipsec *e, const char *words, uint64_t id, uint64_t outer)
 {
-    static uint64_t id;
     static uint8_t enc_key[128], integ_key[128];
     unsigned way, protocol, mode, esn, enc, bits, integ, port;
     char local[64], remote[64], key[2][300];
-    struct ipsec_sa_params p = {
-        .id = ++id, .policy = 1, .window = 64, .selectors = anything(), .selector_count = 2};
+    struct ipsec_sa_params p = {.id = id,
+                                .policy = (uint32_t)id,
+                                .outer = outer,
+                                .window = 64,
+                                .selectors = anything(),
+                                .selector_count = 2};
 
-    if (sscanf(line, "sa %u %u %u %u %u %lu %u %u %u %63s %63s %u %299s %299s", &way, &protocol,
+    if (sscanf(words, "%u %u %u %u %u %lu %u %u %u %63s %63s %u %299s %299s", &way, &protocol,
                &mode, &p.spi, &esn, &p.last_seq, &enc, &bits, &integ, local, remote, &port, key[0],
                key[1]) != 14 ||
         !gh_addr_parse(local, &p.local) || !gh_addr_parse(remote, &p.remote))
@@ -106,12 +114,17 @@ int main(int argc, char **argv)
     struct ipsec *e = NULL;
 
     while (fgets(line, sizeof(line), stdin) != NULL) {
-        if (strncmp(line, "sa ", 3) == 0) { /* alone, with a new engine */
+        bool inner = strncmp(line, "inner ", 6) == 0;
+
+        if (inner || strncmp(line, "sa ", 3) == 0) { /* with a new engine */
             ipsec_free(e);
             e = ipsec_new(&setup);
             if (e == NULL || !ipsec_set_policies(e, &policy, 1))
                 return 2;
-            printf("%s\n", add_sa(e, line) ? "ok" : "refused");
+            printf("%s\n",
+                   add_sa(e, strchr(line, ' '), INNER, inner ? OUTER : 0) ? "ok" : "refused");
+        } else if (e != NULL && strncmp(line, "around ", 7) == 0) {
+            printf("%s\n", add_sa(e, strchr(line, ' '), OUTER, 0) ? "ok" : "refused");
         } else if (e != NULL) {
             pass_packet(e, line);
         }

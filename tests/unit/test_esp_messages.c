@@ -7,12 +7,14 @@
 #include "daemon/esp_messages.h"
 #include "esp_child.h"
 
-enum kind { CHILD, ENDS, USAGE, WANTED, REACH, KINDS };
+enum kind { CHILD, ENDS, USAGE, WANTED, STRAY, STRANGER, REACH, ROUTE, KINDS };
 
 static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
 {
     struct gh_wr w = gh_wr_make(mem, GH_ESP_CHILD_MAX);
     struct gh_esp_child child = esp_child(7);
+    struct gh_esp_route_wish route = {
+        .up = true, .metric = 65535, .holds_peer = true, .source = child.local};
 
     switch (kind) {
     case CHILD:
@@ -31,11 +33,30 @@ static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
     case REACH:
         gh_esp_put_reach(&w, &(struct gh_esp_reach){.tunnel = "t1", .primary = true});
         break;
-    default:
+    case STRAY:
+        gh_esp_put_stray(&w, &(struct gh_esp_stray){.netns = "blue",
+                                                    .vrf = "red",
+                                                    .local = child.local,
+                                                    .remote = child.remote,
+                                                    .port = 1025,
+                                                    .data = gh_view_of("IKE", 3)});
+        break;
+    case STRANGER:
+        gh_esp_put_stranger(&w, &(struct gh_esp_stranger){.netns = "blue",
+                                                          .vrf = "red",
+                                                          .local = child.local,
+                                                          .remote = child.remote,
+                                                          .spi = 0xdeadbeef});
+        break;
+    case WANTED:
         gh_esp_put_wanted(&w, &(struct gh_esp_wanted){.peer = "berlin",
                                                       .name = "lan",
                                                       .local = child.ts_local.ts[0],
                                                       .remote = child.ts_remote.ts[0]});
+        break;
+    default:
+        assert_true(gh_prefix_parse("10.2.0.0/16", &route.to));
+        gh_esp_put_route(&w, "blue", "red", &route);
     }
     assert_true(gh_wr_ok(&w));
     return w.len;
@@ -49,7 +70,11 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
     struct gh_esp_ends ends;
     struct gh_esp_usage usage;
     struct gh_esp_wanted wanted;
+    struct gh_esp_stray stray;
+    struct gh_esp_route_wish route;
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     struct gh_esp_reach reach;
+    struct gh_esp_stranger stranger;
     bool good;
 
     switch (kind) {
@@ -73,10 +98,25 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
         if (good)
             gh_esp_put_reach(again, &reach);
         return good;
-    default:
+    case STRAY:
+        good = gh_esp_take_stray(&r, &stray);
+        if (good)
+            gh_esp_put_stray(again, &stray);
+        return good;
+    case STRANGER:
+        good = gh_esp_take_stranger(&r, &stranger);
+        if (good)
+            gh_esp_put_stranger(again, &stranger);
+        return good;
+    case WANTED:
         good = gh_esp_take_wanted(&r, &wanted);
         if (good)
             gh_esp_put_wanted(again, &wanted);
+        return good;
+    default:
+        good = gh_esp_take_route(&r, netns, vrf, &route);
+        if (good)
+            gh_esp_put_route(again, netns, vrf, &route);
         return good;
     }
 }

@@ -193,6 +193,12 @@ static void child_made(struct ike2 *c, struct ike2_sa *sa, const struct ike2_tas
     struct ike2_child *old = ike2_child_by_id(sa, t->child);
     struct ike2_child *theirs = t->collided ? ike2_child_by_id(sa, t->their_child) : NULL;
 
+    if (t->kind == IKE2_TASK_CHILD_NEW && ike2_made_in_vain(c, sa, t, fresh)) {
+        ike2_tell(c, sa, IKE2_EVENT_STORY, fresh->id,
+                  "%s: the peer does not grant what it was asked for, and another has the rest",
+                  fresh->policy->name);
+        delete_child(c, sa, fresh);
+    }
     if (t->kind != IKE2_TASK_CHILD_REKEY)
         return;
     if (we_lose(t, nr)) {
@@ -432,6 +438,8 @@ static void refused(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t,
         return;
     }
     rekeys = t->kind != IKE2_TASK_CHILD_NEW;
+    if (n->type == IKE_N_TS_UNACCEPTABLE)
+        ike2_ask_no_more(c, sa, t);
     if (t->kind == IKE2_TASK_IKE_REKEY)
         ike2_fail(c, sa, ike2_count_of(n->type), "rekeying of the IKE SA: the peer answers with %s",
                   name != NULL ? name : "an unknown error");

@@ -19,9 +19,10 @@ class Libreswan(IkeDaemon):
     kind = "libreswan"
     title = "libreswan"
 
-    def __init__(self, host, root, connection, secrets="", certs=(), setup=(), name=None):
+    def __init__(self, host, root, connection, secrets="", certs=(), setup=(), name=None, more=()):
         """root: where tools/libreswan unpacked it.
 
+        more: {name: settings} of further connections.
         certs: (Cert, nickname) with the private key, (path, nickname) of CAs, for the NSS database.
         """
         super().__init__(host, name)
@@ -35,13 +36,15 @@ class Libreswan(IkeDaemon):
         self._nss("certutil", "-N", "-d", nss, "--empty-password")
         for what, nickname in certs:
             self._import(nss, what, nickname)
+        self.connections = {"gw": connection, **dict(more)}
         settings = {"nssdir": self.dir, "logfile": self.log, "dumpdir": self.dir, "protostack": "xfrm",
                     **dict(setup)}
         self.config = self.write("ipsec.conf", "".join(
             [_section("config setup", settings),
-             _section("conn gw", {"ikev2": "insist", "auto": "ignore", "authby": "secret",
-                                  "leftupdown": "/bin/true", "retransmit-interval": "500ms",
-                                  "retransmit-timeout": "3s", **connection})]))
+             *(_section(f"conn {name}", {
+                 "ikev2": "insist", "auto": "ignore", "authby": "secret", "leftupdown": "/bin/true",
+                 "retransmit-interval": "500ms", "retransmit-timeout": "3s", **each})
+               for name, each in self.connections.items())]))
 
     def _nss(self, program, *words):
         run([os.path.join(self.root, "usr/bin", program), *words], env=self.environment())
@@ -74,7 +77,7 @@ class Libreswan(IkeDaemon):
     def start(self):
         super().start()
         self.host.run([os.path.join(self.programs, "addconn"), "--ctlsocket", self.path("pluto.ctl"),
-                       "--config", self.config, "gw"], env=self.environment())
+                       "--config", self.config, *self.connections], env=self.environment())
         self.whack("--listen")
         return self
 
@@ -100,9 +103,9 @@ class Libreswan(IkeDaemon):
             found.append(Sa("gw", None, None, None, tuple(children)))
         return found
 
-    def initiate(self, check=True):
+    def initiate(self, name="gw", check=True):
         """Begins; returns when it is done, or when it has failed."""
-        return self.whack("--name", "gw", "--initiate", check=check)
+        return self.whack("--name", name, "--initiate", check=check)
 
     def rekey(self, child=True):
         return self.whack("--name", "gw", "--rekey-ipsec" if child else "--rekey-ike")

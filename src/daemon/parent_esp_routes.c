@@ -1,0 +1,321 @@
+#include <string.h>
+
+#include "base/log.h"
+#include "base/range.h"
+#include "config/alloc.h"
+#include "config/ike.h"
+#include "daemon/esp_messages.h"
+#include "daemon/esp_routes.h"
+#include "daemon/parent_priv.h"
+#include "platform/ip_rules.h"
+
+/* ---- Routes --------------------------------------------------------------------------------- */
+
+static struct gh_prefix host(const struct gh_addr *a)
+{
+    return (struct gh_prefix){.addr = *a, .bits = (uint8_t)(8 * a->len)};
+}
+
+/* What a selector of the peer's side has for routes. Transport mode goes to the peer alone. */
+static size_t prefixes_of(const struct ike2_policy *policy, const struct ike2_child_policy *child,
+                          const struct ike_ts *remote, struct gh_prefix out[GH_RANGE_PREFIXES])
+{
+    size_t count = gh_range_prefixes(&remote->start, &remote->end, out);
+
+    if (child->mode == IKE2_TUNNEL)
+        return count;
+    for (size_t i = 0; i < count; i++) {
+        if (gh_prefix_contains(&out[i], &policy->gateway)) {
+            out[0] = host(&policy->gateway);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static bool holds_peer(const struct ike2_policy *policy, const struct gh_prefix *to)
+{
+    return to->bits == 0 || gh_prefix_contains(to, &policy->gateway) ||
+           (policy->remote.bits > 0 && gh_prefix_overlaps(to, &policy->remote));
+}
+
+/* Where our side is one address, this host itself is what is protected: it sends from there. */
+static struct gh_addr source_of(const struct ike2_child_policy *child, uint8_t len)
+{
+    struct gh_addr found = {.len = 0};
+
+    for (size_t i = 0; i < child->local.count; i++) {
+        const struct ike_ts *ts = &child->local.ts[i];
+
+        if (ts->start.len != len)
+            continue;
+        if (!gh_addr_equal(&ts->start, &ts->end) ||
+            (found.len != 0 && !gh_addr_equal(&found, &ts->start)))
+            return (struct gh_addr){.len = 0};
+        found = ts->start;
+    }
+    return found;
+}
+
+/* False: there can be none, and the log says why. */
+static bool table_for(const struct gh_parent_place *place, const struct gh_prefix *to,
+                      bool with_peer, const char *whose, uint32_t *table)
+{
+    char text[GH_PREFIX_TEXT];
+
+    *table = with_peer ? (uint32_t)GH_DETOUR_TABLE + to->bits : place->esp.table;
+    if (!with_peer || place->vrf == NULL)
+        return true;
+    gh_warning("%s: no route to %s: the peer itself is there, and in a VRF its packets cannot be "
+               "told from those that the tunnel is for",
+               whose, gh_prefix_format(to, text));
+    return false;
+}
+
+static struct gh_esp_route *find(struct gh_esp_place *e, uint32_t table, const struct gh_prefix *to)
+{
+    for (size_t i = 0; i < e->route_count; i++)
+        if (e->routes[i].table == table && gh_prefix_equal(&e->routes[i].to, to))
+            return &e->routes[i];
+    return NULL;
+}
+
+static struct gh_esp_route *make(struct gh_esp_place *e, uint32_t table, const struct gh_prefix *to)
+{
+    struct gh_esp_route *r = find(e, table, to);
+
+    if (r != NULL)
+        return r;
+    e->routes = gh_config_grow(e->routes, e->route_count, sizeof(*e->routes));
+    r = &e->routes[e->route_count++];
+    *r = (struct gh_esp_route){.to = *to, .table = table};
+    return r;
+}
+
+static void shape(struct gh_esp_route *r, const struct gh_addr *source, uint16_t metric)
+{
+    r->stale |= r->open && (!gh_addr_equal(&r->source, source) || r->metric != metric);
+    r->source = *source;
+    r->metric = metric;
+}
+
+/* ---- Of the configuration ------------------------------------------------------------------- */
+
+static void want_child(struct gh_parent_place *place, const struct ike2_policy *policy,
+                       const struct ike2_child_policy *child)
+{
+    struct gh_prefix prefixes[GH_RANGE_PREFIXES];
+    uint32_t table;
+
+    for (size_t i = 0; i < child->remote.count; i++) {
+        size_t count = prefixes_of(policy, child, &child->remote.ts[i], prefixes);
+
+        for (size_t k = 0; k < count; k++) {
+            const struct gh_addr source = source_of(child, prefixes[k].addr.len);
+            struct gh_esp_route *r;
+
+            if (!table_for(place, &prefixes[k], holds_peer(policy, &prefixes[k]), policy->name,
+                           &table))
+                continue;
+            r = make(&place->esp, table, &prefixes[k]);
+            r->configured = true;
+            shape(r, &source, 0);
+        }
+    }
+}
+
+static bool is_here(const struct gh_parent_place *place, const struct gh_ike_config *c,
+                    uint16_t zone)
+{
+    const char *netns = zone > 0 ? c->zones[zone - 1].netns : NULL;
+    const char *vrf = zone > 0 ? c->zones[zone - 1].vrf : NULL;
+
+    return gh_config_text_equal(place->netns, netns) && gh_config_text_equal(place->vrf, vrf);
+}
+
+/* Calls fn() with each child of this place whose packets come by the device; true from it ends
+ * that. */
+static bool each_child(const struct gh_parent *p, struct gh_parent_place *place,
+                       bool (*fn)(void *ctx, struct gh_parent_place *place,
+                                  const struct ike2_policy *policy,
+                                  const struct ike2_child_policy *child),
+                       void *ctx)
+{
+    const struct gh_ike_config *c = p->config->ike;
+
+    for (size_t i = 0; p->esp.wanted && i < c->policy_count; i++) {
+        const struct ike2_policy *policy = c->policies[i];
+
+        for (size_t k = 0; is_here(place, c, policy->zone) && k < policy->child_count; k++)
+            if (policy->children[k].mode != IKE2_TCP_AO && !policy->children[k].kernel &&
+                !gh_parent_tunnels_carry(c, policy, &policy->children[k]) &&
+                fn(ctx, place, policy, &policy->children[k]))
+                return true;
+    }
+    return false;
+}
+
+static bool want(void *ctx, struct gh_parent_place *place, const struct ike2_policy *policy,
+                 const struct ike2_child_policy *child)
+{
+    if (!child->reverse_route)
+        want_child(place, policy, child);
+    return false;
+}
+
+/* ---- What was negotiated -------------------------------------------------------------------- */
+
+/* What the configuration does not let a peer have, it does not get from `esp` either. */
+static bool may_have(void *ctx, struct gh_parent_place *place, const struct ike2_policy *policy,
+                     const struct ike2_child_policy *child)
+{
+    const struct gh_prefix *to = ctx;
+    struct gh_prefix list[GH_RANGE_PREFIXES];
+
+    for (size_t i = 0; child->reverse_route && i < child->remote.count; i++) {
+        const struct ike_ts *ts = &child->remote.ts[i];
+        size_t count = gh_range_prefixes(&ts->start, &ts->end, list);
+
+        for (size_t k = 0; k < count; k++)
+            if (list[k].bits <= to->bits && gh_prefix_contains(&list[k], &to->addr))
+                return true;
+    }
+    return false;
+}
+
+static bool is_wanted(const struct gh_parent *p, struct gh_parent_place *place,
+                      struct gh_esp_route *r)
+{
+    return r->configured || (r->negotiated && each_child(p, place, may_have, &r->to));
+}
+
+void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place)
+{
+    struct gh_esp_place *e = &place->esp;
+
+    for (size_t i = 0; i < e->route_count; i++)
+        e->routes[i].configured = false;
+    each_child(p, place, want, NULL);
+    for (size_t i = 0; i < e->route_count; i++)
+        e->routes[i].wanted = is_wanted(p, place, &e->routes[i]);
+    e->rules_due = place->vrf == NULL;
+}
+
+static void settle(struct gh_parent_place *place)
+{
+    if (place->esp.sockets[GH_ESP_TUN] >= 0 && place->esp.routes_fd >= 0)
+        gh_parent_esp_change_routes(place);
+}
+
+static void come(const struct gh_parent *p, struct gh_parent_place *place,
+                 const struct gh_esp_route_wish *x)
+{
+    struct gh_prefix to = x->to;
+    char text[GH_PREFIX_TEXT];
+    struct gh_esp_route *r;
+    uint32_t table;
+
+    if (!each_child(p, place, may_have, &to)) {
+        gh_warning("no route to %s, which was negotiated: no child with reverse routes has it",
+                   gh_prefix_format(&to, text));
+        return;
+    }
+    if (!table_for(place, &to, x->holds_peer, "reverse routes", &table))
+        return;
+    r = make(&place->esp, table, &to);
+    if (!r->configured)
+        shape(r, &x->source, x->metric);
+    r->negotiated = r->known = r->wanted = true;
+    place->esp.rules_due |= x->holds_peer;
+}
+
+static void go(struct gh_esp_place *e, const struct gh_prefix *to)
+{
+    for (size_t i = 0; i < e->route_count; i++) {
+        struct gh_esp_route *r = &e->routes[i];
+
+        if (r->negotiated && gh_prefix_equal(&r->to, to)) {
+            r->negotiated = false;
+            r->wanted = r->configured;
+            e->rules_due |= gh_esp_route_is_detour(r->table, to);
+        }
+    }
+}
+
+bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body)
+{
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
+    struct gh_esp_route_wish wish;
+
+    if (!gh_esp_take_route(body, netns, vrf, &wish))
+        return false;
+    for (size_t i = 0; i < p->ike.place_count; i++) {
+        struct gh_parent_place *place = p->ike.places[i];
+
+        if (!gh_config_text_equal(place->netns, netns[0] != '\0' ? netns : NULL) ||
+            !gh_config_text_equal(place->vrf, vrf[0] != '\0' ? vrf : NULL))
+            continue;
+        if (wish.up)
+            come(p, place, &wish);
+        else
+            go(&place->esp, &wish.to);
+        settle(place);
+    }
+    return true;
+}
+
+void gh_parent_esp_routes_forget(struct gh_parent *p)
+{
+    for (size_t i = 0; i < p->ike.place_count; i++) {
+        struct gh_esp_place *e = &p->ike.places[i]->esp;
+
+        for (size_t k = 0; k < e->route_count; k++)
+            e->routes[k].known = false;
+    }
+}
+
+void gh_parent_esp_routes_told(struct gh_parent *p)
+{
+    for (size_t i = 0; i < p->ike.place_count; i++) {
+        struct gh_esp_place *e = &p->ike.places[i]->esp;
+
+        for (size_t k = 0; k < e->route_count; k++) {
+            struct gh_esp_route *r = &e->routes[k];
+
+            r->negotiated = r->negotiated && r->known;
+            r->wanted = r->configured || (r->wanted && r->negotiated);
+        }
+        e->rules_due = p->ike.places[i]->vrf == NULL;
+        settle(p->ike.places[i]);
+    }
+}
+
+/* ---- Rules ---------------------------------------------------------------------------------- */
+
+bool gh_esp_route_is_detour(uint32_t table, const struct gh_prefix *to)
+{
+    return table == (uint32_t)GH_DETOUR_TABLE + to->bits;
+}
+
+void gh_esp_rules_follow(struct gh_parent_place *place)
+{
+    struct gh_ip_rule rules[GH_IP_RULES_MAX];
+    struct gh_esp_place *e = &place->esp;
+    struct gh_detours d;
+    int result;
+
+    if (!e->rules_due)
+        return;
+    memset(&d, 0, sizeof(d));
+    for (size_t i = 0; i < e->route_count; i++) {
+        const struct gh_prefix *to = &e->routes[i].to;
+
+        if (e->routes[i].wanted && gh_esp_route_is_detour(e->routes[i].table, to))
+            (to->addr.len == 4 ? d.v4 : d.v6)[to->bits] = true;
+    }
+    result = gh_ip_rules_set(e->routes_fd, rules, gh_ip_rules_plan(&d, rules));
+    if (result != 0 && result != e->rules_error)
+        gh_error("rules for routing into tunnels: %s", strerror(-result));
+    e->rules_due = result != 0;
+    e->rules_error = result;
+}

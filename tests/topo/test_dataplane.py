@@ -1,0 +1,462 @@
+"""The kernel's IPsec as Gatehouse's data plane (`dataplane = kernel`), in the lab kernel: against
+Gatehouse's own process, strongSwan and libreswan on the kernel's IPsec, and itself."""
+
+import re
+import signal
+
+import pytest
+
+from daemons.libreswan import Libreswan
+from daemons.strongswan import StrongSwan
+from ike import NET_A, NET_B, SECRET, IkeGatehouse, child_section, peer_section, section
+from netns import A4, A6, B4, B6
+from test_base_uml import inner_pair
+from test_ipsec import (ESP, HOST6_A, HOST6_B, HOST_A, HOST_B, NET6_A, NET6_B, SUITES, UDP, Pinging, Wire,
+                        ping, sas, transfer)
+from uml import Guest
+from wait import wait_for
+
+AH = 51
+
+
+@pytest.fixture
+def guest(net, lab_kernel):
+    return Guest(net.namespace("host"), lab_kernel)
+
+
+def networks(guest, routes=2):
+    """Two routers in the guest, with their networks behind them; so many have routes to the other's."""
+    a, b = inner_pair(guest)
+    for host, v4, v6 in ((a, HOST_A, HOST6_A), (b, HOST_B, HOST6_B)):
+        host.add_address("lo", f"{v4}/32")
+        host.add_address("lo", f"{v6}/128")
+    for host, net4, net6, via4, via6 in ((a, NET_B, NET6_B, B4, B6), (b, NET_A, NET6_A, A4, A6))[:routes]:
+        host.run(["ip", "route", "add", net4, "via", via4])
+        host.run(["ip", "route", "add", net6, "via", via6])
+    return a, b
+
+
+class Planes:
+    """Gatehouse in both: `one` by the kernel, `two` by `plane`."""
+
+    def __init__(self, guest, build_dir, plane="user", v6=False, head="", child=(), start=True, mode="tunnel",
+                 **options):
+        self.build_dir, self.head, self.options = build_dir, head, options
+        self.a, self.b = networks(guest, 2 if plane == "kernel" else 1)
+        self.child = dict(child)
+        self.ends = (A6, B6) if v6 else (A4, B4)
+        self.nets = ((NET_A, NET6_A), (NET_B, NET6_B)) if mode == "tunnel" else tuple(
+            (f"{end}/{128 if v6 else 32}",) for end in self.ends)
+        if mode == "transport":
+            self.child["mode"] = "transport"
+        self.one = self.gatehouse(self.a, 0, "kernel").start()
+        self.two = self.gatehouse(self.b, 1, plane).start()
+        if start:
+            self.up()
+
+    def config(self, end, plane):
+        child = child_section(local_ts=self.nets[end], remote_ts=self.nets[1 - end], **self.child)
+        return self.head + peer_section(psk_secret=SECRET, children=[child], local=self.ends[end],
+                                        remote=self.ends[1 - end], dataplane=plane, **self.options)
+
+    def gatehouse(self, host, end, plane):
+        return IkeGatehouse(host, self.build_dir, self.config(end, plane))
+
+    def up(self):
+        self.one.gatectl("ike", "initiate", "peer")
+        self.one.wait_sas(1, 1)
+        self.two.wait_sas(1, 1)
+        wait_for(lambda: len(states(self.a)) == 2, 10, lambda: f"both SAs\n{self.one.tail()}")
+
+    def ping(self, count=5):
+        return ping(self.a, HOST_A, HOST_B, count)
+
+    def ping6(self, count=5):
+        return ping(self.b, HOST6_B, HOST6_A, count)
+
+
+def states(host):
+    """SPIs of the kernel's SAs that are ours."""
+    text = host.run(["ip", "xfrm", "state"]).stdout
+    return re.findall(r"spi 0x([0-9a-f]{8}) reqid 11911", text)
+
+
+def policies(host):
+    return host.run(["ip", "xfrm", "policy", "list", "nosock"]).stdout
+
+
+def sent_by(host):
+    """What leaves: what comes in the kernel shows once more when it has opened it."""
+    return Wire(host, "outbound and (ip or ip6)")
+
+
+def counted(gatehouse, packets):
+    """The counters of both ends are those of the kernel, a second old at most."""
+    wait_for(lambda: all(sas(gatehouse)[0][way]["packets"] >= packets for way in ("in", "out")), 5,
+             lambda: f"{packets} packets\n{sas(gatehouse)}")
+    return sas(gatehouse)[0]
+
+
+@pytest.mark.parametrize("udp", [False, True], ids=["esp", "in-udp"])
+@pytest.mark.parametrize("v6", [False, True], ids=["over-ipv4", "over-ipv6"])
+def test_kernel_and_user(guest, build_dir, v6, udp):
+    """Ping and TCP both ways, of both IP versions; nothing of it is in clear on the link."""
+    head = section('ike-policy "nat"', force_nat_t=True) if udp else ""
+    planes = Planes(guest, build_dir, v6=v6, head=head, **({"ike_policy": "nat"} if udp else {}))
+    wire = sent_by(planes.a)
+    assert planes.ping() == 5, planes.one.tail()
+    assert planes.ping6() == 5
+    transfer(planes.b, planes.a, HOST_B, HOST_A, 20_000)
+    transfer(planes.a, planes.b, HOST6_A, HOST6_B, 20_000)
+    assert wire.protocols() == ({(UDP, 4500)} if udp else {(ESP, None)})
+    here, there = counted(planes.one, 50), sas(planes.two)[0]
+    for way, other in (("in", "out"), ("out", "in")):
+        assert here[way]["spi"] == there[other]["spi"]
+        assert here[way]["back_end"] == "kernel" and there[way]["back_end"] != "kernel"
+        assert here[way]["drops"] == there[way]["drops"] == {}
+        wait_for(lambda w=way, o=other: sas(planes.one)[0][w]["packets"] == there[o]["packets"], 5,
+                 lambda w=way: f"{sas(planes.one)[0][w]} {there}")
+    assert here["udp"] == udp and here["state"] == "installed"
+    assert "gh-ipsec0" not in planes.a.run(["ip", "route"]).stdout
+    assert "kernel" in planes.one.gatectl("show", "ipsec", "sa").stdout
+
+
+def test_kernel_and_kernel(guest, build_dir):
+    """Neither end's packets come to a process of ours."""
+    planes = Planes(guest, build_dir, plane="kernel")
+    assert planes.ping() == planes.ping6() == 5
+    transfer(planes.b, planes.a, HOST_B, HOST_A, 20_000)
+    counted(planes.one, 20)
+    for gatehouse in (planes.one, planes.two):
+        net = gatehouse.ask("show", "ipsec", "counters")["packets"]
+        assert net["received"] == net["sent"] == 0, net
+
+
+@pytest.mark.parametrize("v6", [False, True], ids=["over-ipv4", "over-ipv6"])
+@pytest.mark.parametrize("suite", SUITES)
+def test_suites(guest, build_dir, suite, v6):
+    """Whatever was agreed carries small packets and the largest."""
+    planes = Planes(guest, build_dir, v6=v6, head=section('ipsec-transform "t"', **SUITES[suite]),
+                    child={"ipsec_transform": ["t"]})
+    for size in (0, 1000, 4000):
+        done = planes.a.run(["ping", "-c", "2", "-i", "0.05", "-s", size, "-W", "2", "-I", HOST_A, HOST_B],
+                            check=False)
+        assert " 0% packet loss" in done.stdout, f"{size}: {done.stdout}{planes.one.tail()}"
+    assert sas(planes.one)[0]["protocol"] == ("AH" if suite == "ah" else "ESP")
+    assert sas(planes.one)[0]["algorithms"]["esn"]
+
+
+@pytest.mark.parametrize("protocol", ["esp", "ah"])
+@pytest.mark.parametrize("v6", [False, True], ids=["ipv4", "ipv6"])
+def test_transport(guest, build_dir, v6, protocol):
+    """Between the routers themselves, while IKE goes beside it."""
+    suite = SUITES["ah"] if protocol == "ah" else SUITES["gcm"]
+    planes = Planes(guest, build_dir, plane="kernel", v6=v6, mode="transport",
+                    head=section('ipsec-transform "t"', **suite), child={"ipsec_transform": ["t"]})
+    wire = sent_by(planes.a)
+    assert ping(planes.a, *planes.ends) == 5
+    transfer(planes.b, planes.a, planes.ends[1], planes.ends[0], 20_000)
+    assert wire.protocols() == {(AH if protocol == "ah" else ESP, None)}
+    found = counted(planes.one, 20)
+    assert found["mode"] == "transport" and found["in"]["back_end"] == "kernel"
+    planes.one.gatectl("ike", "rekey", "child", str(found["id"]))
+    wait_for(lambda: sas(planes.one)[-1]["id"] != found["id"], 10, "IKE speaks beside the policies")
+    assert ping(planes.a, *planes.ends) == 5
+
+
+def test_both_planes_in_one_place(guest, build_dir):
+    """A child of the kernel's and one of the user's beside each other, in UDP: port 4500 is of both."""
+    planes = Planes(guest, build_dir, start=False)
+    other = {"local_ts": "10.9.1.0/24", "remote_ts": "10.9.2.0/24"}
+    for host, address in ((planes.a, "10.9.1.1"), (planes.b, "10.9.2.1")):
+        host.add_address("lo", f"{address}/32")
+        host.add_address("eth0", f"{'10.78.0.1' if host is planes.a else '10.78.0.2'}/24")
+    head = section('ike-policy "nat"', force_nat_t=True)
+    for gatehouse, end, plane in ((planes.one, 0, "kernel"), (planes.two, 1, "user")):
+        ts = other if end == 0 else {"local_ts": other["remote_ts"], "remote_ts": other["local_ts"]}
+        planes.options = {"ike_policy": "nat"}
+        gatehouse.configure(head + planes.config(end, plane) + peer_section(
+            name="second", psk_secret=SECRET, children=[child_section(**ts)], ike_policy="nat",
+            local=f"10.78.0.{end + 1}", remote=f"10.78.0.{2 - end}"))
+        gatehouse.reload()
+    for peer in ("peer", "second"):
+        planes.one.gatectl("ike", "initiate", peer)
+    planes.one.wait_sas(2, 2)
+    planes.two.wait_sas(2, 2)
+    wait_for(lambda: planes.ping(1) == 1, 10, lambda: planes.one.tail())
+    assert planes.ping() == 5
+    assert ping(planes.a, "10.9.1.1", "10.9.2.1") == 5
+    assert ping(planes.b, "10.9.2.1", "10.9.1.1") == 5
+    back_ends = {sa["peer"]: sa["in"]["back_end"] for sa in sas(planes.one)}
+    assert back_ends["peer"] == "kernel" != back_ends["second"]
+    assert planes.one.ask("show", "ipsec", "counters")["in"]["unknown-spi"] == 0
+
+
+def test_auto(guest, build_dir):
+    """The kernel for what it has, the process for what it has not: here, Camellia."""
+    planes = Planes(guest, build_dir, start=False)
+    strange = section('ipsec-transform "t"', encryption=["chacha20-poly1305", "aes-256-gcm"])
+    odd = planes.config(0, "auto").replace(NET_B, "10.3.0.0-10.3.0.255")
+    assert "the kernel" in planes.one.tail()
+    planes.one.configure(strange + odd)
+    planes.one.reload()
+    wait_for(lambda: "10.3.0.0/24" in policies(planes.a), 10, lambda: planes.one.tail())
+    # A range of ports over several protocols is none of the kernel's
+    planes.one.configure(planes.config(0, "auto").replace('"' + NET_B + '"', '"10.3.0.1-10.3.255.254"').replace(
+        '"' + NET_A + '"', '"10.1.0.1-10.1.255.254"'))
+    planes.one.reload()
+    planes.one.wait_said("is not the kernel's: a selector that is too many prefixes")
+    wait_for(lambda: "10.3." not in policies(planes.a), 10, lambda: policies(planes.a))
+
+
+def test_what_the_kernel_cannot(guest, build_dir):
+    """A configuration that asks the kernel for more is refused, with the line and the reason."""
+    planes = Planes(guest, build_dir, start=False)
+    planes.one.configure(planes.config(0, "kernel").replace('"' + NET_B + '"', '"10.3.0.1-10.3.255.254"').replace(
+        '"' + NET_A + '"', '"10.1.0.1-10.1.255.254"'))
+    done = planes.one.gatectl("reload", check=False)
+    assert done.returncode != 0
+    assert 'the kernel cannot carry the child "net" of "peer": a selector that is too many' in (
+        done.stdout + done.stderr)
+
+
+def test_no_sa_no_packet(guest, build_dir):
+    """Without SAs nothing leaves in clear, nor comes in; also after the daemon has been killed."""
+    planes = Planes(guest, build_dir, start=False)
+    planes.two.stop()
+    planes.two.host.run(["ip", "route", "flush", "proto", "171"], check=False)
+    planes.b.run(["ip", "route", "replace", NET_A, "via", A4])
+    wire = sent_by(planes.a)
+    assert planes.ping(2) == 0
+    planes.one.kill()
+    assert planes.ping(2) == 0
+    assert wire.protocols() <= {(UDP, 500), (UDP, 4500)}
+    assert ping(planes.b, HOST_B, HOST_A, 2) == 0  # clear: dropped
+    planes.a.run([planes.one.daemon, "-r", planes.one.run_dir, "--remove-rules"])
+    assert policies(planes.a) == ""
+    assert planes.ping(1) == 1  # in clear, as there is no Gatehouse
+
+
+def test_acquire(guest, build_dir):
+    """A packet without an SA has IKE make one."""
+    planes = Planes(guest, build_dir)
+    assert planes.ping() == 5
+    planes.one.gatectl("ike", "terminate", "peer", "peer")
+    planes.one.wait_sas(0)
+    planes.two.wait_sas(0)
+    wait_for(lambda: states(planes.a) == [], 10, "no SA in the kernel")
+    wait_for(lambda: planes.ping(1) == 1, 10, lambda: f"a packet came through\n{planes.one.tail()}")
+    assert len(sas(planes.one)) == 1
+
+
+@pytest.mark.parametrize("who", ["one", "two"])
+def test_rekey_under_traffic(guest, build_dir, who):
+    """New keys for the child and for the IKE SA, by either end: no packet is lost."""
+    planes = Planes(guest, build_dir)
+    gatehouse = getattr(planes, who)
+    pinging = Pinging(planes.a, HOST_A, HOST_B)
+    for _ in range(3):
+        before = sas(gatehouse)[-1]
+        gatehouse.gatectl("ike", "rekey", "child", str(before["id"]))
+        wait_for(lambda: all(sa["id"] != before["id"] or sa["state"] == "receiving"
+                             for sa in sas(gatehouse)), 10, "the old one only receives")
+        pinging.wait_more()
+    gatehouse.gatectl("ike", "rekey", "sa", str(gatehouse.list_sas()[0]["id"]))
+    pinging.wait_more()
+    assert pinging.lost() == 0
+    wait_for(lambda: len(sas(planes.one)) == len(sas(planes.two)) == 1, 15, "one SA each is left")
+    wait_for(lambda: len(states(planes.a)) == 2, 10, "and in the kernel")
+
+
+@pytest.mark.parametrize("role", ["xfrm", "esp"])
+def test_killed(guest, build_dir, role):
+    """The kernel goes on, no packet is lost, and the next one has the same SAs and rekeys them."""
+    planes = Planes(guest, build_dir)
+    pinging = Pinging(planes.a, HOST_A, HOST_B)
+    before = sorted(states(planes.a))
+    for _ in range(3):
+        planes.one.kill(role)
+        pinging.wait_more(20)
+    assert sorted(states(planes.a)) == before
+    wait_for(lambda: len(sas(planes.one)) == 1 and sas(planes.one)[0]["in"]["packets"] > 60, 10,
+             lambda: f"its counters go on {sas(planes.one)}")
+    found = sas(planes.one)[0]
+    assert sorted(found[way]["spi"] for way in ("in", "out")) == before
+    planes.one.gatectl("ike", "rekey", "child", str(found["id"]))
+    wait_for(lambda: len(states(planes.a)) == 2 and not set(states(planes.a)) & set(before), 15,
+             lambda: f"new SAs alone\n{planes.one.tail()}")
+    assert pinging.lost() == 0
+
+
+def test_ike_killed(guest, build_dir):
+    """Traffic goes on without `ike`, and under the keys of the next one."""
+    planes = Planes(guest, build_dir)
+    before = set(states(planes.a))
+    pinging = Pinging(planes.a, HOST_A, HOST_B)
+    planes.one.kill("ike")
+    pinging.wait_more(20)
+    assert set(states(planes.a)) >= before
+    planes.one.gatectl("ike", "initiate", "peer")
+    wait_for(lambda: any(sa["state"] == "installed" and sa["in"]["packets"] > 0
+                         and sa["in"]["spi"] not in before for sa in sas(planes.one)), 10,
+             lambda: f"traffic by the new SA\n{planes.one.tail()}")
+    pinging.wait_more()
+    assert pinging.lost() <= 2
+
+
+def test_daemon_killed(guest, build_dir):
+    """What a killed daemon left in the kernel the next one removes, but nobody else's."""
+    planes = Planes(guest, build_dir)
+    planes.a.run(["ip", "xfrm", "state", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "proto", "esp", "spi",
+                  "0x99", "reqid", "7", "mode", "tunnel", "aead", "rfc4106(gcm(aes))", "0x" + "11" * 20, "128"])
+    planes.a.run(["ip", "xfrm", "policy", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "out"])
+    before = set(states(planes.a))
+    planes.one.kill()
+    assert set(states(planes.a)) == before
+    planes.one.start()
+    wait_for(lambda: not set(states(planes.a)) & before, 10, lambda: planes.one.tail())
+    planes.one.gatectl("ike", "initiate", "peer")
+    wait_for(lambda: planes.ping(1) == 1, 10, lambda: f"the tunnel is back\n{planes.one.tail()}")
+    assert "spi 0x00000099" in planes.a.run(["ip", "xfrm", "state"]).stdout
+    planes.one.stop()
+    assert states(planes.a) == [] and NET_B in policies(planes.a)
+    assert "spi 0x00000099" in planes.a.run(["ip", "xfrm", "state"]).stdout
+    assert "192.0.2.2" in policies(planes.a)
+
+
+def test_policies_follow_the_configuration(guest, build_dir):
+    """Another network, then another plane: policies, routes and SAs follow."""
+    planes = Planes(guest, build_dir)
+    assert NET_B in policies(planes.a)
+    planes.one.configure(planes.config(0, "kernel").replace(NET_B, "10.3.0.0/24"))
+    planes.one.reload()
+    wait_for(lambda: "10.3.0.0/24" in policies(planes.a) and NET_B not in policies(planes.a), 10,
+             lambda: policies(planes.a))
+    planes.a.run(["ip", "route", "del", NET_B])
+    planes.a.run(["ip", "route", "del", NET6_B])
+    planes.one.configure(planes.config(0, "user"))
+    planes.one.reload()
+    wait_for(lambda: policies(planes.a) == "" and states(planes.a) == [], 10, lambda: policies(planes.a))
+    planes.one.gatectl("ike", "initiate", "peer", check=False)
+    wait_for(lambda: planes.ping(1) == 1, 10, lambda: f"by the user's plane\n{planes.one.tail()}")
+    assert all(sa["in"]["back_end"] != "kernel" for sa in sas(planes.one))
+
+
+def test_a_peer_that_may_be_anywhere(guest, build_dir):
+    """Without an address of the peer's nothing passes; with an SA, to where it is."""
+    planes = Planes(guest, build_dir, start=False)
+    planes.one.configure(peer_section(psk_secret=SECRET, remote="any", dataplane="kernel", remote_id=B4, children=[
+        child_section(local_ts=planes.nets[0], remote_ts=planes.nets[1])]).replace("    start = no\n", ""))
+    planes.one.reload()
+    wait_for(lambda: "action block" in policies(planes.a), 10, lambda: policies(planes.a))
+    assert planes.ping(1) == 0
+    planes.two.gatectl("ike", "initiate", "peer")
+    planes.one.wait_sas(1, 1)
+    wait_for(lambda: planes.ping(1) == 1, 10, lambda: f"{policies(planes.a)}{planes.one.tail()}")
+    assert planes.ping() == planes.ping6() == 5
+    planes.two.gatectl("ike", "terminate", "peer", "peer")
+    planes.one.wait_sas(0)
+    wait_for(lambda: "tmpl" not in policies(planes.a), 10, lambda: policies(planes.a))
+    assert planes.ping(1) == 0
+
+
+def test_nat_gives_another_port(net, lab_kernel, build_dir):
+    """Answers go where the peer's packets come from by now."""
+    b = net.namespace("b")  # of the host's kernel, which has NAT
+    b.tap("tap0", f"{B4}/24")
+    guest = Guest(b, lab_kernel, taps=["tap0"])
+    guest.add_address("vec0", f"{A4}/24")
+    guest.run(["ip", "link", "set", "lo", "up"])
+    guest.add_address("lo", f"{HOST_A}/32")
+    guest.run(["ip", "route", "add", NET_B, "via", B4])
+    b.add_address("lo", f"{HOST_B}/32")
+    one, two = (IkeGatehouse(host, build_dir, section('ike-policy "nat"', force_nat_t=True) + peer_section(
+        psk_secret=SECRET, children=[child_section(local_ts=ours, remote_ts=theirs)], local=local, remote=remote,
+        ike_policy="nat", dataplane=plane)).start()
+        for host, ours, theirs, local, remote, plane in ((guest, NET_A, NET_B, A4, B4, "kernel"),
+                                                         (b, NET_B, NET_A, B4, A4, "user")))
+    one.gatectl("ike", "initiate", "peer")
+    one.wait_sas(1, 1)
+    pinging = Pinging(b, HOST_B, HOST_A)
+    before = one.ask("show", "ike", "statistics")["counters"]["datagrams-in"]
+    b.run(["iptables", "-t", "nat", "-A", "POSTROUTING", "-p", "udp", "--sport", "4500", "-j", "SNAT",
+           "--to-source", f"{B4}:5000"])
+    wait_for(lambda: sas(one)[0]["remote"]["port"] == 5000, 10, lambda: f"{sas(one)}{one.tail()}")
+    pinging.wait_more()
+    assert one.ask("show", "ike", "statistics")["counters"]["datagrams-in"] == before
+    assert pinging.lost() <= 5
+
+
+def test_strangers(guest, build_dir):
+    """Nobody's SPI, and a wrong ICV: counted by their reasons."""
+    planes = Planes(guest, build_dir)
+    assert planes.ping() == 5
+    spi = sas(planes.one)[0]["in"]["spi"]
+    program = ("import socket, sys\n"
+               "s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 50)\n"
+               "for x in sys.argv[2:]:\n"
+               "    s.sendto(bytes.fromhex(x), (sys.argv[1], 0))\n")
+    planes.b.run(["/usr/bin/python3", "-c", program, A4, "ffffffff" + "00" * 60, spi + "00000100" + "11" * 60])
+    wait_for(lambda: sas(planes.one)[0]["in"]["drops"] == {"icv": 1}, 10, lambda: f"{sas(planes.one)}")
+    wait_for(lambda: planes.one.ask("show", "ipsec", "counters")["kernel"]["in"].get("unknown-spi", 0) >= 1, 10,
+             lambda: planes.one.ask("show", "ipsec", "counters")["kernel"])
+    assert planes.one.ask("show", "ipsec", "counters")["kernel"]["in"]["icv"] == 1
+    assert planes.ping() == 5
+
+
+# ---- Others ---------------------------------------------------------------------------------------
+
+def with_a_stock_daemon(guest, build_dir):
+    a, b = networks(guest)
+    return a, b, IkeGatehouse(a, build_dir, peer_section(psk_secret=SECRET, dataplane="kernel")).start()
+
+
+def check_stock(a, b, gatehouse, rekey):
+    """Ping and TCP, new keys by either end, and nothing else on the wire."""
+    wire = sent_by(a)
+    wait_for(lambda: ping(a, HOST_A, HOST_B, 1) == 1, 10, lambda: f"the first\n{gatehouse.tail()}")
+    assert ping(b, HOST_B, HOST_A) == 5
+    transfer(b, a, HOST_B, HOST_A, 20_000)
+    assert wire.protocols() <= {(ESP, None)}
+    pinging = Pinging(a, HOST_A, HOST_B)
+    first = sas(gatehouse)[-1]
+    gatehouse.gatectl("ike", "rekey", "child", str(first["id"]))
+    wait_for(lambda: any(sa["id"] != first["id"] for sa in sas(gatehouse)), 10, "Gatehouse's new SA")
+    pinging.wait_more()
+    second = sas(gatehouse)[-1]
+    rekey()
+    wait_for(lambda: any(sa["id"] not in (first["id"], second["id"]) for sa in sas(gatehouse)), 10,
+             "the other's new SA")
+    pinging.wait_more(20)
+    assert pinging.lost() == 0
+    assert all(sa["in"]["back_end"] == "kernel" for sa in sas(gatehouse))
+
+
+@pytest.mark.parametrize("opener", ["gatehouse", "strongswan"])
+def test_strongswan(guest, build_dir, opener):
+    a, b, gatehouse = with_a_stock_daemon(guest, build_dir)
+    swan = StrongSwan(b, {"gw": {
+        "version": 2, "local_addrs": B4, "remote_addrs": A4, "proposals": "aes256gcm16-prfsha256-x25519",
+        "local": {"auth": "psk"}, "remote": {"auth": "psk"},
+        "children": {"net": {"local_ts": NET_B, "remote_ts": NET_A, "esp_proposals": "aes256gcm16-x25519"}}}},
+        {"ike-1": {"secret": f'"{SECRET}"'}}, esp=False).start()
+    if opener == "gatehouse":
+        gatehouse.gatectl("ike", "initiate", "peer")
+    else:
+        swan.initiate("net")
+    gatehouse.wait_sas(1, 1)
+    check_stock(a, b, gatehouse, lambda: swan.rekey(child="net"))
+
+
+@pytest.mark.parametrize("opener", ["gatehouse", "libreswan"])
+def test_libreswan(guest, build_dir, libreswan, opener):
+    a, b, gatehouse = with_a_stock_daemon(guest, build_dir)
+    swan = Libreswan(b, libreswan, {"left": B4, "right": A4, "leftsubnet": NET_B, "rightsubnet": NET_A,
+                                    "ike": "aes_gcm256-sha2_256-dh31", "esp": "aes_gcm256;dh31"},
+                     f': PSK "{SECRET}"').start()
+    if opener == "gatehouse":
+        gatehouse.gatectl("ike", "initiate", "peer", "net")
+    else:
+        swan.initiate()
+    gatehouse.wait_sas(1, 1)
+    check_stock(a, b, gatehouse, swan.rekey)
