@@ -6,6 +6,7 @@
 #include "config/alloc.h"
 #include "ike/codes.h"
 #include "ike/v2/core.h"
+#include "tunnel/pmtu.h"
 
 struct gh_ike_settings gh_ike_default_settings(void)
 {
@@ -23,6 +24,7 @@ struct gh_ike_settings gh_ike_default_settings(void)
                                     .reduced_exchange_ms = core.reduced_exchange_ms,
                                     .ticket_seconds = core.ticket_seconds,
                                     .strays_per_second = core.strays_per_second,
+                                    .path_mtu_seconds = TUNNEL_PMTU_AGE_S,
                                     .tcp_ao_protocol = IKE_PROTO_TCP_AO,
                                     .lockout = gh_lockout_defaults()};
 }

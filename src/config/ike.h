@@ -64,6 +64,7 @@ struct gh_ike_settings {
     uint32_t reduced_exchange_ms; /* half-open SAs while cookies are asked for */
     uint32_t ticket_seconds;      /* that a ticket for resumption is good at most */
     uint32_t strays_per_second;   /* answers to messages with unknown SPIs */
+    uint32_t path_mtu_seconds;    /* that what was learned of a path is believed */
     uint8_t tcp_ao_protocol;      /* of TCP-AO's keys, for private use: 201 … 255 */
     bool lock_out;
     struct gh_lockout_settings lockout; /* the seed is not set */

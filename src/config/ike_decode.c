@@ -12,6 +12,7 @@
 #include "config/ike_words.h"
 #include "config/octets.h"
 #include "config/sizes.h"
+#include "tunnel/pmtu.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
 
@@ -610,8 +611,9 @@ static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
     s->reduced_exchange_ms = gh_rd_u32(r);
     s->ticket_seconds = gh_get_below(r, gh_rd_u32(r), GH_TICKET_SECONDS_MAX + 1);
     s->strays_per_second = gh_rd_u32(r);
+    s->path_mtu_seconds = gh_get_below(r, gh_rd_u32(r), TUNNEL_PMTU_AGE_MAX_S + 1);
     s->tcp_ao_protocol = gh_rd_u8(r);
-    if (!ike_protocol_is_tcp_ao(s->tcp_ao_protocol))
+    if (s->path_mtu_seconds < TUNNEL_PMTU_AGE_MIN_S || !ike_protocol_is_tcp_ao(s->tcp_ao_protocol))
         r->bad = true;
     s->lock_out = gh_get_flag(r);
     s->lockout.attempts = gh_rd_u32(r);

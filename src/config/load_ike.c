@@ -9,6 +9,7 @@
 #include "config/ike_load.h"
 #include "config/ike_print.h"
 #include "ike/codes.h"
+#include "tunnel/pmtu.h"
 
 enum {
     GLOBAL_SAS,
@@ -23,6 +24,7 @@ enum {
     GLOBAL_REDUCED,
     GLOBAL_TICKET,
     GLOBAL_STRAYS,
+    GLOBAL_PATH_MTU,
     GLOBAL_TCP_AO,
     GLOBAL_UNPROTECTED,
     GLOBAL_KEY_LOG,
@@ -46,6 +48,7 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_REDUCED] = {"reduced-exchange-timeout", GH_ITEM_VALUE},
     [GLOBAL_TICKET] = {"ticket-lifetime", GH_ITEM_VALUE},
     [GLOBAL_STRAYS] = {"unknown-spi-answers", GH_ITEM_VALUE},
+    [GLOBAL_PATH_MTU] = {"path-mtu-aging", GH_ITEM_VALUE},
     [GLOBAL_TCP_AO] = {"tcp-ao-protocol", GH_ITEM_VALUE},
     [GLOBAL_UNPROTECTED] = {"unprotected", GH_ITEM_VALUE},
     [GLOBAL_KEY_LOG] = {"key-log", GH_ITEM_VALUE},
@@ -183,6 +186,8 @@ void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
     gh_ike_seconds(x, got[GLOBAL_TICKET], GH_TICKET_SECONDS_MIN, GH_TICKET_SECONDS_MAX,
                    &s->ticket_seconds);
     gh_ike_u32(x, got[GLOBAL_STRAYS], 0, 10000, &s->strays_per_second);
+    gh_ike_seconds(x, got[GLOBAL_PATH_MTU], TUNNEL_PMTU_AGE_MIN_S, TUNNEL_PMTU_AGE_MAX_S,
+                   &s->path_mtu_seconds);
     if (gh_ike_u32(x, got[GLOBAL_TCP_AO], IKE_PROTO_TCP_AO, UINT8_MAX, &v))
         s->tcp_ao_protocol = (uint8_t)v;
     s->pass_unprotected =

@@ -334,9 +334,9 @@ static void tunnels_passed(void *ctx, struct ipsec_packet *packets, size_t count
     on_passed(ctx, IPSEC_OUT, packets, count);
 }
 
-static void tunnels_deliver(void *ctx, uint32_t tunnel, struct ipsec_packet *p)
+static bool tunnels_deliver(void *ctx, uint32_t tunnel, struct ipsec_packet *p)
 {
-    gh_esp_devices_put(((struct esp *)ctx)->devices, tunnel, p);
+    return gh_esp_devices_put(((struct esp *)ctx)->devices, tunnel, p);
 }
 
 static void on_device(void *ctx, uint32_t number, struct ipsec_packet *packets, size_t count)
@@ -360,6 +360,16 @@ static bool take_device(struct esp *esp, struct gh_rd *body, int fd)
         return gh_esp_devices_open(esp->devices, number, fd);
     close(fd);
     return false;
+}
+
+static bool lose_device(struct esp *esp, struct gh_rd *body)
+{
+    char *name = gh_get_text(body, true);
+
+    if (!body->bad)
+        gh_esp_devices_close(esp->devices, gh_esp_number(&esp->tunnel_names, name, NULL));
+    free(name);
+    return !body->bad;
 }
 
 static bool take_reach(struct esp *esp, struct gh_rd *body)
@@ -392,7 +402,11 @@ static bool make_tunnels(struct esp *esp)
 
 static void on_too_long(void *ctx, uint32_t place, const uint8_t *packet, size_t len)
 {
-    gh_esp_path_too_long(((struct esp *)ctx)->path, gh_clock_now().mono_ms, place, packet, len);
+    struct esp *esp = ctx;
+    uint64_t now = gh_clock_now().mono_ms;
+
+    gh_esp_path_too_long(esp->path, now, place, packet, len);
+    gh_esp_tunnels_too_long(esp->tunnels, now, place, packet, len);
 }
 
 static void on_changed(void *ctx, uint64_t sa)
@@ -795,6 +809,8 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return leave_place(esp, &frame->body);
     case GH_MESSAGE_TUNNEL_DEVICE:
         return take_device(esp, &frame->body, fd);
+    case GH_MESSAGE_TUNNEL_GONE:
+        return lose_device(esp, &frame->body);
     case GH_MESSAGE_TUNNEL_REACH:
         return take_reach(esp, &frame->body);
     case GH_MESSAGE_CHILDREN:

@@ -100,6 +100,16 @@ void gh_esp_devices_keep(struct gh_esp_devices *d, bool (*stays)(void *ctx, uint
             drop(d, at);
 }
 
+void gh_esp_devices_close(struct gh_esp_devices *d, uint32_t number)
+{
+    struct entry **at = &d->list;
+
+    while (*at != NULL && (*at)->number != number)
+        at = &(*at)->next;
+    if (*at != NULL)
+        drop(d, at);
+}
+
 bool gh_esp_devices_open(struct gh_esp_devices *d, uint32_t number, int fd)
 {
     struct entry *e = calloc(1, sizeof(*e));
@@ -108,11 +118,7 @@ bool gh_esp_devices_open(struct gh_esp_devices *d, uint32_t number, int fd)
         close(fd);
         return false;
     }
-    for (struct entry **at = &d->list; *at != NULL; at = &(*at)->next)
-        if ((*at)->number == number) {
-            drop(d, at);
-            break;
-        }
+    gh_esp_devices_close(d, number);
     e->owner = d;
     e->number = number;
     e->fd = fd;

@@ -21,6 +21,7 @@ typedef void (*gh_esp_devices_fn)(void *ctx, uint32_t number, struct ipsec_packe
 struct gh_esp_devices *gh_esp_devices_new(uv_loop_t *loop, gh_esp_devices_fn fn, void *ctx);
 /* Takes the descriptor, in the place of the one that was there. False: no memory. */
 bool gh_esp_devices_open(struct gh_esp_devices *d, uint32_t number, int fd);
+void gh_esp_devices_close(struct gh_esp_devices *d, uint32_t number);
 /* From here on packets are read. */
 void gh_esp_devices_start(struct gh_esp_devices *d);
 /* Closes those that `stays` says no to. */

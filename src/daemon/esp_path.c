@@ -154,7 +154,7 @@ static void take_shape(struct gh_esp_path *x, const struct ike2_child_path *size
                        uint64_t now_ms)
 {
     struct shape *s = &x->shapes[at];
-    bool same_rate = s->known && s->sizes.too_big_messages == sizes->too_big_messages &&
+    bool same_rate = s->sizes.too_big_messages == sizes->too_big_messages &&
                      s->sizes.too_big_seconds == sizes->too_big_seconds;
 
     s->known = true;
@@ -194,7 +194,10 @@ bool gh_esp_path_configure(struct gh_esp_path *x, const struct gh_ike_config *co
                 return false;
     if (!make_room(x, policies->count))
         return false;
+    tunnel_pmtu_set_age(x->mtus, config->settings.path_mtu_seconds);
     x->mss = false;
+    for (size_t i = 0; i < x->shape_count; i++)
+        x->shapes[i].known = false;
     for (size_t i = 0; i < config->policy_count; i++) {
         const struct ike2_policy *p = config->policies[i];
 

@@ -75,20 +75,22 @@ static bool is_by_peer(const struct gh_esp_tunnels *x, uint64_t id, const char *
            strcmp(x->setup.policies->list[sa->p.policy].first, peer) == 0;
 }
 
-/* What the engine says of each, and what the configuration does. */
+/* What the engine says of it, and what the configuration does. BYPASS: it leaves in clear, for the
+ * operator says so and no policy is against it. */
 static void check_protection(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own,
                              struct ipsec_packet *p)
 {
     bool is_protected = p->result == IPSEC_OK || p->result == IPSEC_ASIDE;
+    bool is_free = p->result == IPSEC_BYPASS || p->result == IPSEC_NO_POLICY;
 
-    if (own->peer != NULL && is_protected && !is_by_peer(x, p->sa, own->peer)) {
-        own->counts[GH_TUNNEL_NOT_PROTECTED]++;
-        p->result = IPSEC_SELECTORS;
-    } else if (own->peer != NULL && !is_protected) {
+    if (own->peer == NULL && is_free) {
+        p->result = IPSEC_BYPASS;
+    } else if (!is_protected) {
         own->counts[p->result == IPSEC_NO_SA ? GH_TUNNEL_NO_SA : GH_TUNNEL_NOT_PROTECTED]++;
-        p->result = p->result == IPSEC_BYPASS ? IPSEC_DISCARDED : p->result;
-    } else if (own->peer == NULL && (p->result == IPSEC_BYPASS || p->result == IPSEC_NO_POLICY)) {
-        p->result = IPSEC_BYPASS; /* no policy is against it */
+        p->result = IPSEC_DISCARDED;
+    } else if (own->peer != NULL && !is_by_peer(x, p->sa, own->peer)) {
+        own->counts[GH_TUNNEL_NOT_PROTECTED]++;
+        p->result = IPSEC_DISCARDED;
     }
 }
 
@@ -103,8 +105,7 @@ static void leave(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own, struct ip
         check_protection(x, own, &packets[i]);
     x->setup.ops->passed(x->setup.ctx, packets, count);
     for (size_t i = 0; i < count; i++)
-        if (packets[i].result == IPSEC_OK ||
-            (packets[i].result == IPSEC_BYPASS && own->peer == NULL))
+        if (packets[i].result == IPSEC_OK || packets[i].result == IPSEC_BYPASS)
             x->setup.ops->send(x->setup.ctx, &packets[i]);
 }
 
@@ -125,6 +126,12 @@ static void leave_in_pieces(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own,
     }
 }
 
+static void deliver(struct gh_esp_tunnels *x, const struct tunnel *t, struct ipsec_packet *p)
+{
+    if (!x->setup.ops->deliver(x->setup.ctx, (uint32_t)t->p.id, p))
+        own_of(x, t)->counts[GH_TUNNEL_DEVICE_FAILED]++;
+}
+
 static void refuse(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own, struct tunnel *t,
                    struct ipsec_packet *p, uint32_t pointer)
 {
@@ -143,7 +150,7 @@ static void refuse(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own, struct t
                           : tunnel_icmp_too_big(p, p->mtu, &from, &error);
     own->counts[result == TUNNEL_OK ? GH_TUNNEL_TOLD : GH_TUNNEL_NOT_TOLD]++;
     if (result == TUNNEL_OK)
-        x->setup.ops->deliver(x->setup.ctx, (uint32_t)t->p.id, &error);
+        deliver(x, t, &error);
 }
 
 /* True: it is to leave as it is now, with its outer header. */
@@ -239,7 +246,7 @@ static void unwrap(struct gh_esp_tunnels *x, struct tunnel *t, struct ipsec_pack
 {
     switch (tunnel_decapsulate(t, p)) {
     case TUNNEL_OK:
-        x->setup.ops->deliver(x->setup.ctx, (uint32_t)t->p.id, p);
+        deliver(x, t, p);
         break;
     case TUNNEL_KEEPALIVE:
         if (p->len > 0)
@@ -363,6 +370,28 @@ bool gh_esp_tunnels_icmp(struct gh_esp_tunnels *x, uint64_t now_ms, uint32_t pla
     return true;
 }
 
+void gh_esp_tunnels_too_long(struct gh_esp_tunnels *x, uint64_t now_ms, uint32_t place,
+                             const uint8_t *packet, size_t len)
+{
+    struct tunnel_fragment f;
+    struct tunnel_quote q = {.kind = TUNNEL_QUOTE_TOO_BIG};
+    struct tunnel *t;
+    uint16_t mtu;
+    bool lower;
+
+    if (tunnel_fragment_read(packet, len, &f) != TUNNEL_OK)
+        return;
+    q.version = f.version;
+    q.mtu = f.version == 6 ? TUNNEL_IPV6_MTU_MIN : 0;
+    q.local = f.src;
+    q.remote = f.dst;
+    q.total_len = f.total_len;
+    t = tunnel_table_quoted(x->table, place, &f.src, &f.dst, f.protocol, NULL);
+    if (t != NULL && tunnel_pmtu_learn(x->mtus, now_ms, place, &q, &mtu, &lower) == TUNNEL_OK &&
+        lower)
+        own_of(x, t)->counts[GH_TUNNEL_LEARNED]++;
+}
+
 void gh_esp_tunnels_tick(struct gh_esp_tunnels *x, uint64_t now_ms)
 {
     tunnel_pmtu_tick(x->mtus, now_ms, NULL, NULL);
@@ -476,6 +505,7 @@ bool gh_esp_tunnels_configure(struct gh_esp_tunnels *x, const struct gh_ike_conf
     struct gh_hash_seed seed;
     bool good = true;
 
+    tunnel_pmtu_set_age(x->mtus, config->settings.path_mtu_seconds);
     x->setup.ops->random(x->setup.ctx, &seed, sizeof(seed));
     x->table = tunnel_table_new(GH_TUNNELS, &seed);
     if (x->table == NULL) {

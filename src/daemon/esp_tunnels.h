@@ -28,8 +28,8 @@ struct gh_esp_tunnels_ops {
     /* Packets went through the engine on their way out; those OK afterwards leave. */
     void (*passed)(void *ctx, struct ipsec_packet *packets, size_t count);
     void (*send)(void *ctx, struct ipsec_packet *p); /* to the network, in its place */
-    /* To the device of a tunnel, by its number. */
-    void (*deliver)(void *ctx, uint32_t tunnel, struct ipsec_packet *p);
+    /* To the device of a tunnel, by its number. False: it did not take it. */
+    bool (*deliver)(void *ctx, uint32_t tunnel, struct ipsec_packet *p);
 };
 
 /* names: tunnels by name, whose numbers others use too; policies, places: of the SPD. */
@@ -63,6 +63,9 @@ void gh_esp_tunnels_clear(struct gh_esp_tunnels *t, uint64_t now_ms, struct ipse
 /* An ICMP error, ours or others', in a place. True: it is about a packet of a tunnel. */
 bool gh_esp_tunnels_icmp(struct gh_esp_tunnels *t, uint64_t now_ms, uint32_t place, bool ours,
                          const uint8_t *packet, size_t len);
+/* As gh_esp_path_too_long(), about a packet in clear. */
+void gh_esp_tunnels_too_long(struct gh_esp_tunnels *t, uint64_t now_ms, uint32_t place,
+                             const uint8_t *packet, size_t len);
 void gh_esp_tunnels_tick(struct gh_esp_tunnels *t, uint64_t now_ms);
 
 /* For `show tunnel`: an array. name: of one, or NULL. */

@@ -15,6 +15,7 @@
 #define GH_TUNNEL_COUNTS(X)                                                                        \
     X(NO_SA, "no-sa")                 /* there is no SA of its peer's yet */                       \
     X(NOT_PROTECTED, "not-protected") /* came clear, or by or for an SA of somebody else */        \
+    X(DEVICE_FAILED, "device-failed")                                                              \
     X(CUT, "fragmented")                                                                           \
     X(CUT_AFTER, "fragmented-after")                                                               \
     X(REASSEMBLED, "reassembled")                                                                  \

@@ -119,6 +119,7 @@ enum {
     X(ESP_ROUTE, GH_TO_PARENT, 11, 512, 0)      /* esp_messages.h */                               \
     X(ESP_ROUTES_TOLD, GH_TO_PARENT, 0, 0, 0)   /* after a start: those are all by now */          \
     X(TUNNEL_DEVICE, GH_TO_ESP, 3, 100, 1)      /* a tunnel's name; its device */                  \
+    X(TUNNEL_GONE, GH_TO_ESP, 3, 100, 0)        /* a tunnel's name: its device is no more */       \
     X(TUNNEL_REACH, GH_TO_ESP, 4, 100, 0)       /* esp_messages.h */                               \
     X(CHILDREN, GH_TO_IKE | GH_TO_ESP, 0, 0, 1) /* the socket between the two */                   \
     X(CHILD_HELLO, GH_TO_CARRIER, 12, GH_ESP_HELLO_MAX, 0)   /* esp_messages.h, here and below */  \

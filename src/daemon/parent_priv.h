@@ -130,6 +130,7 @@ struct gh_parent_tunnel {
     bool wanted;
     int fd;    /* -1: none */
     int error; /* why */
+    struct gh_netns_id id;
     uint32_t ifindex, mtu;
     struct gh_prefix addresses[GH_TUNNEL_ADDRESSES];
     size_t address_count;

@@ -38,6 +38,16 @@ static void tell_device(const struct gh_parent *p, const struct gh_parent_tunnel
         gh_channel_send(p->esp.esp.channel, GH_MESSAGE_TUNNEL_DEVICE, body, w.len, t->fd);
 }
 
+static void tell_gone(const struct gh_parent *p, const struct gh_parent_tunnel *t)
+{
+    uint8_t body[BODY];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_put_text(&w, t->name);
+    if (p->esp.esp.channel != NULL && gh_wr_ok(&w))
+        gh_channel_send(p->esp.esp.channel, GH_MESSAGE_TUNNEL_GONE, body, w.len, -1);
+}
+
 static void tell_reach(const struct gh_parent *p, const struct gh_parent_tunnel *t)
 {
     struct gh_esp_reach reach = {.primary = t->primary, .backup = t->backup};
@@ -107,6 +117,19 @@ static bool has_route(const struct gh_parent_place *place, const struct gh_addr 
            gh_paths_source(&place->paths, to, &from) == 0;
 }
 
+/* For the log and for monitors. */
+static void announce(struct gh_parent *p, const struct gh_parent_tunnel *t)
+{
+    char text[200];
+
+    (void)snprintf(text, sizeof(text), "tunnel %s: %s", t->name,
+                   t->primary  ? "goes to its remote address"
+                   : t->backup ? "no route to its remote address: goes to the backup"
+                               : "no route to its other end");
+    gh_notice("%s", text);
+    gh_parent_publish(p, "tunnel-reach", text);
+}
+
 void gh_parent_tunnels_reach(struct gh_parent *p)
 {
     for (size_t i = 0; i < p->esp.tunnel_count; i++) {
@@ -123,6 +146,7 @@ void gh_parent_tunnels_reach(struct gh_parent *p)
         t->primary = primary;
         t->backup = backup;
         tell_reach(p, t);
+        announce(p, t);
     }
 }
 
@@ -153,12 +177,20 @@ static bool is_same(const struct gh_parent_tunnel *t, const struct gh_tunnel *wa
            gh_config_text_equal(t->netns, want->netns) && gh_config_text_equal(t->vrf, want->vrf);
 }
 
+static void close_device(struct gh_parent *p, struct gh_parent_tunnel *t)
+{
+    if (t->fd < 0)
+        return;
+    close(t->fd);
+    t->fd = -1;
+    tell_gone(p, t);
+}
+
 static void drop(struct gh_parent *p, size_t at)
 {
     struct gh_parent_tunnel *t = &p->esp.tunnels[at];
 
-    if (t->fd >= 0)
-        close(t->fd);
+    close_device(p, t);
     free(t->name);
     free(t->device);
     free(t->netns);
@@ -245,8 +277,13 @@ static void open_device(struct gh_parent *p, struct gh_parent_tunnel *t,
 
 static void tend(struct gh_parent *p, struct gh_parent_tunnel *t, const struct gh_tunnel *want)
 {
+    struct gh_netns_id id = {.inode = 0};
+    bool known = gh_netns_identify(t->netns, &id) == 0;
     int result;
 
+    if (t->fd >= 0 && (!known || !gh_netns_same(&id, &t->id)))
+        close_device(p, t); /* it was of a namespace, not of its name */
+    t->id = id;
     if (t->fd < 0)
         open_device(p, t, want);
     if (t->fd < 0 || t->generation == p->generation)

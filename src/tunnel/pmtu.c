@@ -56,6 +56,14 @@ struct tunnel_pmtu *tunnel_pmtu_new(const struct tunnel_pmtu_setup *setup,
     return t;
 }
 
+bool tunnel_pmtu_set_age(struct tunnel_pmtu *t, uint32_t age_s)
+{
+    if (age_s < TUNNEL_PMTU_AGE_MIN_S || age_s > TUNNEL_PMTU_AGE_MAX_S)
+        return false;
+    t->age_ms = (uint64_t)age_s * 1000;
+    return true;
+}
+
 void tunnel_pmtu_free(struct tunnel_pmtu *t)
 {
     if (t == NULL)

@@ -36,6 +36,8 @@ struct tunnel_pmtu;
 struct tunnel_pmtu *tunnel_pmtu_new(const struct tunnel_pmtu_setup *setup,
                                     const struct gh_hash_seed *seed);
 void tunnel_pmtu_free(struct tunnel_pmtu *t); /* NULL is fine */
+/* Of what is learned from now on. False: not in the ranges; nothing changed. */
+bool tunnel_pmtu_set_age(struct tunnel_pmtu *t, uint32_t age_s);
 
 /* What an error says of the path between its quoted addresses. OK: the path's MTU is *mtu now,
  * lower than before (*lower) or the same. MTU_IGNORED: not TOO_BIG, not smaller than the packet it

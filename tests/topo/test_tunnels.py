@@ -161,6 +161,30 @@ def test_ends_of_processes(net, build_dir):
     assert pair.ping() == 5
 
 
+def test_devices_follow_the_configuration(net, build_dir):
+    """Into a namespace of its own, under another name; back again while `esp` still has it; away."""
+    pair = Pair(net, build_dir).up()
+
+    def links(host):
+        return host.run(["ip", "-o", "link", "show"]).stdout
+
+    first = open_text(pair.one)
+    c = net.namespace("c")
+    pair.one.configure(first.replace('device = "t1"', f'device = "t9" netns = "{c.name}"'))
+    pair.one.reload()
+    wait_for(lambda: "t9:" in links(c) and "t1:" not in links(pair.a), 20, lambda: links(c) + pair.one.tail())
+    wait_for(lambda: ping(c, IN_B, 1) == 1, 10, "from another namespace")
+    assert ping(c, IN6_B) == 5
+    pair.one.configure(first)
+    pair.one.reload()
+    wait_for(lambda: pair.ping(1) == 1, 20, lambda: links(pair.a) + pair.one.tail())
+    assert "t9:" not in links(c)
+    pair.one.configure(first[:first.index("tunnel \"t1\"")])
+    pair.one.reload()
+    wait_for(lambda: "t1:" not in links(pair.a), 10, "it is gone")
+    assert pair.one.ask("show", "tunnel")["tunnels"] == []
+
+
 # ---- Routing daemons inside -------------------------------------------------------------------
 
 def frr(n, ours, theirs, ours6):
@@ -345,6 +369,19 @@ def test_unprotected_pair(net, build_dir):
     assert pair.ping(3, size=1300) == 3 and pair.ping(3, IN6_B, 1300) == 3
     assert max(len(p) for p in wire.packets()) <= 1000
     assert pair.tunnel(pair.one)["counts"]["fragmented-after"] >= 6
+
+
+def test_narrow_interface(net, build_dir):
+    """In clear, too, what the interface does not take is found out, and told."""
+    pair = Pair(net, build_dir, both={"protect": None, "unprotected": True}).up()
+    for host in (pair.a, pair.b):
+        host.run(["ip", "link", "set", "eth0", "mtu", "1400"])
+    for _ in range(3):
+        pair.ping(1, size=1440, options=["-M", "do"])
+    assert pair.tunnel(pair.one)["ip_mtu"] == 1006 - 24  # RFC 1191's next step below 1400
+    assert pair.ping(2, size=1006 - 24 - 28, options=["-M", "do"]) == 2
+    # The other end's first answers are too long for its interface.
+    wait_for(lambda: pair.ping(2, size=1440, options=["-M", "dont"]) == 2, 10, "cut, both ways")
 
 
 # ---- Sizes ------------------------------------------------------------------------------------
