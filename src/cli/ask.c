@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/explain.h"
 #include "cli/render.h"
+#include "cli/tunnel.h"
 #include "control/control.h"
 
 static void print_json(const struct cli *cli, const json_t *object, size_t flags)
@@ -148,6 +149,8 @@ int cli_ask(const struct cli *cli, const struct cli_command *self, int argc, cha
     if (answer != NULL) {
         if (strcmp(self->op, "explain") == 0)
             cli_explain_keys(cli, answer);
+        if (strcmp(self->op, "show-ipsec-tunnel") == 0)
+            cli_join_sas(cli, answer);
         /* A session that was named is shown as a block: there is room for it. */
         if (strcmp(self->op, "show-session") == 0 && json_object_get(request, "name") != NULL)
             detail = true;

@@ -18,7 +18,7 @@ enum cli_status {
     CLI_LEAVE = 256      /* `exit`: never leaves the program as a status */
 };
 
-enum { CLI_WORDS_MAX = 64, CLI_COMMANDS_MAX = 64 };
+enum { CLI_WORDS_MAX = 64, CLI_COMMANDS_MAX = 72 };
 
 struct cli {
     const char *socket;

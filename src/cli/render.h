@@ -37,6 +37,9 @@ void cli_render_ike_statistics(const struct cli_render *r, const json_t *answer)
 void cli_render_ipsec_sa(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer);
 void cli_render_tunnels(const struct cli_render *r, const json_t *answer);
+void cli_render_ipsec_tunnel(const struct cli_render *r, const json_t *answer);
+void cli_render_ipsec_gateway(const struct cli_render *r, const json_t *answer);
+void cli_render_ipsec_policy(const struct cli_render *r, const json_t *answer);
 void cli_render_gatekeeper(const struct cli_render *r, const json_t *answer);
 void cli_render_ike_lockout(const struct cli_render *r, const json_t *answer);
 void cli_render_explanation(const struct cli_render *r, const json_t *answer);

@@ -166,6 +166,9 @@ void gh_config_print_session(const struct gh_session *s, const struct gh_key_cha
  * chain for a session). Warnings name what is allowed but may lose segments. */
 void gh_config_check_change(const struct gh_config *current, const struct gh_config *next,
                             int64_t now, struct gh_problems *problems);
+/* From when on the changes of IKE's peers with tunnels count, as warnings. NULL: there are none. */
+void gh_config_check_ike_change(const struct gh_ike_config *old, const struct gh_ike_config *next,
+                                const char *path, struct gh_problems *problems);
 
 /* A protocol chain with all the keys of a configured one. NULL: no memory, or a key without a
  * secret because the configuration was loaded with skip_secrets. */

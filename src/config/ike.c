@@ -27,6 +27,20 @@ struct gh_ike_settings gh_ike_default_settings(void)
                                     .lockout = gh_lockout_defaults()};
 }
 
+uint32_t gh_ike_sas_high(const struct gh_ike_settings *s)
+{
+    uint32_t high = s->sas_max - s->sas_max / 10;
+
+    return s->sas_high > 0 ? s->sas_high : high;
+}
+
+uint32_t gh_ike_sas_low(const struct gh_ike_settings *s)
+{
+    uint32_t high = gh_ike_sas_high(s), low = high - high / 9;
+
+    return s->sas_low > 0 ? s->sas_low : low;
+}
+
 struct gh_ike_config *gh_ike_config_new(void)
 {
     struct gh_ike_config *c = gh_config_alloc(1, sizeof(*c));

@@ -35,6 +35,10 @@ enum {
     GH_LIFETIME_MIN = 1200, /* seconds, of IKE and Child SAs */
     GH_LIFETIME_MAX = 31536000,
     GH_CHILD_LIFETIME = 3600,
+    GH_IDLE_MIN = 10, /* seconds, of Child SAs without packets */
+    GH_IDLE_MAX = 604800,
+    GH_REVERT_MIN = 60, /* seconds at a backup gateway */
+    GH_REVERT_MAX = 604800,
     GH_PUZZLE_BITS_MAX = 28, /* beyond, nobody would wait for the solution */
     GH_PUZZLE_UNSOLVED_MAX = 1000,
     GH_TICKET_SECONDS_MIN = 60,
@@ -47,6 +51,8 @@ enum {
 /* What holds for all peers: `ike { … }`. */
 struct gh_ike_settings {
     uint32_t sas_max;             /* IKE SAs of all kinds */
+    uint32_t sas_high, sas_low;   /* told at the first, and below the second again; 0, 0: parts
+                                   * of sas_max */
     uint32_t half_open_max;       /* of those as responder */
     uint32_t half_open_cookie;    /* from here on cookies are asked for */
     uint32_t half_open_puzzle;    /* and from here on solved puzzles; GH_PUZZLES_NEVER */
@@ -65,6 +71,10 @@ struct gh_ike_settings {
     char *esp_key_log;                  /* the same for Child SAs of ESP */
 };
 struct gh_ike_settings gh_ike_default_settings(void); /* clients that fail are not locked out */
+
+/* From where on, and below what, IKE SAs are many: what is written, or a part of the limit. */
+uint32_t gh_ike_sas_high(const struct gh_ike_settings *s);
+uint32_t gh_ike_sas_low(const struct gh_ike_settings *s);
 
 struct gh_ike_profile {
     char *name;

@@ -373,6 +373,8 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
                                    c->tcp_ao.mac_len > tcpao_mac_len_max(TCPAO_HMAC_SHA_256)))
         r->bad = true;
     c->start = gh_get_flag(r);
+    c->admin = gh_get_below(r, gh_rd_u8(r), IKE2_ADMIN_DOWN + 1);
+    c->idle_seconds = gh_get_below(r, gh_rd_u32(r), GH_IDLE_MAX + 1);
     c->kernel = gh_get_flag(r);
     c->reverse_route = gh_get_flag(r);
     c->route_overlap = gh_get_flag(r);
@@ -454,6 +456,19 @@ static void get_mobike(struct gh_rd *r, struct ike2_policy *p)
     gh_get_prefix(r, false, &p->moves_to);
 }
 
+static void get_gateways(struct gh_rd *r, struct ike2_policy *p)
+{
+    size_t count;
+
+    p->admin = gh_get_below(r, gh_rd_u8(r), IKE2_ADMIN_DOWN + 1);
+    p->revert_ms = gh_get_below(r, gh_rd_u32(r), GH_REVERT_MAX * 1000 + 1);
+    count = gh_get_below(r, gh_rd_u8(r), IKE2_BACKUPS + 1);
+    if (count > 0 && p->gateway.len == 0)
+        r->bad = true;
+    while (!r->bad && p->backup_count < count)
+        gh_get_addr(r, true, &p->backups[p->backup_count++]);
+}
+
 static void get_policy(struct reading *x, struct ike2_policy *p)
 {
     struct gh_rd *r = &x->r;
@@ -496,6 +511,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     p->resumption = gh_get_flag(r);
     p->crash_tokens = gh_get_flag(r);
     p->routability = gh_get_flag(r);
+    get_gateways(r, p);
     p->plane = gh_get_below(r, gh_rd_u8(r), IKE2_PLANE_AUTO + 1);
     children = gh_get_below(r, gh_rd_u8(r), IKE2_CHILDREN + 1);
     if (r->bad)
@@ -581,6 +597,8 @@ static void get_sessions(struct reading *x)
 static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
 {
     s->sas_max = gh_rd_u32(r);
+    s->sas_high = gh_rd_u32(r);
+    s->sas_low = gh_rd_u32(r);
     s->half_open_max = gh_rd_u32(r);
     s->half_open_cookie = gh_rd_u32(r);
     s->half_open_puzzle = gh_rd_u32(r);

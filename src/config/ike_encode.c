@@ -221,6 +221,8 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u8(w, c->tcp_ao.mac_len);
     gh_wr_u8(w, c->tcp_ao.options_covered);
     gh_wr_u8(w, c->start);
+    gh_wr_u8(w, c->admin);
+    gh_wr_u32(w, c->idle_seconds);
     gh_wr_u8(w, c->kernel);
     gh_wr_u8(w, c->reverse_route);
     gh_wr_u8(w, c->route_overlap);
@@ -317,6 +319,15 @@ static void put_mobike(struct gh_wr *w, const struct ike2_policy *p)
     gh_put_prefix(w, &p->moves_to);
 }
 
+static void put_gateways(struct gh_wr *w, const struct ike2_policy *p)
+{
+    gh_wr_u8(w, p->admin);
+    gh_wr_u32(w, p->revert_ms);
+    gh_wr_u8(w, p->backup_count);
+    for (size_t i = 0; i < p->backup_count; i++)
+        gh_put_addr(w, &p->backups[i]);
+}
+
 static void put_policy(struct writing *x, const struct ike2_policy *p)
 {
     struct gh_wr *w = &x->w;
@@ -356,6 +367,7 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
     gh_wr_u8(w, p->resumption);
     gh_wr_u8(w, p->crash_tokens);
     gh_wr_u8(w, p->routability);
+    put_gateways(w, p);
     gh_wr_u8(w, p->plane);
     gh_wr_u8(w, p->child_count);
     for (size_t i = 0; i < p->child_count; i++)
@@ -383,6 +395,8 @@ static void put_session(struct gh_wr *w, const struct gk_policy *s)
 static void put_settings(struct gh_wr *w, const struct gh_ike_settings *s)
 {
     gh_wr_u32(w, s->sas_max);
+    gh_wr_u32(w, s->sas_high);
+    gh_wr_u32(w, s->sas_low);
     gh_wr_u32(w, s->half_open_max);
     gh_wr_u32(w, s->half_open_cookie);
     gh_wr_u32(w, s->half_open_puzzle);

@@ -55,6 +55,9 @@ void gh_ike_selectors(struct gh_ike_loader *x, const struct gh_node *n, struct i
 bool gh_ike_read_file(struct gh_ike_loader *x, const char *path, int line, struct gh_secret *out);
 void gh_ike_pki_error(struct gh_ike_loader *x, int line, const struct gh_pki_error *e);
 
+/* `admin` of a peer or a child (load_ike_gateway.c). */
+void gh_ike_admin(struct gh_ike_loader *x, const struct gh_node *n, enum ike2_admin *out);
+
 /* ---- Paths (load_ike_path.c) ---------------------------------------------------------------- */
 
 /* `netns` and `vrf` of a policy or peer; of what is not given, that of its zone before stays. */

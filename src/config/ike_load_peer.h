@@ -35,6 +35,9 @@ enum {
     PEER_CLIENT_DB,
     PEER_PPK,
     PEER_PPK_REQUIRED,
+    PEER_BACKUP,
+    PEER_REVERT,
+    PEER_ADMIN,
     PEER_DATAPLANE,
     PEER_CHILD,
     PEER_ITEMS
@@ -43,6 +46,10 @@ enum {
 /* How each end authenticates, by what and as whom. */
 void gh_load_ike_auth(struct gh_ike_loader *x, const struct gh_node *section,
                       const struct gh_node **got, struct ike2_policy *p);
+
+/* Other gateways of the peer, and its administrative state. After its addresses. */
+void gh_load_ike_gateways(struct gh_ike_loader *x, const struct gh_node **got,
+                          struct ike2_policy *p);
 
 /* Who carries the packets: load_ike_plane.c. After netns, vrf and the children. */
 void gh_load_ike_plane(struct gh_ike_loader *x, const struct gh_node *n, struct ike2_policy *p);

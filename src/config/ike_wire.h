@@ -19,7 +19,7 @@ enum {
     GH_IKE_CLIENT_DB_MIN = 6,
     GH_IKE_CLIENT_MIN = 8,
     GH_IKE_ZONE_MIN = 4,
-    GH_IKE_POLICY_MIN = 86,
+    GH_IKE_POLICY_MIN = 92,
     GH_IKE_SESSION_MIN = 96
 };
 

@@ -26,6 +26,8 @@ enum {
     GLOBAL_TCP_AO,
     GLOBAL_KEY_LOG,
     GLOBAL_ESP_KEY_LOG,
+    GLOBAL_SAS_HIGH,
+    GLOBAL_SAS_LOW,
     GLOBAL_LOCKOUT,
     GLOBAL_ITEMS
 };
@@ -46,6 +48,8 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_TCP_AO] = {"tcp-ao-protocol", GH_ITEM_VALUE},
     [GLOBAL_KEY_LOG] = {"key-log", GH_ITEM_VALUE},
     [GLOBAL_ESP_KEY_LOG] = {"esp-key-log", GH_ITEM_VALUE},
+    [GLOBAL_SAS_HIGH] = {"sa-high-watermark", GH_ITEM_VALUE},
+    [GLOBAL_SAS_LOW] = {"sa-low-watermark", GH_ITEM_VALUE},
     [GLOBAL_LOCKOUT] = {"lockout", GH_ITEM_SECTION},
 };
 
@@ -139,6 +143,22 @@ static void read_puzzles(struct gh_ike_loader *x, const struct gh_node **got)
     gh_ike_u32(x, got[GLOBAL_PUZZLE_BUDGET], 64, 1048576, &s->puzzle_budget);
 }
 
+/* Unless written, nine and eight tenths of the limit. */
+static void read_watermarks(struct gh_ike_loader *x, const struct gh_node **got)
+{
+    const struct gh_node *high = got[GLOBAL_SAS_HIGH], *low = got[GLOBAL_SAS_LOW];
+    struct gh_ike_settings *s = &x->ike->settings;
+
+    if (gh_ike_u32(x, high, 1, 1000000, &s->sas_high) && s->sas_high > s->sas_max)
+        gh_load_error(x->l, high->line, "range", "make it smaller, or raise sa-limit",
+                      "\"%s\" (%u) is beyond \"sa-limit\" (%u), so that it is never reached",
+                      high->name, s->sas_high, s->sas_max);
+    if (gh_ike_u32(x, low, 1, 1000000, &s->sas_low) && s->sas_low > gh_ike_sas_high(s))
+        gh_load_error(x->l, low->line, "range", "make it the smaller one",
+                      "\"%s\" (%u) is beyond \"sa-high-watermark\" (%u)", low->name, s->sas_low,
+                      gh_ike_sas_high(s));
+}
+
 void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
 {
     const struct gh_node *got[GLOBAL_ITEMS], *lockout = NULL;
@@ -147,6 +167,7 @@ void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
 
     gh_items_collect(x->l, section, global_items, GLOBAL_ITEMS, got);
     gh_ike_u32(x, got[GLOBAL_SAS], 1, 1000000, &s->sas_max);
+    read_watermarks(x, got);
     gh_ike_u32(x, got[GLOBAL_HALF_OPEN], 1, 1000000, &s->half_open_max);
     gh_ike_u32(x, got[GLOBAL_COOKIE], 0, 1000000, &s->half_open_cookie);
     gh_ike_u32(x, got[GLOBAL_CHILDREN], 1, 4096, &s->children_max);

@@ -19,6 +19,8 @@ enum {
     CHILD_LIFETIME_OCTETS,
     CHILD_LIFETIME_PACKETS,
     CHILD_START,
+    CHILD_ADMIN,
+    CHILD_IDLE,
     CHILD_REVERSE_ROUTE,
     CHILD_ROUTE_METRIC,
     CHILD_ROUTE_OVERLAP,
@@ -36,6 +38,8 @@ static const struct gh_item child_items[CHILD_ITEMS] = {
     [CHILD_LIFETIME_OCTETS] = {"lifetime-octets", GH_ITEM_VALUE},
     [CHILD_LIFETIME_PACKETS] = {"lifetime-packets", GH_ITEM_VALUE},
     [CHILD_START] = {"start", GH_ITEM_VALUE},
+    [CHILD_ADMIN] = {"admin", GH_ITEM_VALUE},
+    [CHILD_IDLE] = {"idle-timeout", GH_ITEM_VALUE},
     [CHILD_REVERSE_ROUTE] = {"reverse-route", GH_ITEM_VALUE},
     [CHILD_ROUTE_METRIC] = {"route-metric", GH_ITEM_VALUE},
     [CHILD_ROUTE_OVERLAP] = {"route-overlap", GH_ITEM_VALUE},
@@ -133,6 +137,8 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
     gh_node_number(x->l, got[CHILD_LIFETIME_PACKETS], 1024, most, &child->lifetime.packets);
     read_routes(x, got, child);
     gh_ike_sizes(x, &got[CHILD_SIZES], &child->path);
+    gh_ike_admin(x, got[CHILD_ADMIN], &child->admin);
+    gh_ike_seconds(x, got[CHILD_IDLE], GH_IDLE_MIN, GH_IDLE_MAX, &child->idle_seconds);
     child->start = !policy->responder_only;
     gh_node_bool(x->l, got[CHILD_START], &child->start);
     if (child->start && policy->responder_only)

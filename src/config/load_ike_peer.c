@@ -34,6 +34,9 @@ static const struct gh_item peer_items[PEER_ITEMS] = {
     [PEER_CLIENT_DB] = {"client-db", GH_ITEM_VALUE},
     [PEER_PPK] = {"ppk", GH_ITEM_VALUE},
     [PEER_PPK_REQUIRED] = {"ppk-required", GH_ITEM_VALUE},
+    [PEER_BACKUP] = {"backup", GH_ITEM_LIST},
+    [PEER_REVERT] = {"revert", GH_ITEM_VALUE},
+    [PEER_ADMIN] = {"admin", GH_ITEM_VALUE},
     [PEER_DATAPLANE] = {"dataplane", GH_ITEM_VALUE},
     [PEER_CHILD] = {"child", GH_ITEM_TITLED_SECTION},
 };
@@ -154,6 +157,7 @@ void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section)
     p = start_from(x, got[PEER_POLICY], name);
     p->index = (unsigned)c->policy_count + 1;
     read_addresses(x, section, got, p);
+    gh_load_ike_gateways(x, got, p);
     gh_ike_zone(x, got[PEER_NETNS], got[PEER_VRF], p);
     gh_load_ike_moves(x, got, p);
     gh_load_ike_auth(x, section, got, p);

@@ -374,6 +374,11 @@ void gh_load_session_ike(struct gh_loader *l, const struct gh_node **got, struct
     gh_node_number(l, got[SESSION_PATIENCE], 1, PATIENCE_MAX, &patience);
     gk.patience_ms = (uint32_t)patience * 1000;
     memcpy(gk.ike, p->name, sizeof(gk.ike));
+    if (p->backup_count > 0)
+        gh_load_error(l, s->line, "session-ike-backup", "give it an ike-peer without backup",
+                      "the keys of a session are made between its own two ends, and the ike-peer "
+                      "\"%s\" has other gateways",
+                      p->name);
     if (!find_ends(l, got, s, p, c->places[peer].line, &gk.local, &gk.remote) ||
         !name_children(l, s, &gk))
         return;

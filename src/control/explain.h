@@ -72,6 +72,7 @@ const char *gh_verdict_name(enum gh_verdict v); /* "up", "unprotected", "opening
     X(STRAY_SEGMENTS, "stray-segments")                                                            \
     X(IKE_NO_SOCKET, "ike-no-socket")                                                              \
     X(IKE_NOT_MOVED, "ike-not-moved")                                                              \
+    X(IKE_ADMIN_DOWN, "ike-admin-down")                                                            \
     X(IKE_NO_WAY, "ike-no-way")                                                                    \
     X(IKE_NO_KEEPER, "ike-no-keeper")                                                              \
     X(IKE_LOCKED_OUT, "ike-locked-out")                                                            \

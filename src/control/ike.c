@@ -14,7 +14,12 @@ static const struct {
     {"show-ike-child", gh_ike_show_children},
     {"show-ike-statistics", gh_ike_show_statistics},
     {"show-ike-lockout", gh_ike_show_lockout},
+    {"show-ipsec-tunnel", gh_ike_show_tunnels},
+    {"show-ipsec-gateway", gh_ike_show_gateways},
     {"ike-initiate", gh_ike_initiate},
+    {"ike-down", gh_ike_take_down},
+    {"ike-up", gh_ike_bring_up},
+    {"ike-revert", gh_ike_revert},
     {"ike-rekey-sa", gh_ike_rekey_sa},
     {"ike-rekey-child", gh_ike_rekey_child},
     {"ike-terminate-sa", gh_ike_terminate_sa},
@@ -39,6 +44,13 @@ static gh_ike_answer_fn *find(const char *op)
 bool gh_ike_is_op(const char *op)
 {
     return find(op) != NULL;
+}
+
+bool gh_ike_changes_orders(const json_t *request)
+{
+    const char *op = gh_control_op(request);
+
+    return op != NULL && (strcmp(op, "ike-down") == 0 || strcmp(op, "ike-up") == 0);
 }
 
 json_t *gh_ike_handle(const struct gh_ike_view *view, struct gh_now now, const json_t *request)
@@ -87,7 +99,7 @@ bool gh_ike_target_covers(const struct gh_ike_target *t, const struct ike2_polic
 {
     if (t->name != NULL)
         return strcmp(t->name, p->name) == 0;
-    return t->addr.len == 0 || gh_addr_equal(&t->addr, &p->gateway) ||
+    return t->addr.len == 0 || ike2_gateway_is(p, &t->addr) ||
            (p->remote.bits > 0 && gh_prefix_contains(&p->remote, &t->addr));
 }
 
@@ -194,7 +206,8 @@ enum ike2_way gh_ike_source_of(const struct gh_ike_view *view, const struct ike2
         return IKE2_WAY_THERE;
     if (p->gateway.len == 0 || view->places == NULL)
         return IKE2_WAY_UNKNOWN;
-    return view->places->way(view->places->ctx, p->zone, &p->gateway, out, error);
+    return view->places->way(view->places->ctx, p->zone, ike2_gateway(p, p->gateway_now), out,
+                             error);
 }
 
 void gh_ike_put_place(const struct gh_ike_view *view, uint16_t zone, json_t *object)

@@ -56,6 +56,9 @@ bool gh_ike_is_op(const char *op);
 /* Answers one request, also `explain`: a new object with "ok". NULL only without memory. */
 json_t *gh_ike_handle(const struct gh_ike_view *view, struct gh_now now, const json_t *request);
 
+/* It may have changed what ike2_each_order() tells. */
+bool gh_ike_changes_orders(const json_t *request);
+
 /* What `monitor` clients are sent. NULL: nothing (a step for the log alone), or no memory. */
 json_t *gh_ike_event_json(const struct ike2_event *e, struct gh_now now);
 json_t *gh_gatekeeper_event_json(const struct gk_event *e, struct gh_now now);

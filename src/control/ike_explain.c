@@ -85,6 +85,27 @@ static enum ike2_way way_to(const struct peer *k, int *error)
     return gh_ike_source_of(k->view, p, &from, error);
 }
 
+/* Nothing else is to be found out before it is up again. */
+static bool explain_admin(const struct peer *k, struct gh_explanation *x)
+{
+    const struct ike2_policy *p = k->policy;
+    bool all = p->child_count > 0;
+    struct gh_finding *f;
+
+    for (size_t i = 0; i < p->child_count; i++)
+        all = all && p->children[i].stands_down;
+    if (!p->stands_down && !all)
+        return false;
+    f = gh_find(x, GH_CAUSE_IKE_ADMIN_DOWN, RANK_FACT - 1);
+    gh_find_summary(f, "It is administratively down: neither begun nor answered.");
+    gh_find_evidence(f, p->stands_down ? "the peer is down" : "all its children are down");
+    gh_find_check(f,
+                  "`gatectl ike up %s` lets it be up again; `admin = down` may stand in the "
+                  "configuration.",
+                  p->name);
+    return true;
+}
+
 static void explain_way(const struct peer *k, struct gh_explanation *x)
 {
     const struct ike2_policy *p = k->policy;
@@ -237,6 +258,10 @@ static const struct {
      "The peer is under attack and asks for more work than we do for anybody.",
      {"It lets in a few without; else it helps to wait, or to raise puzzle-limit.",
       "The peer may have set its difficulty too high."}},
+    {IKE2_COUNT_SA_LIMIT,
+     GH_CAUSE_IKE_NO_MEMORY,
+     "There are as many IKE SAs as may be (sa-limit): nobody else comes in.",
+     {"`gatectl show ipsec gateway` shows how many there are; raise `sa-limit` if that is right."}},
     {IKE2_COUNT_NO_MEMORY,
      GH_CAUSE_IKE_NO_MEMORY,
      "There was no memory or no room for another SA.",
@@ -456,7 +481,7 @@ static void explain_peer(const struct peer *k, struct gh_explanation *x)
         explain_failures(k, k->note != NULL && k->note->up > 0 ? k->note->up : k->now.wall, x);
         explain_child(k, x);
         explain_demand(k, x);
-    } else {
+    } else if (!explain_admin(k, x)) {
         explain_sockets(k, x);
         explain_way(k, x);
         explain_keeper(k, x);

@@ -30,6 +30,9 @@ bool gh_ike_count_is_failure(enum ike2_count c)
     case IKE2_COUNT_NOT_REDIRECTED:
     case IKE2_COUNT_PUZZLE_TOO_HARD:
     case IKE2_COUNT_NO_MEMORY:
+    case IKE2_COUNT_SA_LIMIT:
+    case IKE2_COUNT_ADMIN_DOWN:
+    case IKE2_COUNT_CHILD_SPI_HEARD:
     case IKE2_COUNT_NOT_MOVED:
         return true;
     default:

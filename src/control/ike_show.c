@@ -60,7 +60,7 @@ static json_t *children_names(const struct ike2_policy *p)
     return list;
 }
 
-static json_t *failure_json(const struct gh_ike_note *note)
+json_t *gh_ike_failure_json(const struct gh_ike_note *note)
 {
     enum ike2_count reason;
     const struct gh_ike_failure *f = gh_ike_note_latest(note, 1, &reason);
@@ -107,12 +107,16 @@ static json_t *peer_json(const struct gh_ike_view *view, const struct ike2_polic
     json_object_set_new(o, "source", way == IKE2_WAY_THERE ? addr_json(&from) : json_null());
     json_object_set_new(o, "source_error",
                         way == IKE2_WAY_NONE ? gh_json_text(strerror(error)) : json_null());
+    json_object_set_new(o, "admin", json_string(p->stands_down ? "down" : "up"));
+    json_object_set_new(o, "gateway_in_use",
+                        p->gateway.len != 0 ? addr_json(ike2_gateway(p, p->gateway_now))
+                                            : json_null());
     json_object_set_new(o, "configured_children", children_names(p));
     json_object_set_new(o, "extensions", extensions_json(p));
     json_object_set_new(o, "sas", json_integer((json_int_t)t.up));
     json_object_set_new(o, "children", json_integer((json_int_t)t.children));
     json_object_set_new(o, "last_up", gh_json_past(note != NULL ? note->up : 0));
-    json_object_set_new(o, "last_failure", failure_json(note));
+    json_object_set_new(o, "last_failure", gh_ike_failure_json(note));
     return o;
 }
 
@@ -170,7 +174,7 @@ static json_t *sa_suite_json(const struct ike2_sa_view *v)
     return list;
 }
 
-static json_t *sa_json(const struct ike2_sa_view *v, struct gh_now now, bool detail)
+json_t *gh_ike_sa_json(const struct ike2_sa_view *v, struct gh_now now, bool detail)
 {
     bool up = v->established_ms != 0 && v->established_ms <= now.mono_ms;
     json_t *o =
@@ -204,12 +208,20 @@ static json_t *sa_json(const struct ike2_sa_view *v, struct gh_now now, bool det
     json_object_set_new(o, "next_receive_id", json_integer((json_int_t)v->next_receive_id));
     json_object_set_new(o, "window", json_integer(v->window));
     json_object_set_new(o, "peer_window", json_integer(v->peer_window));
+    json_object_set_new(o, "messages",
+                        json_pack("{s:I, s:I, s:I}", "in", (json_int_t)v->traffic.in, "out",
+                                  (json_int_t)v->traffic.out, "retransmitted",
+                                  (json_int_t)v->traffic.retransmitted));
+    json_object_set_new(o, "liveness",
+                        json_pack("{s:I, s:I, s:I}", "sent", (json_int_t)v->traffic.liveness_sent,
+                                  "answered", (json_int_t)v->traffic.liveness_answered, "heard",
+                                  (json_int_t)v->traffic.liveness_heard));
     return o;
 }
 
 /* ---- Child SAs ------------------------------------------------------------------------------ */
 
-static json_t *ts_json(const struct ike_ts_list *list)
+json_t *gh_ike_ts_json(const struct ike_ts_list *list)
 {
     json_t *o = json_array();
     char text[IKE_TS_TEXT];
@@ -232,7 +244,7 @@ static const char *const mode_names[] = {
     [IKE2_TUNNEL] = "tunnel", [IKE2_TRANSPORT] = "transport", [IKE2_TCP_AO] = "tcp-ao"};
 
 /* Not its keys. */
-static json_t *child_json(const struct ike2_child_view *c)
+json_t *gh_ike_child_json(const struct ike2_child_view *c)
 {
     char number[IKE_CODE_TEXT];
     json_t *o =
@@ -241,8 +253,8 @@ static json_t *child_json(const struct ike2_child_view *c)
                   gh_json_text(c->child->name), "protocol",
                   ike_code_text(ike_protocol_name(c->protocol), c->protocol, number), "mode",
                   mode_names[c->mode], "spi_in", hex_json(c->spi_in.p, c->spi_in.len), "spi_out",
-                  hex_json(c->spi_out.p, c->spi_out.len), "local_ts", ts_json(c->ts_local),
-                  "remote_ts", ts_json(c->ts_remote));
+                  hex_json(c->spi_out.p, c->spi_out.len), "local_ts", gh_ike_ts_json(c->ts_local),
+                  "remote_ts", gh_ike_ts_json(c->ts_remote));
 
     json_object_set_new(o, "local", gh_ike_endpoint_json(&c->local));
     json_object_set_new(o, "remote", gh_ike_endpoint_json(&c->remote));
@@ -258,7 +270,7 @@ static json_t *child_json(const struct ike2_child_view *c)
 
 static void add_child(void *ctx, const struct ike2_child_view *c)
 {
-    json_array_append_new(ctx, child_json(c));
+    json_array_append_new(ctx, gh_ike_child_json(c));
 }
 
 static void add_sa(void *ctx, const struct ike2_sa_view *v)
@@ -268,7 +280,7 @@ static void add_sa(void *ctx, const struct ike2_sa_view *v)
 
     if (!gh_ike_target_covers_sa(s->target, v))
         return;
-    o = sa_json(v, s->now, s->detail);
+    o = gh_ike_sa_json(v, s->now, s->detail);
     gh_ike_put_place(s->view, v->local.zone, o);
     if (s->detail) {
         children = json_array();

@@ -28,6 +28,8 @@
 #include "daemon/esp_raw.h"
 #include "daemon/esp_reverse.h"
 #include "daemon/esp_show.h"
+#include "daemon/esp_spd.h"
+#include "daemon/esp_strangers.h"
 #include "daemon/esp_tunnels.h"
 #include "daemon/esp_waiting.h"
 #include "daemon/randomness.h"
@@ -58,6 +60,8 @@ struct esp {
     struct gh_esp_capture *capture;
     struct ipsec_event moved[IPSEC_BATCH]; /* told while the engine was at work */
     size_t moved_count;
+    struct gh_esp_spd spd;
+    struct gh_esp_strangers strangers;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
     struct gh_esp_reverse *reverse;
@@ -181,6 +185,25 @@ static void on_arrived(void *ctx)
     gh_channel_read(esp->keyer);
 }
 
+/* Whoever sends by an SA that is not there hears so from `ike`. */
+static void tell_strangers(struct esp *esp, const struct ipsec_packet *packets, size_t count)
+{
+    struct gh_esp_stranger x;
+    uint8_t body[512];
+
+    for (size_t i = 0; i < count; i++) {
+        struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+        if (packets[i].result != IPSEC_UNKNOWN_SPI || packets[i].place >= esp->places.count ||
+            !gh_esp_stranger(&esp->strangers, &packets[i], gh_clock_now().mono_ms, &x))
+            continue;
+        snprintf(x.netns, sizeof(x.netns), "%s", esp->places.list[packets[i].place].first);
+        snprintf(x.vrf, sizeof(x.vrf), "%s", esp->places.list[packets[i].place].second);
+        gh_esp_put_stranger(&w, &x);
+        tell_keyer(esp, GH_MESSAGE_CHILD_STRANGER, &w);
+    }
+}
+
 static void keep_waiting(struct esp *esp, const struct ipsec_packet *packets, size_t count)
 {
     uint64_t since = esp->since_ms != 0 ? esp->since_ms : gh_clock_now().mono_ms;
@@ -244,6 +267,7 @@ static void on_passed(void *ctx, enum ipsec_way way, struct ipsec_packet *packet
         gh_esp_children_moved(esp->children, esp->moved[i].sa, &esp->moved[i].from,
                               esp->moved[i].from_port);
     esp->moved_count = 0;
+    tell_strangers(esp, packets, count);
 }
 
 static void on_stray(void *ctx, const struct gh_esp_net_stray *x)
@@ -550,8 +574,23 @@ static bool open_keyer(struct esp *esp, int fd)
 
 /* One entry of the SPD for each child of ESP or AH: what its selectors say goes through it, or does
  * not go at all. All else that comes from the device has no policy, and is dropped. */
+static void note_kernel(struct esp *esp, const struct ike2_policy *p,
+                        const struct ike2_child_policy *child, const struct gh_ike_zone *zone,
+                        struct gh_esp_spd *spd)
+{
+    const struct ipsec_policy policy = {.id = gh_esp_number(&esp->policies, p->name, child->name),
+                                        .place = gh_esp_number(&esp->places,
+                                                               zone != NULL ? zone->netns : NULL,
+                                                               zone != NULL ? zone->vrf : NULL),
+                                        .action = IPSEC_PROTECT};
+
+    if (policy.id != UINT32_MAX && policy.place != UINT32_MAX)
+        gh_esp_spd_add(spd, SIZE_MAX, &policy, child);
+}
+
 static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
-                            struct ipsec_policy *out, struct ipsec_selector *selectors)
+                            struct ipsec_policy *out, struct ipsec_selector *selectors,
+                            struct gh_esp_spd *spd)
 {
     size_t count = 0;
 
@@ -563,8 +602,12 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
             const struct ike2_child_policy *child = &p->children[k];
             size_t n;
 
-            if (child->mode == IKE2_TCP_AO || child->kernel)
+            if (child->mode == IKE2_TCP_AO)
                 continue;
+            if (child->kernel) {
+                note_kernel(esp, p, child, zone, spd);
+                continue;
+            }
             n = gh_esp_selectors(&child->local, &child->remote, selectors);
             if (n == 0)
                 continue;
@@ -577,6 +620,7 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
                 .in = true,
                 .selectors = selectors,
                 .selector_count = n};
+            gh_esp_spd_add(spd, count - 1, &out[count - 1], child);
             selectors += n;
         }
     }
@@ -586,6 +630,7 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
 static bool set_policies(struct esp *esp, const struct gh_ike_config *config)
 {
     size_t children = 0, pairs = 0;
+    struct gh_esp_spd spd = {.count = 0};
     struct ipsec_policy *policies;
     struct ipsec_selector *selectors;
     bool good;
@@ -599,9 +644,15 @@ static bool set_policies(struct esp *esp, const struct gh_ike_config *config)
     policies = calloc(children + 1, sizeof(*policies));
     /* gh_esp_selectors() may look at a whole set */
     selectors = calloc(pairs + IPSEC_SELECTORS_MAX, sizeof(*selectors));
-    good =
-        policies != NULL && selectors != NULL &&
-        ipsec_set_policies(esp->engine, policies, make_policies(esp, config, policies, selectors));
+    good = policies != NULL && selectors != NULL &&
+           ipsec_set_policies(esp->engine, policies,
+                              make_policies(esp, config, policies, selectors, &spd));
+    if (good) {
+        gh_esp_spd_free(&esp->spd);
+        esp->spd = spd;
+    } else {
+        gh_esp_spd_free(&spd);
+    }
     free(policies);
     free(selectors);
     return good;
@@ -649,7 +700,10 @@ static json_t *answer_request(struct esp *esp, const char *line, size_t len)
                                      .waiting = esp->waiting,
                                      .kernel = gh_esp_kernel_counts(esp->kernel),
                                      .path = esp->path,
-                                     .tunnels = esp->tunnels};
+                                     .tunnels = esp->tunnels,
+                                     .spd = &esp->spd,
+                                     .policies = &esp->policies,
+                                     .places = &esp->places};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL)

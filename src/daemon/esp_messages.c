@@ -215,6 +215,26 @@ bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out)
     return gh_rd_done(r);
 }
 
+void gh_esp_put_stranger(struct gh_wr *w, const struct gh_esp_stranger *x)
+{
+    gh_esp_put_string(w, x->netns);
+    gh_esp_put_string(w, x->vrf);
+    gh_put_addr(w, &x->local);
+    gh_put_addr(w, &x->remote);
+    gh_wr_u32(w, x->spi);
+}
+
+bool gh_esp_take_stranger(struct gh_rd *r, struct gh_esp_stranger *out)
+{
+    memset(out, 0, sizeof(*out));
+    gh_esp_take_string(r, out->netns, sizeof(out->netns));
+    gh_esp_take_string(r, out->vrf, sizeof(out->vrf));
+    gh_get_addr(r, true, &out->local);
+    gh_get_addr(r, true, &out->remote);
+    out->spi = gh_rd_u32(r);
+    return gh_rd_done(r);
+}
+
 void gh_esp_put_stray(struct gh_wr *w, const struct gh_esp_stray *x)
 {
     gh_esp_put_string(w, x->netns);

@@ -89,6 +89,15 @@ struct gh_esp_wanted {
 void gh_esp_put_wanted(struct gh_wr *w, const struct gh_esp_wanted *x);
 bool gh_esp_take_wanted(struct gh_rd *r, struct gh_esp_wanted *out);
 
+/* A packet whose SPI no SA has. */
+struct gh_esp_stranger {
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF]; /* as in struct gh_esp_child */
+    struct gh_addr local, remote;
+    uint32_t spi;
+};
+void gh_esp_put_stranger(struct gh_wr *w, const struct gh_esp_stranger *x);
+bool gh_esp_take_stranger(struct gh_rd *r, struct gh_esp_stranger *out);
+
 /* A datagram for `ike` that the kernel gave to `esp`: it came in one piece with ESP before it
  * (UDP_GRO). */
 struct gh_esp_stray {

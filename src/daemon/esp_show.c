@@ -10,7 +10,7 @@
 bool gh_esp_is_op(const char *op)
 {
     return strcmp(op, "show-ipsec-sa") == 0 || strcmp(op, "show-ipsec-counters") == 0 ||
-           strcmp(op, "show-tunnel") == 0;
+           strcmp(op, "show-tunnel") == 0 || strcmp(op, "show-ipsec-policy") == 0;
 }
 
 /* ---- SAs ------------------------------------------------------------------------------------ */
@@ -93,6 +93,14 @@ static json_t *end(const struct gh_addr *addr, uint16_t port)
     return json_pack("{s:s, s:i}", "address", gh_addr_format(addr, text), "port", (int)port);
 }
 
+/* Octets that a full packet of Ethernet's has beside what is inside, padding included. */
+static json_int_t overhead(const struct ipsec_sa *sa)
+{
+    enum { ETHERNET = 1500 };
+
+    return (json_int_t)(ETHERNET - ipsec_sa_payload_max(sa, ETHERNET));
+}
+
 static void list_child(void *ctx, const struct gh_esp_child_view *v)
 {
     struct listing *l = ctx;
@@ -118,6 +126,8 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
                             : json_null());
     json_object_set_new(object, "in", direction(v->in, c->spi_in, l->now_ms));
     json_object_set_new(object, "out", direction(v->out, c->spi_out, l->now_ms));
+    json_object_set_new(object, "overhead",
+                        v->out != NULL ? json_integer(overhead(v->out)) : json_null());
     if (v->out != NULL) {
         gh_esp_path_sizes(l->path, v->out, l->now_ms, &inner, &path);
         json_object_set_new(object, "ip_mtu", json_integer(inner));
@@ -195,6 +205,16 @@ static json_t *show_counters(const struct gh_esp_view *view)
                      kernel_results(view->kernel), "sizes", sizes(gh_esp_path_counts(view->path)));
 }
 
+/* ---- Policies ------------------------------------------------------------------------------- */
+
+static json_t *show_policies(const struct gh_esp_view *view, const json_t *request)
+{
+    return json_pack("{s:b, s:o, s:b}", "ok", 1, "policies",
+                     gh_esp_spd_json(view->spd, view->engine, view->policies, view->places,
+                                     json_string_value(json_object_get(request, "name"))),
+                     "complete", !view->spd->failed);
+}
+
 json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const json_t *request)
 {
     if (strcmp(gh_control_op(request), "show-ipsec-sa") == 0)
@@ -207,5 +227,7 @@ json_t *gh_esp_handle(const struct gh_esp_view *view, struct gh_now now, const j
                          gh_esp_tunnels_show(view->tunnels,
                                              json_string_value(json_object_get(request, "name")),
                                              now.mono_ms));
+    if (strcmp(gh_control_op(request), "show-ipsec-policy") == 0)
+        return show_policies(view, request);
     return gh_control_refusal(NULL, "not a request for IPsec");
 }

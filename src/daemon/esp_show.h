@@ -12,6 +12,7 @@
 #include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_waiting.h"
+#include "daemon/esp_spd.h"
 #include "daemon/plane_messages.h"
 #include "daemon/esp_path.h"
 #include "daemon/esp_tunnels.h"
@@ -20,6 +21,8 @@ struct gh_esp_view {
     const struct ipsec *engine;
     const struct gh_esp_children *children;
     const struct gh_esp_net *net;
+    const struct gh_esp_spd *spd;
+    const struct gh_esp_names *policies, *places;
     const struct gh_plane_counts *kernel; /* NULL: it carries nothing */
     const struct gh_esp_waiting *waiting;
     const struct gh_esp_path *path;

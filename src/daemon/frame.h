@@ -41,6 +41,7 @@ enum {
     GH_IKE_ADDRESSES_MAX = 131072,
     GH_ESP_CHILD_MAX = 3968, /* a child as octets: fits into its place in esp_memory.h */
     GH_ESP_HELLO_MAX = 1048576,
+    GH_IKE_ORDERS_MAX = 4 * 1048576,
     GH_ESP_STRAY_MAX = 66560,
     GH_PLANE_SA_MAX = GH_ESP_CHILD_MAX + 32
 };
@@ -97,7 +98,9 @@ enum {
         each: u8 fit for a peer to know, address; those or routes changed */                       \
     X(IKE_WAY, GH_TO_IKE, 12, 700, 0)        /* place, peer's address, u32 errno, ours or none */  \
     X(IKE_ASK_WAY, GH_TO_PARENT, 11, 700, 0) /* place, peer's address: answered by IKE_WAY */      \
-    X(MONITORS, GH_TO_IKE, 1, 1, 0)          /* u8: does anybody want to be told EVENTs? */        \
+    X(IKE_ORDERS, GH_TO_IKE | GH_TO_PARENT, 0, GH_IKE_ORDERS_MAX,                                  \
+      0)                            /* ike_orders.h; the parent keeps them for the next `ike` */   \
+    X(MONITORS, GH_TO_IKE, 1, 1, 0) /* u8: does anybody want to be told EVENTs? */                 \
     X(GATEKEEPER, GH_TO_AO | GH_TO_IKE, 0, 0, 1) /* the socket between engine and gatekeeper */    \
     X(KEY_INSTALL, GH_TO_ENGINE, 10, 512, 0)     /* gk_messages.h; holds a secret */               \
     X(KEY_RANK, GH_TO_ENGINE, 10, 512, 0)        /* as KEY_INSTALL, without one */                 \
@@ -127,6 +130,7 @@ enum {
     X(CHILD_WORN, GH_TO_KEYER, 4, 4, 0)     /* u32 id: wants to be rekeyed at once */              \
     X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)  /* u32 id: cannot be installed */                      \
     X(CHILD_STRAY, GH_TO_KEYER, 16, GH_ESP_STRAY_MAX, 0) /* a message of IKE's among ESP's */      \
+    X(CHILD_STRANGER, GH_TO_KEYER, 12, 512, 0)           /* a packet's SPI is nobody's */          \
     /* IPsec in the kernel: plane_messages.h */                                                    \
     X(XFRM_SOCKET, GH_TO_XFRM, 2, 300, 1)     /* namespace, u8 kind; the socket */                 \
     X(XFRM_PLACE_GONE, GH_TO_XFRM, 1, 300, 0) /* namespace */                                      \

@@ -30,6 +30,7 @@
 #include "daemon/ike_desk.h"
 #include "daemon/ike_gatekeeper.h"
 #include "daemon/ike_ipsec.h"
+#include "daemon/ike_orders.h"
 #include "daemon/ike_places.h"
 #include "daemon/ike_udp.h"
 #include "daemon/randomness.h"
@@ -78,6 +79,8 @@ struct ike {
     uint8_t crash_secret[IKE2_CRASH_SECRET];
     bool has_crash_secret;
     void *tickets, *next_tickets; /* memory of the parent's; NULL: none */
+    uint8_t *orders;              /* of the `ike` before, until there is a core */
+    size_t orders_len;
     struct gh_ike_batch *batch;
     struct gh_ike_places *places;
     struct socket *sockets;
@@ -288,6 +291,8 @@ static enum gh_log_level level_of(enum ike2_event_kind kind)
     case IKE2_EVENT_SA_FAILED:
     case IKE2_EVENT_CHILD_FAILED:
     case IKE2_EVENT_NOT_MOVED:
+    case IKE2_EVENT_GATEWAY:
+    case IKE2_EVENT_LIMIT:
         return GH_LOG_WARNING;
     case IKE2_EVENT_SA_BEGUN:
     case IKE2_EVENT_CHILD_REKEYED:
@@ -322,7 +327,8 @@ static bool core_reads(void *ctx, enum ike2_event_kind kind)
 {
     const struct ike *ike = ctx;
 
-    if (ike->monitored || kind == IKE2_EVENT_SA_FAILED || kind == IKE2_EVENT_CHILD_FAILED)
+    if (ike->monitored || kind == IKE2_EVENT_GATEWAY || kind == IKE2_EVENT_SA_FAILED ||
+        kind == IKE2_EVENT_CHILD_FAILED)
         return true; /* failures are for `show` and `explain`, too */
     return gh_log_wants(level_of(kind)) &&
            (kind == IKE2_EVENT_STORY || ike->log_lines < LINES_A_SECOND ||
@@ -391,6 +397,39 @@ static bool take_crash_secret(struct ike *ike, struct gh_rd *body)
     gh_rd_copy(body, ike->crash_secret, sizeof(ike->crash_secret));
     ike->has_crash_secret = true;
     return true;
+}
+
+static bool take_orders(struct ike *ike, struct gh_rd *body)
+{
+    size_t len = gh_rd_left(body);
+
+    if (ike->core != NULL)
+        return false;
+    free(ike->orders);
+    ike->orders = malloc(len + 1);
+    ike->orders_len = ike->orders != NULL ? len : 0;
+    gh_rd_copy(body, ike->orders, ike->orders_len);
+    return true;
+}
+
+static void use_orders(struct ike *ike)
+{
+    if (ike->orders != NULL &&
+        !gh_ike_orders_take(ike->core, gh_view_of(ike->orders, ike->orders_len)))
+        gh_error("orders of what is to be down could not be taken over");
+    free(ike->orders);
+    ike->orders = NULL;
+}
+
+/* For the next one. */
+static void keep_orders(struct ike *ike)
+{
+    size_t len = 0;
+    uint8_t *octets = gh_ike_orders_encode(ike->core, &len);
+
+    if (octets != NULL)
+        gh_channel_send(ike->parent, GH_MESSAGE_IKE_ORDERS, octets, len, -1);
+    free(octets);
 }
 
 static bool take_tickets(struct ike *ike, int fd)
@@ -574,7 +613,8 @@ static void want_ways(struct ike *ike)
         const struct ike2_policy *p = ike->config->policies[i];
 
         if (p->gateway.len != 0 && (p->local.len == 0 || ike2_policy_has_tcp_ao(p)))
-            gh_ike_way(ike->places, p->zone, &p->gateway, &from, NULL);
+            for (size_t n = 0; n < ike2_gateway_count(p); n++)
+                gh_ike_way(ike->places, p->zone, ike2_gateway(p, n), &from, NULL);
     }
 }
 
@@ -682,6 +722,13 @@ static void on_gatekeeper_event(void *ctx, const struct gk_event *e)
     json_decref(object);
 }
 
+static uint16_t on_zone(void *ctx, const char *netns, const char *vrf)
+{
+    struct ike *ike = ctx;
+
+    return gh_ike_place(ike->places, netns[0] != '\0' ? netns : NULL, vrf[0] != '\0' ? vrf : NULL);
+}
+
 static void on_stirred(void *ctx)
 {
     struct ike *ike = ctx;
@@ -699,6 +746,8 @@ static struct ike2_settings settings_of(const struct ike *ike, const struct gh_i
     struct ike2_settings s = ike2_default_settings();
 
     s.sas_max = config->sas_max;
+    s.sas_high = gh_ike_sas_high(config);
+    s.sas_low = gh_ike_sas_low(config);
     s.half_open_max = config->half_open_max;
     s.half_open_cookie = config->half_open_cookie;
     s.half_open_puzzle =
@@ -744,6 +793,7 @@ static bool set_core(struct ike *ike, const struct gh_ike_settings *config)
         return false;
     use_tickets(ike);
     use_key_logs(ike);
+    use_orders(ike);
     return true;
 }
 
@@ -798,6 +848,7 @@ static bool put_in_force(struct ike *ike, struct gh_ike_config *next)
     }
     ike->config = next;
     tell_of_limit(ike);
+    keep_orders(ike);
     if (!gk_set_policies(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, next->sessions,
                          next->session_count))
         gh_error("no memory for sessions with negotiated keys");
@@ -895,6 +946,8 @@ static json_t *answer_request(struct ike *ike, const char *line, size_t len)
         view.policy_count = ike->config->policy_count;
         ike->now = gh_clock_now();
         answer = gh_ike_handle(&view, ike->now, request);
+        if (gh_ike_changes_orders(request))
+            keep_orders(ike);
         gh_ike_notes_look(ike->notes, ike->core);
         settle(ike);
     }
@@ -951,6 +1004,8 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return take_key_log(ike, &frame->body, fd);
     case GH_MESSAGE_CRASH_SECRET:
         return take_crash_secret(ike, &frame->body);
+    case GH_MESSAGE_IKE_ORDERS:
+        return take_orders(ike, &frame->body);
     case GH_MESSAGE_TICKETS:
         return take_tickets(ike, fd);
     case GH_MESSAGE_REQUEST:
@@ -1044,7 +1099,8 @@ int gh_ike_main(uid_t uid, gid_t gid)
     static const struct gh_ike_desk_ops desk_ops = {.answer = on_answer, .lost = on_desk_lost};
     static const struct gh_ike_gatekeeper_ops gatekeeper_ops = {
         .random = core_random, .event = on_gatekeeper_event, .stirred = on_stirred};
-    static const struct gh_ike_ipsec_ops ipsec_ops = {.stray = on_stray, .stirred = on_stirred};
+    static const struct gh_ike_ipsec_ops ipsec_ops = {
+        .stray = on_stray, .stirred = on_stirred, .zone = on_zone};
     static const struct gh_ike_places_ops places_ops = {.ask = ask_way};
     uint64_t epoch;
     struct ike ike = {.key_logs = {-1, -1},

@@ -13,8 +13,9 @@
 /* What is wanted of the IKE core. */
 struct wish {
     struct wish *next;
-    enum { ACQUIRE, USED, REKEY, REFUSED } kind;
+    enum { ACQUIRE, USED, REKEY, REFUSED, STRANGER } kind;
     struct gh_esp_wanted wanted;
+    struct gh_esp_stranger stranger;
     struct gh_esp_usage usage; /* id: of REKEY and REFUSED, too */
 };
 
@@ -43,6 +44,18 @@ static struct wish *wish(struct gh_ike_ipsec *g, int kind)
     return w;
 }
 
+static void tell_stranger(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core,
+                          const struct gh_esp_stranger *x)
+{
+    uint16_t zone = g->ops->zone(g->ctx, x->netns, x->vrf);
+    uint8_t spi[4];
+    struct gh_wr w = gh_wr_make(spi, sizeof(spi));
+
+    gh_wr_u32(&w, x->spi);
+    if (zone != UINT16_MAX)
+        ike2_spi_unknown(core, now, zone, &x->local, &x->remote, spi);
+}
+
 static void grant(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core)
 {
     while (g->wishes != NULL) {
@@ -57,6 +70,8 @@ static void grant(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core)
                          &w->wanted.remote);
         } else if (w->kind == USED) {
             ike2_child_used(core, now, u->id, u->octets, u->packets, u->incoming);
+        } else if (w->kind == STRANGER) {
+            tell_stranger(g, now, core, &w->stranger);
         } else if (w->kind == REKEY) {
             ike2_rekey_child(core, now, u->id);
         } else {
@@ -96,6 +111,13 @@ static bool take_wanted(struct gh_ike_ipsec *g, struct gh_rd *body)
     return w == NULL || gh_esp_take_wanted(body, &w->wanted);
 }
 
+static bool take_stranger(struct gh_ike_ipsec *g, struct gh_rd *body)
+{
+    struct wish *w = wish(g, STRANGER);
+
+    return w == NULL || gh_esp_take_stranger(body, &w->stranger);
+}
+
 /* Not from within the core: it is the loop that calls, or who reads this socket in between. */
 static bool take_stray(struct gh_ike_ipsec *g, struct gh_rd *body)
 {
@@ -114,6 +136,8 @@ static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
         return take_usage(g, &frame->body);
     case GH_MESSAGE_CHILD_WANTED:
         return take_wanted(g, &frame->body);
+    case GH_MESSAGE_CHILD_STRANGER:
+        return take_stranger(g, &frame->body);
     case GH_MESSAGE_CHILD_WORN:
         return take_number(g, &frame->body, REKEY);
     case GH_MESSAGE_CHILD_STRAY:

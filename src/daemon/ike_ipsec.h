@@ -21,6 +21,9 @@ struct gh_ike_ipsec_ops {
     void (*stray)(void *ctx, const struct gh_esp_stray *x);
     /* `esp` has said something: time to settle. */
     void (*stirred)(void *ctx);
+    /* The number of a place, as in struct ike2_policy; UINT16_MAX: none. "": the daemon's own,
+     * none. */
+    uint16_t (*zone)(void *ctx, const char *netns, const char *vrf);
 };
 
 /* epoch: a random number, by which `esp` tells this core's children from an earlier one's. */

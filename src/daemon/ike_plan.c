@@ -28,7 +28,7 @@ bool gh_ike_plan_knows(const struct gh_config *config, const char *target)
         const struct ike2_policy *p = ike->policies[i];
 
         if (strcmp(p->name, target) == 0 ||
-            (is_addr && (gh_addr_equal(&p->gateway, &addr) ||
+            (is_addr && (ike2_gateway_is(p, &addr) ||
                          (p->remote.bits > 0 && gh_prefix_contains(&p->remote, &addr)))))
             return true;
     }

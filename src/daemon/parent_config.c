@@ -51,6 +51,7 @@ static void check_change(const struct gh_parent *p, const struct gh_config *next
         return;
     }
     gh_config_check_change(current.config, next, gh_clock_now().wall, problems);
+    gh_config_check_ike_change(p->config->ike, next->ike, next->path, problems);
     if (next->queue_base != p->config->queue_base ||
         next->queue_length != p->config->queue_length ||
         next->max_connections != p->config->max_connections ||

@@ -92,6 +92,9 @@ static void send_config(struct gh_parent *p, bool fresh)
     const struct gh_ike_config *config = p->config->ike;
 
     gh_ike_kept_tell(&p->ike.kept, p->ike.ike.channel, fresh);
+    if (fresh && p->ike.orders_len > 0)
+        gh_channel_send(p->ike.ike.channel, GH_MESSAGE_IKE_ORDERS, p->ike.orders, p->ike.orders_len,
+                        -1);
     if (config != NULL) {
         send_key_log(p, GH_KEY_LOG_IKE, config->settings.key_log);
         send_key_log(p, GH_KEY_LOG_ESP, config->settings.esp_key_log);
@@ -138,6 +141,21 @@ static bool take_event(struct gh_parent *p, struct gh_rd *body)
     return gh_parent_tell_monitors(p, body);
 }
 
+/* Not read here: it is for the next `ike`, which is as little trusted. */
+static bool keep_orders(struct gh_parent *p, struct gh_rd *body)
+{
+    size_t len = gh_rd_left(body);
+    uint8_t *octets = malloc(len + 1);
+
+    if (octets == NULL)
+        return true;
+    gh_rd_copy(body, octets, len);
+    free(p->ike.orders);
+    p->ike.orders = octets;
+    p->ike.orders_len = len;
+    return true;
+}
+
 static bool on_ike_message(void *ctx, struct gh_frame *frame, int fd)
 {
     struct gh_parent *p = ctx;
@@ -155,6 +173,8 @@ static bool on_ike_message(void *ctx, struct gh_frame *frame, int fd)
         return take_event(p, &frame->body);
     case GH_MESSAGE_IKE_ASK_WAY:
         return gh_parent_ike_ask_way(p, &frame->body);
+    case GH_MESSAGE_IKE_ORDERS:
+        return keep_orders(p, &frame->body);
     case GH_MESSAGE_DESK_LOST:
         open_desk(p);
         return true;
@@ -324,6 +344,8 @@ void gh_parent_ike_init(struct gh_parent *p)
 void gh_parent_ike_end(struct gh_parent *p)
 {
     gh_ike_kept_clear(&p->ike.kept);
+    free(p->ike.orders);
+    p->ike.orders = NULL;
 }
 
 bool gh_parent_ike_take(struct gh_parent *p, struct gh_ike_plan *plan)

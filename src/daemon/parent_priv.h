@@ -117,6 +117,8 @@ struct gh_parent_ike {
     uint64_t told;   /* when that was, by the loop */
     bool keeper_ready;
     struct gh_ike_kept kept;
+    uint8_t *orders; /* of `ike`, for the next one (ike_orders.h) */
+    size_t orders_len;
 };
 
 /* A device of a tunnel of the configuration. */

@@ -60,23 +60,54 @@ static bool file_policy(const struct ipsec_spd *spd, const struct ipsec_policy *
     return true;
 }
 
+/* What was counted goes on with the policies that stay. Their order mostly does, too: so the search
+ * begins behind the last that was found. */
+static void keep_counts(struct ipsec_spd *next, const struct ipsec_spd *old)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < next->count; i++) {
+        struct ipsec_policy_kept *k = &next->kept[i];
+
+        for (size_t tried = 0; tried < old->count; tried++, at++) {
+            const struct ipsec_policy_kept *was = &old->kept[at % old->count];
+
+            if (was->id != k->id || was->place != k->place || was->action != k->action)
+                continue;
+            k->counts = was->counts;
+            at++;
+            break;
+        }
+    }
+}
+
+bool ipsec_policy_look(const struct ipsec *e, size_t order, struct ipsec_policy_counts *out)
+{
+    if (order >= e->spd.count)
+        return false;
+    *out = e->spd.kept[order].counts;
+    return true;
+}
+
 bool ipsec_set_policies(struct ipsec *e, const struct ipsec_policy *policies, size_t count)
 {
     struct ipsec_spd spd = {
         .way = {ipsec_classifier_new(e->seed), ipsec_classifier_new(e->seed)},
         .kept = calloc(count + 1, sizeof(*spd.kept)),
+        .count = count,
     };
     bool ok = spd.way[IPSEC_OUT] != NULL && spd.way[IPSEC_IN] != NULL && spd.kept != NULL;
 
     for (size_t i = 0; ok && i < count; i++) {
-        spd.kept[i] =
-            (struct ipsec_policy_kept){.id = policies[i].id, .action = policies[i].action};
+        spd.kept[i] = (struct ipsec_policy_kept){
+            .id = policies[i].id, .place = policies[i].place, .action = policies[i].action};
         ok = file_policy(&spd, &policies[i], i);
     }
     if (!ok) {
         free_spd(&spd);
         return false;
     }
+    keep_counts(&spd, &e->spd);
     free_spd(&e->spd);
     e->spd = spd;
     return true;
@@ -256,8 +287,8 @@ void ipsec_account(struct ipsec *e, struct ipsec_sa *sa, uint64_t now_ms, size_t
         tell_once(e, sa, IPSEC_SEQ_LOW, &sa->told_seq);
 }
 
-const struct ipsec_policy_kept *ipsec_policy_for(const struct ipsec *e, enum ipsec_way way,
-                                                 uint32_t place, const struct ipsec_flow *f)
+struct ipsec_policy_kept *ipsec_policy_for(const struct ipsec *e, enum ipsec_way way,
+                                           uint32_t place, const struct ipsec_flow *f)
 {
     return ipsec_classify(e->spd.way[way], place, f, NULL, NULL);
 }

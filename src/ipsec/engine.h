@@ -12,13 +12,15 @@
 enum { IPSEC_RANDOM_POOL = 4096 };
 
 struct ipsec_policy_kept {
-    uint32_t id;
+    uint32_t id, place;
     enum ipsec_action action;
+    struct ipsec_policy_counts counts;
 };
 
 struct ipsec_spd {
     struct ipsec_classifier *way[2]; /* of struct ipsec_policy_kept, by their order */
     struct ipsec_policy_kept *kept;
+    size_t count;
 };
 
 struct ipsec {
@@ -40,7 +42,8 @@ struct ipsec {
 /* The packet before, of a batch that comes in trains: nothing that it was decided by changes in a
  * batch. */
 struct ipsec_before {
-    struct ipsec_sa *sa; /* NULL: none was right */
+    struct ipsec_policy_kept *policy; /* of the flow; NULL: it has none */
+    struct ipsec_sa *sa;              /* NULL: none was right */
     struct ipsec_flow flow;
     uint32_t place;
 };
@@ -53,8 +56,8 @@ enum ipsec_result ipsec_check_lifetime(struct ipsec *e, struct ipsec_sa *sa, siz
 /* A packet went through the SA. */
 void ipsec_account(struct ipsec *e, struct ipsec_sa *sa, uint64_t now_ms, size_t octets);
 void ipsec_tell(struct ipsec *e, const struct ipsec_event *event);
-const struct ipsec_policy_kept *ipsec_policy_for(const struct ipsec *e, enum ipsec_way way,
-                                                 uint32_t place, const struct ipsec_flow *f);
+struct ipsec_policy_kept *ipsec_policy_for(const struct ipsec *e, enum ipsec_way way,
+                                           uint32_t place, const struct ipsec_flow *f);
 /* GH_CIPHER_IV_MAX octets for one IV, or NULL. Valid until the next call. */
 const uint8_t *ipsec_random_iv(struct ipsec *e);
 

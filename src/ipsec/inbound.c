@@ -12,7 +12,7 @@ enum { ROUNDS = 2 /* AH, and ESP in it */ };
 
 static enum ipsec_result clear_packet(struct ipsec *e, struct ipsec_packet *p)
 {
-    const struct ipsec_policy_kept *policy;
+    struct ipsec_policy_kept *policy;
     struct ipsec_flow f;
 
     if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_IN, &f))
@@ -20,6 +20,7 @@ static enum ipsec_result clear_packet(struct ipsec *e, struct ipsec_packet *p)
     policy = ipsec_policy_for(e, IPSEC_IN, p->place, &f);
     if (policy == NULL)
         return IPSEC_NO_POLICY;
+    policy->counts.in++;
     switch (policy->action) {
     case IPSEC_PASS:
         return IPSEC_BYPASS;

@@ -69,7 +69,16 @@ struct ipsec *ipsec_new(const struct ipsec_setup *setup);
 void ipsec_free(struct ipsec *e); /* wipes all keys; NULL is fine */
 const char *ipsec_back_end(const struct ipsec *e);
 
-/* Replaces all policies at once. False: a selector is not valid, or no memory; nothing changed. */
+/* What became of the packets that a policy was for. */
+struct ipsec_policy_counts {
+    uint64_t out, in; /* that matched; in: what came in clear */
+    uint64_t no_sa;   /* of those going out: nothing to protect them with */
+};
+/* Of the policy in this place of the array; false: there are not so many. */
+bool ipsec_policy_look(const struct ipsec *e, size_t order, struct ipsec_policy_counts *out);
+
+/* Replaces all policies at once. Counts of those that stay (id, place and action) go on. False: a
+ * selector is not valid, or no memory; nothing changed. */
 bool ipsec_set_policies(struct ipsec *e, const struct ipsec_policy *policies, size_t count);
 
 /* False: as ipsec_sa_new(), or its id, or as an incoming SA its SPI, is taken. Of outgoing SAs, the

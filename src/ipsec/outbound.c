@@ -32,11 +32,14 @@ static struct ipsec_sa *sa_for_error(const struct ipsec *e, const struct ipsec_p
 
 /* What policy wants done with a flow; OK: with *sa. */
 static enum ipsec_result choose_for(struct ipsec *e, struct ipsec_packet *p,
-                                    const struct ipsec_flow *f, struct ipsec_sa **sa)
+                                    const struct ipsec_flow *f, struct ipsec_sa **sa,
+                                    struct ipsec_policy_kept **of)
 {
-    const struct ipsec_policy_kept *policy;
+    struct ipsec_policy_kept *policy = ipsec_policy_for(e, IPSEC_OUT, p->place, f);
 
-    policy = ipsec_policy_for(e, IPSEC_OUT, p->place, f);
+    *of = policy;
+    if (policy != NULL)
+        policy->counts.out++;
     if (policy != NULL && policy->action == IPSEC_PASS)
         return IPSEC_BYPASS;
     *sa = policy != NULL && policy->action == IPSEC_PROTECT ? sa_for(e, p, f, policy)
@@ -47,6 +50,7 @@ static enum ipsec_result choose_for(struct ipsec *e, struct ipsec_packet *p,
         return IPSEC_NO_POLICY;
     if (policy->action == IPSEC_DISCARD)
         return IPSEC_DISCARDED;
+    policy->counts.no_sa++;
     ipsec_tell(e, &(struct ipsec_event){
                       .kind = IPSEC_ACQUIRE, .policy = policy->id, .place = p->place, .flow = f});
     return IPSEC_NO_SA;
@@ -55,6 +59,7 @@ static enum ipsec_result choose_for(struct ipsec *e, struct ipsec_packet *p,
 static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p,
                                 struct ipsec_before *before, struct ipsec_sa **sa)
 {
+    struct ipsec_policy_kept *policy;
     enum ipsec_result result;
     struct ipsec_flow f;
 
@@ -62,10 +67,12 @@ static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p,
         return IPSEC_MALFORMED;
     if (before->sa != NULL && before->place == p->place && ipsec_flow_equal(&before->flow, &f)) {
         *sa = before->sa;
+        if (before->policy != NULL)
+            before->policy->counts.out++;
         return IPSEC_OK;
     }
-    result = choose_for(e, p, &f, sa);
-    *before = (struct ipsec_before){.sa = *sa, .flow = f, .place = p->place};
+    result = choose_for(e, p, &f, sa, &policy);
+    *before = (struct ipsec_before){.sa = *sa, .policy = policy, .flow = f, .place = p->place};
     return result;
 }
 

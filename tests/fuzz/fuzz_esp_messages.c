@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHILD, ENDS, USAGE, WANTED, HELLO, STRAY, ROUTE, REACH, KINDS };
+enum { CHILD, ENDS, USAGE, WANTED, HELLO, STRAY, ROUTE, REACH, STRANGER, KINDS };
 
 /* Takes it and writes it down again. False: refused. */
 static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
@@ -24,6 +24,7 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
     struct gh_esp_route_wish route;
     char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     struct gh_esp_reach reach;
+    struct gh_esp_stranger stranger;
     struct gh_rd ids;
     uint64_t epoch;
 
@@ -62,6 +63,11 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
         if (!gh_esp_take_reach(&r, &reach))
             return false;
         gh_esp_put_reach(w, &reach);
+        return true;
+    case STRANGER:
+        if (!gh_esp_take_stranger(&r, &stranger))
+            return false;
+        gh_esp_put_stranger(w, &stranger);
         return true;
     default:
         if (!gh_esp_take_hello(&r, &epoch, &ids))

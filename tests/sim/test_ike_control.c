@@ -7,6 +7,9 @@
 #include "control/ike.h"
 #include "ike/codes.h"
 #include "ike_world.h"
+#include "cli/render.h"
+#include "cli/tunnel.h"
+#include "control/control.h"
 #include "unit.h"
 
 /* The first host, as its operator sees it. */
@@ -510,6 +513,112 @@ static void why_a_session_has_no_key(void **state)
     desk_end(&d);
 }
 
+/* ---- Tunnels and gateways -------------------------------------------------------------------- */
+
+static char *read_all(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    char *text = calloc(1, 65536);
+
+    assert_non_null(text);
+    if (f != NULL) {
+        assert_true(fread(text, 1, 65535, f) < 65535);
+        fclose(f);
+    }
+    return text;
+}
+
+/* tests/golden/NAME.txt; GATEHOUSE_GOLDEN=write writes it anew. */
+static void compare(const char *name, const char *text)
+{
+    const char *source = getenv("GATEHOUSE_SOURCE"), *mode = getenv("GATEHOUSE_GOLDEN");
+    char path[4096], *expected;
+
+    snprintf(path, sizeof(path), "%s/tests/golden/%s.txt", source != NULL ? source : ".", name);
+    if (mode != NULL && strcmp(mode, "write") == 0) {
+        FILE *f = fopen(path, "w");
+
+        assert_non_null(f);
+        fputs(text, f);
+        fclose(f);
+    }
+    expected = read_all(path);
+    if (strcmp(expected, text) != 0)
+        fail_msg("%s differs; now it is:\n%s", path, text);
+    free(expected);
+}
+
+/* What the IPsec engine's process would say. */
+static const char of_engine[] =
+    "{\"ok\":true,\"sas\":[{\"peer\":\"to-9\",\"child\":\"net\"},"
+    "{\"peer\":\"to-1\",\"child\":\"net\",\"id\":1,\"protocol\":\"ESP\",\"mode\":\"tunnel\","
+    "\"state\":\"installed\",\"udp\":true,\"algorithms\":{\"encryption\":\"ENCR_AES_GCM_16_256\","
+    "\"integrity\":null,\"esn\":true},\"local_ts\":[\"10.0.0.0/24\"],\"remote_ts\":[\"10.0.1.0/"
+    "24\"],"
+    "\"expires\":3590,\"overhead\":65,\"path_mtu\":1400,"
+    "\"in\":{\"spi\":\"00000101\",\"packets\":7,\"octets\":700,\"drops\":{\"replay\":2},"
+    "\"back_end\":\"openssl\"},\"out\":{\"spi\":\"00000102\",\"packets\":8,\"octets\":800,"
+    "\"drops\":{},\"back_end\":\"openssl\"}}]}";
+
+static void golden(struct desk *d, const char *name, const char *line, bool detail)
+{
+    json_t *answer = ask(d, line), *engine = json_loads(of_engine, 0, NULL);
+    json_t *request = json_loads(line, 0, NULL);
+    char *text = NULL;
+    size_t len;
+    struct cli_render r = {.out = open_memstream(&text, &len), .width = 100, .detail = detail};
+
+    assert_true(json_is_true(json_object_get(answer, "ok")));
+    cli_tunnels_join(answer, engine);
+    cli_renderer(gh_control_op(request))(&r, answer);
+    fclose(r.out);
+    compare(name, text);
+    free(text);
+    json_decref(request);
+    json_decref(engine);
+    json_decref(answer);
+}
+
+static json_t *order(struct desk *d, const char *line)
+{
+    json_t *answer = ask(d, line);
+
+    d->w->hosts[0].commanded = d->w->hosts[1].commanded = true;
+    desk_run(d, 3000);
+    return answer;
+}
+
+static void tunnels_and_gateways(void **state)
+{
+    struct desk d;
+    struct ike2_policy *p;
+
+    desk_start(&d);
+    p = d.w->hosts[0].policies[0];
+    p->children[0].start = true;
+    p->children[0].idle_seconds = 600;
+    assert_true(gh_addr_parse("192.0.2.77", &p->backups[0]));
+    p->backup_count = 1;
+    p->revert_ms = 600000;
+    ike_world_child(p, 0, 1, 1)->admin = IKE2_ADMIN_DOWN;
+    desk_configure(&d);
+    desk_run(&d, 5000);
+    golden(&d, "ipsec-tunnel", "{\"op\":\"show-ipsec-tunnel\"}", false);
+    golden(&d, "ipsec-tunnel-detail", "{\"op\":\"show-ipsec-tunnel\"}", true);
+    golden(&d, "ipsec-gateway", "{\"op\":\"show-ipsec-gateway\"}", false);
+    golden(&d, "ipsec-gateway-detail", "{\"op\":\"show-ipsec-gateway\",\"name\":\"to-1\"}", true);
+    assert_refused(&d, "{\"op\":\"ike-revert\",\"name\":\"to-1\"}", "at its first gateway");
+    assert_refused(&d, "{\"op\":\"ike-down\",\"name\":\"to-7\"}", "no IKE peer");
+    assert_refused(&d, "{\"op\":\"ike-up\",\"name\":\"to-1\",\"child\":\"x\"}", "no child \"x\"");
+    assert_refused(&d, "{\"op\":\"show-ipsec-tunnel\",\"name\":\"to-7\"}", "no IKE peer");
+    assert_refused(&d, "{\"op\":\"show-ipsec-gateway\",\"name\":\"to-7\"}", "no IKE peer");
+    json_decref(order(&d, "{\"op\":\"ike-down\",\"name\":\"to-1\"}"));
+    golden(&d, "ipsec-gateway-down", "{\"op\":\"show-ipsec-gateway\"}", false);
+    p->backup_count = 0;
+    assert_refused(&d, "{\"op\":\"ike-revert\",\"name\":\"to-1\"}", "one gateway only");
+    desk_end(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +634,7 @@ int main(void)
         cmocka_unit_test(proposals_that_we_refuse_are_explained),
         cmocka_unit_test(our_own_end_comes_first),
         cmocka_unit_test(why_a_session_has_no_key),
+        cmocka_unit_test(tunnels_and_gateways),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

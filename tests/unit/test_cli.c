@@ -131,8 +131,8 @@ static void completion_follows_the_table(void **state)
     assert_completes("explain", "", "", CLI_ARG_ANYBODY);
     assert_completes("sh ike", "", "peer sa child statistics lockout", CLI_ARG_NONE);
     assert_completes("sh ike sa", "", "detail", CLI_ARG_PEER);
-    assert_completes("sh ipsec", "", "sa counters", CLI_ARG_NONE);
-    assert_completes("ike", "", "initiate rekey redirect terminate", CLI_ARG_NONE);
+    assert_completes("sh ipsec", "", "tunnel gateway policy sa counters", CLI_ARG_NONE);
+    assert_completes("ike", "", "down up revert initiate rekey redirect terminate", CLI_ARG_NONE);
     assert_completes("ike rekey", "", "sa child", CLI_ARG_NONE);
     assert_completes("ike rekey child", "", "", CLI_ARG_CHILD);
     assert_completes("ike term sa", "", "", CLI_ARG_SA);
@@ -255,20 +255,36 @@ static void events_are_one_line(void **state)
 /* An answer of another version may lack every field, or hold other types. */
 static void any_answer_can_be_rendered(void **state)
 {
-    static const char *const ops[] = {
-        "show-key-chain",   "show-key-table",     "show-gatekeeper",
-        "show-session",     "show-counters",      "show-status",
-        "explain",          "reset-session",      "show-configuration",
-        "reload",           "show-processes",     "show-ike-peer",
-        "show-ike-sa",      "show-ike-child",     "show-ike-statistics",
-        "show-ike-lockout", "ike-terminate-peer", "clear-ike-lockout",
-        "ike-redirect-peer"};
+    static const char *const ops[] = {"show-key-chain",
+                                      "show-key-table",
+                                      "show-gatekeeper",
+                                      "show-session",
+                                      "show-counters",
+                                      "show-status",
+                                      "explain",
+                                      "reset-session",
+                                      "show-configuration",
+                                      "reload",
+                                      "show-processes",
+                                      "show-ike-peer",
+                                      "show-ike-sa",
+                                      "show-ike-child",
+                                      "show-ike-statistics",
+                                      "show-ike-lockout",
+                                      "ike-terminate-peer",
+                                      "clear-ike-lockout",
+                                      "ike-redirect-peer",
+                                      "show-ipsec-tunnel",
+                                      "show-ipsec-gateway",
+                                      "show-ipsec-policy"};
     static const char *const answers[] = {
         "{}",
         ("{\"key_chains\":[{},7],\"sessions\":[{\"connections\":[{},null]},\"x\"],"
          "\"explanations\":[{\"findings\":[{\"checks\":[1]}]}],\"warnings\":[3],\"processes\":[{}],"
          "\"peers\":[{},1],\"sas\":[{\"child_sas\":[{},2]},3],\"children\":[{},4],"
-         "\"keys\":[{},8],\"clients\":[{},5],\"sockets\":[{},6],\"failures\":[{},7],\"enabled\":"
+         "\"keys\":[{},8],\"tunnels\":[{\"sas\":[{},2]},3],\"gateways\":[{\"gateways\":[{},1],"
+         "\"failures\":[{},2]},4],\"policies\":[{},3],\"clients\":[{},5],\"sockets\":[{},6],"
+         "\"failures\":[{},7],\"enabled\":"
          "true}"),
         "{\"key_chains\":7,\"sessions\":\"x\",\"explanations\":{},\"warnings\":null,\"total\":[]}"};
 

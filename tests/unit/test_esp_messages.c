@@ -7,7 +7,7 @@
 #include "daemon/esp_messages.h"
 #include "esp_child.h"
 
-enum kind { CHILD, ENDS, USAGE, WANTED, STRAY, REACH, ROUTE, KINDS };
+enum kind { CHILD, ENDS, USAGE, WANTED, STRAY, STRANGER, REACH, ROUTE, KINDS };
 
 static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
 {
@@ -41,6 +41,13 @@ static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
                                                     .port = 1025,
                                                     .data = gh_view_of("IKE", 3)});
         break;
+    case STRANGER:
+        gh_esp_put_stranger(&w, &(struct gh_esp_stranger){.netns = "blue",
+                                                          .vrf = "red",
+                                                          .local = child.local,
+                                                          .remote = child.remote,
+                                                          .spi = 0xdeadbeef});
+        break;
     case WANTED:
         gh_esp_put_wanted(&w, &(struct gh_esp_wanted){.peer = "berlin",
                                                       .name = "lan",
@@ -67,6 +74,7 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
     struct gh_esp_route_wish route;
     char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     struct gh_esp_reach reach;
+    struct gh_esp_stranger stranger;
     bool good;
 
     switch (kind) {
@@ -94,6 +102,11 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
         good = gh_esp_take_stray(&r, &stray);
         if (good)
             gh_esp_put_stray(again, &stray);
+        return good;
+    case STRANGER:
+        good = gh_esp_take_stranger(&r, &stranger);
+        if (good)
+            gh_esp_put_stranger(again, &stranger);
         return good;
     case WANTED:
         good = gh_esp_take_wanted(&r, &wanted);

@@ -300,6 +300,7 @@ static void without_ike_there_is_none(void **state)
 static const char everything[] =
     "ike { sa-limit = 5000 half-open-limit = 500 cookie-threshold = 50 child-limit = 20\n"
     "  tcp-ao-protocol = 255"
+    "  sa-high-watermark = 4000 sa-low-watermark = 3000"
     "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys"
     "  esp-key-log = /tmp/esp-keys\n"
     "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"
@@ -346,9 +347,10 @@ static const char everything[] =
     "  ike-policy = slow cert-profile = certs trust-anchor-profile = cas local-id = "
     "gw.example.net\n"
     "  remote-id = \"C=CH, O=Net, CN=them\" match-peer-id-to-cert = yes ppk = quantum\n"
-    "  ppk-required = yes\n"
+    "  ppk-required = yes backup = { 192.0.2.8, 198.51.100.8 } revert = 10m admin = down\n"
     "  child one { ts-list = wide ipsec-transform = { esp, ah } lifetime = 1200\n"
-    "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no\n"
+    "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no admin = up\n"
+    "    idle-timeout = 300\n"
     "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
     "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
     "    mss = auto icmp-too-big = 1000/60 }\n"
@@ -438,6 +440,13 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_string_equal(gh_pattern_text(p->remote_id), "C=CH, O=Net, CN=them");
     assert_string_equal(p->ppk, "quantum");
     assert_true(p->ppk_required);
+    assert_int_equal(p->backup_count, 2);
+    assert_string_equal(gh_addr_format(&p->backups[1], addr), "198.51.100.8");
+    assert_int_equal(p->revert_ms, 600000);
+    assert_int_equal(p->admin, IKE2_ADMIN_DOWN);
+    assert_int_equal(p->children[0].admin, IKE2_ADMIN_UP);
+    assert_int_equal(p->children[1].admin, IKE2_ADMIN_UNSAID);
+    assert_int_equal(p->children[0].idle_seconds, 300);
     assert_int_equal(p->child_count, 2);
     ike_proposals_get(&p->children[0].proposals, sa);
     assert_int_equal(sa->count, 2);
@@ -487,6 +496,8 @@ static void check_everything(const struct gh_ike_config *c)
     struct gh_addr addr;
 
     assert_int_equal(c->settings.sas_max, 5000);
+    assert_int_equal(gh_ike_sas_high(&c->settings), 4000);
+    assert_int_equal(gh_ike_sas_low(&c->settings), 3000);
     assert_int_equal(c->settings.half_open_max, 500);
     assert_int_equal(c->settings.half_open_cookie, 50);
     assert_int_equal(c->settings.children_max, 20);
@@ -846,6 +857,32 @@ static const struct {
     {MOBILE "additional-addresses = { here }" CHILD " }", "address", 3},
     {MOBILE "additional-addresses = { ::1, ::2, ::3, ::4, ::5, ::6, ::7, ::8, ::9 }" CHILD " }",
      "too-many-addresses", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n backup = { here } " CHILD " }", "address", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n backup = { 2001:db8::2 } " CHILD " }",
+     "address", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n backup = { 192.0.2.3,\n 192.0.2.2 } " CHILD
+     " }",
+     "duplicate", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n backup = { ::1 } responder-only = yes " CHILD
+     " }",
+     "missing-option", 2},
+    {"ike-peer p { remote = any psk-file = /k\n backup = { 192.0.2.3 } " CHILD " }",
+     "missing-option", 2},
+    {"ike-peer p { remote = 192.0.2.1 psk-file = /k\n backup = { 192.0.2.2, 192.0.2.3, 192.0.2.4,"
+     " 192.0.2.5, 192.0.2.6, 192.0.2.7, 192.0.2.8,\n 192.0.2.9 } " CHILD " }",
+     "too-many-addresses", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n revert = manual " CHILD " }",
+     "missing-option", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k backup = { 192.0.2.3 }\n revert = 59 " CHILD
+     " }",
+     "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n admin = off " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = 10.0.0.0/8\n"
+     " remote-ts = 10.0.0.0/8 idle-timeout = 9 } }",
+     "range", 2},
+    {"ike { sa-limit = 100\n sa-high-watermark = 101 }", "range", 2},
+    {"ike { sa-limit = 100\n sa-low-watermark = 91 }", "range", 2},
+    {"ike { sa-limit = 100 sa-high-watermark = 50\n sa-low-watermark = 51 }", "range", 2},
     {PEER "ike-psk p { secret-file = /k }", "duplicate", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n ts-list = x " CHILD " }", "unknown-option",
      2},
@@ -1656,6 +1693,68 @@ static void every_algorithm_has_one_word(void **state)
     assert_null(gh_ike_word(IKE_T_ENCR, "12"));
 }
 
+/* ---- A reload while tunnels are up ----------------------------------------------------------- */
+
+#define UP(more, child)                                                                            \
+    "ipsec-transform t { encryption = aes-128-gcm }\n"                                             \
+    "ike-transform i { encryption = aes-128-gcm }\n"                                               \
+    "ike-policy i { ike-transform = i }\n"                                                         \
+    "ike-psk other { secret-file = /k }\n"                                                         \
+    "ike-peer p { psk-file = /k " more "\n"                                                        \
+    " child c { " child " } }\n"                                                                   \
+    "ike-peer q { remote = 192.0.2.9 psk-file = /k " CHILD " }\n"
+#define TS "local-ts = 10.1.0.0/16 remote-ts = 10.2.0.0/16"
+
+static const struct {
+    const char *text, *rule;
+    int line;
+    const char *words;
+} reloads[] = {
+    {UP("remote = 192.0.2.2", TS), NULL, 0, NULL},
+    {UP("remote = 192.0.2.2 backup = { 192.0.2.3 } revert = 60 admin = up", TS " start = no"), NULL,
+     0, NULL},
+    {UP("remote = 192.0.2.3", TS), "tunnel-next-ike-sa", 5, "remote"},
+    {UP("remote = 192.0.2.2 local = 192.0.2.1 remote-id = x.example.net", TS), "tunnel-next-ike-sa",
+     5, "local, remote-id"},
+    {UP("remote = 192.0.2.2 netns = blue", TS), "tunnel-next-ike-sa", 5, "netns or vrf"},
+    {UP("remote = 192.0.2.2 ike-policy = i", TS), "tunnel-next-rekeying", 5, "ike-transform"},
+    {UP("remote = 192.0.2.2", TS " ipsec-transform = t lifetime = 1800"), "tunnel-next-rekeying", 6,
+     "ipsec-transform, lifetime"},
+    {UP("remote = 192.0.2.2", TS " mode = transport"), "tunnel-next-rekeying", 6, "mode"},
+    {UP("remote = 192.0.2.2", "local-ts = 10.1.0.0/16 remote-ts = { 10.2.0.0/16, 10.3.0.0/16 }"),
+     "tunnel-next-rekeying", 6, "remote-ts"},
+    {UP("remote = 192.0.2.2 child d { " TS " }", "local-ts = 10.8.0.0/16 remote-ts = 10.9.0.0/16"),
+     "tunnel-next-rekeying", 6, "local-ts, remote-ts"},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n child d { " TS " } }", "tunnel-gone", 1,
+     "\"c\" of \"p\""},
+};
+
+static void a_reload_says_from_when_on(void **state)
+{
+    struct gh_config *before = must_parse(UP("remote = 192.0.2.2", TS), &skip);
+
+    for (size_t i = 0; i < ARRAY_LEN(reloads); i++) {
+        struct gh_config *after = must_parse(reloads[i].text, &skip);
+        struct gh_problems p = {0};
+
+        gh_config_check_ike_change(before->ike, after->ike, "t.conf", &p);
+        if (p.count != (reloads[i].rule != NULL) || p.errors > 0) {
+            gh_problems_print(&p, stderr);
+            fail_msg("reload %zu: %zu problems", i, p.count);
+        }
+        if (p.count > 0 && (find(&p, reloads[i].rule, reloads[i].line) == NULL ||
+                            strstr(p.list[0].message, reloads[i].words) == NULL)) {
+            gh_problems_print(&p, stderr);
+            fail_msg("reload %zu: not %s on line %d", i, reloads[i].rule, reloads[i].line);
+        }
+        gh_problems_clear(&p);
+        gh_config_free(after);
+    }
+    gh_config_check_ike_change(NULL, before->ike, "t.conf", NULL);
+    gh_config_check_ike_change(before->ike, NULL, "t.conf", NULL);
+    gh_config_free(before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1697,6 +1796,7 @@ int main(void)
         cmocka_unit_test(traffic_selectors_read_back),
         cmocka_unit_test(what_is_no_selector_is_refused),
         cmocka_unit_test(every_algorithm_has_one_word),
+        cmocka_unit_test(a_reload_says_from_when_on),
     };
 
     return cmocka_run_group_tests(tests, make_files, remove_files);

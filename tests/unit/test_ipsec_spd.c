@@ -41,6 +41,52 @@ static void nothing_is_allowed_at_first(void **state)
     ipsec_free(e);
 }
 
+static void hits_are_counted(void **state)
+{
+    const struct ipsec_selector a = between("10.0.0.1/32", "0.0.0.0/0");
+    const struct ipsec_selector b = between("10.0.0.2/32", "0.0.0.0/0");
+    const struct ipsec_policy policies[] = {
+        {.id = 1,
+         .action = IPSEC_PASS,
+         .out = true,
+         .in = true,
+         .selectors = &a,
+         .selector_count = 1},
+        {.id = 2,
+         .action = IPSEC_PROTECT,
+         .out = true,
+         .in = true,
+         .selectors = &b,
+         .selector_count = 1},
+    };
+    const struct ipsec_policy turned[] = {policies[1], policies[0]};
+    struct listener l = {.count = 0};
+    struct ipsec *e = engine(&l, NULL);
+    struct ipsec_policy_counts counts;
+
+    assert_false(ipsec_policy_look(e, 0, &counts));
+    assert_true(ipsec_set_policies(e, policies, 2));
+    goes_out(e, "10.0.0.1", "10.9.0.1");
+    comes_in(e, "10.9.0.1", "10.0.0.1");
+    goes_out(e, "10.0.0.2", "10.9.0.1");
+    goes_out(e, "10.0.0.2", "10.9.0.1");
+    goes_out(e, "10.0.0.3", "10.9.0.1");
+    assert_true(ipsec_policy_look(e, 0, &counts));
+    assert_true(counts.out == 1 && counts.in == 1 && counts.no_sa == 0);
+    /* They are those of the policy, wherever it stands. */
+    assert_true(ipsec_set_policies(e, turned, 2));
+    assert_true(ipsec_policy_look(e, 0, &counts));
+    assert_true(counts.out == 2 && counts.in == 0 && counts.no_sa == 2);
+    assert_true(ipsec_policy_look(e, 1, &counts));
+    assert_true(counts.out == 1 && counts.in == 1 && counts.no_sa == 0);
+    assert_false(ipsec_policy_look(e, 2, &counts));
+    assert_true(ipsec_set_policies(e, policies, 1));
+    assert_true(ipsec_set_policies(e, policies, 2));
+    assert_true(ipsec_policy_look(e, 1, &counts));
+    assert_true(counts.out == 0); /* it was gone */
+    ipsec_free(e);
+}
+
 static void order_and_directions(void **state)
 {
     const struct ipsec_selector host = between("10.0.0.1/32", "10.9.0.1/32");
@@ -584,6 +630,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_allowed_at_first),
+        cmocka_unit_test(hits_are_counted),
         cmocka_unit_test(order_and_directions),
         cmocka_unit_test(inner_packets_are_checked),
         cmocka_unit_test(ports_and_protocols),

@@ -345,6 +345,10 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 
         if (old != NULL && old->policy != p)
             continue;
+        if (p->stands_down) {
+            snprintf(why, 160, "%s is administratively down", p->name);
+            continue;
+        }
         notify = judge_one(sa, p, &asked, &rules, out, reason);
         if (notify == 0 && old != NULL && shrinks(sa, old, out, &asked.local, &asked.remote)) {
             snprintf(reason, 160, "%s: ours are narrower than those in use", p->name);
@@ -523,6 +527,8 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
         free(child);
         return NULL;
     }
+    child->made_ms = c->now.mono_ms;
+    child->idle_at = ike2_idle_at(c, child);
     begin_lifetime(c, child);
     ike2_child_link(c, sa, child);
     tell_up(c, sa, child, replaces);
@@ -550,6 +556,7 @@ void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *chil
                   why == IKE2_REMOVED_DELETED   ? "deleted by the peer"
                   : why == IKE2_REMOVED_COMMAND ? "ended by the operator"
                   : why == IKE2_REMOVED_EXPIRED ? "its lifetime is over"
+                  : why == IKE2_REMOVED_IDLE    ? "no packet went through it"
                                                 : "its IKE SA is gone");
     ike2_tasks_forget(sa, child->id);
     c->ops.child_remove(c->ops.ctx, child->id, child->replaced ? IKE2_REMOVED_REPLACED : why);

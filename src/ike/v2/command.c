@@ -6,12 +6,15 @@
 
 static struct ike2_sa *sa_of_policy(const struct ike2_policy *p)
 {
-    struct ike2_sa *sa = p->sas;
+    struct ike2_sa *found = NULL;
 
-    while (sa != NULL && (sa->state > IKE2_STATE_ESTABLISHED ||
-                          (!sa->initiator && sa->state < IKE2_STATE_ESTABLISHED)))
-        sa = sa->next_peer;
-    return sa;
+    for (struct ike2_sa *sa = p->sas; sa != NULL; sa = sa->next_peer) {
+        if (sa->state == IKE2_STATE_ESTABLISHED)
+            return sa;
+        if (found == NULL && sa->initiator && sa->state < IKE2_STATE_ESTABLISHED)
+            found = sa;
+    }
+    return found;
 }
 
 /* Whether what the task makes, if it makes one of these, has the packets. */
@@ -71,10 +74,10 @@ static void want_child(struct ike2 *c, struct ike2_sa *sa, size_t index)
         t->policy = p;
 }
 
-static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
+struct ike2_sa *ike2_begin_at(struct ike2 *c, struct ike2_policy *p, const struct gh_addr *gateway)
 {
     const struct ike2_endpoint local = {.addr = p->local, .port = IKE2_PORT, .zone = p->zone};
-    const struct ike2_endpoint remote = {.addr = ike2_redirect_gateway(c, p), .port = p->port};
+    const struct ike2_endpoint remote = {.addr = *gateway, .port = p->port};
     struct ike2_sa *sa = ike2_sa_new(c, p, true, &local, &remote);
 
     if (sa == NULL)
@@ -90,6 +93,13 @@ static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
         sa->expire_at += c->pause_ms;
     }
     return sa;
+}
+
+static struct ike2_sa *begin_sa(struct ike2 *c, struct ike2_policy *p)
+{
+    const struct gh_addr gateway = ike2_redirect_gateway(c, p);
+
+    return ike2_begin_at(c, p, &gateway);
 }
 
 void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why)
@@ -124,7 +134,7 @@ static struct ike2_sa *sa_to(struct ike2 *c, struct ike2_policy *p)
 {
     struct ike2_sa *sa = sa_of_policy(p);
 
-    if (p->gateway.len == 0 || (p->local.len == 0 && c->ops.source == NULL))
+    if (p->gateway.len == 0 || p->stands_down || (p->local.len == 0 && c->ops.source == NULL))
         return NULL;
     if (sa == NULL)
         sa = begin_sa(c, p);
@@ -141,20 +151,32 @@ static const struct ike2_child_policy *child_of(const struct ike2_policy *p, con
     return NULL;
 }
 
+/* One of them (NULL: any) is not down. */
+static bool may_begin_any(const struct ike2_policy *p, const char *child)
+{
+    for (size_t i = 0; i < p->child_count; i++)
+        if (!p->children[i].stands_down &&
+            (child == NULL || strcmp(p->children[i].name, child) == 0))
+            return true;
+    return false;
+}
+
 bool ike2_initiate(struct ike2 *c, struct gh_now now, const char *policy, const char *child)
 {
     struct ike2_policy *p = ike2_policy_named(&c->whose, policy);
     struct ike2_sa *sa;
 
     c->now = now;
-    if (p == NULL || (child != NULL && child_of(p, child) == NULL))
+    if (p == NULL || (child != NULL && child_of(p, child) == NULL) ||
+        (p->child_count > 0 && !may_begin_any(p, child)))
         return false;
     sa = sa_to(c, p);
     if (sa == NULL)
         return false;
     for (size_t i = 0; i < p->child_count; i++)
-        if (child == NULL ? p->children[i].start || p->child_count == 1
-                          : strcmp(p->children[i].name, child) == 0)
+        if (!p->children[i].stands_down &&
+            (child == NULL ? p->children[i].start || p->child_count == 1
+                           : strcmp(p->children[i].name, child) == 0))
             want_child(c, sa, i);
     ike2_settle(c, sa);
     return true;
@@ -199,7 +221,7 @@ bool ike2_acquire(struct ike2 *c, struct gh_now now, const char *policy, const c
     struct ike2_sa *sa;
 
     c->now = now;
-    sa = of != NULL ? sa_to(c, p) : NULL;
+    sa = of != NULL && !of->stands_down ? sa_to(c, p) : NULL;
     if (sa == NULL)
         return false;
     if (has_child(sa, of, &packets) || ike2_asked_in_vain(c, sa, of, &packets))
@@ -415,6 +437,8 @@ void ike2_child_used(struct ike2 *c, struct gh_now now, uint32_t id, uint64_t oc
         return;
     if (incoming)
         child->sa->last_in_ms = now.mono_ms;
+    if (packets > 0)
+        child->idle_at = ike2_idle_at(c, child);
     child->octets += octets;
     child->packets += packets;
     l = &child->policy->lifetime;

@@ -109,12 +109,16 @@ bool ike2_set_policies(struct ike2 *c, struct gh_now now, struct ike2_policy *co
         if (is != was) {
             ike2_resume_forget(c, was);
             ike2_redirect_forget(c, was);
-            if (is != NULL)
+            if (is != NULL) {
+                ike2_failover_keep(is, was);
                 take_over(c, was, is);
+            }
         }
         ike2_policy_free(was);
     }
     ike2_whose_clear(&old);
+    ike2_admin_review(c);
+    ike2_admin_apply(c);
     for (size_t i = 0; i < count; i++)
         ike2_begin_again(c, copy[i]);
     ike2_bury(c);

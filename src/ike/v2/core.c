@@ -69,6 +69,7 @@ void ike2_free(struct ike2 *c)
     ike2_tickets_leave(c);
     ike2_resume_free(c);
     ike2_redirect_free(c);
+    ike2_admin_free(c);
     gh_lockout_free(c->lockout);
     gh_wipe(c, sizeof(*c));
     free(c);

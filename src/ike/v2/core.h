@@ -76,7 +76,8 @@ enum ike2_removal {
     IKE2_REMOVED_COMMAND,  /* by the operator */
     IKE2_REMOVED_REPLACED, /* rekeyed, and the old one is no longer used */
     IKE2_REMOVED_EXPIRED,
-    IKE2_REMOVED_LOST /* with its IKE SA */
+    IKE2_REMOVED_LOST, /* with its IKE SA, or by the peer */
+    IKE2_REMOVED_IDLE  /* no packet went through it */
 };
 
 /* ---- What the core tells -------------------------------------------------------------------- */
@@ -94,6 +95,8 @@ enum ike2_removal {
     X(IKE2_EVENT_CHILD_MOVED, "child-moved") /* told by the shell, of child_update */              \
     X(IKE2_EVENT_MOVED, "moved")             /* an address or port of either end changed */        \
     X(IKE2_EVENT_NOT_MOVED, "not-moved")     /* it would have, but that was refused */             \
+    X(IKE2_EVENT_GATEWAY, "gateway")         /* another of the peer's gateways is in use */        \
+    X(IKE2_EVENT_LIMIT, "limit")             /* of IKE SAs: nearly reached, or not any more */     \
     X(IKE2_EVENT_STORY, "story")             /* a step of an exchange, for the log */
 
 #define IKE2_EVENT_ENUM(constant, name) constant,
@@ -132,6 +135,8 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_PUZZLE_TOO_HARD, "puzzle-too-hard") /* for us */                                  \
     X(IKE2_COUNT_HALF_OPEN_LIMIT, "half-open-limit")                                               \
     X(IKE2_COUNT_LOCKED_OUT, "locked-out")                                                         \
+    X(IKE2_COUNT_SA_LIMIT, "sa-limit")                                                             \
+    X(IKE2_COUNT_ADMIN_DOWN, "admin-down")                                                         \
     X(IKE2_COUNT_NO_MEMORY, "no-memory")                                                           \
     X(IKE2_COUNT_SA_INITIATED, "sa-initiated")                                                     \
     X(IKE2_COUNT_SA_ANSWERED, "sa-answered")                                                       \
@@ -153,6 +158,9 @@ const char *ike2_event_name(enum ike2_event_kind kind);
     X(IKE2_COUNT_HALF_OPEN_EXPIRED, "half-open-expired")                                           \
     X(IKE2_COUNT_PEER_DEAD, "peer-dead")                                                           \
     X(IKE2_COUNT_NOT_MOVED, "not-moved")                                                           \
+    X(IKE2_COUNT_CHILD_IDLE, "child-idle")                                                         \
+    X(IKE2_COUNT_CHILD_SPI_SENT, "child-invalid-spi-sent")                                         \
+    X(IKE2_COUNT_CHILD_SPI_HEARD, "child-invalid-spi-heard")                                       \
     X(IKE2_COUNT_COLLISIONS, "rekey-collisions")
 
 #define IKE2_COUNT_ENUM(constant, name) constant,
@@ -196,6 +204,8 @@ struct ike2_ops {
 
 struct ike2_settings {
     size_t sas_max;          /* IKE SAs of all kinds */
+    size_t sas_high;         /* so many of them are told as an event; 0: none */
+    size_t sas_low;          /* and that they are fewer than this again */
     size_t half_open_max;    /* of those as responder; beyond: the oldest goes */
     size_t half_open_cookie; /* from here on cookies are asked for */
     size_t half_open_puzzle; /* and from here on solved puzzles (RFC 8019) */
@@ -267,6 +277,27 @@ bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 /* Of TCP-AO: nobody uses it any more, since another is in its place; the peer is told. */
 bool ike2_retire_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
+/* A peer, or one of its children (NULL: the peer with all of them), is down from now on: it ends
+ * here, is not begun, and refused to whoever calls. Or it may be up again. False: there is none. */
+bool ike2_set_down(struct ike2 *c, struct gh_now now, const char *policy, const char *child,
+                   bool down);
+/* Orders that differ from the configuration, for who hands them to the next core. */
+struct ike2_order_view {
+    char policy[IKE2_NAME + 1], child[IKE2_NAME + 1]; /* child "": the peer */
+    bool down;
+    enum ike2_admin configured; /* what the configuration said when it was given */
+};
+void ike2_each_order(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_order_view *v),
+                     void *ctx);
+/* Before the first ike2_set_policies(). False: no memory. */
+bool ike2_order_take(struct ike2 *c, const struct ike2_order_view *v);
+/* From a backup to the primary gateway, as soon as that answers. False: it is there already, is
+ * tried already, or cannot be begun. */
+bool ike2_revert(struct ike2 *c, struct gh_now now, const char *policy);
+/* A packet of ESP or AH came that no SA has: its sender is told, if we have an IKE SA with it; at
+ * most once in ten seconds. False: it is not. */
+bool ike2_spi_unknown(struct ike2 *c, struct gh_now now, uint16_t zone, const struct gh_addr *local,
+                      const struct gh_addr *remote, const uint8_t spi[4]);
 /* Addresses or routes of ours are others than before: what ops.source() and ops.addresses() say.
  * What waited for a way begins, and SAs with MOBIKE go where the way is now. */
 void ike2_paths_changed(struct ike2 *c, struct gh_now now);
@@ -302,6 +333,12 @@ enum ike2_state { IKE2_STATES(IKE2_STATE_ENUM) IKE2_STATE_COUNT };
 #undef IKE2_STATE_ENUM
 const char *ike2_state_name(enum ike2_state state);
 
+/* Messages of one peer and its IKE SA, and of those in whose place it is. */
+struct ike2_traffic {
+    uint64_t in, out, retransmitted;
+    uint64_t liveness_sent, liveness_answered, liveness_heard;
+};
+
 struct ike2_sa_view {
     uint64_t id;
     uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
@@ -321,6 +358,7 @@ struct ike2_sa_view {
     uint32_t next_send_id, next_receive_id;
     uint8_t window, peer_window; /* requests at a time that we take, that the peer takes */
     unsigned rekeys;
+    struct ike2_traffic traffic;
 };
 
 void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_sa_view *v),
@@ -331,6 +369,7 @@ const uint64_t *ike2_counters(const struct ike2 *c); /* [IKE2_COUNT_COUNT] */
 /* The last failures by reason: when (wall time) and in what words; NULL text: never. */
 const char *ike2_last_failure(const struct ike2 *c, enum ike2_count reason, int64_t *when);
 struct gh_lockout *ike2_lockout(struct ike2 *c); /* NULL: none */
+const struct ike2_settings *ike2_get_settings(const struct ike2 *c);
 size_t ike2_memory(const struct ike2 *c); /* octets held for SAs, with all that hangs on them */
 
 #endif

@@ -43,6 +43,7 @@ void ike2_extend_successor(struct ike2 *c, struct ike2_sa *sa, const struct ike2
     sa->peer_tcp_ao = old->peer_tcp_ao;
     sa->told_tcp_ao = old->told_tcp_ao;
     sa->can_redirect = old->can_redirect;
+    sa->traffic = old->traffic;
     if (sa->began && sa->policy->resumption)
         ike2_task_add(c, sa, IKE2_TASK_TICKET); /* that of the old one ends with it */
 }
@@ -79,6 +80,8 @@ void ike2_extend_inform(struct ike2 *c, struct ike2_sa *sa, const struct ike2_ta
         ike2_redirect_request(c, t, o);
     else if (t->kind == IKE2_TASK_TCP_AO)
         ike2_tcp_ao_put_change(sa, o);
+    else if (t->kind == IKE2_TASK_INVALID_SPI)
+        ike2_stray_put(t, o);
     else if (sa->mobile != NULL)
         ike2_mobike_request(c, sa, t, o);
 }
@@ -100,6 +103,7 @@ void ike2_extend_inform_heard(struct ike2 *c, struct ike2_sa *sa, const struct i
     ike2_tcp_ao_take(sa, in);
     ike2_window_heard(sa, in);
     ike2_window_beyond_heard(c, sa, in);
+    ike2_stray_heard(c, sa, in);
     ike2_window_promise(sa, o);
     if (sa->mobile != NULL)
         ike2_mobike_heard(c, sa, in, o);

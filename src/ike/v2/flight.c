@@ -66,6 +66,7 @@ static void send_request(struct ike2 *c, struct ike2_sa *sa, const struct ike2_t
 {
     const struct ike2_path path = {sa->local, sa->remote, sa->marker};
 
+    sa->traffic.out++;
     send_flight(c, sa, t->request, &path);
 }
 
@@ -80,8 +81,10 @@ void ike2_send_response(struct ike2 *c, struct ike2_sa *sa, uint32_t id)
 {
     const struct ike2_flight *f = ike2_kept_response(sa, id);
 
-    if (f != NULL)
-        send_flight(c, sa, f, &sa->asked);
+    if (f == NULL)
+        return;
+    sa->traffic.out++;
+    send_flight(c, sa, f, &sa->asked);
 }
 
 struct ike2_path ike2_path_of(const struct ike2_datagram *d)
@@ -294,11 +297,13 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
             ike2_sa_die(c, sa, t->why);
         } else {
             ike2_redirect_failed(c, sa->policy);
-            ike2_sa_lost(c, sa, 0);
+            if (!ike2_failover(c, sa))
+                ike2_sa_lost(c, sa, 0);
         }
         return;
     }
     ike2_count(c, IKE2_COUNT_RETRANSMITTED);
+    sa->traffic.retransmitted++;
     send_request(c, sa, t);
     t->transmissions++;
     t->retransmit_at = c->now.mono_ms + ((uint64_t)p->retransmit_ms << shift);
@@ -414,6 +419,7 @@ static void follow(struct ike2 *c, struct ike2_sa *sa, const struct ike2_datagra
     bool first = !sa->initiator && sa->state == IKE2_STATE_AUTH;
 
     sa->last_in_ms = c->now.mono_ms;
+    sa->traffic.in++;
     if (!response)
         sa->asked = is;
     if (same_path(&was, &is) ||

@@ -37,6 +37,7 @@ void ike2_inform_start(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
         put_delete(&o, IKE_PROTO_IKE, NULL, 0, 0);
     } else {
         ike2_extend_inform(c, sa, t, &o);
+        sa->traffic.liveness_sent += t->kind == IKE2_TASK_LIVENESS;
     }
     if (!ike2_request(c, sa, t, IKE_X_INFORMATIONAL, &o)) {
         ike2_fail(c, sa, IKE2_COUNT_NO_MEMORY, "INFORMATIONAL could not be made");
@@ -51,6 +52,7 @@ void ike2_inform_response(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     enum ike2_removal why = t->why;
     struct ike2_child *child = ike2_child_by_id(sa, t->child);
 
+    sa->traffic.liveness_answered += kind == IKE2_TASK_LIVENESS;
     ike2_task_done(sa, t);
     if (kind == IKE2_TASK_CHILD_DELETE && child != NULL)
         ike2_child_drop(c, sa, child, why);
@@ -178,6 +180,7 @@ void ike2_inform_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
     struct ike_out o = ike2_inner(c);
     struct ike_delete d;
 
+    sa->traffic.liveness_heard += in->count == 0;
     for (size_t i = 0; (payload = ike_find(in, IKE_P_DELETE, i)) != NULL; i++) {
         if (ike_delete_parse(payload->body, &d) != IKE_OK)
             continue;

@@ -459,8 +459,16 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     }
     if (ike2_policy_for(&c->whose, &d->local, &d->remote.addr, NULL) == NULL) {
-        ike2_fail(c, NULL, IKE2_COUNT_NO_POLICY, "IKE_SA_INIT from %s: no peer has this address",
+        if (!ike2_admin_blocks(&c->whose, &d->local, &d->remote.addr)) {
+            ike2_fail(c, NULL, IKE2_COUNT_NO_POLICY,
+                      "IKE_SA_INIT from %s: no peer has this address",
+                      gh_addr_format(&d->remote.addr, addr));
+            return;
+        }
+        ike2_fail(c, NULL, IKE2_COUNT_ADMIN_DOWN,
+                  "IKE_SA_INIT from %s: the peer is administratively down",
                   gh_addr_format(&d->remote.addr, addr));
+        answer(c, d, m, IKE_N_NO_PROPOSAL_CHOSEN, gh_view_of(NULL, 0));
         return;
     }
     if (ike_nonce_parse(ike_find(&m->clear, IKE_P_NONCE, 0)->body, &nonce) != IKE_OK ||
@@ -489,7 +497,8 @@ void ike2_init_request(struct ike2 *c, const struct ike2_datagram *d, const stru
         return;
     sa = ike2_sa_new(c, policy, false, &d->local, &d->remote);
     if (sa == NULL) {
-        ike2_count(c, IKE2_COUNT_NO_MEMORY);
+        if (c->sa_count < c->settings.sas_max)
+            ike2_count(c, IKE2_COUNT_NO_MEMORY);
         return;
     }
     memcpy(sa->spi_i, m->h.spi_i, IKE_SPI_LEN);

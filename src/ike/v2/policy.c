@@ -93,6 +93,24 @@ void ike2_policy_free(struct ike2_policy *p)
     free(p);
 }
 
+const struct gh_addr *ike2_gateway(const struct ike2_policy *p, size_t n)
+{
+    return n == 0 ? &p->gateway : &p->backups[n - 1];
+}
+
+size_t ike2_gateway_count(const struct ike2_policy *p)
+{
+    return p->gateway.len != 0 ? 1 + (size_t)p->backup_count : 0;
+}
+
+bool ike2_gateway_is(const struct ike2_policy *p, const struct gh_addr *addr)
+{
+    for (size_t i = 0; i < ike2_gateway_count(p); i++)
+        if (gh_addr_equal(ike2_gateway(p, i), addr))
+            return true;
+    return false;
+}
+
 bool ike2_policy_has_tcp_ao(const struct ike2_policy *p)
 {
     for (size_t i = 0; i < p->child_count; i++)

@@ -28,7 +28,8 @@ enum {
     IKE2_PSKS = 4,
     IKE2_WINDOW_MAX = 64,
     IKE2_DOUBLINGS = 6, /* of the interval between transmissions; then it stays */
-    IKE2_ADDRESSES = 8  /* beside the one in use */
+    IKE2_ADDRESSES = 8, /* beside the one in use */
+    IKE2_BACKUPS = 7    /* gateways beside the primary */
 };
 
 /* When a gateway sends a client elsewhere (RFC 5685): as it begins, or when it is known. */
@@ -36,6 +37,8 @@ enum ike2_redirect_at { IKE2_REDIRECT_NEVER, IKE2_REDIRECT_INIT, IKE2_REDIRECT_A
 
 enum ike2_auth { IKE2_AUTH_PSK, IKE2_AUTH_CERT, IKE2_AUTH_RAW_KEY, IKE2_AUTH_NULL };
 
+/* What the configuration says of the administrative state (admin.c). */
+enum ike2_admin { IKE2_ADMIN_UNSAID, IKE2_ADMIN_UP, IKE2_ADMIN_DOWN };
 /* Who carries packets through Child SAs: our own process, the kernel, or the kernel if it can. */
 enum ike2_plane { IKE2_PLANE_USER, IKE2_PLANE_KERNEL, IKE2_PLANE_AUTO };
 
@@ -55,13 +58,17 @@ struct ike2_child_policy {
     struct ike2_lifetime lifetime; /* hard; rekeying begins earlier by a random part of it */
     struct ike_tcp_ao tcp_ao;      /* of IKE2_TCP_AO */
     bool start;                    /* as soon as the peer is known, and again when it is lost */
-    bool kernel;                   /* what the policy's `plane` comes to on this machine */
+    enum ike2_admin admin;
+    uint32_t idle_seconds; /* without a packet either way, and it ends; 0: never */
+
+    bool stands_down; /* the core's alone: it is, by the configuration or an order */
+    bool kernel;      /* what the policy's `plane` comes to on this machine */
 
     /* Routes to what is negotiated, while it is, instead of routes to `remote`. */
     bool reverse_route;
     bool route_overlap; /* what another tunnel has, too, may be routed */
     uint16_t route_metric;
-    struct ike2_child_path path;   /* of tunnel and transport mode */
+    struct ike2_child_path path; /* of tunnel and transport mode */
 };
 
 struct ike2_policy {
@@ -74,8 +81,12 @@ struct ike2_policy {
     struct gh_addr local;    /* len 0: any of ours; we begin from where the system would send */
     struct gh_prefix remote; /* 0 bits: anybody, as responder only */
     struct gh_addr gateway;  /* where to begin; len 0: responder only */
-    uint16_t port;           /* 500 */
+    struct gh_addr backups[IKE2_BACKUPS]; /* gateways when that does not answer, in order */
+    uint8_t backup_count;
+    uint32_t revert_ms; /* at a backup for so long: is the primary there again? 0: never asked */
+    uint16_t port;      /* 500 */
     bool responder_only;
+    enum ike2_admin admin;
 
     /* IKE_SA_INIT */
     struct ike_proposals proposals; /* owned; of IKE, best first */
@@ -140,8 +151,13 @@ struct ike2_policy {
     struct ike2_child_policy *children; /* owned, and so are their proposals */
     size_t child_count;
 
-    struct ike2_sa *sas; /* the core's alone: the IKE SAs under it, its place among the policies */
+    /* The core's alone: the IKE SAs under it, its place among the policies, … */
+    struct ike2_sa *sas;
     size_t place;
+    bool stands_down;
+    uint8_t gateway_now;   /* … which gateway is in use (ike2_gateway()), */
+    int64_t gateway_since; /* since when (wall time; 0: the beginning), */
+    unsigned failovers;    /* and how often one did not answer */
 };
 
 /* With the defaults and no children. NULL: no memory. */
@@ -150,6 +166,11 @@ struct ike2_policy *ike2_policy_new(const char *name);
 struct ike2_policy *ike2_policy_like(const struct ike2_policy *from, const char *name);
 struct ike2_policy *ike2_policy_ref(struct ike2_policy *p);
 void ike2_policy_free(struct ike2_policy *p); /* gives a reference back; NULL is fine */
+
+/* The n-th gateway: 0 is the primary. */
+const struct gh_addr *ike2_gateway(const struct ike2_policy *p, size_t n);
+size_t ike2_gateway_count(const struct ike2_policy *p); /* 0: it cannot be called */
+bool ike2_gateway_is(const struct ike2_policy *p, const struct gh_addr *addr);
 
 /* Does it make keys of TCP-AO? */
 bool ike2_policy_has_tcp_ao(const struct ike2_policy *p);

@@ -25,6 +25,8 @@
  *     mobike.c    addresses that change (RFC 4555)
  *     resume.c    session resumption (RFC 5723)    tickets.c its tickets
  *     redirect.c  to another gateway (RFC 5685)
+ *     admin.c     what is administratively down   failover.c several gateways of one peer
+ *     stray.c     ESP and AH with unknown SPIs
  *     gate.c      cookies and puzzles: who is let in when there are many (RFC 8019)
  */
 #ifndef IKE2_PRIV_H
@@ -100,6 +102,8 @@ struct ike2_child {
     uint8_t local_count, remote_count;
     uint64_t rekey_at, expire_at; /* 0: never */
     uint64_t octets, packets;
+    uint64_t made_ms;
+    uint64_t idle_at; /* if no packet comes until then; 0: never */
 };
 
 enum ike2_task_kind {
@@ -122,7 +126,8 @@ enum ike2_task_kind {
     IKE2_TASK_RESUME,      /* in the place of INIT */
     IKE2_TASK_TICKET,      /* TICKET_REQUEST */
     IKE2_TASK_REDIRECT,    /* to `to` */
-    IKE2_TASK_TCP_AO       /* TCP_AO_SUPPORTED: the configuration is another */
+    IKE2_TASK_TCP_AO,      /* TCP_AO_SUPPORTED: the configuration is another */
+    IKE2_TASK_INVALID_SPI
 };
 
 /* What we wait for after CREATE_CHILD_SA is answered: additional key exchanges (RFC 9370). */
@@ -299,6 +304,7 @@ struct ike2_sa {
     uint8_t spi_i[IKE_SPI_LEN], spi_r[IKE_SPI_LEN];
     bool initiator, in_init_table, named, half_open;
     bool reauthenticated; /* another takes its place; then it is deleted */
+    bool reverting;       /* begun with the primary, beside one with a backup */
     enum ike2_state state;
     struct ike2_policy *policy; /* a reference; NULL: not known yet */
     const struct gh_client *client;
@@ -343,8 +349,10 @@ struct ike2_sa {
     uint32_t job_id;
     unsigned rekeys;
     uint64_t established_ms, last_in_ms, last_out_ms;
+    uint64_t invalid_spi_at; /* the next INVALID_SPI not before */
+    struct ike2_traffic traffic;
     /* Deadlines; 0: none. `due` is the least of them all, as it stands in the heap. */
-    uint64_t liveness_at, rekey_at, expire_at, task_at, puzzle_at;
+    uint64_t liveness_at, rekey_at, expire_at, task_at, puzzle_at, revert_at;
     uint64_t due;
     size_t heap_at; /* place in the heap + 1; 0: not there */
 };
@@ -375,6 +383,8 @@ struct ike2 {
     struct ike2_sa *half_first, *half_last;
     struct ike2_ticket_keys *ticket_keys;
     struct ike2_detour *detours;
+    struct ike2_order *orders;
+    bool crowded;            /* sas_high was reached, and not sas_low since */
     struct ike2_stub *stubs; /* tickets of other gateways */
     struct ike2_sa *dead;    /* chained by next_spi; freed when the call is over */
     struct ike_cookie_secrets cookies;
@@ -447,7 +457,40 @@ struct ike2_policy *ike2_policy_named(const struct ike2_whose *w, const char *na
 struct ike2_policy *ike2_policy_for(const struct ike2_whose *w, const struct ike2_endpoint *local,
                                     const struct gh_addr *remote, const struct ike2_policy *after);
 
+/* The same, with those that are administratively down. */
+struct ike2_policy *ike2_policy_any(const struct ike2_whose *w, const struct ike2_endpoint *local,
+                                    const struct gh_addr *remote, const struct ike2_policy *after);
+
+/* ---- admin.c ---- */
+/* Policies or orders are others: orders that the configuration overrules go, … */
+void ike2_admin_review(struct ike2 *c);
+/* … and what is down by now ends. */
+void ike2_admin_apply(struct ike2 *c);
+/* Whoever calls from there would be heard, were it not down. */
+bool ike2_admin_blocks(const struct ike2_whose *w, const struct ike2_endpoint *local,
+                       const struct gh_addr *remote);
+void ike2_admin_free(struct ike2 *c);
+
+/* ---- failover.c ---- */
+/* Which gateway is in use goes over to the policy of the same name. */
+void ike2_failover_keep(struct ike2_policy *p, const struct ike2_policy *was);
+/* The peer answers no more. True: it is done with `sa`, which was not up, and another begun where
+ * there is one to try. */
+bool ike2_failover(struct ike2 *c, struct ike2_sa *sa);
+void ike2_failover_up(struct ike2 *c, struct ike2_sa *sa);   /* it is established */
+void ike2_failover_tick(struct ike2 *c, struct ike2_sa *sa); /* its revert_at is over */
+
+/* ---- sa.c ---- */
+/* When it ends if no packet comes from now on; 0: never. */
+uint64_t ike2_idle_at(const struct ike2 *c, const struct ike2_child *child);
+
+/* ---- stray.c ---- */
+void ike2_stray_put(const struct ike2_task *t, struct ike_out *o);
+void ike2_stray_heard(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in);
+
 /* ---- command.c ---- */
+/* An IKE SA to this gateway of the policy. NULL: no memory, or too many. */
+struct ike2_sa *ike2_begin_at(struct ike2 *c, struct ike2_policy *p, const struct gh_addr *gateway);
 /* In the place of one that did not get far: the same from its first exchange on. */
 void ike2_begin_anew(struct ike2 *c, struct ike2_sa *sa, const char *why);
 

@@ -56,7 +56,7 @@ struct gh_addr ike2_redirect_gateway(const struct ike2 *c, const struct ike2_pol
 {
     const struct ike2_detour *x = detour_of(c, p);
 
-    return x != NULL && x->to.len != 0 && p->redirects ? x->to : p->gateway;
+    return x != NULL && x->to.len != 0 && p->redirects ? x->to : *ike2_gateway(p, p->gateway_now);
 }
 
 void ike2_redirect_failed(struct ike2 *c, const struct ike2_policy *p)

@@ -18,8 +18,12 @@ struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool ini
 {
     struct ike2_sa *sa;
 
-    if (c->sa_count >= c->settings.sas_max)
+    if (c->sa_count >= c->settings.sas_max) {
+        ike2_fail(c, NULL, IKE2_COUNT_SA_LIMIT,
+                  "%s: no IKE SA more: there are %zu, as many as may be", policy->name,
+                  c->sa_count);
         return NULL;
+    }
     sa = calloc(1, sizeof(*sa));
     if (sa == NULL)
         return NULL;
@@ -202,7 +206,7 @@ void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why)
         ike2_resume_ended(c, sa, why);
     ike2_set_state(c, sa, IKE2_STATE_DEAD);
     sa->liveness_at = sa->rekey_at = sa->expire_at = sa->task_at = 0;
-    sa->puzzle_at = 0;
+    sa->puzzle_at = sa->revert_at = 0;
     free_tasks(sa);
     ike2_pending_clear(sa);
     forget_rival(sa);
@@ -241,6 +245,7 @@ void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa)
     ike2_window_open(sa);
     ike2_setup_free(sa->setup);
     sa->setup = NULL;
+    ike2_failover_up(c, sa);
     if (sa->mobile != NULL)
         ike2_mobike_look(c, sa); /* the way may have changed meanwhile */
 }
@@ -381,6 +386,7 @@ bool ike2_task_is_alone(const struct ike2_task *t)
     case IKE2_TASK_TICKET:
     case IKE2_TASK_REDIRECT:
     case IKE2_TASK_TCP_AO:
+    case IKE2_TASK_INVALID_SPI:
         return false;
     default:
         return true;
@@ -461,9 +467,11 @@ uint64_t ike2_sa_due(const struct ike2_sa *sa)
     for (const struct ike2_pending *p = sa->pending; p != NULL; p = p->next)
         least(&due, p->expire_at);
     least(&due, sa->puzzle_at);
+    least(&due, sa->revert_at);
     for (const struct ike2_child *child = sa->children; child != NULL; child = child->next) {
         least(&due, child->going ? 0 : child->rekey_at);
         least(&due, child->expire_at);
+        least(&due, child->going || child->replaced ? 0 : child->idle_at);
     }
     return due;
 }
@@ -617,10 +625,34 @@ static void expired(struct ike2 *c, struct ike2_sa *sa)
                   sa->local.addr.len == 0 ? "no way to the peer: the system knows no address of "
                                             "ours from which it can be reached"
                                           : "not established in time");
+    if (was < IKE2_STATE_ESTABLISHED && sa->initiator && ike2_failover(c, sa)) {
+        ike2_policy_free(policy);
+        return;
+    }
     ike2_sa_die(c, sa, was == IKE2_STATE_REKEYED ? IKE2_REMOVED_REPLACED : IKE2_REMOVED_EXPIRED);
     if (was == IKE2_STATE_ESTABLISHED)
         ike2_begin_again(c, policy);
     ike2_policy_free(policy);
+}
+
+uint64_t ike2_idle_at(const struct ike2 *c, const struct ike2_child *child)
+{
+    uint32_t seconds = child->policy->idle_seconds;
+
+    return seconds > 0 ? c->now.mono_ms + 1000 * (uint64_t)seconds : 0;
+}
+
+static void end_idle(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *child)
+{
+    struct ike2_task *t = ike2_task_add(c, sa, IKE2_TASK_CHILD_DELETE);
+
+    if (t == NULL)
+        return;
+    t->child = child->id;
+    t->policy = child->policy;
+    t->why = IKE2_REMOVED_IDLE;
+    child->going = true;
+    ike2_count(c, IKE2_COUNT_CHILD_IDLE);
 }
 
 static void check_children(struct ike2 *c, struct ike2_sa *sa)
@@ -635,6 +667,10 @@ static void check_children(struct ike2 *c, struct ike2_sa *sa)
             if (ike2_task_under_way(sa, IKE2_TASK_CHILD_DELETE, child->id) == NULL)
                 ike2_child_disown(c, sa, child->suite.protocol, child->spi_in, child->spi_len);
             ike2_child_drop(c, sa, child, IKE2_REMOVED_EXPIRED);
+        } else if (child->idle_at != 0 && now >= child->idle_at &&
+                   child->policy->idle_seconds > 0 && !child->going && !child->replaced &&
+                   sa->state == IKE2_STATE_ESTABLISHED) {
+            end_idle(c, sa, child);
         } else if (child->rekey_at != 0 && now >= child->rekey_at && !child->going) {
             struct ike2_task *t = sa->state == IKE2_STATE_ESTABLISHED
                                       ? ike2_task_add(c, sa, IKE2_TASK_CHILD_REKEY)
@@ -679,6 +715,8 @@ void ike2_sa_tick(struct ike2 *c, struct ike2_sa *sa)
     ike2_pending_expire(c, sa);
     if (sa->rekey_at != 0 && now >= sa->rekey_at)
         begin_rekeying(c, sa);
+    if (sa->revert_at != 0 && now >= sa->revert_at)
+        ike2_failover_tick(c, sa);
     check_children(c, sa);
     if (sa->liveness_at != 0 && now >= sa->liveness_at)
         check_silence(c, sa);

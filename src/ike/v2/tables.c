@@ -226,6 +226,21 @@ void ike2_set_policy(struct ike2_sa *sa, struct ike2_policy *policy)
 /* ---- In and out of the tables -----------------------------------------------------------------
  */
 
+/* Told once on the way up and once on the way down. */
+static void watch_limit(struct ike2 *c)
+{
+    const struct ike2_settings *s = &c->settings;
+
+    if (!c->crowded && s->sas_high > 0 && c->sa_count >= s->sas_high) {
+        c->crowded = true;
+        ike2_tell(c, NULL, IKE2_EVENT_LIMIT, 0, "%zu IKE SAs; beyond %zu nobody else comes in",
+                  c->sa_count, s->sas_max);
+    } else if (c->crowded && c->sa_count < s->sas_low) {
+        c->crowded = false;
+        ike2_tell(c, NULL, IKE2_EVENT_LIMIT, 0, "only %zu IKE SAs again", c->sa_count);
+    }
+}
+
 bool ike2_sa_link(struct ike2 *c, struct ike2_sa *sa)
 {
     if (c->heap_room < c->sa_count + 1) {
@@ -247,6 +262,7 @@ bool ike2_sa_link(struct ike2 *c, struct ike2_sa *sa)
     c->sas = sa;
     c->sa_count++;
     put_into_tables(c, sa);
+    watch_limit(c);
     return true;
 }
 
@@ -285,6 +301,7 @@ void ike2_sa_unlink(struct ike2 *c, struct ike2_sa *sa)
     if (sa->next != NULL)
         sa->next->previous = sa->previous;
     c->sa_count--;
+    watch_limit(c);
 }
 
 /* ---- By number ------------------------------------------------------------------------------- */

@@ -35,7 +35,8 @@ void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_
                                  .next_receive_id = sa->receive_id,
                                  .window = sa->window,
                                  .peer_window = sa->peer_window,
-                                 .rekeys = sa->rekeys};
+                                 .rekeys = sa->rekeys,
+                                 .traffic = sa->traffic};
 
         memcpy(v.spi_i, sa->spi_i, IKE_SPI_LEN);
         memcpy(v.spi_r, sa->spi_r, IKE_SPI_LEN);
@@ -77,4 +78,9 @@ const char *ike2_last_failure(const struct ike2 *c, enum ike2_count reason, int6
 struct gh_lockout *ike2_lockout(struct ike2 *c)
 {
     return c->lockout;
+}
+
+const struct ike2_settings *ike2_get_settings(const struct ike2 *c)
+{
+    return &c->settings;
 }

@@ -29,6 +29,11 @@ static size_t addr_bucket(const struct ike2_whose *w, const struct gh_addr *addr
     return hash_of(addr->octets, addr->len) & w->mask;
 }
 
+static bool has_one_address(const struct ike2_policy *p)
+{
+    return gh_prefix_is_host(&p->remote) && p->backup_count == 0;
+}
+
 void ike2_whose_clear(struct ike2_whose *w)
 {
     free(w->policies);
@@ -65,7 +70,7 @@ bool ike2_whose_make(struct ike2_whose *w, struct ike2_policy **policies, size_t
 
         w->next_name[i] = w->by_name[name];
         w->by_name[name] = (uint32_t)i + 1;
-        if (gh_prefix_is_host(&policies[i]->remote)) {
+        if (has_one_address(policies[i])) {
             size_t addr = addr_bucket(w, &policies[i]->remote.addr);
 
             w->next_addr[i] = w->by_addr[addr];
@@ -74,7 +79,7 @@ bool ike2_whose_make(struct ike2_whose *w, struct ike2_policy **policies, size_t
     }
     for (size_t i = 0; i < count; i++) {
         policies[i]->place = i;
-        if (!gh_prefix_is_host(&policies[i]->remote))
+        if (!has_one_address(policies[i]))
             w->wide[w->wide_count++] = (uint32_t)i;
     }
     return true;
@@ -94,11 +99,12 @@ static bool is_for(const struct ike2_policy *p, const struct ike2_endpoint *loca
 {
     return p->zone == local->zone &&
            (p->local.len == 0 || gh_addr_equal(&p->local, &local->addr)) &&
-           (p->remote.bits == 0 ? p->remote.addr.len == 0 || p->remote.addr.len == remote->len
-                                : gh_prefix_contains(&p->remote, remote));
+           ((p->remote.bits == 0 ? p->remote.addr.len == 0 || p->remote.addr.len == remote->len
+                                 : gh_prefix_contains(&p->remote, remote)) ||
+            (p->backup_count > 0 && ike2_gateway_is(p, remote)));
 }
 
-struct ike2_policy *ike2_policy_for(const struct ike2_whose *w, const struct ike2_endpoint *local,
+struct ike2_policy *ike2_policy_any(const struct ike2_whose *w, const struct ike2_endpoint *local,
                                     const struct gh_addr *remote, const struct ike2_policy *after)
 {
     size_t from = after != NULL ? after->place + 1 : 0, found = w->count;
@@ -113,4 +119,14 @@ struct ike2_policy *ike2_policy_for(const struct ike2_whose *w, const struct ike
         if (w->wide[i] >= from && is_for(w->policies[w->wide[i]], local, remote))
             found = w->wide[i];
     return found < w->count ? w->policies[found] : NULL;
+}
+
+struct ike2_policy *ike2_policy_for(const struct ike2_whose *w, const struct ike2_endpoint *local,
+                                    const struct gh_addr *remote, const struct ike2_policy *after)
+{
+    struct ike2_policy *p = ike2_policy_any(w, local, remote, after);
+
+    while (p != NULL && p->stands_down)
+        p = ike2_policy_any(w, local, remote, p);
+    return p;
 }

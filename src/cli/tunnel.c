@@ -1,0 +1,62 @@
+#include "cli/tunnel.h"
+
+#include <string.h>
+
+#include "cli/ask.h"
+#include "cli/render.h"
+
+static bool is_of(const json_t *sa, const json_t *tunnel)
+{
+    return strcmp(cli_text(sa, "peer"), cli_text(tunnel, "peer")) == 0 &&
+           strcmp(cli_text(sa, "child"), cli_text(tunnel, "child")) == 0;
+}
+
+/* By peer, so that thousands of tunnels do not each look at thousands of SAs. */
+static json_t *by_peer(const json_t *sas)
+{
+    json_t *peers = json_object(), *sa, *list;
+    size_t i;
+
+    json_array_foreach(sas, i, sa)
+    {
+        list = json_object_get(peers, cli_text(sa, "peer"));
+        if (list == NULL) {
+            list = json_array();
+            json_object_set_new_nocheck(peers, cli_text(sa, "peer"), list);
+        }
+        json_array_append(list, sa);
+    }
+    return peers;
+}
+
+void cli_tunnels_join(json_t *answer, const json_t *of_engine)
+{
+    json_t *peers = by_peer(json_object_get(of_engine, "sas")), *tunnel, *sa;
+    size_t i, k;
+
+    json_array_foreach(json_object_get(answer, "tunnels"), i, tunnel)
+    {
+        json_t *list = json_array();
+
+        json_array_foreach(json_object_get(peers, cli_text(tunnel, "peer")), k, sa)
+        {
+            if (is_of(sa, tunnel))
+                json_array_append(list, sa);
+        }
+        json_object_set_new(tunnel, "sas", list);
+    }
+    json_decref(peers);
+}
+
+void cli_join_sas(const struct cli *cli, json_t *answer)
+{
+    json_t *request, *of_engine;
+
+    if (json_array_size(json_object_get(answer, "tunnels")) == 0)
+        return;
+    request = json_pack("{s:s}", "op", "show-ipsec-sa");
+    of_engine = request != NULL ? cli_converse(cli, request) : NULL;
+    cli_tunnels_join(answer, of_engine);
+    json_decref(of_engine);
+    json_decref(request);
+}

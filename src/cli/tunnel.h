@@ -1,0 +1,17 @@
+/*
+ * `show ipsec tunnel`: what IKE answers, and beside it what the IPsec engine's process says of the
+ * same Child SAs, for nobody in the daemon knows both.
+ */
+#ifndef GH_CLI_TUNNEL_H
+#define GH_CLI_TUNNEL_H
+
+#include <jansson.h>
+
+#include "cli/command.h"
+
+/* Into each of the answer's tunnels: "sas", those of show-ipsec-sa for its peer and child. */
+void cli_join_sas(const struct cli *cli, json_t *answer);
+/* The same with the engine's answer at hand; NULL: there is none. */
+void cli_tunnels_join(json_t *answer, const json_t *of_engine);
+
+#endif
