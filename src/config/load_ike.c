@@ -25,9 +25,9 @@ enum {
     GLOBAL_STRAYS,
     GLOBAL_TCP_AO,
     GLOBAL_KEY_LOG,
-    GLOBAL_ESP_KEY_LOG,
     GLOBAL_SAS_HIGH,
     GLOBAL_SAS_LOW,
+    GLOBAL_ESP_KEY_LOG,
     GLOBAL_LOCKOUT,
     GLOBAL_ITEMS
 };
@@ -47,9 +47,9 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_STRAYS] = {"unknown-spi-answers", GH_ITEM_VALUE},
     [GLOBAL_TCP_AO] = {"tcp-ao-protocol", GH_ITEM_VALUE},
     [GLOBAL_KEY_LOG] = {"key-log", GH_ITEM_VALUE},
-    [GLOBAL_ESP_KEY_LOG] = {"esp-key-log", GH_ITEM_VALUE},
     [GLOBAL_SAS_HIGH] = {"sa-high-watermark", GH_ITEM_VALUE},
     [GLOBAL_SAS_LOW] = {"sa-low-watermark", GH_ITEM_VALUE},
+    [GLOBAL_ESP_KEY_LOG] = {"esp-key-log", GH_ITEM_VALUE},
     [GLOBAL_LOCKOUT] = {"lockout", GH_ITEM_SECTION},
 };
 
