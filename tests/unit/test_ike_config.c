@@ -350,7 +350,7 @@ static const char everything[] =
     "  remote-id = \"C=CH, O=Net, CN=them\" match-peer-id-to-cert = yes ppk = quantum\n"
     "  ppk-required = yes admin = down\n"
     "  child one { ts-list = wide ipsec-transform = { esp, ah } lifetime = 1200\n"
-    "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no admin = up\n"
+    "    lifetime-octets = 1000000000000 lifetime-packets = 1048576 start = no admin = up idle-timeout = 300\n"
     "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
     "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
     "    mss = auto icmp-too-big = 1000/60 }\n"
