@@ -5,9 +5,9 @@ path that routers tell of; and errors that nobody on the path has sent, which mu
 """
 
 import contextlib
-import time
 import re
 import struct
+import time
 
 import pytest
 
