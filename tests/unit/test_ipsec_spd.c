@@ -226,6 +226,88 @@ static void ports_and_protocols(void **state)
     assert_true(ipsec_selector_matches(&s, &later));
 }
 
+/* What make_packet() makes, without its first 16 octets: no port can be seen. */
+static void make_later_fragment(struct buffer *b, const char *src, const char *dst)
+{
+    make_packet(b, src, dst, 20, 0, false);
+    b->mem[HEAD + 7] = 2;
+    ipsec_header_set_checksum(b->mem + HEAD);
+}
+
+/* RFC 4301 7.3, 7.4: where ports are to be right, a fragment that shows none does not pass, neither
+ * through an SA nor in clear; entries may discard such fragments alone. */
+static void fragments_without_ports(void **state)
+{
+    struct ipsec_selector ports = between("10.9.0.0/24", "10.0.0.0/24");
+    struct ipsec_selector opaque, any = ports;
+    struct ipsec_policy policies[2] = {{.id = 1, .out = true, .in = true, .selector_count = 1},
+                                       {.id = 2, .out = true, .in = true, .selector_count = 1}};
+    struct pair x;
+
+    ports.protocol = 17; /* of b's side: what comes in is from port 1000 to port 2000 */
+    ports.local.start_port = ports.local.end_port = 2000;
+    opaque = ports;
+    opaque.local.start_port = 0xffff;
+    opaque.local.end_port = 0;
+
+    pair_plan(&x, gcm(), "192.0.2.1", "192.0.2.2");
+    x.in.selectors = &ports;
+    x.in.selector_count = 1;
+    pair_up(&x, NULL, NULL);
+    make_packet(&one, "10.0.0.5", "10.9.0.5", 20, 0, false);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    make_later_fragment(&one, "10.0.0.5", "10.9.0.5");
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    assert_int_equal(receive_one(&x, &one), IPSEC_SELECTORS);
+
+    policies[0].action = IPSEC_PASS;
+    policies[0].selectors = &ports;
+    assert_true(ipsec_set_policies(x.b, policies, 1));
+    assert_int_equal(comes_in(x.b, "10.0.0.5", "10.9.0.5"), IPSEC_BYPASS);
+    make_later_fragment(&one, "10.0.0.5", "10.9.0.5");
+    assert_int_equal(receive_one(&x, &one), IPSEC_NO_POLICY);
+    make_later_fragment(&one, "10.9.0.5", "10.0.0.5");
+    ipsec_out(x.b, 1, &one.p, 1);
+    assert_int_equal(one.p.result, IPSEC_NO_POLICY);
+
+    policies[0].action = IPSEC_DISCARD;
+    policies[0].selectors = &opaque;
+    policies[1].action = IPSEC_PASS;
+    policies[1].selectors = &any;
+    assert_true(ipsec_set_policies(x.b, policies, 2));
+    assert_int_equal(comes_in(x.b, "10.0.0.5", "10.9.0.5"), IPSEC_BYPASS);
+    make_later_fragment(&one, "10.0.0.5", "10.9.0.5");
+    assert_int_equal(receive_one(&x, &one), IPSEC_DISCARDED);
+    pair_down(&x);
+}
+
+/* RFC 4301 4.1: SAs of the same selectors are there side by side, and what comes is taken by any of
+ * them, whatever its DSCP. */
+static void side_by_side(void **state)
+{
+    struct pair x;
+
+    pair_plan(&x, gcm(), "192.0.2.1", "192.0.2.2");
+    pair_up(&x, NULL, NULL);
+    make_packet(&one, "10.0.0.5", "10.9.0.5", 20, 0, true);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    x.out.id = 20;
+    x.in.id = 21;
+    x.out.spi = x.in.spi = 0x2000;
+    assert_true(ipsec_add_sa(x.a, &x.out));
+    assert_true(ipsec_add_sa(x.b, &x.in));
+    make_packet(&two, "10.0.0.5", "10.9.0.5", 20, 0xb8, true);
+    assert_int_equal(send_one(&x, &two), IPSEC_OK);
+    assert_int_equal(two.p.sa, 20);
+    ipsec_header_set_ds(octets_of(&two), 0x28); /* changed on the way */
+    assert_int_equal(receive_one(&x, &two), IPSEC_OK);
+    assert_int_equal(two.p.sa, 21);
+    assert_int_equal(receive_one(&x, &one), IPSEC_OK);
+    assert_int_equal(one.p.sa, IN_ID);
+    pair_down(&x);
+}
+
 /* RFC 4301 4.4.1.3, examples C and D: it may send echo requests and not take any, or the reverse.
  */
 static void icmp_types(void **state)
@@ -634,6 +716,8 @@ int main(void)
         cmocka_unit_test(order_and_directions),
         cmocka_unit_test(inner_packets_are_checked),
         cmocka_unit_test(ports_and_protocols),
+        cmocka_unit_test(fragments_without_ports),
+        cmocka_unit_test(side_by_side),
         cmocka_unit_test(icmp_types),
         cmocka_unit_test(flows_of_packets),
         cmocka_unit_test(icmp_errors),
