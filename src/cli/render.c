@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cli/table.h"
-#include "control/format.h"
 
 const char *cli_string(const json_t *value)
 {
@@ -33,6 +32,28 @@ bool cli_has(const json_t *object, const char *field)
     const json_t *value = json_object_get(object, field);
 
     return value != NULL && !json_is_null(value);
+}
+
+const char *cli_joined(const json_t *list, char *buf, size_t size)
+{
+    const json_t *item;
+    size_t i, at = 0;
+
+    buf[0] = '\0';
+    json_array_foreach(list, i, item)
+    {
+        int n = snprintf(buf + at, size - at, "%s%s", i > 0 ? " " : "", cli_string(item));
+
+        if (n < 0 || (size_t)n >= size - at)
+            break;
+        at += (size_t)n;
+    }
+    return buf;
+}
+
+const char *cli_span(const json_t *object, const char *field, char buf[GH_SPAN_TEXT])
+{
+    return cli_has(object, field) ? gh_span_format(cli_integer(object, field), buf) : "-";
 }
 
 void cli_render_warnings(const struct cli_render *r, const json_t *object, const char *first)

@@ -9,6 +9,8 @@
 
 #include <jansson.h>
 
+#include "control/format.h"
+
 struct cli_render {
     FILE *out;
     int width;   /* wrap long texts at this column; 0: never */
@@ -52,6 +54,10 @@ const char *cli_text(const json_t *object, const char *field);   /* "" when miss
 json_int_t cli_integer(const json_t *object, const char *field); /* 0 when missing or null */
 bool cli_true(const json_t *object, const char *field);
 bool cli_has(const json_t *object, const char *field); /* there and not null */
+/* "a b c" of a list of texts, as far as it fits. */
+const char *cli_joined(const json_t *list, char *buf, size_t size);
+/* How long, of a field in seconds; "-": it is not there. */
+const char *cli_span(const json_t *object, const char *field, char buf[GH_SPAN_TEXT]);
 /* "warnings" of an object, one a line. */
 void cli_render_warnings(const struct cli_render *r, const json_t *object, const char *first);
 

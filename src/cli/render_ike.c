@@ -6,32 +6,6 @@
 #include "cli/table.h"
 #include "control/format.h"
 
-/* "a b c" of a list of texts. */
-static const char *joined(const json_t *list, char *buf, size_t size)
-{
-    const json_t *item;
-    size_t i, at = 0;
-
-    buf[0] = '\0';
-    json_array_foreach(list, i, item)
-    {
-        int n = snprintf(buf + at, size - at, "%s%s", i > 0 ? " " : "", cli_string(item));
-
-        if (n < 0 || (size_t)n >= size - at)
-            break;
-        at += (size_t)n;
-    }
-    return buf;
-}
-
-/* "never", or how long; of a field in seconds. */
-static const char *span(const json_t *object, const char *field, char buf[GH_SPAN_TEXT])
-{
-    if (!cli_has(object, field))
-        return "-";
-    return gh_span_format(cli_integer(object, field), buf);
-}
-
 enum { PLACE_TEXT = 320 };
 
 /* " in blue, VRF red", or nothing. */
@@ -103,8 +77,8 @@ static void child_line(const struct cli_render *r, const json_t *c)
     cli_put(cli_text(c, "name"), r->out);
     fprintf(r->out, "): %s %s, SPI in %s out %s\n    %s === %s\n", cli_text(c, "protocol"),
             cli_text(c, "mode"), cli_text(c, "spi_in"), cli_text(c, "spi_out"),
-            joined(json_object_get(c, "local_ts"), local, sizeof(local)),
-            joined(json_object_get(c, "remote_ts"), remote, sizeof(remote)));
+            cli_joined(json_object_get(c, "local_ts"), local, sizeof(local)),
+            cli_joined(json_object_get(c, "remote_ts"), remote, sizeof(remote)));
 }
 
 static void sa_block(const struct cli_render *r, const json_t *s)
@@ -123,11 +97,12 @@ static void sa_block(const struct cli_render *r, const json_t *s)
     line(r, "Remote identity:", cli_text(s, "remote_id"));
     fprintf(r->out, "  %-22s %s, %s\n", "SPIs:", cli_text(s, "spi_i"), cli_text(s, "spi_r"));
     fprintf(r->out, "  %-22s %s%s\n",
-            "Algorithms:", joined(json_object_get(s, "suite"), text, sizeof(text)),
+            "Algorithms:", cli_joined(json_object_get(s, "suite"), text, sizeof(text)),
             cli_true(s, "ppk") ? ", with a PPK" : "");
     fprintf(r->out, "  %-22s %s, rekeyed %" JSON_INTEGER_FORMAT " times, next in %s\n",
-            "Up for:", span(s, "uptime", buf), cli_integer(s, "rekeys"), span(s, "rekey_in", more));
-    line(r, "Expires in:", span(s, "expires_in", buf));
+            "Up for:", cli_span(s, "uptime", buf), cli_integer(s, "rekeys"),
+            cli_span(s, "rekey_in", more));
+    line(r, "Expires in:", cli_span(s, "expires_in", buf));
     fprintf(r->out, "  %-22s %s%s%s\n",
             "Between us:", cli_true(s, "nat_local") ? "a NAT before us, " : "",
             cli_true(s, "nat_remote") ? "a NAT before the peer, " : "",
@@ -169,10 +144,10 @@ void cli_render_ike_sa(const struct cli_render *r, const json_t *answer)
         cli_table_cell(&t, 1, "%s", cli_has(s, "peer") ? cli_text(s, "peer") : "-");
         cli_table_cell(&t, 2, "%s", cli_text(s, "state"));
         cli_table_cell(&t, 3, "%s%s", cli_text(s, "remote"), place(s, where, sizeof(where)));
-        cli_table_cell(&t, 4, "%s", span(s, "uptime", buf));
-        cli_table_cell(&t, 5, "%s", span(s, "rekey_in", buf));
+        cli_table_cell(&t, 4, "%s", cli_span(s, "uptime", buf));
+        cli_table_cell(&t, 5, "%s", cli_span(s, "rekey_in", buf));
         cli_table_cell(&t, 6, "%" JSON_INTEGER_FORMAT, cli_integer(s, "children"));
-        cli_table_cell(&t, 7, "%s", joined(json_object_get(s, "suite"), text, sizeof(text)));
+        cli_table_cell(&t, 7, "%s", cli_joined(json_object_get(s, "suite"), text, sizeof(text)));
     }
     cli_table_print(&t, 0, r->out);
 }
@@ -200,8 +175,9 @@ void cli_render_ike_child(const struct cli_render *r, const json_t *answer)
         cli_table_cell(&t, 5, "%s", cli_text(c, "mode"));
         cli_table_cell(&t, 6, "%s", cli_text(c, "spi_in"));
         cli_table_cell(&t, 7, "%s", cli_text(c, "spi_out"));
-        cli_table_cell(&t, 8, "%s", joined(json_object_get(c, "local_ts"), text, sizeof(text)));
-        cli_table_cell(&t, 9, "%s", joined(json_object_get(c, "remote_ts"), text, sizeof(text)));
+        cli_table_cell(&t, 8, "%s", cli_joined(json_object_get(c, "local_ts"), text, sizeof(text)));
+        cli_table_cell(&t, 9, "%s",
+                       cli_joined(json_object_get(c, "remote_ts"), text, sizeof(text)));
         cli_table_cell(&t, 10, "%s", cli_text(c, "local"));
         cli_table_cell(&t, 11, "%s", cli_text(c, "remote"));
     }
@@ -300,7 +276,7 @@ void cli_render_ike_lockout(const struct cli_render *r, const json_t *answer)
         cli_table_cell(&t, 2, "%s", cli_true(c, "blocked") ? "blocked" : "watched");
         cli_table_cell(&t, 3, "%" JSON_INTEGER_FORMAT, cli_integer(c, "failures"));
         cli_table_cell(&t, 4, "%s",
-                       cli_has(c, "ends_in") ? span(c, "ends_in", buf) : "when cleared");
+                       cli_has(c, "ends_in") ? cli_span(c, "ends_in", buf) : "when cleared");
     }
     cli_table_print(&t, 0, r->out);
 }

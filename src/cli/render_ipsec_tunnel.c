@@ -9,28 +9,6 @@
 
 enum { LIST_TEXT = 400, LABEL = 18 };
 
-static const char *joined(const json_t *list, char *buf, size_t size)
-{
-    const json_t *item;
-    size_t i, at = 0;
-
-    buf[0] = '\0';
-    json_array_foreach(list, i, item)
-    {
-        int n = snprintf(buf + at, size - at, "%s%s", i > 0 ? " " : "", cli_string(item));
-
-        if (n < 0 || (size_t)n >= size - at)
-            break;
-        at += (size_t)n;
-    }
-    return buf;
-}
-
-static const char *span(const json_t *object, const char *field, char buf[GH_SPAN_TEXT])
-{
-    return cli_has(object, field) ? gh_span_format(cli_integer(object, field), buf) : "-";
-}
-
 static void line(const struct cli_render *r, const char *label, const char *text)
 {
     fprintf(r->out, "  %-*s ", LABEL, label);
@@ -112,10 +90,10 @@ static void ike_lines(const struct cli_render *r, const json_t *ike)
             cli_text(ike, "remote"));
     line(r, "Local identity:", cli_text(ike, "local_id"));
     line(r, "Remote identity:", cli_text(ike, "remote_id"));
-    line(r, "Algorithms:", joined(json_object_get(ike, "suite"), text, sizeof(text)));
+    line(r, "Algorithms:", cli_joined(json_object_get(ike, "suite"), text, sizeof(text)));
     fprintf(r->out, "  %-*s up for %s, rekeyed in %s, expires in %s\n", LABEL,
-            "Lifetime:", span(ike, "uptime", one), span(ike, "rekey_in", two),
-            span(ike, "expires_in", three));
+            "Lifetime:", cli_span(ike, "uptime", one), cli_span(ike, "rekey_in", two),
+            cli_span(ike, "expires_in", three));
     fprintf(r->out,
             "  %-*s %" JSON_INTEGER_FORMAT " in, %" JSON_INTEGER_FORMAT
             " out, %" JSON_INTEGER_FORMAT " of them again\n",
@@ -157,9 +135,10 @@ static void sa_lines(const struct cli_render *r, const json_t *sa)
             cli_text(sa, "mode"), cli_text(algorithms, "encryption"),
             cli_has(algorithms, "integrity") ? " " : "", cli_text(algorithms, "integrity"),
             cli_true(algorithms, "esn") ? ", ESN" : "");
-    fprintf(r->out, "    %s === %s\n", joined(json_object_get(sa, "local_ts"), one, sizeof(one)),
-            joined(json_object_get(sa, "remote_ts"), two, sizeof(two)));
-    fprintf(r->out, "    expires in %s%s", span(sa, "expires", left),
+    fprintf(r->out, "    %s === %s\n",
+            cli_joined(json_object_get(sa, "local_ts"), one, sizeof(one)),
+            cli_joined(json_object_get(sa, "remote_ts"), two, sizeof(two)));
+    fprintf(r->out, "    expires in %s%s", cli_span(sa, "expires", left),
             cli_true(sa, "udp") ? ", in UDP" : "");
     if (cli_has(sa, "overhead"))
         fprintf(r->out, ", adds up to %" JSON_INTEGER_FORMAT " octets",
@@ -185,11 +164,11 @@ static void tunnel_block(const struct cli_render *r, const json_t *t)
     where(r, t);
     if (cli_has(t, "gateway"))
         line(r, "Gateway:", cli_text(t, "gateway"));
-    line(r, "Local:", joined(json_object_get(t, "local_ts"), text, sizeof(text)));
-    line(r, "Remote:", joined(json_object_get(t, "remote_ts"), text, sizeof(text)));
+    line(r, "Local:", cli_joined(json_object_get(t, "local_ts"), text, sizeof(text)));
+    line(r, "Remote:", cli_joined(json_object_get(t, "remote_ts"), text, sizeof(text)));
     if (cli_has(t, "idle_timeout"))
         fprintf(r->out, "  %-*s ends after %s without a packet\n", LABEL,
-                "Idle:", span(t, "idle_timeout", idle));
+                "Idle:", cli_span(t, "idle_timeout", idle));
     ike_lines(r, json_object_get(t, "ike_sa"));
     json_array_foreach(json_object_get(t, "sas"), i, sa) sa_lines(r, sa);
     error_line(r, t);
@@ -224,11 +203,12 @@ void cli_render_ipsec_tunnel(const struct cli_render *r, const json_t *answer)
         cli_table_cell(&table, 1, "%s", cli_text(t, "child"));
         cli_table_cell(&table, 2, "%s", state(t));
         cli_table_cell(&table, 3, "%s", cli_text(t, "gateway"));
-        cli_table_cell(&table, 4, "%s", joined(json_object_get(t, "local_ts"), text, sizeof(text)));
+        cli_table_cell(&table, 4, "%s",
+                       cli_joined(json_object_get(t, "local_ts"), text, sizeof(text)));
         cli_table_cell(&table, 5, "%s",
-                       joined(json_object_get(t, "remote_ts"), text, sizeof(text)));
+                       cli_joined(json_object_get(t, "remote_ts"), text, sizeof(text)));
         if (is_up)
-            cli_table_cell(&table, 6, "%s", span(json_object_get(t, "ike_sa"), "uptime", up));
+            cli_table_cell(&table, 6, "%s", cli_span(json_object_get(t, "ike_sa"), "uptime", up));
         cli_table_cell(&table, 7, "%" JSON_INTEGER_FORMAT, packets(t, "in"));
         cli_table_cell(&table, 8, "%" JSON_INTEGER_FORMAT, packets(t, "out"));
         cli_table_cell(&table, 9, "%" JSON_INTEGER_FORMAT, drops(t));
@@ -267,7 +247,7 @@ static void gateway_block(const struct cli_render *r, const json_t *p)
         cli_text(g, "role"), cli_true(g, "in_use") ? ", in use" : "");
     if (json_is_integer(json_object_get(p, "revert")))
         fprintf(r->out, "  %-*s tried every %s\n", LABEL,
-                "The primary:", span(p, "revert", span_text));
+                "The primary:", cli_span(p, "revert", span_text));
     else if (cli_has(p, "revert"))
         line(r, "The primary:", "by `gatectl ike revert`");
     if (cli_integer(p, "failovers") > 0)
@@ -373,8 +353,9 @@ void cli_render_ipsec_policy(const struct cli_render *r, const json_t *answer)
         cli_table_cell(&t, 5, "%s", cli_text(p, "netns"));
         cli_table_cell(&t, 6, "%s", cli_text(p, "vrf"));
         cli_table_cell(&t, 7, "%s", cli_text(p, "mode"));
-        cli_table_cell(&t, 8, "%s", joined(json_object_get(p, "local_ts"), text, sizeof(text)));
-        cli_table_cell(&t, 9, "%s", joined(json_object_get(p, "remote_ts"), text, sizeof(text)));
+        cli_table_cell(&t, 8, "%s", cli_joined(json_object_get(p, "local_ts"), text, sizeof(text)));
+        cli_table_cell(&t, 9, "%s",
+                       cli_joined(json_object_get(p, "remote_ts"), text, sizeof(text)));
         if (!cli_has(p, "hits"))
             continue;
         cli_table_cell(&t, 10, "%" JSON_INTEGER_FORMAT, cli_integer(p, "hits"));

@@ -47,6 +47,7 @@ enum { GH_ESP_PLACES_MAX = 1024 };
     X(NO_SOCKET, "no-socket")                                                                      \
     X(TRUNCATED, "datagram-truncated")                                                             \
     X(NO_ADDRESS, "no-address")                                                                    \
+    X(SHORT, "too-short")    /* for ESP and for IKE: what keeps a NAT's mapping */                 \
     X(STRAY, "ike-messages") /* that came in one piece with ESP, and went on to `ike` */
 
 enum gh_esp_net_count {

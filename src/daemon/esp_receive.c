@@ -176,8 +176,10 @@ static bool is_other(struct gh_esp_net *n, const struct gh_esp_entry *e, const s
 
     if (!gh_esp_is_udp(e->kind) || (len >= sizeof(marker) && memcmp(data, marker, 4) != 0))
         return false;
-    if (len <= sizeof(marker))
+    if (len <= sizeof(marker)) {
+        n->counts[GH_ESP_NET_SHORT]++;
         return true;
+    }
     n->counts[GH_ESP_NET_STRAY]++;
     n->ops->stray(n->ctx, &(struct gh_esp_net_stray){.place = e->place,
                                                      .local = o->local,

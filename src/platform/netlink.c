@@ -180,23 +180,36 @@ int gh_nl_request(int fd, const struct gh_wr *request)
     }
 }
 
+/* What came, or a negative errno; what is late is lost. */
+static ssize_t receive(int fd, uint8_t *out, size_t size)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int ready = poll(&p, 1, 2000);
+    ssize_t n = ready > 0 ? recv(fd, out, size, MSG_DONTWAIT) : -1;
+
+    if (ready == 0)
+        return -ETIMEDOUT;
+    return n >= 0 ? n : -errno;
+}
+
 int gh_nl_ask(int fd, const struct gh_wr *request,
               bool (*fn)(void *ctx, const struct gh_nl_message *m), void *ctx)
 {
     static uint8_t answer[65536];
 
+    while (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) >= 0)
+        ; /* of an earlier question that was given up */
     if (!gh_wr_ok(request))
         return -EINVAL;
     if (send(fd, request->base, request->len, 0) < 0)
         return -errno;
     for (;;) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        ssize_t n = poll(&p, 1, 2000) > 0 ? recv(fd, answer, sizeof(answer), MSG_DONTWAIT) : -1;
+        ssize_t n = receive(fd, answer, sizeof(answer));
         struct gh_rd r = gh_rd_make(answer, n > 0 ? (size_t)n : 0);
         struct gh_nl_message m;
 
-        if (n < 0)
-            return errno == EAGAIN ? -ETIMEDOUT : -errno;
+        if (n < 0 && n != -EINTR)
+            return (int)n;
         while (gh_nl_next(&r, &m)) {
             if (m.type == NLMSG_ERROR)
                 return (int32_t)gh_nl_u32(&m.body);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,54 +14,10 @@
 
 enum {
     LINKS = 4096, /* interfaces that are looked at */
-    WAIT_MS = 2000,
-    NESTED = 4 /* a port of a bridge in a VRF … */
+    NESTED = 4    /* a port of a bridge in a VRF … */
 };
 
 #define GROUP(g) (1u << ((g)-1))
-
-/* ---- Asking --------------------------------------------------------------------------------- */
-
-static uint8_t answer[65536];
-
-/* Called with each message; false: that was the last. */
-typedef bool (*message_fn)(void *ctx, const struct gh_nl_message *m);
-
-static bool is_end(const struct gh_nl_message *m, int *result)
-{
-    struct gh_rd body = m->body;
-
-    if (m->type == NLMSG_ERROR)
-        *result = (int32_t)gh_nl_u32(&body);
-    return m->type == NLMSG_ERROR || m->type == NLMSG_DONE;
-}
-
-/* The kernel answers while it is asked: what is late is lost. */
-static int ask(int fd, const struct gh_wr *request, message_fn fn, void *ctx)
-{
-    while (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) >= 0)
-        ; /* of an earlier question that was given up */
-    if (!gh_wr_ok(request))
-        return -EINVAL;
-    if (send(fd, request->base, request->len, 0) < 0)
-        return -errno;
-    for (;;) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        ssize_t n = poll(&p, 1, WAIT_MS) > 0 ? recv(fd, answer, sizeof(answer), MSG_DONTWAIT) : -1;
-        struct gh_rd r = gh_rd_make(answer, n > 0 ? (size_t)n : 0);
-        struct gh_nl_message m;
-        int result = 0;
-
-        if (n < 0 && errno != EINTR)
-            return errno != EAGAIN ? -errno : -ETIMEDOUT;
-        while (gh_nl_next(&r, &m)) {
-            if (is_end(&m, &result))
-                return result;
-            if (!fn(ctx, &m))
-                return 0;
-        }
-    }
-}
 
 /* ---- Where from ----------------------------------------------------------------------------- */
 
@@ -117,7 +72,7 @@ int gh_paths_source(const struct gh_paths *p, const struct gh_addr *remote, stru
     if (p->vrf != 0)
         gh_nl_put_attr(&w, RTA_OIF, &p->vrf, sizeof(p->vrf));
     gh_nl_end(&w, start);
-    result = ask(p->ask, &w, on_route, &s);
+    result = gh_nl_ask(p->ask, &w, on_route, &s);
     return result != 0 ? result : s.result > 0 ? -EADDRNOTAVAIL : s.result;
 }
 
@@ -144,7 +99,8 @@ static bool on_link(void *ctx, const struct gh_nl_message *m)
     return true;
 }
 
-static int dump(int fd, uint16_t type, size_t head, message_fn fn, void *ctx)
+static int dump(int fd, uint16_t type, size_t head,
+                bool (*fn)(void *ctx, const struct gh_nl_message *m), void *ctx)
 {
     uint8_t mem[64];
     struct gh_wr w = gh_wr_make(mem, sizeof(mem));
@@ -152,7 +108,7 @@ static int dump(int fd, uint16_t type, size_t head, message_fn fn, void *ctx)
 
     gh_wr_zero(&w, head);
     gh_nl_end(&w, start);
-    return ask(fd, &w, fn, ctx);
+    return gh_nl_ask(fd, &w, fn, ctx);
 }
 
 static int read_links(int fd, const char *name)

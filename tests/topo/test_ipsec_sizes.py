@@ -7,6 +7,7 @@ path that routers tell of; and errors that nobody on the path has sent, which mu
 import contextlib
 import re
 import struct
+import time
 
 import pytest
 
@@ -288,12 +289,14 @@ def test_errors_are_ignored(net, build_dir):
 
 def test_errors_of_ours_are_limited(net, build_dir):
     path = Path(net, build_dir, child={"ip_mtu": 1000, "icmp_too_big": "10/60", "long_ipv6": "whole"})
+    began = time.monotonic()
     # A host that does not listen: a packet socket would do; ping without path MTU discovery has no DF.
     for _ in range(3):
         path.forget()
         path.ping(1200, FAR6, df=True, count=20)
     sizes = path.sizes()
-    assert sizes["too-big-told"] == 10 and sizes["icmp-limited"] > 0, sizes
+    later = int((time.monotonic() - began) / 6) + 1  # ten at once, and one in six seconds
+    assert 10 <= sizes["too-big-told"] <= 10 + later and sizes["icmp-limited"] > 0, sizes
     path.passes(1000, df=True)
 
 
