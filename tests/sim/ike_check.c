@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/v2/child.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/window.h"
 
 enum {
     PAUSE = 120 * 1000,        /* before an SA that failed begins again, at most */

@@ -3,7 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/cipher.h"
+#include "ike/sk.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/tables.h"
 
 enum { OMIT, REPEAT, CORRUPT, SWAP, SHORTEN, STRANGE, CRITICAL, RETYPE, KINDS };
 

@@ -9,6 +9,7 @@
 #include "ike/payload.h"
 #include "ike/sk.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/whose.h"
 #include "ike_creds.h"
 #include "ike_world.h"
 #include "pki/auth.h"

@@ -12,7 +12,11 @@
 #include "ike_creds.h"
 
 #include "ike/certreq.h"
+#include "ike/ts_set.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/proof.h"
+#include "ike/v2/tell.h"
+#include "pki/bodies.h"
 
 /* Host 1 is the gateway, host 0 its client. */
 struct pair {

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/ke.h"
+#include "ike/v2/followup.h"
+#include "ike/v2/intermediate.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
 #include "ike_world.h"
 #include "pki/privkey.h"

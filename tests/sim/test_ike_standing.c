@@ -8,7 +8,11 @@
 
 #include "ike_check.h"
 
+#include "ike/v2/child.h"
+#include "ike/v2/core_priv.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
 #include "unit.h"
 
 /* Host 0 is the branch; hosts 1 and 2 are the primary and the backup of one site. */

@@ -6,8 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/ke.h"
 #include "ike/codes.h"
+#include "ike/v2/followup.h"
+#include "ike/v2/mobike.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/window.h"
 #include "ike_check.h"
 #include "unit.h"
 

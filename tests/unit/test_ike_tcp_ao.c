@@ -6,6 +6,7 @@
 
 #include "ike/delete.h"
 #include "ike/proposal.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
 #include "tcpao.h"
 

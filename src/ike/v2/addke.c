@@ -2,6 +2,8 @@
  * Additional key exchanges in proposals (RFC 9370 2.2.1): which of a policy's proposals can be
  * offered and accepted here and now, and which key exchanges a suite has.
  */
+#include "crypto/ke.h"
+#include "ike/v2/addke.h"
 #include "ike/v2/priv.h"
 
 /* none: NONE alone is what it says. */

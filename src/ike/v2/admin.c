@@ -10,7 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/v2/admin.h"
+#include "ike/v2/core_priv.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/whose.h"
 
 struct ike2_order {
     struct ike2_order *next;

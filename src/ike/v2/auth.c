@@ -8,7 +8,28 @@
 
 #include "ike/delete.h"
 #include "ike/id.h"
+#include "ike/proposal.h"
+#include "ike/v2/addke.h"
+#include "ike/v2/auth.h"
+#include "ike/v2/child.h"
+#include "ike/v2/command.h"
+#include "ike/v2/extend.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/gate.h"
+#include "ike/v2/intermediate.h"
+#include "ike/v2/keys.h"
+#include "ike/v2/mobike.h"
+#include "ike/v2/ppk.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/proof.h"
+#include "ike/v2/redirect.h"
+#include "ike/v2/resume.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tcp_ao.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/whose.h"
 
 /* ---- Common --------------------------------------------------------------------------------- */
 

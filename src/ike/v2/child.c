@@ -8,7 +8,16 @@
 
 #include "ike/ke_payload.h"
 #include "ike/miss.h"
+#include "ike/proposal.h"
+#include "ike/ts_set.h"
+#include "ike/v2/addke.h"
+#include "ike/v2/child.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
 
 /* ---- Finding -------------------------------------------------------------------------------- */
 

@@ -2,7 +2,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/ts_set.h"
+#include "ike/v2/child.h"
+#include "ike/v2/command.h"
+#include "ike/v2/core_priv.h"
+#include "ike/v2/mobike.h"
+#include "ike/v2/paths.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/redirect.h"
+#include "ike/v2/resume.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/vain.h"
+#include "ike/v2/whose.h"
 
 static struct ike2_sa *sa_of_policy(const struct ike2_policy *p)
 {

@@ -2,7 +2,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/v2/admin.h"
+#include "ike/v2/core_priv.h"
+#include "ike/v2/failover.h"
+#include "ike/v2/followup.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/redirect.h"
+#include "ike/v2/resume.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tcp_ao.h"
+#include "ike/v2/whose.h"
 
 static int by_index(const void *x, const void *y)
 {

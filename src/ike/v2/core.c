@@ -1,10 +1,25 @@
 /* The core: made and freed, what comes in, time, and the keeper's answers. */
+#include "ike/v2/admin.h"
+#include "ike/v2/auth.h"
 #include "ike/v2/core.h"
+#include "ike/v2/core_priv.h"
+#include "ike/v2/crash.h"
+#include "ike/v2/deadlines.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/init.h"
+#include "ike/v2/keys.h"
+#include "ike/v2/priv.h"
+#include "ike/v2/redirect.h"
+#include "ike/v2/resume.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/tickets.h"
+#include "ike/v2/whose.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "ike/v2/priv.h"
 
 enum { COOKIE_SECRET_MS = 60 * 1000, VERSION_MS = 100 };
 #define IDS_LAST UINT32_C(0xffff0000)

@@ -7,7 +7,14 @@
  */
 #include <string.h>
 
+#include "ike/admission.h"
+#include "ike/v2/crash.h"
+#include "ike/v2/flight.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
 
 enum {
     TOKEN_LEN = 32,

@@ -6,9 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/ke.h"
 #include "ike/ke_payload.h"
 #include "ike/nonce.h"
+#include "ike/proposal.h"
+#include "ike/v2/addke.h"
+#include "ike/v2/child.h"
+#include "ike/v2/command.h"
+#include "ike/v2/create.h"
+#include "ike/v2/deadlines.h"
+#include "ike/v2/extend.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/followup.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/succeed.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tcp_ao.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/vain.h"
 
 /* ---- Nonces decide -------------------------------------------------------------------------- */
 

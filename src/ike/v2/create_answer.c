@@ -2,9 +2,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/ke.h"
+#include "ike/admission.h"
 #include "ike/ke_payload.h"
 #include "ike/nonce.h"
+#include "ike/proposal.h"
+#include "ike/v2/addke.h"
+#include "ike/v2/child.h"
+#include "ike/v2/create.h"
+#include "ike/v2/deadlines.h"
+#include "ike/v2/extend.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/followup.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/succeed.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
 
 static void say(struct ike2 *c, struct ike2_sa *sa, uint16_t notify, struct gh_view data)
 {

@@ -1,5 +1,7 @@
 /* Deadlines: a heap of all SAs that have one, the nearest first. */
+#include "ike/v2/deadlines.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
 
 static void heap_put(struct ike2 *c, size_t at, struct ike2_sa *sa)
 {

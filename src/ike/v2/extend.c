@@ -2,7 +2,16 @@
  * Where extensions take part in exchanges: what they add to IKE_AUTH, to the rekeying of the IKE SA
  * and to INFORMATIONAL, and what they hear there. Each does its own in its own file.
  */
+#include "ike/v2/crash.h"
+#include "ike/v2/extend.h"
+#include "ike/v2/mobike.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/redirect.h"
+#include "ike/v2/resume.h"
+#include "ike/v2/stray.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tcp_ao.h"
+#include "ike/v2/window.h"
 
 void ike2_put_childless(struct ike_out *o, const struct ike2_policy *p)
 {

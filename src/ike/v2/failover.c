@@ -8,7 +8,13 @@
  */
 #include <string.h>
 
+#include "ike/v2/command.h"
+#include "ike/v2/core_priv.h"
+#include "ike/v2/failover.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/whose.h"
 
 static void use(struct ike2 *c, struct ike2_policy *p, uint8_t n)
 {

@@ -5,7 +5,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/cipher.h"
+#include "ike/admission.h"
+#include "ike/fragment.h"
+#include "ike/sk.h"
+#include "ike/v2/auth.h"
+#include "ike/v2/crash.h"
+#include "ike/v2/create.h"
+#include "ike/v2/failover.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/followup.h"
+#include "ike/v2/gate.h"
+#include "ike/v2/inform.h"
+#include "ike/v2/intermediate.h"
+#include "ike/v2/keys.h"
+#include "ike/v2/mobike.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/redirect.h"
+#include "ike/v2/resume.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/window.h"
+#include "wire/rd.h"
 
 static struct ike_reassembly_limits reassembly_limits(const struct ike2 *c)
 {

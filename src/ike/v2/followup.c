@@ -8,8 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/ke.h"
 #include "ike/ke_payload.h"
+#include "ike/v2/addke.h"
+#include "ike/v2/create.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/followup.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
 
 enum { WAIT_MS = 20 * 1000, LINK = 8, LOST_MAX = 3 };
 

@@ -6,7 +6,12 @@
  */
 #include <string.h>
 
+#include "ike/v2/auth.h"
+#include "ike/v2/gate.h"
+#include "ike/v2/init.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/resume.h"
+#include "ike/v2/tell.h"
 
 enum {
     BITS_OF_OURS = 16, /* where the peer leaves the difficulty to us */

@@ -2,7 +2,16 @@
 #include <string.h>
 
 #include "ike/delete.h"
+#include "ike/v2/child.h"
+#include "ike/v2/extend.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/inform.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/redirect.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/succeed.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
 
 enum { DELETED_MAX = 64 };
 

@@ -6,10 +6,30 @@
 #include <string.h>
 
 #include "crypto/hash.h"
+#include "crypto/ke.h"
+#include "ike/admission.h"
 #include "ike/ke_payload.h"
 #include "ike/miss.h"
 #include "ike/nonce.h"
+#include "ike/proposal.h"
+#include "ike/v2/addke.h"
+#include "ike/v2/admin.h"
+#include "ike/v2/deadlines.h"
+#include "ike/v2/extend.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/gate.h"
+#include "ike/v2/init.h"
+#include "ike/v2/intermediate.h"
+#include "ike/v2/keys.h"
+#include "ike/v2/ppk.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/proof.h"
+#include "ike/v2/redirect.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/whose.h"
 
 /* How often we begin anew because somebody, who may be anybody, asks for a cookie (RFC 7296 2.6),
  * with a puzzle or without. */

@@ -4,8 +4,16 @@
  */
 #include <string.h>
 
+#include "crypto/ke.h"
 #include "ike/ke_payload.h"
+#include "ike/v2/addke.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/intermediate.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
 
 /* ---- IKE_SA_INIT ---------------------------------------------------------------------------- */
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/cipher.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
 
 enum { LINE = 1024, NAME = 64 };

@@ -1,6 +1,9 @@
 /* Keys: SKEYSEED and SK_* (RFC 7296 2.14), rekeyed (2.18), KEYMAT (2.17). */
 #include <string.h>
 
+#include "crypto/cipher.h"
+#include "crypto/ke.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
 
 struct layout {

@@ -1,5 +1,9 @@
 /* What IKE SAs hold, in octets: all that ike2_sa_free() gives back. */
+#include "ike/v2/followup.h"
+#include "ike/v2/mobike.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/resume.h"
+#include "ike/v2/window.h"
 
 /* What OpenSSL holds for a cipher's context or a key pair, about: it does not say. */
 enum { LIBCRYPTO = 1024 };

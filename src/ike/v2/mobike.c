@@ -7,7 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/v2/child.h"
+#include "ike/v2/deadlines.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/init.h"
+#include "ike/v2/mobike.h"
+#include "ike/v2/paths.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
 
 enum { NO_NATS_MAX = 2 * 16 + 4, PATIENCE_MS = 5 * 60 * 1000 };
 

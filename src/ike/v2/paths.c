@@ -5,7 +5,11 @@
  * system is asked (ops.source), which may answer later: an IKE SA that begins waits until then.
  * core.c asks here when it begins one and when paths changed, mobike.c when an IKE SA moves.
  */
+#include "ike/v2/command.h"
+#include "ike/v2/deadlines.h"
+#include "ike/v2/paths.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/tasks.h"
 
 uint64_t ike2_begin_ms(const struct ike2_policy *p)
 {

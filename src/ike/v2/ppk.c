@@ -8,7 +8,11 @@
  */
 #include <string.h>
 
+#include "ike/v2/core_priv.h"
+#include "ike/v2/keys.h"
+#include "ike/v2/ppk.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/whose.h"
 
 enum { PPK_ID_FIXED = 2, PPK_KEYS = 3 };
 

@@ -6,7 +6,14 @@
 #include <string.h>
 
 #include "ike/cert.h"
+#include "ike/v2/core_priv.h"
+#include "ike/v2/intermediate.h"
+#include "ike/v2/keys.h"
+#include "ike/v2/ppk.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/proof.h"
+#include "pki/bodies.h"
+#include "wire/rd.h"
 
 enum { CERTREQS_MAX = IKE_PAYLOADS_MAX };
 

@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/v2/command.h"
+#include "ike/v2/init.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/redirect.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
 
 enum { REDIRECTS_MAX = 5, LOOP_MS = 300 * 1000, WAIT_MS = 60 * 1000 };
 

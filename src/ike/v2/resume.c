@@ -7,7 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/admission.h"
+#include "ike/proposal.h"
+#include "ike/v2/command.h"
+#include "ike/v2/extend.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/gate.h"
+#include "ike/v2/init.h"
+#include "ike/v2/keys.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/proof.h"
+#include "ike/v2/redirect.h"
+#include "ike/v2/resume.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/tickets.h"
+#include "ike/v2/whose.h"
 
 enum { TICKET_MAX = 4096, TRIES = 3 };
 

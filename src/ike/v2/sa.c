@@ -7,7 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/ke.h"
+#include "ike/v2/auth.h"
+#include "ike/v2/child.h"
+#include "ike/v2/create.h"
+#include "ike/v2/deadlines.h"
+#include "ike/v2/failover.h"
+#include "ike/v2/flight.h"
+#include "ike/v2/followup.h"
+#include "ike/v2/gate.h"
+#include "ike/v2/inform.h"
+#include "ike/v2/init.h"
+#include "ike/v2/intermediate.h"
+#include "ike/v2/keys.h"
+#include "ike/v2/mobike.h"
+#include "ike/v2/paths.h"
+#include "ike/v2/ppk.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/resume.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/window.h"
 
 enum { REKEY_LEAST_MS = 10 * 1000 };
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ike/v2/priv.h"
+#include "ike/v2/tickets.h"
 
 struct ike2_settings ike2_default_settings(void)
 {

@@ -5,7 +5,12 @@
  */
 #include <string.h>
 
+#include "ike/v2/child.h"
+#include "ike/v2/core_priv.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/stray.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
 
 enum {
     PAUSE_MS = 10 * 1000, /* of one IKE SA */

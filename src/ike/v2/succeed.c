@@ -2,7 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/v2/deadlines.h"
+#include "ike/v2/extend.h"
+#include "ike/v2/followup.h"
+#include "ike/v2/keys.h"
+#include "ike/v2/mobike.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/sa.h"
+#include "ike/v2/succeed.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/window.h"
 
 void ike2_supersede(struct ike2 *c, struct ike2_child *child)
 {

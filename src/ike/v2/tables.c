@@ -3,7 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike/v2/core_priv.h"
+#include "ike/v2/deadlines.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tell.h"
 
 enum { TABLE_FIRST = 64 };
 

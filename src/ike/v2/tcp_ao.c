@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "ike/v2/priv.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tcp_ao.h"
 
 /* The number of our TCP-AO children; 0: there are none. */
 static uint8_t number_of(const struct ike2_policy *p)

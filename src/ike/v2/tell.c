@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ike/v2/priv.h"
+#include "ike/v2/tell.h"
 
 #define NAME(constant, name) [constant] = name,
 

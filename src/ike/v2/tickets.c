@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypto/cipher.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/tickets.h"
+#include "wire/rd.h"
 
 enum {
     HEAD_LEN = 8,

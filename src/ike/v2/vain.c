@@ -3,7 +3,9 @@
  * what it grants (RFC 7296 2.9), and need not grant what met no SA. Asked again and again, each
  * such packet would leave one more Child SA behind.
  */
+#include "ike/ts_set.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/vain.h"
 
 enum { VAIN_MS = 60000 };
 

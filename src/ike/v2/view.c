@@ -1,7 +1,10 @@
 /* What there is, for who looks. */
 #include <string.h>
 
+#include "ike/v2/child.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/tables.h"
+#include "ike/v2/tell.h"
 
 void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_sa_view *v),
                   void *ctx)

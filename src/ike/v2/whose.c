@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ike/v2/priv.h"
+#include "ike/v2/whose.h"
 
 /* FNV-1a: addresses and names are of the configuration. */
 static uint32_t hash_of(const void *octets, size_t len)

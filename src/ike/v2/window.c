@@ -7,7 +7,11 @@
  */
 #include <stdlib.h>
 
+#include "ike/fragment.h"
 #include "ike/v2/priv.h"
+#include "ike/v2/tasks.h"
+#include "ike/v2/tell.h"
+#include "ike/v2/window.h"
 
 enum { BEYOND_MS = 1000 };
 
