@@ -373,7 +373,7 @@ def test_a_smaller_limit_leaves_what_is_there(pair):
     pair.client.gatectl("ike", "terminate", "peer", "other")
     pair.gateway.wait_sas(1)
     pair.client.gatectl("ike", "initiate", "other", "net")
-    wait_count(pair.gateway, "no-memory")
+    wait_count(pair.gateway, "sa-limit")
     assert len(pair.gateway.sas()) == 1
 
 

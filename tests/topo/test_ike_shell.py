@@ -390,7 +390,9 @@ def udp(gatehouse):
 
 def test_port_4500_is_sorted_by_the_marker(net, build_dir):
     a, one, b, _ = two_ends(net, build_dir)
+    # With the mark that leads past the tunnel, for all between a and b goes through it.
     send = ("import socket, sys\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+            "s.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 0x4748)\n"
             f"[s.sendto(bytes.fromhex(x), ('{A4}', int(p))) for p, x in "
             "(w.split(':') for w in sys.argv[1:])]")
     b.run(["/usr/bin/python3", "-c", send, "4500:ff", "500:ff", "4500:0000", "4500:00000001aabb",
