@@ -49,6 +49,9 @@ struct esp {
     struct gh_random random;
     struct ipsec *engine;
     struct gh_esp_names policies, places;
+    struct gh_esp_outers outers;
+    uint32_t *protects; /* [policies]: the place of what it protects; UINT32_MAX: not configured */
+    size_t protects_count;
     struct gh_esp_children *children;
     struct gh_esp_net *net;
     struct gh_esp_kernel *kernel;
@@ -485,6 +488,19 @@ static bool fits_plane(void *ctx, uint32_t policy, bool kernel)
     return gh_esp_kernel_has(esp->kernel, policy) == kernel;
 }
 
+/* Children of an earlier configuration go on where they are, but a private side has what the one in
+ * force gives it, and nothing else. */
+static bool fits(void *ctx, uint32_t policy, uint32_t place, bool kernel)
+{
+    struct esp *esp = ctx;
+    uint32_t now = policy < esp->protects_count ? esp->protects[policy] : UINT32_MAX;
+
+    if (!fits_plane(ctx, policy, kernel))
+        return false;
+    return now == place || (!gh_esp_outer_is_other(&esp->outers, place) &&
+                            (now == UINT32_MAX || !gh_esp_outer_is_other(&esp->outers, now)));
+}
+
 /* ---- `ike` ---------------------------------------------------------------------------------- */
 
 static void on_used(void *ctx, const struct gh_esp_usage *u)
@@ -586,6 +602,52 @@ static bool open_keyer(struct esp *esp, int fd)
 
 /* ---- The configuration ---------------------------------------------------------------------- */
 
+/* UINT32_MAX: no memory, or too many. */
+static uint32_t place_number(struct esp *esp, const struct gh_ike_zone *zone)
+{
+    return gh_esp_number(&esp->places, zone != NULL ? zone->netns : NULL,
+                         zone != NULL ? zone->vrf : NULL);
+}
+
+static bool make_room(struct esp *esp)
+{
+    uint32_t *more = realloc(esp->protects, (esp->policies.count + 1) * sizeof(*more));
+
+    if (more == NULL)
+        return false;
+    esp->protects = more;
+    esp->protects_count = esp->policies.count;
+    for (size_t i = 0; i < esp->protects_count; i++)
+        more[i] = UINT32_MAX;
+    return true;
+}
+
+static bool set_places(struct esp *esp, const struct gh_ike_config *config)
+{
+    for (size_t i = 0; i < config->policy_count; i++) {
+        const struct ike2_policy *p = config->policies[i];
+        uint32_t outer = place_number(esp, gh_ike_public_zone(config, p));
+
+        if (!gh_esp_outers_set(&esp->outers, outer, outer) ||
+            !gh_esp_outers_set(&esp->outers, place_number(esp, gh_ike_private_zone(config, p)),
+                               outer))
+            return false;
+        for (size_t k = 0; k < p->child_count; k++)
+            if (gh_esp_number(&esp->policies, p->name, p->children[k].name) == UINT32_MAX)
+                return false;
+    }
+    if (!make_room(esp))
+        return false;
+    for (size_t i = 0; i < config->policy_count; i++) {
+        const struct ike2_policy *p = config->policies[i];
+
+        for (size_t k = 0; k < p->child_count; k++)
+            esp->protects[gh_esp_number(&esp->policies, p->name, p->children[k].name)] =
+                place_number(esp, gh_ike_private_zone(config, p));
+    }
+    return true;
+}
+
 /* One entry of the SPD for each child of ESP or AH: what its selectors say goes through it, or does
  * not go at all. All else that comes from the device has no policy, and is dropped. */
 static void note_kernel(struct esp *esp, const struct ike2_policy *p,
@@ -593,9 +655,7 @@ static void note_kernel(struct esp *esp, const struct ike2_policy *p,
                         struct gh_esp_spd *spd)
 {
     const struct ipsec_policy policy = {.id = gh_esp_number(&esp->policies, p->name, child->name),
-                                        .place = gh_esp_number(&esp->places,
-                                                               zone != NULL ? zone->netns : NULL,
-                                                               zone != NULL ? zone->vrf : NULL),
+                                        .place = place_number(esp, zone),
                                         .action = IPSEC_PROTECT};
 
     if (policy.id != UINT32_MAX && policy.place != UINT32_MAX)
@@ -610,7 +670,7 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
 
     for (size_t i = 0; i < config->policy_count; i++) {
         const struct ike2_policy *p = config->policies[i];
-        const struct gh_ike_zone *zone = p->zone > 0 ? &config->zones[p->zone - 1] : NULL;
+        const struct gh_ike_zone *zone = gh_ike_private_zone(config, p);
 
         for (size_t k = 0; k < p->child_count; k++) {
             const struct ike2_child_policy *child = &p->children[k];
@@ -625,15 +685,14 @@ static size_t make_policies(struct esp *esp, const struct gh_ike_config *config,
             n = gh_esp_selectors(&child->local, &child->remote, selectors);
             if (n == 0)
                 continue;
-            out[count++] = (struct ipsec_policy){
-                .id = gh_esp_number(&esp->policies, p->name, child->name),
-                .place = gh_esp_number(&esp->places, zone != NULL ? zone->netns : NULL,
-                                       zone != NULL ? zone->vrf : NULL),
-                .action = IPSEC_PROTECT,
-                .out = true,
-                .in = true,
-                .selectors = selectors,
-                .selector_count = n};
+            out[count++] =
+                (struct ipsec_policy){.id = gh_esp_number(&esp->policies, p->name, child->name),
+                                      .place = place_number(esp, zone),
+                                      .action = IPSEC_PROTECT,
+                                      .out = true,
+                                      .in = true,
+                                      .selectors = selectors,
+                                      .selector_count = n};
             gh_esp_spd_add(spd, count - 1, &out[count - 1], child);
             selectors += n;
         }
@@ -687,12 +746,12 @@ static bool configure(struct esp *esp, struct gh_rd *body, int fd)
         config = gh_ike_config_decode(gh_view_of(data, len));
         munmap(data, len);
     }
-    good = config != NULL && set_policies(esp, config) &&
+    good = config != NULL && set_places(esp, config) && set_policies(esp, config) &&
            gh_esp_kernel_configure(esp->kernel, config) &&
            gh_esp_path_configure(esp->path, config, &esp->policies, gh_clock_now().mono_ms) &&
            gh_esp_tunnels_configure(esp->tunnels, config, gh_clock_now().mono_ms);
     if (good)
-        gh_esp_children_check(esp->children, fits_plane, esp);
+        gh_esp_children_check(esp->children, fits, esp);
     gh_ike_config_free(config);
     if (good) {
         gh_esp_devices_keep(esp->devices, device_stays);
@@ -877,7 +936,7 @@ static bool make_cores(struct esp *esp)
         return false;
     esp->children =
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
-    esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
+    esp->net = gh_esp_net_new(&esp->loop, esp->engine, &esp->outers, &net_ops, esp);
     esp->kernel = gh_esp_kernel_new(&esp->loop, &esp->policies, &kernel_ops, esp);
     esp->waiting = gh_esp_waiting_new();
     esp->reverse = gh_esp_reverse_new(&reverse_ops, esp);
@@ -887,7 +946,7 @@ static bool make_cores(struct esp *esp)
         esp->reverse == NULL || esp->raw == NULL || esp->capture == NULL)
         return false;
     gh_esp_children_set_kernel(esp->children, gh_esp_kernel_plane(esp->kernel));
-    esp->path = gh_esp_path_new(esp->engine, esp->children, &path_ops, esp);
+    esp->path = gh_esp_path_new(esp->engine, esp->children, &esp->outers, &path_ops, esp);
     return esp->path != NULL && make_tunnels(esp);
 }
 

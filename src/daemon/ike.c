@@ -220,12 +220,13 @@ static void log_child_keys(struct ike *ike, const struct ike2_child_view *c)
 static bool core_child_install(void *ctx, const struct ike2_child_view *c)
 {
     struct ike *ike = ctx;
+    uint16_t zone = c->policy->private_zone > 0 ? c->policy->private_zone : c->local.zone;
 
     if (c->mode == IKE2_TCP_AO)
         return gk_child_installed(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, c);
     log_child_keys(ike, c);
-    return gh_ike_ipsec_install(ike->ipsec, c, gh_ike_place_netns(ike->places, c->local.zone),
-                                gh_ike_place_vrf(ike->places, c->local.zone));
+    return gh_ike_ipsec_install(ike->ipsec, c, gh_ike_place_netns(ike->places, zone),
+                                gh_ike_place_vrf(ike->places, zone));
 }
 
 static void core_child_remove(void *ctx, uint32_t id, enum ike2_removal why)
@@ -819,11 +820,14 @@ static bool number_places(struct ike *ike, struct gh_ike_config *c)
 {
     for (size_t i = 0; i < c->policy_count; i++) {
         struct ike2_policy *p = c->policies[i];
-        const struct gh_ike_zone *zone = p->zone > 0 ? &c->zones[p->zone - 1] : NULL;
+        const struct gh_ike_zone *zone = gh_ike_public_zone(c, p),
+                                 *behind = p->private_zone > 0 ? gh_ike_private_zone(c, p) : NULL;
 
         if (zone != NULL)
             p->zone = gh_ike_place(ike->places, zone->netns, zone->vrf);
-        if (p->zone == UINT16_MAX)
+        if (behind != NULL)
+            p->private_zone = gh_ike_place(ike->places, behind->netns, behind->vrf);
+        if (p->zone == UINT16_MAX || p->private_zone == UINT16_MAX)
             return false;
     }
     return true;
