@@ -5,7 +5,9 @@ import pytest
 
 from ike import SECRET, IkeGatehouse, child_section, peer_section
 from netns import A4, B4
+from test_base_uml import inner_pair
 from test_ipsec import ESP, Pinging, Wire, ping, sas, transfer
+from uml import Guest
 from wait import wait_for
 
 LAN_A, LAN_B = "10.1.0.0/24", "10.2.0.0/24"
@@ -174,3 +176,24 @@ def test_all_that_a_customer_sends(net, build_dir):
     assert customers.ping("red") == customers.ping("blue") == 5
     assert "default dev gh-ipsec0 proto 171" in routes(customers.a.private["red"])
     assert "fwmark" not in customers.a.private["red"].run(["ip", "rule"]).stdout
+
+
+def test_vrf(net, lab_kernel, build_dir):
+    """In the namespace of the peer: the same addresses outside of the VRF are others."""
+    guest = Guest(net.namespace("host"), lab_kernel)
+    a, b = inner_pair(guest)
+    a.run(["ip", "link", "add", "red", "type", "vrf", "table", "10"])
+    a.run(["ip", "link", "set", "red", "up"])
+    for host, device, address in ((a, "red", "10.1.0.1/32"), (a, "lo", "10.1.0.1/32"), (b, "lo", "10.2.0.1/32")):
+        host.add_address(device, address)
+    one, two = (IkeGatehouse(host, build_dir, peer_section(
+        "peer", [child_section(local_ts=lans[0], remote_ts=lans[1])], local=ends[0], remote=ends[1],
+        psk_secret=SECRET, **options), name=host.label).start() for host, ends, lans, options in (
+            (a, (A4, B4), (LAN_A, LAN_B), {"private_vrf": "red"}), (b, (B4, A4), (LAN_B, LAN_A), {})))
+    one.gatectl("ike", "initiate", "peer")
+    one.wait_sas(1, 1)
+    two.wait_sas(1, 1)
+    assert ping(a, "red", "10.2.0.1") == 5
+    assert f"{LAN_B} dev gh-ipsec" in a.run(["ip", "route", "show", "table", "10"]).stdout
+    assert "10.2." not in routes(a)
+    assert a.run(["ping", "-c", "1", "-W", "1", "-I", "10.1.0.1", "10.2.0.1"], check=False).returncode != 0
