@@ -119,6 +119,18 @@ bool gh_ike_config_idle(const struct gh_ike_config *c)
     return true;
 }
 
+const struct gh_ike_zone *gh_ike_public_zone(const struct gh_ike_config *c,
+                                             const struct ike2_policy *p)
+{
+    return p->zone > 0 ? &c->zones[p->zone - 1] : NULL;
+}
+
+const struct gh_ike_zone *gh_ike_private_zone(const struct gh_ike_config *c,
+                                              const struct ike2_policy *p)
+{
+    return p->private_zone > 0 ? &c->zones[p->private_zone - 1] : gh_ike_public_zone(c, p);
+}
+
 const struct gh_ike_ts_list *gh_ike_ts_list(const struct gh_ike_config *c, const char *name)
 {
     for (size_t i = 0; i < c->ts_list_count; i++) {

@@ -111,7 +111,7 @@ struct gh_ike_ts_list {
     int line;
 };
 
-/* Where a peer is, if not where the daemon is. */
+/* Where a peer or its private side is, if not where the daemon is. */
 struct gh_ike_zone {
     char *netns; /* the name of a network namespace; NULL: the daemon's own */
     char *vrf;   /* the name of a VRF device, or NULL */
@@ -178,6 +178,11 @@ void gh_ike_config_free(struct gh_ike_config *c); /* NULL is fine */
 bool gh_ike_config_idle(const struct gh_ike_config *c);
 /* All CAs of it, borrowed, for compare-chains; the array is to be freed. */
 struct gh_cert **gh_ike_known_cas(const struct gh_ike_config *c, size_t *count);
+/* Where the peer is, and where what its children protect is; NULL: where the daemon is. */
+const struct gh_ike_zone *gh_ike_public_zone(const struct gh_ike_config *c,
+                                             const struct ike2_policy *p);
+const struct gh_ike_zone *gh_ike_private_zone(const struct gh_ike_config *c,
+                                              const struct ike2_policy *p);
 /* By name, for what the client database names; NULL: there is none. */
 const struct gh_ike_ts_list *gh_ike_ts_list(const struct gh_ike_config *c, const char *name);
 

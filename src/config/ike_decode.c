@@ -476,6 +476,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
     size_t children;
 
     p->zone = (uint16_t)gh_get_below(r, gh_rd_u16(r), x->c->zone_count + 1);
+    p->private_zone = (uint16_t)gh_get_below(r, gh_rd_u16(r), x->c->zone_count + 1);
 
     gh_get_addr(r, false, &p->local);
     gh_get_prefix(r, false, &p->remote);

@@ -63,6 +63,9 @@ void gh_ike_admin(struct gh_ike_loader *x, const struct gh_node *n, enum ike2_ad
 /* `netns` and `vrf` of a policy or peer; of what is not given, that of its zone before stays. */
 void gh_ike_zone(struct gh_ike_loader *x, const struct gh_node *netns, const struct gh_node *vrf,
                  struct ike2_policy *p);
+/* The number of such a zone, with `otherwise` for what is not given; 0: where the daemon is. */
+uint16_t gh_ike_zone_number(struct gh_ike_loader *x, const struct gh_node *netns,
+                            const struct gh_node *vrf, const struct gh_ike_zone *otherwise);
 
 /* ---- Secrets (load_ike_secret.c) ------------------------------------------------------------ */
 
@@ -105,6 +108,8 @@ void gh_load_ike_clients(struct gh_ike_loader *x, const struct gh_node *section)
 void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_tunnel(struct gh_ike_loader *x, const struct gh_node *section);
+/* After all peers: nothing else is where a private side is. */
+void gh_check_ike_private(struct gh_ike_loader *x);
 /* A `child` of a peer's section. */
 void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
                        struct ike2_policy *policy, struct gh_ike_place *place);

@@ -15,6 +15,8 @@ enum {
     PEER_MOVES_TO,
     PEER_NETNS,
     PEER_VRF,
+    PEER_PRIVATE_NETNS,
+    PEER_PRIVATE_VRF,
     PEER_GATEWAY,
     PEER_PORT,
     PEER_RESPONDER_ONLY,
@@ -53,6 +55,9 @@ void gh_load_ike_gateways(struct gh_ike_loader *x, const struct gh_node **got,
 
 /* Who carries the packets: load_ike_plane.c. After netns, vrf and the children. */
 void gh_load_ike_plane(struct gh_ike_loader *x, const struct gh_node *n, struct ike2_policy *p);
+/* load_ike_private.c; after the children and the plane */
+void gh_load_ike_private(struct gh_ike_loader *x, const struct gh_node **got,
+                         const struct gh_ike_place *place, struct ike2_policy *p);
 
 /* Where else the two ends may be (MOBIKE). After local, remote and the ike-policy. */
 void gh_load_ike_moves(struct gh_ike_loader *x, const struct gh_node **got, struct ike2_policy *p);

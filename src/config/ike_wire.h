@@ -9,7 +9,7 @@
 #define GH_CONFIG_IKE_WIRE_H
 
 enum {
-    GH_IKE_MAGIC = 0x67693036, /* "gi06": changes with the encoding */
+    GH_IKE_MAGIC = 0x67693037, /* "gi07": changes with the encoding */
     GH_IKE_WIRE_MAX = 512 * 1048576,
     /* Least octets of one element: no count may promise more than the octets can hold. */
     GH_IKE_CERT_MIN = 4,
@@ -19,7 +19,7 @@ enum {
     GH_IKE_CLIENT_DB_MIN = 6,
     GH_IKE_CLIENT_MIN = 8,
     GH_IKE_ZONE_MIN = 4,
-    GH_IKE_POLICY_MIN = 92,
+    GH_IKE_POLICY_MIN = 94,
     GH_IKE_SESSION_MIN = 96
 };
 

@@ -230,6 +230,7 @@ static void lint_overlap(struct gh_lint *l, size_t policy, size_t child)
 
         for (size_t k = 0; !other->responder_only && k < end; k++) {
             if (other->children[k].mode == IKE2_TCP_AO ||
+                gh_ike_private_zone(c, other) != gh_ike_private_zone(c, p) ||
                 !lists_overlap(&mine->local, &other->children[k].local) ||
                 !lists_overlap(&mine->remote, &other->children[k].remote))
                 continue;

@@ -315,6 +315,7 @@ void gh_load_ike_end(struct gh_loader *l)
     if (x == NULL)
         return;
     check_children(x);
+    gh_check_ike_private(x);
     for (size_t i = 0; i < x->template_count; i++)
         ike2_policy_free(x->templates[i]);
     for (size_t i = 0; i < x->key_count; i++)

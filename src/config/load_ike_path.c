@@ -34,29 +34,33 @@ static char *copy(const char *text)
     return text != NULL ? gh_config_strdup(text) : NULL;
 }
 
-void gh_ike_zone(struct gh_ike_loader *x, const struct gh_node *netns, const struct gh_node *vrf,
-                 struct ike2_policy *p)
+uint16_t gh_ike_zone_number(struct gh_ike_loader *x, const struct gh_node *netns,
+                            const struct gh_node *vrf, const struct gh_ike_zone *otherwise)
 {
-    const struct gh_ike_zone *before = p->zone > 0 ? &x->ike->zones[p->zone - 1] : NULL;
     char *its_netns = NULL, *its_vrf = NULL;
 
-    if (netns == NULL && vrf == NULL)
-        return;
     gh_load_place(x->l, netns, vrf, &its_netns, &its_vrf);
-    if (netns == NULL && before != NULL)
-        its_netns = copy(before->netns);
-    if (vrf == NULL && before != NULL)
-        its_vrf = copy(before->vrf);
+    if (netns == NULL && otherwise != NULL)
+        its_netns = copy(otherwise->netns);
+    if (vrf == NULL && otherwise != NULL)
+        its_vrf = copy(otherwise->vrf);
     if (its_netns == NULL && its_vrf == NULL)
-        return;
+        return 0;
     if (x->ike->zone_count == GH_IKE_ZONES) {
         gh_load_error(x->l, (netns != NULL ? netns : vrf)->line, "too-many-zones", NULL,
                       "IKE peers are in more than %d namespaces and VRFs", (int)GH_IKE_ZONES);
         free(its_netns);
         free(its_vrf);
-        return;
+        return 0;
     }
-    p->zone = zone_of(x, its_netns, its_vrf);
+    return zone_of(x, its_netns, its_vrf);
+}
+
+void gh_ike_zone(struct gh_ike_loader *x, const struct gh_node *netns, const struct gh_node *vrf,
+                 struct ike2_policy *p)
+{
+    if (netns != NULL || vrf != NULL)
+        p->zone = gh_ike_zone_number(x, netns, vrf, gh_ike_public_zone(x->ike, p));
 }
 
 /* ---- MOBIKE --------------------------------------------------------------------------------- */

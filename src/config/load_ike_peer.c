@@ -14,6 +14,8 @@ static const struct gh_item peer_items[PEER_ITEMS] = {
     [PEER_MOVES_TO] = {"moves-to", GH_ITEM_VALUE},
     [PEER_NETNS] = {"netns", GH_ITEM_VALUE},
     [PEER_VRF] = {"vrf", GH_ITEM_VALUE},
+    [PEER_PRIVATE_NETNS] = {"private-netns", GH_ITEM_VALUE},
+    [PEER_PRIVATE_VRF] = {"private-vrf", GH_ITEM_VALUE},
     [PEER_GATEWAY] = {"gateway", GH_ITEM_VALUE},
     [PEER_PORT] = {"port", GH_ITEM_VALUE},
     [PEER_RESPONDER_ONLY] = {"responder-only", GH_ITEM_VALUE},
@@ -168,6 +170,7 @@ void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section)
             gh_load_ike_child(x, n, p, &place);
     }
     gh_load_ike_plane(x, got[PEER_DATAPLANE], p);
+    gh_load_ike_private(x, got, &place, p);
     check_redirect(x, p, got);
     check_others(x, p, section->line);
     c->policies = gh_config_grow(c->policies, c->policy_count, sizeof(struct ike2_policy *));

@@ -213,6 +213,10 @@ static void read_protection(struct gh_ike_loader *x, const struct gh_node *secti
         return;
     t->peer = gh_config_strdup(x->ike->policies[index]->name);
     t->zone = x->ike->policies[index]->zone;
+    if (x->ike->policies[index]->private_zone > 0)
+        gh_load_error(x->l, got[TUNNEL_PROTECT]->line, "private-side",
+                      "name a peer without one; netns and vrf of the tunnel are its private side",
+                      "the ike-peer \"%s\" has a private side, where no tunnel can begin", t->peer);
     check_covered(x, got[TUNNEL_PROTECT], x->ike->policies[index], t);
 }
 

@@ -85,6 +85,16 @@ static json_t *extensions_json(const struct ike2_policy *p)
         moment != NULL ? json_string(moment) : json_null(), "puzzle_limit", (int)p->puzzle_bits);
 }
 
+static void put_private(const struct gh_ike_view *view, const struct ike2_policy *p, json_t *o)
+{
+    struct gh_ike_place_view side = {.netns = NULL};
+
+    if (p->private_zone > 0 && view->places != NULL)
+        side = view->places->place(view->places->ctx, p->private_zone);
+    json_object_set_new(o, "private_netns", gh_json_text(side.netns));
+    json_object_set_new(o, "private_vrf", gh_json_text(side.vrf));
+}
+
 static json_t *peer_json(const struct gh_ike_view *view, const struct ike2_policy *p)
 {
     const struct gh_ike_note *note = gh_ike_notes_find(view->notes, p->name);
@@ -103,6 +113,7 @@ static json_t *peer_json(const struct gh_ike_view *view, const struct ike2_polic
         auth_names[p->local_auth], "remote_auth", auths_json(p->remote_auths));
 
     gh_ike_put_place(view, p->zone, o);
+    put_private(view, p, o);
     way = gh_ike_source_of(view, p, &from, &error);
     json_object_set_new(o, "source", way == IKE2_WAY_THERE ? addr_json(&from) : json_null());
     json_object_set_new(o, "source_error",

@@ -67,7 +67,7 @@ static bool configure(struct gh_esp *esp, struct gh_rd *body, int fd)
            gh_esp_path_configure(esp->path, config, &esp->policies, gh_clock_now().mono_ms) &&
            gh_esp_tunnels_configure(esp->tunnels, config, gh_clock_now().mono_ms);
     if (good)
-        gh_esp_children_check(esp->children, gh_esp_fits_plane, esp);
+        gh_esp_children_check(esp->children, gh_esp_fits, esp);
     gh_ike_config_free(config);
     if (good) {
         gh_esp_devices_keep(esp->devices, device_stays);

@@ -36,7 +36,7 @@ struct child {
     bool there, in, out;
     bool kernel;        /* carries it */
     bool taken_over[2]; /* by enum ipsec_way: was there before us, and so were its counts */
-    uint32_t id, replaces, policy;
+    uint32_t id, replaces, policy, place;
     struct gh_addr remote;
     uint64_t out_due_ms; /* not 0: the SA to the peer waits until then, or for a packet of it */
     uint64_t end_ms;     /* not 0: it is going */
@@ -167,7 +167,7 @@ static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_chi
     if (!gh_esp_child_params(d, way, selectors, &p))
         return false;
     p.id = sa_id(at, way);
-    p.place = gh_esp_number(c->places, d->netns, d->vrf);
+    p.place = c->list[at].place;
     p.policy = c->list[at].policy;
     p.last_seq = way == IPSEC_IN ? c->slots[at].top_in : c->slots[at].seq_out;
     return p.place != UINT32_MAX && ipsec_add_sa(c->engine, &p);
@@ -241,6 +241,7 @@ static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_chil
                             .id = d->id,
                             .replaces = d->replaces,
                             .policy = gh_esp_number(c->policies, d->peer, d->name),
+                            .place = gh_esp_number(c->places, d->netns, d->vrf),
                             .remote = d->remote};
     if (c->top <= at)
         c->top = at + 1;
@@ -692,13 +693,14 @@ bool gh_esp_children_fail(struct gh_esp_children *c, uint64_t sa, uint32_t *id,
 }
 
 void gh_esp_children_check(struct gh_esp_children *c,
-                           bool (*fits)(void *ctx, uint32_t policy, bool kernel), void *ctx)
+                           bool (*fits)(void *ctx, uint32_t policy, uint32_t place, bool kernel),
+                           void *ctx)
 {
     for (size_t i = c->top; i-- > 0;) {
         uint32_t id = c->list[i].id;
         bool orphan;
 
-        if (!c->list[i].there || fits(ctx, c->list[i].policy, c->list[i].kernel))
+        if (!c->list[i].there || fits(ctx, c->list[i].policy, c->list[i].place, c->list[i].kernel))
             continue;
         orphan = is_orphan(c, i);
         drop(c, i);

@@ -108,9 +108,11 @@ void gh_esp_children_came(struct gh_esp_children *c, uint64_t sa);
  * `ike` has it. False: none. */
 bool gh_esp_children_fail(struct gh_esp_children *c, uint64_t sa, uint32_t *id,
                           struct gh_esp_child *child);
-/* Another configuration: children whose policy is another plane's now end. */
+/* Another configuration: children whose policy is another plane's now, or another private side's,
+ * end. place: where they were installed. */
 void gh_esp_children_check(struct gh_esp_children *c,
-                           bool (*fits)(void *ctx, uint32_t policy, bool kernel), void *ctx);
+                           bool (*fits)(void *ctx, uint32_t policy, uint32_t place, bool kernel),
+                           void *ctx);
 
 /* Of an SA of the engine's: the child of the `ike` that is there now. False: of none. */
 bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *id);

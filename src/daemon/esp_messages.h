@@ -33,7 +33,7 @@ struct gh_esp_child {
     bool initiator;    /* of the exchange that made it */
     enum ipsec_protocol protocol;
     enum ipsec_mode mode;
-    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF]; /* where; "": the daemon's own, none */
+    char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF]; /* of what it protects; "": the daemon's own, none */
     char peer[IKE2_NAME + 1], name[IKE2_NAME + 1];
     uint32_t spi_in, spi_out;
     enum gh_enc_alg enc;

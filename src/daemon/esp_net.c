@@ -113,6 +113,7 @@ const uint64_t *gh_esp_net_counts(const struct gh_esp_net *n)
 }
 
 struct gh_esp_net *gh_esp_net_new(uv_loop_t *loop, struct ipsec *engine,
+                                  const struct gh_esp_outers *outers,
                                   const struct gh_esp_net_ops *ops, void *ctx)
 {
     struct gh_esp_net *n = calloc(1, sizeof(*n));
@@ -121,6 +122,7 @@ struct gh_esp_net *gh_esp_net_new(uv_loop_t *loop, struct ipsec *engine,
         return NULL;
     n->loop = loop;
     n->engine = engine;
+    n->outers = outers;
     n->ops = ops;
     n->ctx = ctx;
     return n;

@@ -2,9 +2,10 @@
  * Packets in the `esp` process: from tunnel devices through the engine to the network, and back.
  *
  * A place is a namespace and VRF, as for IKE, by its number of esp_names.h; it has one tunnel
- * device, whose packets its part of the SPD is for, and sockets for ESP, AH and ESP in UDP. The
- * parent opens them and they outlive this process: what comes while it is away waits. Packets go in
- * batches, a batch being what is there.
+ * device, whose packets its part of the SPD is for, and sockets for ESP, AH and ESP in UDP; a
+ * peer's private side has the device alone (esp_outers.h). The parent opens them and they outlive
+ * this process: what comes while it is away waits. Packets go in batches, a batch being what is
+ * there.
  */
 #ifndef GH_DAEMON_ESP_NET_H
 #define GH_DAEMON_ESP_NET_H
@@ -13,6 +14,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "daemon/esp_outers.h"
 #include "ipsec/ipsec.h"
 
 enum gh_esp_socket {
@@ -33,8 +35,6 @@ enum gh_esp_socket {
     GH_ESP_6_IN_6,
     GH_ESP_SOCKETS
 };
-
-enum { GH_ESP_PLACES_MAX = 1024 };
 
 /* What happens beside the engine, which counts what it drops. */
 #define GH_ESP_NET_COUNTS(X)                                                                       \
@@ -79,8 +79,9 @@ struct gh_esp_net_ops {
     void (*passed)(void *ctx, enum ipsec_way way, struct ipsec_packet *packets, size_t count);
 };
 
-/* NULL: no memory. */
+/* outers: borrowed. NULL: no memory. */
 struct gh_esp_net *gh_esp_net_new(uv_loop_t *loop, struct ipsec *engine,
+                                  const struct gh_esp_outers *outers,
                                   const struct gh_esp_net_ops *ops, void *ctx);
 /* Takes the socket, in the place of the one that was there. datagrams: of a device, it takes those
  * that are put together (platform/tun.h). False: no memory, or no such place. */

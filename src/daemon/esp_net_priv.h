@@ -57,6 +57,7 @@ struct gh_esp_train {
 struct gh_esp_net {
     uv_loop_t *loop;
     struct ipsec *engine;
+    const struct gh_esp_outers *outers;
     const struct gh_esp_net_ops *ops;
     void *ctx;
     struct gh_esp_net_place *places;

@@ -206,10 +206,10 @@ bool gh_esp_packets_make(struct gh_esp *esp)
     if (uv_timer_init(&esp->loop, &esp->release) != 0)
         return false;
     esp->release.data = esp;
-    esp->net = gh_esp_net_new(&esp->loop, esp->engine, &net_ops, esp);
+    esp->net = gh_esp_net_new(&esp->loop, esp->engine, &esp->outers, &net_ops, esp);
     esp->waiting = gh_esp_waiting_new();
     esp->raw = gh_esp_raw_new(&esp->loop, on_raw, esp);
-    esp->path = gh_esp_path_new(esp->engine, esp->children, &path_ops, esp);
+    esp->path = gh_esp_path_new(esp->engine, esp->children, &esp->outers, &path_ops, esp);
     return esp->net != NULL && esp->waiting != NULL && esp->raw != NULL && esp->path != NULL &&
            make_tunnels(esp);
 }

@@ -29,6 +29,7 @@ struct shape {
 struct gh_esp_path {
     struct ipsec *engine;
     struct gh_esp_children *children;
+    const struct gh_esp_outers *outers;
     const struct gh_esp_path_ops *ops;
     void *ctx;
     struct shape *shapes; /* [policy] */
@@ -76,8 +77,9 @@ static const struct shape *shape_of(const struct gh_esp_path *x, const struct ip
 
 static uint16_t path_of(const struct gh_esp_path *x, const struct ipsec_sa *sa, uint64_t now_ms)
 {
-    const struct tunnel_path path = {
-        .place = sa->p.place, .local = sa->p.local, .remote = sa->p.remote};
+    const struct tunnel_path path = {.place = gh_esp_outer(x->outers, sa->p.place),
+                                     .local = sa->p.local,
+                                     .remote = sa->p.remote};
 
     return tunnel_pmtu_get(x->mtus, now_ms, &path);
 }
@@ -434,8 +436,8 @@ void gh_esp_path_in(struct gh_esp_path *x, uint64_t now_ms, struct ipsec_packet 
 
 /* ---- ICMP ----------------------------------------------------------------------------------- */
 
-static const struct ipsec_sa *quoted_sa(const struct gh_esp_path *x, uint32_t place,
-                                        const struct tunnel_quote *q)
+static const struct ipsec_sa *quoted_here(const struct gh_esp_path *x, uint32_t place,
+                                          const struct tunnel_quote *q)
 {
     enum ipsec_protocol protocol = q->protocol == IPSEC_PROTO_AH ? IPSEC_AH : IPSEC_ESP;
     const struct ipsec_sa *sa =
@@ -451,6 +453,18 @@ static const struct ipsec_sa *quoted_sa(const struct gh_esp_path *x, uint32_t pl
                                   .spi = sa->p.spi,
                                   .seq = sa->seq};
     return tunnel_quote_fits(q, &is, QUOTE_WINDOW) ? sa : NULL;
+}
+
+/* Its packets left by the sockets of this place: it is there, or at a private side behind it. */
+static const struct ipsec_sa *quoted_sa(const struct gh_esp_path *x, uint32_t place,
+                                        const struct tunnel_quote *q)
+{
+    const struct ipsec_sa *sa = NULL;
+
+    for (uint32_t i = 0; sa == NULL && i < GH_ESP_PLACES_MAX; i++)
+        if (gh_esp_outer(x->outers, i) == place)
+            sa = quoted_here(x, i, q);
+    return sa;
 }
 
 void gh_esp_path_icmp(struct gh_esp_path *x, uint64_t now_ms, uint32_t place, const uint8_t *packet,
@@ -535,6 +549,7 @@ bool gh_esp_path_is_raw(const uint8_t *packet)
 }
 
 struct gh_esp_path *gh_esp_path_new(struct ipsec *engine, struct gh_esp_children *children,
+                                    const struct gh_esp_outers *outers,
                                     const struct gh_esp_path_ops *ops, void *ctx)
 {
     const struct tunnel_pmtu_setup setup = {.paths = 0};
@@ -545,6 +560,7 @@ struct gh_esp_path *gh_esp_path_new(struct ipsec *engine, struct gh_esp_children
         return NULL;
     x->engine = engine;
     x->children = children;
+    x->outers = outers;
     x->ops = ops;
     x->ctx = ctx;
     x->outer = NO_LIMIT;

@@ -23,6 +23,7 @@
 #include "config/ike.h"
 #include "daemon/esp_children.h"
 #include "daemon/esp_names.h"
+#include "daemon/esp_outers.h"
 #include "ipsec/ipsec.h"
 #include "tunnel/pmtu.h"
 
@@ -59,8 +60,9 @@ struct gh_esp_path_ops {
 
 struct gh_esp_path;
 
-/* NULL: no memory. */
+/* outers: borrowed. NULL: no memory. */
 struct gh_esp_path *gh_esp_path_new(struct ipsec *engine, struct gh_esp_children *children,
+                                    const struct gh_esp_outers *outers,
                                     const struct gh_esp_path_ops *ops, void *ctx);
 void gh_esp_path_free(struct gh_esp_path *p); /* NULL is fine */
 

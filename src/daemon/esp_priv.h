@@ -16,6 +16,7 @@
 #include "daemon/esp_devices.h"
 #include "daemon/esp_kernel.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_outers.h"
 #include "daemon/esp_path.h"
 #include "daemon/esp_raw.h"
 #include "daemon/esp_reverse.h"
@@ -32,6 +33,9 @@ struct gh_esp {
     struct gh_random random;
     struct ipsec *engine;
     struct gh_esp_names policies, places;
+    struct gh_esp_outers outers;
+    uint32_t *protects; /* [policies]: the place of what it protects; UINT32_MAX: not configured */
+    size_t protects_count;
     struct gh_esp_children *children;
     struct gh_esp_net *net;
     struct gh_esp_kernel *kernel;
@@ -59,6 +63,10 @@ struct gh_esp {
 
 /* False: no memory, or a selector that is not valid; the SPD is as it was. */
 bool gh_esp_set_policies(struct gh_esp *esp, const struct gh_ike_config *config);
+
+/* Is a child of this policy, carried so and for that place, one of the configuration in force, or
+ * at least none that it forbids? */
+bool gh_esp_fits(void *ctx, uint32_t policy, uint32_t place, bool kernel);
 
 /* ---- esp_keyer.c ---------------------------------------------------------------------------- */
 

@@ -239,7 +239,7 @@ static void leave(struct station *s)
 static void send_packets(struct gh_esp_net *n, uint32_t place, struct ipsec_packet *packets,
                          size_t count)
 {
-    struct station s = {.net = n, .place = place};
+    struct station s = {.net = n, .place = gh_esp_outer(n->outers, place)};
 
     for (size_t i = 0; i < count; i++) {
         struct ipsec_packet *p = &packets[i];

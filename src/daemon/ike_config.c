@@ -155,11 +155,14 @@ static bool number_places(struct ike *ike, struct gh_ike_config *c)
 {
     for (size_t i = 0; i < c->policy_count; i++) {
         struct ike2_policy *p = c->policies[i];
-        const struct gh_ike_zone *zone = p->zone > 0 ? &c->zones[p->zone - 1] : NULL;
+        const struct gh_ike_zone *zone = gh_ike_public_zone(c, p),
+                                 *behind = p->private_zone > 0 ? gh_ike_private_zone(c, p) : NULL;
 
         if (zone != NULL)
             p->zone = gh_ike_place(ike->places, zone->netns, zone->vrf);
-        if (p->zone == UINT16_MAX)
+        if (behind != NULL)
+            p->private_zone = gh_ike_place(ike->places, behind->netns, behind->vrf);
+        if (p->zone == UINT16_MAX || p->private_zone == UINT16_MAX)
             return false;
     }
     return true;

@@ -26,12 +26,13 @@ static bool core_ask(void *ctx, const struct gh_keeper_request *r)
 static bool core_child_install(void *ctx, const struct ike2_child_view *c)
 {
     struct ike *ike = ctx;
+    uint16_t zone = c->policy->private_zone > 0 ? c->policy->private_zone : c->local.zone;
 
     if (c->mode == IKE2_TCP_AO)
         return gk_child_installed(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, c);
     gh_ike_log_child_keys(ike, c);
-    return gh_ike_ipsec_install(ike->ipsec, c, gh_ike_place_netns(ike->places, c->local.zone),
-                                gh_ike_place_vrf(ike->places, c->local.zone));
+    return gh_ike_ipsec_install(ike->ipsec, c, gh_ike_place_netns(ike->places, zone),
+                                gh_ike_place_vrf(ike->places, zone));
 }
 
 static void core_child_remove(void *ctx, uint32_t id, enum ike2_removal why)

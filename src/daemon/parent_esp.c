@@ -1,6 +1,7 @@
 /*
  * IPsec in the parent: the process `esp`, the memory that its SAs are in, and in each place of
- * IKE's a tunnel device, sockets for what is protected, and routes into the device.
+ * IKE's a tunnel device, sockets for what is protected, and routes into the device; at a private
+ * side the device and the routes alone.
  *
  * Descriptors and memory outlive the process: packets wait, and the next instance carries on.
  *
@@ -313,7 +314,8 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
         struct gh_esp_place *e = &place->esp;
         int result;
 
-        if (e->sockets[kind] >= 0 || !gh_parent_tunnels_want(p, place, kind))
+        if (e->sockets[kind] >= 0 || !gh_parent_tunnels_want(p, place, kind) ||
+            (place->is_private && kind != GH_ESP_TUN))
             continue;
         result = open_one(place, kind, p->ao.uid);
         if (result >= 0) {

@@ -15,15 +15,6 @@
 #include "platform/tun.h"
 #include "tunnel/mtu.h"
 
-static bool is_here(const struct gh_parent_place *place, const struct gh_ike_config *c,
-                    uint16_t zone)
-{
-    const char *netns = zone > 0 ? c->zones[zone - 1].netns : NULL;
-    const char *vrf = zone > 0 ? c->zones[zone - 1].vrf : NULL;
-
-    return gh_config_text_equal(place->netns, netns) && gh_config_text_equal(place->vrf, vrf);
-}
-
 static uint32_t wants(const struct ike2_child_policy *child)
 {
     if (child->mode == IKE2_TCP_AO)
@@ -40,8 +31,9 @@ void gh_parent_esp_set_mtu(struct gh_parent *p, struct gh_parent_place *place)
     int result;
 
     for (size_t i = 0; i < c->policy_count; i++)
-        for (size_t k = 0;
-             is_here(place, c, c->policies[i]->zone) && k < c->policies[i]->child_count; k++)
+        for (size_t k = 0; gh_parent_esp_is_protected_in(place, c, c->policies[i]) &&
+                           k < c->policies[i]->child_count;
+             k++)
             if (wants(&c->policies[i]->children[k]) > mtu)
                 mtu = wants(&c->policies[i]->children[k]);
     if (mtu == place->esp.mtu)

@@ -67,12 +67,14 @@ static struct gh_addr source_of(const struct ike2_child_policy *child, uint8_t l
     return found;
 }
 
-/* False: there can be none, and the log says why. */
+/* False: there can be none, and the log says why. At a private side no peer is: IKE and ESP do not
+ * leave from there. */
 static bool table_for(const struct gh_parent_place *place, const struct gh_prefix *to,
                       bool with_peer, const char *whose, uint32_t *table)
 {
     char text[GH_PREFIX_TEXT];
 
+    with_peer = with_peer && !place->is_private;
     *table = with_peer ? (uint32_t)GH_DETOUR_TABLE + to->bits : place->esp.table;
     if (!with_peer || place->vrf == NULL)
         return true;
@@ -138,13 +140,13 @@ static void want_child(struct gh_parent_place *place, const struct ike2_policy *
     }
 }
 
-static bool is_here(const struct gh_parent_place *place, const struct gh_ike_config *c,
-                    uint16_t zone)
+bool gh_parent_esp_is_protected_in(const struct gh_parent_place *place,
+                                   const struct gh_ike_config *c, const struct ike2_policy *policy)
 {
-    const char *netns = zone > 0 ? c->zones[zone - 1].netns : NULL;
-    const char *vrf = zone > 0 ? c->zones[zone - 1].vrf : NULL;
+    const struct gh_ike_zone *zone = gh_ike_private_zone(c, policy);
 
-    return gh_config_text_equal(place->netns, netns) && gh_config_text_equal(place->vrf, vrf);
+    return gh_config_text_equal(place->netns, zone != NULL ? zone->netns : NULL) &&
+           gh_config_text_equal(place->vrf, zone != NULL ? zone->vrf : NULL);
 }
 
 bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place *place,
@@ -158,7 +160,8 @@ bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place 
     for (size_t i = 0; p->esp.wanted && i < c->policy_count; i++) {
         const struct ike2_policy *policy = c->policies[i];
 
-        for (size_t k = 0; is_here(place, c, policy->zone) && k < policy->child_count; k++)
+        for (size_t k = 0;
+             gh_parent_esp_is_protected_in(place, c, policy) && k < policy->child_count; k++)
             if (policy->children[k].mode != IKE2_TCP_AO && !policy->children[k].kernel &&
                 !gh_parent_tunnels_carry(c, policy, &policy->children[k]) &&
                 fn(ctx, place, policy, &policy->children[k]))

@@ -1,6 +1,7 @@
 /*
- * The places where IKE peers are: UDP sockets there, the host's addresses, and from which of them a
- * peer would be reached. The parent opens and asks; `ike` is told by name and may do neither.
+ * The places where IKE peers are, and their private sides, which have nothing of what follows: UDP
+ * sockets there, the host's addresses, and from which of them a peer would be reached. The parent
+ * opens and asks; `ike` is told by name and may do neither.
  *
  * The sockets outlive `ike`: what comes while it is away waits. There is one for each family, port
  * and place, bound to all addresses: it tells where each datagram came to, and that address is
@@ -61,6 +62,8 @@ static void tell_socket(struct gh_parent *p, const struct gh_parent_place *place
     uint8_t body[700];
     struct gh_wr w = begin(place, body, sizeof(body));
 
+    if (place->is_private)
+        return;
     gh_wr_u16(&w, s->port);
     gh_wr_u8(&w, s->v6);
     if (s->fd < 0)
@@ -117,6 +120,8 @@ static void tell_addresses(struct gh_parent *p, const struct gh_parent_place *pl
     int result = open ? gh_paths_addresses(&place->paths, list, &count) : 0;
     char where[PLACE_TEXT];
 
+    if (place->is_private)
+        return;
     if (result != 0)
         gh_warning("addresses%s: %s", text_of(place, where), strerror(-result));
     gh_wr_u8(&w, open && result == 0);
@@ -190,8 +195,9 @@ static void open_paths(struct gh_parent *p, struct gh_parent_place *place)
     place->paths_error = -result;
     if (result != 0) {
         if (place->paths_error != before) {
-            gh_error("routes%s: %s; peers without \"local\" are not called from there",
-                     text_of(place, where), strerror(-result));
+            gh_error("routes%s: %s%s", text_of(place, where), strerror(-result),
+                     place->is_private ? ""
+                                       : "; peers without \"local\" are not called from there");
             tell_addresses(p, place);
         }
         free(w);
@@ -275,18 +281,20 @@ static void drop_place(struct gh_parent *p, size_t i)
     p->ike.places[i] = p->ike.places[--p->ike.place_count];
 }
 
-static void use_place(struct gh_parent *p, const char *netns, const char *vrf)
+static void use_place(struct gh_parent *p, const struct gh_ike_zone *zone, bool is_private)
 {
     static const struct gh_ike_socket sockets[GH_IKE_SOCKETS] = {
         {.port = IKE2_PORT, .fd = -1},
         {.port = IKE2_PORT, .v6 = true, .fd = -1},
         {.port = IKE2_PORT_NAT_T, .fd = -1},
         {.port = IKE2_PORT_NAT_T, .v6 = true, .fd = -1}};
+    const char *netns = zone != NULL ? zone->netns : NULL, *vrf = zone != NULL ? zone->vrf : NULL;
     struct gh_parent_place *place;
 
     for (size_t i = 0; i < p->ike.place_count; i++) {
         place = p->ike.places[i];
-        if (gh_config_text_equal(place->netns, netns) && gh_config_text_equal(place->vrf, vrf)) {
+        if (place->is_private == is_private && gh_config_text_equal(place->netns, netns) &&
+            gh_config_text_equal(place->vrf, vrf)) {
             place->used = true;
             return;
         }
@@ -294,6 +302,7 @@ static void use_place(struct gh_parent *p, const char *netns, const char *vrf)
     place = gh_config_alloc(1, sizeof(*place));
     *place = (struct gh_parent_place){.netns = netns != NULL ? gh_config_strdup(netns) : NULL,
                                       .vrf = vrf != NULL ? gh_config_strdup(vrf) : NULL,
+                                      .is_private = is_private,
                                       .used = true,
                                       .paths = {.ask = -1, .heard = -1}};
     memcpy(place->sockets, sockets, sizeof(sockets));
@@ -309,10 +318,9 @@ static void use_places(struct gh_parent *p)
     for (size_t i = 0; i < p->ike.place_count; i++)
         p->ike.places[i]->used = false;
     for (size_t i = 0; p->ike.peers > 0 && i < c->policy_count; i++) {
-        uint16_t zone = c->policies[i]->zone;
-
-        use_place(p, zone > 0 ? c->zones[zone - 1].netns : NULL,
-                  zone > 0 ? c->zones[zone - 1].vrf : NULL);
+        use_place(p, gh_ike_public_zone(c, c->policies[i]), false);
+        if (c->policies[i]->private_zone > 0)
+            use_place(p, gh_ike_private_zone(c, c->policies[i]), true);
     }
 }
 
@@ -342,7 +350,7 @@ void gh_parent_ike_places_tend(struct gh_parent *p)
 
         check_place(p, place);
         for (size_t k = 0; k < GH_IKE_SOCKETS; k++)
-            if (place->sockets[k].fd < 0)
+            if (!place->is_private && place->sockets[k].fd < 0)
                 open_socket(p, place, &place->sockets[k]);
         if (place->paths.ask < 0)
             open_paths(p, place);

@@ -94,9 +94,10 @@ struct gh_xfrm_place {
     int error; /* the last that was told: a negative errno */
 };
 
-/* Where IKE peers are: a network namespace and VRF. */
+/* A network namespace and VRF: where IKE peers are, or a private side of theirs. */
 struct gh_parent_place {
     char *netns, *vrf; /* or NULL */
+    bool is_private;   /* no sockets, and `ike` knows nothing of it: a device and routes alone */
     bool used;         /* by the configuration in force */
     struct gh_netns_id id;
     struct gh_ike_socket sockets[GH_IKE_SOCKETS];
@@ -294,6 +295,9 @@ bool gh_parent_esp_remove_routes(const char *run_directory);
 void gh_parent_esp_init_place(struct gh_parent_place *place);
 void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place);
 void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *place);
+/* Is what the policy's children protect in this place? */
+bool gh_parent_esp_is_protected_in(const struct gh_parent_place *place,
+                                   const struct gh_ike_config *c, const struct ike2_policy *policy);
 /* parent_esp_mtu.c: the device of a place has the MTU that the configuration in force wants. */
 void gh_parent_esp_set_mtu(struct gh_parent *p, struct gh_parent_place *place);
 /* parent_tunnels.c: devices of tunnels, as the configuration in force wants them. */

@@ -418,7 +418,7 @@ static void a_responder_sends_when_the_kernel_has_heard(void **state)
     assert_int_equal(fake.added, 4);
 }
 
-static bool never_kernel(void *ctx, uint32_t policy, bool kernel)
+static bool never_kernel(void *ctx, uint32_t policy, uint32_t place, bool kernel)
 {
     return !kernel;
 }

@@ -23,10 +23,12 @@ struct kept {
 static struct {
     struct ipsec *engine;
     struct gh_esp_names policies, places;
+    struct gh_esp_outers outers;
     struct gh_esp_children *children;
     struct gh_esp_path *path;
     struct gh_ike_config *config;
     int memory;
+    uint32_t told_place; /* where tell() comes in */
     struct kept sent[SENT_MAX], delivered[SENT_MAX];
     size_t sent_count, delivered_count;
 } w;
@@ -125,7 +127,7 @@ static int begin(void **state)
     w.memory = memfd_create("test", 0);
     assert_int_equal(ftruncate(w.memory, (off_t)gh_esp_children_memory()), 0);
     assert_true(gh_esp_children_map(w.children, w.memory, START_MS));
-    w.path = gh_esp_path_new(w.engine, w.children, &path_ops, NULL);
+    w.path = gh_esp_path_new(w.engine, w.children, &w.outers, &path_ops, NULL);
     w.config = gh_ike_config_new();
     peer = ike2_policy_new("berlin");
     peer->children = calloc(1, sizeof(*peer->children));
@@ -287,7 +289,7 @@ static void tell(struct ipsec_packet *p, uint16_t mtu, uint64_t now_ms)
     gh_wr_bytes(&out, ipsec_packet_data(p), 28);
     gh_wr_put_u16(&out, 22, gh_sum_fold(gh_sum(error + 20, sizeof(error) - 20, 0)));
     ipsec_header_set_checksum(error);
-    gh_esp_path_icmp(w.path, now_ms, 0, error, sizeof(error));
+    gh_esp_path_icmp(w.path, now_ms, w.told_place, error, sizeof(error));
 }
 
 static void a_path_is_learned_and_forgotten(void **state)
@@ -312,6 +314,24 @@ static void a_path_is_learned_and_forgotten(void **state)
     assert_int_not_equal(go_long(1000, DF, START_MS + 999000), IPSEC_OK);
     gh_esp_path_tick(w.path, START_MS + 1000000);
     assert_int_equal(go_long(1390, DF, START_MS + 1000000), IPSEC_OK);
+}
+
+/* The SA protects what is in place 0, and its packets leave by the sockets of place 1. */
+static void a_path_is_of_the_outer_place(void **state)
+{
+    struct ipsec_packet p = packet(1390, DF, 17);
+
+    sizes()->df = IKE2_DF_SET;
+    assert_true(gh_esp_outers_set(&w.outers, 0, 1));
+    configure();
+    assert_int_equal(go(&p, START_MS), IPSEC_OK);
+    tell(&p, 1000, START_MS); /* to place 0, from where nothing leaves */
+    assert_int_equal(count(GH_ESP_PATH_LEARNED), 0);
+    w.told_place = 1;
+    tell(&p, 1000, START_MS);
+    assert_int_equal(count(GH_ESP_PATH_LEARNED), 1);
+    assert_int_not_equal(go_long(1000, DF, START_MS), IPSEC_OK);
+    assert_int_equal(w.delivered_count, 1);
 }
 
 static void forged_errors_teach_nothing(void **state)
@@ -402,6 +422,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(errors_are_limited, begin, end),
         cmocka_unit_test_setup_teardown(what_is_protected_is_cut, begin, end),
         cmocka_unit_test_setup_teardown(a_path_is_learned_and_forgotten, begin, end),
+        cmocka_unit_test_setup_teardown(a_path_is_of_the_outer_place, begin, end),
         cmocka_unit_test_setup_teardown(forged_errors_teach_nothing, begin, end),
         cmocka_unit_test_setup_teardown(an_interface_that_is_narrow_counts_as_a_router, begin, end),
         cmocka_unit_test_setup_teardown(the_mss_of_a_syn_is_lowered, begin, end),

@@ -364,7 +364,8 @@ static const char everything[] =
     "  remote-id = key-id:abc child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
     "ike-peer d { remote = 2001:db8::3 raw-key = hsm peer-raw-key-file = \"@/raw.pem\"\n"
     "  remote-id = key-id:def child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
-    "ike-peer e { remote = 192.0.2.20 local = 192.0.2.1 psk = shared }\n"
+    "ike-peer e { remote = 192.0.2.20 local = 192.0.2.1 psk = shared private-netns = green"
+    "  private-vrf = cyan }\n"
     "key-chain static { key 1 { send-id = 3 recv-id = 4 secret-file = \"@/psk\" } }\n"
     "tcp-ao bgp { peer = 192.0.2.20 ike-peer = e port = 179 source-port = 4000-4999\n"
     "  algorithm = { hmac-sha-256-96, aes-128-cmac-96 } include-tcp-options = no\n"
@@ -524,11 +525,16 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->policies[0]->zone, 2); /* blue and red; the policy alone has blue */
     assert_int_equal(c->policies[1]->zone, 1);
     assert_int_equal(c->policies[2]->zone, 0);
-    assert_int_equal(c->zone_count, 2);
+    assert_int_equal(c->policies[3]->private_zone, 0);
+    assert_int_equal(c->policies[4]->zone, 0);
+    assert_int_equal(c->policies[4]->private_zone, 3);
+    assert_int_equal(c->zone_count, 3);
     assert_string_equal(c->zones[0].netns, "blue");
     assert_null(c->zones[0].vrf);
     assert_string_equal(c->zones[1].netns, "blue");
     assert_string_equal(c->zones[1].vrf, "red");
+    assert_string_equal(c->zones[2].netns, "green");
+    assert_string_equal(c->zones[2].vrf, "cyan");
     check_policy_a(c->policies[0]);
     assert_ptr_equal(c->policies[0]->cert_profile, c->profiles[0].profile);
     assert_ptr_equal(c->policies[0]->trust, c->trusts[0].trust);
@@ -846,6 +852,22 @@ static const struct {
           "ike-peer r { remote = 192.0.2.2 netns = blue psk-file = /k " CHILD " }",
      "peer-overlap", 3},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n netns = a/b " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n private-netns = a/b " CHILD " }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k private-vrf = red\n dataplane = kernel " CHILD
+     " }",
+     "private-side", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k private-netns = blue\n child c { mode = "
+     "transport local-ts = 192.0.2.1 remote-ts = 192.0.2.2 } }",
+     "private-side", 2},
+    {"\nike-peer p { remote = 192.0.2.2 psk-file = /k netns = blue private-netns = blue " CHILD
+     " }",
+     "private-side", 2},
+    {PEER "ike-peer q { remote = 192.0.2.3 netns = blue psk-file = /k " CHILD " }\n"
+          "ike-peer r { remote = 192.0.2.4 private-netns = blue psk-file = /k " CHILD " }",
+     "private-side", 3},
+    {"ike-peer q { remote = 192.0.2.3 private-netns = blue psk-file = /k " CHILD " }\n"
+     "ike-peer r { remote = 192.0.2.4 netns = red private-netns = blue psk-file = /k " CHILD " }",
+     "private-side", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n vrf = \"a b\" " CHILD " }", "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n dataplane = both " CHILD " }", "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n vrf = red\n dataplane = kernel " CHILD " }",
@@ -1136,6 +1158,30 @@ static void places_tell_peers_apart(void **state)
 
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(c->ike->policies[i]->zone, i);
+    gh_config_free(c);
+}
+
+/* A VRF alone is one of the namespace of the peer; sides may be shared. */
+static void private_sides_are_places(void **state)
+{
+    struct gh_config *c = must_parse(
+        PEER
+        "ike-peer q { remote = 192.0.2.3 netns = blue private-vrf = red dataplane = auto "
+        "psk-file = /k " CHILD " }\n"
+        "ike-peer r { remote = 192.0.2.4 netns = blue private-vrf = red psk-file = /k " CHILD " }\n"
+        "ike-peer s { remote = 192.0.2.5 vrf = red private-netns = green psk-file = /k " CHILD " }",
+        &skip);
+    struct ike2_policy **p = c->ike->policies;
+
+    assert_null(gh_ike_private_zone(c->ike, p[0]));
+    assert_int_equal(p[1]->private_zone, p[2]->private_zone);
+    assert_int_equal(p[1]->plane, IKE2_PLANE_USER);
+    assert_string_equal(gh_ike_public_zone(c->ike, p[1])->netns, "blue");
+    assert_null(gh_ike_public_zone(c->ike, p[1])->vrf);
+    assert_string_equal(gh_ike_private_zone(c->ike, p[1])->netns, "blue");
+    assert_string_equal(gh_ike_private_zone(c->ike, p[1])->vrf, "red");
+    assert_string_equal(gh_ike_private_zone(c->ike, p[3])->netns, "green");
+    assert_null(gh_ike_private_zone(c->ike, p[3])->vrf);
     gh_config_free(c);
 }
 
@@ -1582,6 +1628,10 @@ static void lint_knows_ike(void **state)
     lint_says(GOOD_PEER "ike-peer q { remote = 192.0.2.3 psk-file = \"@/psk\"\n child d { local-ts "
                         "= 10.1.2.0/24 remote-ts = 0.0.0.0/0 } }",
               MADE_NOW, "child-overlap", 3, false);
+    lint_says(GOOD_PEER
+              "ike-peer q { remote = 192.0.2.3 psk-file = \"@/psk\" private-netns = blue\n"
+              "child d { local-ts = 10.1.2.0/24 remote-ts = 0.0.0.0/0 } }",
+              MADE_NOW, NULL, 0, false);
     lint_says("ike-peer q { remote = 192.0.2.3 psk-file = \"@/psk\" " CHILD "\n child d { local-ts "
               "= 10.1.2.0/24 remote-ts = 10.2.3.0/24 } }",
               MADE_NOW, "child-overlap", 2, false);
@@ -1784,6 +1834,7 @@ int main(void)
         cmocka_unit_test(legacy_is_taken_with_a_warning),
         cmocka_unit_test(addresses_for_a_peer_that_moves),
         cmocka_unit_test(places_tell_peers_apart),
+        cmocka_unit_test(private_sides_are_places),
         cmocka_unit_test(ranges_are_as_documented),
         cmocka_unit_test(puzzles_come_after_cookies),
         cmocka_unit_test(clients_are_sent_away_with_the_first_answer),

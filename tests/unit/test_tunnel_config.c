@@ -142,6 +142,10 @@ static const struct {
     {"tunnel t { " ENDS "protect = p\n mss = 1 }", "range", 2},
     {"tunnel t { " ENDS "protect = p\n icmp-too-big = 1/1 }", "range", 2},
     {"tunnel t { " ENDS "protect = p\n outer-netns = blue }", "range", 2},
+    {"ike-peer q { remote = 192.0.2.9 psk-file = /k private-netns = blue\n child c { local-ts = "
+     "192.0.2.1 remote-ts = 192.0.2.9 } }\n"
+     "tunnel t { local = 192.0.2.1 remote = 192.0.2.9\n protect = q }",
+     "private-side", 4},
     {"tunnel t { " ENDS "unprotected = yes outer-vrf = blue }", "place", 1},
     {"tunnel t { " ENDS "protect = p }\ntunnel t { " ENDS "protect = p key = 2 device = d }",
      "duplicate", 2},

@@ -78,6 +78,7 @@ struct ike2_policy {
 
     /* Which messages are this peer's. */
     uint16_t zone; /* a network namespace and VRF, by the shell's number; 0: where the daemon is */
+    uint16_t private_zone;   /* of what is protected, for the shell alone; 0: the same one */
     struct gh_addr local;    /* len 0: any of ours; we begin from where the system would send */
     struct gh_prefix remote; /* 0 bits: anybody, as responder only */
     struct gh_addr gateway;  /* where to begin; len 0: responder only */
