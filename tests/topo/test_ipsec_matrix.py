@@ -138,7 +138,12 @@ LIBRE = {name: ({**SUITES, **AHS}[name], words) for name, words in {
     "cbc-256-sha256-esn": "aes256-sha2_256", "ah-sha1": "sha1", "ah-sha512": "sha2_512",
     "ah-sha256-esn": "sha2_256"}.items()}
 LIBRE = {name: (dataclasses.replace(suite, theirs=words), 4) for name, (suite, words) in LIBRE.items()}
-PEERS = {"swan": OVER_4, "swan6": OVER_6, "soft": SOFT, "nat": NAT, "libre": LIBRE}
+# Hosts that talk with the gateway itself, in transport mode: (their address, suite).
+HOSTS = {"host4": ("10.88.0.4", GCM), "host4-ah": ("10.88.0.5", AHS["ah-sha256"]),
+         "host6": ("fd88::4", SUITES["cbc-192-sha256"]), "host6-ah": ("fd88::5", AHS["ah-sha512"])}
+PEERS = {"swan": OVER_4, "swan6": OVER_6, "soft": SOFT, "nat": NAT, "libre": LIBRE,
+         **{name: {f"{name}-all": (suite, 6 if ":" in address else 4)}
+            for name, (address, suite) in HOSTS.items()}}
 
 # With these the peer begins: it is behind a NAT, or (libreswan) takes for every child that somebody else
 # asks for what its first connection says.
@@ -147,6 +152,9 @@ ANSWER = ("nat", "libre")
 
 def networks(peer, name):
     """(ours, theirs) of a case: (prefix, host) each."""
+    if peer in HOSTS:
+        ends = A6 if PEERS[peer][name][1] == 6 else A4, HOSTS[peer][0]
+        return tuple((end, end) for end in ends)
     group, number = list(PEERS).index(peer), list(PEERS[peer]).index(name)
     _, version = PEERS[peer][name]
     end = 40 * group + number
@@ -162,13 +170,15 @@ def our_peer(peer, **options):
         (ours, _), (theirs, _) = networks(peer, name)
         transforms += suite.section(f"{peer}.{name}")
         children.append(child_section(name, local_ts=ours, remote_ts=theirs,
-                                      ipsec_transform=[f"{peer}.{name}"]))
+                                      ipsec_transform=[f"{peer}.{name}"],
+                                      mode="transport" if peer in HOSTS else None))
     return transforms + peer_section(peer, children, psk_secret=SECRET, **options)
 
 
 def strongswan_child(peer, name):
     (ours, _), (theirs, _) = networks(peer, name)
-    return {"local_ts": theirs, "remote_ts": ours, **PEERS[peer][name][0].strongswan()}
+    return {"local_ts": theirs, "remote_ts": ours, **PEERS[peer][name][0].strongswan(),
+            **({"mode": "transport"} if peer in HOSTS else {})}
 
 
 def libreswan_connection(name):
@@ -186,7 +196,9 @@ def connection(name, address, remote, **more):
 
 CONFIG = (our_peer("swan", remote=SWAN4, local=A4) + our_peer("swan6", remote=SWAN6, local=A6) +
           our_peer("soft", remote=SOFT4, local=A4) + our_peer("libre", remote=LIBRE4, local=A4) +
-          our_peer("nat", remote=R4, local=A4, remote_id="nat.example", responder_only=True))
+          our_peer("nat", remote=R4, local=A4, remote_id="nat.example", responder_only=True) +
+          "".join(our_peer(name, remote=address, local=A6 if ":" in address else A4)
+                  for name, (address, _) in HOSTS.items()))
 KEYS = {"ike-1": {"secret": f'"{SECRET}"'}}
 
 
@@ -204,7 +216,8 @@ class Lab:
         self.guest.run(["ip", "link", "set", "vec1", "netns", "libre", "name", "eth0"])
         self.libre_host.run(["ip", "link", "set", "eth0", "up"])
         for host, device, *addresses in (
-                (self.guest, "vec0", f"{SWAN4}/24", f"{BEHIND_NAT}/24", f"{SWAN6}/64"),
+                (self.guest, "vec0", f"{SWAN4}/24", f"{BEHIND_NAT}/24", f"{SWAN6}/64",
+                 *(f"{address}/{64 if ':' in address else 24}" for address, _ in HOSTS.values())),
                 (self.libre_host, "eth0", f"{LIBRE4}/24")):
             for address in addresses:
                 host.add_address(device, address)
@@ -218,9 +231,9 @@ class Lab:
         self.r.run(["iptables", "-t", "nat", "-A", "POSTROUTING", "-s", BEHIND_NAT, "-o", "eth0", "-j",
                     "MASQUERADE"])
         self.hosts = {"swan": self.guest, "swan6": self.guest, "nat": self.guest, "soft": self.b,
-                      "libre": self.libre_host}
+                      "libre": self.libre_host, **{name: self.guest for name in HOSTS}}
         for name, cases in PEERS.items():
-            for case in cases:
+            for case in cases if name not in HOSTS else ():
                 for host, (_, address) in zip((self.a, self.hosts[name]), networks(name, case)):
                     host.add_address("lo", f"{address}/{128 if ':' in address else 32}")
         for host in (self.guest, self.b, self.libre_host):
@@ -231,13 +244,16 @@ class Lab:
         self.gatehouse = IkeGatehouse(self.a, build_dir, CONFIG).start()
         kernels = StrongSwan(self.guest, {
             "swan": connection("swan", SWAN4, A4), "swan6": connection("swan6", SWAN6, A6),
-            "nat": connection("nat", BEHIND_NAT, A4, local={"auth": "psk", "id": "nat.example"})},
+            "nat": connection("nat", BEHIND_NAT, A4, local={"auth": "psk", "id": "nat.example"}),
+            **{name: connection(name, address, A6 if ":" in address else A4)
+               for name, (address, _) in HOSTS.items()}},
             KEYS, esp=False).start()
         soft = StrongSwan(self.b, {"soft": connection("soft", SOFT4, A4)}, KEYS).start()
         first, *more = LIBRE
         libre = Libreswan(self.libre_host, libreswan, libreswan_connection(first), f': PSK "{SECRET}"',
                           more={name: libreswan_connection(name) for name in more}).start()
-        self.swans = {"swan": kernels, "swan6": kernels, "nat": kernels, "soft": soft, "libre": libre}
+        self.swans = {"swan": kernels, "swan6": kernels, "nat": kernels, "soft": soft, "libre": libre,
+                      **{name: kernels for name in HOSTS}}
 
     def sas(self, peer, name):
         return [sa for sa in self.gatehouse.ask("show", "ipsec", "sa")["sas"]
@@ -279,7 +295,7 @@ def lab(lab_kernel, libreswan, build_dir):
         net.destroy()
 
 
-def carries(lab, peer, name):
+def carries(lab, peer, name, sizes=(0, 1000, 1362, 4000)):
     """Small and large packets and TCP there and back; both directions count what they took, and dropped
     nothing."""
     suite, _ = PEERS[peer][name]
@@ -287,7 +303,7 @@ def carries(lab, peer, name):
     assert sa["protocol"] == ("AH" if suite.ah else "ESP")
     assert sa["algorithms"]["esn"] == suite.esn
     assert sa["udp"] == (peer in ("nat", "soft"))
-    lab.ping(peer, name)
+    lab.ping(peer, name, sizes)
     lab.transfer(peer, name)
     sa, = lab.sas(peer, name)
     for way in ("in", "out"):
@@ -309,6 +325,14 @@ def test_strongswan_over_ipv6(lab, name):
 def test_strongswan_behind_nat(lab, name):
     sa = carries(lab, "nat", name)
     assert sa["remote"]["address"] == R4
+
+
+@pytest.mark.parametrize("peer", HOSTS)
+def test_transport_mode(lab, peer):
+    """What fits into the device: the kernel would fragment what is longer before it comes to us, and
+    transport mode is for whole packets (RFC 4303 3.3.4)."""
+    sa = carries(lab, peer, f"{peer}-all", (0, 1000, 1342))
+    assert sa["mode"] == "transport"
 
 
 @pytest.mark.parametrize("name", SOFT)
