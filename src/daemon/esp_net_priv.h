@@ -70,6 +70,9 @@ struct gh_esp_net {
     struct gh_esp_train trains[GH_ESP_PACKETS];
     struct offload_packet merging[GH_ESP_PACKETS];
     struct offload_group groups[GH_ESP_PACKETS];
+    /* Apart from what leaves: a full batch goes on, and may have us send, while messages are left.
+     */
+    struct mmsghdr received[GH_ESP_MESSAGES];
     struct gh_esp_slot slots[GH_ESP_MESSAGES];
     uint8_t super[GH_ESP_VNET + GH_ESP_PACKET_MAX]; /* what a device gives us at a time */
 };

@@ -210,8 +210,8 @@ static void take_datagram(struct gh_esp_net *n, const struct gh_esp_entry *e,
 static void take(struct gh_esp_net *n, const struct gh_esp_entry *e, size_t i)
 {
     const struct gh_esp_slot *slot = &n->slots[i];
-    struct msghdr *h = &n->headers[i].msg_hdr;
-    size_t len = n->headers[i].msg_len, done = 0;
+    struct msghdr *h = &n->received[i].msg_hdr;
+    size_t len = n->received[i].msg_len, done = 0;
     struct origin o = {.header_len = 0};
     uint8_t *at;
 
@@ -250,12 +250,12 @@ static void prepare(struct gh_esp_net *n)
         struct gh_esp_slot *slot = &n->slots[i];
 
         slot->part = (struct iovec){.iov_base = slot->mem, .iov_len = sizeof(slot->mem)};
-        n->headers[i].msg_hdr = (struct msghdr){.msg_name = &slot->peer,
-                                                .msg_namelen = sizeof(slot->peer),
-                                                .msg_iov = &slot->part,
-                                                .msg_iovlen = 1,
-                                                .msg_control = slot->control,
-                                                .msg_controllen = sizeof(slot->control)};
+        n->received[i].msg_hdr = (struct msghdr){.msg_name = &slot->peer,
+                                                 .msg_namelen = sizeof(slot->peer),
+                                                 .msg_iov = &slot->part,
+                                                 .msg_iovlen = 1,
+                                                 .msg_control = slot->control,
+                                                 .msg_controllen = sizeof(slot->control)};
     }
 }
 
@@ -266,7 +266,7 @@ void gh_esp_from_network(struct gh_esp_net *n, struct gh_esp_entry *e)
 
         prepare(n);
         do
-            came = recvmmsg(e->fd, n->headers, GH_ESP_MESSAGES, MSG_DONTWAIT, NULL);
+            came = recvmmsg(e->fd, n->received, GH_ESP_MESSAGES, MSG_DONTWAIT, NULL);
         while (came < 0 && errno == EINTR);
         if (came <= 0)
             return;
