@@ -11,7 +11,7 @@ from ike import NET_A, NET_B, SECRET, IkeGatehouse, child_section, peer_section,
 from netns import A4, A6, B4, B6
 from test_base_uml import inner_pair
 from test_ipsec import (ESP, HOST6_A, HOST6_B, HOST_A, HOST_B, NET6_A, NET6_B, SUITES, UDP, Pinging, Wire,
-                        ping, sas, transfer)
+                        ping, rekey_under_traffic, sas, transfer)
 from uml import Guest
 from wait import wait_for
 
@@ -348,20 +348,8 @@ def test_an_end_moves(guest, build_dir, mover):
 
 @pytest.mark.parametrize("who", ["one", "two"])
 def test_rekey_under_traffic(guest, build_dir, who):
-    """New keys for the child and for the IKE SA, by either end: no packet is lost."""
     planes = Planes(guest, build_dir)
-    gatehouse = getattr(planes, who)
-    pinging = Pinging(planes.a, HOST_A, HOST_B)
-    for _ in range(3):
-        before = sas(gatehouse)[-1]
-        gatehouse.gatectl("ike", "rekey", "child", str(before["id"]))
-        wait_for(lambda: all(sa["id"] != before["id"] or sa["state"] == "receiving"
-                             for sa in sas(gatehouse)), 10, "the old one only receives")
-        pinging.wait_more()
-    gatehouse.gatectl("ike", "rekey", "sa", str(gatehouse.list_sas()[0]["id"]))
-    pinging.wait_more()
-    assert pinging.lost() == 0
-    wait_for(lambda: len(sas(planes.one)) == len(sas(planes.two)) == 1, 15, "one SA each is left")
+    rekey_under_traffic(planes, who)
     wait_for(lambda: len(states(planes.a)) == 2, 10, "and in the kernel")
 
 
