@@ -250,3 +250,35 @@ void *ipsec_classify(const struct ipsec_classifier *c, uint32_t place, const str
     }
     return found;
 }
+
+void ipsec_ahead_begin(const struct ipsec_classifier *c, uint32_t place, const struct ipsec_flow *f,
+                       struct ipsec_ahead *a)
+{
+    a->count = 0;
+    for (size_t i = 0; i < c->count && a->count < IPSEC_AHEAD; i++) {
+        const struct tuple *t = &c->tuples[i];
+
+        if (t->addr_len != f->local.len)
+            continue;
+        a->at[a->count] = &t->buckets[bucket_of(c, t, place, &f->local, &f->remote)];
+        __builtin_prefetch(a->at[a->count++]);
+    }
+}
+
+void ipsec_ahead_selectors(struct ipsec_ahead *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        a->at[i] = *(struct node *const *)a->at[i];
+        if (a->at[i] == NULL)
+            continue;
+        __builtin_prefetch(a->at[i]);
+        __builtin_prefetch((const char *)a->at[i] + sizeof(struct node) - 1);
+    }
+}
+
+const void *ipsec_ahead_owner(const struct ipsec_ahead *a, size_t i)
+{
+    const struct node *n = a->at[i];
+
+    return n == NULL ? NULL : n->owner;
+}

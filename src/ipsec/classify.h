@@ -33,4 +33,24 @@ void ipsec_classifier_remove(struct ipsec_classifier *c, uint32_t place, uint64_
 void *ipsec_classify(const struct ipsec_classifier *c, uint32_t place, const struct ipsec_flow *f,
                      bool (*wanted)(const void *owner, const void *arg), const void *arg);
 
+/*
+ * Of a lookup to come, what it will begin with. Among many selectors nothing that a lookup reads is
+ * in a cache, and each read waits for the one before; who has a batch of flows takes the same step
+ * for all of them, so that memory answers them side by side. Nothing may be added or removed
+ * meanwhile.
+ */
+enum { IPSEC_AHEAD = 2 };
+struct ipsec_ahead {
+    const void *at[IPSEC_AHEAD];
+    size_t count;
+};
+
+/* First step: fetches the buckets. */
+void ipsec_ahead_begin(const struct ipsec_classifier *c, uint32_t place, const struct ipsec_flow *f,
+                       struct ipsec_ahead *a);
+/* Second: the first selector of each. */
+void ipsec_ahead_selectors(struct ipsec_ahead *a);
+/* Third: its owner, for the caller to fetch; i below a->count. NULL: the bucket is empty. */
+const void *ipsec_ahead_owner(const struct ipsec_ahead *a, size_t i);
+
 #endif

@@ -59,13 +59,13 @@ static enum ipsec_result find_protocol(struct ipsec_work *w, uint8_t *protocol, 
     return *protocol == IPSEC_PROTO_ESP || *protocol == IPSEC_PROTO_AH ? IPSEC_OK : IPSEC_BYPASS;
 }
 
-static struct ipsec_sa *find_sa(const struct ipsec *e, const struct ipsec_work *w, uint8_t protocol)
+static uint32_t read_spi(const struct ipsec_work *w)
 {
     struct gh_rd r =
         gh_rd_make(ipsec_packet_data(w->packet) + w->data_at, w->packet->len - w->data_at);
 
-    gh_rd_skip(&r, protocol == IPSEC_PROTO_AH ? 4 : 0);
-    return ipsec_sad_by_spi(&e->sad, protocol, gh_rd_u32(&r));
+    gh_rd_skip(&r, w->protocol == IPSEC_PROTO_AH ? 4 : 0);
+    return gh_rd_u32(&r);
 }
 
 /* A peer behind a NAT may move; it is not followed before its packet was found authentic. */
@@ -79,31 +79,50 @@ static bool address_right(struct ipsec_work *w)
            (!w->moved || p->any_source || (p->remote_port != 0 && w->from_port != 0));
 }
 
-/* The SA of a packet that is protected; else what becomes of it. */
-static enum ipsec_result look_up(struct ipsec *e, struct ipsec_work *w)
+/* OK: a packet that is protected, with the SPI of its SA; else what becomes of it. */
+static enum ipsec_result read_outside(struct ipsec *e, struct ipsec_work *w)
 {
     struct ipsec_packet *p = w->packet;
     enum ipsec_result result;
-    uint16_t src_port;
-    uint8_t protocol;
 
     w->sa = NULL;
     if (!ipsec_layout_read(ipsec_packet_data(p), p->len, &w->layout))
         return IPSEC_MALFORMED;
     p->len = w->layout.total_len;
-    result = find_protocol(w, &protocol, &src_port);
+    result = find_protocol(w, &w->protocol, &w->from_port);
     if (result == IPSEC_BYPASS)
         return clear_packet(e, p);
-    if (result != IPSEC_OK)
-        return result;
-    if (w->layout.fragment)
+    if (result == IPSEC_OK && w->layout.fragment)
         return IPSEC_FRAGMENT;
-    w->from_port = src_port;
-    w->sa = find_sa(e, w, protocol);
-    if (w->sa == NULL)
-        return IPSEC_UNKNOWN_SPI;
-    ipsec_sa_prefetch(w->sa);
-    return IPSEC_OK;
+    if (result == IPSEC_OK)
+        w->spi = read_spi(w);
+    return result;
+}
+
+/* The SAs of all works whose result so far is OK. With many tunnels, none of what leads to an SA is
+ * in a cache: each step is taken for the whole batch, so that memory answers them side by side. */
+static void look_up(struct ipsec *e, size_t count, enum ipsec_result *found)
+{
+    const void *slots[IPSEC_BATCH];
+
+    for (size_t i = 0; i < count; i++)
+        slots[i] = found[i] == IPSEC_OK
+                       ? ipsec_sad_ahead(&e->sad, e->works[i].protocol, e->works[i].spi)
+                       : NULL;
+    for (size_t i = 0; i < count; i++)
+        if (slots[i] != NULL)
+            ipsec_sad_ahead_sa(slots[i]);
+    for (size_t i = 0; i < count; i++) {
+        struct ipsec_work *w = &e->works[i];
+
+        if (found[i] != IPSEC_OK)
+            continue;
+        w->sa = ipsec_sad_by_spi(&e->sad, w->protocol, w->spi);
+        if (w->sa == NULL)
+            found[i] = IPSEC_UNKNOWN_SPI;
+        else
+            ipsec_sa_prefetch_parts(w->sa);
+    }
 }
 
 /* OK: it can be opened. */
@@ -217,7 +236,8 @@ static size_t open_all(struct ipsec *e, uint64_t now_ms, size_t count)
     size_t n = 0, on = 0;
 
     for (size_t i = 0; i < count; i++)
-        found[i] = look_up(e, &e->works[i]);
+        found[i] = read_outside(e, &e->works[i]);
+    look_up(e, count, found);
     for (size_t i = 0; i < count; i++) {
         struct ipsec_work *w = &e->works[i];
         enum ipsec_result result = found[i] == IPSEC_OK ? admit(e, w) : found[i];

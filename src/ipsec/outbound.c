@@ -4,6 +4,7 @@
 #include "ipsec/ah.h"
 #include "ipsec/engine.h"
 #include "ipsec/esp.h"
+#include "ipsec/flows.h"
 
 static bool of_policy(const void *sa, const void *policy)
 {
@@ -56,23 +57,20 @@ static enum ipsec_result choose_for(struct ipsec *e, struct ipsec_packet *p,
     return IPSEC_NO_SA;
 }
 
-static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p,
+static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p, const struct ipsec_flow *f,
                                 struct ipsec_before *before, struct ipsec_sa **sa)
 {
     struct ipsec_policy_kept *policy;
     enum ipsec_result result;
-    struct ipsec_flow f;
 
-    if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_OUT, &f))
-        return IPSEC_MALFORMED;
-    if (before->sa != NULL && before->place == p->place && ipsec_flow_equal(&before->flow, &f)) {
+    if (before->sa != NULL && before->place == p->place && ipsec_flow_equal(&before->flow, f)) {
         *sa = before->sa;
         if (before->policy != NULL)
             before->policy->counts.out++;
         return IPSEC_OK;
     }
-    result = choose_for(e, p, &f, sa, &policy);
-    *before = (struct ipsec_before){.sa = *sa, .policy = policy, .flow = f, .place = p->place};
+    result = choose_for(e, p, f, sa, &policy);
+    *before = (struct ipsec_before){.sa = *sa, .policy = policy, .flow = *f, .place = p->place};
     return result;
 }
 
@@ -220,21 +218,24 @@ void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, s
     while (count > 0) {
         size_t batch = count < IPSEC_BATCH ? count : IPSEC_BATCH, n = 0;
         struct ipsec_before before = {.sa = NULL};
+        struct ipsec_flows flows;
 
         if (e->tap != NULL)
             e->tap->before(e->tap->arg, IPSEC_OUT, packets, batch);
+        ipsec_flows_read(e, packets, batch, &flows);
         for (size_t i = 0; i < batch; i++) {
             struct ipsec_sa *sa = NULL;
             enum ipsec_result result;
 
             packets[i].sa = 0;
             packets[i].mtu = 0;
-            result = choose(e, &packets[i], &before, &sa);
+            result = flows.good[i] ? choose(e, &packets[i], &flows.flow[i], &before, &sa)
+                                   : IPSEC_MALFORMED;
             if (result != IPSEC_OK) {
                 ipsec_conclude(e, IPSEC_OUT, &packets[i], NULL, result);
                 continue;
             }
-            ipsec_sa_prefetch(sa);
+            ipsec_sa_prefetch_parts(sa);
             e->works[n].packet = &packets[i];
             e->works[n++].sa = sa;
         }

@@ -110,6 +110,15 @@ static inline void ipsec_sa_prefetch(const struct ipsec_sa *sa)
         __builtin_prefetch((const char *)sa + at, 1);
 }
 
+/* What the SA points to, once the SA itself is there. */
+static inline void ipsec_sa_prefetch_parts(const struct ipsec_sa *sa)
+{
+    __builtin_prefetch(sa->key);
+    __builtin_prefetch(sa->p.selectors);
+    if (sa->replay.seen != NULL)
+        __builtin_prefetch(&sa->replay.seen[sa->replay.top / 64 & sa->replay.mask], 1);
+}
+
 /* The addresses and ports go together. */
 bool ipsec_sa_addresses_fit(const struct ipsec_sa_params *p);
 /* The last sequence number that this SA may use. */

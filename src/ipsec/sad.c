@@ -103,6 +103,25 @@ struct ipsec_sa *ipsec_sad_by_spi(const struct ipsec_sad *sad, uint8_t protocol,
     return sa;
 }
 
+const void *ipsec_sad_ahead(const struct ipsec_sad *sad, uint8_t protocol, uint32_t spi)
+{
+    const void *at = NULL;
+
+    if (sad->buckets > 0) {
+        at = &sad->by_spi[bucket(sad, spi_key(IPSEC_IN, protocol, spi))];
+        __builtin_prefetch(at);
+    }
+    return at;
+}
+
+void ipsec_sad_ahead_sa(const void *bucket)
+{
+    const struct ipsec_sa *sa = *(struct ipsec_sa *const *)bucket;
+
+    if (sa != NULL)
+        ipsec_sa_prefetch(sa);
+}
+
 struct ipsec_sa *ipsec_sad_out(const struct ipsec_sad *sad, uint32_t place, uint8_t protocol,
                                uint32_t spi, const struct gh_addr *remote)
 {

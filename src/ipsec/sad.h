@@ -23,6 +23,10 @@ struct ipsec_sa *ipsec_sad_take(struct ipsec_sad *sad, uint64_t id);
 struct ipsec_sa *ipsec_sad_by_id(const struct ipsec_sad *sad, uint64_t id);
 /* IPSEC_IN only. */
 struct ipsec_sa *ipsec_sad_by_spi(const struct ipsec_sad *sad, uint8_t protocol, uint32_t spi);
+/* Of ipsec_sad_by_spi() to come, what it will read, for who has a batch of them (classify.h: the
+ * same). First step: fetches the bucket. NULL: nothing to fetch. Second: the first SA in it. */
+const void *ipsec_sad_ahead(const struct ipsec_sad *sad, uint8_t protocol, uint32_t spi);
+void ipsec_sad_ahead_sa(const void *bucket);
 /* IPSEC_OUT: the SPI is the peer's, which may have chosen another peer's too. */
 struct ipsec_sa *ipsec_sad_out(const struct ipsec_sad *sad, uint32_t place, uint8_t protocol,
                                uint32_t spi, const struct gh_addr *remote);

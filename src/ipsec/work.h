@@ -18,6 +18,8 @@ struct ipsec_work {
     uint16_t ip_id;                 /* OUT: for an outer header without DF */
     size_t data_at, ah_len;         /* of the packet: where the payload (AH: the AH) begins */
     uint64_t came_through;          /* IN: the SA around this one; 0: none */
+    uint8_t protocol;               /* IN: ESP or AH */
+    uint32_t spi;                   /* IN: and what names its SA */
     uint16_t from_port;             /* IN: of UDP encapsulation, or 0 */
     bool moved;                     /* IN: it did not come from where its SA's peer was */
     uint8_t icv[GH_CIPHER_ICV_MAX]; /* AH */
