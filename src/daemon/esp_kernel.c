@@ -54,6 +54,7 @@ struct gh_esp_kernel {
     char (*told)[GH_ESP_NETNS]; /* namespaces that have policies */
     size_t told_count;
     bool configured;
+    uint64_t mark; /* the last that was asked for */
     struct gh_plane_counts counts;
 };
 
@@ -524,6 +525,9 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     struct gh_esp_kernel *k = ctx;
 
     switch (frame->type) {
+    case GH_MESSAGE_PLANE_MARKED:
+        k->ops->marked(k->ctx, gh_rd_u64(&frame->body));
+        return true;
     case GH_MESSAGE_PLANE_PLACED:
         policies_are_due(k);
         return true;
@@ -552,6 +556,23 @@ static void on_broken(void *ctx, const char *why)
     gh_notice("xfrm: %s; the kernel goes on", why);
     gh_channel_close(k->channel);
     k->channel = NULL;
+    k->ops->marked(k->ctx, k->mark);
+}
+
+void gh_esp_kernel_mark(struct gh_esp_kernel *k, uint64_t mark)
+{
+    uint8_t body[8];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    k->mark = mark;
+    gh_wr_u64(&w, mark);
+    if (uv_is_active((uv_handle_t *)&k->due)) {
+        uv_timer_stop(&k->due);
+        on_due(&k->due);
+    }
+    if (k->channel == NULL || !k->configured ||
+        !gh_channel_send(k->channel, GH_MESSAGE_PLANE_MARK, body, w.len, -1))
+        k->ops->marked(k->ctx, mark);
 }
 
 /* All that there is to be, at once: what the kernel has of ours besides is nobody's. */

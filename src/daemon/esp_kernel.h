@@ -26,6 +26,7 @@ struct gh_esp_kernel_ops {
     void (*came)(void *ctx, uint64_t sa);
     void (*moved)(void *ctx, uint64_t sa, const struct gh_addr *from, uint16_t from_port);
     void (*wanted)(void *ctx, uint32_t policy, const struct ipsec_flow *flow);
+    void (*marked)(void *ctx, uint64_t mark);
 };
 
 /* policies: as of esp_children.h. NULL: no memory. */
@@ -36,6 +37,9 @@ void gh_esp_kernel_free(struct gh_esp_kernel *k);
 const struct gh_esp_plane *gh_esp_kernel_plane(const struct gh_esp_kernel *k);
 /* The socket to `xfrm`. False: no memory. */
 bool gh_esp_kernel_open(struct gh_esp_kernel *k, int fd);
+/* Calls marked() with this number, greater than those before, once the kernel has all that it was
+ * told until now; at once, if nobody is there to give it that. */
+void gh_esp_kernel_mark(struct gh_esp_kernel *k, uint64_t mark);
 /* Before it, nothing is told to `xfrm`. False: no memory. */
 bool gh_esp_kernel_configure(struct gh_esp_kernel *k, const struct gh_ike_config *config);
 /* Is this policy the kernel's? */

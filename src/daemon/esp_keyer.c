@@ -149,6 +149,15 @@ static void on_kernel_came(void *ctx, uint64_t sa)
     gh_esp_children_came(esp->children, sa);
 }
 
+static void on_marked(void *ctx, uint64_t mark)
+{
+    uint8_t body[8];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u64(&w, mark);
+    tell_keyer(ctx, GH_MESSAGE_CHILD_MARKED, &w);
+}
+
 static void on_moved(void *ctx, uint64_t sa, const struct gh_addr *from, uint16_t from_port)
 {
     struct gh_esp *esp = ctx;
@@ -241,6 +250,9 @@ static bool on_keyer_message(void *ctx, struct gh_frame *frame, int fd)
         return gh_esp_children_move(esp->children, &frame->body);
     case GH_MESSAGE_CHILD_REMOVE:
         return gh_esp_children_remove(esp->children, &frame->body, now);
+    case GH_MESSAGE_CHILD_MARK: /* the engine has it already */
+        gh_esp_kernel_mark(esp->kernel, gh_rd_u64(&frame->body));
+        return true;
     default:
         return false;
     }
@@ -278,7 +290,8 @@ bool gh_esp_keyer_make(struct gh_esp *esp)
                                                         .worn = gh_esp_keyer_worn,
                                                         .came = on_kernel_came,
                                                         .moved = on_moved,
-                                                        .wanted = on_wanted};
+                                                        .wanted = on_wanted,
+                                                        .marked = on_marked};
 
     esp->children =
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);

@@ -132,6 +132,8 @@ enum {
     X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)  /* u32 id: cannot be installed */                      \
     X(CHILD_STRAY, GH_TO_KEYER, 16, GH_ESP_STRAY_MAX, 0) /* a message of IKE's among ESP's */      \
     X(CHILD_STRANGER, GH_TO_KEYER, 12, 512, 0)           /* a packet's SPI is nobody's */          \
+    X(CHILD_MARK, GH_TO_CARRIER, 8, 8, 0) /* u64: tell when all until now is in its plane */       \
+    X(CHILD_MARKED, GH_TO_KEYER, 8, 8, 0) /* u64: it is */                                         \
     /* IPsec in the kernel: plane_messages.h */                                                    \
     X(XFRM_SOCKET, GH_TO_XFRM, 2, 300, 1)     /* namespace, u8 kind; the socket */                 \
     X(XFRM_PLACE_GONE, GH_TO_XFRM, 1, 300, 0) /* namespace */                                      \
@@ -142,6 +144,8 @@ enum {
     X(PLANE_SA, GH_TO_PLANE, 64, GH_PLANE_SA_MAX, 0)        /* holds keys */                       \
     X(PLANE_MOVE, GH_TO_PLANE, 64, GH_PLANE_SA_MAX, 0)      /* the same, with other ends */        \
     X(PLANE_REMOVE, GH_TO_PLANE, 8, 8, 0)                   /* u64 SA */                           \
+    X(PLANE_MARK, GH_TO_PLANE, 8, 8, 0)                     /* u64: as CHILD_MARK */               \
+    X(PLANE_MARKED, GH_TO_PLANNER, 8, 8, 0)                                                        \
     X(PLANE_PLACED, GH_TO_PLANNER, 0, 0, 0) /* a namespace more: policies, please */               \
     X(PLANE_USED, GH_TO_PLANNER, 65, 65, 0)                                                        \
     X(PLANE_WANTED, GH_TO_PLANNER, 12, 64, 0)   /* a packet met no SA */                           \

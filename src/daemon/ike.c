@@ -37,7 +37,7 @@ static void on_timer(uv_timer_t *timer);
 static void settle_now(struct ike *ike)
 {
     struct gh_now at = gh_clock_now();
-    uint64_t deadline, gatekeeper, now = at.mono_ms, wait;
+    uint64_t deadline, gatekeeper, ipsec, now = at.mono_ms, wait;
 
     gh_ike_gatekeeper_settle(ike->gatekeeper, at, ike->core);
     gh_ike_ipsec_settle(ike->ipsec, at, ike->core);
@@ -45,10 +45,13 @@ static void settle_now(struct ike *ike)
     gatekeeper = gh_ike_gatekeeper_next_deadline(ike->gatekeeper);
     if (gatekeeper < deadline)
         deadline = gatekeeper;
+    ipsec = gh_ike_ipsec_next_deadline(ike->ipsec);
+    if (ipsec < deadline)
+        deadline = ipsec;
     wait = deadline > now ? deadline - now : 0;
     for (size_t i = 0; i < ike->socket_count; i++)
         if (ike->sockets[i].udp != NULL)
-            gh_ike_udp_flush(ike->sockets[i].udp);
+            gh_ike_udp_flush(ike->sockets[i].udp, gh_ike_ipsec_reached(ike->ipsec));
     uv_timer_start(&ike->timer, on_timer, wait < TICK_MAX ? wait : TICK_MAX, 0);
     ike->unsettled = false;
 }

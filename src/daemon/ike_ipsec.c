@@ -10,6 +10,8 @@
 #include "daemon/esp_messages.h"
 #include "ike/codes.h"
 
+enum { MARK_WAIT_MS = 500 };
+
 /* What is wanted of the IKE core. */
 struct wish {
     struct wish *next;
@@ -26,7 +28,49 @@ struct gh_ike_ipsec {
     void *ctx;
     struct gh_channel *channel; /* NULL: `esp` is away */
     struct wish *wishes, **end;
+    bool unmarked;          /* the kernel is to have more than at the last mark */
+    uint64_t mark, reached; /* the last that `esp` was asked for, and that it has answered */
+    uint64_t marked_ms;     /* monotonic: when it was asked */
 };
+
+/* ---- Marks ---------------------------------------------------------------------------------- */
+
+uint64_t gh_ike_ipsec_mark(const struct gh_ike_ipsec *g)
+{
+    return g->mark + (g->unmarked ? 1 : 0);
+}
+
+uint64_t gh_ike_ipsec_next_deadline(const struct gh_ike_ipsec *g)
+{
+    return g->reached < g->mark ? g->marked_ms + MARK_WAIT_MS : UINT64_MAX;
+}
+
+uint64_t gh_ike_ipsec_reached(const struct gh_ike_ipsec *g)
+{
+    return g->reached;
+}
+
+static void send_mark(struct gh_ike_ipsec *g, struct gh_now now)
+{
+    uint8_t body[8];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    g->unmarked = false;
+    g->mark++;
+    g->marked_ms = now.mono_ms;
+    gh_wr_u64(&w, g->mark);
+    if (g->channel == NULL || !gh_channel_send(g->channel, GH_MESSAGE_CHILD_MARK, body, w.len, -1))
+        g->reached = g->mark;
+}
+
+static bool take_marked(struct gh_ike_ipsec *g, struct gh_rd *body)
+{
+    uint64_t mark = gh_rd_u64(body);
+
+    if (mark > g->reached && mark <= g->mark)
+        g->reached = mark;
+    return true;
+}
 
 /* ---- What `esp` wants ----------------------------------------------------------------------- */
 
@@ -85,6 +129,12 @@ static void grant(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core)
 void gh_ike_ipsec_settle(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core)
 {
     grant(g, now, core);
+    if (now.mono_ms >= gh_ike_ipsec_next_deadline(g)) {
+        gh_warning("IPsec: the kernel's plane has not answered for %d ms", MARK_WAIT_MS);
+        g->reached = g->mark;
+    }
+    if (g->unmarked)
+        send_mark(g, now);
     gh_channel_flush(g->channel);
 }
 
@@ -142,6 +192,8 @@ static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
         return take_number(g, &frame->body, REKEY);
     case GH_MESSAGE_CHILD_STRAY:
         return take_stray(g, &frame->body);
+    case GH_MESSAGE_CHILD_MARKED:
+        return take_marked(g, &frame->body);
     case GH_MESSAGE_CHILD_REFUSED:
         return take_number(g, &frame->body, REFUSED);
     default:
@@ -165,6 +217,7 @@ static void on_broken(void *ctx, const char *why)
     gh_notice("the IPsec engine: %s", why);
     gh_channel_close(g->channel);
     g->channel = NULL;
+    g->reached = g->mark; /* nobody will answer */
 }
 
 /* ---- What `esp` is told --------------------------------------------------------------------- */
@@ -264,6 +317,7 @@ bool gh_ike_ipsec_install(struct gh_ike_ipsec *g, const struct ike2_child_view *
         good =
             gh_wr_ok(&w) && gh_channel_send(g->channel, GH_MESSAGE_CHILD_INSTALL, body, w.len, -1);
         gh_wipe(body, sizeof(body));
+        g->unmarked = g->unmarked || (good && child.kernel);
     }
     return good;
 }
@@ -359,6 +413,7 @@ void gh_ike_ipsec_open(struct gh_ike_ipsec *g, int fd, const struct ike2 *core)
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
 
     gh_channel_close(g->channel);
+    g->reached = g->mark;
     g->channel = gh_channel_new(g->loop, fd, GH_TO_KEYER, &ops, g);
     if (g->channel == NULL || !say_hello(g, core))
         gh_error("no memory for the socket of the IPsec engine");

@@ -41,8 +41,19 @@ bool gh_ike_ipsec_install(struct gh_ike_ipsec *g, const struct ike2_child_view *
 void gh_ike_ipsec_update(struct gh_ike_ipsec *g, const struct ike2_child_view *c);
 void gh_ike_ipsec_remove(struct gh_ike_ipsec *g, uint32_t id, enum ike2_removal why);
 
-/* What `esp` wants of the core, and what it is told. Call it before datagrams leave: a peer may
- * send by an SA as soon as it has our answer. */
+/*
+ * A peer may send by an SA as soon as it has our answer, and ends the old one when it has ours. So
+ * what is said after a child was installed waits until its plane has it: for `esp` it is enough to
+ * be told first, the kernel is at the end of a longer way. Each datagram takes the number of
+ * gh_ike_ipsec_mark() when it is made, and leaves when gh_ike_ipsec_reached() is not below it;
+ * which comes to that half a second later, whatever happened.
+ */
+uint64_t gh_ike_ipsec_mark(const struct gh_ike_ipsec *g);
+uint64_t gh_ike_ipsec_reached(const struct gh_ike_ipsec *g);
+/* When to look again; UINT64_MAX: nothing waits. */
+uint64_t gh_ike_ipsec_next_deadline(const struct gh_ike_ipsec *g);
+
+/* What `esp` wants of the core, and what it is told. Call it before datagrams leave. */
 void gh_ike_ipsec_settle(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core);
 
 #endif

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "daemon/esp_messages.h"
+#include "daemon/ike_ipsec.h"
 #include "daemon/ike_places.h"
 #include "daemon/ike_priv.h"
 #include "daemon/ike_udp.h"
@@ -49,7 +50,7 @@ void gh_ike_send(void *ctx, const struct ike2_datagram *d)
 
         if (s->udp != NULL && s->zone == d->local.zone && s->port == d->local.port &&
             s->v6 == (d->remote.addr.len == 16)) {
-            gh_ike_udp_send(s->udp, d);
+            gh_ike_udp_send(s->udp, d, gh_ike_ipsec_mark(ike->ipsec));
             return;
         }
     }

@@ -35,6 +35,7 @@ struct gh_ike_batch {
 struct out {
     struct out *next;
     struct ike2_endpoint local, remote;
+    uint64_t mark;
     size_t len;
     uint8_t data[];
 };
@@ -45,7 +46,8 @@ struct gh_ike_udp {
     struct gh_ike_udp_settings s;
     struct out *out, **out_end;
     size_t waiting;
-    bool full; /* the socket takes no more: waits for room */
+    uint64_t reached; /* of the marks */
+    bool full;        /* the socket takes no more: waits for room */
 };
 
 enum gh_ike_kind gh_ike_kind_of(bool nat_t, const uint8_t *data, size_t len)
@@ -222,13 +224,19 @@ static void put_local(const struct out *o, struct slot *slot, struct msghdr *h)
     }
 }
 
-/* The first that wait, at most a batch. */
+static bool may_leave(const struct gh_ike_udp *u)
+{
+    return u->out != NULL && u->out->mark <= u->reached;
+}
+
+/* The first that wait and may leave, at most a batch. */
 static unsigned gather(struct gh_ike_udp *u, struct mmsghdr headers[BATCH],
                        struct slot slots[BATCH])
 {
     unsigned n = 0;
 
-    for (struct out *o = u->out; o != NULL && n < BATCH; o = o->next, n++) {
+    for (struct out *o = u->out; o != NULL && o->mark <= u->reached && n < BATCH;
+         o = o->next, n++) {
         struct msghdr *h = &headers[n].msg_hdr;
 
         *h = (struct msghdr){.msg_iov = &slots[n].part, .msg_iovlen = 1};
@@ -258,7 +266,7 @@ static void send_some(struct gh_ike_udp *u)
     struct slot slots[BATCH];
 
     u->full = false;
-    while (u->out != NULL && !u->full) {
+    while (may_leave(u) && !u->full) {
         int n = sendmmsg(u->fd, headers, gather(u, headers, slots), MSG_DONTWAIT);
 
         for (int i = 0; i < n; i++)
@@ -274,17 +282,18 @@ static void send_some(struct gh_ike_udp *u)
     }
 }
 
-void gh_ike_udp_flush(struct gh_ike_udp *u)
+void gh_ike_udp_flush(struct gh_ike_udp *u, uint64_t reached)
 {
     bool was_full = u->full;
 
+    u->reached = reached;
     if (!was_full)
         send_some(u);
     if (u->full && !was_full)
         uv_poll_start(&u->poll, UV_READABLE | UV_WRITABLE, on_poll);
 }
 
-void gh_ike_udp_send(struct gh_ike_udp *u, const struct ike2_datagram *d)
+void gh_ike_udp_send(struct gh_ike_udp *u, const struct ike2_datagram *d, uint64_t mark)
 {
     size_t skip = d->marker && d->len > 0 ? MARKER : 0, len = d->len > 0 ? d->len : 1;
     struct out *o;
@@ -298,7 +307,7 @@ void gh_ike_udp_send(struct gh_ike_udp *u, const struct ike2_datagram *d)
         u->s.counters[GH_IKE_UDP_SEND_FULL]++;
         return;
     }
-    *o = (struct out){.local = d->local, .remote = d->remote, .len = skip + len};
+    *o = (struct out){.local = d->local, .remote = d->remote, .mark = mark, .len = skip + len};
     memset(o->data, 0, skip);
     o->data[skip] = 0xff;
     if (d->len > 0)
@@ -306,7 +315,7 @@ void gh_ike_udp_send(struct gh_ike_udp *u, const struct ike2_datagram *d)
     *u->out_end = o;
     u->out_end = &o->next;
     if (++u->waiting >= BATCH)
-        gh_ike_udp_flush(u);
+        gh_ike_udp_flush(u, u->reached);
 }
 
 /* ---- Life ----------------------------------------------------------------------------------- */

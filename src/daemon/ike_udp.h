@@ -51,8 +51,9 @@ void gh_ike_udp_start(struct gh_ike_udp *u);
 void gh_ike_udp_close(struct gh_ike_udp *u); /* NULL is fine */
 
 /* Copies the datagram; an empty one is a keepalive. d->local.addr of length 0: the kernel chooses.
- * It may be lost as anywhere on its way; then it is counted. */
-void gh_ike_udp_send(struct gh_ike_udp *u, const struct ike2_datagram *d);
-void gh_ike_udp_flush(struct gh_ike_udp *u);
+ * It may be lost as anywhere on its way; then it is counted. It does not leave before a flush with
+ * this mark or a greater one; those behind it wait, too. */
+void gh_ike_udp_send(struct gh_ike_udp *u, const struct ike2_datagram *d, uint64_t mark);
+void gh_ike_udp_flush(struct gh_ike_udp *u, uint64_t reached);
 
 #endif

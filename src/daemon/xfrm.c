@@ -62,6 +62,9 @@ static bool on_esp_message(void *ctx, struct gh_frame *frame, int fd)
         return take_sa(x, &frame->body, xfrm_take_over);
     case GH_MESSAGE_PLANE_MOVE:
         return take_sa(x, &frame->body, xfrm_move);
+    case GH_MESSAGE_PLANE_MARK: /* the kernel answers each request before it is asked the next */
+        return gh_channel_send(x->esp, GH_MESSAGE_PLANE_MARKED, frame->body.p,
+                               gh_rd_left(&frame->body), -1);
     case GH_MESSAGE_PLANE_REMOVE:
         xfrm_remove(x, gh_rd_u64(&frame->body));
         return true;

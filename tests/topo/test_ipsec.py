@@ -78,6 +78,7 @@ class Pinging:
         self.process.wait()
         with open(self.log, encoding="utf-8") as file:
             answered = set(map(int, re.findall(r"icmp_seq=(\d+) ttl", file.read())))
+        print(f"of {max(answered)} not answered: {sorted(set(range(1, max(answered))) - answered)}")
         return max(answered) - len(answered)
 
 

@@ -21,7 +21,7 @@ static struct {
     struct gh_ike_config *config;
     int xfrm; /* the other end of its socket */
     unsigned again, came, moved, worn;
-    uint64_t refused;
+    uint64_t refused, marked;
     char why[64];
     uint32_t wanted;
     uint8_t mem[ROOM];
@@ -59,6 +59,11 @@ static void on_wanted(void *ctx, uint32_t policy, const struct ipsec_flow *flow)
     t.wanted = policy;
 }
 
+static void on_marked(void *ctx, uint64_t mark)
+{
+    t.marked = mark;
+}
+
 /* As esp_child() has it; gateway: NULL: it may be anywhere. */
 static struct gh_ike_config *configuration(const char *gateway)
 {
@@ -90,7 +95,8 @@ static int set_up(void **state)
                                                  .worn = on_worn,
                                                  .came = on_came,
                                                  .moved = on_moved,
-                                                 .wanted = on_wanted};
+                                                 .wanted = on_wanted,
+                                                 .marked = on_marked};
 
     memset(&t, 0, sizeof(t));
     assert_int_equal(uv_loop_init(&t.loop), 0);
@@ -351,6 +357,38 @@ static void what_xfrm_says(void **state)
     assert_int_equal(t.refused, 0);
 }
 
+/* The policies that an SA wants are before it, and nobody waits for an `xfrm` that is not there. */
+static void a_mark_is_behind_all_before_it(void **state)
+{
+    struct gh_esp_child c = esp_child(1);
+    uint8_t body[8];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+    struct gh_rd r;
+    uint32_t tie = 0;
+
+    gh_esp_kernel_mark(t.kernel, 1);
+    assert_int_equal(t.marked, 1);
+    begin();
+    c.remote.octets[3]++;
+    assert_true(add(1, &c, &tie, false));
+    gh_esp_kernel_mark(t.kernel, 2);
+    expect(GH_MESSAGE_PLANE_SA);
+    expect(GH_MESSAGE_PLANE_POLICIES);
+    r = expect(GH_MESSAGE_PLANE_MARK);
+    assert_int_equal(gh_rd_u64(&r), 2);
+    assert_int_equal(t.marked, 1);
+    gh_wr_u64(&w, 2);
+    tell(GH_MESSAGE_PLANE_MARKED, &w);
+    assert_int_equal(t.marked, 2);
+
+    gh_esp_kernel_mark(t.kernel, 3);
+    expect(GH_MESSAGE_PLANE_MARK);
+    assert_int_equal(t.marked, 2);
+    shutdown(t.xfrm, SHUT_RDWR);
+    expect_nothing();
+    assert_int_equal(t.marked, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +400,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_the_configuration_does_not_want_any_more, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_xfrm_says, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_mark_is_behind_all_before_it, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

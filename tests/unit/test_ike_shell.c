@@ -63,7 +63,7 @@ static void on_datagram(void *ctx, struct ike2_datagram *d)
     assert_true(d->len <= sizeof(w->data));
     memcpy(w->data, d->data, d->len);
     if (w->echo)
-        gh_ike_udp_send(w->udp, d);
+        gh_ike_udp_send(w->udp, d, 0);
 }
 
 static void on_done(void *ctx)
@@ -71,7 +71,7 @@ static void on_done(void *ctx)
     struct wire *w = ctx;
 
     w->batches++;
-    gh_ike_udp_flush(w->udp);
+    gh_ike_udp_flush(w->udp, 0);
 }
 
 static void wire_start(struct wire *w, bool nat_t)
@@ -173,8 +173,8 @@ static void a_keepalive_has_no_marker(void **state)
     turn(&w);
     d.local = w.last.local;
     d.remote = w.last.remote;
-    gh_ike_udp_send(w.udp, &d);
-    gh_ike_udp_flush(w.udp);
+    gh_ike_udp_send(w.udp, &d, 0);
+    gh_ike_udp_flush(w.udp, 0);
     assert_int_equal(recv(w.peer, back, sizeof(back), 0), 1);
     assert_int_equal((uint8_t)back[0], 0xff);
     wire_end(&w);
@@ -217,13 +217,40 @@ static void what_cannot_be_sent_is_counted(void **state)
     d.remote = w.last.remote;
     d.local = w.last.local;
     d.local.addr.octets[0] = 192; /* 192.0.0.7 is not ours */
-    gh_ike_udp_send(w.udp, &d);
+    gh_ike_udp_send(w.udp, &d, 0);
     d.local = w.last.local;
-    gh_ike_udp_send(w.udp, &d);
-    gh_ike_udp_flush(w.udp);
+    gh_ike_udp_send(w.udp, &d, 0);
+    gh_ike_udp_flush(w.udp, 0);
     assert_int_equal(w.counters[GH_IKE_UDP_SEND_FAILED], 1);
     assert_int_equal(recv(w.peer, back, sizeof(back), 0), 1);
     assert_int_equal(recv(w.peer, back, sizeof(back), 0), -1);
+    wire_end(&w);
+}
+
+/* And nothing that was said later overtakes it. */
+static void what_has_a_mark_waits_for_it(void **state)
+{
+    uint8_t text[] = "ab";
+    struct ike2_datagram d = {.data = text, .len = 1};
+    struct wire w;
+    char back[10];
+
+    wire_start(&w, false);
+    gh_ike_udp_start(w.udp);
+    say(&w, "hi", 2);
+    turn(&w);
+    d.remote = w.last.remote;
+    d.local = w.last.local;
+    gh_ike_udp_send(w.udp, &d, 7);
+    d.data = text + 1;
+    gh_ike_udp_send(w.udp, &d, 0);
+    gh_ike_udp_flush(w.udp, 6);
+    assert_int_equal(recv(w.peer, back, sizeof(back), 0), -1);
+    gh_ike_udp_flush(w.udp, 7);
+    assert_int_equal(recv(w.peer, back, sizeof(back), 0), 1);
+    assert_int_equal(back[0], 'a');
+    assert_int_equal(recv(w.peer, back, sizeof(back), 0), 1);
+    assert_int_equal(back[0], 'b');
     wire_end(&w);
 }
 
@@ -728,6 +755,7 @@ int main(void)
         cmocka_unit_test(a_keepalive_has_no_marker),
         cmocka_unit_test(many_go_both_ways),
         cmocka_unit_test(what_cannot_be_sent_is_counted),
+        cmocka_unit_test(what_has_a_mark_waits_for_it),
         cmocka_unit_test(answers_come_in_any_order),
         cmocka_unit_test(requests_outlive_the_keeper),
         cmocka_unit_test(a_request_that_breaks_every_desk_is_refused),
