@@ -142,6 +142,20 @@ bool gh_esp_child_params(const struct gh_esp_child *d, enum ipsec_way way,
     return true;
 }
 
+static bool is_orphan(const struct gh_esp_children *c, size_t at)
+{
+    return c->slots[at].epoch != c->epoch;
+}
+
+/* Of the `ike` that speaks. SIZE_MAX: none. */
+static size_t find(const struct gh_esp_children *c, uint32_t id)
+{
+    for (size_t i = 0; i < c->top; i++)
+        if (c->list[i].there && c->list[i].id == id && !is_orphan(c, i))
+            return i;
+    return SIZE_MAX;
+}
+
 static struct gh_esp_plane_sa for_kernel(struct gh_esp_children *c, size_t at,
                                          const struct gh_esp_child *d, enum ipsec_way way)
 {
@@ -194,6 +208,24 @@ static void tell_changed(const struct gh_esp_children *c, size_t at)
         c->ops->changed(c->ctx, sa_id(at, IPSEC_OUT));
 }
 
+static void drop_out(struct gh_esp_children *c, size_t at)
+{
+    c->list[at].out_due_ms = 0;
+    if (c->list[at].out)
+        remove_sa(c, at, IPSEC_OUT);
+    c->list[at].out = false;
+}
+
+/* The engine takes the newest SA of several. The kernel knows their seconds only: of two from the
+ * same one it may go on with the old, which the peer ends now. */
+static void drop_replaced(struct gh_esp_children *c, uint32_t id)
+{
+    size_t old = id != 0 ? find(c, id) : SIZE_MAX;
+
+    if (old != SIZE_MAX)
+        drop_out(c, old);
+}
+
 static bool add_out(struct gh_esp_children *c, size_t at)
 {
     struct gh_esp_child d;
@@ -201,16 +233,10 @@ static bool add_out(struct gh_esp_children *c, size_t at)
     c->list[at].out_due_ms = 0;
     if (!c->list[at].out && decode(&c->slots[at], &d))
         c->list[at].out = add_sa(c, at, &d, IPSEC_OUT);
+    if (c->list[at].kernel && c->list[at].out)
+        drop_replaced(c, c->list[at].replaces);
     tell_changed(c, at);
     return c->list[at].out;
-}
-
-static void drop_out(struct gh_esp_children *c, size_t at)
-{
-    c->list[at].out_due_ms = 0;
-    if (c->list[at].out)
-        remove_sa(c, at, IPSEC_OUT);
-    c->list[at].out = false;
 }
 
 static void drop(struct gh_esp_children *c, size_t at)
@@ -345,20 +371,6 @@ void gh_esp_children_free(struct gh_esp_children *c)
 }
 
 /* ---- What `ike` says ------------------------------------------------------------------------ */
-
-static bool is_orphan(const struct gh_esp_children *c, size_t at)
-{
-    return c->slots[at].epoch != c->epoch;
-}
-
-/* Of the `ike` that speaks. SIZE_MAX: none. */
-static size_t find(const struct gh_esp_children *c, uint32_t id)
-{
-    for (size_t i = 0; i < c->top; i++)
-        if (c->list[i].there && c->list[i].id == id && !is_orphan(c, i))
-            return i;
-    return SIZE_MAX;
-}
 
 static int by_number(const void *a, const void *b)
 {
