@@ -186,7 +186,7 @@ def test_vrf(guest, build_dir, opener):
         host.add_address(interface, "10.1.0.1/32" if host is a else "10.2.0.1/32")
     for device in ("lo", "red"):
         options = ["-I", "red"] if device == "red" else ["-I", "10.1.0.1"]
-        a.run(["ping", "-c", "3", "-i", "0.1", "-W", "2", *options, "10.2.0.1"])
+        a.run(["ping", "-c", "3", "-i", "0.1", "-W", "10", *options, "10.2.0.1"])
     # Nobody else of this user takes a port of ours, although it was shared for a moment.
     thief = a.run(["python3", "-c", "import socket as s\nx = s.socket(s.AF_INET, s.SOCK_DGRAM)\n"
                    "x.setsockopt(s.SOL_SOCKET, s.SO_REUSEPORT, 1)\nx.bind(('', 4500))"], check=False)

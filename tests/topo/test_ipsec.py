@@ -191,7 +191,7 @@ def test_suites(net, build_dir, suite, v6):
     sites = Sites(net, build_dir, v6, section('ipsec-transform "t"', **SUITES[suite]),
                   child={"ipsec_transform": ["t"]})
     for size in (0, 1000, 1362, 4000):  # 1362: the device's MTU; beyond, the kernel fragments
-        done = sites.a.run(["ping", "-c", "2", "-i", "0.05", "-s", size, "-W", "2", "-I", HOST_A,
+        done = sites.a.run(["ping", "-c", "2", "-i", "0.05", "-s", size, "-W", "10", "-I", HOST_A,
                             HOST_B], check=False)
         assert " 0% packet loss" in done.stdout, f"{size}: {done.stdout}{sites.one.tail()}"
     assert sas(sites.one)[0]["protocol"] == ("AH" if suite == "ah" else "ESP")

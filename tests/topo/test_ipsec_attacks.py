@@ -485,7 +485,7 @@ def test_icmp_errors(sites):
 
     def all_sizes(*options):
         for size in (1000, 1362, 4000):
-            done = sites.a.run(["ping", "-c", 2, "-i", 0.1, "-s", size, "-W", 2, *options, "-I", HOST_A, HOST_B],
+            done = sites.a.run(["ping", "-c", 2, "-i", 0.1, "-s", size, "-W", 10, *options, "-I", HOST_A, HOST_B],
                                check=False)
             assert " 0% packet loss" in done.stdout, f"{size}: {done.stdout}"
     pinging = Pinging(sites.a, HOST_A, HOST_B)

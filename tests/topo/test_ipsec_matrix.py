@@ -278,7 +278,7 @@ class Lab:
         kernel fragments."""
         (_, source), (_, to) = networks(peer, name)
         for size in sizes:
-            done = self.a.run(["ping", "-c", 1, "-W", 2, "-s", size, "-I", source, to], check=False)
+            done = self.a.run(["ping", "-c", 1, "-W", 10, "-s", size, "-I", source, to], check=False)
             assert " 0% packet loss" in done.stdout, f"{size}: {done.stdout}\n{self.sas(peer, name)}"
 
     def transfer(self, peer, name, octets=200_000):
@@ -444,7 +444,7 @@ def test_dscp_and_ecn(lab, peer, name):
     outside = {"swan": SWAN4, "nat": R4}[peer]
     for tos in (0, 0xb8, 0x28 | ECT, CE):
         out = Marks(lab.a, "eth0", A4, outside)
-        done = lab.a.run(["ping", "-c", 2, "-i", 0.05, "-W", 2, "-Q", tos, "-I", ours, theirs], check=False)
+        done = lab.a.run(["ping", "-c", 2, "-i", 0.05, "-W", 10, "-Q", tos, "-I", ours, theirs], check=False)
         assert " 0% packet loss" in done.stdout
         assert out.seen() == {(tos, False)}
     protocol = {"swan": "ah" if name.startswith("ah") else "esp", "nat": "udp"}[peer]

@@ -168,7 +168,7 @@ def test_first_packets_wait(net, build_dir, size):
     """The first packet has IKE make an SA, waits for that, and has its answer: a fragmented one, too."""
     ends = Ends(net, build_dir, "10.1.0.0/24", "10.2.0.0/24")
     wait_for(lambda: routes(ends.a) and routes(ends.b), 10, "the routes")
-    done = ends.a.run(["ping", "-c", 3, "-i", 0.05, "-W", 3, "-s", size, "-I", HOST_A, HOST_B], check=False)
+    done = ends.a.run(["ping", "-c", 3, "-i", 0.05, "-W", 10, "-s", size, "-I", HOST_A, HOST_B], check=False)
     assert " 0% packet loss" in done.stdout, f"{done.stdout}{ends.one.tail()}"
     waiting = ends.one.ask("show", "ipsec", "counters")["waiting"]
     assert waiting["kept"] == waiting["released"] >= 1 and waiting["late"] == waiting["full"] == 0

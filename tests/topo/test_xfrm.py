@@ -220,7 +220,7 @@ def lab(kernel):
 
 def ping(case, count=3):
     source, to = case.addresses()
-    return f"run ping -c {count} -i 0.02 -W 2 -I {source} {to}"
+    return f"run ping -c {count} -i 0.02 -W 10 -I {source} {to}"
 
 
 def get(way, case, protocol=None):
@@ -408,7 +408,7 @@ def test_traffic_with_the_core(lab, start, name):
     lab.b.run(["ip", "route", "prepend", case.selectors()[0], "dev", "core0", "src", to])
     start("-c", ECHO)
     inside = case.layers()[0][0]
-    pings = [f"run ping -c 1 -s {size} -W 2 -I {source} {to}" for size in (0, 1000, 1352)]
+    pings = [f"run ping -c 1 -s {size} -W 10 -I {source} {to}" for size in (0, 1000, 1352)]
     transfer = f"run /usr/bin/python3 {lab.script('transfer', TRANSFER)} {source} {to} 200000"
     answers = lab.ours("flush", *case.ours(), *pings, transfer, get("out", case, inside), get("in", case, inside))
     *_, one, two, three, moved, out, come = answers
