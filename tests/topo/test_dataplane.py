@@ -529,8 +529,9 @@ def with_a_stock_daemon(guest, build_dir):
     return a, b, IkeGatehouse(a, build_dir, peer_section(psk_secret=SECRET, dataplane="kernel")).start()
 
 
-def check_stock(a, b, gatehouse, rekey):
-    """Ping and TCP, new keys by either end, and nothing else on the wire."""
+def check_stock(a, b, gatehouse, rekey, early=0):
+    """Ping and TCP, new keys by either end, and nothing else on the wire. early: packets that the other may
+    send by an SA before its answer has made it ours."""
     wire = sent_by(a)
     wait_for(lambda: ping(a, HOST_A, HOST_B, 1) == 1, 10, lambda: f"the first\n{gatehouse.tail()}")
     assert ping(b, HOST_B, HOST_A) == 5
@@ -546,7 +547,7 @@ def check_stock(a, b, gatehouse, rekey):
     wait_for(lambda: any(sa["id"] not in (first["id"], second["id"]) for sa in sas(gatehouse)), 10,
              "the other's new SA")
     pinging.wait_more(20)
-    assert pinging.lost() == 0
+    assert pinging.lost() <= early
     assert all(sa["in"]["back_end"] == "kernel" for sa in sas(gatehouse))
 
 
@@ -615,4 +616,5 @@ def test_libreswan(guest, build_dir, libreswan, opener):
     else:
         swan.initiate()
     gatehouse.wait_sas(1, 1)
-    check_stock(a, b, gatehouse, swan.rekey)
+    # It sends by the new SA as soon as it has answered, as it may (RFC 7296 2.8).
+    check_stock(a, b, gatehouse, swan.rekey, early=1)

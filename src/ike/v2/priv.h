@@ -1,7 +1,7 @@
 /*
  * The inside of the IKEv2 core: what all its files share, an IKE SA, its Child SAs and tasks, and
  * the core itself. Nothing outside of src/ike/v2 includes it but tests. What a file does for the
- * others is in the header of its name (core.c's in core_priv.h, that of tasks in tasks.h):
+ * others is in the header of its name (core.c's in core_priv.h):
  *
  *     core.c      input, time, the keeper's answers
  *     tables.c    where SAs are found              deadlines.c  which is next
@@ -9,7 +9,8 @@
  *     whose.c     which is a peer's
  *     view.c      what there is                    tell.c       what is said
  *     memory.c    in octets
- *     sa.c        an IKE SA's life: state, deadlines, end
+ *     sa.c        an IKE SA's life: state, end     sa_time.c   its deadlines
+ *     tasks.c     what it has to do
  *     keys.c      SKEYSEED, SK_*, KEYMAT, ciphers
  *     flight.c    sealed messages: Message IDs, fragments, retransmission, repeated requests
  *     window.c    how many requests are out at a time, what is kept of the peer's

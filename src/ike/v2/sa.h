@@ -1,4 +1,4 @@
-/* An IKE SA's life: sa.c, called by whoever makes, establishes or ends one. */
+/* An IKE SA's life: sa.c and sa_time.c, called by whoever makes, establishes or ends one. */
 #ifndef IKE2_SA_H
 #define IKE2_SA_H
 
@@ -12,6 +12,9 @@ struct ike2_sa *ike2_sa_new(struct ike2 *c, struct ike2_policy *policy, bool ini
 void ike2_sa_free(struct ike2_sa *sa);
 /* Ends it without a word on the wire; children go. */
 void ike2_sa_die(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why);
+/* Its children go with it. A key of TCP-AO lives on, but when the operator has ended it here
+ * (docs/specs/ikev2-tcp-ao.md 11). */
+void ike2_children_drop(struct ike2 *c, struct ike2_sa *sa, enum ike2_removal why);
 void ike2_set_state(struct ike2 *c, struct ike2_sa *sa, enum ike2_state state);
 void ike2_sa_established(struct ike2 *c, struct ike2_sa *sa);
 /* Begins another in the place of this one, if that is ours to do. */

@@ -1,5 +1,5 @@
 /*
- * What an IKE SA has to do, one exchange after the other (sa.c): added by anybody, run by core.c
+ * What an IKE SA has to do, one exchange after the other: added by anybody, run by core.c
  * when a turn ends.
  */
 #ifndef IKE2_TASKS_H
