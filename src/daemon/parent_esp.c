@@ -165,7 +165,7 @@ static void adopt(void *ctx, uint32_t table, const struct gh_prefix *to)
 {
     struct gh_esp_place *e = ctx;
 
-    if (table != e->table && (e->table != 0 || !gh_esp_route_is_detour(table, to)))
+    if (table != e->table && !gh_esp_route_is_detour(e, table, to))
         return;
     gh_esp_routes_make(&e->routes, table, to)->closed = true;
 }
@@ -205,7 +205,7 @@ static void open_routes(struct gh_parent *p, struct gh_parent_place *place)
         result = gh_routes_each(fd, adopt, e);
     if (result >= 0) {
         e->routes_fd = fd;
-        e->rules_due = place->vrf == NULL;
+        e->rules_due = true;
         note_namespace(p, place->netns != NULL ? place->netns : "");
         return;
     }
@@ -241,7 +241,7 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
         fd = result = gh_routes_open(line);
         if (fd >= 0) {
             gh_unprotected_remove(line, said); /* without nft there is nothing */
-            result = gh_ip_rules_set(fd, NULL, 0);
+            result = gh_ip_rules_remove(fd);
             if (result == 0)
                 result = gh_routes_each(fd, remove_one, &fd);
             close(fd);
@@ -352,7 +352,7 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
     gh_parent_xfrm_close_place(p, place);
     for (size_t i = 0; i < e->routes.count; i++)
         e->routes.list[i].wanted = false;
-    e->rules_due = place->vrf == NULL;
+    e->rules_due = true;
     if (e->routes_fd >= 0) {
         gh_parent_esp_change_routes(place);
         close(e->routes_fd);
@@ -391,7 +391,7 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
         gh_parent_esp_set_mtu(p, place);
         gh_parent_esp_want_routes(p, place);
         gh_parent_esp_clear_follow(p, place);
-        e->rules_due = place->vrf == NULL;
+        e->rules_due = true;
         e->generation = p->generation;
     }
     gh_parent_esp_change_routes(place);

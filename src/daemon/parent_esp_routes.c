@@ -75,12 +75,13 @@ static bool table_for(const struct gh_parent_place *place, const struct gh_prefi
     char text[GH_PREFIX_TEXT];
 
     with_peer = with_peer && !place->is_private;
-    *table = with_peer ? (uint32_t)GH_DETOUR_TABLE + to->bits : place->esp.table;
-    if (!with_peer || place->vrf == NULL)
+    *table = with_peer ? gh_ip_rules_tables(place->esp.table) + to->bits : place->esp.table;
+    if (!with_peer || gh_ip_rules_tables(place->esp.table) != 0)
         return true;
-    gh_warning("%s: no route to %s: the peer itself is there, and in a VRF its packets cannot be "
-               "told from those that the tunnel is for",
-               whose, gh_prefix_format(to, text));
+    gh_warning(
+        "%s: no route to %s: the peer itself is there, and the VRF's table has a number above "
+        "%d",
+        whose, gh_prefix_format(to, text), (int)GH_DETOUR_VRF_MAX);
     return false;
 }
 
@@ -193,7 +194,7 @@ void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place
     gh_parent_esp_each_child(p, place, want, NULL);
     for (size_t i = 0; i < e->routes.count; i++)
         e->routes.list[i].wanted = is_wanted(p, place, &e->routes.list[i]);
-    e->rules_due = place->vrf == NULL;
+    e->rules_due = true;
 }
 
 static bool is_open(const struct gh_parent_place *place)
@@ -236,7 +237,7 @@ static void come(const struct gh_parent *p, struct gh_parent_place *place,
 /* It may have held the peer when it came, or not. */
 static void go(struct gh_parent_place *place, const struct gh_prefix *to)
 {
-    const uint32_t tables[] = {place->esp.table, (uint32_t)GH_DETOUR_TABLE + to->bits};
+    const uint32_t tables[] = {place->esp.table, gh_ip_rules_tables(place->esp.table) + to->bits};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         struct gh_esp_route *r = gh_esp_routes_find(&place->esp.routes, tables[i], to);
@@ -245,7 +246,7 @@ static void go(struct gh_parent_place *place, const struct gh_prefix *to)
             continue;
         r->negotiated = false;
         r->wanted = r->configured;
-        place->esp.rules_due |= gh_esp_route_is_detour(r->table, to);
+        place->esp.rules_due |= gh_esp_route_is_detour(&place->esp, r->table, to);
         settle(place, r);
     }
 }
@@ -292,7 +293,7 @@ void gh_parent_esp_routes_told(struct gh_parent *p)
             r->negotiated = r->negotiated && r->known;
             r->wanted = r->configured || (r->wanted && r->negotiated);
         }
-        e->rules_due = p->ike.places[i]->vrf == NULL;
+        e->rules_due = true;
         if (is_open(p->ike.places[i]))
             gh_parent_esp_change_routes(p->ike.places[i]);
     }
@@ -300,9 +301,12 @@ void gh_parent_esp_routes_told(struct gh_parent *p)
 
 /* ---- Rules ---------------------------------------------------------------------------------- */
 
-bool gh_esp_route_is_detour(uint32_t table, const struct gh_prefix *to)
+bool gh_esp_route_is_detour(const struct gh_esp_place *e, uint32_t table,
+                            const struct gh_prefix *to)
 {
-    return table == (uint32_t)GH_DETOUR_TABLE + to->bits;
+    uint32_t tables = gh_ip_rules_tables(e->table);
+
+    return tables != 0 && table == tables + to->bits;
 }
 
 void gh_esp_rules_follow(struct gh_parent_place *place)
@@ -315,14 +319,16 @@ void gh_esp_rules_follow(struct gh_parent_place *place)
     if (!e->rules_due)
         return;
     memset(&d, 0, sizeof(d));
+    d.vrf = place->vrf;
+    d.table = e->table;
     for (size_t i = 0; i < e->routes.count; i++) {
         const struct gh_esp_route *r = &e->routes.list[i];
         const struct gh_prefix *to = &r->to;
 
-        if (r->wanted && gh_esp_route_is_detour(r->table, to))
+        if (r->wanted && gh_esp_route_is_detour(e, r->table, to))
             (to->addr.len == 4 ? d.v4 : d.v6)[to->bits] = true;
     }
-    result = gh_ip_rules_set(e->routes_fd, rules, gh_ip_rules_plan(&d, rules));
+    result = gh_ip_rules_set(e->routes_fd, place->vrf, rules, gh_ip_rules_plan(&d, rules));
     if (result != 0 && result != e->rules_error)
         gh_error("rules for routing into tunnels: %s", strerror(-result));
     e->rules_due = result != 0;
