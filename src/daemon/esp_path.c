@@ -3,18 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/esp_quoted.h"
+#include "daemon/esp_udp_sum.h"
+#include "daemon/esp_whole.h"
 #include "tunnel/fragment.h"
 #include "tunnel/icmp.h"
 #include "tunnel/mss.h"
 #include "tunnel/mtu.h"
 #include "tunnel/rate.h"
-#include "wire/checksum.h"
 
 enum {
     HEAD = 256,
     SCRATCH = HEAD + 65536 + 128,
-    /* Errors may be so many packets behind: a second's at 64,000 a second. */
-    QUOTE_WINDOW = 65536,
+    ETHERNET = 1500, /* what is assumed of a path, where the kernel does not fragment for us */
     NO_LIMIT = UINT16_MAX
 };
 
@@ -35,8 +36,10 @@ struct gh_esp_path {
     struct shape *shapes; /* [policy] */
     size_t shape_count;
     struct tunnel_pmtu *mtus;
+    struct gh_esp_whole *whole;
     uint16_t outer; /* packets up to this need no look after protection */
     bool mss;       /* somebody wants it touched */
+    bool by_ports;  /* transport mode is only for some */
     bool stale;     /* limits of SAs are to be set anew */
     uint64_t now_ms;
     uint64_t counts[GH_ESP_PATH_COUNT];
@@ -128,6 +131,7 @@ static void set_limits(void *ctx, uint64_t id)
     tunnel = sa->p.tunnel;
     tunnel.df = df_of(s->sizes.df);
     aside.syn = s->sizes.mss != 0;
+    aside.fragments = true;
     gh_esp_path_sizes(x, sa, x->now_ms, &aside.longer, &path);
     if (path != 0 && path < x->outer)
         x->outer = path;
@@ -198,6 +202,7 @@ bool gh_esp_path_configure(struct gh_esp_path *x, const struct gh_ike_config *co
         return false;
     tunnel_pmtu_set_age(x->mtus, config->settings.path_mtu_seconds);
     x->mss = false;
+    x->by_ports = gh_esp_whole_by_ports(config);
     for (size_t i = 0; i < x->shape_count; i++)
         x->shapes[i].known = false;
     for (size_t i = 0; i < config->policy_count; i++) {
@@ -227,37 +232,13 @@ static uint32_t draw(struct gh_esp_path *x)
     return value;
 }
 
-/* Of ESP in UDP over IPv6: the kernel computes it for whole datagrams only, and some peers take no
- * datagram without one. */
-static void put_udp_checksum(struct ipsec_packet *p)
+/* Protected, and to leave in fragments of p->mtu. */
+static void cut_after(struct gh_esp_path *x, struct ipsec_packet *p)
 {
-    enum { CHECKSUM_AT = IPSEC_IPV6_HEADER + 6 };
-    uint8_t *data = ipsec_packet_data(p);
-    struct gh_addr src = gh_addr_from(data + 8, 16), dst = gh_addr_from(data + 24, 16);
-    struct gh_wr w = gh_wr_make(data + CHECKSUM_AT, 2);
-    size_t len = p->len - IPSEC_IPV6_HEADER;
-    uint16_t sum;
-
-    if (data[0] >> 4 != 6 || data[6] != IPSEC_PROTO_UDP || p->len < CHECKSUM_AT + 2)
-        return;
-    gh_wr_u16(&w, 0);
-    sum = gh_sum_fold(gh_sum(data + IPSEC_IPV6_HEADER, len,
-                             gh_sum_pseudo(&src, &dst, IPSEC_PROTO_UDP, (uint32_t)len)));
-    w = gh_wr_make(data + CHECKSUM_AT, 2);
-    gh_wr_u16(&w, sum != 0 ? sum : 0xffff);
-}
-
-/* Protected, and longer than somebody's path or encapsulated-ip-mtu. */
-static void look_after(struct gh_esp_path *x, struct ipsec_packet *p)
-{
-    const struct ipsec_sa *sa = ipsec_get_sa(x->engine, p->sa);
     struct ipsec_packet piece;
     struct tunnel_cut cut;
 
-    if (sa == NULL || tunnel_mtu_after(&shape_of(x, sa)->mtu, path_of(x, sa, x->now_ms),
-                                       (uint16_t)draw(x), p) != TUNNEL_TO_FRAGMENT)
-        return;
-    put_udp_checksum(p);
+    gh_esp_udp_sum(p);
     p->result = IPSEC_TO_FRAGMENT;
     if (tunnel_cut_begin(&cut, ipsec_packet_data(p), p->len, p->mtu, draw(x)) != TUNNEL_OK) {
         x->counts[GH_ESP_PATH_MALFORMED]++;
@@ -270,6 +251,16 @@ static void look_after(struct gh_esp_path *x, struct ipsec_packet *p)
             return;
         x->ops->send(x->ctx, &piece);
     }
+}
+
+/* Longer than somebody's path or encapsulated-ip-mtu? */
+static void look_after(struct gh_esp_path *x, struct ipsec_packet *p)
+{
+    const struct ipsec_sa *sa = ipsec_get_sa(x->engine, p->sa);
+
+    if (sa != NULL && tunnel_mtu_after(&shape_of(x, sa)->mtu, path_of(x, sa, x->now_ms),
+                                       (uint16_t)draw(x), p) == TUNNEL_TO_FRAGMENT)
+        cut_after(x, p);
 }
 
 /* Through the engine again. */
@@ -339,17 +330,6 @@ static void lower_mss(struct gh_esp_path *x, const struct ipsec_sa *sa, struct i
     x->counts[GH_ESP_PATH_MSS] += tunnel_mss_lower(ipsec_packet_data(p), p->len, mss);
 }
 
-/* In transport mode only whole packets are protected (RFC 4303 3.1.1), and cut afterwards. */
-static enum tunnel_result judge_transport(struct ipsec_packet *p, uint16_t inner)
-{
-    struct tunnel_fragment f;
-
-    if (tunnel_fragment_read(ipsec_packet_data(p), p->len, &f) != TUNNEL_OK)
-        return TUNNEL_MALFORMED;
-    p->mtu = f.version == 6 && inner < TUNNEL_IPV6_MTU_MIN ? TUNNEL_IPV6_MTU_MIN : inner;
-    return f.total_len > p->mtu && (f.version == 6 || f.df) ? TUNNEL_TOO_BIG : TUNNEL_OK;
-}
-
 static enum tunnel_result judge(struct gh_esp_path *x, const struct ipsec_sa *sa,
                                 struct ipsec_packet *p)
 {
@@ -360,7 +340,7 @@ static enum tunnel_result judge(struct gh_esp_path *x, const struct ipsec_sa *sa
 
     gh_esp_path_sizes(x, sa, x->now_ms, &inner, &path);
     if (sa->p.mode == IPSEC_TRANSPORT)
-        return judge_transport(p, inner);
+        return gh_esp_whole_judge(p, inner);
     if (tunnel_fragment_read(ipsec_packet_data(p), p->len, &f) != TUNNEL_OK)
         return TUNNEL_MALFORMED;
     result = tunnel_mtu_before(&s->mtu, inner_of(sa, path), (uint16_t)draw(x), p);
@@ -368,11 +348,32 @@ static enum tunnel_result judge(struct gh_esp_path *x, const struct ipsec_sa *sa
     return result;
 }
 
+/* A fragment that must not go alone. The whole is protected, however long it is: for IPv6, too, its
+ * source is this host, which may fragment it afterwards. False: it is none. */
+static bool complete(struct gh_esp_path *x, const struct ipsec_packet *p)
+{
+    struct ipsec_packet whole;
+
+    if (!gh_esp_whole_is_due(p))
+        return false;
+    if (!gh_esp_whole_take(x->whole, x->now_ms, p, &whole))
+        return true;
+    x->counts[GH_ESP_PATH_WHOLE]++;
+    protect(x, &whole);
+    whole.mtu = ETHERNET;
+    if (whole.result == IPSEC_OK && whole.len > ETHERNET &&
+        gh_esp_path_is_raw(ipsec_packet_data(&whole)))
+        cut_after(x, &whole);
+    else if (whole.result == IPSEC_OK)
+        x->ops->send(x->ctx, &whole);
+    return true;
+}
+
 static void put_aside(struct gh_esp_path *x, struct ipsec_packet *p)
 {
     const struct ipsec_sa *sa = ipsec_get_sa(x->engine, p->sa);
 
-    if (sa == NULL)
+    if (sa == NULL || (sa->p.mode == IPSEC_TRANSPORT && complete(x, p)))
         return;
     lower_mss(x, sa, p);
     switch (judge(x, sa, p)) {
@@ -400,6 +401,8 @@ void gh_esp_path_out(struct gh_esp_path *x, uint64_t now_ms, struct ipsec_packet
             put_aside(x, &packets[i]);
         else if (packets[i].result == IPSEC_OK && packets[i].len > x->outer)
             look_after(x, &packets[i]);
+        else if (packets[i].result == IPSEC_NO_POLICY && x->by_ports)
+            complete(x, &packets[i]);
     }
 }
 
@@ -436,37 +439,6 @@ void gh_esp_path_in(struct gh_esp_path *x, uint64_t now_ms, struct ipsec_packet 
 
 /* ---- ICMP ----------------------------------------------------------------------------------- */
 
-static const struct ipsec_sa *quoted_here(const struct gh_esp_path *x, uint32_t place,
-                                          const struct tunnel_quote *q)
-{
-    enum ipsec_protocol protocol = q->protocol == IPSEC_PROTO_AH ? IPSEC_AH : IPSEC_ESP;
-    const struct ipsec_sa *sa =
-        q->has_spi ? ipsec_get_sa_out(x->engine, place, protocol, q->spi, &q->remote) : NULL;
-    struct tunnel_quote_sa is;
-
-    if (sa == NULL)
-        return NULL;
-    is = (struct tunnel_quote_sa){.local = sa->p.local,
-                                  .remote = sa->p.remote,
-                                  .protocol = (uint8_t)sa->p.protocol,
-                                  .remote_port = sa->p.remote_port,
-                                  .spi = sa->p.spi,
-                                  .seq = sa->seq};
-    return tunnel_quote_fits(q, &is, QUOTE_WINDOW) ? sa : NULL;
-}
-
-/* Its packets left by the sockets of this place: it is there, or at a private side behind it. */
-static const struct ipsec_sa *quoted_sa(const struct gh_esp_path *x, uint32_t place,
-                                        const struct tunnel_quote *q)
-{
-    const struct ipsec_sa *sa = NULL;
-
-    for (uint32_t i = 0; sa == NULL && i < GH_ESP_PLACES_MAX; i++)
-        if (gh_esp_outer(x->outers, i) == place)
-            sa = quoted_here(x, i, q);
-    return sa;
-}
-
 void gh_esp_path_icmp(struct gh_esp_path *x, uint64_t now_ms, uint32_t place, const uint8_t *packet,
                       size_t len)
 {
@@ -480,7 +452,7 @@ void gh_esp_path_icmp(struct gh_esp_path *x, uint64_t now_ms, uint32_t place, co
          q.protocol != IPSEC_PROTO_UDP))
         return;
     x->counts[GH_ESP_PATH_ICMP]++;
-    sa = quoted_sa(x, place, &q);
+    sa = gh_esp_quoted_sa(x->engine, x->outers, place, &q);
     if (sa == NULL) {
         x->counts[GH_ESP_PATH_FORGED]++;
     } else if (shape_of(x, sa)->sizes.ignores_icmp ||
@@ -522,6 +494,7 @@ static void on_aged(void *arg, const struct tunnel_path *path)
 void gh_esp_path_tick(struct gh_esp_path *x, uint64_t now_ms)
 {
     tunnel_pmtu_tick(x->mtus, now_ms, on_aged, x);
+    gh_esp_whole_tick(x->whole, now_ms);
     if (x->stale)
         set_all_limits(x, now_ms);
 }
@@ -554,7 +527,7 @@ struct gh_esp_path *gh_esp_path_new(struct ipsec *engine, struct gh_esp_children
 {
     const struct tunnel_pmtu_setup setup = {.paths = 0};
     struct gh_esp_path *x = calloc(1, sizeof(*x));
-    struct gh_hash_seed seed;
+    struct gh_hash_seed seeds[2];
 
     if (x == NULL)
         return NULL;
@@ -564,11 +537,12 @@ struct gh_esp_path *gh_esp_path_new(struct ipsec *engine, struct gh_esp_children
     x->ops = ops;
     x->ctx = ctx;
     x->outer = NO_LIMIT;
-    ops->random(ctx, &seed, sizeof(seed));
-    x->mtus = tunnel_pmtu_new(&setup, &seed);
-    if (x->mtus != NULL)
+    ops->random(ctx, seeds, sizeof(seeds));
+    x->mtus = tunnel_pmtu_new(&setup, &seeds[0]);
+    x->whole = gh_esp_whole_new(&seeds[1]);
+    if (x->mtus != NULL && x->whole != NULL)
         return x;
-    free(x);
+    gh_esp_path_free(x);
     return NULL;
 }
 
@@ -576,6 +550,7 @@ void gh_esp_path_free(struct gh_esp_path *x)
 {
     if (x == NULL)
         return;
+    gh_esp_whole_free(x->whole);
     tunnel_pmtu_free(x->mtus);
     free(x->shapes);
     free(x);

@@ -29,6 +29,7 @@
 
 /* What happened here. */
 #define GH_ESP_PATH_COUNTS(X)                                                                      \
+    X(WHOLE, "made-whole")           /* of fragments, for transport mode */                        \
     X(CUT, "fragmented")             /* before protection */                                       \
     X(CUT_AFTER, "fragmented-after") /* after it */                                                \
     X(DF_CLEARED, "df-cleared")                                                                    \

@@ -13,9 +13,12 @@
 
 #include "base/addr.h"
 
+struct gh_esp_place;
 struct gh_parent_place;
 
-bool gh_esp_route_is_detour(uint32_t table, const struct gh_prefix *to);
+/* Does it stand in a table of its own, past which the tunnel's own packets are led? */
+bool gh_esp_route_is_detour(const struct gh_esp_place *e, uint32_t table,
+                            const struct gh_prefix *to);
 /* Makes the rules of the namespace as its routes are, if that is due. */
 void gh_esp_rules_follow(struct gh_parent_place *place);
 

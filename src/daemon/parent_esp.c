@@ -145,14 +145,18 @@ static bool change_route(const struct gh_parent_place *place, struct gh_esp_rout
     return false;
 }
 
+void gh_parent_esp_change_route(struct gh_parent_place *place, struct gh_esp_route *r)
+{
+    if ((!r->wanted || !r->open || r->stale) && change_route(place, r))
+        gh_esp_routes_remove(&place->esp.routes, r);
+}
+
 void gh_parent_esp_change_routes(struct gh_parent_place *place)
 {
     struct gh_esp_place *e = &place->esp;
 
-    for (size_t i = e->route_count; i-- > 0;)
-        if ((!e->routes[i].wanted || !e->routes[i].open || e->routes[i].stale) &&
-            change_route(place, &e->routes[i]))
-            e->routes[i] = e->routes[--e->route_count];
+    for (size_t i = e->routes.count; i-- > 0;)
+        gh_parent_esp_change_route(place, &e->routes.list[i]);
     gh_esp_rules_follow(place);
 }
 
@@ -161,10 +165,9 @@ static void adopt(void *ctx, uint32_t table, const struct gh_prefix *to)
 {
     struct gh_esp_place *e = ctx;
 
-    if (table != e->table && (e->table != 0 || !gh_esp_route_is_detour(table, to)))
+    if (table != e->table && !gh_esp_route_is_detour(e, table, to))
         return;
-    e->routes = gh_config_grow(e->routes, e->route_count, sizeof(*e->routes));
-    e->routes[e->route_count++] = (struct gh_esp_route){.to = *to, .table = table, .closed = true};
+    gh_esp_routes_make(&e->routes, table, to)->closed = true;
 }
 
 /* For gh_parent_esp_remove_routes(). */
@@ -202,7 +205,7 @@ static void open_routes(struct gh_parent *p, struct gh_parent_place *place)
         result = gh_routes_each(fd, adopt, e);
     if (result >= 0) {
         e->routes_fd = fd;
-        e->rules_due = place->vrf == NULL;
+        e->rules_due = true;
         note_namespace(p, place->netns != NULL ? place->netns : "");
         return;
     }
@@ -238,7 +241,7 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
         fd = result = gh_routes_open(line);
         if (fd >= 0) {
             gh_unprotected_remove(line, said); /* without nft there is nothing */
-            result = gh_ip_rules_set(fd, NULL, 0);
+            result = gh_ip_rules_remove(fd);
             if (result == 0)
                 result = gh_routes_each(fd, remove_one, &fd);
             close(fd);
@@ -347,9 +350,9 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
     bool any = false;
 
     gh_parent_xfrm_close_place(p, place);
-    for (size_t i = 0; i < e->route_count; i++)
-        e->routes[i].wanted = false;
-    e->rules_due = place->vrf == NULL;
+    for (size_t i = 0; i < e->routes.count; i++)
+        e->routes.list[i].wanted = false;
+    e->rules_due = true;
     if (e->routes_fd >= 0) {
         gh_parent_esp_change_routes(place);
         close(e->routes_fd);
@@ -364,7 +367,7 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
         tell_gone(p, place);
         gh_parent_esp_clear_leave(place);
     }
-    free(e->routes);
+    gh_esp_routes_free(&e->routes);
     *e = (struct gh_esp_place){.ifindex = 0};
     gh_parent_esp_init_place(place);
 }
@@ -388,7 +391,7 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
         gh_parent_esp_set_mtu(p, place);
         gh_parent_esp_want_routes(p, place);
         gh_parent_esp_clear_follow(p, place);
-        e->rules_due = place->vrf == NULL;
+        e->rules_due = true;
         e->generation = p->generation;
     }
     gh_parent_esp_change_routes(place);

@@ -75,33 +75,14 @@ static bool table_for(const struct gh_parent_place *place, const struct gh_prefi
     char text[GH_PREFIX_TEXT];
 
     with_peer = with_peer && !place->is_private;
-    *table = with_peer ? (uint32_t)GH_DETOUR_TABLE + to->bits : place->esp.table;
-    if (!with_peer || place->vrf == NULL)
+    *table = with_peer ? gh_ip_rules_tables(place->esp.table) + to->bits : place->esp.table;
+    if (!with_peer || gh_ip_rules_tables(place->esp.table) != 0)
         return true;
-    gh_warning("%s: no route to %s: the peer itself is there, and in a VRF its packets cannot be "
-               "told from those that the tunnel is for",
-               whose, gh_prefix_format(to, text));
+    gh_warning(
+        "%s: no route to %s: the peer itself is there, and the VRF's table has a number above "
+        "%d",
+        whose, gh_prefix_format(to, text), (int)GH_DETOUR_VRF_MAX);
     return false;
-}
-
-static struct gh_esp_route *find(struct gh_esp_place *e, uint32_t table, const struct gh_prefix *to)
-{
-    for (size_t i = 0; i < e->route_count; i++)
-        if (e->routes[i].table == table && gh_prefix_equal(&e->routes[i].to, to))
-            return &e->routes[i];
-    return NULL;
-}
-
-static struct gh_esp_route *make(struct gh_esp_place *e, uint32_t table, const struct gh_prefix *to)
-{
-    struct gh_esp_route *r = find(e, table, to);
-
-    if (r != NULL)
-        return r;
-    e->routes = gh_config_grow(e->routes, e->route_count, sizeof(*e->routes));
-    r = &e->routes[e->route_count++];
-    *r = (struct gh_esp_route){.to = *to, .table = table};
-    return r;
 }
 
 static void shape(struct gh_esp_route *r, const struct gh_addr *source, uint16_t metric)
@@ -133,7 +114,7 @@ static void want_child(struct gh_parent_place *place, const struct ike2_policy *
             if (!table_for(place, &prefixes[k], holds_peer(policy, &prefixes[k]), policy->name,
                            &table))
                 continue;
-            r = make(&place->esp, table, &prefixes[k]);
+            r = gh_esp_routes_make(&place->esp.routes, table, &prefixes[k]);
             r->configured = true;
             shape(r, &source, 0);
         }
@@ -208,18 +189,26 @@ void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place
 {
     struct gh_esp_place *e = &place->esp;
 
-    for (size_t i = 0; i < e->route_count; i++)
-        e->routes[i].configured = false;
+    for (size_t i = 0; i < e->routes.count; i++)
+        e->routes.list[i].configured = false;
     gh_parent_esp_each_child(p, place, want, NULL);
-    for (size_t i = 0; i < e->route_count; i++)
-        e->routes[i].wanted = is_wanted(p, place, &e->routes[i]);
-    e->rules_due = place->vrf == NULL;
+    for (size_t i = 0; i < e->routes.count; i++)
+        e->routes.list[i].wanted = is_wanted(p, place, &e->routes.list[i]);
+    e->rules_due = true;
 }
 
-static void settle(struct gh_parent_place *place)
+static bool is_open(const struct gh_parent_place *place)
 {
-    if (place->esp.sockets[GH_ESP_TUN] >= 0 && place->esp.routes_fd >= 0)
-        gh_parent_esp_change_routes(place);
+    return place->esp.sockets[GH_ESP_TUN] >= 0 && place->esp.routes_fd >= 0;
+}
+
+/* The others are as they were: of thousands, each has a message of its own. */
+static void settle(struct gh_parent_place *place, struct gh_esp_route *r)
+{
+    if (!is_open(place))
+        return;
+    gh_parent_esp_change_route(place, r);
+    gh_esp_rules_follow(place);
 }
 
 static void come(const struct gh_parent *p, struct gh_parent_place *place,
@@ -237,23 +226,28 @@ static void come(const struct gh_parent *p, struct gh_parent_place *place,
     }
     if (!table_for(place, &to, x->holds_peer, "reverse routes", &table))
         return;
-    r = make(&place->esp, table, &to);
+    r = gh_esp_routes_make(&place->esp.routes, table, &to);
     if (!r->configured)
         shape(r, &x->source, x->metric);
     r->negotiated = r->known = r->wanted = true;
     place->esp.rules_due |= x->holds_peer;
+    settle(place, r);
 }
 
-static void go(struct gh_esp_place *e, const struct gh_prefix *to)
+/* It may have held the peer when it came, or not. */
+static void go(struct gh_parent_place *place, const struct gh_prefix *to)
 {
-    for (size_t i = 0; i < e->route_count; i++) {
-        struct gh_esp_route *r = &e->routes[i];
+    const uint32_t tables[] = {place->esp.table, gh_ip_rules_tables(place->esp.table) + to->bits};
 
-        if (r->negotiated && gh_prefix_equal(&r->to, to)) {
-            r->negotiated = false;
-            r->wanted = r->configured;
-            e->rules_due |= gh_esp_route_is_detour(r->table, to);
-        }
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        struct gh_esp_route *r = gh_esp_routes_find(&place->esp.routes, tables[i], to);
+
+        if (r == NULL || !r->negotiated)
+            continue;
+        r->negotiated = false;
+        r->wanted = r->configured;
+        place->esp.rules_due |= gh_esp_route_is_detour(&place->esp, r->table, to);
+        settle(place, r);
     }
 }
 
@@ -273,8 +267,7 @@ bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body)
         if (wish.up)
             come(p, place, &wish);
         else
-            go(&place->esp, &wish.to);
-        settle(place);
+            go(place, &wish.to);
     }
     return true;
 }
@@ -284,8 +277,8 @@ void gh_parent_esp_routes_forget(struct gh_parent *p)
     for (size_t i = 0; i < p->ike.place_count; i++) {
         struct gh_esp_place *e = &p->ike.places[i]->esp;
 
-        for (size_t k = 0; k < e->route_count; k++)
-            e->routes[k].known = false;
+        for (size_t k = 0; k < e->routes.count; k++)
+            e->routes.list[k].known = false;
     }
 }
 
@@ -294,22 +287,26 @@ void gh_parent_esp_routes_told(struct gh_parent *p)
     for (size_t i = 0; i < p->ike.place_count; i++) {
         struct gh_esp_place *e = &p->ike.places[i]->esp;
 
-        for (size_t k = 0; k < e->route_count; k++) {
-            struct gh_esp_route *r = &e->routes[k];
+        for (size_t k = 0; k < e->routes.count; k++) {
+            struct gh_esp_route *r = &e->routes.list[k];
 
             r->negotiated = r->negotiated && r->known;
             r->wanted = r->configured || (r->wanted && r->negotiated);
         }
-        e->rules_due = p->ike.places[i]->vrf == NULL;
-        settle(p->ike.places[i]);
+        e->rules_due = true;
+        if (is_open(p->ike.places[i]))
+            gh_parent_esp_change_routes(p->ike.places[i]);
     }
 }
 
 /* ---- Rules ---------------------------------------------------------------------------------- */
 
-bool gh_esp_route_is_detour(uint32_t table, const struct gh_prefix *to)
+bool gh_esp_route_is_detour(const struct gh_esp_place *e, uint32_t table,
+                            const struct gh_prefix *to)
 {
-    return table == (uint32_t)GH_DETOUR_TABLE + to->bits;
+    uint32_t tables = gh_ip_rules_tables(e->table);
+
+    return tables != 0 && table == tables + to->bits;
 }
 
 void gh_esp_rules_follow(struct gh_parent_place *place)
@@ -322,13 +319,16 @@ void gh_esp_rules_follow(struct gh_parent_place *place)
     if (!e->rules_due)
         return;
     memset(&d, 0, sizeof(d));
-    for (size_t i = 0; i < e->route_count; i++) {
-        const struct gh_prefix *to = &e->routes[i].to;
+    d.vrf = place->vrf;
+    d.table = e->table;
+    for (size_t i = 0; i < e->routes.count; i++) {
+        const struct gh_esp_route *r = &e->routes.list[i];
+        const struct gh_prefix *to = &r->to;
 
-        if (e->routes[i].wanted && gh_esp_route_is_detour(e->routes[i].table, to))
+        if (r->wanted && gh_esp_route_is_detour(e, r->table, to))
             (to->addr.len == 4 ? d.v4 : d.v6)[to->bits] = true;
     }
-    result = gh_ip_rules_set(e->routes_fd, rules, gh_ip_rules_plan(&d, rules));
+    result = gh_ip_rules_set(e->routes_fd, place->vrf, rules, gh_ip_rules_plan(&d, rules));
     if (result != 0 && result != e->rules_error)
         gh_error("rules for routing into tunnels: %s", strerror(-result));
     e->rules_due = result != 0;

@@ -11,6 +11,7 @@
 #include "daemon/child.h"
 #include "daemon/control_server.h"
 #include "daemon/esp_net.h"
+#include "daemon/esp_route_table.h"
 #include "daemon/ike_kept.h"
 #include "daemon/ike_plan.h"
 #include "daemon/keep.h"
@@ -49,19 +50,6 @@ struct gh_ike_socket {
 };
 enum { GH_IKE_SOCKETS = 4 };
 
-/* A route into a tunnel device, and the one to nowhere behind it. */
-struct gh_esp_route {
-    struct gh_prefix to;
-    uint32_t table;        /* 0: the main one */
-    struct gh_addr source; /* as in struct gh_route */
-    uint16_t metric;
-    bool configured, negotiated; /* why it is wanted */
-    bool known;                  /* negotiated: the `esp` that is there has said it */
-    bool wanted, open, closed;
-    bool stale; /* open, but from another source */
-    int error;  /* of the last try: a negative errno, or 0 */
-};
-
 /* IPsec in one place: a tunnel device and sockets; all -1 or zero: not there. */
 struct gh_esp_place {
     int sockets[GH_ESP_SOCKETS];
@@ -72,8 +60,7 @@ struct gh_esp_place {
     int routes_fd;
     int routes_error; /* why there is none: a negative errno */
     uint32_t table;   /* of the routes; 0: the main one */
-    struct gh_esp_route *routes;
-    size_t route_count;
+    struct gh_esp_routes routes;
     uint32_t generation;        /* of the configuration that they are for */
     bool rules_due;             /* rules that choose a table are not as the routes are */
     int rules_error;            /* of the last try */
@@ -266,6 +253,8 @@ void gh_parent_esp_init(struct gh_parent *p);
 void gh_parent_esp_apply(struct gh_parent *p);
 /* Makes routes and rules of a place as they are wanted. */
 void gh_parent_esp_change_routes(struct gh_parent_place *place);
+/* One of them alone; it may be gone afterwards. */
+void gh_parent_esp_change_route(struct gh_parent_place *place, struct gh_esp_route *r);
 /* parent_esp_routes.c: what `esp` says of routes that were negotiated. False: malformed. */
 bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body);
 void gh_parent_esp_routes_forget(struct gh_parent *p); /* a new `esp` is to say them all … */

@@ -133,7 +133,8 @@ static bool is_aside(const struct ipsec_work *w)
     const struct ipsec_aside *a = &w->sa->aside;
 
     return !w->packet->seen &&
-           ((a->longer != 0 && w->packet->len > a->longer) || (a->syn && opens_tcp(w)));
+           ((a->longer != 0 && w->packet->len > a->longer) || (a->syn && opens_tcp(w)) ||
+            (a->fragments && w->layout.fragment && w->sa->p.mode == IPSEC_TRANSPORT));
 }
 
 static enum ipsec_result prepare(struct ipsec *e, struct ipsec_work *w)

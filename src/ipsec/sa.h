@@ -73,6 +73,7 @@ enum { IPSEC_SELECTORS_MAX = 256 };
 struct ipsec_aside {
     uint16_t longer; /* than so many octets; 0: none for its length */
     bool syn;        /* those that open a TCP connection */
+    bool fragments;  /* that transport mode does not protect */
 };
 
 struct ipsec_sa_counts {

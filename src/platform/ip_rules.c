@@ -4,6 +4,7 @@
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,7 +16,8 @@
 enum {
     FIRST = 1100,   /* after the rule of VRFs (1000), which have tables of their own */
     LENGTHS = 1110, /* two for each length, the longest first */
-    LAST = 1399
+    LAST = 1399,
+    VRF_EARLIER = 400 /* in a VRF: before that rule */
 };
 
 /* ---- Planning ------------------------------------------------------------------------------- */
@@ -24,6 +26,9 @@ struct plan {
     struct gh_ip_rule *out;
     size_t count;
     bool v6;
+    const char *vrf;
+    bool sends;
+    uint32_t main, tables;
 };
 
 static struct gh_ip_rule *add(struct plan *p, uint32_t preference, uint8_t action, uint32_t to)
@@ -32,6 +37,12 @@ static struct gh_ip_rule *add(struct plan *p, uint32_t preference, uint8_t actio
 
     *r = (struct gh_ip_rule){
         .v6 = p->v6, .preference = preference, .action = action, .to = to, .suppress = -1};
+    if (p->vrf == NULL)
+        return r;
+    (void)snprintf(r->vrf, sizeof(r->vrf), "%s", p->vrf);
+    r->sends = p->sends;
+    r->preference -= VRF_EARLIER;
+    r->to -= action == FR_ACT_GOTO ? VRF_EARLIER : 0;
     return r;
 }
 
@@ -65,7 +76,7 @@ static void plan_family(struct plan *p, const bool *lengths, unsigned most)
         return;
     add(p, LAST, FR_ACT_NOP, 0);
     add(p, FIRST, FR_ACT_GOTO, LAST)->mark = GH_SOCKET_MARK;
-    if (!p->v6)
+    if (!p->v6 && p->vrf == NULL)
         exempt_ways_back(p);
     for (unsigned i = 0; i <= most; i++) {
         unsigned bits = most - i;
@@ -73,19 +84,35 @@ static void plan_family(struct plan *p, const bool *lengths, unsigned most)
         if (!lengths[bits])
             continue;
         if (bits < most)
-            add(p, LENGTHS + 2 * i, FR_ACT_TO_TBL, RT_TABLE_MAIN)->suppress = (int)bits;
-        add(p, LENGTHS + 2 * i + 1, FR_ACT_TO_TBL, GH_DETOUR_TABLE + bits);
+            add(p, LENGTHS + 2 * i, FR_ACT_TO_TBL, p->main)->suppress = (int)bits;
+        add(p, LENGTHS + 2 * i + 1, FR_ACT_TO_TBL, p->tables + bits);
     }
 }
 
 size_t gh_ip_rules_plan(const struct gh_detours *d, struct gh_ip_rule out[GH_IP_RULES_MAX])
 {
-    struct plan p = {.out = out};
+    struct plan p = {.out = out,
+                     .vrf = d->vrf,
+                     .main = d->vrf != NULL ? d->table : RT_TABLE_MAIN,
+                     .tables = gh_ip_rules_tables(d->vrf != NULL ? d->table : 0)};
 
-    plan_family(&p, d->v4, 32);
-    p.v6 = true;
-    plan_family(&p, d->v6, 128);
+    if (p.tables == 0)
+        return 0;
+    for (int sends = 0; sends < (d->vrf != NULL ? 2 : 1); sends++) {
+        p.sends = sends == 1;
+        p.v6 = false;
+        plan_family(&p, d->v4, 32);
+        p.v6 = true;
+        plan_family(&p, d->v6, 128);
+    }
     return p.count;
+}
+
+uint32_t gh_ip_rules_tables(uint32_t vrf_table)
+{
+    if (vrf_table > GH_DETOUR_VRF_MAX)
+        return 0;
+    return vrf_table == 0 ? GH_DETOUR_TABLE : GH_DETOUR_VRFS + (vrf_table << 8);
 }
 
 /* ---- The kernel's words --------------------------------------------------------------------- */
@@ -94,7 +121,8 @@ bool gh_ip_rules_same(const struct gh_ip_rule *a, const struct gh_ip_rule *b)
 {
     return a->v6 == b->v6 && a->action == b->action && a->local == b->local &&
            a->protocol == b->protocol && a->preference == b->preference && a->to == b->to &&
-           a->suppress == b->suppress && a->mark == b->mark && a->port == b->port;
+           a->suppress == b->suppress && a->mark == b->mark && a->port == b->port &&
+           strcmp(a->vrf, b->vrf) == 0 && a->sends == b->sends;
 }
 
 void gh_ip_rules_put(struct gh_wr *w, uint16_t type, uint16_t flags, const struct gh_ip_rule *r)
@@ -118,6 +146,8 @@ void gh_ip_rules_put(struct gh_wr *w, uint16_t type, uint16_t flags, const struc
         gh_nl_put_attr(w, FRA_FWMARK, &r->mark, sizeof(r->mark));
     if (r->local)
         gh_nl_put_attr(w, FRA_IIFNAME, "lo", 3);
+    if (r->vrf[0] != '\0')
+        gh_nl_put_attr(w, r->sends ? FRA_OIFNAME : FRA_IIFNAME, r->vrf, strlen(r->vrf) + 1);
     if (r->protocol != 0)
         gh_nl_put_attr(w, FRA_IP_PROTO, &r->protocol, sizeof(r->protocol));
     if (r->port != 0) {
@@ -125,6 +155,22 @@ void gh_ip_rules_put(struct gh_wr *w, uint16_t type, uint16_t flags, const struc
         gh_nl_put_attr(w, FRA_DPORT_RANGE, &ports, sizeof(ports));
     }
     gh_nl_end(w, start);
+}
+
+/* Of ours, "lo" is no VRF's. */
+static void read_device(struct gh_nl_attr *a, struct gh_ip_rule *out)
+{
+    size_t len = gh_rd_left(&a->body);
+
+    memset(out->vrf, 0, sizeof(out->vrf));
+    if (len <= sizeof(out->vrf))
+        gh_rd_copy(&a->body, out->vrf, len);
+    a->body.bad |= len > sizeof(out->vrf) || out->vrf[sizeof(out->vrf) - 1] != '\0';
+    out->vrf[sizeof(out->vrf) - 1] = '\0';
+    out->sends = a->type == FRA_OIFNAME;
+    out->local = !out->sends && strcmp(out->vrf, "lo") == 0;
+    if (out->local)
+        out->vrf[0] = '\0';
 }
 
 bool gh_ip_rules_parse(const struct gh_nl_message *m, struct gh_ip_rule *out)
@@ -153,8 +199,8 @@ bool gh_ip_rules_parse(const struct gh_nl_message *m, struct gh_ip_rule *out)
             out->suppress = (int)gh_nl_u32(&a.body);
         else if (a.type == FRA_FWMARK)
             out->mark = gh_nl_u32(&a.body);
-        else if (a.type == FRA_IIFNAME)
-            out->local = true;
+        else if (a.type == FRA_IIFNAME || a.type == FRA_OIFNAME)
+            read_device(&a, out);
         else if (a.type == FRA_IP_PROTO)
             out->protocol = gh_rd_u8(&a.body);
         else if (a.type == FRA_SPORT_RANGE)
@@ -171,6 +217,8 @@ struct found {
     struct gh_ip_rule *list;
     size_t count;
     bool no_memory;
+    bool all;        /* else those of: */
+    const char *vrf; /* "": none */
 };
 
 static bool keep(void *ctx, const struct gh_nl_message *m)
@@ -179,7 +227,7 @@ static bool keep(void *ctx, const struct gh_nl_message *m)
     struct gh_ip_rule rule;
     void *more;
 
-    if (!gh_ip_rules_parse(m, &rule))
+    if (!gh_ip_rules_parse(m, &rule) || (!f->all && strcmp(rule.vrf, f->vrf) != 0))
         return true;
     more = realloc(f->list, (f->count + 1) * sizeof(*f->list));
     f->no_memory = more == NULL;
@@ -228,18 +276,31 @@ static bool has(const struct gh_ip_rule *list, size_t count, const struct gh_ip_
     return i < count;
 }
 
-int gh_ip_rules_set(int fd, const struct gh_ip_rule *rules, size_t count)
+static int set(int fd, struct found *f, const struct gh_ip_rule *rules, size_t count)
 {
-    struct found f = {.list = NULL};
-    int result = find(fd, &f);
+    int result = find(fd, f);
 
     for (size_t i = 0; result == 0 && i < count; i++)
-        if (!has(f.list, f.count, &rules[i]))
+        if (!has(f->list, f->count, &rules[i]))
             result = change(fd, RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, &rules[i]);
     for (int tables = 1; tables >= 0; tables--)
-        for (size_t i = 0; result == 0 && i < f.count; i++)
-            if ((f.list[i].action == FR_ACT_TO_TBL) == tables && !has(rules, count, &f.list[i]))
-                result = change(fd, RTM_DELRULE, 0, &f.list[i]);
-    free(f.list);
+        for (size_t i = 0; result == 0 && i < f->count; i++)
+            if ((f->list[i].action == FR_ACT_TO_TBL) == tables && !has(rules, count, &f->list[i]))
+                result = change(fd, RTM_DELRULE, 0, &f->list[i]);
+    free(f->list);
     return result;
+}
+
+int gh_ip_rules_set(int fd, const char *vrf, const struct gh_ip_rule *rules, size_t count)
+{
+    struct found f = {.vrf = vrf != NULL ? vrf : ""};
+
+    return set(fd, &f, rules, count);
+}
+
+int gh_ip_rules_remove(int fd)
+{
+    struct found f = {.all = true};
+
+    return set(fd, &f, NULL, 0);
 }

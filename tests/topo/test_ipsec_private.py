@@ -197,3 +197,50 @@ def test_vrf(net, lab_kernel, build_dir):
     assert f"{LAN_B} dev gh-ipsec" in a.run(["ip", "route", "show", "table", "10"]).stdout
     assert "10.2." not in routes(a)
     assert a.run(["ping", "-c", "1", "-W", "1", "-I", "10.1.0.1", "10.2.0.1"], check=False).returncode != 0
+
+
+@pytest.mark.parametrize("remote", ["0.0.0.0/0", B4], ids=["everything", "host-to-host"])
+def test_the_peer_in_the_tunnel_of_a_vrf(net, lab_kernel, build_dir, remote):
+    """What the VRF sends and forwards goes through the tunnel, the tunnel's own packets and the networks of its
+    interfaces do not, and outside of the VRF nothing has changed."""
+    guest = Guest(net.namespace("host"), lab_kernel)
+    a, b = inner_pair(guest)
+    host = guest.namespace("three")
+    guest.run(["ip", "link", "add", "eth1", "netns", "one", "type", "veth", "peer", "name", "eth0", "netns", "three"])
+    a.run(["ip", "link", "add", "red", "type", "vrf", "table", "10"])
+    for device in ("eth0", "eth1"):
+        a.run(["ip", "link", "set", device, "up", "master", "red"])
+    a.run(["ip", "link", "set", "red", "up"])
+    a.run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+    host.run(["ip", "link", "set", "eth0", "up"])
+    for where, device, address in ((a, "eth1", "10.1.0.1/24"), (host, "eth0", "10.1.0.2/24"),
+                                   (b, "lo", "10.2.0.1/32")):
+        where.add_address(device, address)
+    host.run(["ip", "route", "add", "default", "via", "10.1.0.1"])
+    a.run(["ip", "route", "add", "default", "via", B4, "table", "10"])
+    local = A4 if remote == B4 else LAN_A
+    one, two = (IkeGatehouse(where, build_dir, peer_section(
+        "peer", [child_section(local_ts=ts[0], remote_ts=ts[1])], local=ends[0], remote=ends[1],
+        psk_secret=SECRET, **options), name=where.label).start() for where, ends, ts, options in (
+            (a, (A4, B4), (local, remote), {"vrf": "red"}), (b, (B4, A4), (remote, local), {})))
+    one.gatectl("ike", "initiate", "peer")
+    one.wait_sas(1, 1)
+    two.wait_sas(1, 1)
+
+    def way(*to):
+        found = a.run(["ip", "route", "get", *to], check=False).stdout
+        return "tunnel" if "dev gh-ipsec0" in found else "link" if "dev eth0" in found else "none"
+    target = "10.2.0.1" if remote != B4 else B4
+    assert way(target, "vrf", "red") == "tunnel", a.run(["ip", "rule"]).stdout
+    assert way(target, "vrf", "red", "mark", "0x4748") == "link"
+    assert way("10.77.0.99", "vrf", "red") == "link" and way(target) == "none"
+    if remote == B4:
+        assert ping(a, "red", target) == 5
+    else:
+        assert ping(host, "10.1.0.2", target) == 5
+    assert sas(one)[0]["out"]["packets"] == sas(two)[0]["in"]["packets"] == 5
+    one.configure(peer_section("peer", [child_section(local_ts=LAN_A, remote_ts=LAN_B)], local=A4, remote=B4,
+                               psk_secret=SECRET, vrf="red"))
+    one.reload()
+    wait_for(lambda: "proto 171" not in a.run(["ip", "rule"]).stdout, 10, "no rules any more")
+    assert way("198.51.100.1", "vrf", "red") == "link" and way("10.2.0.1", "vrf", "red") == "tunnel"

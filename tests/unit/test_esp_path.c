@@ -90,19 +90,25 @@ static void configure(void)
     assert_true(gh_esp_path_configure(w.path, w.config, &w.policies, START_MS));
 }
 
-static void install(uint32_t id)
+static void install_child(const struct gh_esp_child *c)
 {
     uint8_t mem[GH_ESP_CHILD_MAX];
     struct gh_wr out = gh_wr_make(mem, sizeof(mem));
-    struct gh_esp_child c = esp_child(id);
     struct gh_rd r;
     uint32_t got;
     bool refused;
 
-    gh_esp_put_child(&out, &c);
+    gh_esp_put_child(&out, c);
     r = gh_rd_make(mem, out.len);
     assert_true(gh_esp_children_install(w.children, &r, START_MS, &got, &refused));
     assert_false(refused);
+}
+
+static void install(uint32_t id)
+{
+    const struct gh_esp_child c = esp_child(id);
+
+    install_child(&c);
 }
 
 static int begin(void **state)
@@ -266,6 +272,110 @@ static void what_is_protected_is_cut(void **state)
     }
 }
 
+/* ---- Transport mode ------------------------------------------------------------------------- */
+
+/* The child that carries the packets from now on. */
+static void install_transport(const char *local_ts)
+{
+    struct gh_esp_child c = esp_child(2);
+
+    c.mode = IPSEC_TRANSPORT;
+    assert_true(gh_addr_parse("10.1.0.1", &c.local) && gh_addr_parse("10.2.0.1", &c.remote));
+    c.ts_local.ts[0] = esp_child_ts(local_ts);
+    install_child(&c);
+}
+
+static struct ipsec_packet fragment(size_t data, uint16_t offset, bool more)
+{
+    enum { MORE = 0x2000 };
+
+    return packet(20 + data, (uint16_t)(offset / 8 | (more ? MORE : 0)), 17);
+}
+
+static void fragments_are_made_whole(void **state)
+{
+    struct ipsec_packet first = fragment(1360, 0, true), second;
+
+    install_transport("10.1.0.0/24");
+    assert_int_equal(go(&first, START_MS), IPSEC_ASIDE);
+    assert_int_equal(w.sent_count, 0);
+    second = fragment(640, 1360, false);
+    assert_int_equal(go(&second, START_MS), IPSEC_ASIDE);
+    assert_int_equal(count(GH_ESP_PATH_WHOLE), 1);
+    assert_int_equal(w.sent_count, 1);
+    assert_in_range(w.sent[0].len, 20 + 8 + 2000, 20 + 2000 + 60);
+    assert_int_equal(w.sent[0].octets[9], 50);
+    assert_int_equal(u16(w.sent[0].octets + 6), 0); /* neither a fragment nor DF */
+    assert_int_equal(ipsec_count(w.engine, IPSEC_OUT, IPSEC_FRAGMENT), 0);
+}
+
+static void the_whole_is_cut_for_the_path(void **state)
+{
+    struct ipsec_packet p;
+
+    sizes()->encapsulated_ip_mtu = 1000;
+    configure();
+    install_transport("10.1.0.0/24");
+    p = fragment(1360, 0, true);
+    go(&p, START_MS);
+    p = fragment(640, 1360, false);
+    go(&p, START_MS);
+    assert_int_equal(w.sent_count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_in_range(w.sent[i].len, 20, 1000);
+}
+
+static void a_part_alone_is_nothing(void **state)
+{
+    struct ipsec_packet p;
+
+    install_transport("10.1.0.0/24");
+    p = fragment(1360, 0, true);
+    go(&p, START_MS);
+    gh_esp_path_tick(w.path, START_MS + 10000);
+    p = fragment(640, 1360, false);
+    go(&p, START_MS + 10000);
+    assert_int_equal(w.sent_count, 0);
+    assert_int_equal(count(GH_ESP_PATH_WHOLE), 0);
+}
+
+/* Only the first fragment has a port: the rest has no policy until it is whole. */
+static void ports_of_the_whole_count(void **state)
+{
+    struct ipsec_selector s[IPSEC_SELECTORS_MAX];
+    struct ipsec_policy policy = {.action = IPSEC_PROTECT, .out = true, .in = true, .selectors = s};
+    struct gh_esp_child c = esp_child(2);
+    struct ipsec_packet p;
+
+    c.mode = IPSEC_TRANSPORT;
+    assert_true(gh_addr_parse("10.1.0.1", &c.local) && gh_addr_parse("10.2.0.1", &c.remote));
+    c.ts_local.ts[0].protocol = 17;
+    c.ts_local.ts[0].end_port = 0; /* what packet() has */
+    policy.id = gh_esp_number(&w.policies, c.peer, c.name);
+    policy.selector_count = gh_esp_selectors(&c.ts_local, &c.ts_remote, s);
+    assert_true(ipsec_set_policies(w.engine, &policy, 1));
+    install_child(&c);
+    w.config->policies[0]->children[0].mode = IKE2_TRANSPORT;
+    w.config->policies[0]->children[0].local = c.ts_local;
+    w.config->policies[0]->children[0].remote = c.ts_remote;
+    configure();
+    p = fragment(1360, 0, true);
+    assert_int_equal(go(&p, START_MS), IPSEC_ASIDE);
+    p = fragment(640, 1360, false);
+    assert_int_equal(go(&p, START_MS), IPSEC_NO_POLICY);
+    assert_int_equal(w.sent_count, 1);
+    assert_int_equal(count(GH_ESP_PATH_WHOLE), 1);
+}
+
+/* Tunnel mode takes fragments as they are. */
+static void fragments_for_a_tunnel_are_left_alone(void **state)
+{
+    struct ipsec_packet p = fragment(640, 1360, false);
+
+    assert_int_equal(go(&p, START_MS), IPSEC_OK);
+    assert_int_equal(count(GH_ESP_PATH_WHOLE), 0);
+}
+
 /* ---- ICMP ----------------------------------------------------------------------------------- */
 
 /* A router's word about the packet that the SA has just made. */
@@ -421,6 +531,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_longer_is_cut_or_refused, begin, end),
         cmocka_unit_test_setup_teardown(errors_are_limited, begin, end),
         cmocka_unit_test_setup_teardown(what_is_protected_is_cut, begin, end),
+        cmocka_unit_test_setup_teardown(fragments_are_made_whole, begin, end),
+        cmocka_unit_test_setup_teardown(the_whole_is_cut_for_the_path, begin, end),
+        cmocka_unit_test_setup_teardown(a_part_alone_is_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(ports_of_the_whole_count, begin, end),
+        cmocka_unit_test_setup_teardown(fragments_for_a_tunnel_are_left_alone, begin, end),
         cmocka_unit_test_setup_teardown(a_path_is_learned_and_forgotten, begin, end),
         cmocka_unit_test_setup_teardown(a_path_is_of_the_outer_place, begin, end),
         cmocka_unit_test_setup_teardown(forged_errors_teach_nothing, begin, end),

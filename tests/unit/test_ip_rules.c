@@ -83,35 +83,73 @@ static void all_lengths_have_room(void **state)
     size_t count;
 
     memset(&d, true, sizeof(d));
-    memset(rules, 0xee, sizeof(rules));
-    count = gh_ip_rules_plan(&d, rules);
-    assert_in_range(count, 2 * (33 + 129) - 2, GH_IP_RULES_MAX);
-    assert_int_equal(((uint8_t *)&rules[GH_IP_RULES_MAX])[0], 0xee);
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < i; k++)
-            assert_false(rules[i].v6 == rules[k].v6 && rules[i].preference == rules[k].preference);
+    for (int in_vrf = 0; in_vrf < 2; in_vrf++) {
+        d.vrf = in_vrf ? "red" : NULL;
+        d.table = 10;
+        memset(rules, 0xee, sizeof(rules));
+        count = gh_ip_rules_plan(&d, rules);
+        assert_in_range(count, (1 + in_vrf) * (2 * (33 + 129) - 2), GH_IP_RULES_MAX);
+        assert_int_equal(((uint8_t *)&rules[GH_IP_RULES_MAX])[0], 0xee);
+        for (size_t i = 0; i < count; i++)
+            for (size_t k = 0; k < i; k++)
+                assert_false(rules[i].v6 == rules[k].v6 && rules[i].sends == rules[k].sends &&
+                             rules[i].preference == rules[k].preference);
+    }
+}
+
+/* Before the rule of all VRFs, with the VRF's own table, for what is sent and what is forwarded;
+ * nothing is for those outside of it. */
+static void a_vrf_has_its_own(void **state)
+{
+    const struct gh_detours d = {.vrf = "red", .table = 10, .v4 = {[0] = true, [24] = true}};
+    struct gh_ip_rule rules[GH_IP_RULES_MAX];
+    size_t count = gh_ip_rules_plan(&d, rules);
+
+    assert_int_equal(count, 2 * 6);
+    for (size_t i = 0; i < count; i++) {
+        const struct gh_ip_rule *r = &rules[i];
+
+        assert_string_equal(r->vrf, "red");
+        assert_int_equal(r->sends, i >= count / 2);
+        assert_in_range(r->preference, 700, 999);
+        if (r->action == FR_ACT_GOTO)
+            assert_int_equal(r->to, 999);
+        if (r->action == FR_ACT_TO_TBL)
+            assert_true(r->suppress >= 0 ? r->to == 10
+                                         : r->to == 0x48000a00 || r->to == 0x48000a18);
+    }
+    assert_int_equal(gh_ip_rules_tables(65535), 0x48ffff00);
+    assert_int_equal(gh_ip_rules_tables(65536), 0);
+    assert_int_equal(
+        gh_ip_rules_plan(&(struct gh_detours){.vrf = "red", .table = 65536, .v4 = {true}}, rules),
+        0);
 }
 
 static void there_and_back(void **state)
 {
-    const struct gh_detours d = {.v4 = {[0] = true, [32] = true}, .v6 = {[64] = true}};
+    struct gh_detours d = {.table = 10, .v4 = {[0] = true, [32] = true}, .v6 = {[64] = true}};
     struct gh_ip_rule rules[GH_IP_RULES_MAX], got;
-    size_t count = gh_ip_rules_plan(&d, rules);
 
-    for (size_t i = 0; i < count; i++) {
-        uint8_t mem[256];
-        struct gh_wr w = gh_wr_make(mem, sizeof(mem));
-        struct gh_nl_message m;
-        struct gh_rd r;
+    for (int in_vrf = 0; in_vrf < 2; in_vrf++) {
+        size_t count;
 
-        gh_ip_rules_put(&w, RTM_NEWRULE, 0, &rules[i]);
-        assert_true(gh_wr_ok(&w));
-        r = gh_rd_make(mem, w.len);
-        assert_true(gh_nl_next(&r, &m));
-        assert_true(gh_ip_rules_parse(&m, &got));
-        assert_true(gh_ip_rules_same(&rules[i], &got));
-        got.preference++;
-        assert_false(gh_ip_rules_same(&rules[i], &got));
+        d.vrf = in_vrf ? "a-long-name-red" : NULL;
+        count = gh_ip_rules_plan(&d, rules);
+        for (size_t i = 0; i < count; i++) {
+            uint8_t mem[256];
+            struct gh_wr w = gh_wr_make(mem, sizeof(mem));
+            struct gh_nl_message m;
+            struct gh_rd r;
+
+            gh_ip_rules_put(&w, RTM_NEWRULE, 0, &rules[i]);
+            assert_true(gh_wr_ok(&w));
+            r = gh_rd_make(mem, w.len);
+            assert_true(gh_nl_next(&r, &m));
+            assert_true(gh_ip_rules_parse(&m, &got));
+            assert_true(gh_ip_rules_same(&rules[i], &got));
+            got.preference++;
+            assert_false(gh_ip_rules_same(&rules[i], &got));
+        }
     }
 }
 
@@ -144,9 +182,9 @@ static void others_are_not_ours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(longest_first), cmocka_unit_test(the_mark_is_first),
-        cmocka_unit_test(all_lengths_have_room), cmocka_unit_test(there_and_back),
-        cmocka_unit_test(others_are_not_ours)};
+        cmocka_unit_test(longest_first),         cmocka_unit_test(the_mark_is_first),
+        cmocka_unit_test(all_lengths_have_room), cmocka_unit_test(a_vrf_has_its_own),
+        cmocka_unit_test(there_and_back),        cmocka_unit_test(others_are_not_ours)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
