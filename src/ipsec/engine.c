@@ -8,18 +8,22 @@
 struct ipsec *ipsec_new(const struct ipsec_setup *setup)
 {
     struct ipsec *e = calloc(1, sizeof(*e));
+    struct gh_hash_seed seed;
 
     if (e == NULL)
         return NULL;
     e->setup = *setup;
     e->next_order = UINT64_MAX - 1;
     if (setup->random(setup->arg, (uint8_t *)&e->seed, sizeof(e->seed)) &&
+        setup->random(setup->arg, (uint8_t *)&seed, sizeof(seed)) &&
         setup->random(setup->arg, (uint8_t *)&e->ip_id, sizeof(e->ip_id))) {
         e->sad.seed = e->seed;
         e->outgoing = ipsec_classifier_new(e->seed);
+        e->fragments = ipsec_fragments_new(&seed, IPSEC_FRAGMENTS_MS);
         e->crypt = ipsec_crypt_new(setup->back_end);
     }
-    if (e->outgoing != NULL && e->crypt != NULL && ipsec_set_policies(e, NULL, 0))
+    if (e->outgoing != NULL && e->fragments != NULL && e->crypt != NULL &&
+        ipsec_set_policies(e, NULL, 0))
         return e;
     ipsec_free(e);
     return NULL;
@@ -38,6 +42,7 @@ void ipsec_free(struct ipsec *e)
         return;
     free_spd(&e->spd);
     ipsec_classifier_free(e->outgoing);
+    ipsec_fragments_free(e->fragments);
     ipsec_sad_clear(&e->sad);
     ipsec_crypt_free(e->crypt);
     gh_wipe(e, sizeof(*e));
