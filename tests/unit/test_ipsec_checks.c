@@ -187,6 +187,7 @@ static void the_receiver_looks_for_the_first_itself(void **state)
     struct pair x;
 
     plan_ports(&x, s, true);
+    assert_true(ipsec_remove_sa(x.a, OUT_ID));
     x.out.id = 30; /* a sender that takes everything */
     x.out.selectors = anything();
     x.out.selector_count = 2;
@@ -434,6 +435,34 @@ static void transport_goes_to_its_peer(void **state)
     pair_down(&x);
 }
 
+/* Of one policy: whoever has wide selectors does not draw what another one has, however new. */
+static void the_longer_prefix_goes_first(void **state)
+{
+    struct ipsec_selector wide = between("0.0.0.0/0", "10.0.0.0/8");
+    struct ipsec_selector narrow = between("0.0.0.0/0", "10.9.0.0/24");
+    struct pair x;
+
+    plan(&x);
+    x.out.selectors = &narrow;
+    x.out.selector_count = 1;
+    pair_up(&x, NULL, NULL);
+    x.out.selectors = &wide;
+    x.out.id = 30;
+    x.out.spi = 0x2000;
+    assert_true(ipsec_add_sa(x.a, &x.out));
+    make_packet(&one, "192.0.2.1", "10.9.0.5", 20, 0, true);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    assert_int_equal(one.p.sa, OUT_ID);
+    make_packet(&one, "192.0.2.1", "10.9.1.5", 20, 0, true);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    assert_int_equal(one.p.sa, 30);
+    assert_true(ipsec_remove_sa(x.a, OUT_ID));
+    make_packet(&one, "192.0.2.1", "10.9.0.5", 20, 0, true);
+    assert_int_equal(send_one(&x, &one), IPSEC_OK);
+    assert_int_equal(one.p.sa, 30);
+    pair_down(&x);
+}
+
 /* What an earlier instance carried counts. */
 static void a_lifetime_goes_on(void **state)
 {
@@ -469,6 +498,7 @@ int main(void)
         cmocka_unit_test(fragments_of_ipv6),
         cmocka_unit_test(mobility_types),
         cmocka_unit_test(transport_goes_to_its_peer),
+        cmocka_unit_test(the_longer_prefix_goes_first),
         cmocka_unit_test(a_lifetime_goes_on),
     };
 
