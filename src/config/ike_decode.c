@@ -380,6 +380,8 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
     c->reverse_route = gh_get_flag(r);
     c->route_overlap = gh_get_flag(r);
     c->route_metric = (uint16_t)gh_rd_u16(r);
+    c->icmp_header = gh_get_flag(r);
+    c->fragments_also = gh_get_flag(r);
     if (c->mode != IKE2_TCP_AO)
         gh_sizes_get(r, &c->path);
 }

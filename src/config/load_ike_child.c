@@ -24,6 +24,8 @@ enum {
     CHILD_REVERSE_ROUTE,
     CHILD_ROUTE_METRIC,
     CHILD_ROUTE_OVERLAP,
+    CHILD_ICMP_QUOTES,
+    CHILD_LATER_FRAGMENTS,
     CHILD_SIZES,
     CHILD_ITEMS = CHILD_SIZES + GH_SIZES_ITEMS
 };
@@ -43,6 +45,8 @@ static const struct gh_item child_items[CHILD_ITEMS] = {
     [CHILD_REVERSE_ROUTE] = {"reverse-route", GH_ITEM_VALUE},
     [CHILD_ROUTE_METRIC] = {"route-metric", GH_ITEM_VALUE},
     [CHILD_ROUTE_OVERLAP] = {"route-overlap", GH_ITEM_VALUE},
+    [CHILD_ICMP_QUOTES] = {"icmp-quotes", GH_ITEM_VALUE},
+    [CHILD_LATER_FRAGMENTS] = {"later-fragments", GH_ITEM_VALUE},
     GH_SIZES_TABLE(CHILD_SIZES),
 };
 
@@ -96,11 +100,30 @@ static void read_routes(struct gh_ike_loader *x, const struct gh_node **got,
     gh_node_choice(x->l, got[CHILD_ROUTE_OVERLAP], overlaps, &overlap);
     child->route_metric = (uint16_t)metric;
     child->route_overlap = overlap == 1;
-    for (size_t item = CHILD_ROUTE_METRIC; item <= CHILD_ROUTE_OVERLAP; item++)
-        if (got[item] != NULL && !child->reverse_route)
-            gh_load_error(x->l, got[item]->line, "range", "add reverse-route = yes, or remove it",
-                          "\"%s\" of the child \"%s\" is of use only with reverse routes",
-                          child_items[item].name, child->name);
+    if (got[CHILD_ROUTE_METRIC] != NULL && !child->reverse_route)
+        gh_load_error(x->l, got[CHILD_ROUTE_METRIC]->line, "range",
+                      "add reverse-route = yes, or remove it",
+                      "\"%s\" of the child \"%s\" is of use only with reverse routes",
+                      child_items[CHILD_ROUTE_METRIC].name, child->name);
+}
+
+/* What is looked at in packets beside their own addresses and ports. */
+static void read_checks(struct gh_ike_loader *x, const struct gh_node **got,
+                        struct ike2_child_policy *child)
+{
+    static const char *const quotes[] = {"check", "pass", NULL};
+    static const char *const later[] = {"drop", "follow", NULL};
+    unsigned quote = 0, fragments = 0;
+
+    gh_node_choice(x->l, got[CHILD_ICMP_QUOTES], quotes, &quote);
+    gh_node_choice(x->l, got[CHILD_LATER_FRAGMENTS], later, &fragments);
+    child->icmp_header = quote == 1;
+    child->fragments_also = fragments == 1;
+    if (child->fragments_also && child->mode != IKE2_TUNNEL)
+        gh_load_error(x->l, got[CHILD_LATER_FRAGMENTS]->line, "range",
+                      "remove it: transport mode protects whole packets",
+                      "\"later-fragments\" of the child \"%s\" is of use only in tunnel mode",
+                      child->name);
 }
 
 void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
@@ -136,6 +159,7 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
     gh_node_number(x->l, got[CHILD_LIFETIME_OCTETS], 1048576, most, &child->lifetime.octets);
     gh_node_number(x->l, got[CHILD_LIFETIME_PACKETS], 1024, most, &child->lifetime.packets);
     read_routes(x, got, child);
+    read_checks(x, got, child);
     gh_ike_sizes(x, &got[CHILD_SIZES], &child->path);
     gh_ike_admin(x, got[CHILD_ADMIN], &child->admin);
     gh_ike_seconds(x, got[CHILD_IDLE], GH_IDLE_MIN, GH_IDLE_MAX, &child->idle_seconds);

@@ -17,11 +17,12 @@ enum {
 /* In the shared memory: one child. */
 struct slot {
     uint64_t epoch;
-    uint64_t seq_out, top_in; /* sequence numbers: used, and taken */
-    uint64_t until_ms;        /* hard lifetime, monotonic; 0: none */
-    uint64_t order;           /* of their coming: the newest carries what goes out */
-    uint32_t going;           /* replaced: only what is still on its way comes in */
-    uint32_t tie;             /* of the kernel's plane; 0: none */
+    uint64_t seq_out, top_in;       /* sequence numbers: used, and taken */
+    uint64_t octets[2], packets[2]; /* of the lifetime, by enum ipsec_way */
+    uint64_t until_ms;              /* hard lifetime, monotonic; 0: none */
+    uint64_t order;                 /* of their coming: the newest carries what goes out */
+    uint32_t going;                 /* replaced: only what is still on its way comes in */
+    uint32_t tie;                   /* of the kernel's plane; 0: none */
     uint32_t len;
     uint8_t body[GH_ESP_CHILD_MAX]; /* CHILD_INSTALL */
 };
@@ -111,6 +112,15 @@ size_t gh_esp_selectors(const struct ike_ts_list *local, const struct ike_ts_lis
     return n;
 }
 
+/* Soft: as `ike` has it, which counts both directions and hears of it a little later. */
+static struct ipsec_lifetime lifetime_of(const struct gh_esp_child *d)
+{
+    return (struct ipsec_lifetime){.soft_octets = d->octets - d->octets / 10,
+                                   .hard_octets = d->octets,
+                                   .soft_packets = d->packets - d->packets / 10,
+                                   .hard_packets = d->packets};
+}
+
 bool gh_esp_child_params(const struct gh_esp_child *d, enum ipsec_way way,
                          struct ipsec_selector selectors[IPSEC_SELECTORS_MAX],
                          struct ipsec_sa_params *out)
@@ -127,6 +137,9 @@ bool gh_esp_child_params(const struct gh_esp_child *d, enum ipsec_way way,
                                 .remote_port = d->remote_port,
                                 .esn = d->esn,
                                 .window = WINDOW,
+                                .icmp_header = d->icmp_header,
+                                .fragments_also = d->fragments_also,
+                                .lifetime = lifetime_of(d),
                                 .selectors = selectors,
                                 .tunnel = {.df = IPSEC_DF_CLEAR}};
 
@@ -184,6 +197,8 @@ static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_chi
     p.place = c->list[at].place;
     p.policy = c->list[at].policy;
     p.last_seq = way == IPSEC_IN ? c->slots[at].top_in : c->slots[at].seq_out;
+    p.used_octets = c->slots[at].octets[way];
+    p.used_packets = c->slots[at].packets[way];
     return p.place != UINT32_MAX && ipsec_add_sa(c->engine, &p);
 }
 
@@ -269,6 +284,8 @@ static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_chil
                             .policy = gh_esp_number(c->policies, d->peer, d->name),
                             .place = gh_esp_number(c->places, d->netns, d->vrf),
                             .remote = d->remote};
+    memcpy(child->told_octets, c->slots[at].octets, sizeof(child->told_octets));
+    memcpy(child->told_packets, c->slots[at].packets, sizeof(child->told_packets));
     if (c->top <= at)
         c->top = at + 1;
     child->in = child->policy != UINT32_MAX &&
@@ -463,6 +480,8 @@ static void fill(struct gh_esp_children *c, size_t at, const struct gh_esp_child
     s->going = 0;
     s->tie = 0;
     s->seq_out = s->top_in = 0;
+    memset(s->octets, 0, sizeof(s->octets));
+    memset(s->packets, 0, sizeof(s->packets));
     s->until_ms = d->seconds > 0 ? now_ms + 1000 * (uint64_t)d->seconds : 0;
     gh_esp_put_child(&w, d);
     s->len = gh_wr_ok(&w) ? (uint32_t)w.len : 0;
@@ -618,6 +637,8 @@ void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet
             c->slots[at].seq_out = sa->seq;
         else
             c->slots[at].top_in = sa->replay.top;
+        c->slots[at].octets[sa->p.way] = sa->counts.octets;
+        c->slots[at].packets[sa->p.way] = sa->counts.packets;
         if (sa->p.way == IPSEC_IN && packets[i].result == IPSEC_OK && c->list[at].out_due_ms != 0)
             add_out(c, at);
     }
@@ -644,6 +665,23 @@ static void tell_use(struct gh_esp_children *c, size_t at, enum ipsec_way way)
         c->ops->used(c->ctx, &u);
 }
 
+static bool is_used_up(const struct gh_esp_children *c, size_t at)
+{
+    const struct ipsec_sa *in = get_sa(c, at, IPSEC_IN), *out = get_sa(c, at, IPSEC_OUT);
+
+    return (in != NULL && in->told_hard) || (out != NULL && out->told_hard);
+}
+
+static void expire(struct gh_esp_children *c, size_t at)
+{
+    uint32_t id = c->list[at].id;
+    bool told = !is_orphan(c, at) && c->list[at].end_ms == 0;
+
+    drop(c, at);
+    if (told)
+        c->ops->used_up(c->ctx, id);
+}
+
 void gh_esp_children_tick(struct gh_esp_children *c, uint64_t now_ms)
 {
     for (size_t i = c->top; i-- > 0;) {
@@ -656,6 +694,8 @@ void gh_esp_children_tick(struct gh_esp_children *c, uint64_t now_ms)
         if ((child->end_ms != 0 && now_ms >= child->end_ms) ||
             (c->slots[i].until_ms != 0 && now_ms >= c->slots[i].until_ms))
             drop(c, i);
+        else if (is_used_up(c, i))
+            expire(c, i);
         else if (child->out_due_ms != 0 && now_ms >= child->out_due_ms)
             add_out(c, i);
     }

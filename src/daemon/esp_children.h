@@ -60,6 +60,8 @@ struct gh_esp_children_ops {
     void (*used)(void *ctx, const struct gh_esp_usage *u);
     /* `ike` has it, and we do not. */
     void (*missing)(void *ctx, uint32_t id);
+    /* A direction has carried all that it may: the child has ended. */
+    void (*used_up)(void *ctx, uint32_t id);
     /* It has come, and is refused where this says false; it has gone, or was refused. `owner` is a
      * number for it meanwhile. Not of those that the kernel carries. Both may be NULL. */
     bool (*came)(void *ctx, uint32_t owner, const struct gh_esp_child *d);

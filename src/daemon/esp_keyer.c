@@ -26,6 +26,17 @@ static void tell_number(struct gh_esp *esp, enum gh_message type, uint32_t id)
     tell_keyer(esp, type, &w);
 }
 
+static void tell_refused(struct gh_esp *esp, uint32_t id, const char *why)
+{
+    struct gh_esp_refusal x = {.id = id};
+    uint8_t body[sizeof(x)];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    snprintf(x.why, sizeof(x.why), "%s", why);
+    gh_esp_put_refusal(&w, &x);
+    tell_keyer(esp, GH_MESSAGE_CHILD_REFUSED, &w);
+}
+
 static struct ike_ts ts_of(const struct ipsec_flow *f, const struct gh_addr *addr, uint16_t port)
 {
     bool any = !f->ports || f->one_sided;
@@ -130,7 +141,7 @@ static void on_kernel_refused(void *ctx, uint64_t sa, const char *why)
         return;
     gh_error("%s: the kernel does not carry the child %s: %s", child.peer, child.name, why);
     if (id != 0)
-        tell_number(esp, GH_MESSAGE_CHILD_REFUSED, id);
+        tell_refused(esp, id, why);
 }
 
 void gh_esp_keyer_worn(void *ctx, uint64_t sa)
@@ -188,7 +199,12 @@ static void on_used(void *ctx, const struct gh_esp_usage *u)
 
 static void on_missing(void *ctx, uint32_t id)
 {
-    tell_number(ctx, GH_MESSAGE_CHILD_REFUSED, id);
+    tell_refused(ctx, id, "the IPsec engine does not have it any more");
+}
+
+static void on_used_up(void *ctx, uint32_t id)
+{
+    tell_refused(ctx, id, "its lifetime of octets or packets is over");
 }
 
 static bool on_came(void *ctx, uint32_t owner, const struct gh_esp_child *d)
@@ -196,11 +212,19 @@ static bool on_came(void *ctx, uint32_t owner, const struct gh_esp_child *d)
     struct gh_esp *esp = ctx;
     char why[GH_ESP_REVERSE_WHY] = "no memory";
     uint32_t place = gh_esp_number(&esp->places, d->netns, d->vrf);
-    bool good = place != UINT32_MAX && gh_esp_reverse_claim(esp->reverse, owner, place, d, why);
+    bool routed = place != UINT32_MAX && gh_esp_reverse_claim(esp->reverse, owner, place, d, why);
+    bool good = routed &&
+                gh_esp_overlap_claim(esp->overlap, owner,
+                                     gh_esp_number(&esp->policies, d->peer, d->name), d, esp->why);
 
-    if (!good)
-        gh_warning("%s: the child %s is refused: %s", d->peer, d->name, why);
-    return good;
+    if (good)
+        return true;
+    if (routed)
+        gh_esp_reverse_release(esp->reverse, owner, place, d);
+    else
+        snprintf(esp->why, sizeof(esp->why), "%s", why);
+    gh_warning("%s: the child %s is refused: %s", d->peer, d->name, esp->why);
+    return false;
 }
 
 static void on_gone(void *ctx, uint32_t owner, const struct gh_esp_child *d)
@@ -208,6 +232,7 @@ static void on_gone(void *ctx, uint32_t owner, const struct gh_esp_child *d)
     struct gh_esp *esp = ctx;
 
     gh_esp_reverse_release(esp->reverse, owner, gh_esp_number(&esp->places, d->netns, d->vrf), d);
+    gh_esp_overlap_release(esp->overlap, owner);
 }
 
 static void on_route(void *ctx, uint32_t place, const struct gh_esp_route_wish *wish)
@@ -227,10 +252,11 @@ static bool install(struct gh_esp *esp, struct gh_rd *body)
     bool refused;
     uint32_t id;
 
+    snprintf(esp->why, sizeof(esp->why), "the IPsec engine does not take it");
     if (!gh_esp_children_install(esp->children, body, gh_clock_now().mono_ms, &id, &refused))
         return false;
     if (refused)
-        tell_number(esp, GH_MESSAGE_CHILD_REFUSED, id);
+        tell_refused(esp, id, esp->why);
     else
         gh_esp_packets_release(esp, id);
     return true;
@@ -281,6 +307,7 @@ bool gh_esp_keyer_make(struct gh_esp *esp)
 {
     static const struct gh_esp_children_ops children_ops = {.used = on_used,
                                                             .missing = on_missing,
+                                                            .used_up = on_used_up,
                                                             .came = on_came,
                                                             .gone = on_gone,
                                                             .changed = gh_esp_packets_changed};
@@ -297,7 +324,9 @@ bool gh_esp_keyer_make(struct gh_esp *esp)
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
     esp->kernel = gh_esp_kernel_new(&esp->loop, &esp->policies, &kernel_ops, esp);
     esp->reverse = gh_esp_reverse_new(&reverse_ops, esp);
-    if (esp->children == NULL || esp->kernel == NULL || esp->reverse == NULL)
+    esp->overlap = gh_esp_overlap_new();
+    if (esp->children == NULL || esp->kernel == NULL || esp->reverse == NULL ||
+        esp->overlap == NULL)
         return false;
     gh_esp_children_set_kernel(esp->children, gh_esp_kernel_plane(esp->kernel));
     return true;

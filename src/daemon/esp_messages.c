@@ -103,12 +103,17 @@ void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c)
     gh_wr_u16(w, c->local_port);
     gh_wr_u16(w, c->remote_port);
     gh_wr_u32(w, c->seconds);
+    gh_wr_u64(w, c->octets);
+    gh_wr_u64(w, c->packets);
+    gh_wr_u8(w, c->icmp_header);
+    gh_wr_u8(w, c->fragments_also);
     gh_esp_put_ts_list(w, &c->ts_local);
     gh_esp_put_ts_list(w, &c->ts_remote);
     gh_wr_u8(w, c->reverse);
     gh_wr_u8(w, c->overlap);
     gh_wr_u16(w, c->metric);
     gh_wr_bytes(w, c->tunnel, sizeof(c->tunnel));
+    gh_esp_put_string(w, c->who);
     put_key(w, c->key_in);
     put_key(w, c->key_out);
 }
@@ -138,12 +143,17 @@ bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *c)
     c->local_port = gh_rd_u16(r);
     c->remote_port = gh_rd_u16(r);
     c->seconds = gh_rd_u32(r);
+    c->octets = gh_rd_u64(r);
+    c->packets = gh_rd_u64(r);
+    c->icmp_header = gh_get_flag(r);
+    c->fragments_also = gh_get_flag(r);
     gh_esp_take_ts_list(r, &c->ts_local);
     gh_esp_take_ts_list(r, &c->ts_remote);
     c->reverse = gh_get_flag(r);
     c->overlap = gh_get_flag(r);
     c->metric = (uint16_t)gh_rd_u16(r);
     gh_rd_copy(r, c->tunnel, sizeof(c->tunnel));
+    gh_esp_take_string(r, c->who, sizeof(c->who));
     c->key_in = take_key(r);
     c->key_out = take_key(r);
     return gh_rd_done(r) && (c->protocol == IPSEC_ESP || c->protocol == IPSEC_AH);
@@ -176,6 +186,20 @@ bool gh_esp_take_ends(struct gh_rd *r, struct gh_esp_ends *out)
     gh_get_addr(r, true, &out->remote);
     out->local_port = gh_rd_u16(r);
     out->remote_port = gh_rd_u16(r);
+    return gh_rd_done(r);
+}
+
+void gh_esp_put_refusal(struct gh_wr *w, const struct gh_esp_refusal *x)
+{
+    gh_wr_u32(w, x->id);
+    gh_esp_put_string(w, x->why);
+}
+
+bool gh_esp_take_refusal(struct gh_rd *r, struct gh_esp_refusal *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->id = gh_rd_u32(r);
+    gh_esp_take_string(r, out->why, sizeof(out->why));
     return gh_rd_done(r);
 }
 

@@ -15,7 +15,7 @@
 #include "ipsec/sa.h"
 #include "wire/wr.h"
 
-enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16, GH_ESP_TUNNEL = 16 };
+enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16, GH_ESP_TUNNEL = 16, GH_ESP_WHO = 96 };
 
 /* SPIs of the kernel's plane have their highest bit, those of ours have not: so the sockets tell
  * whose a packet is (platform/udp.h, platform/raw.h). */
@@ -45,10 +45,14 @@ struct gh_esp_child {
     struct gh_addr local, remote;
     uint16_t local_port, remote_port; /* of UDP encapsulation; 0, 0: none */
     uint32_t seconds;                 /* hard lifetime; 0: none */
+    uint64_t octets, packets;         /* of each direction; 0: no limit */
+    bool icmp_header;                 /* as in struct ike2_child_policy */
+    bool fragments_also;              /* as in struct ike2_child_view */
     struct ike_ts_list ts_local, ts_remote;
     bool reverse, overlap; /* as in struct ike2_child_policy: reverse_route, route_overlap */
     uint16_t metric;
-    uint8_t tunnel[GH_ESP_TUNNEL];  /* of the peer and the identity that it proved: a digest */
+    uint8_t tunnel[GH_ESP_TUNNEL];  /* of the peer and the identity that it proved: a digest, */
+    char who[GH_ESP_WHO];           /* and that identity for people to read; it may be cut */
     struct gh_view key_in, key_out; /* borrowed from the message */
 };
 
@@ -72,6 +76,15 @@ struct gh_esp_ends {
 };
 void gh_esp_put_ends(struct gh_wr *w, const struct gh_esp_ends *e);
 bool gh_esp_take_ends(struct gh_rd *r, struct gh_esp_ends *out);
+
+/* CHILD_REFUSED: it is not carried, or not any more. */
+enum { GH_ESP_WHY = 256 };
+struct gh_esp_refusal {
+    uint32_t id;
+    char why[GH_ESP_WHY];
+};
+void gh_esp_put_refusal(struct gh_wr *w, const struct gh_esp_refusal *x);
+bool gh_esp_take_refusal(struct gh_rd *r, struct gh_esp_refusal *out);
 
 struct gh_esp_usage {
     uint32_t id;

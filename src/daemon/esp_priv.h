@@ -17,6 +17,7 @@
 #include "daemon/esp_kernel.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_outers.h"
+#include "daemon/esp_overlap.h"
 #include "daemon/esp_path.h"
 #include "daemon/esp_raw.h"
 #include "daemon/esp_reverse.h"
@@ -52,6 +53,8 @@ struct gh_esp {
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
     struct gh_esp_reverse *reverse;
+    struct gh_esp_overlap *overlap;
+    char why[GH_ESP_WHY]; /* the child that came last was refused */
     struct gh_esp_waiting *waiting;
     uint32_t lacking[IPSEC_BATCH]; /* the policies of packets that met no SA, in their order */
     size_t lacking_count;

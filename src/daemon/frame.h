@@ -125,11 +125,11 @@ enum {
     X(CHILD_HELLO, GH_TO_CARRIER, 12, GH_ESP_HELLO_MAX, 0)   /* esp_messages.h, here and below */  \
     X(CHILD_INSTALL, GH_TO_CARRIER, 64, GH_ESP_CHILD_MAX, 0) /* holds keys */                      \
     X(CHILD_MOVE, GH_TO_CARRIER, 10, 64, 0)                                                        \
-    X(CHILD_REMOVE, GH_TO_CARRIER, 5, 5, 0) /* u32 id, u8 enum ike2_removal */                     \
-    X(CHILD_USED, GH_TO_KEYER, 21, 21, 0)   /* u32 id, u64 octets, packets more, u8 incoming */    \
-    X(CHILD_WANTED, GH_TO_KEYER, 4, 512, 0) /* a packet met no SA */                               \
-    X(CHILD_WORN, GH_TO_KEYER, 4, 4, 0)     /* u32 id: wants to be rekeyed at once */              \
-    X(CHILD_REFUSED, GH_TO_KEYER, 4, 4, 0)  /* u32 id: cannot be installed */                      \
+    X(CHILD_REMOVE, GH_TO_CARRIER, 5, 5, 0)  /* u32 id, u8 enum ike2_removal */                    \
+    X(CHILD_USED, GH_TO_KEYER, 21, 21, 0)    /* u32 id, u64 octets, packets more, u8 incoming */   \
+    X(CHILD_WANTED, GH_TO_KEYER, 4, 512, 0)  /* a packet met no SA */                              \
+    X(CHILD_WORN, GH_TO_KEYER, 4, 4, 0)      /* u32 id: wants to be rekeyed at once */             \
+    X(CHILD_REFUSED, GH_TO_KEYER, 5, 260, 0) /* is not carried, and why */                         \
     X(CHILD_STRAY, GH_TO_KEYER, 16, GH_ESP_STRAY_MAX, 0) /* a message of IKE's among ESP's */      \
     X(CHILD_STRANGER, GH_TO_KEYER, 12, 512, 0)           /* a packet's SPI is nobody's */          \
     X(CHILD_MARK, GH_TO_CARRIER, 8, 8, 0) /* u64: tell when all until now is in its plane */       \

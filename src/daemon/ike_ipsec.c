@@ -18,7 +18,8 @@ struct wish {
     enum { ACQUIRE, USED, REKEY, REFUSED, STRANGER } kind;
     struct gh_esp_wanted wanted;
     struct gh_esp_stranger stranger;
-    struct gh_esp_usage usage; /* id: of REKEY and REFUSED, too */
+    struct gh_esp_usage usage; /* id: of REKEY, too */
+    struct gh_esp_refusal refusal;
 };
 
 struct gh_ike_ipsec {
@@ -119,8 +120,7 @@ static void grant(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 *core)
         } else if (w->kind == REKEY) {
             ike2_rekey_child(core, now, u->id);
         } else {
-            gh_warning("Child SA %u is not carried by the IPsec engine: it ends", u->id);
-            ike2_terminate_child(core, now, u->id);
+            ike2_child_refused(core, now, w->refusal.id, w->refusal.why);
         }
         free(w);
     }
@@ -152,6 +152,13 @@ static bool take_usage(struct gh_ike_ipsec *g, struct gh_rd *body)
     struct wish *w = wish(g, USED);
 
     return w == NULL || gh_esp_take_usage(body, &w->usage);
+}
+
+static bool take_refusal(struct gh_ike_ipsec *g, struct gh_rd *body)
+{
+    struct wish *w = wish(g, REFUSED);
+
+    return w == NULL || gh_esp_take_refusal(body, &w->refusal);
 }
 
 static bool take_wanted(struct gh_ike_ipsec *g, struct gh_rd *body)
@@ -195,7 +202,7 @@ static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
     case GH_MESSAGE_CHILD_MARKED:
         return take_marked(g, &frame->body);
     case GH_MESSAGE_CHILD_REFUSED:
-        return take_number(g, &frame->body, REFUSED);
+        return take_refusal(g, &frame->body);
     default:
         return false;
     }
@@ -262,6 +269,18 @@ static bool name_tunnel(const struct ike2_child_view *c, uint8_t out[GH_ESP_TUNN
     return true;
 }
 
+static void name_peer(const struct ike2_child_view *c, char out[GH_ESP_WHO])
+{
+    char id[GH_ID_TEXT], addr[GH_ADDR_TEXT];
+
+    gh_addr_format(&c->remote.addr, addr);
+    if (c->remote_id != NULL && c->remote_id->type != GH_ID_NULL)
+        snprintf(out, GH_ESP_WHO, "%.40s at %s", gh_identity_format(c->remote_id, id, sizeof(id)),
+                 addr);
+    else
+        snprintf(out, GH_ESP_WHO, "%s", addr);
+}
+
 static bool describe(const struct ike2_child_view *c, const char *netns, const char *vrf,
                      struct gh_esp_child *out)
 {
@@ -287,6 +306,10 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                                  .local_port = ends.local_port,
                                  .remote_port = ends.remote_port,
                                  .seconds = c->lifetime.seconds,
+                                 .octets = c->lifetime.octets,
+                                 .packets = c->lifetime.packets,
+                                 .icmp_header = c->child->icmp_header,
+                                 .fragments_also = c->fragments_also,
                                  .ts_local = *c->ts_local,
                                  .ts_remote = *c->ts_remote,
                                  .reverse = c->child->reverse_route,
@@ -296,6 +319,7 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                                  .key_out = c->key_out};
     if (!name_tunnel(c, out->tunnel))
         return false;
+    name_peer(c, out->who);
     snprintf(out->peer, sizeof(out->peer), "%s", c->policy->name);
     snprintf(out->name, sizeof(out->name), "%s", c->child->name);
     return snprintf(out->netns, sizeof(out->netns), "%s", netns != NULL ? netns : "") <

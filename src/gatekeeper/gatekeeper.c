@@ -463,7 +463,8 @@ bool gk_child_removed(struct gk *g, struct gh_now now, uint32_t child, enum ike2
     case IKE2_REMOVED_COMMAND:
         gk_let_go(g, s, key, "ended by the operator");
         break;
-    case IKE2_REMOVED_IDLE: /* never of TCP-AO */
+    case IKE2_REMOVED_IDLE:    /* never of TCP-AO */
+    case IKE2_REMOVED_REFUSED: /* nor this */
     case IKE2_REMOVED_EXPIRED:
         end_lifetime(g, s, key);
         break;

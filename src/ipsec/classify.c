@@ -52,8 +52,7 @@ void ipsec_classifier_free(struct ipsec_classifier *c)
     free(c);
 }
 
-/* How many bits the first and the last address of a range have in common. */
-static uint8_t common_bits(const struct ipsec_range *r)
+uint8_t ipsec_range_bits(const struct ipsec_range *r)
 {
     unsigned bits = 0;
 
@@ -129,7 +128,7 @@ static bool grow(const struct ipsec_classifier *c, struct tuple *t)
 
 static struct tuple *find_tuple(const struct ipsec_classifier *c, const struct ipsec_selector *s)
 {
-    uint8_t local = common_bits(&s->local), remote = common_bits(&s->remote);
+    uint8_t local = ipsec_range_bits(&s->local), remote = ipsec_range_bits(&s->remote);
 
     for (size_t i = 0; i < c->count; i++) {
         struct tuple *t = &c->tuples[i];
@@ -143,8 +142,8 @@ static struct tuple *find_tuple(const struct ipsec_classifier *c, const struct i
 static struct tuple *add_tuple(struct ipsec_classifier *c, const struct ipsec_selector *s)
 {
     struct tuple t = {.addr_len = s->local.start.len,
-                      .local_bits = common_bits(&s->local),
-                      .remote_bits = common_bits(&s->remote),
+                      .local_bits = ipsec_range_bits(&s->local),
+                      .remote_bits = ipsec_range_bits(&s->remote),
                       .first = UINT64_MAX};
 
     if (c->count == c->room) {

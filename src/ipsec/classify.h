@@ -21,6 +21,9 @@ struct ipsec_classifier;
 struct ipsec_classifier *ipsec_classifier_new(uint64_t seed);
 void ipsec_classifier_free(struct ipsec_classifier *c); /* NULL is fine */
 
+/* How many bits the first and the last address of a range have in common. */
+uint8_t ipsec_range_bits(const struct ipsec_range *r);
+
 /* order: the lowest comes first. False: not valid, or no memory (nothing changed). */
 bool ipsec_classifier_add(struct ipsec_classifier *c, uint32_t place, uint64_t order,
                           const struct ipsec_selector *s, void *owner);

@@ -8,18 +8,22 @@
 struct ipsec *ipsec_new(const struct ipsec_setup *setup)
 {
     struct ipsec *e = calloc(1, sizeof(*e));
+    struct gh_hash_seed seed;
 
     if (e == NULL)
         return NULL;
     e->setup = *setup;
-    e->next_order = UINT64_MAX - 1;
+    e->next_order = UINT64_MAX >> 8;
     if (setup->random(setup->arg, (uint8_t *)&e->seed, sizeof(e->seed)) &&
+        setup->random(setup->arg, (uint8_t *)&seed, sizeof(seed)) &&
         setup->random(setup->arg, (uint8_t *)&e->ip_id, sizeof(e->ip_id))) {
         e->sad.seed = e->seed;
         e->outgoing = ipsec_classifier_new(e->seed);
+        e->fragments = ipsec_fragments_new(&seed, IPSEC_FRAGMENTS_MS);
         e->crypt = ipsec_crypt_new(setup->back_end);
     }
-    if (e->outgoing != NULL && e->crypt != NULL && ipsec_set_policies(e, NULL, 0))
+    if (e->outgoing != NULL && e->fragments != NULL && e->crypt != NULL &&
+        ipsec_set_policies(e, NULL, 0))
         return e;
     ipsec_free(e);
     return NULL;
@@ -38,6 +42,7 @@ void ipsec_free(struct ipsec *e)
         return;
     free_spd(&e->spd);
     ipsec_classifier_free(e->outgoing);
+    ipsec_fragments_free(e->fragments);
     ipsec_sad_clear(&e->sad);
     ipsec_crypt_free(e->crypt);
     gh_wipe(e, sizeof(*e));
@@ -113,11 +118,24 @@ bool ipsec_set_policies(struct ipsec *e, const struct ipsec_policy *policies, si
     return true;
 }
 
+/* Of selectors that overlap, what has fewer addresses of the peer's side goes first, and of the
+ * same the newest SA: another peer's wide selectors do not draw what one of its own has
+ * (ipsec_add_sa()).
+ */
+static uint64_t order_of(const struct ipsec_sa *sa, size_t selector)
+{
+    enum { SHIFT = 56 };
+
+    return (uint64_t)(128 - ipsec_range_bits(&sa->p.selectors[selector].remote)) << SHIFT |
+           sa->order;
+}
+
 static void unfile_sa(struct ipsec *e, const struct ipsec_sa *sa)
 {
     if (sa->p.way == IPSEC_OUT)
         for (size_t i = 0; i < sa->p.selector_count; i++)
-            ipsec_classifier_remove(e->outgoing, sa->p.place, sa->order, &sa->p.selectors[i], sa);
+            ipsec_classifier_remove(e->outgoing, sa->p.place, order_of(sa, i), &sa->p.selectors[i],
+                                    sa);
 }
 
 /* An SA that others go into (AH around ESP) is found by its id alone. */
@@ -127,7 +145,8 @@ static bool file_sa(struct ipsec *e, struct ipsec_sa *sa)
         return true;
     sa->order = e->next_order--;
     for (size_t i = 0; i < sa->p.selector_count; i++)
-        if (!ipsec_classifier_add(e->outgoing, sa->p.place, sa->order, &sa->p.selectors[i], sa))
+        if (!ipsec_classifier_add(e->outgoing, sa->p.place, order_of(sa, i), &sa->p.selectors[i],
+                                  sa))
             return false;
     return true;
 }

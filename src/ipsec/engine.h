@@ -5,6 +5,7 @@
 #define IPSEC_ENGINE_H
 
 #include "ipsec/classify.h"
+#include "ipsec/fragments.h"
 #include "ipsec/ipsec.h"
 #include "ipsec/sad.h"
 #include "ipsec/work.h"
@@ -32,6 +33,7 @@ struct ipsec {
     struct ipsec_classifier *outgoing; /* SAs by their selectors (RFC 4301: the SPD-S cache) */
     uint64_t next_order;               /* of the next outgoing SA: lower than all before */
     struct ipsec_sad sad;
+    struct ipsec_fragments *fragments;
     uint64_t counts[2][IPSEC_RESULT_COUNT];
     uint16_t ip_id;
     uint8_t random[IPSEC_RANDOM_POOL];

@@ -10,13 +10,16 @@
 
 enum { ROUNDS = 2 /* AH, and ESP in it */ };
 
-static enum ipsec_result clear_packet(struct ipsec *e, struct ipsec_packet *p)
+static enum ipsec_result clear_packet(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *p)
 {
     struct ipsec_policy_kept *policy;
-    struct ipsec_flow f;
+    struct ipsec_flow f, as_first;
 
     if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_IN, &f))
         return IPSEC_MALFORMED;
+    ipsec_fragments_keep(e->fragments, now_ms, IPSEC_FRAGMENTS_PLACE, p->place, &f);
+    if (ipsec_fragments_find(e->fragments, now_ms, IPSEC_FRAGMENTS_PLACE, p->place, &f, &as_first))
+        f = as_first;
     policy = ipsec_policy_for(e, IPSEC_IN, p->place, &f);
     if (policy == NULL)
         return IPSEC_NO_POLICY;
@@ -80,7 +83,7 @@ static bool address_right(struct ipsec_work *w)
 }
 
 /* OK: a packet that is protected, with the SPI of its SA; else what becomes of it. */
-static enum ipsec_result read_outside(struct ipsec *e, struct ipsec_work *w)
+static enum ipsec_result read_outside(struct ipsec *e, uint64_t now_ms, struct ipsec_work *w)
 {
     struct ipsec_packet *p = w->packet;
     enum ipsec_result result;
@@ -91,7 +94,7 @@ static enum ipsec_result read_outside(struct ipsec *e, struct ipsec_work *w)
     p->len = w->layout.total_len;
     result = find_protocol(w, &w->protocol, &w->from_port);
     if (result == IPSEC_BYPASS)
-        return clear_packet(e, p);
+        return clear_packet(e, now_ms, p);
     if (result == IPSEC_OK && w->layout.fragment)
         return IPSEC_FRAGMENT;
     if (result == IPSEC_OK)
@@ -141,36 +144,79 @@ static enum ipsec_result admit(struct ipsec *e, struct ipsec_work *w)
     return w->sa->p.protocol == IPSEC_ESP ? ipsec_esp_unwrap(w) : ipsec_ah_unwrap(w);
 }
 
-static bool is_for(const struct ipsec_sa_params *p, const struct ipsec_flow *f)
+/* NULL: the SA is not for it. */
+static const struct ipsec_selector *selector_for(const struct ipsec_sa_params *p,
+                                                 const struct ipsec_flow *f)
 {
     for (size_t i = 0; i < p->selector_count; i++)
         if (ipsec_selector_matches(&p->selectors[i], f))
-            return true;
-    return false;
+            return &p->selectors[i];
+    return NULL;
 }
 
-/* RFC 4301 5.2 step 4; 6.2: or it is an ICMP error about a packet that the SA is for. */
-static enum ipsec_result check_inner(const struct ipsec_work *w, struct ipsec_before *before)
+/* RFC 4301 6.2: an ICMP error has to be about a packet that the SA is for, but where a selector
+ * (`s`) says that ICMP is meant, or the operator wants no more than that its own header fits. */
+static enum ipsec_result check_error(const struct ipsec_work *w, const struct ipsec_flow *f,
+                                     const struct ipsec_selector *s)
+{
+    const struct ipsec_packet *p = w->packet;
+    struct ipsec_flow quoted;
+
+    if (s != NULL && (s->protocol != 0 || w->sa->p.icmp_header))
+        return IPSEC_OK;
+    if (ipsec_flow_quoted(ipsec_packet_data(p), p->len, f, &quoted) &&
+        selector_for(&w->sa->p, &quoted) != NULL)
+        return IPSEC_OK;
+    return s != NULL ? IPSEC_QUOTED : IPSEC_SELECTORS;
+}
+
+/* RFC 4301 7: by itself, or by what its first one was. */
+static enum ipsec_result check_fragment(struct ipsec *e, uint64_t now_ms,
+                                        const struct ipsec_work *w, const struct ipsec_flow *f,
+                                        const struct ipsec_selector *s)
+{
+    const struct ipsec_sa_params *p = &w->sa->p;
+    struct ipsec_flow as_first;
+
+    if (s != NULL && p->fragments_also)
+        ipsec_fragments_keep(e->fragments, now_ms, IPSEC_FRAGMENTS_SA, p->id, f);
+    if (s != NULL)
+        return ipsec_selector_is_opaque(s) && ipsec_fragment_overlaps(f) ? IPSEC_FRAGMENT
+                                                                         : IPSEC_OK;
+    return p->fragments_also &&
+                   ipsec_fragments_find(e->fragments, now_ms, IPSEC_FRAGMENTS_SA, p->id, f,
+                                        &as_first) &&
+                   selector_for(p, &as_first) != NULL
+               ? IPSEC_OK
+               : IPSEC_SELECTORS;
+}
+
+/* RFC 4301 5.2 step 4. */
+static enum ipsec_result check_inner(struct ipsec *e, uint64_t now_ms, const struct ipsec_work *w,
+                                     struct ipsec_before *before)
 {
     struct ipsec_packet *p = w->packet;
-    struct ipsec_flow f, quoted;
+    const struct ipsec_selector *s;
+    struct ipsec_flow f;
 
     if (!ipsec_flow_of(ipsec_packet_data(p), &p->len, IPSEC_IN, &f))
         return IPSEC_INNER;
     if (before->sa == w->sa && ipsec_flow_equal(&before->flow, &f))
         return IPSEC_OK;
-    if (is_for(&w->sa->p, &f)) {
-        *before = (struct ipsec_before){.sa = w->sa, .flow = f};
-        return IPSEC_OK;
-    }
-    return ipsec_flow_quoted(ipsec_packet_data(p), p->len, &f, &quoted) &&
-                   is_for(&w->sa->p, &quoted)
-               ? IPSEC_OK
-               : IPSEC_SELECTORS;
+    s = selector_for(&w->sa->p, &f);
+    if (ipsec_flow_is_error(&f))
+        return check_error(w, &f, s);
+    if (f.fragment)
+        return check_fragment(e, now_ms, w, &f, s);
+    if (s == NULL)
+        return IPSEC_SELECTORS;
+    *before = (struct ipsec_before){.sa = w->sa, .flow = f};
+    return IPSEC_OK;
 }
 
 /* The window first, for whatever else may be wrong: the packet was authentic. */
-static enum ipsec_result open_packet(struct ipsec_work *w, struct ipsec_before *before)
+static enum ipsec_result open_packet(struct ipsec *e, uint64_t now_ms, struct ipsec_work *w,
+                                     struct ipsec_before *before)
 {
     enum ipsec_result result;
 
@@ -179,7 +225,7 @@ static enum ipsec_result open_packet(struct ipsec_work *w, struct ipsec_before *
     result = ipsec_replay_commit(&w->sa->replay, w->seq);
     if (result == IPSEC_OK)
         result = w->sa->p.protocol == IPSEC_ESP ? ipsec_esp_unwrapped(w) : ipsec_ah_unwrapped(w);
-    return result == IPSEC_OK ? check_inner(w, before) : result;
+    return result == IPSEC_OK ? check_inner(e, now_ms, w, before) : result;
 }
 
 static void tell_moved(struct ipsec *e, const struct ipsec_work *w)
@@ -210,7 +256,7 @@ static bool goes_on(const struct ipsec_work *w)
 static bool finish(struct ipsec *e, struct ipsec_work *w, struct ipsec_before *before,
                    uint64_t now_ms)
 {
-    enum ipsec_result result = open_packet(w, before);
+    enum ipsec_result result = open_packet(e, now_ms, w, before);
 
     if (result == IPSEC_OK || result == IPSEC_DUMMY) {
         ipsec_account(e, w->sa, now_ms, result == IPSEC_OK ? w->packet->len : 0);
@@ -236,7 +282,7 @@ static size_t open_all(struct ipsec *e, uint64_t now_ms, size_t count)
     size_t n = 0, on = 0;
 
     for (size_t i = 0; i < count; i++)
-        found[i] = read_outside(e, &e->works[i]);
+        found[i] = read_outside(e, now_ms, &e->works[i]);
     look_up(e, count, found);
     for (size_t i = 0; i < count; i++) {
         struct ipsec_work *w = &e->works[i];

@@ -82,7 +82,8 @@ bool ipsec_policy_look(const struct ipsec *e, size_t order, struct ipsec_policy_
 bool ipsec_set_policies(struct ipsec *e, const struct ipsec_policy *policies, size_t count);
 
 /* False: as ipsec_sa_new(), or its id, or as an incoming SA its SPI, is taken. Of outgoing SAs, the
- * one added last goes first: a rekeyed one takes the traffic over from when it is added. */
+ * one added last goes first: a rekeyed one takes the traffic over from when it is added. But what
+ * is longer as a prefix of the peer's side goes before all wider ones of the policy. */
 bool ipsec_add_sa(struct ipsec *e, const struct ipsec_sa_params *params);
 /* False: not there. */
 bool ipsec_remove_sa(struct ipsec *e, uint64_t id);

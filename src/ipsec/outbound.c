@@ -6,15 +6,38 @@
 #include "ipsec/esp.h"
 #include "ipsec/flows.h"
 
-static bool of_policy(const void *sa, const void *policy)
+struct wanted {
+    uint32_t policy;
+    const struct gh_addr *remote;
+};
+
+static bool of_policy(const void *sa, const void *arg)
 {
-    return ((const struct ipsec_sa *)sa)->p.policy == *(const uint32_t *)policy;
+    return ((const struct ipsec_sa *)sa)->p.policy == ((const struct wanted *)arg)->policy;
+}
+
+/* Transport mode goes to its peer alone, whatever its selectors have besides. */
+static bool of_policy_and_peer(const void *arg, const void *wanted)
+{
+    const struct ipsec_sa *sa = arg;
+
+    return of_policy(arg, wanted) &&
+           (sa->p.mode != IPSEC_TRANSPORT ||
+            gh_addr_equal(&sa->p.remote, ((const struct wanted *)wanted)->remote));
+}
+
+static bool takes_fragments(const void *sa, const void *wanted)
+{
+    return ((const struct ipsec_sa *)sa)->p.fragments_also && of_policy_and_peer(sa, wanted);
 }
 
 static struct ipsec_sa *sa_for(const struct ipsec *e, const struct ipsec_packet *p,
                                const struct ipsec_flow *f, const struct ipsec_policy_kept *policy)
 {
-    return ipsec_classify(e->outgoing, p->place, f, of_policy, &policy->id);
+    const struct wanted wanted = {.policy = policy->id, .remote = &f->remote};
+    struct ipsec_sa *sa = ipsec_classify(e->outgoing, p->place, f, of_policy_and_peer, &wanted);
+
+    return sa != NULL ? sa : ipsec_classify(e->outgoing, p->place, f, of_policy, &wanted);
 }
 
 /* RFC 4301 6.2: an ICMP error that no policy lets out goes through the SA that carries the answers
@@ -57,8 +80,39 @@ static enum ipsec_result choose_for(struct ipsec *e, struct ipsec_packet *p,
     return IPSEC_NO_SA;
 }
 
-static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p, const struct ipsec_flow *f,
-                                struct ipsec_before *before, struct ipsec_sa **sa)
+/* RFC 4301 7.3, 7.4: a later fragment goes the way of its first one, as far as that is known and
+ * its SA may have it; else, it is a packet without ports. */
+static enum ipsec_result choose_for_fragment(struct ipsec *e, uint64_t now_ms,
+                                             struct ipsec_packet *p, const struct ipsec_flow *f,
+                                             struct ipsec_sa **sa, struct ipsec_policy_kept **of)
+{
+    struct ipsec_policy_kept *policy;
+    struct ipsec_flow as_first;
+    struct wanted wanted;
+    enum ipsec_result result;
+
+    ipsec_fragments_keep(e->fragments, now_ms, IPSEC_FRAGMENTS_PLACE, p->place, f);
+    if (!ipsec_fragments_find(e->fragments, now_ms, IPSEC_FRAGMENTS_PLACE, p->place, f, &as_first))
+        return choose_for(e, p, f, sa, of);
+    policy = ipsec_policy_for(e, IPSEC_OUT, p->place, &as_first);
+    if (policy == NULL)
+        return choose_for(e, p, f, sa, of);
+    if (policy->action != IPSEC_PROTECT)
+        return choose_for(e, p, &as_first, sa, of);
+    wanted = (struct wanted){.policy = policy->id, .remote = &as_first.remote};
+    *sa = ipsec_classify(e->outgoing, p->place, &as_first, takes_fragments, &wanted);
+    if (*sa != NULL) {
+        *of = policy;
+        policy->counts.out++;
+        return IPSEC_OK;
+    }
+    result = choose_for(e, p, f, sa, of);
+    return result == IPSEC_BYPASS ? IPSEC_FRAGMENT : result; /* its first one is protected */
+}
+
+static enum ipsec_result choose(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *p,
+                                const struct ipsec_flow *f, struct ipsec_before *before,
+                                struct ipsec_sa **sa)
 {
     struct ipsec_policy_kept *policy;
     enum ipsec_result result;
@@ -69,7 +123,8 @@ static enum ipsec_result choose(struct ipsec *e, struct ipsec_packet *p, const s
             before->policy->counts.out++;
         return IPSEC_OK;
     }
-    result = choose_for(e, p, f, sa, &policy);
+    result = f->fragment ? choose_for_fragment(e, now_ms, p, f, sa, &policy)
+                         : choose_for(e, p, f, sa, &policy);
     *before = (struct ipsec_before){.sa = *sa, .policy = policy, .flow = *f, .place = p->place};
     return result;
 }
@@ -230,7 +285,7 @@ void ipsec_out(struct ipsec *e, uint64_t now_ms, struct ipsec_packet *packets, s
 
             packets[i].sa = 0;
             packets[i].mtu = 0;
-            result = flows.good[i] ? choose(e, &packets[i], &flows.flow[i], &before, &sa)
+            result = flows.good[i] ? choose(e, now_ms, &packets[i], &flows.flow[i], &before, &sa)
                                    : IPSEC_MALFORMED;
             if (result != IPSEC_OK) {
                 ipsec_conclude(e, IPSEC_OUT, &packets[i], NULL, result);

@@ -43,7 +43,8 @@
     X(INNER, "inner", "what is in it is no well-formed IP packet")                                 \
     X(SELECTORS, "selectors", "what is in it is not what its SA is for")                           \
     X(BUNDLE, "bundle", "did not come through the SA that has to protect it too")                  \
-    X(ECN, "ecn", "congestion was experienced, which what is in it cannot be told")
+    X(ECN, "ecn", "congestion was experienced, which what is in it cannot be told")                \
+    X(QUOTED, "quoted", "an ICMP error about a packet that its SA is not for")
 
 enum ipsec_result {
 #define X(name, counter, text) IPSEC_##name,

@@ -82,6 +82,8 @@ struct ipsec_sa *ipsec_sa_new(struct ipsec_crypt *crypt, const struct ipsec_sa_p
     if (sa->p.tunnel.ttl == 0)
         sa->p.tunnel.ttl = IPSEC_TTL;
     sa->seq = params->last_seq;
+    sa->counts.octets = params->used_octets;
+    sa->counts.packets = params->used_packets;
     sa->iv_len = gh_enc_iv_len(params->algs.enc);
     sa->icv_len = gh_icv_len(params->algs.enc, params->algs.integ);
     sa->block = gh_enc_block(params->algs.enc);

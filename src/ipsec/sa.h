@@ -50,7 +50,13 @@ struct ipsec_sa_params {
      * its new address before it has said so). An encapsulated SA lets its peer move anyhow. */
     bool any_source;
     bool esn;
-    uint32_t window;                        /* IN: as in replay.h; with ESN not 0 */
+    uint32_t window; /* IN: as in replay.h; with ESN not 0 */
+    /* IN: an ICMP error that a selector of any protocol lets in need not quote a packet of the SA's
+     * (RFC 4301 6.2). */
+    bool icmp_header;
+    /* Both ends have agreed (NON_FIRST_FRAGMENTS_ALSO, RFC 7296 1.3.1): later fragments go by the
+     * ports of their first one (RFC 4301 7.3). */
+    bool fragments_also;
     const struct ipsec_selector *selectors; /* copied; all of them are negotiated ones */
     size_t selector_count;                  /* 1 to IPSEC_SELECTORS_MAX */
     struct ipsec_tunnel tunnel;
@@ -60,6 +66,7 @@ struct ipsec_sa_params {
     uint16_t mtu; /* OUT: what the path takes (less what `outer` adds), outer header included; 0:
                      not known */
     struct ipsec_lifetime lifetime;
+    uint64_t used_octets, used_packets; /* of it, by earlier instances */
     /* AH around ESP (RFC 4301 4.5). OUT: the id of the transport-mode SA that what this one made
      * goes into. IN: the id of the one that it must have come through. 0: none. */
     uint64_t outer;

@@ -5,7 +5,7 @@
 #include "wire/ip.h"
 #include "wire/rd.h"
 
-enum { TCP = 6, UDP = 17, DCCP = 33, SCTP = 132, UDP_LITE = 136, ICMP_HEADER = 8 };
+enum { TCP = 6, UDP = 17, DCCP = 33, SCTP = 132, UDP_LITE = 136, MOBILITY = 135, ICMP_HEADER = 8 };
 
 static struct ipsec_range range_of(const struct gh_prefix *p)
 {
@@ -25,6 +25,11 @@ struct ipsec_selector ipsec_selector_between(const struct gh_prefix *local,
 static bool opaque(const struct ipsec_range *r)
 {
     return r->start_port == 0xffff && r->end_port == 0;
+}
+
+bool ipsec_selector_is_opaque(const struct ipsec_selector *s)
+{
+    return opaque(&s->local) || opaque(&s->remote);
 }
 
 static bool range_valid(const struct ipsec_range *r)
@@ -64,8 +69,8 @@ bool ipsec_flow_equal(const struct ipsec_flow *a, const struct ipsec_flow *b)
     return a->local_port == b->local_port && a->remote_port == b->remote_port &&
            a->protocol == b->protocol && a->ports == b->ports && a->one_sided == b->one_sided &&
            a->fragment == b->fragment && a->fragment_offset == b->fragment_offset &&
-           a->way == b->way && gh_addr_equal(&a->local, &b->local) &&
-           gh_addr_equal(&a->remote, &b->remote);
+           a->fragment_id == b->fragment_id && a->way == b->way &&
+           gh_addr_equal(&a->local, &b->local) && gh_addr_equal(&a->remote, &b->remote);
 }
 
 static bool port_in(const struct ipsec_range *r, bool known, uint16_t port)
@@ -107,6 +112,11 @@ static void read_ports(struct gh_rd r, struct ipsec_flow *f)
         src = dst = gh_rd_u16(&r);
         f->one_sided = true;
         break;
+    case MOBILITY: /* RFC 6275 6.1.1: its type is the third octet */
+        gh_rd_skip(&r, 2);
+        src = dst = (uint16_t)(gh_rd_u8(&r) << 8);
+        f->one_sided = true;
+        break;
     default:
         return;
     }
@@ -125,6 +135,7 @@ static void flow_from(struct ipsec_flow *f, const struct gh_ip_packet *ip, enum 
         .protocol = ip->protocol,
         .fragment = ip->fragment,
         .fragment_offset = ip->fragment_offset,
+        .fragment_id = ip->fragment ? ip->fragment_id : 0,
         .way = way,
     };
     if (ip->fragment_offset == 0)
@@ -140,6 +151,14 @@ bool ipsec_flow_of(const uint8_t *packet, size_t *len, enum ipsec_way way, struc
     *len = ip.total_len;
     flow_from(f, &ip, way, packet + ip.header_len);
     return true;
+}
+
+bool ipsec_flow_is_error(const struct ipsec_flow *f)
+{
+    uint16_t type_and_code = f->way == IPSEC_OUT ? f->local_port : f->remote_port;
+
+    return (f->protocol == GH_IP_ICMP || f->protocol == GH_IP_ICMPV6) && f->ports &&
+           gh_icmp_is_error(f->local.len == 4 ? 4 : 6, (uint8_t)(type_and_code >> 8));
 }
 
 bool ipsec_flow_quoted(const uint8_t *packet, size_t len, const struct ipsec_flow *f,

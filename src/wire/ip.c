@@ -20,7 +20,6 @@ enum {
     EXT_FRAGMENT = 44,
     EXT_AUTHENTICATION = 51,
     EXT_DESTINATION = 60,
-    EXT_MOBILITY = 135,
     EXT_HIP = 139,
     EXT_SHIM6 = 140
 };
@@ -56,7 +55,7 @@ static enum gh_ip_result parse_v4(struct gh_rd r, size_t len, struct gh_ip_packe
     out->header_len = (size_t)(gh_rd_u8(&r) & 0xf) * 4;
     gh_rd_skip(&r, 1);
     total = gh_rd_u16(&r);
-    gh_rd_skip(&r, 2);
+    out->fragment_id = gh_rd_u16(&r);
     fragment = gh_rd_u16(&r);
     gh_rd_skip(&r, 1);
     out->protocol = gh_rd_u8(&r);
@@ -80,7 +79,6 @@ static bool step_extension(struct gh_rd *r, struct gh_ip_packet *out)
     case EXT_HOP_BY_HOP:
     case EXT_ROUTING:
     case EXT_DESTINATION:
-    case EXT_MOBILITY:
     case EXT_HIP:
     case EXT_SHIM6:
         next = gh_rd_u8(r);
@@ -96,7 +94,7 @@ static bool step_extension(struct gh_rd *r, struct gh_ip_packet *out)
         next = gh_rd_u8(r);
         gh_rd_skip(r, 1);
         fragment = gh_rd_u16(r);
-        gh_rd_skip(r, 4);
+        out->fragment_id = gh_rd_u32(r);
         out->fragment_offset = fragment & IPV6_OFFSET_MASK;
         /* A second fragment header does not unmake the first. */
         out->fragment |= (fragment & (IPV6_OFFSET_MASK | IPV6_MORE_FRAGMENTS)) != 0;
@@ -165,8 +163,7 @@ enum gh_ip_result gh_tcp_parse(const uint8_t *data, size_t len, struct gh_tcp_se
     return GH_IP_OK;
 }
 
-/* RFC 792 and RFC 4443: the types that quote a packet. */
-static bool is_error(uint8_t version, uint8_t type)
+bool gh_icmp_is_error(uint8_t version, uint8_t type)
 {
     if (version == 6)
         return type < 128;
@@ -187,7 +184,7 @@ enum gh_ip_result gh_icmp_embedded(uint8_t version, const uint8_t *data, size_t 
     rest = gh_rd_u32(&r);
     if (r.bad)
         return GH_IP_MALFORMED;
-    if (!is_error(version, out->type))
+    if (!gh_icmp_is_error(version, out->type))
         return GH_IP_NOT_ERROR;
     if (version == 4 && out->type == 3 && out->code == 4)
         out->mtu = rest & 0xffff;

@@ -27,9 +27,11 @@ enum gh_ip_protocol { GH_IP_ICMP = 1, GH_IP_TCP = 6, GH_IP_ICMPV6 = 58 };
 
 struct gh_ip_packet {
     uint8_t version;  /* 4 or 6 */
-    uint8_t protocol; /* of what follows the headers; 50 (ESP) and 59 (none) end the IPv6 chain */
+    uint8_t protocol; /* of what follows the headers; 50 (ESP), 59 (none) and 135 (mobility, a
+                         protocol to RFC 4301 4.4.1.1) end the IPv6 chain */
     bool fragment;    /* a part of a datagram; an IPv6 "atomic fragment" is none */
     uint16_t fragment_offset; /* octets; only at 0 do the L4 ports follow */
+    uint32_t fragment_id;     /* IPv4: always there; IPv6: of a fragment header */
     struct gh_addr src, dst;
     size_t header_len; /* with IPv4 options or IPv6 extension headers: L4 starts here */
     size_t l4_len;     /* octets of L4 that are here (padding after the packet does not count) */
@@ -71,6 +73,9 @@ struct gh_icmp_error {
     uint16_t src_port, dst_port; /* ports and seq: of a first fragment or a whole TCP packet, */
     uint32_t seq;                /* otherwise zero */
 };
+
+/* A type of ICMP that quotes a packet (RFC 792, RFC 4443). */
+bool gh_icmp_is_error(uint8_t version, uint8_t type);
 
 /* `data` is the L4 part of a packet whose protocol is GH_IP_ICMP or GH_IP_ICMPV6; `version` that of
  * its IP header. OK, NOT_ERROR (echo, neighbour discovery …) or MALFORMED. */

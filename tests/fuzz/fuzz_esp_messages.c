@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHILD, ENDS, USAGE, WANTED, HELLO, STRAY, ROUTE, REACH, STRANGER, KINDS };
+enum { CHILD, ENDS, USAGE, WANTED, HELLO, STRAY, ROUTE, REACH, STRANGER, REFUSAL, KINDS };
 
 /* Takes it and writes it down again. False: refused. */
 static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
@@ -25,6 +25,7 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
     char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     struct gh_esp_reach reach;
     struct gh_esp_stranger stranger;
+    struct gh_esp_refusal refusal;
     struct gh_rd ids;
     uint64_t epoch;
 
@@ -68,6 +69,11 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
         if (!gh_esp_take_stranger(&r, &stranger))
             return false;
         gh_esp_put_stranger(w, &stranger);
+        return true;
+    case REFUSAL:
+        if (!gh_esp_take_refusal(&r, &refusal))
+            return false;
+        gh_esp_put_refusal(w, &refusal);
         return true;
     default:
         if (!gh_esp_take_hello(&r, &epoch, &ids))

@@ -101,6 +101,7 @@ static void add(struct ipsec *e, const struct kind *k, bool out, uint32_t policy
         .window = out ? 0 : 32,
         .selectors = s,
         .selector_count = 2,
+        .fragments_also = true,
         .outer = k->bundle ? AH_ID : 0,
         .last_seq = k->esn ? 0x1ffffffffc : 0,
     };

@@ -363,6 +363,10 @@ void ike_check_removal(struct ike_host *h, const struct world_child *c, enum ike
         if (now < c->since + 1000 * (uint64_t)c->seconds && now < 1000 * (uint64_t)c->sa_seconds)
             ike_world_broken(w, h, "Child SA %u expired too early", c->id);
         break;
+    case IKE2_REMOVED_REFUSED:
+        if (!h->commanded)
+            ike_world_broken(w, h, "Child SA %u refused by a plane that there is not", c->id);
+        break;
     case IKE2_REMOVED_IDLE:
         break;
     case IKE2_REMOVED_LOST:

@@ -334,6 +334,7 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
     }
     child = &h->child[i];
     *child = (struct world_child){.used = true,
+                                  .fragments_also = v->fragments_also,
                                   .id = v->id,
                                   .replaces = v->replaces,
                                   .sa = v->sa,

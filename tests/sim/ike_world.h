@@ -27,6 +27,7 @@ struct world_child {
     uint32_t seconds, sa_seconds; /* lifetimes */
     enum ike2_mode mode;
     struct ike_tcp_ao tcp_ao;
+    bool fragments_also;
     struct ike2_endpoint peer;
     uint64_t since;   /* the host's time */
     bool accompanied; /* there was another of the same kind beside it */

@@ -423,6 +423,49 @@ static void transport_mode_and_other_groups(void **state)
     }
 }
 
+/* NON_FIRST_FRAGMENTS_ALSO (RFC 7296 1.3.1): both ends have it if both want it, in tunnel mode;
+ * neither is refused for it. */
+static void later_fragments_if_both_want_them(void **state)
+{
+    for (unsigned n = 0; n < 5; n++) {
+        struct pair p = pair_new();
+        bool want = n == 3;
+
+        p.ca->fragments_also = n == 4 || (n & 1) != 0;
+        p.cb->fragments_also = n == 4 || (n & 2) != 0;
+        p.ca->mode = p.cb->mode = n == 4 ? IKE2_TRANSPORT : IKE2_TUNNEL;
+        begin(&p);
+        assert_up(&p, 1);
+        assert_int_equal(p.a->child[0].fragments_also, want);
+        assert_int_equal(p.b->child[0].fragments_also, want);
+        assert_true(ike2_rekey_child(p.b->core, p.w->now, p.b->child[0].id));
+        run(&p, 2000);
+        assert_up(&p, 1);
+        assert_int_equal(p.a->installed, 2);
+        for (size_t i = 0; i < 2; i++)
+            assert_true(!p.a->child[i].used || p.a->child[i].fragments_also == want);
+        end(&p);
+    }
+}
+
+/* The data plane does not carry it: an event says why, and both ends are without it. */
+static void a_child_that_is_not_carried(void **state)
+{
+    struct pair p = pair_new();
+
+    begin(&p);
+    assert_up(&p, 1);
+    p.a->commanded = p.b->commanded = true;
+    assert_false(ike2_child_refused(p.b->core, p.w->now, 999, "there is none"));
+    assert_true(ike2_child_refused(p.b->core, p.w->now, p.b->child[0].id, "it overlaps"));
+    assert_non_null(strstr(p.b->last[IKE2_EVENT_CHILD_FAILED], ": it overlaps"));
+    run(&p, 2000);
+    assert_non_null(strstr(p.b->last[IKE2_EVENT_CHILD_DOWN], "the data plane does not carry it"));
+    assert_int_equal(p.a->removed, 1);
+    assert_int_equal(p.b->removed, 1);
+    end(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,6 +484,8 @@ int main(void)
         cmocka_unit_test(too_many_children_are_refused),
         cmocka_unit_test(selectors_are_narrowed_to_what_both_have),
         cmocka_unit_test(transport_mode_and_other_groups),
+        cmocka_unit_test(later_fragments_if_both_want_them),
+        cmocka_unit_test(a_child_that_is_not_carried),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

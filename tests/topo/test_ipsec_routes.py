@@ -309,8 +309,37 @@ def test_reverse_routes_may_overlap(net, build_dir):
     hub.wait_routes("10.2.0.0/16")
 
 
+def test_selectors_of_two_peers(net, build_dir):
+    """Without reverse routes, too: what one peer has is not another's, until it is given up."""
+    hub = Hub(net, build_dir, reverse_route=False)
+    hub.hub.configure(hub.config(remote_ts=("10.2.0.0/15", "fd00::/8")))
+    hub.hub.reload()
+    one = hub.site("one", "10.2.0.0/24")
+    one.host.add_address("lo", f"{HOST_B}/32")
+    wait_for(lambda: ping(hub.a, HOST_A, HOST_B, 1) == 1, 10, "the first peer has its packets")
+    two = hub.site("two", "10.2.0.0/16", "10.3.0.0/16")
+    two.host.add_address("lo", f"{HOST_B}/32")
+    hub.hub.wait_said("10.2.0.0/16 of two.example.net at 10.77.2.2 overlaps "
+                      "10.2.0.0/24 of one.example.net at 10.77.1.2")
+    wait_for(lambda: sas(two) == [], 10, "the second one is told to go")
+    two.gatectl("ike", "initiate", "peer", "net1")
+    wait_for(lambda: len(sas(two)) == 1, 10, "what nobody else has it may have")
+    before = sas(one)[0]["in"]["packets"]
+    assert ping(hub.a, HOST_A, HOST_B, 2) == 2
+    wait_for(lambda: sas(one)[0]["in"]["packets"] >= before + 2, 10, "the first peer has its packets still")
+    hub.hub.kill("esp")  # the next one knows whose they are
+    wait_for(lambda: ping(hub.a, HOST_A, HOST_B, 1) == 1, 10, "traffic by the next esp")
+    two.gatectl("ike", "initiate", "peer", "net0", check=False)
+    wait_for(lambda: hub.hub.tail(1000).count("child-failed: net: 10.2.0.0/16") == 2, 10, "refused again")
+    wait_for(lambda: len(sas(two)) == 1, 10, "the second one is told to go again")
+    one.gatectl("ike", "terminate", "peer", "peer")
+    wait_for(lambda: len(sas(hub.hub)) == 1, 10, "the first peer is gone")
+    two.gatectl("ike", "initiate", "peer", "net0")
+    wait_for(lambda: len(sas(two)) == 2, 10, "given up, it is the second one's")
+
+
 def test_no_default_route_by_negotiation(net, build_dir):
-    hub = Hub(net, build_dir)
+    hub = Hub(net, build_dir, route_overlap="allow")
     hub.hub.configure(hub.config(remote_ts=("0.0.0.0/0",)))
     hub.hub.reload()
     hub.site("one", "0.0.0.0/0")

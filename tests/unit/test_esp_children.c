@@ -22,6 +22,7 @@ struct end {
     int memory;
     uint64_t told[2]; /* octets, by enum ipsec_way */
     uint32_t missing; /* the last that was */
+    uint32_t used_up; /* the same */
 };
 
 static struct end *ends;
@@ -44,6 +45,13 @@ static void on_missing(void *ctx, uint32_t id)
     struct end *e = ctx;
 
     e->missing = id;
+}
+
+static void on_used_up(void *ctx, uint32_t id)
+{
+    struct end *e = ctx;
+
+    e->used_up = id;
 }
 
 static void set_policy(struct end *e, const struct gh_esp_child *c)
@@ -86,7 +94,8 @@ static int free_ends(void **state)
 /* A process begins, with the memory that an earlier one left. */
 static void begin(struct end *e, const struct gh_esp_child *policy, uint64_t now_ms)
 {
-    static const struct gh_esp_children_ops ops = {.used = on_used, .missing = on_missing};
+    static const struct gh_esp_children_ops ops = {
+        .used = on_used, .missing = on_missing, .used_up = on_used_up};
     const struct ipsec_setup setup = {.back_end = "openssl", .random = give_random};
 
     end_process(e);
@@ -339,6 +348,47 @@ static void the_next_process_carries_on(void **state)
     assert_passes(&p);
     say_hello(p.a, 11, (const uint32_t[]){1}, 1);
     assert_int_equal(count(p.a).orphans, 0);
+}
+
+/* RFC 4301 4.4.2.1: hard, of packets and of octets, however often the process is another. */
+static void a_lifetime_ends_for_good(void **state)
+{
+    enum { PACKETS = 20 };
+
+    for (int octets = 0; octets < 2; octets++) {
+        struct gh_esp_child c = esp_child(1), there = esp_child_there(&c);
+        struct pair p = {.a = end_new(&c), .b = end_new(&there)};
+        struct packet k;
+        uint64_t first = 0;
+
+        make_packet(&k, false);
+        c.packets = octets ? 0 : PACKETS;
+        c.octets = octets ? PACKETS * k.p.len : 0;
+        say_hello(p.a, 11, NULL, 0);
+        say_hello(p.b, 12, NULL, 0);
+        assert_true(install(p.a, &c, START_MS));
+        assert_true(install(p.b, &there, START_MS));
+        for (int i = 0; i < PACKETS; i++) {
+            make_packet(&k, false);
+            assert_int_equal(go_out(p.a, &k), IPSEC_OK);
+            if (i != PACKETS / 2)
+                continue;
+            gh_esp_children_tick(p.a->children, START_MS);
+            first = p.a->told[IPSEC_OUT];
+            begin(p.a, &c, START_MS + 10);
+            say_hello(p.a, 11, (const uint32_t[]){1}, 1);
+            gh_esp_children_tick(p.a->children, START_MS + 10);
+            assert_true(first > 0 && p.a->told[IPSEC_OUT] == first); /* not told twice */
+        }
+        gh_esp_children_tick(p.a->children, START_MS + 20);
+        assert_int_equal(count(p.a).all, 1);
+        make_packet(&k, false);
+        assert_int_equal(go_out(p.a, &k), IPSEC_EXPIRED);
+        assert_int_equal(p.a->used_up, 0);
+        gh_esp_children_tick(p.a->children, START_MS + 30);
+        assert_int_equal(p.a->used_up, 1);
+        assert_int_equal(count(p.a).all, 0);
+    }
 }
 
 static void without_a_kernel_its_children_are_refused(void **state)
@@ -631,6 +681,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(packets_pass_and_are_told, free_ends),
         cmocka_unit_test_teardown(the_next_process_carries_on, free_ends),
+        cmocka_unit_test_teardown(a_lifetime_ends_for_good, free_ends),
         cmocka_unit_test_teardown(without_a_kernel_its_children_are_refused, free_ends),
         cmocka_unit_test_teardown(the_kernel_carries_and_tells, free_ends),
         cmocka_unit_test_teardown(the_kernel_keeps_them_for_the_next_process, free_ends),

@@ -7,12 +7,23 @@
 #include "daemon/esp_messages.h"
 #include "esp_child.h"
 
-enum kind { CHILD, ENDS, USAGE, WANTED, STRAY, STRANGER, REACH, ROUTE, KINDS };
+enum kind { CHILD, ENDS, USAGE, WANTED, STRAY, STRANGER, REACH, ROUTE, REFUSAL, KINDS };
+
+static struct gh_esp_child full_child(void)
+{
+    struct gh_esp_child c = esp_child(7);
+
+    c.octets = 1ull << 40;
+    c.packets = 1ull << 33;
+    c.icmp_header = c.fragments_also = true;
+    snprintf(c.who, sizeof(c.who), "b.example.net at 192.0.2.2");
+    return c;
+}
 
 static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
 {
     struct gh_wr w = gh_wr_make(mem, GH_ESP_CHILD_MAX);
-    struct gh_esp_child child = esp_child(7);
+    struct gh_esp_child child = full_child();
     struct gh_esp_route_wish route = {
         .up = true, .metric = 65535, .holds_peer = true, .source = child.local};
 
@@ -48,6 +59,9 @@ static size_t put(enum kind kind, uint8_t mem[GH_ESP_CHILD_MAX])
                                                           .remote = child.remote,
                                                           .spi = 0xdeadbeef});
         break;
+    case REFUSAL:
+        gh_esp_put_refusal(&w, &(struct gh_esp_refusal){.id = 7, .why = "it overlaps"});
+        break;
     case WANTED:
         gh_esp_put_wanted(&w, &(struct gh_esp_wanted){.peer = "berlin",
                                                       .name = "lan",
@@ -75,6 +89,7 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
     char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     struct gh_esp_reach reach;
     struct gh_esp_stranger stranger;
+    struct gh_esp_refusal refusal;
     bool good;
 
     switch (kind) {
@@ -108,6 +123,11 @@ static bool take(enum kind kind, const uint8_t *data, size_t len, struct gh_wr *
         if (good)
             gh_esp_put_stranger(again, &stranger);
         return good;
+    case REFUSAL:
+        good = gh_esp_take_refusal(&r, &refusal);
+        if (good)
+            gh_esp_put_refusal(again, &refusal);
+        return good;
     case WANTED:
         good = gh_esp_take_wanted(&r, &wanted);
         if (good)
@@ -138,7 +158,7 @@ static void all_of_a_child_arrives(void **state)
 {
     uint8_t mem[GH_ESP_CHILD_MAX];
     struct gh_rd r = gh_rd_make(mem, put(CHILD, mem));
-    struct gh_esp_child want = esp_child(7), got;
+    struct gh_esp_child want = full_child(), got;
 
     assert_true(gh_esp_take_child(&r, &got));
     assert_int_equal(got.id, 7);
@@ -150,6 +170,9 @@ static void all_of_a_child_arrives(void **state)
     assert_int_equal(got.enc_bits, want.enc_bits);
     assert_true(gh_addr_equal(&got.remote, &want.remote));
     assert_int_equal(got.ts_remote.count, 1);
+    assert_true(got.octets == want.octets && got.packets == want.packets);
+    assert_true(got.icmp_header && got.fragments_also);
+    assert_string_equal(got.who, want.who);
     assert_true(gh_view_equal(got.key_in, want.key_in));
     assert_true(gh_view_equal(got.key_out, want.key_out));
 }

@@ -354,7 +354,7 @@ static const char everything[] =
     "idle-timeout = 300\n"
     "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
     "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
-    "    mss = auto icmp-too-big = 1000/60 }\n"
+    "    mss = auto icmp-too-big = 1000/60 icmp-quotes = pass later-fragments = follow }\n"
     "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7\n"
     "    path-mtu = ignore mss = 1200 icmp-too-big = off } }\n"
     "ike-peer b { remote = any netns = blue cert-profile = certs psk = shared local-auth = cert\n"
@@ -459,6 +459,8 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->children[0].route_metric, 65535);
     assert_false(p->children[1].reverse_route || p->children[1].route_overlap);
     assert_int_equal(p->children[1].route_metric, 0);
+    assert_true(p->children[0].icmp_header && p->children[0].fragments_also);
+    assert_false(p->children[1].icmp_header || p->children[1].fragments_also);
     check_sizes(&p->children[0].path, &p->children[1].path);
     assert_int_equal(p->children[1].mode, IKE2_TRANSPORT);
 }
@@ -832,7 +834,13 @@ static const struct {
      " route-metric = 5 } }",
      "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
-     " route-overlap = allow } }",
+     " later-fragments = keep } }",
+     "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " mode = transport\n later-fragments = follow } }",
+     "range", 3},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " icmp-quotes = look } }",
      "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
      " reverse-route = yes\n route-metric = 65536 } }",

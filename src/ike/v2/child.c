@@ -72,16 +72,27 @@ const struct ike_ts_list *ike2_child_remote(const struct ike2_sa *sa,
 /* ---- On the wire ---------------------------------------------------------------------------- */
 
 /* What else the SA is to be; an answer repeats what is agreed to. */
-static void put_kind(struct ike_out *o, enum ike2_mode mode, const struct ike_tcp_ao *ao)
+static void put_kind(struct ike_out *o, const struct ike2_child_policy *p, bool fragments_also)
 {
+    const enum ike2_mode mode = p->mode;
+    const struct ike_tcp_ao *ao = &p->tcp_ao;
+
     if (mode == IKE2_TRANSPORT)
         ike_notify_emit_data(o, IKE_N_USE_TRANSPORT_MODE, gh_view_of(NULL, 0));
+    if (fragments_also)
+        ike_notify_emit_data(o, IKE_N_NON_FIRST_FRAGMENTS_ALSO, gh_view_of(NULL, 0));
     if (mode != IKE2_TCP_AO)
         return;
     if (!ao->options_covered)
         ike_notify_emit_data(o, IKE_N_TCP_AO_OPTIONS_NOT_COVERED, gh_view_of(NULL, 0));
     if (ao->mac_len != IKE_TCP_AO_MAC_LEN)
         ike_notify_emit_data(o, IKE_N_TCP_AO_MAC_LENGTH, gh_view_of(&ao->mac_len, 1));
+}
+
+/* RFC 7296 1.3.1: if both ends say so. Transport mode has no fragments (RFC 4301 7). */
+static bool wants_fragments(const struct ike2_child_policy *p)
+{
+    return p->fragments_also && p->mode == IKE2_TUNNEL;
 }
 
 /* What the peer says of an MKT. */
@@ -164,7 +175,7 @@ void ike2_child_put(struct ike_out *o, const struct ike2_child_policy *p,
         offer.proposal[i].spi_len = spi_len;
         memcpy(offer.proposal[i].spi, spi, spi_len);
     }
-    put_kind(o, p->mode, &p->tcp_ao);
+    put_kind(o, p, wants_fragments(p));
     ike_sa_emit(o, &offer);
     put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, local);
@@ -178,7 +189,7 @@ void ike2_child_put_answer(struct ike_out *o, const struct ike2_wish *w, const u
 
     answer.spi_len = spi_len;
     memcpy(answer.spi, spi, spi_len);
-    put_kind(o, w->policy->mode, &w->policy->tcp_ao);
+    put_kind(o, w->policy, w->fragments_also);
     ike_sa_emit_one(o, &answer);
     put_fresh(o, fresh);
     ike_ts_emit(o, IKE_P_TSI, &w->remote);
@@ -209,7 +220,7 @@ static const char *mode_name(enum ike2_mode mode)
 struct asked {
     struct ike_ts_list local, remote;
     struct ike_sa offer;
-    bool transport;
+    bool transport, fragments_also;
     struct ike_tcp_ao tcp_ao;
 };
 
@@ -266,6 +277,7 @@ static uint16_t judge_one(const struct ike2_sa *sa, const struct ike2_child_poli
         return IKE_N_NO_PROPOSAL_CHOSEN;
     out->policy = p;
     out->transport = p->mode == IKE2_TRANSPORT;
+    out->fragments_also = asked->fragments_also && wants_fragments(p);
     out->narrowed = local == IKE_TS_NARROWED || remote == IKE_TS_NARROWED;
     out->redundant = false;
     out->more = gh_view_of(NULL, 0);
@@ -334,6 +346,7 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
     uint16_t best = IKE_N_TS_UNACCEPTABLE;
 
     asked.transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
+    asked.fragments_also = ike_has_notify(in, IKE_N_NON_FIRST_FRAGMENTS_ALSO);
     asked.tcp_ao = tcp_ao_of(in);
     snprintf(why, 160, "nothing of this kind is configured");
     if (!selectors(in, &asked.remote, &asked.local) ||
@@ -403,6 +416,8 @@ uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike
     out->redundant = false;
     out->more = gh_view_of(NULL, 0);
     out->transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
+    out->fragments_also =
+        wants_fragments(policy) && ike_has_notify(in, IKE_N_NON_FIRST_FRAGMENTS_ALSO);
     if (out->transport != (policy->mode == IKE2_TRANSPORT)) {
         snprintf(why, 160, "the peer wants %s mode", out->transport ? "transport" : "tunnel");
         return IKE_N_NO_PROPOSAL_CHOSEN;
@@ -442,6 +457,7 @@ void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child
                                   .ts_local = local,
                                   .ts_remote = remote,
                                   .initiator = child->initiator,
+                                  .fragments_also = child->fragments_also,
                                   .lifetime = child->policy->lifetime,
                                   .tcp_ao = child->policy->tcp_ao};
 }
@@ -523,6 +539,7 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
     child->policy = w->policy;
     child->initiator = initiator;
     child->transport = w->transport;
+    child->fragments_also = w->fragments_also;
     child->spi_len = w->chosen.spi_len;
     memcpy(child->spi_in, spi_in, child->spi_len);
     memcpy(child->spi_out, w->chosen.spi, child->spi_len);
@@ -566,6 +583,7 @@ void ike2_child_drop(struct ike2 *c, struct ike2_sa *sa, struct ike2_child *chil
                   : why == IKE2_REMOVED_COMMAND ? "ended by the operator"
                   : why == IKE2_REMOVED_EXPIRED ? "its lifetime is over"
                   : why == IKE2_REMOVED_IDLE    ? "no packet went through it"
+                  : why == IKE2_REMOVED_REFUSED ? "the data plane does not carry it"
                                                 : "its IKE SA is gone");
     ike2_tasks_forget(sa, child->id);
     c->ops.child_remove(c->ops.ctx, child->id, child->replaced ? IKE2_REMOVED_REPLACED : why);

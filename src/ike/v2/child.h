@@ -15,6 +15,7 @@ struct ike2_wish {
     struct ike_ts_list local, remote;
     bool transport;
     bool narrowed;
+    bool fragments_also; /* both ends say so */
     bool redundant;      /* both ends made one, and this is one too many */
     struct gh_view more; /* SK(1) | … of additional key exchanges */
 };

@@ -414,6 +414,16 @@ bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child)
     return child_task(c, now, child, IKE2_TASK_CHILD_DELETE, IKE2_REMOVED_COMMAND);
 }
 
+bool ike2_child_refused(struct ike2 *c, struct gh_now now, uint32_t id, const char *why)
+{
+    struct ike2_child *child = ike2_child_by_number(c, id);
+
+    c->now = now;
+    if (child != NULL)
+        ike2_tell(c, child->sa, IKE2_EVENT_CHILD_FAILED, id, "%s: %s", child->policy->name, why);
+    return child_task(c, now, id, IKE2_TASK_CHILD_DELETE, IKE2_REMOVED_REFUSED);
+}
+
 bool ike2_retire_child(struct ike2 *c, struct gh_now now, uint32_t child)
 {
     return child_task(c, now, child, IKE2_TASK_CHILD_DELETE, IKE2_REMOVED_REPLACED);

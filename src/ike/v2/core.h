@@ -64,9 +64,10 @@ struct ike2_child_view {
      * it may follow where authentic packets come from (RFC 7296 2.23). */
     bool follows;
     const struct ike_ts_list *ts_local, *ts_remote;
-    uint32_t replaces; /* the Child SA that this one rekeys; 0: none */
-    bool initiator;    /* we asked for it */
-    bool redundant;    /* both ends rekeyed at once and the peer's stays: this one goes at once */
+    uint32_t replaces;   /* the Child SA that this one rekeys; 0: none */
+    bool initiator;      /* we asked for it */
+    bool redundant;      /* both ends rekeyed at once and the peer's stays: this one goes at once */
+    bool fragments_also; /* agreed to: NON_FIRST_FRAGMENTS_ALSO */
     struct ike2_lifetime lifetime;
     struct ike_tcp_ao tcp_ao; /* of IKE2_TCP_AO, as agreed */
 };
@@ -76,8 +77,9 @@ enum ike2_removal {
     IKE2_REMOVED_COMMAND,  /* by the operator */
     IKE2_REMOVED_REPLACED, /* rekeyed, and the old one is no longer used */
     IKE2_REMOVED_EXPIRED,
-    IKE2_REMOVED_LOST, /* with its IKE SA, or by the peer */
-    IKE2_REMOVED_IDLE  /* no packet went through it */
+    IKE2_REMOVED_LOST,   /* with its IKE SA, or by the peer */
+    IKE2_REMOVED_IDLE,   /* no packet went through it */
+    IKE2_REMOVED_REFUSED /* whoever was to carry it does not, or not any more */
 };
 
 /* ---- What the core tells -------------------------------------------------------------------- */
@@ -277,6 +279,8 @@ bool ike2_terminate_ike(struct ike2 *c, struct gh_now now, uint64_t sa);
 /* Of TCP-AO: nobody uses it any more, since another is in its place; the peer is told. */
 bool ike2_retire_child(struct ike2 *c, struct gh_now now, uint32_t child);
 bool ike2_terminate_child(struct ike2 *c, struct gh_now now, uint32_t child);
+/* Whoever was to carry it does not, or not any more: an event says why, and it ends. */
+bool ike2_child_refused(struct ike2 *c, struct gh_now now, uint32_t child, const char *why);
 /* A peer, or one of its children (NULL: the peer with all of them), is down from now on: it ends
  * here, is not begun, and refused to whoever calls. Or it may be up again. False: there is none. */
 bool ike2_set_down(struct ike2 *c, struct gh_now now, const char *policy, const char *child,

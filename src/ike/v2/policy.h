@@ -69,6 +69,10 @@ struct ike2_child_policy {
     bool route_overlap; /* what another tunnel has, too, may be routed */
     uint16_t route_metric;
     struct ike2_child_path path; /* of tunnel and transport mode */
+
+    bool icmp_header;    /* ICMP errors may quote what the selectors have not (RFC 4301 6.2) */
+    bool fragments_also; /* tunnel mode: later fragments follow their first one, if the peer agrees
+                            (NON_FIRST_FRAGMENTS_ALSO) */
 };
 
 struct ike2_policy {
