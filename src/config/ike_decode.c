@@ -12,6 +12,7 @@
 #include "config/ike_words.h"
 #include "config/octets.h"
 #include "config/sizes.h"
+#include "config/traffic.h"
 #include "tunnel/pmtu.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
@@ -380,8 +381,10 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
     c->reverse_route = gh_get_flag(r);
     c->route_overlap = gh_get_flag(r);
     c->route_metric = (uint16_t)gh_rd_u16(r);
-    if (c->mode != IKE2_TCP_AO)
-        gh_sizes_get(r, &c->path);
+    if (c->mode == IKE2_TCP_AO)
+        return;
+    gh_sizes_get(r, &c->path);
+    gh_traffic_get(r, &c->traffic);
 }
 
 static void get_borrowed(struct reading *x, struct ike2_policy *p)

@@ -6,6 +6,7 @@
 #include "config/ike_wire.h"
 #include "config/octets.h"
 #include "config/sizes.h"
+#include "config/traffic.h"
 
 /* One encoding: certificates are written once, whoever uses them. */
 struct writing {
@@ -227,8 +228,10 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u8(w, c->reverse_route);
     gh_wr_u8(w, c->route_overlap);
     gh_wr_u16(w, c->route_metric);
-    if (c->mode != IKE2_TCP_AO)
-        gh_sizes_put(w, &c->path);
+    if (c->mode == IKE2_TCP_AO)
+        return;
+    gh_sizes_put(w, &c->path);
+    gh_traffic_put(w, &c->traffic);
 }
 
 /* Where in its list stands what a policy borrows: from 1, 0 for none. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config/octets.h"
+#include "config/traffic.h"
 #include "ike/codes.h"
 
 enum { KEY_MAX = 256 };
@@ -109,6 +110,7 @@ void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c)
     gh_wr_u8(w, c->overlap);
     gh_wr_u16(w, c->metric);
     gh_wr_bytes(w, c->tunnel, sizeof(c->tunnel));
+    gh_traffic_put(w, &c->traffic);
     put_key(w, c->key_in);
     put_key(w, c->key_out);
 }
@@ -144,6 +146,7 @@ bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *c)
     c->overlap = gh_get_flag(r);
     c->metric = (uint16_t)gh_rd_u16(r);
     gh_rd_copy(r, c->tunnel, sizeof(c->tunnel));
+    gh_traffic_get(r, &c->traffic);
     c->key_in = take_key(r);
     c->key_out = take_key(r);
     return gh_rd_done(r) && (c->protocol == IPSEC_ESP || c->protocol == IPSEC_AH);

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "config/alloc.h"
 #include "config/ike.h"
+#include "config/traffic.h"
 #include "daemon/esp_children.h"
 #include "ike/codes.h"
 #include "ike/v2/core.h"
@@ -108,6 +109,8 @@ static bool can_carry(struct gh_parent *p, const struct gh_ike_config *c,
         return gh_xfrm_refuse(why, "the kernel has no ESP in UDP for this IP version");
     if (!has_algorithms(s, &child->proposals))
         return gh_xfrm_refuse(why, "the kernel does not have all of its algorithms");
+    if (gh_traffic_beyond_kernel(&child->traffic) != NULL)
+        return gh_xfrm_refuse(why, gh_traffic_beyond_kernel(&child->traffic));
     return has_selectors(child, why);
 }
 

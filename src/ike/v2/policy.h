@@ -16,6 +16,7 @@
 #include "ike/tcp_ao.h"
 #include "ike/ts.h"
 #include "ike/v2/child_path.h"
+#include "ike/v2/child_traffic.h"
 #include "pki/client_db.h"
 #include "pki/identity.h"
 #include "pki/pattern.h"
@@ -68,7 +69,8 @@ struct ike2_child_policy {
     bool reverse_route;
     bool route_overlap; /* what another tunnel has, too, may be routed */
     uint16_t route_metric;
-    struct ike2_child_path path; /* of tunnel and transport mode */
+    struct ike2_child_path path; /* of tunnel and transport mode, and so is: */
+    struct ike2_child_traffic traffic;
 };
 
 struct ike2_policy {
