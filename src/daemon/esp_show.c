@@ -89,10 +89,10 @@ static json_t *algorithms(const struct gh_esp_child *c)
 /* What the child's SAs do with packets beside protecting them (ike/v2/child_traffic.h). */
 static json_t *traffic(const struct ike2_child_traffic *t)
 {
-    json_t *object = json_pack("{s:i, s:o, s:b, s:s}", "replay_window", (int)t->window, "dscp",
-                               t->set_dscp ? json_integer(t->dscp) : json_string("copy"),
-                               "copy_dscp_in", (int)t->dscp_from_outer, "ecn",
-                               t->no_ecn ? "off" : "copy");
+    json_t *object =
+        json_pack("{s:i, s:o, s:b, s:s}", "replay_window", (int)t->window, "dscp",
+                  t->set_dscp ? json_integer(t->dscp) : json_string("copy"), "copy_dscp_in",
+                  (int)t->dscp_from_outer, "ecn", t->no_ecn ? "off" : "copy");
 
     json_object_set_new(object, "tfc_padding",
                         t->tfc == 0              ? json_string("off")

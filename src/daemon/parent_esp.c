@@ -145,15 +145,19 @@ static bool change_route(const struct gh_parent_place *place, struct gh_esp_rout
     return false;
 }
 
+/* A prefix that goes to another table is in both for a while, so that nothing of it leaves by
+ * another way. */
 void gh_parent_esp_change_routes(struct gh_parent_place *place)
 {
     struct gh_esp_place *e = &place->esp;
 
-    for (size_t i = e->route_count; i-- > 0;)
-        if ((!e->routes[i].wanted || !e->routes[i].open || e->routes[i].stale) &&
-            change_route(place, &e->routes[i]))
-            e->routes[i] = e->routes[--e->route_count];
+    for (size_t i = 0; i < e->route_count; i++)
+        if (e->routes[i].wanted && (!e->routes[i].open || e->routes[i].stale))
+            change_route(place, &e->routes[i]);
     gh_esp_rules_follow(place);
+    for (size_t i = e->route_count; i-- > 0;)
+        if (!e->routes[i].wanted && change_route(place, &e->routes[i]))
+            e->routes[i] = e->routes[--e->route_count];
 }
 
 /* Of an earlier instance: what is not wanted any more goes with the next change. */
