@@ -2,6 +2,7 @@
 #include "cli/render.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #include "cli/table.h"
 
@@ -23,12 +24,33 @@ static void put_counts(char *buf, size_t size, const json_t *object)
     }
 }
 
+/* What differs from the defaults. */
+static void put_traffic(char *buf, size_t size, const json_t *t)
+{
+    const json_t *tfc = json_object_get(t, "tfc_padding"), *dscp = json_object_get(t, "dscp");
+    size_t len = (size_t)snprintf(buf, size, "window %" JSON_INTEGER_FORMAT,
+                                  cli_integer(t, "replay_window"));
+
+    if (json_is_integer(tfc))
+        len += (size_t)snprintf(buf + len, size - len, ", filled to %" JSON_INTEGER_FORMAT,
+                                json_integer_value(tfc));
+    else if (strcmp(cli_text(t, "tfc_padding"), "mtu") == 0)
+        len += (size_t)snprintf(buf + len, size - len, ", filled to the MTU");
+    if (json_is_integer(dscp))
+        len += (size_t)snprintf(buf + len, size - len, ", DSCP %" JSON_INTEGER_FORMAT,
+                                json_integer_value(dscp));
+    if (cli_true(t, "copy_dscp_in"))
+        len += (size_t)snprintf(buf + len, size - len, ", DSCP taken in");
+    if (strcmp(cli_text(t, "ecn"), "off") == 0)
+        (void)snprintf(buf + len, size - len, ", no ECN");
+}
+
 static void put_direction(struct cli_table *t, const json_t *sa, const char *way)
 {
     const json_t *one = json_object_get(sa, way);
     const json_t *algorithms = json_object_get(sa, "algorithms");
     const json_t *remote = json_object_get(sa, "remote");
-    char drops[300];
+    char drops[300], traffic[160];
 
     if (!json_is_object(one))
         return;
@@ -46,14 +68,16 @@ static void put_direction(struct cli_table *t, const json_t *sa, const char *way
     cli_table_cell(t, 8, "%" JSON_INTEGER_FORMAT, cli_integer(one, "packets"));
     cli_table_cell(t, 9, "%" JSON_INTEGER_FORMAT, cli_integer(one, "octets"));
     cli_table_cell(t, 10, "%s", cli_text(one, "back_end"));
-    cli_table_cell(t, 11, "%s", drops);
+    put_traffic(traffic, sizeof(traffic), json_object_get(sa, "traffic"));
+    cli_table_cell(t, 11, "%s", traffic);
+    cli_table_cell(t, 12, "%s", drops);
 }
 
 void cli_render_ipsec_sa(const struct cli_render *r, const json_t *answer)
 {
     static const char *const titles[] = {"Peer",     "Child",   ">ID",        "State",
                                          "Way",      "SPI",     "Algorithms", "Peer's end",
-                                         ">Packets", ">Octets", "Back end",   "Dropped"};
+                                         ">Packets", ">Octets", "Back end",   "Traffic",    "Dropped"};
     const json_t *sas = json_object_get(answer, "sas"), *sa;
     struct cli_table t;
     size_t i;

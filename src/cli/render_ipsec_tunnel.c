@@ -327,11 +327,17 @@ void cli_render_ipsec_gateway(const struct cli_render *r, const json_t *answer)
 
 /* ---- Policies ------------------------------------------------------------------------------- */
 
+static void put_count(struct cli_table *t, size_t column, const json_t *policy, const char *field)
+{
+    if (cli_has(policy, field))
+        cli_table_cell(t, column, "%" JSON_INTEGER_FORMAT, cli_integer(policy, field));
+}
+
 void cli_render_ipsec_policy(const struct cli_render *r, const json_t *answer)
 {
-    static const char *const titles[] = {">Order", "Action",    "Plane",    "Peer",
-                                         "Child",  "Namespace", "VRF",      "Mode",
-                                         "Local",  "Remote",    ">Packets", ">Without SA"};
+    static const char *const titles[] = {
+        ">Order", "Action", "Plane", "Peer",   "Child, name", "Way",         "Namespace",
+        "VRF",    "Mode",   "Local", "Remote", ">Packets",    ">Without SA", ">Clear in"};
     const json_t *policies = json_object_get(answer, "policies"), *p;
     char text[LIST_TEXT];
     struct cli_table t;
@@ -349,17 +355,17 @@ void cli_render_ipsec_policy(const struct cli_render *r, const json_t *answer)
         cli_table_cell(&t, 1, "%s", cli_text(p, "action"));
         cli_table_cell(&t, 2, "%s", cli_text(p, "plane"));
         cli_table_cell(&t, 3, "%s", cli_text(p, "peer"));
-        cli_table_cell(&t, 4, "%s", cli_text(p, "child"));
-        cli_table_cell(&t, 5, "%s", cli_text(p, "netns"));
-        cli_table_cell(&t, 6, "%s", cli_text(p, "vrf"));
-        cli_table_cell(&t, 7, "%s", cli_text(p, "mode"));
-        cli_table_cell(&t, 8, "%s", cli_joined(json_object_get(p, "local_ts"), text, sizeof(text)));
-        cli_table_cell(&t, 9, "%s",
+        cli_table_cell(&t, 4, "%s%s", cli_text(p, "child"), cli_text(p, "name"));
+        cli_table_cell(&t, 5, "%s", cli_text(p, "direction"));
+        cli_table_cell(&t, 6, "%s", cli_text(p, "netns"));
+        cli_table_cell(&t, 7, "%s", cli_text(p, "vrf"));
+        cli_table_cell(&t, 8, "%s", cli_text(p, "mode"));
+        cli_table_cell(&t, 9, "%s", cli_joined(json_object_get(p, "local_ts"), text, sizeof(text)));
+        cli_table_cell(&t, 10, "%s",
                        cli_joined(json_object_get(p, "remote_ts"), text, sizeof(text)));
-        if (!cli_has(p, "hits"))
-            continue;
-        cli_table_cell(&t, 10, "%" JSON_INTEGER_FORMAT, cli_integer(p, "hits"));
-        cli_table_cell(&t, 11, "%" JSON_INTEGER_FORMAT, cli_integer(p, "without_sa"));
+        put_count(&t, 11, p, "hits");
+        put_count(&t, 12, p, "without_sa");
+        put_count(&t, 13, p, "clear_in");
     }
     cli_table_print(&t, 0, r->out);
 }

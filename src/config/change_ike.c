@@ -123,6 +123,16 @@ static const struct ike2_child_policy *child_named(const struct ike2_policy *p, 
     return NULL;
 }
 
+static void add_traffic(char list[LIST], const struct ike2_child_traffic *was,
+                        const struct ike2_child_traffic *is)
+{
+    add(list, was->window != is->window, "replay-window");
+    add(list, was->tfc != is->tfc, "tfc-padding");
+    add(list, was->set_dscp != is->set_dscp || was->dscp != is->dscp, "dscp");
+    add(list, was->dscp_from_outer != is->dscp_from_outer, "copy-dscp-in");
+    add(list, was->no_ecn != is->no_ecn, "ecn");
+}
+
 static void check_next_rekeying(const struct change *x, const struct ike2_policy *a,
                                 const struct ike2_policy *b, const struct gh_ike_place *place)
 {
@@ -144,6 +154,7 @@ static void check_next_rekeying(const struct change *x, const struct ike2_policy
         add(child, was->lifetime.seconds != is->lifetime.seconds, "lifetime");
         add(child, !same_selectors(&was->local, &is->local), "local-ts");
         add(child, !same_selectors(&was->remote, &is->remote), "remote-ts");
+        add_traffic(child, &was->traffic, &is->traffic);
         if (child[0] == '\0')
             continue;
         snprintf(text, sizeof(text), "%s of the child \"%s\"", child, is->name);

@@ -93,6 +93,7 @@ void gh_ike_config_free(struct gh_ike_config *c)
     }
     for (size_t i = 0; i < c->tunnel_count; i++)
         gh_tunnel_free(&c->tunnels[i]);
+    gh_spd_free(c->spd, c->spd_count);
     free(c->tunnels);
     free(c->zones);
     free(c->policies);

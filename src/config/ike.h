@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/view.h"
+#include "config/spd.h"
 #include "config/tunnels.h"
 #include "gatekeeper/gatekeeper.h"
 #include "ike/lockout.h"
@@ -161,6 +162,8 @@ struct gh_ike_config {
     size_t session_count;
     struct gh_tunnel *tunnels;
     size_t tunnel_count;
+    struct gh_spd_entry *spd; /* in their order */
+    size_t spd_count;
     struct gh_ike_zone *zones; /* those of the policies, which have their places from 1 on */
     size_t zone_count;
     /* Of the parent's value alone; the `ike` process has none of these. */

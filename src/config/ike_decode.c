@@ -12,6 +12,7 @@
 #include "config/ike_words.h"
 #include "config/octets.h"
 #include "config/sizes.h"
+#include "config/traffic.h"
 #include "tunnel/pmtu.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
@@ -184,7 +185,7 @@ static void get_selector(struct gh_rd *r, struct ike_ts *ts)
     ts->end_port = end_port;
 }
 
-static void get_selectors(struct gh_rd *r, struct ike_ts_list *list)
+void gh_ike_get_selectors(struct gh_rd *r, struct ike_ts_list *list)
 {
     size_t count = gh_get_below(r, gh_rd_u8(r), IKE_TS_MAX + 1);
 
@@ -202,8 +203,8 @@ static void get_ts_lists(struct reading *x)
         struct gh_ike_ts_list *list = &c->ts_lists[c->ts_list_count++];
 
         list->name = gh_get_text(&x->r, true);
-        get_selectors(&x->r, &list->local);
-        get_selectors(&x->r, &list->remote);
+        gh_ike_get_selectors(&x->r, &list->local);
+        gh_ike_get_selectors(&x->r, &list->remote);
     }
 }
 
@@ -364,8 +365,8 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
     c->mode = gh_get_below(r, gh_rd_u8(r), IKE2_TCP_AO + 1);
     get_proposals(r, &c->proposals,
                   c->mode == IKE2_TCP_AO ? GH_FOR_TCP_AO : GH_FOR_ESP | GH_FOR_AH);
-    get_selectors(r, &c->local);
-    get_selectors(r, &c->remote);
+    gh_ike_get_selectors(r, &c->local);
+    gh_ike_get_selectors(r, &c->remote);
     c->lifetime =
         get_lifetime(r, c->mode == IKE2_TCP_AO ? GH_TCP_AO_LIFETIME_MIN : GH_LIFETIME_MIN);
     c->tcp_ao.mac_len = gh_rd_u8(r);
@@ -382,8 +383,10 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
     c->route_metric = (uint16_t)gh_rd_u16(r);
     c->icmp_header = gh_get_flag(r);
     c->fragments_also = gh_get_flag(r);
-    if (c->mode != IKE2_TCP_AO)
-        gh_sizes_get(r, &c->path);
+    if (c->mode == IKE2_TCP_AO)
+        return;
+    gh_sizes_get(r, &c->path);
+    gh_traffic_get(r, &c->traffic);
 }
 
 static void get_borrowed(struct reading *x, struct ike2_policy *p)
@@ -644,6 +647,7 @@ static void get_config(struct reading *x)
     get_policies(x);
     get_sessions(x);
     gh_tunnels_get(&x->r, x->c->zone_count, &x->c->tunnels, &x->c->tunnel_count);
+    gh_spd_get(&x->r, x->c->zone_count, &x->c->spd, &x->c->spd_count);
 }
 
 struct gh_ike_config *gh_ike_config_decode(struct gh_view data)

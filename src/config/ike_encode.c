@@ -6,6 +6,7 @@
 #include "config/ike_wire.h"
 #include "config/octets.h"
 #include "config/sizes.h"
+#include "config/traffic.h"
 
 /* One encoding: certificates are written once, whoever uses them. */
 struct writing {
@@ -131,7 +132,7 @@ static void put_raw_keys(struct writing *x)
 
 /* ---- Lists ---------------------------------------------------------------------------------- */
 
-static void put_selectors(struct gh_wr *w, const struct ike_ts_list *list)
+void gh_ike_put_selectors(struct gh_wr *w, const struct ike_ts_list *list)
 {
     gh_wr_u8(w, list->count);
     for (size_t i = 0; i < list->count; i++) {
@@ -150,8 +151,8 @@ static void put_ts_lists(struct writing *x)
     gh_wr_u16(&x->w, x->c->ts_list_count);
     for (size_t i = 0; i < x->c->ts_list_count; i++) {
         gh_put_text(&x->w, x->c->ts_lists[i].name);
-        put_selectors(&x->w, &x->c->ts_lists[i].local);
-        put_selectors(&x->w, &x->c->ts_lists[i].remote);
+        gh_ike_put_selectors(&x->w, &x->c->ts_lists[i].local);
+        gh_ike_put_selectors(&x->w, &x->c->ts_lists[i].remote);
     }
 }
 
@@ -215,8 +216,8 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_put_text(w, c->name);
     gh_wr_u8(w, c->mode);
     put_proposals(w, &c->proposals);
-    put_selectors(w, &c->local);
-    put_selectors(w, &c->remote);
+    gh_ike_put_selectors(w, &c->local);
+    gh_ike_put_selectors(w, &c->remote);
     put_lifetime(w, &c->lifetime);
     gh_wr_u8(w, c->tcp_ao.mac_len);
     gh_wr_u8(w, c->tcp_ao.options_covered);
@@ -229,8 +230,10 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u16(w, c->route_metric);
     gh_wr_u8(w, c->icmp_header);
     gh_wr_u8(w, c->fragments_also);
-    if (c->mode != IKE2_TCP_AO)
-        gh_sizes_put(w, &c->path);
+    if (c->mode == IKE2_TCP_AO)
+        return;
+    gh_sizes_put(w, &c->path);
+    gh_traffic_put(w, &c->traffic);
 }
 
 /* Where in its list stands what a policy borrows: from 1, 0 for none. */
@@ -442,6 +445,7 @@ static void put_config(struct writing *x)
     for (size_t i = 0; i < x->c->session_count; i++)
         put_session(&x->w, &x->c->sessions[i]);
     gh_tunnels_put(&x->w, x->c->tunnels, x->c->tunnel_count);
+    gh_spd_put(&x->w, x->c->spd, x->c->spd_count);
 }
 
 uint8_t *gh_ike_config_encode(const struct gh_ike_config *c, size_t *len)

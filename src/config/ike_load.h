@@ -108,6 +108,9 @@ void gh_load_ike_clients(struct gh_ike_loader *x, const struct gh_node *section)
 void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_tunnel(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_ipsec_policy(struct gh_ike_loader *x, const struct gh_node *section);
+/* After all peers: somebody protects something where they are. */
+void gh_check_ipsec_policies(struct gh_ike_loader *x);
 /* After all peers: nothing else is where a private side is. */
 void gh_check_ike_private(struct gh_ike_loader *x);
 /* A `child` of a peer's section. */

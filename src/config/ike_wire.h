@@ -1,6 +1,6 @@
 /*
- * Numbers that both directions of the encoding of IKE's configuration share. For ike_encode.c and
- * ike_decode.c only.
+ * Numbers that both directions of the encoding of IKE's configuration share. For ike_encode.c,
+ * ike_decode.c and spd.c only.
  *
  * Certificates and raw keys stand in one list each; all else names them, profiles, CAs and client
  * databases by their place in the list, from 1 (0: none).
@@ -8,8 +8,12 @@
 #ifndef GH_CONFIG_IKE_WIRE_H
 #define GH_CONFIG_IKE_WIRE_H
 
+#include "ike/ts.h"
+#include "wire/rd.h"
+#include "wire/wr.h"
+
 enum {
-    GH_IKE_MAGIC = 0x67693037, /* "gi07": changes with the encoding */
+    GH_IKE_MAGIC = 0x67693038, /* "gi08": changes with the encoding */
     GH_IKE_WIRE_MAX = 512 * 1048576,
     /* Least octets of one element: no count may promise more than the octets can hold. */
     GH_IKE_CERT_MIN = 4,
@@ -22,5 +26,8 @@ enum {
     GH_IKE_POLICY_MIN = 94,
     GH_IKE_SESSION_MIN = 96
 };
+
+void gh_ike_put_selectors(struct gh_wr *w, const struct ike_ts_list *list);
+void gh_ike_get_selectors(struct gh_rd *r, struct ike_ts_list *list);
 
 #endif

@@ -232,6 +232,7 @@ static const struct {
     {"ike-policy", true, gh_load_ike_policy},
     {"ike-peer", true, gh_load_ike_peer},
     {"tunnel", true, gh_load_tunnel},
+    {"ipsec-policy", true, gh_load_ipsec_policy},
 };
 enum { SECTIONS = sizeof(sections) / sizeof(sections[0]) };
 
@@ -316,6 +317,7 @@ void gh_load_ike_end(struct gh_loader *l)
         return;
     check_children(x);
     gh_check_ike_private(x);
+    gh_check_ipsec_policies(x);
     for (size_t i = 0; i < x->template_count; i++)
         ike2_policy_free(x->templates[i]);
     for (size_t i = 0; i < x->key_count; i++)

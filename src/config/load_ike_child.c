@@ -7,6 +7,7 @@
 #include "config/alloc.h"
 #include "config/ike_load.h"
 #include "config/sizes.h"
+#include "config/traffic.h"
 #include "ike/codes.h"
 
 enum {
@@ -26,7 +27,8 @@ enum {
     CHILD_ROUTE_OVERLAP,
     CHILD_ICMP_QUOTES,
     CHILD_LATER_FRAGMENTS,
-    CHILD_SIZES,
+    CHILD_TRAFFIC,
+    CHILD_SIZES = CHILD_TRAFFIC + GH_TRAFFIC_ITEMS,
     CHILD_ITEMS = CHILD_SIZES + GH_SIZES_ITEMS
 };
 
@@ -47,6 +49,7 @@ static const struct gh_item child_items[CHILD_ITEMS] = {
     [CHILD_ROUTE_OVERLAP] = {"route-overlap", GH_ITEM_VALUE},
     [CHILD_ICMP_QUOTES] = {"icmp-quotes", GH_ITEM_VALUE},
     [CHILD_LATER_FRAGMENTS] = {"later-fragments", GH_ITEM_VALUE},
+    GH_TRAFFIC_TABLE(CHILD_TRAFFIC),
     GH_SIZES_TABLE(CHILD_SIZES),
 };
 
@@ -160,6 +163,7 @@ void gh_load_ike_child(struct gh_ike_loader *x, const struct gh_node *section,
     gh_node_number(x->l, got[CHILD_LIFETIME_PACKETS], 1024, most, &child->lifetime.packets);
     read_routes(x, got, child);
     read_checks(x, got, child);
+    gh_load_ike_traffic(x, &got[CHILD_TRAFFIC], child);
     gh_ike_sizes(x, &got[CHILD_SIZES], &child->path);
     gh_ike_admin(x, got[CHILD_ADMIN], &child->admin);
     gh_ike_seconds(x, got[CHILD_IDLE], GH_IDLE_MIN, GH_IDLE_MAX, &child->idle_seconds);

@@ -19,6 +19,7 @@ enum {
 struct gh_esp_batch {
     struct ipsec_packet packets[GH_ESP_PACKETS];
     size_t count, used;
+    size_t fill; /* a packet may be filled up to so many octets (gh_esp_net_fill()) */
     uint8_t mem[GH_ESP_BATCH_MEMORY];
 };
 

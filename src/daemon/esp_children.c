@@ -8,7 +8,6 @@
 #include "base/secret.h"
 
 enum {
-    WINDOW = 1024,
     LATE_MS = 5000,      /* packets of a replaced SA may still be on their way */
     HANDOVER_MS = 30000, /* from the new child of a new `ike` to the end of the old one */
     ANSWERED_MS = 2000   /* by then the peer has our answer to its rekeying */
@@ -136,12 +135,17 @@ bool gh_esp_child_params(const struct gh_esp_child *d, enum ipsec_way way,
                                 .local_port = d->local_port,
                                 .remote_port = d->remote_port,
                                 .esn = d->esn,
-                                .window = WINDOW,
+                                .window = d->traffic.window,
                                 .icmp_header = d->icmp_header,
                                 .fragments_also = d->fragments_also,
                                 .lifetime = lifetime_of(d),
                                 .selectors = selectors,
-                                .tunnel = {.df = IPSEC_DF_CLEAR}};
+                                .tunnel = {.df = IPSEC_DF_CLEAR,
+                                           .set_dscp = d->traffic.set_dscp,
+                                           .dscp = d->traffic.dscp,
+                                           .no_ecn = d->traffic.no_ecn,
+                                           .dscp_to_inner = d->traffic.dscp_from_outer},
+                                .tfc = d->traffic.tfc};
 
     p.selector_count = gh_esp_selectors(&d->ts_local, &d->ts_remote, selectors);
     if (key.len < enc)

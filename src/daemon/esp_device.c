@@ -117,6 +117,12 @@ void gh_esp_from_device(struct gh_esp_net *n, struct gh_esp_entry *e)
     through(n, e->place);
 }
 
+void gh_esp_net_fill(struct gh_esp_net *n, size_t octets)
+{
+    if (n->batch.fill < octets)
+        n->batch.fill = octets;
+}
+
 void gh_esp_net_again(struct gh_esp_net *n, uint32_t place, const uint8_t *packet, size_t len)
 {
     uint8_t *at = gh_esp_batch_add(&n->batch, len, place);

@@ -117,8 +117,8 @@ static bool led_to(const struct entry *e, const struct sa *sa)
 {
     const struct gh_plane_policy *p = &e->policy;
 
-    return !p->block && p->protocol == sa->protocol && same_list(&p->ts_local, &sa->ts_local) &&
-           same_list(&p->ts_remote, &sa->ts_remote) &&
+    return p->action == IPSEC_PROTECT && p->protocol == sa->protocol &&
+           same_list(&p->ts_local, &sa->ts_local) && same_list(&p->ts_remote, &sa->ts_remote) &&
            (p->mode == IPSEC_TRANSPORT ||
             (gh_addr_equal(&p->local, &sa->local) && gh_addr_equal(&p->remote, &sa->remote)));
 }
@@ -166,6 +166,9 @@ static void put_own(struct gh_esp_kernel *k, struct writing *x, const struct ent
     }
     for (size_t i = 0; i < count; i++) {
         const struct gh_plane_policy p = {.number = list[i]->policy,
+                                          .action = IPSEC_PROTECT,
+                                          .out = true,
+                                          .in = true,
                                           .tie = list[i]->tie,
                                           .protocol = list[i]->protocol,
                                           .mode = list[i]->mode,
@@ -261,7 +264,10 @@ static bool add_entry(struct gh_esp_kernel *k, const struct gh_ike_config *confi
     *e = (struct entry){
         .clients = p->client_db != NULL,
         .policy = {.number = gh_esp_number(k->policies, p->name, child->name),
-                   .block = child->mode == IKE2_TUNNEL && p->gateway.len == 0,
+                   .action = child->mode == IKE2_TUNNEL && p->gateway.len == 0 ? IPSEC_DISCARD
+                                                                               : IPSEC_PROTECT,
+                   .out = true,
+                   .in = true,
                    .protocol = ike_proposals_protocol(&child->proposals) == IKE_PROTO_AH
                                    ? IPSEC_AH
                                    : IPSEC_ESP,
@@ -276,6 +282,30 @@ static bool add_entry(struct gh_esp_kernel *k, const struct gh_ike_config *confi
                    zone != NULL && zone->netns != NULL ? zone->netns : "");
     k->entry_count++;
     return tie_up(k, e->policy.number, &e->policy.tie);
+}
+
+/* `ipsec-policy` sections of namespaces where the kernel carries children. */
+static void add_beside(struct gh_esp_kernel *k, const struct gh_ike_config *config, bool after)
+{
+    for (size_t i = 0; i < config->spd_count; i++) {
+        const struct gh_spd_entry *from = &config->spd[i];
+        const char *netns = from->zone > 0 ? config->zones[from->zone - 1].netns : NULL;
+        struct entry *e = &k->entries[k->entry_count];
+        bool user, kernel;
+
+        gh_spd_planes(config, from->zone, &user, &kernel);
+        if (!kernel || from->after != after)
+            continue;
+        *e = (struct entry){.policy = {.number = gh_esp_number(k->policies, "", from->name),
+                                       .action = from->discard ? IPSEC_DISCARD : IPSEC_PASS,
+                                       .out = from->out,
+                                       .in = from->in,
+                                       .protocol = IPSEC_ESP,
+                                       .ts_local = from->local,
+                                       .ts_remote = from->remote}};
+        (void)snprintf(e->netns, sizeof(e->netns), "%s", netns != NULL ? netns : "");
+        k->entry_count++;
+    }
 }
 
 static void begin(struct gh_esp_kernel *k);
@@ -296,7 +326,7 @@ static void look_over_sas(struct gh_esp_kernel *k)
 bool gh_esp_kernel_configure(struct gh_esp_kernel *k, const struct gh_ike_config *config)
 {
     bool first = !k->configured, good;
-    size_t count = 0;
+    size_t count = config->spd_count;
 
     for (size_t i = 0; i < config->policy_count; i++)
         count += config->policies[i]->child_count;
@@ -304,6 +334,8 @@ bool gh_esp_kernel_configure(struct gh_esp_kernel *k, const struct gh_ike_config
     k->entry_count = 0;
     k->entries = calloc(count + 1, sizeof(*k->entries));
     good = k->entries != NULL;
+    if (good)
+        add_beside(k, config, false);
     for (size_t i = 0; good && i < config->policy_count; i++) {
         const struct ike2_policy *p = config->policies[i];
 
@@ -311,6 +343,8 @@ bool gh_esp_kernel_configure(struct gh_esp_kernel *k, const struct gh_ike_config
             if (p->children[c].kernel && p->children[c].mode != IKE2_TCP_AO)
                 good = add_entry(k, config, p, &p->children[c]);
     }
+    if (good)
+        add_beside(k, config, true);
     k->configured = good;
     look_over_sas(k);
     if (good && first)
@@ -501,6 +535,10 @@ static bool take_refused(struct gh_esp_kernel *k, struct gh_rd *body)
         return false;
     if (x.id != 0 && find(k, x.id) != NULL)
         k->ops->refused(k->ctx, x.id, x.why);
+    else if (x.id == 0 && x.number < k->policies->count &&
+             k->policies->list[x.number].first[0] == '\0')
+        gh_error("the kernel does not take the ipsec-policy %s: %s",
+                 k->policies->list[x.number].second, x.why);
     else if (x.id == 0 && x.number < k->policies->count)
         gh_error("%s: the kernel does not take the policy of the child %s: %s",
                  k->policies->list[x.number].first, k->policies->list[x.number].second, x.why);

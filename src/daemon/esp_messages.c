@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "config/octets.h"
+#include "config/traffic.h"
 #include "ike/codes.h"
 
 enum { KEY_MAX = 256 };
@@ -114,6 +115,7 @@ void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c)
     gh_wr_u16(w, c->metric);
     gh_wr_bytes(w, c->tunnel, sizeof(c->tunnel));
     gh_esp_put_string(w, c->who);
+    gh_traffic_put(w, &c->traffic);
     put_key(w, c->key_in);
     put_key(w, c->key_out);
 }
@@ -154,6 +156,7 @@ bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *c)
     c->metric = (uint16_t)gh_rd_u16(r);
     gh_rd_copy(r, c->tunnel, sizeof(c->tunnel));
     gh_esp_take_string(r, c->who, sizeof(c->who));
+    gh_traffic_get(r, &c->traffic);
     c->key_in = take_key(r);
     c->key_out = take_key(r);
     return gh_rd_done(r) && (c->protocol == IPSEC_ESP || c->protocol == IPSEC_AH);

@@ -51,8 +51,9 @@ struct gh_esp_child {
     struct ike_ts_list ts_local, ts_remote;
     bool reverse, overlap; /* as in struct ike2_child_policy: reverse_route, route_overlap */
     uint16_t metric;
-    uint8_t tunnel[GH_ESP_TUNNEL];  /* of the peer and the identity that it proved: a digest, */
-    char who[GH_ESP_WHO];           /* and that identity for people to read; it may be cut */
+    uint8_t tunnel[GH_ESP_TUNNEL]; /* of the peer and the identity that it proved: a digest, */
+    char who[GH_ESP_WHO];          /* and that identity for people to read; it may be cut */
+    struct ike2_child_traffic traffic;
     struct gh_view key_in, key_out; /* borrowed from the message */
 };
 

@@ -90,6 +90,8 @@ bool gh_esp_net_open(struct gh_esp_net *n, uint32_t place, enum gh_esp_socket ki
 void gh_esp_net_leave(struct gh_esp_net *n, uint32_t place); /* closes all of it */
 /* From here on packets are read: there are policies and SAs. */
 void gh_esp_net_start(struct gh_esp_net *n);
+/* Packets from devices may be filled up to so many octets from now on: there is room for it. */
+void gh_esp_net_fill(struct gh_esp_net *n, size_t octets);
 /* A packet that came from the device of a place, and had no SA then, goes through the engine again;
  * not from within the calls of `ops`. */
 void gh_esp_net_again(struct gh_esp_net *n, uint32_t place, const uint8_t *packet, size_t len);

@@ -3,6 +3,8 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "tunnel/mtu.h"
+
 void gh_esp_packets_event(void *ctx, const struct ipsec_event *e)
 {
     struct gh_esp *esp = ctx;
@@ -166,9 +168,21 @@ static void on_too_long(void *ctx, uint32_t place, const uint8_t *packet, size_t
     gh_esp_tunnels_too_long(esp->tunnels, now, place, packet, len);
 }
 
+/* Packets of an SA with traffic flow confidentiality need room to be filled up. */
+static void make_room_to_fill(struct gh_esp *esp, uint64_t id)
+{
+    const struct ipsec_sa *sa = ipsec_get_sa(esp->engine, id);
+    size_t most = sa != NULL ? sa->p.tfc : 0;
+
+    if (most > 0 && esp->net != NULL)
+        gh_esp_net_fill(esp->net, most < TUNNEL_MTU_MAX ? most : TUNNEL_MTU_MAX);
+}
+
 void gh_esp_packets_changed(void *ctx, uint64_t sa)
 {
     struct gh_esp *esp = ctx;
+
+    make_room_to_fill(esp, sa);
 
     if (esp->path != NULL)
         gh_esp_path_changed(esp->path, sa, gh_clock_now().mono_ms);

@@ -36,6 +36,9 @@ static bool set_places(struct gh_esp *esp, const struct gh_ike_config *config)
             if (gh_esp_number(&esp->policies, p->name, p->children[k].name) == UINT32_MAX)
                 return false;
     }
+    for (size_t i = 0; i < config->spd_count; i++)
+        if (gh_esp_number(&esp->policies, "", config->spd[i].name) == UINT32_MAX)
+            return false;
     if (!make_room(esp))
         return false;
     for (size_t i = 0; i < config->policy_count; i++) {
@@ -48,26 +51,63 @@ static bool set_places(struct gh_esp *esp, const struct gh_ike_config *config)
     return true;
 }
 
-/* What the kernel carries is shown beside the SPD. */
-static void note_kernel(struct gh_esp *esp, const struct ike2_policy *p,
-                        const struct ike2_child_policy *child, const struct gh_ike_zone *zone,
-                        struct gh_esp_spd *spd)
-{
-    const struct ipsec_policy policy = {.id = gh_esp_number(&esp->policies, p->name, child->name),
-                                        .place = place_number(esp, zone),
-                                        .action = IPSEC_PROTECT};
+/* The SPD on its way: what the engine is given, and what is shown. */
+struct making {
+    struct gh_esp *esp;
+    const struct gh_ike_config *config;
+    struct ipsec_policy *list;
+    struct ipsec_selector *selectors; /* from here on not used yet */
+    struct gh_esp_spd spd;
+    size_t count;
+};
 
-    if (policy.id != UINT32_MAX && policy.place != UINT32_MAX)
-        gh_esp_spd_add(spd, SIZE_MAX, &policy, child);
+/* Entries that the engine does not get (kernel alone) are shown beside the others. */
+static void add(struct making *m, const struct gh_esp_entry *e, const struct ike_ts_list *local,
+                const struct ike_ts_list *remote)
+{
+    struct gh_esp_entry shown = *e;
+    size_t n = e->user ? gh_esp_selectors(local, remote, m->selectors) : 0;
+
+    if (e->id == UINT32_MAX || e->place == UINT32_MAX || (e->user && n == 0))
+        return;
+    shown.at = SIZE_MAX;
+    if (e->user) {
+        shown.at = m->count++;
+        m->list[shown.at] = (struct ipsec_policy){.id = e->id,
+                                                  .place = e->place,
+                                                  .action = e->action,
+                                                  .out = e->out,
+                                                  .in = e->in,
+                                                  .selectors = m->selectors,
+                                                  .selector_count = n};
+        m->selectors += n;
+    }
+    gh_esp_spd_add(&m->spd, &shown, local, remote);
+}
+
+/* `ipsec-policy` sections: of the namespace's, whoever carries its children. */
+static void add_entries(struct making *m, bool after)
+{
+    for (size_t i = 0; i < m->config->spd_count; i++) {
+        const struct gh_spd_entry *e = &m->config->spd[i];
+        const struct gh_ike_zone *zone = e->zone > 0 ? &m->config->zones[e->zone - 1] : NULL;
+        struct gh_esp_entry entry = {.id = gh_esp_number(&m->esp->policies, "", e->name),
+                                     .place = place_number(m->esp, zone),
+                                     .action = e->discard ? IPSEC_DISCARD : IPSEC_PASS,
+                                     .out = e->out,
+                                     .in = e->in};
+
+        gh_spd_planes(m->config, e->zone, &entry.user, &entry.kernel);
+        if (e->after == after)
+            add(m, &entry, &e->local, &e->remote);
+    }
 }
 
 /* One entry of the SPD for each child of ESP or AH: what its selectors say goes through it, or does
- * not go at all. All else that comes from the device has no policy, and is dropped. */
-static size_t make_policies(struct gh_esp *esp, const struct gh_ike_config *config,
-                            struct ipsec_policy *out, struct ipsec_selector *selectors,
-                            struct gh_esp_spd *spd)
+ * not go at all. */
+static void add_children(struct making *m)
 {
-    size_t count = 0;
+    const struct gh_ike_config *config = m->config;
 
     for (size_t i = 0; i < config->policy_count; i++) {
         const struct ike2_policy *p = config->policies[i];
@@ -75,61 +115,59 @@ static size_t make_policies(struct gh_esp *esp, const struct gh_ike_config *conf
 
         for (size_t k = 0; k < p->child_count; k++) {
             const struct ike2_child_policy *child = &p->children[k];
-            size_t n;
+            const struct gh_esp_entry entry = {
+                .id = gh_esp_number(&m->esp->policies, p->name, child->name),
+                .place = place_number(m->esp, zone),
+                .action = IPSEC_PROTECT,
+                .mode = child->mode,
+                .out = true,
+                .in = true,
+                .user = !child->kernel,
+                .kernel = child->kernel};
 
-            if (child->mode == IKE2_TCP_AO)
-                continue;
-            if (child->kernel) {
-                note_kernel(esp, p, child, zone, spd);
-                continue;
-            }
-            n = gh_esp_selectors(&child->local, &child->remote, selectors);
-            if (n == 0)
-                continue;
-            out[count++] =
-                (struct ipsec_policy){.id = gh_esp_number(&esp->policies, p->name, child->name),
-                                      .place = place_number(esp, zone),
-                                      .action = IPSEC_PROTECT,
-                                      .out = true,
-                                      .in = true,
-                                      .selectors = selectors,
-                                      .selector_count = n};
-            gh_esp_spd_add(spd, count - 1, &out[count - 1], child);
-            selectors += n;
+            if (child->mode != IKE2_TCP_AO)
+                add(m, &entry, &child->local, &child->remote);
         }
     }
-    return count;
+}
+
+/* All else that comes from the device has no policy, and is dropped. */
+static bool make_policies(struct making *m)
+{
+    add_entries(m, false);
+    add_children(m);
+    add_entries(m, true);
+    return ipsec_set_policies(m->esp->engine, m->list, m->count);
 }
 
 bool gh_esp_set_policies(struct gh_esp *esp, const struct gh_ike_config *config)
 {
-    size_t children = 0, pairs = 0;
-    struct gh_esp_spd spd = {.count = 0};
-    struct ipsec_policy *policies;
+    size_t entries = config->spd_count, pairs = 0;
+    struct making m = {.esp = esp, .config = config};
     struct ipsec_selector *selectors;
     bool good;
 
     if (!set_places(esp, config))
         return false;
     for (size_t i = 0; i < config->policy_count; i++) {
-        children += config->policies[i]->child_count;
+        entries += config->policies[i]->child_count;
         for (size_t k = 0; k < config->policies[i]->child_count; k++)
             pairs += config->policies[i]->children[k].local.count *
                      config->policies[i]->children[k].remote.count;
     }
-    policies = calloc(children + 1, sizeof(*policies));
+    for (size_t i = 0; i < config->spd_count; i++)
+        pairs += config->spd[i].local.count * config->spd[i].remote.count;
+    m.list = calloc(entries + 1, sizeof(*m.list));
     /* gh_esp_selectors() may look at a whole set */
-    selectors = calloc(pairs + IPSEC_SELECTORS_MAX, sizeof(*selectors));
-    good = policies != NULL && selectors != NULL &&
-           ipsec_set_policies(esp->engine, policies,
-                              make_policies(esp, config, policies, selectors, &spd));
+    m.selectors = selectors = calloc(pairs + IPSEC_SELECTORS_MAX, sizeof(*selectors));
+    good = m.list != NULL && selectors != NULL && make_policies(&m);
     if (good) {
         gh_esp_spd_free(&esp->spd);
-        esp->spd = spd;
+        esp->spd = m.spd;
     } else {
-        gh_esp_spd_free(&spd);
+        gh_esp_spd_free(&m.spd);
     }
-    free(policies);
+    free(m.list);
     free(selectors);
     return good;
 }

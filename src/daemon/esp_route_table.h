@@ -22,6 +22,7 @@ struct gh_esp_route {
     uint16_t metric;
     bool configured, negotiated; /* why it is wanted */
     bool known;                  /* negotiated: the `esp` that is there has said it */
+    bool holds_peer;             /* negotiated: and said this of it */
     bool wanted, open, closed;
     bool stale;    /* open, but from another source */
     int error;     /* of the last try: a negative errno, or 0 */

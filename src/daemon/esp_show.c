@@ -86,6 +86,21 @@ static json_t *algorithms(const struct gh_esp_child *c)
     return object;
 }
 
+/* What the child's SAs do with packets beside protecting them (ike/v2/child_traffic.h). */
+static json_t *traffic(const struct ike2_child_traffic *t)
+{
+    json_t *object =
+        json_pack("{s:i, s:o, s:b, s:s}", "replay_window", (int)t->window, "dscp",
+                  t->set_dscp ? json_integer(t->dscp) : json_string("copy"), "copy_dscp_in",
+                  (int)t->dscp_from_outer, "ecn", t->no_ecn ? "off" : "copy");
+
+    json_object_set_new(object, "tfc_padding",
+                        t->tfc == 0              ? json_string("off")
+                        : t->tfc == IKE2_TFC_MTU ? json_string("mtu")
+                                                 : json_integer(t->tfc));
+    return object;
+}
+
 static json_t *end(const struct gh_addr *addr, uint16_t port)
 {
     char text[GH_ADDR_TEXT];
@@ -124,6 +139,7 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
                         v->until_ms > l->now_ms
                             ? json_integer((json_int_t)((v->until_ms - l->now_ms) / 1000))
                             : json_null());
+    json_object_set_new(object, "traffic", traffic(&c->traffic));
     json_object_set_new(object, "in", direction(v->in, c->spi_in, l->now_ms));
     json_object_set_new(object, "out", direction(v->out, c->spi_out, l->now_ms));
     json_object_set_new(object, "overhead",

@@ -29,29 +29,24 @@ static bool make_room(struct gh_esp_spd *s)
     return true;
 }
 
-void gh_esp_spd_add(struct gh_esp_spd *s, size_t at, const struct ipsec_policy *p,
-                    const struct ike2_child_policy *child)
+void gh_esp_spd_add(struct gh_esp_spd *s, const struct gh_esp_entry *entry,
+                    const struct ike_ts_list *local, const struct ike_ts_list *remote)
 {
-    size_t local = child->local.count, remote = child->remote.count;
     struct gh_esp_entry *e;
 
     s->failed = s->failed || !make_room(s);
     if (s->failed)
         return;
     e = &s->list[s->count];
-    *e = (struct gh_esp_entry){.id = p->id,
-                               .place = p->place,
-                               .at = at,
-                               .action = p->action,
-                               .mode = child->mode,
-                               .local_count = local,
-                               .remote_count = remote,
-                               .ts = calloc(local + remote + 1, sizeof(struct ike_ts))};
+    *e = *entry;
+    e->local_count = local->count;
+    e->remote_count = remote->count;
+    e->ts = calloc(local->count + remote->count + 1, sizeof(struct ike_ts));
     s->failed = e->ts == NULL;
     if (s->failed)
         return;
-    memcpy(e->ts, child->local.ts, local * sizeof(*e->ts));
-    memcpy(e->ts + local, child->remote.ts, remote * sizeof(*e->ts));
+    memcpy(e->ts, local->ts, local->count * sizeof(*e->ts));
+    memcpy(e->ts + local->count, remote->ts, remote->count * sizeof(*e->ts));
     s->count++;
 }
 
@@ -89,21 +84,40 @@ static json_t *count_json(bool ours, uint64_t count)
     return ours ? json_integer((json_int_t)count) : json_null();
 }
 
+static const char *plane_name(const struct gh_esp_entry *e)
+{
+    return !e->kernel ? "user" : e->user ? "both" : "kernel";
+}
+
+static const char *direction_name(const struct gh_esp_entry *e)
+{
+    return !e->in ? "out" : e->out ? "both" : "in";
+}
+
+static const char *mode_name(const struct gh_esp_entry *e)
+{
+    if (e->action != IPSEC_PROTECT)
+        return NULL;
+    return e->mode == IKE2_TRANSPORT ? "transport" : "tunnel";
+}
+
 static json_t *entry_json(const struct gh_esp_entry *e, size_t order, const struct ipsec *engine,
                           const struct gh_esp_name *policy, const struct gh_esp_name *place)
 {
     struct ipsec_policy_counts counts = {0};
-    bool ours = ipsec_policy_look(engine, e->at, &counts);
+    bool ours = ipsec_policy_look(engine, e->at, &counts) && e->user;
+    bool protects = e->action == IPSEC_PROTECT;
 
     return json_pack(
-        "{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "order",
-        (json_int_t)order + 1, "action", action_name(e->action), "plane", ours ? "user" : "kernel",
-        "peer", name_or_null(policy->first), "child", name_or_null(policy->second), "netns",
-        name_or_null(place->first), "vrf", name_or_null(place->second), "mode",
-        e->mode == IKE2_TRANSPORT ? "transport" : "tunnel", "local_ts",
-        selectors(e->ts, e->local_count), "remote_ts",
+        "{s:I, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:s?, s:o, s:o, s:o, s:o, s:o}", "order",
+        (json_int_t)order + 1, "action", action_name(e->action), "plane", plane_name(e), "name",
+        name_or_null(protects ? "" : policy->second), "peer", name_or_null(policy->first), "child",
+        name_or_null(protects ? policy->second : ""), "netns", name_or_null(place->first), "vrf",
+        name_or_null(place->second), "direction", direction_name(e), "mode", mode_name(e),
+        "local_ts", selectors(e->ts, e->local_count), "remote_ts",
         selectors(e->ts + e->local_count, e->remote_count), "hits", count_json(ours, counts.out),
-        "without_sa", count_json(ours, counts.no_sa), "clear_in", count_json(ours, counts.in));
+        "without_sa", count_json(ours && protects, counts.no_sa), "clear_in",
+        count_json(ours, counts.in));
 }
 
 json_t *gh_esp_spd_json(const struct gh_esp_spd *s, const struct ipsec *engine,

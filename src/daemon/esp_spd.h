@@ -16,7 +16,9 @@ struct gh_esp_entry {
     uint32_t id, place; /* numbers of names */
     size_t at;          /* in the engine's array; SIZE_MAX: the kernel's, which counts for itself */
     enum ipsec_action action;
-    enum ike2_mode mode;
+    enum ike2_mode mode; /* of what is protected */
+    bool out, in;
+    bool user, kernel; /* who has it */
     size_t local_count, remote_count;
     struct ike_ts *ts; /* local ones, then remote ones */
 };
@@ -28,9 +30,9 @@ struct gh_esp_spd {
     bool failed; /* no memory for one */
 };
 
-/* The next entry, in place `at` of what the engine is given. */
-void gh_esp_spd_add(struct gh_esp_spd *s, size_t at, const struct ipsec_policy *p,
-                    const struct ike2_child_policy *child);
+/* The next entry. e->at: its place in what the engine is given; `ts` and the counts are not set. */
+void gh_esp_spd_add(struct gh_esp_spd *s, const struct gh_esp_entry *e,
+                    const struct ike_ts_list *local, const struct ike_ts_list *remote);
 void gh_esp_spd_free(struct gh_esp_spd *s); /* empty again */
 
 /* An array; peer NULL: of all. */

@@ -315,8 +315,11 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                                  .reverse = c->child->reverse_route,
                                  .overlap = c->child->route_overlap,
                                  .metric = c->child->route_metric,
+                                 .traffic = c->child->traffic,
                                  .key_in = c->key_in,
                                  .key_out = c->key_out};
+    if (c->no_tfc)
+        out->traffic.tfc = 0;
     if (!name_tunnel(c, out->tunnel))
         return false;
     name_peer(c, out->who);

@@ -151,13 +151,19 @@ void gh_parent_esp_change_route(struct gh_parent_place *place, struct gh_esp_rou
         gh_esp_routes_remove(&place->esp.routes, r);
 }
 
+/* A prefix that goes to another table is in both for a while, so that nothing of it leaves by
+ * another way. */
 void gh_parent_esp_change_routes(struct gh_parent_place *place)
 {
     struct gh_esp_place *e = &place->esp;
 
-    for (size_t i = e->routes.count; i-- > 0;)
-        gh_parent_esp_change_route(place, &e->routes.list[i]);
+    for (size_t i = 0; i < e->routes.count; i++)
+        if (e->routes.list[i].wanted)
+            gh_parent_esp_change_route(place, &e->routes.list[i]);
     gh_esp_rules_follow(place);
+    for (size_t i = e->routes.count; i-- > 0;)
+        if (!e->routes.list[i].wanted)
+            gh_parent_esp_change_route(place, &e->routes.list[i]);
 }
 
 /* Of an earlier instance: what is not wanted any more goes with the next change. */

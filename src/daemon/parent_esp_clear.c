@@ -12,6 +12,7 @@
 #include "config/alloc.h"
 #include "config/ike.h"
 #include "control/control.h"
+#include "daemon/parent_esp_spd.h"
 #include "daemon/parent_priv.h"
 #include "platform/rules_watch.h"
 #include "platform/unprotected.h"
@@ -41,12 +42,19 @@ static bool install(const struct gh_parent *p, struct gh_parent_place *place,
                     char said[GH_RULES_SAID])
 {
     struct gh_unprotected_range *list = NULL;
+    struct ipsec_selector *selectors;
+    size_t count;
+    struct gh_clear_entry *entries = gh_parent_spd_rules(p, place, &count, &selectors);
     bool good;
 
     place->esp.clear_ranges = 0;
-    gh_parent_esp_each_child(p, place, collect, &list);
-    good = gh_unprotected_install(place->netns, list, place->esp.clear_ranges, said);
+    if (!p->config->ike->settings.pass_unprotected)
+        gh_parent_esp_each_child(p, place, collect, &list);
+    good =
+        gh_unprotected_install(place->netns, list, place->esp.clear_ranges, entries, count, said);
     free(list);
+    free(entries);
+    free(selectors);
     return good;
 }
 
@@ -109,7 +117,7 @@ void gh_parent_esp_clear_follow(struct gh_parent *p, struct gh_parent_place *pla
 
     if (place->vrf != NULL)
         return;
-    if (p->config->ike->settings.pass_unprotected) {
+    if (p->config->ike->settings.pass_unprotected && p->config->ike->spd_count == 0) {
         gh_parent_esp_clear_leave(place);
         return;
     }
@@ -117,7 +125,9 @@ void gh_parent_esp_clear_follow(struct gh_parent *p, struct gh_parent_place *pla
     if (!place->esp.clear_failed)
         watch(p, place);
     else if (!failed)
-        gh_warning("what comes in clear although a tunnel is for it is not dropped: %s", said);
+        gh_warning("what comes in clear although a tunnel is for it is not dropped, nor what an "
+                   "ipsec-policy discards beside tunnels: %s",
+                   said);
 }
 
 void gh_parent_esp_clear_leave(struct gh_parent_place *place)
@@ -132,11 +142,13 @@ void gh_parent_esp_clear_leave(struct gh_parent_place *place)
 
 /* ---- How much ------------------------------------------------------------------------------- */
 
-static json_t *count_of(const struct gh_parent_place *place)
+/* Also what entries of the SPD counted, into `entries`. */
+static json_t *count_of(const struct gh_parent *p, const struct gh_parent_place *place,
+                        json_t *entries)
 {
-    char text[GH_UNPROTECTED_JSON];
+    static char text[GH_UNPROTECTED_JSON];
     json_t *answer = gh_unprotected_read(place->netns, text) ? json_loads(text, 0, NULL) : NULL;
-    json_t *list = json_object_get(answer, "nftables"), *item, *object;
+    json_t *list = json_object_get(answer, "nftables"), *item, *object, *all = json_object();
     size_t i;
 
     object = json_pack("{s:s?, s:n, s:n}", "netns", place->netns, "packets", "octets");
@@ -144,22 +156,30 @@ static json_t *count_of(const struct gh_parent_place *place)
     {
         json_t *counter = json_object_get(item, "counter");
 
-        if (counter == NULL)
+        const char *name = json_string_value(json_object_get(counter, "name"));
+
+        if (name == NULL)
+            continue;
+        json_object_set(all, name, json_object_get(counter, "packets"));
+        if (strcmp(name, "unprotected") != 0)
             continue;
         json_object_set(object, "packets", json_object_get(counter, "packets"));
         json_object_set(object, "octets", json_object_get(counter, "bytes"));
     }
+    gh_parent_spd_show(p, place, all, entries);
+    json_decref(all);
     json_decref(answer);
     return object;
 }
 
 json_t *gh_parent_esp_clear_show(const struct gh_parent *p)
 {
-    json_t *list = json_array();
+    json_t *list = json_array(), *entries = json_array();
 
     for (size_t i = 0; i < p->ike.place_count; i++)
         if (p->ike.places[i]->vrf == NULL)
-            json_array_append_new(list, count_of(p->ike.places[i]));
-    return json_pack("{s:b, s:b, s:o}", "ok", 1, "drop", !p->config->ike->settings.pass_unprotected,
-                     "namespaces", list);
+            json_array_append_new(list, count_of(p, p->ike.places[i], entries));
+    return json_pack("{s:b, s:b, s:o, s:o}", "ok", 1, "drop",
+                     !p->config->ike->settings.pass_unprotected, "namespaces", list, "policies",
+                     entries);
 }

@@ -6,6 +6,7 @@
 #include "config/ike.h"
 #include "daemon/esp_messages.h"
 #include "daemon/esp_routes.h"
+#include "daemon/parent_esp_spd.h"
 #include "daemon/parent_priv.h"
 #include "platform/ip_rules.h"
 
@@ -68,19 +69,22 @@ static struct gh_addr source_of(const struct ike2_child_policy *child, uint8_t l
 }
 
 /* False: there can be none, and the log says why. At a private side no peer is: IKE and ESP do not
- * leave from there. */
-static bool table_for(const struct gh_parent_place *place, const struct gh_prefix *to,
-                      bool with_peer, const char *whose, uint32_t *table)
+ * leave from there. What policy lets out in clear is led past the route as they are. */
+static bool table_for(const struct gh_parent *p, const struct gh_parent_place *place,
+                      const struct gh_prefix *to, bool with_peer, const char *whose,
+                      uint32_t *table)
 {
     char text[GH_PREFIX_TEXT];
+    bool by_rules;
 
     with_peer = with_peer && !place->is_private;
-    *table = with_peer ? gh_ip_rules_tables(place->esp.table) + to->bits : place->esp.table;
-    if (!with_peer || gh_ip_rules_tables(place->esp.table) != 0)
+    by_rules = with_peer || gh_parent_spd_lets_out(p, place, to);
+    *table = by_rules ? gh_ip_rules_tables(place->esp.table) + to->bits : place->esp.table;
+    if (!by_rules || gh_ip_rules_tables(place->esp.table) != 0)
         return true;
     gh_warning(
-        "%s: no route to %s: the peer itself is there, and the VRF's table has a number above "
-        "%d",
+        "%s: no route to %s: what goes past it needs rules, and the VRF's table has a number "
+        "above %d",
         whose, gh_prefix_format(to, text), (int)GH_DETOUR_VRF_MAX);
     return false;
 }
@@ -94,8 +98,8 @@ static void shape(struct gh_esp_route *r, const struct gh_addr *source, uint16_t
 
 /* ---- Of the configuration ------------------------------------------------------------------- */
 
-static void want_child(struct gh_parent_place *place, const struct ike2_policy *policy,
-                       const struct ike2_child_policy *child)
+static void want_child(const struct gh_parent *p, struct gh_parent_place *place,
+                       const struct ike2_policy *policy, const struct ike2_child_policy *child)
 {
     struct gh_prefix prefixes[GH_RANGE_PREFIXES];
     uint32_t table;
@@ -111,7 +115,7 @@ static void want_child(struct gh_parent_place *place, const struct ike2_policy *
             const struct gh_addr source = source_of(child, prefixes[k].addr.len);
             struct gh_esp_route *r;
 
-            if (!table_for(place, &prefixes[k], holds_peer(policy, &prefixes[k]), policy->name,
+            if (!table_for(p, place, &prefixes[k], holds_peer(policy, &prefixes[k]), policy->name,
                            &table))
                 continue;
             r = gh_esp_routes_make(&place->esp.routes, table, &prefixes[k]);
@@ -155,7 +159,7 @@ static bool want(void *ctx, struct gh_parent_place *place, const struct ike2_pol
                  const struct ike2_child_policy *child)
 {
     if (!child->reverse_route)
-        want_child(place, policy, child);
+        want_child(ctx, place, policy, child);
     return false;
 }
 
@@ -185,13 +189,35 @@ static bool is_wanted(const struct gh_parent *p, struct gh_parent_place *place,
     return r->configured || (r->negotiated && gh_parent_esp_each_child(p, place, may_have, &r->to));
 }
 
+/* What was negotiated stands in the table where the configuration of now has it. */
+static void settle_table(const struct gh_parent *p, struct gh_parent_place *place, size_t at)
+{
+    const struct gh_esp_route was = place->esp.routes.list[at];
+    struct gh_esp_route *r;
+    uint32_t table;
+
+    if (!table_for(p, place, &was.to, was.holds_peer, "reverse routes", &table) ||
+        table == was.table)
+        return;
+    r = gh_esp_routes_make(&place->esp.routes, table, &was.to);
+    if (!r->configured)
+        shape(r, &was.source, was.metric);
+    r->negotiated = true;
+    r->known = was.known;
+    r->holds_peer = was.holds_peer;
+    place->esp.routes.list[at].negotiated = false;
+}
+
 void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place)
 {
     struct gh_esp_place *e = &place->esp;
 
     for (size_t i = 0; i < e->routes.count; i++)
         e->routes.list[i].configured = false;
-    gh_parent_esp_each_child(p, place, want, NULL);
+    gh_parent_esp_each_child(p, place, want, (void *)(uintptr_t)p);
+    for (size_t i = e->routes.count; i-- > 0;)
+        if (e->routes.list[i].negotiated)
+            settle_table(p, place, i);
     for (size_t i = 0; i < e->routes.count; i++)
         e->routes.list[i].wanted = is_wanted(p, place, &e->routes.list[i]);
     e->rules_due = true;
@@ -224,12 +250,13 @@ static void come(const struct gh_parent *p, struct gh_parent_place *place,
                    gh_prefix_format(&to, text));
         return;
     }
-    if (!table_for(place, &to, x->holds_peer, "reverse routes", &table))
+    if (!table_for(p, place, &to, x->holds_peer, "reverse routes", &table))
         return;
     r = gh_esp_routes_make(&place->esp.routes, table, &to);
     if (!r->configured)
         shape(r, &x->source, x->metric);
     r->negotiated = r->known = r->wanted = true;
+    r->holds_peer = x->holds_peer;
     place->esp.rules_due |= x->holds_peer;
     settle(place, r);
 }

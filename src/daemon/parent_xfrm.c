@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "config/alloc.h"
 #include "config/ike.h"
+#include "config/traffic.h"
 #include "daemon/esp_children.h"
 #include "ike/codes.h"
 #include "ike/v2/core.h"
@@ -73,11 +74,12 @@ static bool has_algorithms(const struct gh_xfrm_support *s, const struct ike_pro
     return true;
 }
 
-static bool has_selectors(const struct ike2_child_policy *child, struct gh_xfrm_why *why)
+static bool has_selectors(const struct ike_ts_list *local, const struct ike_ts_list *remote,
+                          struct gh_xfrm_why *why)
 {
     static struct xfrm_selector pieces[GH_XFRM_EXPANDED];
     static struct ipsec_selector all[IPSEC_SELECTORS_MAX];
-    size_t count = gh_esp_selectors(&child->local, &child->remote, all);
+    size_t count = gh_esp_selectors(local, remote, all);
 
     for (size_t i = 0; i < count; i++)
         if (gh_xfrm_expand(&all[i], XFRM_POLICY_OUT, pieces, why) == 0 ||
@@ -108,7 +110,26 @@ static bool can_carry(struct gh_parent *p, const struct gh_ike_config *c,
         return gh_xfrm_refuse(why, "the kernel has no ESP in UDP for this IP version");
     if (!has_algorithms(s, &child->proposals))
         return gh_xfrm_refuse(why, "the kernel does not have all of its algorithms");
-    return has_selectors(child, why);
+    if (gh_traffic_beyond_kernel(&child->traffic) != NULL)
+        return gh_xfrm_refuse(why, gh_traffic_beyond_kernel(&child->traffic));
+    return has_selectors(&child->local, &child->remote, why);
+}
+
+/* Of a namespace where the kernel carries children, all entries are its, too. */
+static void check_entries(const struct gh_parent *p, const struct gh_ike_config *c,
+                          struct gh_problems *problems)
+{
+    for (size_t i = 0; i < c->spd_count; i++) {
+        const struct gh_spd_entry *e = &c->spd[i];
+        struct gh_xfrm_why why = {.text = ""};
+        bool user, kernel;
+
+        gh_spd_planes(c, e->zone, &user, &kernel);
+        if (kernel && !has_selectors(&e->local, &e->remote, &why))
+            gh_problem_add(problems, GH_PROBLEM_ERROR, p->options->config, e->line, "dataplane",
+                           "change its selectors, or write dataplane = user for the peers there",
+                           "the kernel cannot have the ipsec-policy \"%s\": %s", e->name, why.text);
+    }
 }
 
 void gh_parent_xfrm_choose(struct gh_parent *p, struct gh_ike_config *c,
@@ -135,6 +156,8 @@ void gh_parent_xfrm_choose(struct gh_parent *p, struct gh_ike_config *c,
                           why.text);
         }
     }
+    if (c != NULL)
+        check_entries(p, c, problems);
 }
 
 static bool is_wanted(const struct gh_parent *p, const struct gh_parent_place *place)

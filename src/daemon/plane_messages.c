@@ -36,7 +36,9 @@ void gh_plane_put_policy(struct gh_wr *w, const struct gh_plane_policy *p)
 {
     gh_wr_u32(w, p->number);
     gh_wr_u32(w, p->tie);
-    gh_wr_u8(w, p->block);
+    gh_wr_u8(w, p->action);
+    gh_wr_u8(w, p->out);
+    gh_wr_u8(w, p->in);
     gh_wr_u8(w, p->protocol);
     gh_wr_u8(w, p->mode);
     gh_put_addr(w, &p->local);
@@ -50,7 +52,9 @@ bool gh_plane_take_policy(struct gh_rd *r, struct gh_plane_policy *p)
     memset(p, 0, sizeof(*p));
     p->number = gh_rd_u32(r);
     p->tie = gh_rd_u32(r);
-    p->block = gh_get_flag(r);
+    p->action = (enum ipsec_action)gh_get_below(r, gh_rd_u8(r), IPSEC_PROTECT + 1);
+    p->out = gh_get_flag(r);
+    p->in = gh_get_flag(r);
     p->protocol = take_protocol(r);
     p->mode = (enum ipsec_mode)gh_get_below(r, gh_rd_u8(r), IPSEC_TRANSPORT + 1);
     gh_get_addr(r, false, &p->local);

@@ -31,7 +31,10 @@ bool gh_plane_take_sa(struct gh_rd *r, struct gh_plane_sa *out);
 struct gh_plane_policy {
     uint32_t number; /* of `esp`: who is told of, if it is refused */
     uint32_t tie;
-    bool block; /* nothing passes: there is no address to ask for SAs */
+    /* PROTECT; PASS, in clear; DISCARD: nothing passes, also where there is no address to ask for
+     * SAs. Of the latter two, the tie and what follows up to the selectors do not count. */
+    enum ipsec_action action;
+    bool out, in; /* which way */
     enum ipsec_protocol protocol;
     enum ipsec_mode mode;
     struct gh_addr local, remote; /* of a tunnel; the local one may be 0.0.0.0 or :: */

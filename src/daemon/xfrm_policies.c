@@ -67,16 +67,16 @@ static void add_policy(struct policies *p, const struct gh_plane_policy *from,
     size_t i = p->count++;
 
     p->numbers[i] = from->number;
-    p->cores[i] = (struct ipsec_policy){.action = from->block ? IPSEC_DISCARD : IPSEC_PROTECT,
-                                        .out = true,
-                                        .in = true,
+    p->cores[i] = (struct ipsec_policy){.action = from->action,
+                                        .out = from->out,
+                                        .in = from->in,
                                         .selectors = selectors,
                                         .selector_count = n};
-    p->list[i] = (struct gh_xfrm_policy){.policy = &p->cores[i],
-                                         .tie = {.reqid = gh_xfrm_reqid(from->tie)},
-                                         .priority = PRIORITY + (uint32_t)i};
-    if (from->block)
+    p->list[i] =
+        (struct gh_xfrm_policy){.policy = &p->cores[i], .priority = PRIORITY + (uint32_t)i};
+    if (from->action != IPSEC_PROTECT)
         return;
+    p->list[i].tie.reqid = gh_xfrm_reqid(from->tie);
     p->list[i].template_count = 1;
     p->list[i].templates[0] =
         (struct gh_xfrm_template){.protocol = from->protocol, .mode = from->mode};

@@ -34,6 +34,8 @@ static size_t tfc_fill(const struct ipsec_sa *sa, size_t payload)
 
     if (sa->p.mtu > 0)
         most = ipsec_sa_payload_max(sa, sa->p.mtu);
+    if (sa->aside.longer > 0 && most > sa->aside.longer)
+        most = sa->aside.longer;
     if (want > most)
         want = most;
     return want > payload ? want - payload : 0;

@@ -61,7 +61,8 @@ struct ipsec_sa_params {
     size_t selector_count;                  /* 1 to IPSEC_SELECTORS_MAX */
     struct ipsec_tunnel tunnel;
     /* OUT, tunnel mode: inner packets are filled up to so many octets (traffic flow
-     * confidentiality, RFC 4303 2.7), as far as `mtu` allows. 0: not at all. Not with AH. */
+     * confidentiality, RFC 4303 2.7), as far as `mtu` and ipsec_aside.longer allow. 0: not at all.
+     * Not with AH. */
     uint16_t tfc;
     uint16_t mtu; /* OUT: what the path takes (less what `outer` adds), outer header included; 0:
                      not known */

@@ -16,9 +16,11 @@ static const char head[] =
     "\tset local6 { type ipv6_addr; flags interval; auto-merge; }\n"
     "\tchain prerouting { type filter hook prerouting priority raw; policy accept; }\n"
     "\tchain clear { }\n"
+    "\tchain carriers { }\n"
     "}\n"
     "flush chain inet gatehouse-ipsec prerouting\n"
     "flush chain inet gatehouse-ipsec clear\n"
+    "flush chain inet gatehouse-ipsec carriers\n"
     "flush set inet gatehouse-ipsec local4\n"
     "flush set inet gatehouse-ipsec local6\n";
 
@@ -26,14 +28,7 @@ static const char head[] =
  * an ICMP error, the packet in it says whether it is about what carries a tunnel. */
 static const char rules[] =
     "table inet gatehouse-ipsec {\n"
-    "\tchain prerouting {\n"
-    "\t\tiifname { \"lo\", \"gh-ipsec*\" } accept\n"
-    "\t\tip daddr @local4 fib saddr oifname \"gh-ipsec*\" goto clear\n"
-    "\t\tip6 daddr @local6 fib saddr oifname \"gh-ipsec*\" goto clear\n"
-    "\t}\n"
-    "\tchain clear {\n"
-    "\t\tip daddr 224.0.0.0/4 accept\n"
-    "\t\tip6 daddr ff00::/8 accept\n"
+    "\tchain carriers {\n"
     "\t\ticmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, "
     "nd-neighbor-advert, nd-redirect } ip6 hoplimit 255 accept\n"
     "\t\tfib daddr type local meta l4proto { esp, ah } accept\n"
@@ -48,6 +43,18 @@ static const char rules[] =
     "@th,112,8 { 50, 51 } accept\n"
     "\t\ticmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } "
     "@th,112,8 17 @th,384,16 { 500, 4500 } accept\n"
+    "\t}\n"
+    "\tchain prerouting {\n"
+    "\t\tiifname { \"lo\", \"gh-ipsec*\" } accept\n"
+    "\t\tjump entries_in\n"
+    "\t\tip daddr @local4 fib saddr oifname \"gh-ipsec*\" goto clear\n"
+    "\t\tip6 daddr @local6 fib saddr oifname \"gh-ipsec*\" goto clear\n"
+    "\t\tjump entries_in_after\n"
+    "\t}\n"
+    "\tchain clear {\n"
+    "\t\tip daddr 224.0.0.0/4 accept\n"
+    "\t\tip6 daddr ff00::/8 accept\n"
+    "\t\tjump carriers\n"
     "\t\tcounter name unprotected drop\n"
     "\t}\n"
     "}\n";
@@ -74,7 +81,8 @@ static void put_elements(FILE *out, const struct gh_unprotected_range *ours, siz
         fputs(" }\n", out);
 }
 
-char *gh_unprotected_text(const struct gh_unprotected_range *ours, size_t count)
+char *gh_unprotected_text(const struct gh_unprotected_range *ours, size_t count,
+                          const struct gh_clear_entry *entries, size_t entry_count)
 {
     char *text = NULL;
     size_t len = 0;
@@ -85,6 +93,7 @@ char *gh_unprotected_text(const struct gh_unprotected_range *ours, size_t count)
     fputs(head, out);
     put_elements(out, ours, count, 4);
     put_elements(out, ours, count, 16);
+    gh_clear_entries_put(out, entries, entry_count);
     fputs(rules, out);
     if (fclose(out) == 0)
         return text;
@@ -123,9 +132,10 @@ static bool apply(const char *netns, const char *text, char said[GH_RULES_SAID])
 }
 
 bool gh_unprotected_install(const char *netns, const struct gh_unprotected_range *ours,
-                            size_t count, char said[GH_RULES_SAID])
+                            size_t count, const struct gh_clear_entry *entries, size_t entry_count,
+                            char said[GH_RULES_SAID])
 {
-    char *text = gh_unprotected_text(ours, count);
+    char *text = gh_unprotected_text(ours, count, entries, entry_count);
     bool good;
 
     snprintf(said, GH_RULES_SAID, "no memory");
@@ -144,8 +154,8 @@ bool gh_unprotected_remove(const char *netns, char said[GH_RULES_SAID])
 
 bool gh_unprotected_read(const char *netns, char json[GH_UNPROTECTED_JSON])
 {
-    static const char *const words[] = {"-j",          "list", "counter", "inet", "gatehouse-ipsec",
-                                        "unprotected", NULL};
+    static const char *const words[] = {
+        "-j", "list", "counters", "table", "inet", "gatehouse-ipsec", NULL};
 
     return run(netns, words, NULL, json, GH_UNPROTECTED_JSON);
 }

@@ -5,7 +5,8 @@
  * That is what comes by another interface than a tunnel's device, from where the way back leads
  * into such a device, to what a tunnel protects on our side. Routes say where from, so there is
  * nothing to change when they do. What carries a tunnel or keys it, and neighbour discovery,
- * passes.
+ * passes. Entries of the SPD that let something pass, or discard it, are in the table too
+ * (clear_entries.h).
  */
 #ifndef GH_PLATFORM_UNPROTECTED_H
 #define GH_PLATFORM_UNPROTECTED_H
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "platform/clear_entries.h"
 #include "platform/rules.h"
 
 /* Addresses that are protected, from first to last. */
@@ -24,15 +26,17 @@ struct gh_unprotected_range {
 
 /* Makes the table, or changes it; what was counted stays. False: nothing changed, and why. */
 bool gh_unprotected_install(const char *netns, const struct gh_unprotected_range *ours,
-                            size_t count, char said[GH_RULES_SAID]);
+                            size_t count, const struct gh_clear_entry *entries, size_t entry_count,
+                            char said[GH_RULES_SAID]);
 /* Takes it away, if it is there. */
 bool gh_unprotected_remove(const char *netns, char said[GH_RULES_SAID]);
 
-enum { GH_UNPROTECTED_JSON = 4096 };
-/* What was dropped, as nft says it in JSON. */
+enum { GH_UNPROTECTED_JSON = 128 * 1024 };
+/* What all counters of the table have, as nft says it in JSON. */
 bool gh_unprotected_read(const char *netns, char json[GH_UNPROTECTED_JSON]);
 
 /* Pure, for tests: to be freed. NULL: no memory. */
-char *gh_unprotected_text(const struct gh_unprotected_range *ours, size_t count);
+char *gh_unprotected_text(const struct gh_unprotected_range *ours, size_t count,
+                          const struct gh_clear_entry *entries, size_t entry_count);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ike_check.h"
+#include "ike_mutate.h"
 
 #include "ike/v2/child.h"
 #include "ike/v2/core_priv.h"
@@ -544,6 +545,65 @@ static void many_are_told(void **state)
     ike_world_free(s.w);
 }
 
+/* ---- ESP_TFC_PADDING_NOT_SUPPORTED ----------------------------------------------------------- */
+
+static const struct ike_host *without_tfc; /* who says so */
+
+static void say_no_tfc(struct ike_world *w, struct ike_out *o, const struct ike_payloads *in)
+{
+    bool child = ike_find(in, IKE_P_TSI, 0) != NULL;
+
+    for (size_t i = 0; i < in->count; i++) {
+        const struct ike_payload *p = &in->payload[i];
+
+        if (child && p->type == IKE_P_SA)
+            ike_notify_emit_data(o, IKE_N_ESP_TFC_PADDING_NOT_SUPPORTED, gh_view_of(NULL, 0));
+        ike_out_payload(o, p->type, p->critical, p->body);
+    }
+}
+
+static bool takes_no_tfc(struct ike_world *w, struct ike_host *from, const struct ike2_datagram *d)
+{
+    static uint8_t out[IKE2_SCRATCH];
+    size_t len = from == without_tfc ? ike_change(w, from, d, say_no_tfc, out, sizeof(out)) : 0;
+
+    if (len == 0)
+        return false;
+    ike_world_inject(w, &d->local, &d->remote, d->marker, gh_view_of(out, len));
+    return true;
+}
+
+static void note_tfc(void *ctx, const struct ike2_child_view *c)
+{
+    *(bool *)ctx = c->no_tfc;
+}
+
+static bool has_no_tfc(const struct ike_host *h)
+{
+    bool result = false;
+    struct ike2_sa_view v;
+
+    assert_int_equal(ike_world_sas(h, &v), 1);
+    assert_int_equal(ike_world_children(h), 1);
+    ike2_each_child(h->core, v.id, note_tfc, &result);
+    return result;
+}
+
+/* The other end is to fill up no packets; of whoever asked for the Child SA, and of the other. */
+static void who_takes_no_padding_says_so(void **state)
+{
+    for (int who = 0; who < 2; who++) {
+        struct site s = site_new();
+
+        without_tfc = who == 0 ? s.branch : s.primary;
+        s.w->meddle = takes_no_tfc;
+        begin(&s);
+        assert_int_equal(has_no_tfc(s.branch), without_tfc == s.primary);
+        assert_int_equal(has_no_tfc(s.primary), without_tfc == s.branch);
+        ike_world_free(s.w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +625,7 @@ int main(void)
         cmocka_unit_test(one_end_may_have_lost_it),
         cmocka_unit_test(one_end_has_lost_it),
         cmocka_unit_test(many_are_told),
+        cmocka_unit_test(who_takes_no_padding_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

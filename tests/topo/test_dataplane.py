@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from capture import Capture, read_frames
 from daemons.libreswan import Libreswan
 from daemons.strongswan import StrongSwan
 from ike import NET_A, NET_B, SECRET, IkeGatehouse, child_section, peer_section, section
@@ -87,6 +88,16 @@ def policies(host):
 def sent_by(host):
     """What leaves: what comes in the kernel shows once more when it has opened it."""
     return Wire(host, "outbound and (ip or ip6)")
+
+
+class Outgoing:
+    def __init__(self, host):
+        self.capture = Capture(host, expression="outbound and ip")
+
+    def protocols(self):
+        """Numbers, of IPv4."""
+        self.capture.stop()
+        return {frame[23] for _, frame in read_frames(self.capture.path)} - {UDP}
 
 
 def counted(gatehouse, packets):
@@ -219,6 +230,81 @@ def test_what_the_kernel_cannot(guest, build_dir):
     assert done.returncode != 0
     assert 'the kernel cannot carry the child "net" of "peer": a selector that is too many' in (
         done.stdout + done.stderr)
+
+
+def test_traffic_settings(guest, build_dir):
+    """What a child says of window, padding, DSCP and ECN is what the kernel has; and packets are filled up."""
+    planes = Planes(guest, build_dir, child={"replay_window": 4096, "tfc_padding": 1000, "dscp": 0,
+                                             "copy_dscp_in": True, "ecn": "off"})
+    said = planes.a.run(["ip", "xfrm", "state"]).stdout
+    for word in ("noecn", "decap-dscp", "tfcpad 1000", "replay_window 4096"):
+        assert word in said, f"{word}\n{said}"
+    wire = sent_by(planes.a)
+    for size in (0, 100, 500, 600, 700):  # the lab's capture may keep back the last
+        done = planes.a.run(["ping", "-c", 1, "-W", 5, "-Q", "0xb9", "-s", size, "-I", HOST_A, HOST_B])
+        assert " 0% packet loss" in done.stdout
+
+    def sent_esp():
+        return [frame[14:] for _, frame in read_frames(wire.capture.path)
+                if frame[12:14] == b"\x08\x00" and frame[23] == ESP]
+    wait_for(lambda: len(sent_esp()) >= 3, 10, "three packets")
+    wire.capture.stop()
+    sent = sent_esp()
+    assert len(sent) >= 3 and {p[1] for p in sent} == {0}, "neither DSCP nor ECN outside"
+    assert len({len(p) for p in sent}) == 1 and len(sent[0]) > 1000
+    assert sas(planes.one)[0]["traffic"] == {"replay_window": 4096, "tfc_padding": 1000, "dscp": 0,
+                                             "copy_dscp_in": True, "ecn": "off"}
+
+
+def test_traffic_that_the_kernel_cannot(guest, build_dir):
+    """It is refused, or with `auto` left to the other plane."""
+    planes = Planes(guest, build_dir, start=False)
+    for child, why in (({"dscp": 46}, "copies the DSCP or sends 0"), ({"replay_window": 8192}, "4096 packets")):
+        planes.child = child
+        planes.one.configure(planes.config(0, "kernel"))
+        said = planes.one.gatectl("reload", check=False)
+        assert said.returncode != 0 and why in said.stdout + said.stderr
+    planes.one.configure(planes.config(0, "auto"))
+    planes.one.reload()
+    planes.one.gatectl("ike", "initiate", "peer")
+    planes.one.wait_sas(1, 1)
+    assert sas(planes.one)[0]["out"]["back_end"] != "kernel"
+
+
+def test_bypass_and_discard(guest, build_dir):
+    """Entries beside the children are policies of the kernel's, in their order; they come and go, and stay
+    when processes are killed."""
+    planes = Planes(guest, build_dir)
+
+    def entry(name, action, *selectors, **options):
+        return section(f'ipsec-policy "{name}"', action=action, local_ts=["0.0.0.0/0"], remote_ts=list(selectors),
+                       **options)
+
+    def seen(*entries, reload=True):
+        """Protocols that leave when a pings b."""
+        if reload:
+            planes.one.configure("".join(entries) + planes.config(0, "kernel"))
+            planes.one.reload()
+        wire = Outgoing(planes.a)
+        ping(planes.a, HOST_A, HOST_B, 2)
+        return wire.protocols()
+    clear = entry("clear", "bypass", f"{NET_B} icmp", direction="out")
+    never = entry("never", "discard", f"{HOST_B}")
+    assert seen(clear) == {1}
+    assert seen(clear, never) == {1}
+    assert seen(never, clear) == set()
+    assert "action block" in policies(planes.a)
+    planes.one.kill("xfrm")
+    wait_for(lambda: len(planes.one.processes()) > 0 and "xfrm" in planes.one.processes(), 10, "the next one")
+    assert seen(reload=False) == set()
+    planes.one.kill("esp")
+    wait_for(lambda: "esp" in planes.one.processes(), 10, "the next one")
+    assert seen(reload=False) == set()
+    assert [(p["name"], p["plane"]) for p in planes.one.ask("show", "ipsec", "policy")["policies"]] == [
+        ("never", "kernel"), ("clear", "kernel"), (None, "kernel")]
+    assert seen(never.replace("action", "order = after\n  action", 1)) == {ESP}
+    assert seen() == {ESP}
+    assert "action block" not in policies(planes.a)
 
 
 def test_no_sa_no_packet(guest, build_dir):

@@ -32,6 +32,7 @@ static inline struct gh_esp_child esp_child(uint32_t id)
                              .enc = GH_ENC_AES_GCM_16,
                              .enc_bits = 256,
                              .seconds = 3600,
+                             .traffic = {.window = 128, .set_dscp = true, .dscp = 46},
                              .key_in = {keys[0], sizeof(keys[0])},
                              .key_out = {keys[1], sizeof(keys[1])}};
 

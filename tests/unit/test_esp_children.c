@@ -159,6 +159,28 @@ static void remove_child(struct end *e, uint32_t id, enum ike2_removal why, uint
     assert_true(gh_esp_children_remove(e->children, &r, now_ms));
 }
 
+/* What the child says of packets is in both SAs, and in those of the next process. */
+static void traffic_of_a_child(void **state)
+{
+    struct gh_esp_child c = esp_child(1);
+    struct end *e = end_new(&c);
+
+    c.traffic = (struct ike2_child_traffic){
+        .window = 8192, .tfc = IKE2_TFC_MTU, .set_dscp = true, .dscp = 10, .no_ecn = true};
+    c.traffic.dscp_from_outer = true;
+    say_hello(e, 1, NULL, 0);
+    assert_true(install(e, &c, START_MS));
+    for (int life = 0; life < 2; life++) {
+        const struct ipsec_sa *out = ipsec_get_sa(e->engine, 1), *in = ipsec_get_sa(e->engine, 2);
+
+        assert_int_equal(in->p.window, 8192);
+        assert_true(in->p.tunnel.dscp_to_inner);
+        assert_int_equal(out->p.tfc, UINT16_MAX);
+        assert_true(out->p.tunnel.set_dscp && out->p.tunnel.dscp == 10 && out->p.tunnel.no_ecn);
+        begin(e, &c, START_MS + 1);
+    }
+}
+
 /* ---- The kernel's plane --------------------------------------------------------------------- */
 
 /* One that does nothing but count. */
@@ -679,6 +701,7 @@ static void what_cannot_be_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(traffic_of_a_child, free_ends),
         cmocka_unit_test_teardown(packets_pass_and_are_told, free_ends),
         cmocka_unit_test_teardown(the_next_process_carries_on, free_ends),
         cmocka_unit_test_teardown(a_lifetime_ends_for_good, free_ends),

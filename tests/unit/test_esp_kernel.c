@@ -243,7 +243,7 @@ static void nothing_is_said_before_the_configuration(void **state)
     expect(GH_MESSAGE_PLANE_BEGIN);
     assert_int_equal(expect_policies(p), 1);
     assert_int_equal(p[0].tie, 9); /* as in the SA that is there */
-    assert_false(p[0].block);
+    assert_int_equal(p[0].action, IPSEC_PROTECT);
     expect(GH_MESSAGE_PLANE_END);
 }
 
@@ -277,14 +277,14 @@ static void other_ends_have_a_policy_of_their_own(void **state)
     assert_true(add(1, &c, &tie, false));
     expect_sa();
     assert_int_equal(expect_policies(p), 2);
-    assert_false(p[0].block);
+    assert_int_equal(p[0].action, IPSEC_PROTECT);
     assert_true(gh_addr_equal(&p[0].remote, &c.remote));
-    assert_true(p[1].block);
+    assert_int_equal(p[1].action, IPSEC_DISCARD);
     plane = gh_esp_kernel_plane(t.kernel);
     plane->remove(plane->ctx, 1);
     expect(GH_MESSAGE_PLANE_REMOVE);
     assert_int_equal(expect_policies(p), 1);
-    assert_true(p[0].block);
+    assert_int_equal(p[0].action, IPSEC_DISCARD);
 }
 
 static void what_the_configuration_does_not_want_any_more(void **state)

@@ -1,6 +1,7 @@
 /* What `esp` shows of its policies, and which unknown SPIs it speaks of. */
 #include "ipsec_pair.h"
 
+#include "cli/policy.h"
 #include "cli/render.h"
 #include "daemon/esp_spd.h"
 #include "daemon/esp_strangers.h"
@@ -89,6 +90,22 @@ static struct ike_ts prefix(const char *text)
     return ike_ts_from_range(&s.local.start, &s.local.end);
 }
 
+static void add_entry(struct gh_esp_spd *spd, const struct ipsec_policy *p, size_t at,
+                      const struct ike2_child_policy *child)
+{
+    const struct gh_esp_entry e = {.id = p->id,
+                                   .place = p->place,
+                                   .at = at,
+                                   .action = p->action,
+                                   .mode = child->mode,
+                                   .out = p->out,
+                                   .in = p->in,
+                                   .user = at != SIZE_MAX,
+                                   .kernel = at == SIZE_MAX};
+
+    gh_esp_spd_add(spd, &e, &child->local, &child->remote);
+}
+
 static void policies_in_their_order(void **state)
 {
     struct listener l = {.count = 0};
@@ -99,7 +116,7 @@ static void policies_in_their_order(void **state)
     const struct ipsec_selector b = between("10.0.0.0/24", "10.2.0.0/24");
     struct ike2_child_policy lan = {.name = "lan", .mode = IKE2_TUNNEL},
                              hosts = {.name = "hosts", .mode = IKE2_TRANSPORT};
-    struct ipsec_policy list[2] = {{.id = gh_esp_number(&policies, "berlin", "lan"),
+    struct ipsec_policy list[3] = {{.id = gh_esp_number(&policies, "berlin", "lan"),
                                     .place = gh_esp_number(&places, NULL, NULL),
                                     .action = IPSEC_PROTECT,
                                     .out = true,
@@ -112,10 +129,16 @@ static void policies_in_their_order(void **state)
                                     .out = true,
                                     .in = true,
                                     .selectors = &b,
+                                    .selector_count = 1},
+                                   {.id = gh_esp_number(&policies, "", "printer"),
+                                    .place = gh_esp_number(&places, NULL, NULL),
+                                    .action = IPSEC_DISCARD,
+                                    .out = true,
+                                    .selectors = &a,
                                     .selector_count = 1}};
     struct cli_render r = {.width = 100};
     char *text = NULL;
-    json_t *answer;
+    json_t *answer, *of_rules;
     size_t len;
 
     lan.local.ts[lan.local.count++] = prefix("10.0.0.0/24");
@@ -123,13 +146,19 @@ static void policies_in_their_order(void **state)
     lan.remote.ts[lan.remote.count++] = prefix("2001:db8::/32");
     hosts.local = lan.local;
     hosts.remote.ts[hosts.remote.count++] = prefix("10.2.0.0/24");
-    assert_true(ipsec_set_policies(e, list, 2));
-    gh_esp_spd_add(&spd, 0, &list[0], &lan);
-    gh_esp_spd_add(&spd, SIZE_MAX, &list[0], &hosts);
-    gh_esp_spd_add(&spd, 1, &list[1], &hosts);
+    assert_true(ipsec_set_policies(e, list, 3));
+    add_entry(&spd, &list[0], 0, &lan);
+    add_entry(&spd, &list[0], SIZE_MAX, &hosts);
+    add_entry(&spd, &list[1], 1, &hosts);
+    add_entry(&spd, &list[2], 2, &lan);
     make_packet(&one, "10.0.0.1", "10.1.0.1", 20, 0, true);
     ipsec_out(e, 1, &one.p, 1);
     answer = json_pack("{s:o}", "policies", gh_esp_spd_json(&spd, e, &policies, &places, NULL));
+    /* One packet of it went by another device, where a rule dropped it. */
+    of_rules = json_pack("{s:[{s:s, s:n, s:i, s:n}, {s:s, s:i, s:n}]}", "policies", "name",
+                         "printer", "netns", "out", 1, "in", "name", "other", "out", 7, "in");
+    cli_policies_join(answer, of_rules);
+    json_decref(of_rules);
     r.out = open_memstream(&text, &len);
     cli_render_ipsec_policy(&r, answer);
     fclose(r.out);

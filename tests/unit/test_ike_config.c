@@ -354,7 +354,8 @@ static const char everything[] =
     "idle-timeout = 300\n"
     "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
     "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
-    "    mss = auto icmp-too-big = 1000/60 icmp-quotes = pass later-fragments = follow }\n"
+    "    mss = auto icmp-too-big = 1000/60 icmp-quotes = pass later-fragments = follow\n"
+    "    replay-window = 8192 tfc-padding = mtu dscp = 46 copy-dscp-in = yes ecn = off }\n"
     "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7\n"
     "    path-mtu = ignore mss = 1200 icmp-too-big = off } }\n"
     "ike-peer b { remote = any netns = blue cert-profile = certs psk = shared local-auth = cert\n"
@@ -379,6 +380,21 @@ static struct gh_config *load_everything(void)
 
     free(text);
     return c;
+}
+
+static void check_traffic(const struct ike2_child_traffic *one,
+                          const struct ike2_child_traffic *two)
+{
+    const struct ike2_child_traffic first = {.window = 8192,
+                                             .tfc = IKE2_TFC_MTU,
+                                             .set_dscp = true,
+                                             .dscp = 46,
+                                             .dscp_from_outer = true,
+                                             .no_ecn = true};
+    const struct ike2_child_traffic none = ike2_child_traffic_default();
+
+    assert_true(ike2_child_traffic_equal(one, &first));
+    assert_true(ike2_child_traffic_equal(two, &none));
 }
 
 static void check_sizes(const struct ike2_child_path *one, const struct ike2_child_path *two)
@@ -462,6 +478,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_true(p->children[0].icmp_header && p->children[0].fragments_also);
     assert_false(p->children[1].icmp_header || p->children[1].fragments_also);
     check_sizes(&p->children[0].path, &p->children[1].path);
+    check_traffic(&p->children[0].traffic, &p->children[1].traffic);
     assert_int_equal(p->children[1].mode, IKE2_TRANSPORT);
 }
 
@@ -801,6 +818,25 @@ static const struct {
     {SIZED("icmp-too-big = 9/10"), "range", 2},
     {SIZED("icmp-too-big = 100/61"), "range", 2},
     {SIZED("icmp-too-big = 100/10/1"), "range", 2},
+    {SIZED("replay-window = 31"), "range", 2},
+    {SIZED("replay-window = 8193"), "range", 2},
+    {SIZED("replay-window = 0"), "range", 2},
+    {SIZED("replay-window = off"), "range", 2}, /* the default has ESN */
+    {SIZED("tfc-padding = 511"), "range", 2},
+    {SIZED("tfc-padding = 9001"), "range", 2},
+    {SIZED("tfc-padding = path"), "range", 2},
+    {SIZED("dscp = 64"), "range", 2},
+    {SIZED("dscp = ef"), "range", 2},
+    {SIZED("copy-dscp-in = 1"), "range", 2},
+    {SIZED("ecn = maybe"), "range", 2},
+    {SIZED("mode = transport tfc-padding = 1000"), "range", 2},
+    {SIZED("mode = transport dscp = 10"), "range", 2},
+    {SIZED("mode = transport copy-dscp-in = yes"), "range", 2},
+    {SIZED("mode = transport ecn = off"), "range", 2},
+    {"ipsec-transform ah { protocol = ah integrity = hmac-sha2-256-128 }\n"
+     "ike-peer p { remote = 192.0.2.2 psk-file = /k child x { local-ts = 10.1.0.0/16 "
+     "remote-ts = 10.2.0.0/16 ipsec-transform = ah\n tfc-padding = mtu } }",
+     "range", 3},
     {"ike-peer p { remote = 192.0.2.2/24 psk-file = /k " CHILD " }", "address", 1},
     {"ike-peer p {\n remote = 0.0.0.0 psk-file = /k " CHILD " }", "address", 2},
     {"ike-peer p { remote = 192.0.2.2\n local = 0.0.0.0 psk-file = /k " CHILD " }", "address", 2},

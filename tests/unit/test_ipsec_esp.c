@@ -636,6 +636,10 @@ static void traffic_flow_confidentiality(void **state)
     assert_int_equal(one.p.len, len);
     assert_int_equal(receive_one(&x, &one), IPSEC_DUMMY);
     assert_int_equal(ipsec_count(x.b, IPSEC_IN, IPSEC_DUMMY), 1);
+    /* Not beyond what its caller wants to see. */
+    assert_true(ipsec_set_sa_aside(x.a, OUT_ID, &(struct ipsec_aside){.longer = 300}));
+    there_and_back(&x, &one, hosts[0][0], hosts[0][1], 10);
+    assert_int_equal(two.p.len, len - 200);
     one.p = (struct ipsec_packet){.mem = one.mem, .cap = BUFFER, .at = HEAD};
     ipsec_dummy(x.a, 1, 99, &one.p, 100);
     assert_int_equal(one.p.result, IPSEC_NO_SA);

@@ -24,6 +24,8 @@ static size_t put(enum kind kind, uint8_t mem[GH_PLANE_SA_MAX])
     case POLICY:
         gh_plane_put_policy(&w, &(struct gh_plane_policy){.number = 5,
                                                           .tie = 3,
+                                                          .action = IPSEC_PROTECT,
+                                                          .in = true,
                                                           .protocol = IPSEC_AH,
                                                           .mode = IPSEC_TUNNEL,
                                                           .local = {.len = 4},

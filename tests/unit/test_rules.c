@@ -449,13 +449,13 @@ static void protected_addresses(void **state)
     for (size_t i = 0; i < 3; i++)
         assert_true(gh_addr_parse(texts[i][0], &list[i].first) &&
                     gh_addr_parse(texts[i][1], &list[i].last));
-    text = gh_unprotected_text(list, 3);
+    text = gh_unprotected_text(list, 3, NULL, 0);
     assert_non_null(strstr(text, "\nadd element inet gatehouse-ipsec local4 "
                                  "{ 10.1.0.0-10.1.255.255, 192.0.2.1 }\n"));
     assert_non_null(
         strstr(text, "\nadd element inet gatehouse-ipsec local6 { fd01::-fd01::ffff }\n"));
     free(text);
-    text = gh_unprotected_text(NULL, 0);
+    text = gh_unprotected_text(NULL, 0, NULL, 0);
     assert_null(strstr(text, "add element"));
     assert_non_null(strstr(text, "counter name unprotected drop"));
     free(text);

@@ -353,6 +353,7 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         ike_sa_parse(ike_find(in, IKE_P_SA, 0)->body, &asked.offer) != IKE_OK)
         return IKE_N_INVALID_SYNTAX;
     tell_asked(c, sa, &asked);
+    out->no_tfc = ike_has_notify(in, IKE_N_ESP_TFC_PADDING_NOT_SUPPORTED);
     /* One that is rekeyed makes room afterwards. */
     if (sa->child_count >= c->settings.children_max * (old != NULL ? 2 : 1)) {
         snprintf(why, 160, "there are %zu Child SAs already", sa->child_count);
@@ -415,6 +416,7 @@ uint16_t ike2_child_confirm(struct ike2 *c, struct ike2_sa *sa, const struct ike
     out->policy = policy;
     out->redundant = false;
     out->more = gh_view_of(NULL, 0);
+    out->no_tfc = ike_has_notify(in, IKE_N_ESP_TFC_PADDING_NOT_SUPPORTED);
     out->transport = ike_has_notify(in, IKE_N_USE_TRANSPORT_MODE);
     out->fragments_also =
         wants_fragments(policy) && ike_has_notify(in, IKE_N_NON_FIRST_FRAGMENTS_ALSO);
@@ -454,6 +456,7 @@ void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child
                                   .remote_id = sa->remote_id,
                                   .udp_encapsulation = sa->nat_local || sa->nat_remote,
                                   .follows = sa->nat_remote && !sa->nat_local && sa->mobile == NULL,
+                                  .no_tfc = child->no_tfc,
                                   .ts_local = local,
                                   .ts_remote = remote,
                                   .initiator = child->initiator,
@@ -540,6 +543,7 @@ struct ike2_child *ike2_child_make(struct ike2 *c, struct ike2_sa *sa, const str
     child->initiator = initiator;
     child->transport = w->transport;
     child->fragments_also = w->fragments_also;
+    child->no_tfc = w->no_tfc;
     child->spi_len = w->chosen.spi_len;
     memcpy(child->spi_in, spi_in, child->spi_len);
     memcpy(child->spi_out, w->chosen.spi, child->spi_len);

@@ -14,6 +14,7 @@ struct ike2_wish {
     struct ike_proposal chosen; /* the SPI is the peer's */
     struct ike_ts_list local, remote;
     bool transport;
+    bool no_tfc; /* as in struct ike2_child_view */
     bool narrowed;
     bool fragments_also; /* both ends say so */
     bool redundant;      /* both ends made one, and this is one too many */

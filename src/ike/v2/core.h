@@ -63,6 +63,7 @@ struct ike2_child_view {
     /* The peer is behind a NAT, which may give it another address or port at any time: what goes to
      * it may follow where authentic packets come from (RFC 7296 2.23). */
     bool follows;
+    bool no_tfc; /* the peer takes no packets filled up (ESP_TFC_PADDING_NOT_SUPPORTED) */
     const struct ike_ts_list *ts_local, *ts_remote;
     uint32_t replaces;   /* the Child SA that this one rekeys; 0: none */
     bool initiator;      /* we asked for it */

@@ -16,6 +16,7 @@
 #include "ike/tcp_ao.h"
 #include "ike/ts.h"
 #include "ike/v2/child_path.h"
+#include "ike/v2/child_traffic.h"
 #include "pki/client_db.h"
 #include "pki/identity.h"
 #include "pki/pattern.h"
@@ -68,7 +69,8 @@ struct ike2_child_policy {
     bool reverse_route;
     bool route_overlap; /* what another tunnel has, too, may be routed */
     uint16_t route_metric;
-    struct ike2_child_path path; /* of tunnel and transport mode */
+    struct ike2_child_path path; /* of tunnel and transport mode, and so is: */
+    struct ike2_child_traffic traffic;
 
     bool icmp_header;    /* ICMP errors may quote what the selectors have not (RFC 4301 6.2) */
     bool fragments_also; /* tunnel mode: later fragments follow their first one, if the peer agrees

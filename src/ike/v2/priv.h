@@ -80,6 +80,7 @@ struct ike2_child {
     bool installed;
     bool transport;
     bool fragments_also;
+    bool no_tfc;       /* as in struct ike2_child_view */
     bool going;        /* a task of ours rekeys or deletes it */
     bool replaced;     /* a rekey made its successor: it waits for its deletion */
     uint32_t replaces; /* whose successor the peer made it */

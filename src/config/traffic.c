@@ -1,0 +1,39 @@
+#include "config/traffic.h"
+
+#include "ipsec/replay.h"
+#include "tunnel/mtu.h"
+
+enum { DSCP_MAX = 63, KERNEL_WINDOW_MAX = 4096 };
+
+void gh_traffic_put(struct gh_wr *w, const struct ike2_child_traffic *t)
+{
+    gh_wr_u16(w, t->window);
+    gh_wr_u16(w, t->tfc);
+    gh_wr_u8(w, t->set_dscp);
+    gh_wr_u8(w, t->dscp);
+    gh_wr_u8(w, t->dscp_from_outer);
+    gh_wr_u8(w, t->no_ecn);
+}
+
+void gh_traffic_get(struct gh_rd *r, struct ike2_child_traffic *t)
+{
+    t->window = gh_rd_u16(r);
+    t->tfc = gh_rd_u16(r);
+    t->set_dscp = gh_get_flag(r);
+    t->dscp = (uint8_t)gh_get_below(r, gh_rd_u8(r), DSCP_MAX + 1);
+    t->dscp_from_outer = gh_get_flag(r);
+    t->no_ecn = gh_get_flag(r);
+    if ((t->window != 0 && (t->window < IPSEC_WINDOW_MIN || t->window > IPSEC_WINDOW_MAX)) ||
+        (t->tfc != 0 && t->tfc != IKE2_TFC_MTU &&
+         (t->tfc < TUNNEL_MTU_MIN || t->tfc > TUNNEL_MTU_MAX)))
+        r->bad = true;
+}
+
+const char *gh_traffic_beyond_kernel(const struct ike2_child_traffic *t)
+{
+    if (t->window > KERNEL_WINDOW_MAX)
+        return "the kernel's replay window has at most 4096 packets";
+    if (t->set_dscp && t->dscp != 0)
+        return "the kernel copies the DSCP or sends 0";
+    return NULL;
+}
