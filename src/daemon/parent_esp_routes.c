@@ -104,9 +104,12 @@ static struct gh_esp_route *make(struct gh_esp_place *e, uint32_t table, const s
     return r;
 }
 
-static void shape(struct gh_esp_route *r, const struct gh_addr *source, uint16_t metric)
+static void shape(struct gh_esp_route *r, uint8_t slot, const struct gh_addr *source,
+                  uint16_t metric)
 {
-    r->stale |= r->open && (!gh_addr_equal(&r->source, source) || r->metric != metric);
+    r->stale |=
+        r->open && (!gh_addr_equal(&r->source, source) || r->metric != metric || r->slot != slot);
+    r->slot = slot;
     r->source = *source;
     r->metric = metric;
 }
@@ -135,7 +138,7 @@ static void want_child(struct gh_parent_place *place, const struct ike2_policy *
                 continue;
             r = make(&place->esp, table, &prefixes[k]);
             r->configured = true;
-            shape(r, &source, 0);
+            shape(r, child->slot, &source, 0);
         }
     }
 }
@@ -180,14 +183,22 @@ static bool want(void *ctx, struct gh_parent_place *place, const struct ike2_pol
 
 /* ---- What was negotiated -------------------------------------------------------------------- */
 
+/* By the process of a slot. */
+struct claim {
+    struct gh_prefix to;
+    size_t slot;
+};
+
 /* What the configuration does not let a peer have, it does not get from `esp` either. */
 static bool may_have(void *ctx, struct gh_parent_place *place, const struct ike2_policy *policy,
                      const struct ike2_child_policy *child)
 {
-    const struct gh_prefix *to = ctx;
+    const struct claim *x = ctx;
+    const struct gh_prefix *to = &x->to;
     struct gh_prefix list[GH_RANGE_PREFIXES];
 
-    for (size_t i = 0; child->reverse_route && i < child->remote.count; i++) {
+    for (size_t i = 0; child->reverse_route && child->slot == x->slot && i < child->remote.count;
+         i++) {
         const struct ike_ts *ts = &child->remote.ts[i];
         size_t count = gh_range_prefixes(&ts->start, &ts->end, list);
 
@@ -201,7 +212,9 @@ static bool may_have(void *ctx, struct gh_parent_place *place, const struct ike2
 static bool is_wanted(const struct gh_parent *p, struct gh_parent_place *place,
                       struct gh_esp_route *r)
 {
-    return r->configured || (r->negotiated && gh_parent_esp_each_child(p, place, may_have, &r->to));
+    struct claim claim = {.to = r->to, .slot = r->slot};
+
+    return r->configured || (r->negotiated && gh_parent_esp_each_child(p, place, may_have, &claim));
 }
 
 void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place)
@@ -216,21 +229,22 @@ void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place
     e->rules_due = place->vrf == NULL;
 }
 
-static void settle(struct gh_parent_place *place)
+static void settle(const struct gh_parent *p, struct gh_parent_place *place)
 {
-    if (place->esp.sockets[GH_ESP_TUN] >= 0 && place->esp.routes_fd >= 0)
+    if (gh_parent_esp_has_routes(p, place))
         gh_parent_esp_change_routes(place);
 }
 
-static void come(const struct gh_parent *p, struct gh_parent_place *place,
+static void come(const struct gh_parent *p, struct gh_parent_place *place, size_t slot,
                  const struct gh_esp_route_wish *x)
 {
-    struct gh_prefix to = x->to;
+    struct claim claim = {.to = x->to, .slot = slot};
+    const struct gh_prefix to = x->to;
     char text[GH_PREFIX_TEXT];
     struct gh_esp_route *r;
     uint32_t table;
 
-    if (!gh_parent_esp_each_child(p, place, may_have, &to)) {
+    if (!gh_parent_esp_each_child(p, place, may_have, &claim)) {
         gh_warning("no route to %s, which was negotiated: no child with reverse routes has it",
                    gh_prefix_format(&to, text));
         return;
@@ -239,17 +253,17 @@ static void come(const struct gh_parent *p, struct gh_parent_place *place,
         return;
     r = make(&place->esp, table, &to);
     if (!r->configured)
-        shape(r, &x->source, x->metric);
+        shape(r, (uint8_t)slot, &x->source, x->metric);
     r->negotiated = r->known = r->wanted = true;
     place->esp.rules_due |= x->holds_peer;
 }
 
-static void go(struct gh_esp_place *e, const struct gh_prefix *to)
+static void go(struct gh_esp_place *e, size_t slot, const struct gh_prefix *to)
 {
     for (size_t i = 0; i < e->route_count; i++) {
         struct gh_esp_route *r = &e->routes[i];
 
-        if (r->negotiated && gh_prefix_equal(&r->to, to)) {
+        if (r->negotiated && r->slot == slot && gh_prefix_equal(&r->to, to)) {
             r->negotiated = false;
             r->wanted = r->configured;
             e->rules_due |= gh_esp_route_is_detour(r->table, to);
@@ -257,7 +271,7 @@ static void go(struct gh_esp_place *e, const struct gh_prefix *to)
     }
 }
 
-bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body)
+bool gh_parent_esp_route(struct gh_parent *p, size_t slot, struct gh_rd *body)
 {
     char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     struct gh_esp_route_wish wish;
@@ -271,25 +285,26 @@ bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body)
             !gh_config_text_equal(place->vrf, vrf[0] != '\0' ? vrf : NULL))
             continue;
         if (wish.up)
-            come(p, place, &wish);
+            come(p, place, slot, &wish);
         else
-            go(&place->esp, &wish.to);
-        settle(place);
+            go(&place->esp, slot, &wish.to);
+        settle(p, place);
     }
     return true;
 }
 
-void gh_parent_esp_routes_forget(struct gh_parent *p)
+void gh_parent_esp_routes_forget(struct gh_parent *p, size_t slot)
 {
     for (size_t i = 0; i < p->ike.place_count; i++) {
         struct gh_esp_place *e = &p->ike.places[i]->esp;
 
         for (size_t k = 0; k < e->route_count; k++)
-            e->routes[k].known = false;
+            if (e->routes[k].slot == slot)
+                e->routes[k].known = false;
     }
 }
 
-void gh_parent_esp_routes_told(struct gh_parent *p)
+void gh_parent_esp_routes_told(struct gh_parent *p, size_t slot)
 {
     for (size_t i = 0; i < p->ike.place_count; i++) {
         struct gh_esp_place *e = &p->ike.places[i]->esp;
@@ -297,11 +312,13 @@ void gh_parent_esp_routes_told(struct gh_parent *p)
         for (size_t k = 0; k < e->route_count; k++) {
             struct gh_esp_route *r = &e->routes[k];
 
+            if (r->slot != slot)
+                continue;
             r->negotiated = r->negotiated && r->known;
             r->wanted = r->configured || (r->wanted && r->negotiated);
         }
         e->rules_due = p->ike.places[i]->vrf == NULL;
-        settle(p->ike.places[i]);
+        settle(p, p->ike.places[i]);
     }
 }
 
