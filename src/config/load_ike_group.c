@@ -44,6 +44,9 @@ void gh_load_ike_workers(struct gh_ike_loader *x, const struct gh_node *n,
                               : processors < GH_SLOTS ? processors
                                                       : (long)GH_SLOTS);
         g->automatic = true;
+    } else if (n->values[0][0] < '0' || n->values[0][0] > '9') {
+        gh_load_error(x->l, n->line, "range", "write a number from 1 to 16, or auto",
+                      "\"%s\" is no number of processes", n->values[0]);
     } else if (gh_ike_u32(x, n, 1, GH_SLOTS, &v)) {
         g->active = (uint8_t)v;
         g->automatic = false;

@@ -115,3 +115,127 @@ def test_three_processes(net, build_dir, udp):
     assert after["two"]["in"]["spi"] == before["two"]["in"]["spi"]
     assert pinging["one"].lost() == pinging["three"].lost() == 0
     assert pinging["two"].lost() <= 15
+
+
+def test_show_and_capture(net, build_dir):
+    """`show` and `capture` are of all processes at once."""
+    hub = Hub(net).start(build_dir, 3, True).start_far(build_dir, 1, True).initiate()
+    names = {p["name"] for p in hub.one.ask("show", "processes")["processes"]}
+    assert {"esp-0", "esp-1", "esp-2"} <= names
+    assert {p["peer"] for p in hub.one.ask("show", "ipsec", "policy")["policies"]} == set(PEERS)
+    tunnels = hub.one.ask("show", "ipsec", "tunnel")["tunnels"]
+    assert sorted((t["peer"], len(t["sas"])) for t in tunnels) == [(n, 1) for n in sorted(PEERS)]
+    file = os.path.join(hub.a.directory("capture"), "packets")
+    capture = hub.a.spawn([hub.one.ctl, "-s", os.path.join(hub.one.run_dir, "control.sock"), "capture",
+                           "clear", "count", "12", "--json"], file)
+    wait_for(lambda: hub.ping(count=1) and capture.status() is not None, 20, "twelve packets")
+    with open(file, encoding="utf-8") as lines:
+        packets = [json.loads(line) for line in lines if line.startswith("{")]
+    assert len(packets) == 12 and {p["peer"] for p in packets} == set(PEERS)
+    shown = hub.one.gatectl("show", "ipsec", "group").stdout
+    assert "default" in shown and "esp" not in shown
+
+
+def test_reload(net, build_dir):
+    """Who is somewhere stays there when peers come and go; how many processes there are, and which
+    group a peer is in, does not change while they carry packets."""
+    hub = Hub(net).start(build_dir, 2, False).start_far(build_dir, 1, False).initiate()
+    before = hub.sas()
+    with open(hub.one.config_file, encoding="utf-8") as file:
+        text = file.read()
+    pinging = Pinging(hub.a, HOST, FAR["three"])
+    hub.one.configure(text.replace('ike-peer "one"', 'ike-peer "other"'))
+    hub.one.reload()
+    hub.one.configure(text)
+    hub.one.reload()
+    pinging.wait_more()
+    assert pinging.lost() == 0
+    after = hub.sas()
+    assert after["two"]["in"]["spi"] == before["two"]["in"]["spi"]
+    for other, words in ((text.replace("workers = 2", "workers = 3"), "cannot change while"),
+                         (text.replace('ike-peer "two" {', 'tunnel-group "x" { }\nike-peer "two" {'),
+                          "cannot change while")):
+        hub.one.configure(other)
+        refused = hub.one.gatectl("reload", check=False)
+        assert refused.returncode != 0 and words in refused.stdout + refused.stderr
+    assert hub.ping(("two", "three")) == {"two": 3, "three": 3}
+
+
+def test_groups(net, build_dir):
+    """A process that ends again and again gives its slot to one in reserve, on the same SAs. Where there
+    is none the group is down, its tunnels are shown as stopped, and the other group carries on."""
+    groups = 'tunnel-group "edge" { active = 1 backup = 1 }\n'
+    hub = Hub(net)
+    hub.one = IkeGatehouse(hub.a, build_dir, groups + "".join(peer_section(
+        name, psk_secret=SECRET, remote=ENDS[name], local=A4, tunnel_group="edge" if name == "two" else None,
+        children=[child_section(local_ts=net_of(HOST), remote_ts=net_of(FAR[name]))])
+        for name in ("one", "two"))).start()
+    names = ("one", "two")
+    hub.start_far(build_dir, 1, False, names).initiate(names)
+    before = hub.sas()
+    assert [slot(before[name]) for name in names] == [0, 1]
+    log = os.path.join(hub.a.directory("monitor"), "events")
+    hub.a.spawn([hub.one.ctl, "-s", os.path.join(hub.one.run_dir, "control.sock"), "monitor", "--json"], log)
+
+    def told(event):
+        with open(log, encoding="utf-8") as file:
+            return f'"{event}"' in file.read()
+
+    def edge():
+        return hub.one.ask("show", "ipsec", "group")["groups"][1]
+
+    assert (edge()["name"], edge()["oper"], edge()["slots"][0]["by"]) == ("edge", "up", "primary")
+    assert [s["state"] for s in edge()["spares"]] == ["standby"]
+    pinging = Pinging(hub.a, HOST, FAR["one"])
+    kill_until(hub, lambda: edge()["slots"][0]["by"] == "backup")
+    wait_for(lambda: told("ipsec-slot-moved"), 10, "monitors know")
+    wait_for(lambda: hub.ping(("two",), 1)["two"] == 1, 10, lambda: f"packets go on\n{hub.one.tail()}")
+    assert hub.sas()["two"]["in"]["spi"] == before["two"]["in"]["spi"]
+    assert edge()["oper"] == "up"
+
+    kill_until(hub, lambda: edge()["oper"] == "down", spares=True)
+    wait_for(lambda: told("tunnel-group-down"), 10, lambda: f"monitors know\n{hub.one.tail()}")
+    assert edge()["slots"][0]["down"] == ["two"]
+    tunnels = {t["peer"]: t.get("stopped") for t in hub.one.ask("show", "ipsec", "tunnel")["tunnels"]}
+    assert tunnels == {"one": None, "two": "edge"}
+    assert "stopped" in hub.one.gatectl("show", "ipsec", "tunnel").stdout
+    assert pinging.lost() == 0
+    wait_for(lambda: told("tunnel-group-up"), 25, lambda: f"it is up again\n{hub.one.tail()}")
+    assert hub.ping(names) == {"one": 3, "two": 3}
+
+
+def kill_until(hub, condition, spares=False):
+    """kill -9 of the process of the second group's slot, again and again, and of who stands by."""
+    def once():
+        if condition():
+            return True
+        group = hub.one.ask("show", "ipsec", "group")["groups"][1]
+        for process in group["slots"] + (group["spares"] if spares else []):
+            if process["pid"]:
+                hub.a.run(["kill", "-9", process["pid"]], check=False)
+        return False
+    wait_for(once, 30, lambda: f"it fails often enough\n{hub.one.tail()}")
+
+
+def test_strongswan(net, build_dir):
+    """strongSwan as two peers (kernel-libipsec: ESP in UDP), in two slots; it makes new keys for one."""
+    hub = Hub(net).start(build_dir, 2, False)
+    swan = StrongSwan(hub.b, {name: {
+        "version": 2, "local_addrs": ENDS[name], "remote_addrs": A4,
+        "proposals": "aes256gcm16-prfsha256-x25519",
+        "local": {"auth": "psk"}, "remote": {"auth": "psk"},
+        "children": {name: {"local_ts": net_of(FAR[name]), "remote_ts": net_of(HOST),
+                            "esp_proposals": "aes256gcm16-x25519"}}} for name in PEERS[:2]},
+        {"ike-1": {"secret": f'"{SECRET}"'}}).start()
+    hub.initiate(PEERS[:2])
+    swan.wait_sas(2, 2)
+    before = hub.sas()
+    assert sorted(slot(sa) for sa in before.values()) == [0, 1]
+    pinging = Pinging(hub.a, HOST, FAR["one"])
+    assert hub.ping(PEERS[:2]) == {"one": 3, "two": 3}
+    swan.rekey(child="two")
+    wait_for(lambda: hub.sas()["two"]["in"]["spi"] != before["two"]["in"]["spi"], 10, "new keys")
+    hub.kill_slot(slot(before["two"]))
+    wait_for(lambda: hub.ping(("two",), 1)["two"] == 1, 5, "its packets go on")
+    assert slot(hub.sas()["two"]) == slot(before["two"])
+    assert pinging.lost() == 0
