@@ -11,6 +11,7 @@ from daemons.strongswan import StrongSwan
 from ike import SECRET, IkeGatehouse, child_section, peer_section, section
 from netns import A4, B4
 from test_ipsec import Pinging, ping, sas, transfer
+from test_ipsec_private import CUSTOMERS, Customers
 from wait import wait_for
 
 PEERS = ("one", "two", "three")
@@ -76,15 +77,17 @@ class Hub:
     def ping(self, names=PEERS, count=3):
         return {name: ping(self.a, HOST, FAR[name], count) for name in names}
 
-    def slots(self, group=0):
-        return self.one.ask("show", "ipsec", "group")["groups"][group]["slots"]
 
-    def kill_slot(self, number, group=0):
-        """kill -9; the next process is there when this returns."""
-        before = self.slots(group)[number]["pid"]
-        os.kill(before, signal.SIGKILL)
-        wait_for(lambda: self.slots(group)[number]["pid"] not in (None, before), 10,
-                 lambda: f"another process\n{self.one.tail()}")
+def slots(gatehouse, group=0):
+    return gatehouse.ask("show", "ipsec", "group")["groups"][group]["slots"]
+
+
+def kill_slot(gatehouse, number):
+    """kill -9; the next process is there when this returns."""
+    before = slots(gatehouse)[number]["pid"]
+    os.kill(before, signal.SIGKILL)
+    wait_for(lambda: slots(gatehouse)[number]["pid"] not in (None, before), 10,
+             lambda: f"another process\n{gatehouse.tail()}")
 
 
 @pytest.mark.parametrize("udp", [False, True], ids=["esp", "in-udp"])
@@ -104,7 +107,7 @@ def test_three_processes(net, build_dir, udp):
     assert all(sa["in"]["packets"] > 100 and sa["in"]["drops"] == {} for sa in hub.sas().values())
 
     pinging = {name: Pinging(hub.a, HOST, FAR[name]) for name in PEERS}
-    hub.kill_slot(slot(before["two"]))
+    kill_slot(hub.one, slot(before["two"]))
     for name in PEERS:
         pinging[name].wait_more(10, timeout=5)
     hub.one.gatectl("ike", "rekey", "child", str(hub.sas()["three"]["id"]))
@@ -217,6 +220,20 @@ def kill_until(hub, condition, spares=False):
     wait_for(once, 30, lambda: f"it fails often enough\n{hub.one.tail()}")
 
 
+@pytest.mark.parametrize("reverse", [False, True], ids=["configured", "reverse-routes"])
+def test_private_sides(net, build_dir, reverse):
+    """Two customers with the same addresses, in two slots: each has its devices, and its routes lead into
+    its own; so they do after a process was killed."""
+    customers = Customers(net, build_dir, head=section("ike", workers=2), reverse_route=reverse)
+    assert {sa["peer"]: slot(sa) for sa in sas(customers.one)} == {"red": 0, "blue": 1}
+    for name in CUSTOMERS:
+        wait_for(lambda name=name: customers.ping(name, 1) == 1, 10, lambda: customers.one.tail())
+    kill_slot(customers.one, 1)
+    for name in CUSTOMERS:
+        wait_for(lambda name=name: customers.ping(name, 1) == 1, 10, lambda: customers.one.tail())
+        assert customers.packets(name)[0] >= 1
+
+
 def test_strongswan(net, build_dir):
     """strongSwan as two peers (kernel-libipsec: ESP in UDP), in two slots; it makes new keys for one."""
     hub = Hub(net).start(build_dir, 2, False)
@@ -235,7 +252,7 @@ def test_strongswan(net, build_dir):
     assert hub.ping(PEERS[:2]) == {"one": 3, "two": 3}
     swan.rekey(child="two")
     wait_for(lambda: hub.sas()["two"]["in"]["spi"] != before["two"]["in"]["spi"], 10, "new keys")
-    hub.kill_slot(slot(before["two"]))
+    kill_slot(hub.one, slot(before["two"]))
     wait_for(lambda: hub.ping(("two",), 1)["two"] == 1, 5, "its packets go on")
     assert slot(hub.sas()["two"]) == slot(before["two"])
     assert pinging.lost() == 0
