@@ -9,6 +9,7 @@
 #include "cli/explain.h"
 #include "cli/policy.h"
 #include "cli/render.h"
+#include "cli/slots.h"
 #include "cli/tunnel.h"
 #include "control/control.h"
 
@@ -152,6 +153,8 @@ int cli_ask(const struct cli *cli, const struct cli_command *self, int argc, cha
             cli_explain_keys(cli, answer);
         if (strcmp(self->op, "show-ipsec-tunnel") == 0)
             cli_join_sas(cli, answer);
+        if (strncmp(self->op, "show-ipsec-", 11) == 0)
+            cli_join_slots(cli, request, answer);
         if (strcmp(self->op, "show-ipsec-policy") == 0)
             cli_join_counts(cli, answer);
         /* A session that was named is shown as a block: there is room for it. */

@@ -18,8 +18,9 @@
 
 enum {
     PACKET_MAX = 65535,
-    WAIT_MS = 50,     /* between answers with nothing more behind them */
-    MORE_WAIT_MS = 10 /* the daemon gives no more sooner */
+    WAIT_MS = 50,      /* between answers with nothing more behind them */
+    MORE_WAIT_MS = 10, /* the daemon gives no more sooner */
+    SLOTS = 16
 };
 
 struct order {
@@ -30,10 +31,13 @@ struct order {
 struct capture {
     const struct cli *cli;
     struct cli_client client;
-    json_int_t number;
+    struct {
+        json_int_t number; /* 0: none, or over */
+        json_int_t lost[CAP_SIDES];
+    } slots[SLOTS]; /* of each process that carries packets */
+    size_t slot_count;
     FILE *out; /* NULL: JSON goes to cli->out */
     uint64_t written, last_us;
-    json_int_t lost[CAP_SIDES];
     uint8_t block[PACKET_MAX + CAP_PCAPNG_MORE];
 };
 
@@ -140,6 +144,15 @@ static json_t *ask(struct capture *c, json_t *request, int *status)
     return answer;
 }
 
+/* A request to the process of a slot, about the capture there; consumed. */
+static json_t *ask_slot(struct capture *c, size_t slot, json_t *request, int *status)
+{
+    json_object_set_new(request, "slot", json_integer((json_int_t)slot));
+    json_object_set_new(request, "capture", json_integer(c->slots[slot].number));
+    return ask(c, request, status);
+}
+
+/* In each process that carries packets; the first that answers knows how many there are. */
 static bool start(struct capture *c, const struct order *o, int *status)
 {
     json_t *request = json_pack("{s:s, s:s}", "op", "capture-start", "side", o->side), *answer;
@@ -152,10 +165,21 @@ static bool start(struct capture *c, const struct order *o, int *status)
     }
     if (o->count > 0)
         json_object_set_new(request, "count", json_integer(o->count));
-    answer = ask(c, request, status);
-    c->number = cli_integer(answer, "capture");
-    json_decref(answer);
-    return answer != NULL;
+    c->slot_count = 1;
+    for (size_t slot = 0; slot < c->slot_count; slot++) {
+        json_t *one = json_deep_copy(request);
+
+        json_object_set_new(one, "slot", json_integer((json_int_t)slot));
+        answer = ask(c, one, status);
+        if (answer == NULL)
+            break;
+        c->slots[slot].number = cli_integer(answer, "capture");
+        if (cli_integer(answer, "slots") > 1 && cli_integer(answer, "slots") <= SLOTS)
+            c->slot_count = (size_t)cli_integer(answer, "slots");
+        json_decref(answer);
+    }
+    json_decref(request);
+    return *status == CLI_OK;
 }
 
 /* ---- The file ------------------------------------------------------------------------------- */
@@ -228,24 +252,37 @@ static bool write_head(struct capture *c, int *status)
     return flush(c, &w, status);
 }
 
+static json_int_t lost(const struct capture *c, enum cap_side side)
+{
+    json_int_t sum = 0;
+
+    for (size_t slot = 0; slot < c->slot_count; slot++)
+        sum += c->slots[slot].lost[side];
+    return sum;
+}
+
 static void write_lost(struct capture *c, int *status)
 {
     for (int side = 0; c->out != NULL && side < CAP_SIDES; side++) {
         struct gh_wr w = block(c);
 
-        cap_pcapng_lost(&w, (enum cap_side)side, c->last_us, (uint64_t)c->lost[side]);
+        cap_pcapng_lost(&w, (enum cap_side)side, c->last_us,
+                        (uint64_t)lost(c, (enum cap_side)side));
         if (!flush(c, &w, status))
             return;
     }
 }
 
-static bool write_all(struct capture *c, const json_t *answer, int *status)
+static bool write_all(struct capture *c, size_t slot, json_int_t most, const json_t *answer,
+                      int *status)
 {
     const json_t *packets = json_object_get(answer, "packets"), *packet;
     size_t i;
 
     json_array_foreach(packets, i, packet)
     {
+        if (most > 0 && c->written >= (uint64_t)most)
+            break; /* another process has had as many */
         if (c->out == NULL) {
             json_dumpf(packet, c->cli->out, JSON_COMPACT);
             fputc('\n', c->cli->out);
@@ -256,18 +293,25 @@ static bool write_all(struct capture *c, const json_t *answer, int *status)
         c->written++;
     }
     for (int side = 0; side < CAP_SIDES; side++)
-        c->lost[side] = cli_integer(json_object_get(answer, "lost"), side_names[side]);
+        c->slots[slot].lost[side] = cli_integer(json_object_get(answer, "lost"), side_names[side]);
     return true;
 }
 
 /* ---- From beginning to end ------------------------------------------------------------------ */
 
-/* Of packets that nobody wants any more. */
-static void discard(struct capture *c, int *status)
+/* Packets that come from now on are for nobody; with `discard`, so are those that wait. */
+static void stop_all(struct capture *c, bool discard, int *status)
 {
-    json_decref(ask(
-        c, json_pack("{s:s, s:I, s:b}", "op", "capture-stop", "capture", c->number, "discard", 1),
-        status));
+    for (size_t slot = 0; slot < c->slot_count; slot++) {
+        json_t *request = json_pack("{s:s}", "op", "capture-stop");
+
+        if (discard)
+            json_object_set_new(request, "discard", json_true());
+        if (c->slots[slot].number != 0)
+            json_decref(ask_slot(c, slot, request, status));
+        else
+            json_decref(request);
+    }
 }
 
 static void wait_ms(long ms)
@@ -277,37 +321,54 @@ static void wait_ms(long ms)
     nanosleep(&t, NULL); /* a signal ends it */
 }
 
+/* What there is in one process. False: nothing more is to be written. */
+static bool fetch_slot(struct capture *c, const struct order *o, size_t slot, bool *more,
+                       int *status)
+{
+    json_t *answer = ask_slot(c, slot, json_pack("{s:s}", "op", "capture-read"), status);
+    bool written;
+
+    if (answer == NULL) {
+        write_lost(c, status);
+        return false;
+    }
+    *more |= json_is_true(json_object_get(answer, "more"));
+    if (json_is_true(json_object_get(answer, "done")))
+        c->slots[slot].number = 0;
+    written = write_all(c, slot, o->count, answer, status);
+    json_decref(answer);
+    if (!written)
+        stop_all(c, true, status);
+    return written;
+}
+
+static bool is_over(const struct capture *c)
+{
+    for (size_t slot = 0; slot < c->slot_count; slot++)
+        if (c->slots[slot].number != 0)
+            return false;
+    return true;
+}
+
 static int fetch(struct capture *c, const struct order *o)
 {
     const uint64_t until = o->seconds > 0 ? mono_ms() + 1000 * (uint64_t)o->seconds : UINT64_MAX;
-    bool stopped = false, done = false;
+    bool stopped = false;
     int status = CLI_OK;
 
-    while (!done) {
-        json_t *answer;
-        bool more, written;
+    while (!is_over(c)) {
+        bool enough = o->count > 0 && c->written >= (uint64_t)o->count;
+        bool more;
 
-        if (!stopped && (interrupted || mono_ms() >= until)) {
-            answer = ask(c, json_pack("{s:s, s:I}", "op", "capture-stop", "capture", c->number),
-                         &status);
-            if (answer == NULL)
-                break;
-            json_decref(answer);
+        if (!stopped && (interrupted || enough || mono_ms() >= until)) {
+            stop_all(c, false, &status);
             stopped = true;
         }
-        answer =
-            ask(c, json_pack("{s:s, s:I}", "op", "capture-read", "capture", c->number), &status);
-        if (answer == NULL)
-            break;
-        more = json_is_true(json_object_get(answer, "more")) || stopped;
-        done = json_is_true(json_object_get(answer, "done"));
-        written = write_all(c, answer, &status);
-        json_decref(answer);
-        if (!written && !done)
-            discard(c, &status);
-        if (!written)
-            return status;
-        if (!done)
+        more = stopped;
+        for (size_t slot = 0; slot < c->slot_count; slot++)
+            if (c->slots[slot].number != 0 && !fetch_slot(c, o, slot, &more, &status))
+                return status;
+        if (!is_over(c))
             wait_ms(more ? MORE_WAIT_MS : WAIT_MS);
     }
     write_lost(c, &status);
@@ -322,7 +383,7 @@ static int run(struct capture *c, const struct order *o)
         return status;
     status = fetch(c, o);
     fprintf(c->cli->err, "%llu packets captured, %lld lost\n", (unsigned long long)c->written,
-            (long long)(c->lost[CAP_CLEAR] + c->lost[CAP_ENCRYPTED]));
+            (long long)(lost(c, CAP_CLEAR) + lost(c, CAP_ENCRYPTED)));
     return status;
 }
 

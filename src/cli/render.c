@@ -232,6 +232,7 @@ static const struct {
     {"show-ipsec-sa", cli_render_ipsec_sa},
     {"show-ipsec-counters", cli_render_ipsec_counters},
     {"show-ipsec-unprotected", cli_render_ipsec_unprotected},
+    {"show-ipsec-group", cli_render_ipsec_groups},
     {"show-tunnel", cli_render_tunnels},
     {"show-ipsec-tunnel", cli_render_ipsec_tunnel},
     {"show-ipsec-gateway", cli_render_ipsec_gateway},

@@ -40,6 +40,7 @@ void cli_render_ipsec_sa(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_unprotected(const struct cli_render *r, const json_t *answer);
 void cli_render_tunnels(const struct cli_render *r, const json_t *answer);
+void cli_render_ipsec_groups(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_tunnel(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_gateway(const struct cli_render *r, const json_t *answer);
 void cli_render_ipsec_policy(const struct cli_render *r, const json_t *answer);

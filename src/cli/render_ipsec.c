@@ -155,3 +155,47 @@ void cli_render_ipsec_unprotected(const struct cli_render *r, const json_t *answ
     }
     cli_table_print(&t, 0, r->out);
 }
+
+static void put_slot(struct cli_table *t, const json_t *slot)
+{
+    cli_table_row(t);
+    cli_table_cell(t, 7, "%" JSON_INTEGER_FORMAT, cli_integer(slot, "slot"));
+    cli_table_cell(t, 8, "%s, %s", cli_text(slot, "state"), cli_text(slot, "by"));
+    if (cli_has(slot, "pid"))
+        cli_table_cell(t, 9, "%" JSON_INTEGER_FORMAT, cli_integer(slot, "pid"));
+    cli_table_cell(t, 10, "%" JSON_INTEGER_FORMAT, cli_integer(slot, "peers"));
+}
+
+static void put_spare(struct cli_table *t, const json_t *spare)
+{
+    cli_table_row(t);
+    cli_table_cell(t, 8, "%s", cli_text(spare, "state"));
+    if (cli_has(spare, "pid"))
+        cli_table_cell(t, 9, "%" JSON_INTEGER_FORMAT, cli_integer(spare, "pid"));
+}
+
+/* One row for the group, one for each of its processes. */
+void cli_render_ipsec_groups(const struct cli_render *r, const json_t *answer)
+{
+    static const char *const titles[] = {"Id",   "Group", ">Primary", ">Backup", ">Active", "Admin",
+                                         "Oper", ">Slot", "Process",  ">Pid",    ">Peers"};
+    static const char *const numbers[] = {"primary", "backup", "active"};
+    const json_t *group, *one;
+    struct cli_table t;
+    size_t i, k;
+
+    cli_table_init(&t, titles, sizeof(titles) / sizeof(titles[0]));
+    json_array_foreach(json_object_get(answer, "groups"), i, group)
+    {
+        cli_table_row(&t);
+        cli_table_cell(&t, 0, "%" JSON_INTEGER_FORMAT, cli_integer(group, "id"));
+        cli_table_cell(&t, 1, "%s", cli_text(group, "name"));
+        for (k = 0; k < 3; k++)
+            cli_table_cell(&t, 2 + k, "%" JSON_INTEGER_FORMAT, cli_integer(group, numbers[k]));
+        cli_table_cell(&t, 5, "%s", cli_text(group, "admin"));
+        cli_table_cell(&t, 6, "%s", cli_text(group, "oper"));
+        json_array_foreach(json_object_get(group, "slots"), k, one) put_slot(&t, one);
+        json_array_foreach(json_object_get(group, "spares"), k, one) put_spare(&t, one);
+    }
+    cli_table_print(&t, 0, r->out);
+}

@@ -27,6 +27,8 @@ static void where(const struct cli_render *r, const json_t *o)
 /* "down (admin)" tells what nobody need look after. */
 static const char *state(const json_t *o)
 {
+    if (cli_has(o, "stopped")) /* whatever IKE says: nobody carries its packets */
+        return "stopped";
     return strcmp(cli_text(o, "admin"), "down") == 0 && strcmp(cli_text(o, "state"), "up") != 0
                ? "admin down"
                : cli_text(o, "state");

@@ -4,6 +4,7 @@
 
 #include "cli/ask.h"
 #include "cli/render.h"
+#include "cli/slots.h"
 
 static bool is_of(const json_t *sa, const json_t *tunnel)
 {
@@ -50,13 +51,20 @@ void cli_tunnels_join(json_t *answer, const json_t *of_engine)
 
 void cli_join_sas(const struct cli *cli, json_t *answer)
 {
-    json_t *request, *of_engine;
+    json_t *request, *of_engine, *groups;
 
     if (json_array_size(json_object_get(answer, "tunnels")) == 0)
         return;
     request = json_pack("{s:s}", "op", "show-ipsec-sa");
     of_engine = request != NULL ? cli_converse(cli, request) : NULL;
+    if (of_engine != NULL)
+        cli_join_slots(cli, request, of_engine);
     cli_tunnels_join(answer, of_engine);
     json_decref(of_engine);
+    json_decref(request);
+    request = json_pack("{s:s}", "op", "show-ipsec-group");
+    groups = request != NULL ? cli_converse(cli, request) : NULL;
+    cli_slots_mark(json_object_get(answer, "tunnels"), groups);
+    json_decref(groups);
     json_decref(request);
 }

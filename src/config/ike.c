@@ -94,6 +94,9 @@ void gh_ike_config_free(struct gh_ike_config *c)
     for (size_t i = 0; i < c->tunnel_count; i++)
         gh_tunnel_free(&c->tunnels[i]);
     gh_spd_free(c->spd, c->spd_count);
+    for (size_t i = 0; i < c->group_count; i++)
+        free(c->groups[i].name);
+    free(c->groups);
     free(c->tunnels);
     free(c->zones);
     free(c->policies);

@@ -45,7 +45,9 @@ enum {
     GH_TICKET_SECONDS_MIN = 60,
     GH_TICKET_SECONDS_MAX = 604800, /* as long as the core keeps a key of tickets at least */
     GH_TCP_AO_REKEY = 3600,         /* seconds between keys of TCP-AO sessions */
-    GH_TCP_AO_LIFETIME_MIN = 15     /* that a key of those may live */
+    GH_TCP_AO_LIFETIME_MIN = 15,    /* that a key of those may live */
+    GH_SLOTS = 16,                  /* processes that carry packets, of all tunnel groups */
+    GH_SPARES = 16                  /* processes in reserve, of all */
 };
 #define GH_PUZZLES_NEVER UINT32_MAX
 
@@ -138,9 +140,21 @@ struct gh_ike_secret {
     bool repeats;   /* a few characters again and again */
 };
 
-/* Where a policy was written. For lint. */
+/* Processes that carry packets (`workers`, `tunnel-group`). Each has a slot, which is a number
+ * among all groups' and stands in the SPIs of its SAs. */
+struct gh_tunnel_group {
+    char *name;
+    uint8_t first, active; /* slots: from here on so many */
+    uint8_t backup;        /* processes in reserve */
+    bool automatic;        /* `active` is the number of this machine's processors */
+    int line;              /* 0: the default group, which is there without being written */
+};
+#define GH_DEFAULT_GROUP "default"
+
+/* Where a policy was written, for lint; and what only the parent asks of it. */
 struct gh_ike_place {
     int line;
+    size_t group; /* of config.groups */
     int child_lines[IKE2_CHILDREN];
 };
 
@@ -167,6 +181,8 @@ struct gh_ike_config {
     struct gh_ike_zone *zones; /* those of the policies, which have their places from 1 on */
     size_t zone_count;
     /* Of the parent's value alone; the `ike` process has none of these. */
+    struct gh_tunnel_group *groups; /* the first is the default one */
+    size_t group_count;
     struct gh_ike_place *places; /* [policy_count] */
     struct gh_ike_definition *definitions;
     size_t definition_count;

@@ -111,6 +111,19 @@ void gh_load_tunnel(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_ipsec_policy(struct gh_ike_loader *x, const struct gh_node *section);
 /* After all peers: somebody protects something where they are. */
 void gh_check_ipsec_policies(struct gh_ike_loader *x);
+
+/* ---- Processes that carry packets (load_ike_group.c) ---------------------------------------- */
+
+void gh_ike_default_group(struct gh_ike_loader *x); /* before all sections */
+void gh_load_ike_group(struct gh_ike_loader *x, const struct gh_node *section);
+/* `workers`, and `active` of a group. NULL: it stays as it is. */
+void gh_load_ike_workers(struct gh_ike_loader *x, const struct gh_node *n,
+                         struct gh_tunnel_group *g);
+/* After all sections: each group has its slots, and what belongs together is in one. */
+void gh_check_ike_groups(struct gh_ike_loader *x);
+
+/* ---- Checks --------------------------------------------------------------------------------- */
+
 /* After all peers: nothing else is where a private side is. */
 void gh_check_ike_private(struct gh_ike_loader *x);
 /* A `child` of a peer's section. */

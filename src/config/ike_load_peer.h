@@ -41,6 +41,7 @@ enum {
     PEER_REVERT,
     PEER_ADMIN,
     PEER_DATAPLANE,
+    PEER_GROUP,
     PEER_CHILD,
     PEER_ITEMS
 };
@@ -58,6 +59,10 @@ void gh_load_ike_plane(struct gh_ike_loader *x, const struct gh_node *n, struct 
 /* load_ike_private.c; after the children and the plane */
 void gh_load_ike_private(struct gh_ike_loader *x, const struct gh_node **got,
                          const struct gh_ike_place *place, struct ike2_policy *p);
+
+/* load_ike_group.c; after the plane */
+void gh_load_ike_peer_group(struct gh_ike_loader *x, const struct gh_node *n,
+                            const struct ike2_policy *p, struct gh_ike_place *place);
 
 /* Where else the two ends may be (MOBIKE). After local, remote and the ike-policy. */
 void gh_load_ike_moves(struct gh_ike_loader *x, const struct gh_node **got, struct ike2_policy *p);

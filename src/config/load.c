@@ -60,6 +60,7 @@ static const struct gh_item root_items[] = {
     {"client-db", GH_ITEM_TITLED_SECTION},
     {"tunnel", GH_ITEM_TITLED_SECTION},
     {"ipsec-policy", GH_ITEM_TITLED_SECTION},
+    {"tunnel-group", GH_ITEM_TITLED_SECTION},
 };
 enum { ROOT_ITEMS = sizeof(root_items) / sizeof(root_items[0]) };
 

@@ -31,6 +31,7 @@ enum {
     GLOBAL_SAS_HIGH,
     GLOBAL_SAS_LOW,
     GLOBAL_ESP_KEY_LOG,
+    GLOBAL_WORKERS,
     GLOBAL_LOCKOUT,
     GLOBAL_ITEMS
 };
@@ -55,6 +56,7 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_SAS_HIGH] = {"sa-high-watermark", GH_ITEM_VALUE},
     [GLOBAL_SAS_LOW] = {"sa-low-watermark", GH_ITEM_VALUE},
     [GLOBAL_ESP_KEY_LOG] = {"esp-key-log", GH_ITEM_VALUE},
+    [GLOBAL_WORKERS] = {"workers", GH_ITEM_VALUE},
     [GLOBAL_LOCKOUT] = {"lockout", GH_ITEM_SECTION},
 };
 
@@ -193,6 +195,7 @@ void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
     s->pass_unprotected =
         gh_node_choice(x->l, got[GLOBAL_UNPROTECTED], unprotected, &choice) && choice == 1;
     read_key_log(x, got[GLOBAL_KEY_LOG], "IKE", &x->ike->settings.key_log);
+    gh_load_ike_workers(x, got[GLOBAL_WORKERS], &x->ike->groups[0]);
     read_key_log(x, got[GLOBAL_ESP_KEY_LOG], "ESP", &x->ike->settings.esp_key_log);
     for (size_t i = 0; i < section->child_count; i++) {
         const struct gh_node *n = &section->children[i];
@@ -220,6 +223,7 @@ static const struct {
     void (*load)(struct gh_ike_loader *x, const struct gh_node *section);
 } sections[] = {
     {"ike", false, gh_load_ike_globals},
+    {"tunnel-group", true, gh_load_ike_group},
     {"ike-psk", true, gh_load_ike_psk},
     {"ike-ppk", true, gh_load_ike_ppk},
     {"ike-key", true, gh_load_ike_key},
@@ -281,6 +285,7 @@ void gh_load_ike(struct gh_loader *l, const struct gh_node *root)
     x = l->ike = gh_config_alloc(1, sizeof(*x));
     *x = (struct gh_ike_loader){.l = l, .order = &l->config->keeper};
     x->ike = l->config->ike = gh_ike_config_new();
+    gh_ike_default_group(x);
     for (size_t s = 0; s < SECTIONS; s++)
         load_all(x, root, s);
     l->config->ike_text = gh_ike_text(root);
@@ -318,6 +323,7 @@ void gh_load_ike_end(struct gh_loader *l)
     check_children(x);
     gh_check_ike_private(x);
     gh_check_ipsec_policies(x);
+    gh_check_ike_groups(x);
     for (size_t i = 0; i < x->template_count; i++)
         ike2_policy_free(x->templates[i]);
     for (size_t i = 0; i < x->key_count; i++)

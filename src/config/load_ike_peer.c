@@ -40,6 +40,7 @@ static const struct gh_item peer_items[PEER_ITEMS] = {
     [PEER_REVERT] = {"revert", GH_ITEM_VALUE},
     [PEER_ADMIN] = {"admin", GH_ITEM_VALUE},
     [PEER_DATAPLANE] = {"dataplane", GH_ITEM_VALUE},
+    [PEER_GROUP] = {"tunnel-group", GH_ITEM_VALUE},
     [PEER_CHILD] = {"child", GH_ITEM_TITLED_SECTION},
 };
 /* ---- Addresses ------------------------------------------------------------------------------ */
@@ -171,6 +172,7 @@ void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section)
     }
     gh_load_ike_plane(x, got[PEER_DATAPLANE], p);
     gh_load_ike_private(x, got, &place, p);
+    gh_load_ike_peer_group(x, got[PEER_GROUP], p, &place);
     check_redirect(x, p, got);
     check_others(x, p, section->line);
     c->policies = gh_config_grow(c->policies, c->policy_count, sizeof(struct ike2_policy *));

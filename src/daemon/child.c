@@ -158,6 +158,11 @@ bool gh_child_start(struct gh_child *c)
     return true;
 }
 
+bool gh_child_settled(const struct gh_child *c)
+{
+    return c->running && uv_now(c->loop) - c->began >= SETTLED_MS;
+}
+
 bool gh_child_is_there(const struct gh_child *c)
 {
     return c->running || c->closing;

@@ -50,6 +50,8 @@ struct gh_child {
 bool gh_child_start(struct gh_child *c);
 /* Is there a process of it, even if it is just ending? */
 bool gh_child_is_there(const struct gh_child *c);
+/* Does it run, and has for so long that it did not fail at once? */
+bool gh_child_settled(const struct gh_child *c);
 /* Has it ended, and will be started again by itself? */
 bool gh_child_is_waiting(const struct gh_child *c);
 /* Ends it. False: it was not there, and stopped() is not called. */

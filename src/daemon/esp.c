@@ -65,7 +65,8 @@ static bool configure(struct gh_esp *esp, struct gh_rd *body, int fd)
     good = config != NULL && gh_esp_set_policies(esp, config) &&
            gh_esp_kernel_configure(esp->kernel, config) &&
            gh_esp_path_configure(esp->path, config, &esp->policies, gh_clock_now().mono_ms) &&
-           gh_esp_tunnels_configure(esp->tunnels, config, gh_clock_now().mono_ms);
+           (esp->slot > 0 || /* tunnels are the first one's */
+            gh_esp_tunnels_configure(esp->tunnels, config, gh_clock_now().mono_ms));
     if (good)
         gh_esp_children_check(esp->children, gh_esp_fits, esp);
     gh_ike_config_free(config);
@@ -101,6 +102,9 @@ static json_t *answer_request(struct gh_esp *esp, const char *line, size_t len)
                  ? gh_esp_capture_handle(esp->capture, gh_clock_now(), request)
                  : gh_esp_handle(&view, gh_clock_now(), request);
     json_decref(request);
+    if (answer != NULL)
+        (void)(json_object_set_new(answer, "slot", json_integer(esp->slot)) == 0 &&
+               json_object_set_new(answer, "slots", json_integer(esp->slots)));
     return answer;
 }
 
@@ -220,6 +224,10 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return lose_device(esp, &frame->body);
     case GH_MESSAGE_TUNNEL_REACH:
         return take_reach(esp, &frame->body);
+    case GH_MESSAGE_ESP_SLOT:
+        esp->slot = gh_rd_u8(&frame->body);
+        esp->slots = gh_rd_u8(&frame->body);
+        return true;
     case GH_MESSAGE_CHILDREN:
         return gh_esp_keyer_open(esp, fd);
     case GH_MESSAGE_PLANE:

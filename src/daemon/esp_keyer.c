@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "platform/spi.h"
 
 enum {
     STRAYS_WAITING = 1048576, /* octets to `ike`; what comes then is lost */
@@ -98,6 +99,8 @@ void gh_esp_keyer_strangers(struct gh_esp *esp, const struct ipsec_packet *packe
         if (packets[i].result != IPSEC_UNKNOWN_SPI || packets[i].place >= esp->places.count ||
             !gh_esp_stranger(&esp->strangers, &packets[i], gh_clock_now().mono_ms, &x))
             continue;
+        if (gh_spi_slot(x.spi) != esp->slot && gh_spi_slot(x.spi) < esp->slots)
+            continue; /* another process's, which came in one train with ours */
         snprintf(x.netns, sizeof(x.netns), "%s", esp->places.list[packets[i].place].first);
         snprintf(x.vrf, sizeof(x.vrf), "%s", esp->places.list[packets[i].place].second);
         gh_esp_put_stranger(&w, &x);

@@ -17,11 +17,10 @@
 
 enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16, GH_ESP_TUNNEL = 16, GH_ESP_WHO = 96 };
 
-/* SPIs of the kernel's plane have their highest bit, those of ours have not: so the sockets tell
- * whose a packet is (platform/udp.h, platform/raw.h). */
-static inline void gh_esp_mark_spi(uint8_t *spi, bool kernel)
+/* As platform/spi.h has it. */
+static inline void gh_esp_mark_spi(uint8_t *spi, bool kernel, uint8_t slot)
 {
-    spi[0] = (uint8_t)((spi[0] & 0x7f) | (kernel ? 0x80 : 0));
+    spi[0] = kernel ? (uint8_t)(spi[0] | 0x80) : (uint8_t)((spi[0] & 0x07) | slot << 3);
     if (spi[0] == 0 && spi[1] == 0 && spi[2] == 0)
         spi[2] = 1; /* 0 … 255 are reserved */
 }

@@ -2,6 +2,10 @@
 
 #include <stdlib.h>
 
+#include "config/ike_slots.h"
+
+#define ELSEWHERE (UINT32_MAX - 1)
+
 /* UINT32_MAX: no memory, or too many. */
 static uint32_t place_number(struct gh_esp *esp, const struct gh_ike_zone *zone)
 {
@@ -46,7 +50,8 @@ static bool set_places(struct gh_esp *esp, const struct gh_ike_config *config)
 
         for (size_t k = 0; k < p->child_count; k++)
             esp->protects[gh_esp_number(&esp->policies, p->name, p->children[k].name)] =
-                place_number(esp, gh_ike_private_zone(config, p));
+                gh_ike_slot(p) == esp->slot ? place_number(esp, gh_ike_private_zone(config, p))
+                                            : ELSEWHERE;
     }
     return true;
 }
@@ -113,7 +118,7 @@ static void add_children(struct making *m)
         const struct ike2_policy *p = config->policies[i];
         const struct gh_ike_zone *zone = gh_ike_private_zone(config, p);
 
-        for (size_t k = 0; k < p->child_count; k++) {
+        for (size_t k = 0; gh_ike_slot(p) == m->esp->slot && k < p->child_count; k++) {
             const struct ike2_child_policy *child = &p->children[k];
             const struct gh_esp_entry entry = {
                 .id = gh_esp_number(&m->esp->policies, p->name, child->name),
@@ -179,7 +184,7 @@ bool gh_esp_fits(void *ctx, uint32_t policy, uint32_t place, bool kernel)
     struct gh_esp *esp = ctx;
     uint32_t now = policy < esp->protects_count ? esp->protects[policy] : UINT32_MAX;
 
-    if (!gh_esp_fits_plane(ctx, policy, kernel))
+    if (now == ELSEWHERE || !gh_esp_fits_plane(ctx, policy, kernel))
         return false;
     return now == place || (!gh_esp_outer_is_other(&esp->outers, place) &&
                             (now == UINT32_MAX || !gh_esp_outer_is_other(&esp->outers, now)));

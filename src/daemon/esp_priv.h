@@ -30,12 +30,14 @@
 struct gh_esp {
     uv_loop_t loop;
     uv_timer_t timer;
+    uint8_t slot, slots; /* whose peers' packets we carry, of how many; slots 0: not told yet */
     struct gh_channel *parent, *keyer; /* keyer NULL: `ike` is away */
     struct gh_random random;
     struct ipsec *engine;
     struct gh_esp_names policies, places;
     struct gh_esp_outers outers;
-    uint32_t *protects; /* [policies]: the place of what it protects; UINT32_MAX: not configured */
+    uint32_t *protects; /* [policies]: the place of what it protects; UINT32_MAX: not configured;
+                         * UINT32_MAX - 1: another process carries it */
     size_t protects_count;
     struct gh_esp_children *children;
     struct gh_esp_net *net;

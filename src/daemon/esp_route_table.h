@@ -18,6 +18,8 @@
 struct gh_esp_route {
     struct gh_prefix to;
     uint32_t table;        /* 0: the main one */
+    uint8_t slot;          /* whose device it leads into */
+    uint32_t ifindex;      /* open: of that */
     struct gh_addr source; /* as in struct gh_route */
     uint16_t metric;
     bool configured, negotiated; /* why it is wanted */

@@ -121,7 +121,8 @@ enum {
     X(TUNNEL_DEVICE, GH_TO_ESP, 3, 100, 1)      /* a tunnel's name; its device */                  \
     X(TUNNEL_GONE, GH_TO_ESP, 3, 100, 0)        /* a tunnel's name: its device is no more */       \
     X(TUNNEL_REACH, GH_TO_ESP, 4, 100, 0)       /* esp_messages.h */                               \
-    X(CHILDREN, GH_TO_IKE | GH_TO_ESP, 0, 0, 1) /* the socket between the two */                   \
+    X(ESP_SLOT, GH_TO_ESP, 2, 2, 0)             /* u8 which it is from now on, u8 of how many */   \
+    X(CHILDREN, GH_TO_IKE | GH_TO_ESP, 1, 1, 1) /* u8 slot; the socket between the two */          \
     X(CHILD_HELLO, GH_TO_CARRIER, 12, GH_ESP_HELLO_MAX, 0)   /* esp_messages.h, here and below */  \
     X(CHILD_INSTALL, GH_TO_CARRIER, 64, GH_ESP_CHILD_MAX, 0) /* holds keys */                      \
     X(CHILD_MOVE, GH_TO_CARRIER, 10, 64, 0)                                                        \

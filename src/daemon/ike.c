@@ -146,8 +146,7 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         gh_ike_gatekeeper_open(ike->gatekeeper, fd);
         return true;
     case GH_MESSAGE_CHILDREN:
-        gh_ike_ipsec_open(ike->ipsec, fd, ike->core);
-        return true;
+        return gh_ike_ipsec_open(ike->ipsec, gh_rd_u8(&frame->body), fd, ike->core);
     case GH_MESSAGE_KEY_LOG:
         return gh_ike_take_key_log(ike, &frame->body, fd);
     case GH_MESSAGE_CRASH_SECRET:

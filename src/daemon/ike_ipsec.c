@@ -3,14 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "crypto/hash.h"
 #include "daemon/channel.h"
 #include "daemon/esp_messages.h"
 #include "ike/codes.h"
+#include "platform/spi.h"
 
-enum { MARK_WAIT_MS = 500 };
+enum {
+    MARK_WAIT_MS = 500,
+    KERNEL_SLOT = 0 /* whose process tells the kernel's plane */
+};
 
 /* What is wanted of the IKE core. */
 struct wish {
@@ -22,12 +27,19 @@ struct wish {
     struct gh_esp_refusal refusal;
 };
 
+/* The process of one slot. */
+struct line {
+    struct gh_ike_ipsec *owner;
+    uint8_t slot;
+    struct gh_channel *channel; /* NULL: it is away */
+};
+
 struct gh_ike_ipsec {
     uv_loop_t *loop;
     uint64_t epoch;
     const struct gh_ike_ipsec_ops *ops;
     void *ctx;
-    struct gh_channel *channel; /* NULL: `esp` is away */
+    struct line lines[GH_SPI_SLOTS];
     struct wish *wishes, **end;
     bool unmarked;          /* the kernel is to have more than at the last mark */
     uint64_t mark, reached; /* the last that `esp` was asked for, and that it has answered */
@@ -53,6 +65,7 @@ uint64_t gh_ike_ipsec_reached(const struct gh_ike_ipsec *g)
 
 static void send_mark(struct gh_ike_ipsec *g, struct gh_now now)
 {
+    struct gh_channel *channel = g->lines[KERNEL_SLOT].channel;
     uint8_t body[8];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
@@ -60,7 +73,7 @@ static void send_mark(struct gh_ike_ipsec *g, struct gh_now now)
     g->mark++;
     g->marked_ms = now.mono_ms;
     gh_wr_u64(&w, g->mark);
-    if (g->channel == NULL || !gh_channel_send(g->channel, GH_MESSAGE_CHILD_MARK, body, w.len, -1))
+    if (channel == NULL || !gh_channel_send(channel, GH_MESSAGE_CHILD_MARK, body, w.len, -1))
         g->reached = g->mark;
 }
 
@@ -135,7 +148,8 @@ void gh_ike_ipsec_settle(struct gh_ike_ipsec *g, struct gh_now now, struct ike2 
     }
     if (g->unmarked)
         send_mark(g, now);
-    gh_channel_flush(g->channel);
+    for (size_t i = 0; i < GH_SPI_SLOTS; i++)
+        gh_channel_flush(g->lines[i].channel);
 }
 
 static bool take_number(struct gh_ike_ipsec *g, struct gh_rd *body, int kind)
@@ -210,7 +224,7 @@ static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
 
 static bool on_message(void *ctx, struct gh_frame *frame, int fd)
 {
-    struct gh_ike_ipsec *g = ctx;
+    struct gh_ike_ipsec *g = ((struct line *)ctx)->owner;
     bool good = hear(g, frame);
 
     g->ops->stirred(g->ctx);
@@ -219,12 +233,13 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
 
 static void on_broken(void *ctx, const char *why)
 {
-    struct gh_ike_ipsec *g = ctx;
+    struct line *line = ctx;
 
-    gh_notice("the IPsec engine: %s", why);
-    gh_channel_close(g->channel);
-    g->channel = NULL;
-    g->reached = g->mark; /* nobody will answer */
+    gh_notice("the IPsec engine, slot %u: %s", line->slot, why);
+    gh_channel_close(line->channel);
+    line->channel = NULL;
+    if (line->slot == KERNEL_SLOT)
+        line->owner->reached = line->owner->mark; /* nobody will answer */
 }
 
 /* ---- What `esp` is told --------------------------------------------------------------------- */
@@ -239,6 +254,12 @@ static uint32_t spi_of(struct gh_view spi)
     struct gh_rd r = gh_rd_make(spi.p, spi.len);
 
     return gh_rd_u32(&r);
+}
+
+/* Who carries it: its SPI says so, wherever its peer belongs by now. */
+static struct line *line_of(struct gh_ike_ipsec *g, const struct ike2_child_view *c)
+{
+    return &g->lines[gh_spi_slot(spi_of(c->spi_in))];
 }
 
 static void name_ends(const struct ike2_child_view *c, struct gh_esp_ends *e)
@@ -336,13 +357,13 @@ bool gh_ike_ipsec_install(struct gh_ike_ipsec *g, const struct ike2_child_view *
 {
     uint8_t body[GH_ESP_CHILD_MAX];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
+    struct gh_channel *channel = line_of(g, c)->channel;
     struct gh_esp_child child;
-    bool good = g->channel != NULL && carried(c) && describe(c, netns, vrf, &child);
+    bool good = channel != NULL && carried(c) && describe(c, netns, vrf, &child);
 
     if (good) {
         gh_esp_put_child(&w, &child);
-        good =
-            gh_wr_ok(&w) && gh_channel_send(g->channel, GH_MESSAGE_CHILD_INSTALL, body, w.len, -1);
+        good = gh_wr_ok(&w) && gh_channel_send(channel, GH_MESSAGE_CHILD_INSTALL, body, w.len, -1);
         gh_wipe(body, sizeof(body));
         g->unmarked = g->unmarked || (good && child.kernel);
     }
@@ -355,14 +376,15 @@ void gh_ike_ipsec_update(struct gh_ike_ipsec *g, const struct ike2_child_view *c
     struct gh_wr w = gh_wr_make(body, sizeof(body));
     struct gh_esp_ends ends;
 
-    if (g->channel == NULL || !carried(c))
+    if (!carried(c) || line_of(g, c)->channel == NULL)
         return;
     name_ends(c, &ends);
     gh_esp_put_ends(&w, &ends);
     if (gh_wr_ok(&w))
-        gh_channel_send(g->channel, GH_MESSAGE_CHILD_MOVE, body, w.len, -1);
+        gh_channel_send(line_of(g, c)->channel, GH_MESSAGE_CHILD_MOVE, body, w.len, -1);
 }
 
+/* Whoever has it knows it by its number. */
 void gh_ike_ipsec_remove(struct gh_ike_ipsec *g, uint32_t id, enum ike2_removal why)
 {
     uint8_t body[5];
@@ -370,14 +392,16 @@ void gh_ike_ipsec_remove(struct gh_ike_ipsec *g, uint32_t id, enum ike2_removal 
 
     gh_wr_u32(&w, id);
     gh_wr_u8(&w, why);
-    if (g->channel != NULL)
-        gh_channel_send(g->channel, GH_MESSAGE_CHILD_REMOVE, body, w.len, -1);
+    for (size_t i = 0; i < GH_SPI_SLOTS; i++)
+        if (g->lines[i].channel != NULL)
+            gh_channel_send(g->lines[i].channel, GH_MESSAGE_CHILD_REMOVE, body, w.len, -1);
 }
 
 /* ---- The socket ----------------------------------------------------------------------------- */
 
 struct listing {
     const struct ike2 *core;
+    struct line *line;
     struct gh_wr w;
     uint32_t count;
 };
@@ -386,7 +410,7 @@ static void list_child(void *ctx, const struct ike2_child_view *c)
 {
     struct listing *l = ctx;
 
-    if (!carried(c))
+    if (!carried(c) || line_of(l->line->owner, c) != l->line)
         return;
     gh_wr_u32(&l->w, c->id);
     l->count++;
@@ -399,61 +423,68 @@ static void list_sa(void *ctx, const struct ike2_sa_view *v)
     ike2_each_child(l->core, v->id, list_child, l);
 }
 
-/* Who we are, and which children we have: of those that `esp` has besides, it was not told the end.
+/* Who we are, and which children of its slot we have: of those that `esp` has besides, it was not
+ * told the end.
  */
-static bool say_hello(struct gh_ike_ipsec *g, const struct ike2 *core)
+static bool say_hello(struct line *line, const struct ike2 *core)
 {
-    struct listing l = {.core = core};
+    struct listing l = {.core = core, .line = line};
     uint8_t *body = malloc(GH_ESP_HELLO_MAX);
     bool good;
 
     l.w = gh_wr_make(body, body != NULL ? GH_ESP_HELLO_MAX : 0);
-    gh_wr_u64(&l.w, g->epoch);
+    gh_wr_u64(&l.w, line->owner->epoch);
     gh_wr_u32(&l.w, 0);
     if (core != NULL)
         ike2_each_sa(core, list_sa, &l);
     gh_wr_put_u32(&l.w, sizeof(uint64_t), l.count);
-    good = gh_wr_ok(&l.w) && gh_channel_send(g->channel, GH_MESSAGE_CHILD_HELLO, body, l.w.len, -1);
+    good =
+        gh_wr_ok(&l.w) && gh_channel_send(line->channel, GH_MESSAGE_CHILD_HELLO, body, l.w.len, -1);
     free(body);
     return good;
 }
 
-static void update_child(void *ctx, const struct ike2_child_view *c)
-{
-    gh_ike_ipsec_update(ctx, c);
-}
-
 struct updating {
-    struct gh_ike_ipsec *g;
+    struct line *line;
     const struct ike2 *core;
 };
+
+static void update_child(void *ctx, const struct ike2_child_view *c)
+{
+    struct line *line = ctx;
+
+    if (carried(c) && line_of(line->owner, c) == line)
+        gh_ike_ipsec_update(line->owner, c);
+}
 
 static void update_sa(void *ctx, const struct ike2_sa_view *v)
 {
     const struct updating *u = ctx;
 
-    ike2_each_child(u->core, v->id, update_child, u->g);
+    ike2_each_child(u->core, v->id, update_child, u->line);
 }
 
-void gh_ike_ipsec_open(struct gh_ike_ipsec *g, int fd, const struct ike2 *core)
+bool gh_ike_ipsec_open(struct gh_ike_ipsec *g, uint8_t slot, int fd, const struct ike2 *core)
 {
     static const struct gh_channel_ops ops = {.message = on_message, .broken = on_broken};
+    struct line *line = slot < GH_SPI_SLOTS ? &g->lines[slot] : NULL;
 
-    gh_channel_close(g->channel);
-    g->reached = g->mark;
-    g->channel = gh_channel_new(g->loop, fd, GH_TO_KEYER, &ops, g);
-    if (g->channel == NULL || !say_hello(g, core))
+    if (line == NULL) {
+        close(fd);
+        return false;
+    }
+    gh_channel_close(line->channel);
+    if (slot == KERNEL_SLOT)
+        g->reached = g->mark;
+    line->channel = gh_channel_new(g->loop, fd, GH_TO_KEYER, &ops, line);
+    if (line->channel == NULL || !say_hello(line, core))
         gh_error("no memory for the socket of the IPsec engine");
     else
-        gh_channel_hold(g->channel);
+        gh_channel_hold(line->channel);
     if (core != NULL) /* where they are by now */
-        ike2_each_sa(core, update_sa, &(struct updating){g, core});
-    gh_channel_flush(g->channel);
-}
-
-bool gh_ike_ipsec_is_open(const struct gh_ike_ipsec *g)
-{
-    return g->channel != NULL;
+        ike2_each_sa(core, update_sa, &(struct updating){line, core});
+    gh_channel_flush(line->channel);
+    return true;
 }
 
 struct gh_ike_ipsec *gh_ike_ipsec_new(uv_loop_t *loop, uint64_t epoch,
@@ -468,5 +499,7 @@ struct gh_ike_ipsec *gh_ike_ipsec_new(uv_loop_t *loop, uint64_t epoch,
     g->ops = ops;
     g->ctx = ctx;
     g->end = &g->wishes;
+    for (uint8_t i = 0; i < GH_SPI_SLOTS; i++)
+        g->lines[i] = (struct line){.owner = g, .slot = i};
     return g;
 }

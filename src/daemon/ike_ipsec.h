@@ -1,6 +1,6 @@
 /*
  * Child SAs of ESP and AH in the `ike` process: between the IKE core's callbacks and the IPsec
- * engine's process, `esp`, at the other end of a socket.
+ * engine's processes, one `esp` for each slot (platform/spi.h), each at the other end of a socket.
  *
  * What `esp` wants of the IKE core waits until that is not in the midst of something:
  * gh_ike_ipsec_settle(), after each call of the core. Owned by the `ike` process.
@@ -30,9 +30,8 @@ struct gh_ike_ipsec_ops {
 struct gh_ike_ipsec *gh_ike_ipsec_new(uv_loop_t *loop, uint64_t epoch,
                                       const struct gh_ike_ipsec_ops *ops, void *ctx);
 
-/* The socket to `esp`; core: NULL if there is none yet. */
-void gh_ike_ipsec_open(struct gh_ike_ipsec *g, int fd, const struct ike2 *core);
-bool gh_ike_ipsec_is_open(const struct gh_ike_ipsec *g);
+/* The socket to the `esp` of a slot; core: NULL if there is none yet. False: no such slot. */
+bool gh_ike_ipsec_open(struct gh_ike_ipsec *g, uint8_t slot, int fd, const struct ike2 *core);
 
 /* The core's callbacks. netns, vrf: where the child is, NULL as in config/ike.h. False: nobody is
  * there to carry packets. */

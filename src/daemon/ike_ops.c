@@ -52,7 +52,7 @@ static bool core_child_spi(void *ctx, const struct ike2_child_policy *p, uint8_t
     do
         gh_ike_random(ctx, spi, len);
     while (spi[0] == 0 && spi[1] == 0 && spi[2] == 0); /* 0 … 255 are reserved */
-    gh_esp_mark_spi(spi, p->kernel);
+    gh_esp_mark_spi(spi, p->kernel, p->slot);
     return true;
 }
 

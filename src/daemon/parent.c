@@ -521,7 +521,6 @@ int gh_parent_main(const struct gh_parent_options *options)
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_DUMPABLE, 0);
     gh_parent_ike_init(&p);
-    gh_parent_esp_init(&p);
     p.lock = gh_rundir_lock(options->run_directory);
     if (p.lock >= 0) {
         gh_keep_load(&p.keep, options->run_directory);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/ike_slots.h"
 #include "daemon/setup.h"
 #include "platform/kernel_ao.h"
 
@@ -116,6 +117,21 @@ static void commit(struct gh_parent *p, const struct gh_setup *next, int setup, 
     p->rules_due = true;
 }
 
+/* Who carries which peer's packets; after it is known what the kernel carries. */
+static void choose_slots(const struct gh_parent *p, struct gh_config *next,
+                         struct gh_problems *problems)
+{
+    const struct gh_ike_config *current = p->esp.wanted ? p->config->ike : NULL;
+    size_t a, b;
+
+    if (problems->errors > 0 || next->ike == NULL)
+        return;
+    if (current != NULL)
+        gh_ike_keep_slots(next->ike, current, next->path, problems);
+    if (problems->errors == 0)
+        (void)gh_ike_assign_slots(next->ike, current, &a, &b); /* the reader has looked at groups */
+}
+
 bool gh_parent_load(struct gh_parent *p, struct gh_problems *problems)
 {
     struct gh_setup next = {
@@ -134,6 +150,7 @@ bool gh_parent_load(struct gh_parent *p, struct gh_problems *problems)
     }
     warn_of_backends(next.config, problems);
     gh_parent_xfrm_choose(p, next.config->ike, problems);
+    choose_slots(p, next.config, problems);
     next.zones = calloc(next.config->session_count + 1, sizeof(*next.zones));
     if (problems->errors == 0 && next.zones != NULL &&
         gh_zones_assign(&p->zones, next.config, next.zones))

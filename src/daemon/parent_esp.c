@@ -1,9 +1,9 @@
 /*
- * IPsec in the parent: the process `esp`, the memory that its SAs are in, and in each place of
- * IKE's a tunnel device, sockets for what is protected, and routes into the device; at a private
- * side the device and the routes alone.
+ * IPsec in the parent: in each place of IKE's a tunnel device for each slot, sockets for what is
+ * protected, and routes into the devices; at a private side devices and routes alone. The processes
+ * are parent_workers.c's.
  *
- * Descriptors and memory outlive the process: packets wait, and the next instance carries on.
+ * Descriptors outlive the processes: packets wait, and the next instance carries on.
  *
  * A route to a device goes with it. Beside each stands one to nowhere that counts less: while no
  * daemon is there, what was to be protected does not leave by another way instead. As firewall
@@ -16,18 +16,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/range.h"
 #include "base/log.h"
 #include "config/alloc.h"
-#include "config/ike.h"
+#include "config/ike_slots.h"
 #include "config/octets.h"
 #include "control/control.h"
 #include "daemon/esp_capture.h"
-#include "daemon/esp_children.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_routes.h"
 #include "daemon/esp_raw.h"
@@ -56,16 +53,25 @@ static struct gh_wr begin(const struct gh_parent_place *place, uint8_t *body)
     return w;
 }
 
-static void tell_socket(struct gh_parent *p, const struct gh_parent_place *place, int kind)
+static void tell_socket(struct gh_parent *p, const struct gh_parent_place *place, size_t slot,
+                        int kind)
 {
+    const struct gh_esp_share *share = &place->esp.shares[slot];
+    struct gh_channel *channel = gh_parent_worker_channel(p, slot);
     uint8_t body[PLACE_BODY];
     struct gh_wr w = begin(place, body);
 
     gh_wr_u8(&w, (uint64_t)kind);
-    gh_wr_u8(&w, kind == GH_ESP_TUN && place->esp.datagrams);
-    if (p->esp.esp.channel != NULL && gh_wr_ok(&w) && place->esp.sockets[kind] >= 0)
-        gh_channel_send(p->esp.esp.channel, GH_MESSAGE_ESP_SOCKET, body, w.len,
-                        place->esp.sockets[kind]);
+    gh_wr_u8(&w, kind == GH_ESP_TUN && share->datagrams);
+    if (channel != NULL && gh_wr_ok(&w) && share->sockets[kind] >= 0)
+        gh_channel_send(channel, GH_MESSAGE_ESP_SOCKET, body, w.len, share->sockets[kind]);
+}
+
+void gh_parent_esp_tell_sockets(struct gh_parent *p, size_t slot)
+{
+    for (size_t i = 0; i < p->ike.place_count; i++)
+        for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
+            tell_socket(p, p->ike.places[i], slot, kind);
 }
 
 static void tell_gone(struct gh_parent *p, const struct gh_parent_place *place)
@@ -73,34 +79,10 @@ static void tell_gone(struct gh_parent *p, const struct gh_parent_place *place)
     uint8_t body[PLACE_BODY];
     struct gh_wr w = begin(place, body);
 
-    if (p->esp.esp.channel != NULL && gh_wr_ok(&w))
-        gh_channel_send(p->esp.esp.channel, GH_MESSAGE_ESP_PLACE_GONE, body, w.len, -1);
-}
-
-static void send_config(struct gh_parent *p)
-{
-    uint8_t body[12];
-    struct gh_wr w = gh_wr_make(body, sizeof(body));
-
-    gh_wr_u64(&w, p->ike.setup_len);
-    gh_wr_u32(&w, p->generation);
-    gh_channel_send(p->esp.esp.channel, GH_MESSAGE_CONFIG, body, w.len, p->ike.setup);
-}
-
-void gh_parent_open_children(struct gh_parent *p)
-{
-    int pair[2];
-
-    if (p->esp.esp.channel == NULL || p->ike.ike.channel == NULL)
-        return;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
-        gh_error("a socket between esp and ike: %s", strerror(errno));
-        return;
-    }
-    gh_channel_send(p->esp.esp.channel, GH_MESSAGE_CHILDREN, NULL, 0, pair[0]);
-    gh_channel_send(p->ike.ike.channel, GH_MESSAGE_CHILDREN, NULL, 0, pair[1]);
-    close(pair[0]);
-    close(pair[1]);
+    for (size_t slot = 0; gh_wr_ok(&w) && slot < GH_SLOTS; slot++)
+        if (gh_parent_worker_channel(p, slot) != NULL)
+            gh_channel_send(gh_parent_worker_channel(p, slot), GH_MESSAGE_ESP_PLACE_GONE, body,
+                            w.len, -1);
 }
 
 /* ---- Routes --------------------------------------------------------------------------------- */
@@ -117,11 +99,11 @@ static void report(const struct gh_esp_route *r, int result)
 static bool change_route(const struct gh_parent_place *place, struct gh_esp_route *r)
 {
     const struct gh_route closed = {.table = r->table, .to = r->to};
-    const struct gh_route open = {.table = r->table,
-                                  .to = r->to,
-                                  .ifindex = place->esp.ifindex,
-                                  .metric = r->metric,
-                                  .source = r->source};
+    struct gh_route open = {.table = r->table,
+                            .to = r->to,
+                            .ifindex = r->ifindex,
+                            .metric = r->metric,
+                            .source = r->source};
     int fd = place->esp.routes_fd, result = 0;
 
     if (r->open && (!r->wanted || r->stale))
@@ -137,6 +119,7 @@ static bool change_route(const struct gh_parent_place *place, struct gh_esp_rout
         result = gh_route_add(fd, &closed);
     r->closed = result == 0;
     if (r->closed && !r->open) {
+        r->ifindex = open.ifindex = place->esp.shares[r->slot].ifindex;
         result = gh_route_add(fd, &open);
         r->open = result == 0;
     }
@@ -267,8 +250,44 @@ bool gh_parent_esp_remove_routes(const char *run_directory)
 
 /* ---- Places --------------------------------------------------------------------------------- */
 
-static int open_one(struct gh_parent_place *place, int kind, uid_t owner)
+/* The kernel goes by the order in which they were opened. */
+static int open_udp(const struct gh_parent_place *place, size_t slot, int kind, uid_t owner)
 {
+    const bool v6 = kind == GH_ESP_UDP6;
+
+    for (size_t i = 0; i < slot; i++)
+        if (place->esp.shares[i].sockets[kind] < 0)
+            return -place->esp.shares[i].errors[kind];
+    for (size_t i = 0; i < GH_IKE_SOCKETS; i++) {
+        const struct gh_ike_socket *s = &place->sockets[i];
+
+        if (s->port == IKE2_PORT_NAT_T && s->v6 == v6)
+            return s->fd >= 0 ? gh_udp_open_esp(s->fd, (unsigned)slot, place->netns, place->vrf, v6,
+                                                s->port, owner)
+                              : -s->error;
+    }
+    return -ENOENT;
+}
+
+static int open_ipsec(const struct gh_parent *p, const struct gh_parent_place *place, size_t slot,
+                      int kind)
+{
+    const bool v6 = kind == GH_ESP_ESP6 || kind == GH_ESP_AH6,
+               ah = kind == GH_ESP_AH4 || kind == GH_ESP_AH6;
+    const uint8_t protocol = ah ? IPPROTO_AH : IPPROTO_ESP;
+    int result, fd = gh_raw_open(place->netns, place->vrf, v6, protocol, ah);
+
+    if (fd < 0 || p->esp.slot_count == 1 ||
+        gh_raw_take_slot(fd, v6, protocol, (unsigned)slot, (unsigned)p->esp.slot_count, false))
+        return fd;
+    result = -errno;
+    close(fd);
+    return result;
+}
+
+static int open_one(const struct gh_parent *p, struct gh_parent_place *place, size_t slot, int kind)
+{
+    struct gh_esp_share *share = &place->esp.shares[slot];
     bool v6;
     uint8_t protocol;
 
@@ -276,32 +295,20 @@ static int open_one(struct gh_parent_place *place, int kind, uid_t owner)
         return gh_raw_open(place->netns, place->vrf, v6, protocol, false);
     switch (kind) {
     case GH_ESP_TUN:
-        return gh_tun_open(place->netns, place->vrf, TUN_NAME, IKE2_IP_MTU, &place->esp.ifindex,
-                           &place->esp.datagrams);
-    case GH_ESP_ESP4:
-    case GH_ESP_ESP6:
-        return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_ESP6, IPPROTO_ESP, false);
+        return gh_tun_open(place->netns, place->vrf, TUN_NAME, IKE2_IP_MTU, &share->ifindex,
+                           &share->datagrams);
     case GH_ESP_ICMP4:
     case GH_ESP_ICMP6:
         return gh_raw_open_icmp(place->netns, place->vrf, kind == GH_ESP_ICMP6);
-    case GH_ESP_AH4:
-    case GH_ESP_AH6:
-        return gh_raw_open(place->netns, place->vrf, kind == GH_ESP_AH6, IPPROTO_AH, true);
+    case GH_ESP_UDP4:
+    case GH_ESP_UDP6:
+        return open_udp(place, slot, kind, p->ao.uid);
     default:
-        break;
+        return open_ipsec(p, place, slot, kind);
     }
-    for (size_t i = 0; i < GH_IKE_SOCKETS; i++) {
-        const struct gh_ike_socket *s = &place->sockets[i];
-
-        if (s->port == IKE2_PORT_NAT_T && s->v6 == (kind == GH_ESP_UDP6))
-            return s->fd >= 0
-                       ? gh_udp_open_esp(s->fd, place->netns, place->vrf, s->v6, s->port, owner)
-                       : -s->error;
-    }
-    return -ENOENT;
 }
 
-static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
+static void open_sockets(struct gh_parent *p, struct gh_parent_place *place, size_t slot)
 {
     static const char *const names[] = {"the tunnel device",
                                         "port 4500 for ESP in IPv4",
@@ -320,34 +327,78 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place)
                                         "IPv6 in IPv6"};
 
     for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
-        struct gh_esp_place *e = &place->esp;
+        struct gh_esp_share *share = &place->esp.shares[slot];
         int result;
 
-        if (e->sockets[kind] >= 0 || !gh_parent_tunnels_want(p, place, kind) ||
-            (place->is_private && kind != GH_ESP_TUN))
+        /* Tunnels are the first slot's. */
+        if (share->sockets[kind] >= 0 || (slot > 0 && kind > GH_ESP_ICMP6) ||
+            !gh_parent_tunnels_want(p, place, kind) || (place->is_private && kind != GH_ESP_TUN))
             continue;
-        result = open_one(place, kind, p->ao.uid);
+        result = open_one(p, place, slot, kind);
         if (result >= 0) {
-            e->sockets[kind] = result;
-            tell_socket(p, place, kind);
-        } else if (e->errors[kind] != -result) {
+            share->sockets[kind] = result;
+            tell_socket(p, place, slot, kind);
+        } else if (share->errors[kind] != -result) {
             gh_error("%s: %s", names[kind], strerror(-result));
         }
-        e->errors[kind] = result < 0 ? -result : 0;
+        share->errors[kind] = result < 0 ? -result : 0;
     }
+}
+
+static void init_share(struct gh_esp_share *share)
+{
+    *share = (struct gh_esp_share){.ifindex = 0};
+    for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
+        share->sockets[kind] = -1;
+}
+
+/* Was something open? */
+static bool close_share(struct gh_esp_share *share)
+{
+    bool any = false;
+
+    for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
+        any |= share->sockets[kind] >= 0;
+        if (share->sockets[kind] >= 0)
+            close(share->sockets[kind]);
+    }
+    init_share(share);
+    return any;
 }
 
 void gh_parent_esp_init_place(struct gh_parent_place *place)
 {
     place->esp.routes_fd = -1;
     gh_parent_xfrm_init_place(place);
-    for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
-        place->esp.sockets[kind] = -1;
+    for (size_t slot = 0; slot < GH_SLOTS; slot++)
+        init_share(&place->esp.shares[slot]);
 }
 
 bool gh_parent_esp_shares(const struct gh_parent_place *place, bool v6)
 {
-    return place->esp.sockets[v6 ? GH_ESP_UDP6 : GH_ESP_UDP4] >= 0;
+    return place->esp.shares[0].sockets[v6 ? GH_ESP_UDP6 : GH_ESP_UDP4] >= 0;
+}
+
+bool gh_parent_esp_shares_all(const struct gh_parent *p, const struct gh_parent_place *place,
+                              bool v6)
+{
+    for (size_t slot = 0; slot < p->esp.slot_count; slot++)
+        if (place->esp.shares[slot].sockets[v6 ? GH_ESP_UDP6 : GH_ESP_UDP4] < 0)
+            return false;
+    return p->esp.slot_count > 0;
+}
+
+static bool has_devices(const struct gh_parent *p, const struct gh_esp_place *e)
+{
+    for (size_t slot = 0; slot < p->esp.slot_count; slot++)
+        if (e->shares[slot].sockets[GH_ESP_TUN] < 0)
+            return false;
+    return true;
+}
+
+bool gh_parent_esp_has_routes(const struct gh_parent *p, const struct gh_parent_place *place)
+{
+    return has_devices(p, &place->esp) && place->esp.routes_fd >= 0;
 }
 
 void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *place)
@@ -363,18 +414,14 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
         gh_parent_esp_change_routes(place);
         close(e->routes_fd);
     }
-    for (int kind = 0; kind < GH_ESP_SOCKETS; kind++) {
-        any |= e->sockets[kind] >= 0;
-        if (e->sockets[kind] >= 0)
-            close(e->sockets[kind]);
-        e->errors[kind] = 0;
-    }
+    for (size_t slot = GH_SLOTS; slot-- > 0;)
+        any |= close_share(&e->shares[slot]);
     if (any) {
         tell_gone(p, place);
         gh_parent_esp_clear_leave(place);
     }
     gh_esp_routes_free(&e->routes);
-    *e = (struct gh_esp_place){.ifindex = 0};
+    *e = (struct gh_esp_place){.routes_fd = -1};
     gh_parent_esp_init_place(place);
 }
 
@@ -387,11 +434,12 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
         gh_parent_xfrm_tend_place(p, place);
         return;
     }
-    open_sockets(p, place);
+    for (size_t slot = 0; slot < p->esp.slot_count; slot++)
+        open_sockets(p, place, slot);
     gh_parent_xfrm_tend_place(p, place);
     if (e->routes_fd < 0)
         open_routes(p, place);
-    if (e->sockets[GH_ESP_TUN] < 0 || e->routes_fd < 0)
+    if (!gh_parent_esp_has_routes(p, place))
         return;
     if (e->generation != p->generation) {
         gh_parent_esp_set_mtu(p, place);
@@ -403,111 +451,7 @@ void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place
     gh_parent_esp_change_routes(place);
 }
 
-/* ---- The process ---------------------------------------------------------------------------- */
-
-static void send_memory(struct gh_parent *p)
-{
-    uint8_t body[8];
-    struct gh_wr w = gh_wr_make(body, sizeof(body));
-
-    gh_wr_u64(&w, gh_esp_children_memory());
-    gh_channel_send(p->esp.esp.channel, GH_MESSAGE_STATE, body, w.len, p->esp.memory);
-}
-
-/* Memory, sockets and SAs first: with its policies `esp` begins. */
-static void on_started(void *ctx)
-{
-    struct gh_parent *p = ctx;
-
-    gh_parent_esp_routes_forget(p);
-    send_memory(p);
-    for (size_t i = 0; i < p->ike.place_count; i++)
-        for (int kind = 0; kind < GH_ESP_SOCKETS; kind++)
-            tell_socket(p, p->ike.places[i], kind);
-    gh_parent_xfrm_link(p);
-    gh_parent_tunnels_tell(p);
-    gh_parent_open_children(p);
-    send_config(p);
-}
-
-static void on_ended(void *ctx, uint64_t wait)
-{
-    struct gh_parent *p = ctx;
-
-    gh_warning("esp starts again %s; packets wait", wait == 0 ? "at once" : "soon");
-    gh_control_server_refuse_waiting(p->control, GH_ANSWERER_ESP,
-                                     "the IPsec engine has just ended and starts again");
-    gh_parent_publish(p, "ipsec-restarted",
-                      "the IPsec engine ended and is started again; its SAs go on");
-}
-
-static void start_esp(struct gh_parent *p);
-
-static void drop_memory(struct gh_parent *p)
-{
-    if (p->esp.memory >= 0)
-        close(p->esp.memory);
-    p->esp.memory = -1;
-}
-
-static void on_stopped(void *ctx)
-{
-    struct gh_parent *p = ctx;
-
-    drop_memory(p);
-    if (p->control != NULL)
-        gh_control_server_refuse_waiting(p->control, GH_ANSWERER_ESP,
-                                         "no peer has a child of IPsec any more");
-    if (p->stopping)
-        gh_parent_child_stopped(p);
-    else if (p->esp.wanted)
-        start_esp(p);
-}
-
-static bool on_message(void *ctx, struct gh_frame *frame, int fd)
-{
-    struct gh_parent *p = ctx;
-
-    switch (frame->type) {
-    case GH_MESSAGE_READY:
-    case GH_MESSAGE_PONG:
-        return true;
-    case GH_MESSAGE_CONFIGURED:
-        gh_rd_skip(&frame->body, 4);
-        return gh_rd_u8(&frame->body) == 1; /* else no memory there: a new one starts with more */
-    case GH_MESSAGE_ANSWER:
-        return gh_parent_answer(p, GH_ANSWERER_ESP, &frame->body);
-    case GH_MESSAGE_ESP_ROUTE:
-        return gh_parent_esp_route(p, &frame->body);
-    case GH_MESSAGE_ESP_ROUTES_TOLD:
-        gh_parent_esp_routes_told(p);
-        return true;
-    default:
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
-}
-
-static bool have_memory(struct gh_parent *p)
-{
-    if (p->esp.memory < 0)
-        p->esp.memory = memfd_create("gatehouse-ipsec", MFD_CLOEXEC);
-    if (p->esp.memory >= 0 && ftruncate(p->esp.memory, (off_t)gh_esp_children_memory()) == 0)
-        return true;
-    gh_error("memory for the SAs of IPsec: %s", strerror(errno));
-    drop_memory(p);
-    return false;
-}
-
-static void start_esp(struct gh_parent *p)
-{
-    static const struct gh_child_ops ops = {
-        .started = on_started, .ended = on_ended, .stopped = on_stopped, .message = on_message};
-
-    if (have_memory(p))
-        gh_parent_start_child(p, &p->esp.esp, "esp", &ops);
-}
+/* ---- The plan in force ---------------------------------------------------------------------- */
 
 static bool has_children(const struct gh_parent *p)
 {
@@ -516,43 +460,31 @@ static bool has_children(const struct gh_parent *p)
     if (p->ike.peers > 0 && c->tunnel_count > 0)
         return true;
     for (size_t i = 0; p->ike.peers > 0 && i < c->policy_count; i++)
-        for (size_t k = 0; k < c->policies[i]->child_count; k++)
-            if (c->policies[i]->children[k].mode != IKE2_TCP_AO)
-                return true;
+        if (gh_ike_has_ipsec(c->policies[i]))
+            return true;
     return false;
 }
 
 void gh_parent_esp_apply(struct gh_parent *p)
 {
-    struct gh_child *esp = &p->esp.esp;
+    bool before = p->esp.wanted;
 
     p->esp.wanted = has_children(p);
+    if (p->esp.wanted && !before)
+        gh_parent_workers_init(p);
     gh_parent_xfrm_apply(p);
-    if (!p->esp.wanted) {
-        if (!gh_child_stop(esp))
-            drop_memory(p);
-        return;
-    }
-    if (esp->running && esp->channel != NULL)
-        send_config(p);
-    else if (!gh_child_is_there(esp) && !gh_child_is_waiting(esp))
-        start_esp(p); /* else it comes by itself, and is told then */
-}
-
-void gh_parent_esp_init(struct gh_parent *p)
-{
-    p->esp.memory = -1;
+    gh_parent_workers_apply(p);
 }
 
 void gh_parent_esp_stop(struct gh_parent *p)
 {
-    gh_child_stop(&p->esp.esp);
+    gh_parent_workers_stop(p);
     gh_parent_xfrm_stop(p);
 }
 
 bool gh_parent_esp_runs(const struct gh_parent *p)
 {
-    return gh_child_is_there(&p->esp.esp) || gh_child_is_there(&p->xfrm.xfrm);
+    return gh_parent_workers_run(p) || gh_child_is_there(&p->xfrm.xfrm);
 }
 
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,
@@ -563,6 +495,11 @@ bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *r
     if (strcmp(gh_control_op(request), "show-ipsec-unprotected") == 0) {
         gh_control_server_answer_json(p->control, client, GH_ANSWERER_PARENT,
                                       gh_parent_esp_clear_show(p));
+        return true;
+    }
+    if (strcmp(gh_control_op(request), "show-ipsec-group") == 0) {
+        gh_control_server_answer_json(p->control, client, GH_ANSWERER_PARENT,
+                                      gh_parent_workers_show(p));
         return true;
     }
     if (!capture && !gh_esp_is_op(gh_control_op(request)))
@@ -579,6 +516,6 @@ bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *r
             gh_control_refusal("give an IKE peer one, then `gatectl reload`",
                                "no IKE peer has a child of IPsec"));
     else
-        gh_parent_forward(p, &p->esp.esp, client, GH_ANSWERER_ESP, line, len);
+        gh_parent_forward(p, gh_parent_worker_for(p, request), client, GH_ANSWERER_ESP, line, len);
     return true;
 }

@@ -1,5 +1,5 @@
 /*
- * The MTU of a place's tunnel device: the largest ip-mtu of the children there, for they share the
+ * The MTU of a place's tunnel devices: the largest ip-mtu of the children there, for they share the
  * device. So the kernel fragments and refuses what is too long for all of them, as it does on any
  * link, and its own TCP begins with what fits; `esp` sees to those that take less (esp_path.h).
  *
@@ -36,11 +36,15 @@ void gh_parent_esp_set_mtu(struct gh_parent *p, struct gh_parent_place *place)
              k++)
             if (wants(&c->policies[i]->children[k]) > mtu)
                 mtu = wants(&c->policies[i]->children[k]);
-    if (mtu == place->esp.mtu)
-        return;
-    result = gh_tun_set_mtu(place->netns, place->esp.ifindex, mtu);
-    if (result != 0)
-        gh_error("the MTU of the tunnel device: %s", strerror(-result));
-    else
-        place->esp.mtu = mtu;
+    for (size_t slot = 0; slot < p->esp.slot_count; slot++) {
+        struct gh_esp_share *share = &place->esp.shares[slot];
+
+        if (mtu == share->mtu)
+            continue;
+        result = gh_tun_set_mtu(place->netns, share->ifindex, mtu);
+        if (result != 0)
+            gh_error("the MTU of the tunnel device: %s", strerror(-result));
+        else
+            share->mtu = mtu;
+    }
 }

@@ -89,9 +89,12 @@ static bool table_for(const struct gh_parent *p, const struct gh_parent_place *p
     return false;
 }
 
-static void shape(struct gh_esp_route *r, const struct gh_addr *source, uint16_t metric)
+static void shape(struct gh_esp_route *r, uint8_t slot, const struct gh_addr *source,
+                  uint16_t metric)
 {
-    r->stale |= r->open && (!gh_addr_equal(&r->source, source) || r->metric != metric);
+    r->stale |=
+        r->open && (!gh_addr_equal(&r->source, source) || r->metric != metric || r->slot != slot);
+    r->slot = slot;
     r->source = *source;
     r->metric = metric;
 }
@@ -120,7 +123,7 @@ static void want_child(const struct gh_parent *p, struct gh_parent_place *place,
                 continue;
             r = gh_esp_routes_make(&place->esp.routes, table, &prefixes[k]);
             r->configured = true;
-            shape(r, &source, 0);
+            shape(r, child->slot, &source, 0);
         }
     }
 }
@@ -165,14 +168,22 @@ static bool want(void *ctx, struct gh_parent_place *place, const struct ike2_pol
 
 /* ---- What was negotiated -------------------------------------------------------------------- */
 
+/* By the process of a slot. */
+struct claim {
+    struct gh_prefix to;
+    size_t slot;
+};
+
 /* What the configuration does not let a peer have, it does not get from `esp` either. */
 static bool may_have(void *ctx, struct gh_parent_place *place, const struct ike2_policy *policy,
                      const struct ike2_child_policy *child)
 {
-    const struct gh_prefix *to = ctx;
+    const struct claim *x = ctx;
+    const struct gh_prefix *to = &x->to;
     struct gh_prefix list[GH_RANGE_PREFIXES];
 
-    for (size_t i = 0; child->reverse_route && i < child->remote.count; i++) {
+    for (size_t i = 0; child->reverse_route && child->slot == x->slot && i < child->remote.count;
+         i++) {
         const struct ike_ts *ts = &child->remote.ts[i];
         size_t count = gh_range_prefixes(&ts->start, &ts->end, list);
 
@@ -186,7 +197,9 @@ static bool may_have(void *ctx, struct gh_parent_place *place, const struct ike2
 static bool is_wanted(const struct gh_parent *p, struct gh_parent_place *place,
                       struct gh_esp_route *r)
 {
-    return r->configured || (r->negotiated && gh_parent_esp_each_child(p, place, may_have, &r->to));
+    struct claim claim = {.to = r->to, .slot = r->slot};
+
+    return r->configured || (r->negotiated && gh_parent_esp_each_child(p, place, may_have, &claim));
 }
 
 /* What was negotiated stands in the table where the configuration of now has it. */
@@ -201,7 +214,7 @@ static void settle_table(const struct gh_parent *p, struct gh_parent_place *plac
         return;
     r = gh_esp_routes_make(&place->esp.routes, table, &was.to);
     if (!r->configured)
-        shape(r, &was.source, was.metric);
+        shape(r, was.slot, &was.source, was.metric);
     r->negotiated = true;
     r->known = was.known;
     r->holds_peer = was.holds_peer;
@@ -223,29 +236,25 @@ void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place
     e->rules_due = true;
 }
 
-static bool is_open(const struct gh_parent_place *place)
-{
-    return place->esp.sockets[GH_ESP_TUN] >= 0 && place->esp.routes_fd >= 0;
-}
-
 /* The others are as they were: of thousands, each has a message of its own. */
-static void settle(struct gh_parent_place *place, struct gh_esp_route *r)
+static void settle(const struct gh_parent *p, struct gh_parent_place *place, struct gh_esp_route *r)
 {
-    if (!is_open(place))
+    if (!gh_parent_esp_has_routes(p, place))
         return;
     gh_parent_esp_change_route(place, r);
     gh_esp_rules_follow(place);
 }
 
-static void come(const struct gh_parent *p, struct gh_parent_place *place,
+static void come(const struct gh_parent *p, struct gh_parent_place *place, size_t slot,
                  const struct gh_esp_route_wish *x)
 {
-    struct gh_prefix to = x->to;
+    struct claim claim = {.to = x->to, .slot = slot};
+    const struct gh_prefix to = x->to;
     char text[GH_PREFIX_TEXT];
     struct gh_esp_route *r;
     uint32_t table;
 
-    if (!gh_parent_esp_each_child(p, place, may_have, &to)) {
+    if (!gh_parent_esp_each_child(p, place, may_have, &claim)) {
         gh_warning("no route to %s, which was negotiated: no child with reverse routes has it",
                    gh_prefix_format(&to, text));
         return;
@@ -254,31 +263,32 @@ static void come(const struct gh_parent *p, struct gh_parent_place *place,
         return;
     r = gh_esp_routes_make(&place->esp.routes, table, &to);
     if (!r->configured)
-        shape(r, &x->source, x->metric);
+        shape(r, (uint8_t)slot, &x->source, x->metric);
     r->negotiated = r->known = r->wanted = true;
     r->holds_peer = x->holds_peer;
     place->esp.rules_due |= x->holds_peer;
-    settle(place, r);
+    settle(p, place, r);
 }
 
 /* It may have held the peer when it came, or not. */
-static void go(struct gh_parent_place *place, const struct gh_prefix *to)
+static void go(const struct gh_parent *p, struct gh_parent_place *place, size_t slot,
+               const struct gh_prefix *to)
 {
     const uint32_t tables[] = {place->esp.table, gh_ip_rules_tables(place->esp.table) + to->bits};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         struct gh_esp_route *r = gh_esp_routes_find(&place->esp.routes, tables[i], to);
 
-        if (r == NULL || !r->negotiated)
+        if (r == NULL || !r->negotiated || r->slot != slot)
             continue;
         r->negotiated = false;
         r->wanted = r->configured;
         place->esp.rules_due |= gh_esp_route_is_detour(&place->esp, r->table, to);
-        settle(place, r);
+        settle(p, place, r);
     }
 }
 
-bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body)
+bool gh_parent_esp_route(struct gh_parent *p, size_t slot, struct gh_rd *body)
 {
     char netns[GH_ESP_NETNS], vrf[GH_ESP_VRF];
     struct gh_esp_route_wish wish;
@@ -292,24 +302,25 @@ bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body)
             !gh_config_text_equal(place->vrf, vrf[0] != '\0' ? vrf : NULL))
             continue;
         if (wish.up)
-            come(p, place, &wish);
+            come(p, place, slot, &wish);
         else
-            go(place, &wish.to);
+            go(p, place, slot, &wish.to);
     }
     return true;
 }
 
-void gh_parent_esp_routes_forget(struct gh_parent *p)
+void gh_parent_esp_routes_forget(struct gh_parent *p, size_t slot)
 {
     for (size_t i = 0; i < p->ike.place_count; i++) {
         struct gh_esp_place *e = &p->ike.places[i]->esp;
 
         for (size_t k = 0; k < e->routes.count; k++)
-            e->routes.list[k].known = false;
+            if (e->routes.list[k].slot == slot)
+                e->routes.list[k].known = false;
     }
 }
 
-void gh_parent_esp_routes_told(struct gh_parent *p)
+void gh_parent_esp_routes_told(struct gh_parent *p, size_t slot)
 {
     for (size_t i = 0; i < p->ike.place_count; i++) {
         struct gh_esp_place *e = &p->ike.places[i]->esp;
@@ -317,11 +328,13 @@ void gh_parent_esp_routes_told(struct gh_parent *p)
         for (size_t k = 0; k < e->routes.count; k++) {
             struct gh_esp_route *r = &e->routes.list[k];
 
+            if (r->slot != slot)
+                continue;
             r->negotiated = r->negotiated && r->known;
             r->wanted = r->configured || (r->wanted && r->negotiated);
         }
         e->rules_due = true;
-        if (is_open(p->ike.places[i]))
+        if (gh_parent_esp_has_routes(p, p->ike.places[i]))
             gh_parent_esp_change_routes(p->ike.places[i]);
     }
 }

@@ -224,12 +224,18 @@ static void on_keeper_ended(void *ctx, uint64_t wait)
 void gh_parent_start_child(struct gh_parent *p, struct gh_child *child, const char *role,
                            const struct gh_child_ops *ops)
 {
+    gh_parent_start_child_of(p, child, role, ops, p);
+}
+
+void gh_parent_start_child_of(struct gh_parent *p, struct gh_child *child, const char *role,
+                              const struct gh_child_ops *ops, void *ctx)
+{
     child->loop = &p->loop;
     child->role = role;
     child->log_level = p->options->log_level;
     child->lock = p->lock;
     child->ops = ops;
-    child->ctx = p;
+    child->ctx = ctx;
     child->failures = 0;
     if (!gh_parent_find_user(p->config, &child->uid, &child->gid) || !gh_child_start(child))
         gh_error("%s: not started; IKE does not work. `gatectl reload` tries again", role);
@@ -331,6 +337,7 @@ void gh_parent_ike_tend(struct gh_parent *p)
 {
     if (p->ike.peers > 0)
         gh_parent_ike_places_tend(p);
+    gh_parent_workers_tend(p);
 }
 
 /* ---- The configuration ---------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "config/config.h"
+#include "config/ike.h"
 #include "daemon/child.h"
 #include "daemon/control_server.h"
 #include "daemon/esp_net.h"
@@ -50,13 +51,19 @@ struct gh_ike_socket {
 };
 enum { GH_IKE_SOCKETS = 4 };
 
-/* IPsec in one place: a tunnel device and sockets; all -1 or zero: not there. */
-struct gh_esp_place {
+/* What the process of one slot has of a place: a tunnel device and sockets; all -1 or zero: not
+ * there. */
+struct gh_esp_share {
     int sockets[GH_ESP_SOCKETS];
     int errors[GH_ESP_SOCKETS]; /* why there is none */
     uint32_t ifindex;           /* of the device */
     bool datagrams;             /* it takes those that are put together */
     uint32_t mtu;               /* that it was set to; 0: not yet */
+};
+
+/* IPsec in one place. */
+struct gh_esp_place {
+    struct gh_esp_share shares[GH_SLOTS];
     int routes_fd;
     int routes_error; /* why there is none: a negative errno */
     uint32_t table;   /* of the routes; 0: the main one */
@@ -126,11 +133,30 @@ struct gh_parent_tunnel {
     bool primary, backup; /* has the host a route? */
 };
 
-/* IPsec: a child that is there only while IKE peers have children of ESP or AH. */
+/* A process that carries packets, or could. */
+struct gh_parent_worker {
+    struct gh_parent *parent;
+    struct gh_child child;
+    bool used;    /* by the configuration in force */
+    size_t group; /* its tunnel group */
+    int slot;     /* that it has; -1: none, it stands by */
+};
+enum { GH_WORKERS = GH_SLOTS + GH_SPARES };
+
+/* What a process has that carries packets, and the next one has after it. */
+struct gh_parent_slot {
+    size_t group;
+    int memory;    /* of its SAs (esp_children.h); -1: none */
+    size_t worker; /* who has it */
+    bool lost;     /* its process cannot be kept running, and none stood by */
+};
+
+/* IPsec: children that are there only while IKE peers have children of ESP or AH. */
 struct gh_parent_esp {
-    struct gh_child esp;
-    bool wanted; /* by the configuration in force */
-    int memory;  /* of its SAs (esp_children.h); -1: none */
+    struct gh_parent_worker workers[GH_WORKERS];
+    struct gh_parent_slot slots[GH_SLOTS];
+    size_t slot_count; /* while wanted: at least one */
+    bool wanted;       /* by the configuration in force */
     struct gh_parent_tunnel *tunnels;
     size_t tunnel_count;
 };
@@ -246,19 +272,40 @@ bool gh_parent_ike_runs(const struct gh_parent *p);
 /* Fills in what all children of IKE share, and starts it. */
 void gh_parent_start_child(struct gh_parent *p, struct gh_child *child, const char *role,
                            const struct gh_child_ops *ops);
+/* ctx: of its ops, if not the parent. */
+void gh_parent_start_child_of(struct gh_parent *p, struct gh_child *child, const char *role,
+                              const struct gh_child_ops *ops, void *ctx);
+
+/* parent_workers.c: the processes that carry packets */
+void gh_parent_workers_init(struct gh_parent *p);
+/* Starts, tells or stops them by the plan in force. */
+void gh_parent_workers_apply(struct gh_parent *p);
+void gh_parent_workers_tend(struct gh_parent *p); /* once a second or so */
+/* To the process of a slot; NULL: it is away. */
+struct gh_channel *gh_parent_worker_channel(const struct gh_parent *p, size_t slot);
+void gh_parent_workers_stop(struct gh_parent *p);
+bool gh_parent_workers_run(const struct gh_parent *p);
+/* A new socket between `ike` and each `esp`, where both are there. */
+void gh_parent_open_children(struct gh_parent *p);
+/* The child that is to answer this request for `esp`: the first that is there, if it names none. */
+struct gh_child *gh_parent_worker_for(struct gh_parent *p, const json_t *request);
+const char *gh_parent_worker_name(const struct gh_parent_worker *w, char out[16]);
+json_t *gh_parent_workers_show(const struct gh_parent *p); /* the answer to show-ipsec-group */
 
 /* parent_esp.c */
-void gh_parent_esp_init(struct gh_parent *p);
-/* Starts, tells or stops the child by the plan in force. */
+/* By the plan in force: is there something to carry? Then by whom. */
 void gh_parent_esp_apply(struct gh_parent *p);
+/* All sockets and devices of a slot, to its new process. */
+void gh_parent_esp_tell_sockets(struct gh_parent *p, size_t slot);
 /* Makes routes and rules of a place as they are wanted. */
 void gh_parent_esp_change_routes(struct gh_parent_place *place);
 /* One of them alone; it may be gone afterwards. */
 void gh_parent_esp_change_route(struct gh_parent_place *place, struct gh_esp_route *r);
 /* parent_esp_routes.c: what `esp` says of routes that were negotiated. False: malformed. */
-bool gh_parent_esp_route(struct gh_parent *p, struct gh_rd *body);
-void gh_parent_esp_routes_forget(struct gh_parent *p); /* a new `esp` is to say them all … */
-void gh_parent_esp_routes_told(struct gh_parent *p);   /* … and has */
+bool gh_parent_esp_route(struct gh_parent *p, size_t slot, struct gh_rd *body);
+/* A new `esp` is to say all of its slot … */
+void gh_parent_esp_routes_forget(struct gh_parent *p, size_t slot);
+void gh_parent_esp_routes_told(struct gh_parent *p, size_t slot); /* … and has */
 /* Calls fn() with each child of a place whose packets come by the device; true from it ends that,
  * and is the answer. */
 bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place *place,
@@ -272,14 +319,14 @@ void gh_parent_esp_clear_leave(struct gh_parent_place *place);
 json_t *gh_parent_esp_clear_show(const struct gh_parent *p);
 /* By the configuration, also what was negotiated before. */
 void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place);
-/* A new socket between `ike` and `esp`, where both are there. */
-void gh_parent_open_children(struct gh_parent *p);
 bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *request,
                            const char *line, size_t len);
 void gh_parent_esp_stop(struct gh_parent *p);
 bool gh_parent_esp_runs(const struct gh_parent *p);
 /* Takes away what routes a daemon left that is no more. False: it cannot, and the log says why. */
 bool gh_parent_esp_remove_routes(const char *run_directory);
+/* Are the devices of all slots there, and can routes into them be made? */
+bool gh_parent_esp_has_routes(const struct gh_parent *p, const struct gh_parent_place *place);
 /* For parent_ike_places.c: its part of a place. */
 void gh_parent_esp_init_place(struct gh_parent_place *place);
 void gh_parent_esp_tend_place(struct gh_parent *p, struct gh_parent_place *place);
@@ -301,8 +348,10 @@ bool gh_parent_tunnels_carry(const struct gh_ike_config *c, const struct ike2_po
                              const struct ike2_child_policy *child);
 void gh_parent_tunnels_tell(struct gh_parent *p);  /* all, to a new `esp` */
 void gh_parent_tunnels_reach(struct gh_parent *p); /* routes may have changed */
-/* Does IKE's socket share port 4500 with one for ESP? */
+/* Does IKE's socket share port 4500 with one for ESP? With one of each slot? */
 bool gh_parent_esp_shares(const struct gh_parent_place *place, bool v6);
+bool gh_parent_esp_shares_all(const struct gh_parent *p, const struct gh_parent_place *place,
+                              bool v6);
 
 /* parent_xfrm.c; parent_esp.c calls all but the first. */
 /* Which children the kernel carries; a problem for each that it should and cannot. */

@@ -12,8 +12,7 @@ static json_t *process(const char *name, pid_t pid, uint64_t age_ms, unsigned st
 
 json_t *gh_parent_processes(const struct gh_parent *p)
 {
-    const struct gh_child *children[] = {&p->ao, &p->ike.keeper, &p->ike.ike, &p->esp.esp,
-                                         &p->xfrm.xfrm};
+    const struct gh_child *children[] = {&p->ao, &p->ike.keeper, &p->ike.ike, &p->xfrm.xfrm};
     uint64_t now = uv_now(&p->loop);
     json_t *list = json_array();
 
@@ -22,5 +21,14 @@ json_t *gh_parent_processes(const struct gh_parent *p)
         if (children[i]->running)
             json_array_append_new(list, process(children[i]->role, children[i]->process.pid,
                                                 now - children[i]->began, children[i]->starts));
+    for (size_t i = 0; i < GH_WORKERS; i++) {
+        const struct gh_parent_worker *w = &p->esp.workers[i];
+        char text[16];
+
+        if (w->child.running)
+            json_array_append_new(list,
+                                  process(gh_parent_worker_name(w, text), w->child.process.pid,
+                                          now - w->child.began, w->child.starts));
+    }
     return json_pack("{s:b, s:o}", "ok", 1, "processes", list);
 }

@@ -34,8 +34,9 @@ static void tell_device(const struct gh_parent *p, const struct gh_parent_tunnel
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
     gh_put_text(&w, t->name);
-    if (p->esp.esp.channel != NULL && gh_wr_ok(&w) && t->fd >= 0)
-        gh_channel_send(p->esp.esp.channel, GH_MESSAGE_TUNNEL_DEVICE, body, w.len, t->fd);
+    if (gh_parent_worker_channel(p, 0) != NULL && gh_wr_ok(&w) && t->fd >= 0)
+        gh_channel_send(gh_parent_worker_channel(p, 0), GH_MESSAGE_TUNNEL_DEVICE, body, w.len,
+                        t->fd);
 }
 
 static void tell_gone(const struct gh_parent *p, const struct gh_parent_tunnel *t)
@@ -44,8 +45,8 @@ static void tell_gone(const struct gh_parent *p, const struct gh_parent_tunnel *
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
     gh_put_text(&w, t->name);
-    if (p->esp.esp.channel != NULL && gh_wr_ok(&w))
-        gh_channel_send(p->esp.esp.channel, GH_MESSAGE_TUNNEL_GONE, body, w.len, -1);
+    if (gh_parent_worker_channel(p, 0) != NULL && gh_wr_ok(&w))
+        gh_channel_send(gh_parent_worker_channel(p, 0), GH_MESSAGE_TUNNEL_GONE, body, w.len, -1);
 }
 
 static void tell_reach(const struct gh_parent *p, const struct gh_parent_tunnel *t)
@@ -56,8 +57,8 @@ static void tell_reach(const struct gh_parent *p, const struct gh_parent_tunnel 
 
     (void)snprintf(reach.tunnel, sizeof(reach.tunnel), "%s", t->name);
     gh_esp_put_reach(&w, &reach);
-    if (p->esp.esp.channel != NULL && gh_wr_ok(&w))
-        gh_channel_send(p->esp.esp.channel, GH_MESSAGE_TUNNEL_REACH, body, w.len, -1);
+    if (gh_parent_worker_channel(p, 0) != NULL && gh_wr_ok(&w))
+        gh_channel_send(gh_parent_worker_channel(p, 0), GH_MESSAGE_TUNNEL_REACH, body, w.len, -1);
 }
 
 void gh_parent_tunnels_tell(struct gh_parent *p)

@@ -214,14 +214,16 @@ void gh_parent_xfrm_link(struct gh_parent *p)
 {
     int pair[2];
 
-    if (p->esp.esp.channel == NULL || p->xfrm.xfrm.channel == NULL)
+    struct gh_channel *esp = gh_parent_worker_channel(p, 0); /* the first one has to do with it */
+
+    if (esp == NULL || p->xfrm.xfrm.channel == NULL)
         return;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0) {
         gh_error("a socket between esp and xfrm: %s", strerror(errno));
         return;
     }
     gh_channel_send(p->xfrm.xfrm.channel, GH_MESSAGE_PLANE, NULL, 0, pair[0]);
-    gh_channel_send(p->esp.esp.channel, GH_MESSAGE_PLANE, NULL, 0, pair[1]);
+    gh_channel_send(esp, GH_MESSAGE_PLANE, NULL, 0, pair[1]);
     close(pair[0]);
     close(pair[1]);
 }
@@ -294,17 +296,22 @@ static void tend_sockets(struct gh_parent *p, struct gh_parent_place *place)
             report(x, "IKE's sockets beside the kernel's policies", -errno);
         x->bypassed[i] = fd;
     }
-    for (size_t i = 0; i < sizeof(raw) / sizeof(raw[0]); i++)
-        if (!x->filtered && place->esp.sockets[raw[i].kind] >= 0)
-            (void)gh_raw_leave_kernels(place->esp.sockets[raw[i].kind], raw[i].v6,
-                                       raw[i].protocol); /* or it is counted as unknown-spi */
+    for (size_t slot = 0; !x->filtered && slot < p->esp.slot_count; slot++) {
+        const int *sockets = place->esp.shares[slot].sockets;
+
+        for (size_t i = 0; i < sizeof(raw) / sizeof(raw[0]); i++)
+            if (sockets[raw[i].kind] >= 0) /* or it is counted as unknown-spi */
+                (void)gh_raw_take_slot(sockets[raw[i].kind], raw[i].v6, raw[i].protocol,
+                                       (unsigned)slot, (unsigned)p->esp.slot_count, true);
+    }
     x->filtered = true;
     for (int v6 = 0; v6 < 2; v6++) {
         int result;
 
-        if (x->udp[v6] >= 0 || !gh_parent_esp_shares(place, v6))
+        if (x->udp[v6] >= 0 || !gh_parent_esp_shares_all(p, place, v6))
             continue;
-        result = gh_udp_open_kernel(place->netns, place->vrf, v6, IKE2_PORT_NAT_T, p->ao.uid);
+        result = gh_udp_open_kernel((unsigned)p->esp.slot_count, place->netns, place->vrf, v6,
+                                    IKE2_PORT_NAT_T, p->ao.uid);
         if (result >= 0)
             x->udp[v6] = result;
         else

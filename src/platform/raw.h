@@ -14,9 +14,10 @@
  * which does not block, or a negative errno. */
 int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol, bool headers);
 
-/* What belongs to the kernel's plane of ESP or AH does not come to this socket: all whose SPI has
- * its highest bit. */
-bool gh_raw_leave_kernels(int fd, bool v6, uint8_t protocol);
+/* Of ESP or AH, only what belongs to this slot comes to the socket (spi.h), to the first one also
+ * what is nobody's; what is the kernel's plane's, only if not `kernels`, and to the first one. */
+bool gh_raw_take_slot(int fd, bool v6, uint8_t protocol, unsigned slot, unsigned slots,
+                      bool kernels);
 
 /* Likewise, for ICMP errors that may be about packets of ours: unreachable destinations, and in
  * IPv6 what was too big. */

@@ -10,6 +10,7 @@
 
 #include "platform/netns.h"
 #include "platform/sockmark.h"
+#include "platform/spi.h"
 #include "platform/xfrm.h"
 
 enum { BUFFER = 4 * 1048576 }; /* a burst of peers that come back at once */
@@ -76,15 +77,21 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port, uid_
     return result;
 }
 
-/* Of the sockets that share the port, by the order in which they were bound: 0 for IKE, 1 for ESP,
- * `kernels` for that of the kernel's SPIs. What is too short for a marker ends the program, which
- * is 0 as well. */
-static bool split(int fd, uint32_t kernels)
+/* Of the sockets that share the port, by the order in which they were bound: 0 for IKE, then one
+ * for each slot, `kernels` for that of the kernel's SPIs. A slot that is nobody's is the first one.
+ * What is too short for a marker ends the program, which is 0 as well. */
+static bool split(int fd, unsigned slots, uint32_t kernels)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, 0),          BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1u << 31, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, 1),          BPF_STMT(BPF_RET | BPF_K, kernels)};
+    struct sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+                                 BPF_STMT(BPF_RET | BPF_K, 0),
+                                 BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, GH_SPI_KERNEL, 5, 0),
+                                 BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, GH_SPI_SLOT_SHIFT),
+                                 BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, slots, 2, 0),
+                                 BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, 1),
+                                 BPF_STMT(BPF_RET | BPF_A, 0),
+                                 BPF_STMT(BPF_RET | BPF_K, 1),
+                                 BPF_STMT(BPF_RET | BPF_K, kernels)};
     struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
 
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) == 0;
@@ -105,34 +112,35 @@ static bool prepare_esp(int fd, bool v6)
               : set(fd, IPPROTO_IP, IP_RECVTOS, 1) && set(fd, IPPROTO_IP, IP_RECVTTL, 1);
 }
 
-int gh_udp_open_esp(int ike, const char *netns, const char *vrf, bool v6, uint16_t port,
-                    uid_t owner)
+int gh_udp_open_esp(int ike, unsigned slot, const char *netns, const char *vrf, bool v6,
+                    uint16_t port, uid_t owner)
 {
     int fd, result;
 
     gh_udp_share(ike, true);
     fd = gh_udp_open(netns, vrf, v6, port, owner);
     if (fd < 0) {
-        gh_udp_share(ike, false);
+        gh_udp_share(ike, slot > 0);
         return fd;
     }
     gh_udp_share(fd, true);
-    if (split(fd, 1) && prepare_esp(fd, v6))
+    if (split(fd, slot + 1, 1) && prepare_esp(fd, v6))
         return fd;
     result = -errno;
     close(fd);
-    gh_udp_share(ike, false);
+    gh_udp_share(ike, slot > 0);
     return result;
 }
 
-int gh_udp_open_kernel(const char *netns, const char *vrf, bool v6, uint16_t port, uid_t owner)
+int gh_udp_open_kernel(unsigned slots, const char *netns, const char *vrf, bool v6, uint16_t port,
+                       uid_t owner)
 {
     int fd = gh_udp_open(netns, vrf, v6, port, owner), result;
 
     if (fd < 0)
         return fd;
     gh_udp_share(fd, true);
-    if (gh_xfrm_bypass_socket(fd) && gh_xfrm_encapsulate_socket(fd) && split(fd, 2))
+    if (gh_xfrm_bypass_socket(fd) && gh_xfrm_encapsulate_socket(fd) && split(fd, slots, slots + 1))
         return fd;
     result = -errno;
     close(fd);

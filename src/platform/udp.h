@@ -20,16 +20,18 @@ int gh_udp_open(const char *netns, const char *vrf, bool v6, uint16_t port, uid_
  * it on for the others of a namespace as long as one is opened. */
 void gh_udp_share(int fd, bool on);
 
-/* Port 4500 has two sockets: `ike`, opened by gh_udp_open(), keeps what begins with the non-ESP
- * marker, is shorter than that or a NAT keepalive; all else the kernel gives to the one that this
- * opens, which also tells the traffic class of each datagram (RFC 3948). Either goes on without the
- * other's process. From here on both are shared (gh_udp_share()) for good, for the kernel asks each
- * time: that is why they have an owner whom nobody else is. The descriptor, or a negative errno. */
-int gh_udp_open_esp(int ike, const char *netns, const char *vrf, bool v6, uint16_t port,
-                    uid_t owner);
+/* Port 4500 has a socket more for each slot (spi.h): `ike`, opened by gh_udp_open(), keeps what
+ * begins with the non-ESP marker, is shorter than that or a NAT keepalive; all else the kernel
+ * gives to those that this opens, by their SPIs, which also tell the traffic class of each datagram
+ * (RFC 3948). They are to be opened in the order of their slots. Each goes on without the others'
+ * processes. From here on all are shared (gh_udp_share()) for good, for the kernel asks each time:
+ * that is why they have an owner whom nobody else is. The descriptor, or a negative errno. */
+int gh_udp_open_esp(int ike, unsigned slot, const char *netns, const char *vrf, bool v6,
+                    uint16_t port, uid_t owner);
 
-/* A third one, after those two: what has an SPI of the kernel's plane, the highest bit of which is
- * set, comes to it, and the kernel opens it (RFC 3948). */
-int gh_udp_open_kernel(const char *netns, const char *vrf, bool v6, uint16_t port, uid_t owner);
+/* One more, after those, `slots` of which are for ESP: what has an SPI of the kernel's plane, the
+ * highest bit of which is set, comes to it, and the kernel opens it (RFC 3948). */
+int gh_udp_open_kernel(unsigned slots, const char *netns, const char *vrf, bool v6, uint16_t port,
+                       uid_t owner);
 
 #endif

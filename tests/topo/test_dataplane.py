@@ -174,9 +174,11 @@ def test_transport(guest, build_dir, v6, protocol):
     assert ping(planes.a, *planes.ends) == 5
 
 
-def test_both_planes_in_one_place(guest, build_dir):
-    """A child of the kernel's and one of the user's beside each other, in UDP: port 4500 is of both."""
-    planes = Planes(guest, build_dir, start=False)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_both_planes_in_one_place(guest, build_dir, workers):
+    """A child of the kernel's and one of the user's beside each other, in UDP: port 4500 is of both,
+    and of all processes that carry packets."""
+    planes = Planes(guest, build_dir, start=False, head=section("ike", workers=workers))
     other = {"local_ts": "10.9.1.0/24", "remote_ts": "10.9.2.0/24"}
     for host, address in ((planes.a, "10.9.1.1"), (planes.b, "10.9.2.1")):
         host.add_address("lo", f"{address}/32")
@@ -199,6 +201,8 @@ def test_both_planes_in_one_place(guest, build_dir):
     assert ping(planes.b, "10.9.2.1", "10.9.1.1") == 5
     back_ends = {sa["peer"]: sa["in"]["back_end"] for sa in sas(planes.one)}
     assert back_ends["peer"] == "kernel" != back_ends["second"]
+    user = next(sa for sa in sas(planes.one) if sa["peer"] == "second")
+    assert int(user["in"]["spi"], 16) >> 27 == workers - 1
     assert planes.one.ask("show", "ipsec", "counters")["in"]["unknown-spi"] == 0
 
 

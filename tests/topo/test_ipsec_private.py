@@ -43,10 +43,10 @@ class End:
 
 
 class Customers:
-    def __init__(self, net, build_dir, customers=CUSTOMERS, **options):
+    def __init__(self, net, build_dir, customers=CUSTOMERS, head="", **options):
         a, b = net.two_routers()
         self.a, self.b = End(net, build_dir, a, 0, LAN_A), End(net, build_dir, b, 1, LAN_B)
-        self.one, self.two = (end.start("".join(end.peer(name, **options) for name in customers))
+        self.one, self.two = (end.start(head + "".join(end.peer(name, **options) for name in customers))
                               for end in (self.a, self.b))
         for name in customers:
             self.one.gatectl("ike", "initiate", name)

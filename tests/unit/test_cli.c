@@ -131,7 +131,7 @@ static void completion_follows_the_table(void **state)
     assert_completes("explain", "", "", CLI_ARG_ANYBODY);
     assert_completes("sh ike", "", "peer sa child statistics lockout", CLI_ARG_NONE);
     assert_completes("sh ike sa", "", "detail", CLI_ARG_PEER);
-    assert_completes("sh ipsec", "", "tunnel gateway policy sa counters unprotected", CLI_ARG_NONE);
+    assert_completes("sh ipsec", "", "tunnel gateway policy sa counters group unprotected", CLI_ARG_NONE);
     assert_completes("ike", "", "down up revert initiate rekey redirect terminate", CLI_ARG_NONE);
     assert_completes("ike rekey", "", "sa child", CLI_ARG_NONE);
     assert_completes("ike rekey child", "", "", CLI_ARG_CHILD);

@@ -301,7 +301,7 @@ static void without_ike_there_is_none(void **state)
 static const char everything[] =
     "ike { sa-limit = 5000 half-open-limit = 500 cookie-threshold = 50 child-limit = 20\n"
     "  tcp-ao-protocol = 255"
-    "  sa-high-watermark = 4000 sa-low-watermark = 3000"
+    "  sa-high-watermark = 4000 sa-low-watermark = 3000 workers = 3"
     "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys"
     "  esp-key-log = /tmp/esp-keys\n"
     "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"

@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "daemon/plane_messages.h"
+#include "platform/spi.h"
 #include "esp_child.h"
 
 enum kind { SA, POLICY, USED, WANTED, MOVED, REFUSED, COUNTS, KINDS };
@@ -182,15 +183,21 @@ static void what_cannot_be(void **state)
     assert_false(gh_plane_take_sa(&r, &got));
 }
 
-static void spis_tell_their_plane(void **state)
+static void spis_tell_their_plane_and_slot(void **state)
 {
     uint8_t spi[4] = {0x81, 2, 3, 4}, low[4] = {0x80, 0, 0, 5};
 
-    gh_esp_mark_spi(spi, true);
+    gh_esp_mark_spi(spi, true, 0);
     assert_int_equal(spi[0], 0x81);
-    gh_esp_mark_spi(spi, false);
+    assert_int_equal(gh_spi_slot(0x81020304), 0); /* the kernel's are no slot's */
+    gh_esp_mark_spi(spi, false, 0);
     assert_int_equal(spi[0], 0x01);
-    gh_esp_mark_spi(low, false); /* 0 … 255 are reserved */
+    for (uint8_t slot = 0; slot < GH_SPI_SLOTS; slot++) {
+        gh_esp_mark_spi(spi, false, slot);
+        assert_int_equal(spi[0] & 0x87, 0x01);
+        assert_int_equal(gh_spi_slot((uint32_t)spi[0] << 24 | 0x00ffffff), slot);
+    }
+    gh_esp_mark_spi(low, false, 0); /* 0 … 255 are reserved */
     assert_true(low[0] == 0 && low[2] != 0);
 }
 
@@ -199,7 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),        cmocka_unit_test(all_of_an_sa_arrives),
         cmocka_unit_test(neither_more_nor_less), cmocka_unit_test(one_encoding_for_each_value),
-        cmocka_unit_test(what_cannot_be),        cmocka_unit_test(spis_tell_their_plane),
+        cmocka_unit_test(what_cannot_be),        cmocka_unit_test(spis_tell_their_plane_and_slot),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,39 @@
+/*
+ * Which slot of its tunnel group each peer is in, and so which process carries its packets.
+ *
+ * What the kernel could not tell apart is in one slot: peers that share addresses of the other
+ * side, for one route leads to each, and peers with one gateway, for their datagrams may come as
+ * one train. The rest is spread: where fewest are. Who is somewhere stays there. What the kernel's
+ * own plane carries and what protects a tunnel is in slot 0, which alone has to do with those.
+ * Pure.
+ */
+#ifndef GH_CONFIG_IKE_SLOTS_H
+#define GH_CONFIG_IKE_SLOTS_H
+
+#include "config/config.h"
+#include "config/ike.h"
+
+/* All slots of all groups. */
+size_t gh_ike_slot_count(const struct gh_ike_config *c);
+
+/* Writes the slots of next's children. current: the configuration in force, or NULL. False: *a and
+ * *b, policies of different groups, belong together. */
+bool gh_ike_assign_slots(struct gh_ike_config *next, const struct gh_ike_config *current, size_t *a,
+                         size_t *b);
+
+/* What cannot change while processes carry packets, as errors: the slots of the groups, and the
+ * group of a peer that is not down in the configuration in force (features N33, N34). What was
+ * counted from processors stays as it was counted. */
+void gh_ike_keep_slots(struct gh_ike_config *next, const struct gh_ike_config *current,
+                       const char *path, struct gh_problems *problems);
+
+/* The slot of a policy: of all its children the same. */
+static inline uint8_t gh_ike_slot(const struct ike2_policy *p)
+{
+    return p->child_count > 0 ? p->children[0].slot : 0;
+}
+
+/* Does it have children of ESP or AH? */
+bool gh_ike_has_ipsec(const struct ike2_policy *p);
+
+#endif
