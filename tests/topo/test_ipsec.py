@@ -11,6 +11,7 @@ from capture import Capture, read_frames
 from daemons.strongswan import StrongSwan
 from ike import NET_A, NET_B, SECRET, IkeGatehouse, child_section, peer_section, section
 from netns import A4, A6, B4, B6
+from pings import answered, ping_each
 from wait import wait_for
 
 HOST_A, HOST_B = "10.1.0.1", "10.2.0.1"
@@ -48,8 +49,7 @@ print(hashlib.sha256(data).hexdigest())
 
 def ping(host, source, target, count=5):
     """How many of so many came back."""
-    done = host.run(["ping", "-c", count, "-i", 0.05, "-W", 2, "-I", source, target], check=False)
-    return int(re.search(r"(\d+) received", done.stdout)[1])
+    return answered(ping_each(host, target, "-I", source, count=count, wait=2))
 
 
 class Pinging:
@@ -191,9 +191,8 @@ def test_suites(net, build_dir, suite, v6):
     sites = Sites(net, build_dir, v6, section('ipsec-transform "t"', **SUITES[suite]),
                   child={"ipsec_transform": ["t"]})
     for size in (0, 1000, 1362, 4000):  # 1362: the device's MTU; beyond, the kernel fragments
-        done = sites.a.run(["ping", "-c", "2", "-i", "0.05", "-s", size, "-W", "10", "-I", HOST_A,
-                            HOST_B], check=False)
-        assert " 0% packet loss" in done.stdout, f"{size}: {done.stdout}{sites.one.tail()}"
+        said = ping_each(sites.a, HOST_B, "-I", HOST_A, "-s", size, count=2)
+        assert answered(said) == 2, f"{size}: {said}{sites.one.tail()}"
     assert sas(sites.one)[0]["protocol"] == ("AH" if suite == "ah" else "ESP")
     assert sites.one.ask("show", "ipsec", "counters")["packets"]["send-failed"] == 0
 

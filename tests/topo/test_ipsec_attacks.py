@@ -16,6 +16,7 @@ import pytest
 import netns
 from ike import section
 from netns import A4, A6, B4, B6
+from pings import answered, ping_each
 from tamper import Tamper
 from test_ipsec import HOST_A, HOST_B, Pinging, Sites, ping, sas, transfer
 from wait import wait_for
@@ -485,9 +486,8 @@ def test_icmp_errors(sites):
 
     def all_sizes(*options):
         for size in (1000, 1362, 4000):
-            done = sites.a.run(["ping", "-c", 2, "-i", 0.1, "-s", size, "-W", 10, *options, "-I", HOST_A, HOST_B],
-                               check=False)
-            assert " 0% packet loss" in done.stdout, f"{size}: {done.stdout}"
+            said = ping_each(sites.a, HOST_B, "-I", HOST_A, "-s", size, *options, count=2)
+            assert answered(said) == 2, f"{size}: {said}"
     pinging = Pinging(sites.a, HOST_A, HOST_B)
     with sites.wire.doing(look):
         pinging.wait_more(20)

@@ -22,6 +22,7 @@ from daemons.libreswan import Libreswan
 from daemons.strongswan import StrongSwan
 from ike import SECRET, IkeGatehouse, child_section, peer_section, section
 from netns import A4, A6
+from pings import answered, ping_each
 from test_ipsec import Pinging
 from uml import Guest
 from wait import wait_for
@@ -278,8 +279,8 @@ class Lab:
         kernel fragments."""
         (_, source), (_, to) = networks(peer, name)
         for size in sizes:
-            done = self.a.run(["ping", "-c", 1, "-W", 10, "-s", size, "-I", source, to], check=False)
-            assert " 0% packet loss" in done.stdout, f"{size}: {done.stdout}\n{self.sas(peer, name)}"
+            said = ping_each(self.a, to, "-I", source, "-s", size)
+            assert answered(said) == 1, f"{size}: {said}\n{self.sas(peer, name)}"
 
     def transfer(self, peer, name, octets=200_000):
         (_, source), (_, to) = networks(peer, name)
@@ -445,8 +446,7 @@ def test_dscp_and_ecn(lab, peer, name):
     outside = {"swan": SWAN4, "nat": R4}[peer]
     for tos in (0, 0xb8, 0x28 | ECT, CE):
         out = Marks(lab.a, "eth0", A4, outside)
-        done = lab.a.run(["ping", "-c", 2, "-i", 0.05, "-W", 10, "-Q", tos, "-I", ours, theirs], check=False)
-        assert " 0% packet loss" in done.stdout
+        assert answered(ping_each(lab.a, theirs, "-I", ours, "-Q", tos, count=2)) == 2
         assert out.seen() == {(tos, False)}
     protocol = {"swan": "ah" if name.startswith("ah") else "esp", "nat": "udp"}[peer]
     rule = ["PREROUTING", "-i", "tap0", "-p", protocol, "-j", "TOS", "--set-tos", "0x03/0x03"]
@@ -454,8 +454,8 @@ def test_dscp_and_ecn(lab, peer, name):
     try:
         come = Marks(lab.a, "gh-ipsec0", theirs, ours)
         for tos, answers in ((0x28 | ECT, 2), (0x28, 0)):
-            done = lab.a.run(["ping", "-c", 2, "-i", 0.05, "-W", 0.5, "-Q", tos, "-I", ours, theirs], check=False)
-            assert f" {answers} received" in done.stdout
+            wait = 10 if answers else 0.5
+            assert answered(ping_each(lab.a, theirs, "-I", ours, "-Q", tos, count=2, wait=wait)) == answers
         assert come.seen() == {(0x28 | CE, False)}
     finally:
         lab.r.run(["iptables", "-t", "mangle", "-D", *rule])

@@ -10,6 +10,7 @@ from daemons.frr_router import FrrRouter
 from gatehouse import block
 from ike import SECRET, IkeGatehouse, child_section, peer_section
 from netns import A4, A6, B4, B6
+from pings import answered, ping_each
 from uml import Guest
 from wait import wait_for
 
@@ -28,8 +29,7 @@ def protocols_of(kind):
 
 def ping(host, target, count=5, size=56, options=()):
     """How many of so many came back."""
-    done = host.run(["ping", "-c", count, "-i", 0.05, "-W", 1, "-s", size, *options, target], check=False)
-    return int(re.search(r"(\d+) received", done.stdout)[1])
+    return answered(ping_each(host, target, "-s", size, *options, count=count, wait=2))
 
 
 class Pair:
