@@ -55,7 +55,9 @@ void gh_load_ike_gateways(struct gh_ike_loader *x, const struct gh_node **got,
                           struct ike2_policy *p);
 
 /* Who carries the packets: load_ike_plane.c. After netns, vrf and the children. */
-void gh_load_ike_plane(struct gh_ike_loader *x, const struct gh_node *n, struct ike2_policy *p);
+/* After its children. */
+void gh_load_ike_plane(struct gh_ike_loader *x, const struct gh_node *n,
+                       const struct gh_ike_place *place, struct ike2_policy *p);
 /* load_ike_private.c; after the children and the plane */
 void gh_load_ike_private(struct gh_ike_loader *x, const struct gh_node **got,
                          const struct gh_ike_place *place, struct ike2_policy *p);

@@ -170,7 +170,7 @@ void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section)
         if (n->section && n->title != NULL && strcmp(n->name, "child") == 0)
             gh_load_ike_child(x, n, p, &place);
     }
-    gh_load_ike_plane(x, got[PEER_DATAPLANE], p);
+    gh_load_ike_plane(x, got[PEER_DATAPLANE], &place, p);
     gh_load_ike_private(x, got, &place, p);
     gh_load_ike_peer_group(x, got[PEER_GROUP], p, &place);
     check_redirect(x, p, got);

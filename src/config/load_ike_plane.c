@@ -3,8 +3,25 @@
  * find out (daemon/parent_xfrm.c).
  */
 #include "config/ike_load_peer.h"
+#include "config/kernel_plane.h"
 
-void gh_load_ike_plane(struct gh_ike_loader *x, const struct gh_node *n, struct ike2_policy *p)
+static void check_children(struct gh_ike_loader *x, const struct gh_ike_place *place,
+                           const struct ike2_policy *p)
+{
+    for (size_t i = 0; i < p->child_count; i++) {
+        const char *lacks = gh_kernel_plane_lacks(&p->children[i]);
+
+        if (lacks != NULL)
+            gh_load_error(
+                x->l, place->child_lines[i], "range",
+                "write dataplane = user or auto for the peer, or remove it",
+                "the child \"%s\" has \"%s\", which the kernel's data plane does not know",
+                p->children[i].name, lacks);
+    }
+}
+
+void gh_load_ike_plane(struct gh_ike_loader *x, const struct gh_node *n,
+                       const struct gh_ike_place *place, struct ike2_policy *p)
 {
     static const char *const planes[] = {[IKE2_PLANE_USER] = "user",
                                          [IKE2_PLANE_KERNEL] = "kernel",
@@ -17,9 +34,6 @@ void gh_load_ike_plane(struct gh_ike_loader *x, const struct gh_node *n, struct 
     if (p->plane == IKE2_PLANE_KERNEL && p->zone > 0 && x->ike->zones[p->zone - 1].vrf != NULL)
         gh_load_error(x->l, n->line, "range", "write user or auto, or give the peer a netns",
                       "\"%s\" is in a VRF, of which the kernel's policies know nothing", p->name);
-    if (p->plane == IKE2_PLANE_KERNEL && p->backup_count > 0)
-        gh_load_error(x->l, n->line, "range", "write user or auto, or leave \"backup\" away",
-                      "\"%s\" has several gateways, and the kernel's policies name one", p->name);
-    if (p->plane == IKE2_PLANE_AUTO && p->backup_count > 0)
-        p->plane = IKE2_PLANE_USER;
+    if (p->plane == IKE2_PLANE_KERNEL)
+        check_children(x, place, p);
 }

@@ -217,6 +217,12 @@ static void read_protection(struct gh_ike_loader *x, const struct gh_node *secti
         gh_load_error(x->l, got[TUNNEL_PROTECT]->line, "private-side",
                       "name a peer without one; netns and vrf of the tunnel are its private side",
                       "the ike-peer \"%s\" has a private side, where no tunnel can begin", t->peer);
+    if (x->ike->policies[index]->plane == IKE2_PLANE_KERNEL)
+        gh_load_error(x->l, got[TUNNEL_PROTECT]->line, "range",
+                      "write dataplane = user or auto for the peer",
+                      "the ike-peer \"%s\" has dataplane = kernel, and a tunnel's packets go by "
+                      "Gatehouse's own process",
+                      t->peer);
     check_covered(x, got[TUNNEL_PROTECT], x->ike->policies[index], t);
 }
 

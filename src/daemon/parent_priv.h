@@ -364,6 +364,9 @@ void gh_parent_xfrm_init_place(struct gh_parent_place *place);
 void gh_parent_xfrm_tend_place(struct gh_parent *p, struct gh_parent_place *place);
 void gh_parent_xfrm_close_place(struct gh_parent *p, struct gh_parent_place *place);
 void gh_parent_xfrm_stop(struct gh_parent *p);
+/* `mss` of what the kernel carries there, as the configuration has it. */
+void gh_parent_xfrm_mss_follow(const struct gh_parent *p, const struct gh_parent_place *place);
+void gh_parent_xfrm_mss_remove(const char *netns);
 void gh_parent_xfrm_remove(
     const char *netns); /* what a daemon left in the kernel that is no more */
 

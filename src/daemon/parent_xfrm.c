@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "config/alloc.h"
 #include "config/ike.h"
+#include "config/kernel_plane.h"
 #include "config/traffic.h"
 #include "daemon/esp_children.h"
 #include "ike/codes.h"
@@ -96,6 +97,7 @@ static bool can_carry(struct gh_parent *p, const struct gh_ike_config *c,
     size_t len = policy->local.len != 0     ? policy->local.len
                  : policy->gateway.len != 0 ? policy->gateway.len
                                             : policy->remote.addr.len;
+    const char *lacks;
     bool v6 = len == 16;
 
     if (!s->esp[0] && !s->esp[1]) {
@@ -108,6 +110,13 @@ static bool can_carry(struct gh_parent *p, const struct gh_ike_config *c,
         return gh_xfrm_refuse(why, "the kernel has no ESP for this IP version");
     if (!policy->no_nats && !s->encapsulation[v6])
         return gh_xfrm_refuse(why, "the kernel has no ESP in UDP for this IP version");
+    lacks = gh_kernel_plane_lacks(child);
+    if (lacks != NULL) {
+        (void)snprintf(why->text, sizeof(why->text), "it has \"%s\"", lacks);
+        return false;
+    }
+    if (gh_parent_tunnels_carry(c, policy, child))
+        return gh_xfrm_refuse(why, "a tunnel's packets go by Gatehouse's own process");
     if (!has_algorithms(s, &child->proposals))
         return gh_xfrm_refuse(why, "the kernel does not have all of its algorithms");
     if (gh_traffic_beyond_kernel(&child->traffic) != NULL)
@@ -351,6 +360,7 @@ void gh_parent_xfrm_close_place(struct gh_parent *p, struct gh_parent_place *pla
         close_sockets(p, place);
     if (open && !p->stopping) {
         flush(place->netns, true);
+        gh_parent_xfrm_mss_remove(place->netns);
         place->xfrm.flushed = true;
     }
     gh_parent_xfrm_init_place(place);
@@ -362,8 +372,11 @@ void gh_parent_xfrm_tend_place(struct gh_parent *p, struct gh_parent_place *plac
 
     if (place->vrf != NULL)
         return;
-    if (x->generation != p->generation)
+    if (x->generation != p->generation) {
         x->wanted = is_wanted(p, place);
+        if (x->wanted || !x->flushed)
+            gh_parent_xfrm_mss_follow(p, place);
+    }
     x->generation = p->generation;
     if (!x->wanted && is_open(x)) {
         gh_parent_xfrm_close_place(p, place);
@@ -382,6 +395,7 @@ void gh_parent_xfrm_tend_place(struct gh_parent *p, struct gh_parent_place *plac
 
 void gh_parent_xfrm_remove(const char *netns)
 {
+    gh_parent_xfrm_mss_remove(netns);
     flush(netns, true);
 }
 

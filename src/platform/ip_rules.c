@@ -167,8 +167,8 @@ static void read_device(struct gh_nl_attr *a, struct gh_ip_rule *out)
         gh_rd_copy(&a->body, out->vrf, len);
     a->body.bad |= len > sizeof(out->vrf) || out->vrf[sizeof(out->vrf) - 1] != '\0';
     out->vrf[sizeof(out->vrf) - 1] = '\0';
-    out->sends = a->type == FRA_OIFNAME;
-    out->local = !out->sends && strcmp(out->vrf, "lo") == 0;
+    out->sends = a->type == FRA_OIFNAME && out->vrf[0] != '\0';
+    out->local = a->type == FRA_IIFNAME && strcmp(out->vrf, "lo") == 0;
     if (out->local)
         out->vrf[0] = '\0';
 }

@@ -2,12 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "platform/netns.h"
-#include "platform/run.h"
-
-enum { PATH = 256 };
+#include "platform/nft.h"
 
 static const char head[] =
     "table inet gatehouse-ipsec {\n"
@@ -101,36 +97,6 @@ char *gh_unprotected_text(const struct gh_unprotected_range *ours, size_t count,
     return NULL;
 }
 
-static bool run(const char *netns, const char *const words[], const char *input, char *said,
-                size_t size)
-{
-    char path[PATH];
-    const char *argv[12] = {path};
-    int back, result;
-
-    for (size_t i = 0; words[i] != NULL && i < 10; i++)
-        argv[i + 1] = words[i];
-    if (gh_run_find("nft", path, sizeof(path)) == NULL) {
-        snprintf(said, size, "the program nft is not installed");
-        return false;
-    }
-    result = gh_netns_enter(netns, &back);
-    if (result != 0) {
-        snprintf(said, size, "%s", strerror(-result));
-        return false;
-    }
-    result = gh_run(argv, input, said, size);
-    gh_netns_leave(back);
-    return result == 0;
-}
-
-static bool apply(const char *netns, const char *text, char said[GH_RULES_SAID])
-{
-    static const char *const words[] = {"-f", "-", NULL};
-
-    return text != NULL && run(netns, words, text, said, GH_RULES_SAID);
-}
-
 bool gh_unprotected_install(const char *netns, const struct gh_unprotected_range *ours,
                             size_t count, const struct gh_clear_entry *entries, size_t entry_count,
                             char said[GH_RULES_SAID])
@@ -139,17 +105,17 @@ bool gh_unprotected_install(const char *netns, const struct gh_unprotected_range
     bool good;
 
     snprintf(said, GH_RULES_SAID, "no memory");
-    good = apply(netns, text, said);
+    good = gh_nft_apply(netns, text, said);
     free(text);
     return good;
 }
 
 bool gh_unprotected_remove(const char *netns, char said[GH_RULES_SAID])
 {
-    return apply(netns,
-                 "table inet gatehouse-ipsec\n"
-                 "delete table inet gatehouse-ipsec\n",
-                 said);
+    return gh_nft_apply(netns,
+                        "table inet gatehouse-ipsec\n"
+                        "delete table inet gatehouse-ipsec\n",
+                        said);
 }
 
 bool gh_unprotected_read(const char *netns, char json[GH_UNPROTECTED_JSON])
@@ -157,5 +123,5 @@ bool gh_unprotected_read(const char *netns, char json[GH_UNPROTECTED_JSON])
     static const char *const words[] = {
         "-j", "list", "counters", "table", "inet", "gatehouse-ipsec", NULL};
 
-    return run(netns, words, NULL, json, GH_UNPROTECTED_JSON);
+    return gh_nft_run(netns, words, NULL, json, GH_UNPROTECTED_JSON);
 }

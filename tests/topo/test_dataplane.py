@@ -224,6 +224,9 @@ def test_auto(guest, build_dir):
     wait_for(lambda: "10.3." not in policies(planes.a), 10, lambda: policies(planes.a))
     wait_for(lambda: "10.3." in planes.a.run(["ip", "route", "show", "dev", "gh-ipsec0"]).stdout, 10,
              "routes into the device")
+    planes.one.configure(planes.config(0, "auto").replace("remote-ts", "ip-mtu = 1300 remote-ts"))
+    planes.one.reload()
+    planes.one.wait_said("is not the kernel's: it has \"ip-mtu\"")
 
 
 def test_what_the_kernel_cannot(guest, build_dir):
@@ -708,3 +711,87 @@ def test_libreswan(guest, build_dir, libreswan, opener):
     gatehouse.wait_sas(1, 1)
     # It sends by the new SA as soon as it has answered, as it may (RFC 7296 2.8).
     check_stock(a, b, gatehouse, swan.rekey, early=1)
+
+
+# ---- More than one gateway, and sizes ---------------------------------------------------------
+
+def test_backup_gateway(guest, build_dir):
+    """The first gateway does not answer: the kernel's SAs and policies are those to the backup; and back again,
+    when the first is there."""
+    a, b = networks(guest, 1)
+    c = guest.namespace("three")
+    guest.run(["ip", "link", "add", "eth1", "netns", "one", "type", "veth", "peer", "name", "eth0", "netns", "three"])
+    for host, device, address in ((a, "eth1", "10.78.0.1/24"), (c, "eth0", "10.78.0.2/24")):
+        host.run(["ip", "link", "set", device, "up"])
+        host.add_address(device, address)
+    c.add_address("lo", f"{HOST_B}/32")
+    child = {"local_ts": NET_A, "remote_ts": NET_B}
+    quick = section('ike-policy "quick"', retransmit_interval=1, retransmits=1)
+    one = IkeGatehouse(a, build_dir, quick + peer_section(
+        children=[child_section(**child)], psk_secret=SECRET, local=None, remote=B4, backup=["10.78.0.2"],
+        ike_policy="quick", dataplane="kernel"), name="one").start()
+    two, three = (IkeGatehouse(host, build_dir, peer_section(
+        children=[child_section(local_ts=NET_B, remote_ts=NET_A)], psk_secret=SECRET, local=ours, remote=theirs),
+        name=host.label) for host, ours, theirs in ((b, B4, A4), (c, "10.78.0.2", "10.78.0.1")))
+
+    def reaches():
+        return ping(a, HOST_A, HOST_B, 1) == 1
+    three.start()
+    wait_for(reaches, 30, lambda: f"the backup\n{policies(a)}{one.tail()}")
+    assert sas(three)[0]["in"]["packets"] >= 1
+    assert sas(one)[0]["out"]["back_end"] == "kernel" and sas(one)[0]["remote"]["address"] == "10.78.0.2"
+    two.start()
+    one.gatectl("ike", "revert", "peer")
+    wait_for(lambda: [sa["remote"]["address"] for sa in sas(one)] == [B4], 10, one.tail)
+    assert f"dst {B4}" in policies(a)
+    assert reaches() and sas(two)[0]["in"]["packets"] >= 1
+
+
+def test_mss(guest, build_dir):
+    """What both sides' SYNs announce is lowered at the end that has `mss`, and nothing else is."""
+    planes = Planes(guest, build_dir, child={"mss": 900}, plane="kernel")
+    planes.two.configure(planes.config(1, "kernel").replace("mss = 900", ""))
+    planes.two.reload()
+    planes.b.spawn(["/usr/bin/python3", "-c", "import socket, time\nfor a in ('10.2.0.1', 'fd02::1', '10.77.0.2'):\n"
+                    "    s = socket.create_server((a, 7000), family=socket.AF_INET6 if ':' in a else socket.AF_INET)\n"
+                    "    globals()[a] = s\nprint('ready', flush=True)\ntime.sleep(1000)"],
+                   planes.b.directory("server") + "/out")
+
+    def mss(source, target):
+        done = planes.a.run(["/usr/bin/python3", "-c", "import socket, sys\ns = socket.create_connection((sys.argv[2], "
+                             "7000), 5, (sys.argv[1], 0))\nprint(s.getsockopt(6, 2))", source, target], check=False)
+        return int(done.stdout or 0)
+
+    wait_for(lambda: mss(HOST_A, HOST_B) > 0, 10, planes.one.tail)
+    for source, target in ((HOST_A, HOST_B), (HOST6_A, HOST6_B)):
+        assert 800 < mss(source, target) <= 900
+    assert mss(A4, B4) > 1300
+    rules = planes.a.run(["nft", "list", "table", "inet", "gatehouse-mss"]).stdout
+    assert rules.count("size set 900") == 8
+    planes.one.configure(planes.config(0, "kernel").replace("mss = 900", ""))
+    planes.one.reload()
+    wait_for(lambda: "gatehouse-mss" not in planes.a.run(["nft", "list", "tables"]).stdout, 10, "no rules any more")
+    assert mss(HOST_A, HOST_B) > 900
+
+
+@pytest.mark.parametrize("kind, protocol", [("gre", 47), ("ipip", 4)])
+def test_tunnels_of_the_kernel(guest, build_dir, kind, protocol):
+    """GRE and IP in IP of the kernel's own, protected by a child of transport mode: from the first packet on nothing
+    of it is in clear."""
+    hosts = networks(guest, 0)
+    gatehouses = []
+    wire = sent_by(hosts[0])
+    for host, ours, theirs, inside in ((hosts[0], A4, B4, "10.99.0.1"), (hosts[1], B4, A4, "10.99.0.2")):
+        gatehouses.append(IkeGatehouse(host, build_dir, peer_section(
+            psk_secret=SECRET, local=ours, remote=theirs, dataplane="kernel", children=[child_section(
+                local_ts=f"{ours} {protocol}", remote_ts=f"{theirs} {protocol}", mode="transport")])).start())
+        wait_for(lambda h=host: "mode transport" in policies(h), 10, lambda h=host: policies(h))
+        host.run(["ip", "link", "add", "k1", "type", kind, "local", ours, "remote", theirs])
+        host.run(["ip", "link", "set", "k1", "up"])
+        host.add_address("k1", f"{inside}/30")
+    wait_for(lambda: ping(hosts[0], "10.99.0.1", "10.99.0.2", 1) == 1, 10, gatehouses[0].tail)
+    for size in (1200, 3000):
+        hosts[0].run(["ping", "-c", "2", "-i", "0.1", "-W", "2", "-s", size, "10.99.0.2"])
+    assert wire.protocols() <= {(ESP, None), (UDP, 500), (UDP, 4500)}
+    # Where both ends had a packet first, there are two pairs of SAs.
+    wait_for(lambda: sum(sa["in"]["packets"] for sa in sas(gatehouses[0])) >= 5, 5, lambda: sas(gatehouses[0]))

@@ -265,7 +265,9 @@ def test_routing_daemons(net, build_dir):
 
 # ---- Others at the other end ------------------------------------------------------------------
 
-KERNEL = {"gre": ["key", "77", "csum", "seq"], "ipip": [], "sit": []}
+# What Linux calls them: over IPv4 (sit: IPv6 in it), and over IPv6.
+KERNEL = {"gre": ["key", "77", "csum", "seq"], "ipip": [], "sit": [],
+          "ip6gre": ["key", "77", "csum", "seq", "encaplimit", "none"], "ip6tnl": ["mode", "any", "encaplimit", "none"]}
 
 # Scapy's GRE and IP in IP: answers each echo request inside, and says what it saw of the header.
 SCAPY = """
@@ -325,11 +327,11 @@ def open_log(process):
         return file.read()
 
 
-def clear_config(kind, **options):
+def clear_config(kind, ends=(A4, B4), **options):
     """Without protection, because the operator says so in words."""
     other = child_section("other", local_ts="10.55.0.0/24", remote_ts="10.66.0.0/24")
     return peer_section(psk_secret=SECRET, children=[other]) + tunnel_section(
-        type="gre" if kind == "gre" else "ipip", local=A4, remote=B4, unprotected=True,
+        type="gre" if "gre" in kind else "ipip", local=ends[0], remote=ends[1], unprotected=True,
         address=[f"{IN_A}/30", f"{IN6_A}/64"], **options)
 
 
@@ -337,7 +339,8 @@ def clear_config(kind, **options):
 def test_with_the_kernels(net, build_dir, lab_kernel, kind):
     """Linux's own tunnel at the other end."""
     a = net.namespace("a")
-    a.tap("tap0", f"{A4}/24")
+    a.tap("tap0", f"{A4}/24", f"{A6}/64")
+    ends = (A6, B6) if kind.startswith("ip6") else (A4, B4)
     guest = Guest(a, lab_kernel, taps=["tap0"])
     b = guest.namespace("b")
     guest.run(["ip", "link", "add", "eth0", "netns", "b", "type", "veth", "peer", "name", "out"])
@@ -345,19 +348,20 @@ def test_with_the_kernels(net, build_dir, lab_kernel, kind):
     for device in ("vec0", "out"):
         guest.run(["ip", "link", "set", device, "up", "master", "bridge"])
     guest.run(["ip", "link", "set", "bridge", "up"])
-    b.add_address("eth0", f"{B4}/24")
+    for address in (f"{B4}/24", f"{B6}/64"):
+        b.add_address("eth0", address)
     # Where the wire is memory, Linux leaves GRE's checksum to a device that there is not; vec0 wants it so.
     b.run(["ethtool", "-K", "eth0", "tx", "off"])
     b.run(["ip", "link", "set", "eth0", "up"])
-    b.run(["ip", "link", "add", "k1", "type", kind, "local", B4, "remote", A4, *KERNEL[kind]])
+    b.run(["ip", "link", "add", "k1", "type", kind, "local", ends[1], "remote", ends[0], *KERNEL[kind]])
     b.run(["ip", "link", "set", "k1", "up", "mtu", "1400"])
     if kind != "sit":
         b.add_address("k1", f"{IN_B}/30")
     if kind != "ipip":
         b.add_address("k1", f"{IN6_B}/64")
-    options = {"key": 77, "checksum": True, "sequence": "check"} if kind == "gre" else {}
-    gatehouse = IkeGatehouse(a, build_dir, clear_config(kind, **options)).start()
-    targets = {"gre": [IN_B, IN6_B], "ipip": [IN_B], "sit": [IN6_B]}[kind]
+    options = {"key": 77, "checksum": True, "sequence": "check"} if "gre" in kind else {}
+    gatehouse = IkeGatehouse(a, build_dir, clear_config(kind, ends, **options)).start()
+    targets = {"ipip": [IN_B], "sit": [IN6_B]}.get(kind, [IN_B, IN6_B])
     for target in targets:
         wait_for(lambda: ping(a, target, 1) == 1, 10,  # pylint: disable=cell-var-from-loop
                  lambda: f"{gatehouse.gatectl('show', 'tunnel', '--json').stdout}{gatehouse.tail()}")

@@ -794,6 +794,9 @@ static void a_secret_in_the_wrong_place_is_not_shown(void **state)
     "ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = 10.1.0.0/16 remote-ts = "  \
     "10.2.0.0/16\n " options " } }"
 
+#define KERNEL                                                                                     \
+    "ike-peer p { remote = 192.0.2.2 psk-file = /k dataplane = kernel\n child c { local-ts = "     \
+    "10.0.0.0/8 remote-ts = 10.9.0.0/16 "
 #define MOBILE                                                                                     \
     "ike-policy m { mobike = yes }\n"                                                              \
     "ike-peer p { remote = 192.0.2.2 local = 192.0.2.1 ike-policy = m psk-file = /k\n"
@@ -942,9 +945,17 @@ static const struct {
     {"ike-peer p { remote = 192.0.2.1 psk-file = /k\n backup = { 192.0.2.2, 192.0.2.3, 192.0.2.4,"
      " 192.0.2.5, 192.0.2.6, 192.0.2.7, 192.0.2.8,\n 192.0.2.9 } " CHILD " }",
      "too-many-addresses", 3},
-    {"ike-peer p { remote = 192.0.2.2 psk-file = /k backup = { 192.0.2.3 }\n dataplane = "
-     "kernel " CHILD " }",
-     "range", 2},
+    {KERNEL "ip-mtu = 1300 } }", "range", 2},
+    {KERNEL "encapsulated-ip-mtu = 1500 } }", "range", 2},
+    {KERNEL "clear-df = yes } }", "range", 2},
+    {KERNEL "outer-df = copy } }", "range", 2},
+    {KERNEL "long-ipv6 = whole } }", "range", 2},
+    {KERNEL "path-mtu = ignore } }", "range", 2},
+    {KERNEL "icmp-too-big = off } }", "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 local = 192.0.2.1 psk-file = /k dataplane = kernel child c { "
+     "mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.2 } }\n"
+     "tunnel t { type = gre local = 192.0.2.1 remote = 192.0.2.2\n protect = p }",
+     "range", 3},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k\n revert = manual " CHILD " }",
      "missing-option", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k backup = { 192.0.2.3 }\n revert = 59 " CHILD
@@ -1202,6 +1213,20 @@ static void places_tell_peers_apart(void **state)
 
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(c->ike->policies[i]->zone, i);
+    gh_config_free(c);
+}
+
+/* Several gateways, and the MSS, are for the kernel's plane, too. */
+static void what_the_kernels_plane_knows(void **state)
+{
+    struct gh_config *c = must_parse(
+        "ike-peer q { remote = 192.0.2.3 backup = { 192.0.2.4 } dataplane = kernel psk-file = /k "
+        "child c { local-ts = 10.1.0.0/16 remote-ts = 10.2.0.0/16 mss = auto } }",
+        &skip);
+
+    assert_int_equal(c->ike->policies[0]->plane, IKE2_PLANE_KERNEL);
+    assert_int_equal(c->ike->policies[0]->backup_count, 1);
+    assert_int_equal(c->ike->policies[0]->children[0].path.mss, IKE2_MSS_AUTO);
     gh_config_free(c);
 }
 
@@ -1879,6 +1904,7 @@ int main(void)
         cmocka_unit_test(addresses_for_a_peer_that_moves),
         cmocka_unit_test(places_tell_peers_apart),
         cmocka_unit_test(private_sides_are_places),
+        cmocka_unit_test(what_the_kernels_plane_knows),
         cmocka_unit_test(ranges_are_as_documented),
         cmocka_unit_test(puzzles_come_after_cookies),
         cmocka_unit_test(clients_are_sent_away_with_the_first_answer),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "platform/rules_text.h"
+#include "platform/mss_rules.h"
 #include "platform/unprotected.h"
 
 static struct gh_flow flow(const char *vrf, uint16_t queue, const char *peer, const char *local,
@@ -461,6 +462,36 @@ static void protected_addresses(void **state)
     free(text);
 }
 
+/* ---- MSS ------------------------------------------------------------------------------------ */
+
+static void mss_both_ways(void **state)
+{
+    struct gh_mss_rule rules[2] = {{.mss = 1350}, {.mss = 1330}};
+    char *text;
+
+    assert_true(gh_addr_parse("10.1.0.0", &rules[0].local.first) &&
+                gh_addr_parse("10.1.0.255", &rules[0].local.last) &&
+                gh_addr_parse("10.2.0.1", &rules[0].remote.first));
+    rules[0].remote.last = rules[0].remote.first;
+    assert_true(gh_addr_parse("fd01::", &rules[1].local.first) &&
+                gh_addr_parse("fd01::ff", &rules[1].local.last));
+    rules[1].remote = rules[1].local;
+    text = gh_mss_text(rules, 2);
+    assert_non_null(strstr(text,
+                           "\nadd rule inet gatehouse-mss forward ip saddr 10.1.0.0-10.1.0.255 "
+                           "ip daddr 10.2.0.1-10.2.0.1 rt ipsec exists tcp flags & syn == syn "
+                           "tcp option maxseg size set 1350\n"));
+    assert_non_null(strstr(text,
+                           "\nadd rule inet gatehouse-mss input ip saddr 10.2.0.1-10.2.0.1 ip "
+                           "daddr 10.1.0.0-10.1.0.255 meta ipsec exists tcp flags & syn == "
+                           "syn tcp option maxseg size set 1350\n"));
+    assert_non_null(strstr(text, "output ip6 saddr fd01::-fd01::ff ip6 daddr fd01::-fd01::ff rt"));
+    free(text);
+    text = gh_mss_text(NULL, 0);
+    assert_null(strstr(text, "add rule"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +507,7 @@ int main(void)
         cmocka_unit_test(syns_of_keyed_sessions),
         cmocka_unit_test(no_flows_no_rules),
         cmocka_unit_test(protected_addresses),
+        cmocka_unit_test(mss_both_ways),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
