@@ -117,6 +117,28 @@ def test_what_errors_quote(net, build_dir):
     assert counts()["quoted"] == 1
 
 
+def test_who_is_refused_is_told(net, build_dir):
+    """ICMP errors for what policy does not let out, where the operator wants them, and no more than he wants."""
+    ends = Ends(net, build_dir, f"{HOST_A}/32", f"{HOST_B}/32 udp", head="ike { icmp-prohibited = off }\n").up()
+
+    def counts():
+        return ends.one.ask("show", "ipsec", "counters")["refusals"]
+
+    def refused(count):
+        return ends.a.run(["ping", "-c", count, "-i", 0.01, "-W", 1, "-I", HOST_A, HOST_B], check=False).stdout
+
+    assert "filtered" not in refused(1)
+    assert counts() == {"prohibited": 0, "unreachable": 0, "icmp-limited": 0}
+    change(ends.one, "icmp-prohibited = off", "icmp-prohibited = 10/60")
+    wait_for(lambda: "Packet filtered" in refused(1), 10, "its sender is told")
+    wait_for(lambda: refused(5) and counts()["icmp-limited"] > 0, 10, "not for ever")
+    assert 10 <= counts()["prohibited"] < 20
+    change(ends.one, "icmp-prohibited = 10/60", "icmp-prohibited = 100/1")
+    ends.two.kill()
+    ends.one.gatectl("ike", "terminate", "peer", "peer", check=False)
+    wait_for(lambda: give(ends.a, 10) or counts()["unreachable"] > 0, 20, "no SA came in time")
+
+
 def test_hard_lifetime(net, build_dir):
     """More packets than a child may carry in less time than a new one needs: refused, and it ends."""
     ends = Ends(net, build_dir, f"{HOST_A}/32", f"{HOST_B}/32", child={"lifetime_packets": 1024}).up()
