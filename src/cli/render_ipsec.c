@@ -125,6 +125,7 @@ void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer)
     put_results(&t, answer, "packets", "packets");
     put_results(&t, answer, "waiting", "waiting");
     put_results(&t, answer, "sizes", "sizes");
+    put_results(&t, answer, "refusals", "refusals");
     put_results(&t, kernel, "in", "kernel in");
     put_results(&t, kernel, "out", "kernel out");
     cli_table_print(&t, 0, r->out);

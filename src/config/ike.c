@@ -7,6 +7,7 @@
 #include "ike/codes.h"
 #include "ike/v2/core.h"
 #include "tunnel/pmtu.h"
+#include "tunnel/rate.h"
 
 struct gh_ike_settings gh_ike_default_settings(void)
 {
@@ -25,6 +26,7 @@ struct gh_ike_settings gh_ike_default_settings(void)
                                     .ticket_seconds = core.ticket_seconds,
                                     .strays_per_second = core.strays_per_second,
                                     .path_mtu_seconds = TUNNEL_PMTU_AGE_S,
+                                    .prohibited_seconds = TUNNEL_RATE_SECONDS,
                                     .tcp_ao_protocol = IKE_PROTO_TCP_AO,
                                     .lockout = gh_lockout_defaults()};
 }

@@ -68,6 +68,8 @@ struct gh_ike_settings {
     uint32_t ticket_seconds;      /* that a ticket for resumption is good at most */
     uint32_t strays_per_second;   /* answers to messages with unknown SPIs */
     uint32_t path_mtu_seconds;    /* that what was learned of a path is believed */
+    uint16_t prohibited_messages; /* ICMP errors for what policy does not let out, in … */
+    uint16_t prohibited_seconds;  /* … so long; 0 messages: none */
     uint8_t tcp_ao_protocol;      /* of TCP-AO's keys, for private use: 201 … 255 */
     bool lock_out;
     struct gh_lockout_settings lockout; /* the seed is not set */

@@ -14,6 +14,7 @@
 #include "config/sizes.h"
 #include "config/traffic.h"
 #include "tunnel/pmtu.h"
+#include "tunnel/rate.h"
 #include "ike/codes.h"
 #include "pki/auth.h"
 
@@ -619,6 +620,11 @@ static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
     s->ticket_seconds = gh_get_below(r, gh_rd_u32(r), GH_TICKET_SECONDS_MAX + 1);
     s->strays_per_second = gh_rd_u32(r);
     s->path_mtu_seconds = gh_get_below(r, gh_rd_u32(r), TUNNEL_PMTU_AGE_MAX_S + 1);
+    s->prohibited_messages = (uint16_t)gh_get_below(r, gh_rd_u16(r), TUNNEL_RATE_MESSAGES_MAX + 1);
+    s->prohibited_seconds = (uint16_t)gh_get_below(r, gh_rd_u16(r), TUNNEL_RATE_SECONDS_MAX + 1);
+    if (s->prohibited_seconds == 0 ||
+        (s->prohibited_messages != 0 && s->prohibited_messages < TUNNEL_RATE_MESSAGES_MIN))
+        r->bad = true;
     s->tcp_ao_protocol = gh_rd_u8(r);
     if (s->path_mtu_seconds < TUNNEL_PMTU_AGE_MIN_S || !ike_protocol_is_tcp_ao(s->tcp_ao_protocol))
         r->bad = true;

@@ -416,6 +416,8 @@ static void put_settings(struct gh_wr *w, const struct gh_ike_settings *s)
     gh_wr_u32(w, s->ticket_seconds);
     gh_wr_u32(w, s->strays_per_second);
     gh_wr_u32(w, s->path_mtu_seconds);
+    gh_wr_u16(w, s->prohibited_messages);
+    gh_wr_u16(w, s->prohibited_seconds);
     gh_wr_u8(w, s->tcp_ao_protocol);
     gh_wr_u8(w, s->lock_out);
     gh_wr_u32(w, s->lockout.attempts);

@@ -7,6 +7,7 @@
 
 #include "config/alloc.h"
 #include "config/ike_load.h"
+#include "config/sizes.h"
 #include "config/ike_print.h"
 #include "ike/codes.h"
 #include "tunnel/pmtu.h"
@@ -25,6 +26,7 @@ enum {
     GLOBAL_TICKET,
     GLOBAL_STRAYS,
     GLOBAL_PATH_MTU,
+    GLOBAL_PROHIBITED,
     GLOBAL_TCP_AO,
     GLOBAL_UNPROTECTED,
     GLOBAL_KEY_LOG,
@@ -50,6 +52,7 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_TICKET] = {"ticket-lifetime", GH_ITEM_VALUE},
     [GLOBAL_STRAYS] = {"unknown-spi-answers", GH_ITEM_VALUE},
     [GLOBAL_PATH_MTU] = {"path-mtu-aging", GH_ITEM_VALUE},
+    [GLOBAL_PROHIBITED] = {"icmp-prohibited", GH_ITEM_VALUE},
     [GLOBAL_TCP_AO] = {"tcp-ao-protocol", GH_ITEM_VALUE},
     [GLOBAL_UNPROTECTED] = {"unprotected", GH_ITEM_VALUE},
     [GLOBAL_KEY_LOG] = {"key-log", GH_ITEM_VALUE},
@@ -190,6 +193,7 @@ void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
     gh_ike_u32(x, got[GLOBAL_STRAYS], 0, 10000, &s->strays_per_second);
     gh_ike_seconds(x, got[GLOBAL_PATH_MTU], TUNNEL_PMTU_AGE_MIN_S, TUNNEL_PMTU_AGE_MAX_S,
                    &s->path_mtu_seconds);
+    gh_ike_sizes_rate(x, got[GLOBAL_PROHIBITED], &s->prohibited_messages, &s->prohibited_seconds);
     if (gh_ike_u32(x, got[GLOBAL_TCP_AO], IKE_PROTO_TCP_AO, UINT8_MAX, &v))
         s->tcp_ao_protocol = (uint8_t)v;
     s->pass_unprotected =

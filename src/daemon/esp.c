@@ -36,7 +36,7 @@ static void on_timer(uv_timer_t *timer)
     gh_esp_children_tick(esp->children, gh_clock_now().mono_ms);
     gh_esp_path_tick(esp->path, gh_clock_now().mono_ms);
     gh_esp_tunnels_tick(esp->tunnels, gh_clock_now().mono_ms);
-    gh_esp_waiting_tick(esp->waiting, gh_clock_now().mono_ms);
+    gh_esp_packets_tick(esp, gh_clock_now().mono_ms);
     gh_esp_capture_tick(esp->capture, gh_clock_now().mono_ms);
 }
 
@@ -69,6 +69,8 @@ static bool configure(struct gh_esp *esp, struct gh_rd *body, int fd)
             gh_esp_tunnels_configure(esp->tunnels, config, gh_clock_now().mono_ms));
     if (good)
         gh_esp_children_check(esp->children, gh_esp_fits, esp);
+    if (good)
+        gh_esp_refusals_configure(&esp->refusals, &config->settings, gh_clock_now().mono_ms);
     gh_ike_config_free(config);
     if (good) {
         gh_esp_devices_keep(esp->devices, device_stays);
@@ -90,6 +92,7 @@ static json_t *answer_request(struct gh_esp *esp, const char *line, size_t len)
                                      .waiting = esp->waiting,
                                      .kernel = gh_esp_kernel_counts(esp->kernel),
                                      .path = esp->path,
+                                     .refusals = &esp->refusals,
                                      .tunnels = esp->tunnels,
                                      .spd = &esp->spd,
                                      .policies = &esp->policies,

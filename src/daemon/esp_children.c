@@ -1,79 +1,17 @@
-#include "daemon/esp_children.h"
+#include "daemon/esp_children_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/log.h"
 #include "base/secret.h"
 
 enum {
-    LATE_MS = 5000,      /* packets of a replaced SA may still be on their way */
     HANDOVER_MS = 30000, /* from the new child of a new `ike` to the end of the old one */
     ANSWERED_MS = 2000   /* by then the peer has our answer to its rekeying */
 };
 
-/* In the shared memory: one child. */
-struct slot {
-    uint64_t epoch;
-    uint64_t seq_out, top_in;       /* sequence numbers: used, and taken */
-    uint64_t octets[2], packets[2]; /* of the lifetime, by enum ipsec_way */
-    uint64_t until_ms;              /* hard lifetime, monotonic; 0: none */
-    uint64_t order;                 /* of their coming: the newest carries what goes out */
-    uint32_t going;                 /* replaced: only what is still on its way comes in */
-    uint32_t tie;                   /* of the kernel's plane; 0: none */
-    uint32_t len;
-    uint8_t body[GH_ESP_CHILD_MAX]; /* CHILD_INSTALL */
-};
-
-/* Pages that no child was in are never touched, and take no memory. */
-struct memory {
-    uint8_t used[GH_ESP_CHILDREN_MAX]; /* written last, and cleared first */
-    struct slot slots[GH_ESP_CHILDREN_MAX];
-};
-
-struct child {
-    bool there, in, out;
-    bool kernel;        /* carries it */
-    bool taken_over[2]; /* by enum ipsec_way: was there before us, and so were its counts */
-    uint32_t id, replaces, policy, place;
-    struct gh_addr remote;
-    uint64_t out_due_ms; /* not 0: the SA to the peer waits until then, or for a packet of it */
-    uint64_t end_ms;     /* not 0: it is going */
-    uint64_t told_octets[2], told_packets[2]; /* by enum ipsec_way */
-};
-
-struct gh_esp_children {
-    struct ipsec *engine;
-    const struct gh_esp_plane *kernel; /* NULL: none */
-    struct gh_esp_names *policies, *places;
-    const struct gh_esp_children_ops *ops;
-    void *ctx;
-    struct memory *memory; /* NULL: not mapped yet */
-    uint8_t *used;         /* [GH_ESP_CHILDREN_MAX], and so are: */
-    struct slot *slots;
-    struct child *list;
-    size_t top;     /* slots from here on are free */
-    uint64_t epoch; /* of the `ike` that spoke last */
-    uint64_t order; /* of the last that came */
-};
-
-size_t gh_esp_children_memory(void)
-{
-    return sizeof(struct memory);
-}
-
-static uint64_t sa_id(size_t slot, enum ipsec_way way)
-{
-    return 2 * slot + 1 + (way == IPSEC_IN);
-}
-
-static size_t slot_of(uint64_t sa)
-{
-    return (size_t)((sa - 1) / 2);
-}
-
-static bool decode(const struct slot *s, struct gh_esp_child *out)
+bool gh_esp_slot_decode(const struct slot *s, struct gh_esp_child *out)
 {
     struct gh_rd r = gh_rd_make(s->body, s->len <= sizeof(s->body) ? s->len : 0);
 
@@ -159,24 +97,10 @@ bool gh_esp_child_params(const struct gh_esp_child *d, enum ipsec_way way,
     return true;
 }
 
-static bool is_orphan(const struct gh_esp_children *c, size_t at)
-{
-    return c->slots[at].epoch != c->epoch;
-}
-
-/* Of the `ike` that speaks. SIZE_MAX: none. */
-static size_t find(const struct gh_esp_children *c, uint32_t id)
-{
-    for (size_t i = 0; i < c->top; i++)
-        if (c->list[i].there && c->list[i].id == id && !is_orphan(c, i))
-            return i;
-    return SIZE_MAX;
-}
-
 static struct gh_esp_plane_sa for_kernel(struct gh_esp_children *c, size_t at,
                                          const struct gh_esp_child *d, enum ipsec_way way)
 {
-    return (struct gh_esp_plane_sa){.id = sa_id(at, way),
+    return (struct gh_esp_plane_sa){.id = gh_esp_sa_id(at, way),
                                     .way = way,
                                     .policy = c->list[at].policy,
                                     .tie = &c->slots[at].tie,
@@ -197,7 +121,7 @@ static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_chi
     }
     if (!gh_esp_child_params(d, way, selectors, &p))
         return false;
-    p.id = sa_id(at, way);
+    p.id = gh_esp_sa_id(at, way);
     p.place = c->list[at].place;
     p.policy = c->list[at].policy;
     p.last_seq = way == IPSEC_IN ? c->slots[at].top_in : c->slots[at].seq_out;
@@ -209,22 +133,23 @@ static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_chi
 static void remove_sa(struct gh_esp_children *c, size_t at, enum ipsec_way way)
 {
     if (!c->list[at].kernel)
-        ipsec_remove_sa(c->engine, sa_id(at, way));
+        ipsec_remove_sa(c->engine, gh_esp_sa_id(at, way));
     else if (c->kernel != NULL)
-        c->kernel->remove(c->kernel->ctx, sa_id(at, way));
+        c->kernel->remove(c->kernel->ctx, gh_esp_sa_id(at, way));
 }
 
-static const struct ipsec_sa *get_sa(const struct gh_esp_children *c, size_t at, enum ipsec_way way)
+const struct ipsec_sa *gh_esp_child_sa(const struct gh_esp_children *c, size_t at,
+                                       enum ipsec_way way)
 {
     if (!c->list[at].kernel)
-        return ipsec_get_sa(c->engine, sa_id(at, way));
-    return c->kernel != NULL ? c->kernel->get(c->kernel->ctx, sa_id(at, way)) : NULL;
+        return ipsec_get_sa(c->engine, gh_esp_sa_id(at, way));
+    return c->kernel != NULL ? c->kernel->get(c->kernel->ctx, gh_esp_sa_id(at, way)) : NULL;
 }
 
 static void tell_changed(const struct gh_esp_children *c, size_t at)
 {
     if (c->list[at].out && c->ops->changed != NULL)
-        c->ops->changed(c->ctx, sa_id(at, IPSEC_OUT));
+        c->ops->changed(c->ctx, gh_esp_sa_id(at, IPSEC_OUT));
 }
 
 static void drop_out(struct gh_esp_children *c, size_t at)
@@ -239,18 +164,18 @@ static void drop_out(struct gh_esp_children *c, size_t at)
  * same one it may go on with the old, which the peer ends now. */
 static void drop_replaced(struct gh_esp_children *c, uint32_t id)
 {
-    size_t old = id != 0 ? find(c, id) : SIZE_MAX;
+    size_t old = id != 0 ? gh_esp_child_find(c, id) : SIZE_MAX;
 
     if (old != SIZE_MAX)
         drop_out(c, old);
 }
 
-static bool add_out(struct gh_esp_children *c, size_t at)
+bool gh_esp_child_add_out(struct gh_esp_children *c, size_t at)
 {
     struct gh_esp_child d;
 
     c->list[at].out_due_ms = 0;
-    if (!c->list[at].out && decode(&c->slots[at], &d))
+    if (!c->list[at].out && gh_esp_slot_decode(&c->slots[at], &d))
         c->list[at].out = add_sa(c, at, &d, IPSEC_OUT);
     if (c->list[at].kernel && c->list[at].out)
         drop_replaced(c, c->list[at].replaces);
@@ -258,12 +183,12 @@ static bool add_out(struct gh_esp_children *c, size_t at)
     return c->list[at].out;
 }
 
-static void drop(struct gh_esp_children *c, size_t at)
+void gh_esp_child_drop(struct gh_esp_children *c, size_t at)
 {
     struct slot *s = &c->slots[at];
     struct gh_esp_child d;
 
-    if (c->ops->gone != NULL && decode(s, &d) && !d.kernel)
+    if (c->ops->gone != NULL && gh_esp_slot_decode(s, &d) && !d.kernel)
         c->ops->gone(c->ctx, (uint32_t)at, &d);
     drop_out(c, at);
     if (c->list[at].in)
@@ -275,8 +200,8 @@ static void drop(struct gh_esp_children *c, size_t at)
         c->top--;
 }
 
-/* False: it is refused; the caller drops it. */
-static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d, bool restored)
+bool gh_esp_child_begin(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d,
+                        bool restored)
 {
     struct child *child = &c->list[at];
 
@@ -298,100 +223,15 @@ static bool begin(struct gh_esp_children *c, size_t at, const struct gh_esp_chil
     return child->in;
 }
 
-/* ---- Memory --------------------------------------------------------------------------------- */
-
-/* A child of an earlier instance of ours. */
-static bool restore(struct gh_esp_children *c, size_t at, uint64_t now_ms)
-{
-    struct slot *s = &c->slots[at];
-    struct gh_esp_child d;
-    bool good =
-        (s->until_ms == 0 || now_ms < s->until_ms) && decode(s, &d) && begin(c, at, &d, true);
-
-    if (!good)
-        drop(c, at);
-    else if (s->going != 0)
-        c->list[at].end_ms = now_ms + LATE_MS;
-    else
-        add_out(c, at);
-    if (s->order > c->order)
-        c->order = s->order;
-    return good;
-}
-
-struct place_in_order {
-    uint64_t order;
-    size_t at;
-};
-
-static int by_order(const void *a, const void *b)
-{
-    const struct place_in_order *x = a, *y = b;
-
-    return x->order < y->order ? -1 : x->order > y->order;
-}
-
-/* False: no memory. */
-static bool restore_all(struct gh_esp_children *c, uint64_t now_ms)
-{
-    struct place_in_order *found = calloc(GH_ESP_CHILDREN_MAX, sizeof(*found));
-    size_t count = 0, good = 0;
-
-    for (size_t i = 0; found != NULL && i < GH_ESP_CHILDREN_MAX; i++)
-        if (c->used[i] != 0)
-            found[count++] = (struct place_in_order){.order = c->slots[i].order, .at = i};
-    if (found == NULL)
-        return false;
-    qsort(found, count, sizeof(*found), by_order);
-    for (size_t i = 0; i < count; i++)
-        good += restore(c, found[i].at, now_ms);
-    free(found);
-    if (count > 0)
-        gh_notice("%zu Child SAs of %zu go on", good, count);
-    return true;
-}
-
-bool gh_esp_children_map(struct gh_esp_children *c, int fd, uint64_t now_ms)
-{
-    struct memory *memory =
-        mmap(NULL, gh_esp_children_memory(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-    if (memory == MAP_FAILED)
-        return false;
-    c->memory = memory;
-    c->used = memory->used;
-    c->slots = memory->slots;
-    return restore_all(c, now_ms);
-}
-
-struct gh_esp_children *gh_esp_children_new(struct ipsec *engine, struct gh_esp_names *policies,
-                                            struct gh_esp_names *places,
-                                            const struct gh_esp_children_ops *ops, void *ctx)
-{
-    struct gh_esp_children *c = calloc(1, sizeof(*c));
-
-    if (c == NULL)
-        return NULL;
-    *c = (struct gh_esp_children){
-        .engine = engine, .policies = policies, .places = places, .ops = ops, .ctx = ctx};
-    c->list = calloc(GH_ESP_CHILDREN_MAX, sizeof(*c->list));
-    if (c->list != NULL)
-        return c;
-    free(c);
-    return NULL;
-}
-
-void gh_esp_children_free(struct gh_esp_children *c)
-{
-    if (c == NULL)
-        return;
-    if (c->memory != NULL)
-        munmap(c->memory, sizeof(*c->memory));
-    free(c->list);
-    free(c);
-}
-
 /* ---- What `ike` says ------------------------------------------------------------------------ */
+
+size_t gh_esp_child_find(const struct gh_esp_children *c, uint32_t id)
+{
+    for (size_t i = 0; i < c->top; i++)
+        if (c->list[i].there && c->list[i].id == id && !gh_esp_child_is_orphan(c, i))
+            return i;
+    return SIZE_MAX;
+}
 
 static int by_number(const void *a, const void *b)
 {
@@ -420,13 +260,13 @@ static void compare(struct gh_esp_children *c, const uint32_t *ids, size_t count
         const struct child *child = &c->list[i];
         const uint32_t *id;
 
-        if (!child->there || is_orphan(c, i))
+        if (!child->there || gh_esp_child_is_orphan(c, i))
             continue;
         id = bsearch(&child->id, ids, count, sizeof(*ids), by_number);
         if (id != NULL)
             seen[id - ids] = true;
         else if (child->end_ms == 0)
-            drop(c, i);
+            gh_esp_child_drop(c, i);
     }
     for (size_t i = 0; i < count; i++)
         if (!seen[i])
@@ -460,7 +300,8 @@ static bool is_sibling(const struct child *a, const struct child *b)
 static void supersede_orphans(struct gh_esp_children *c, size_t at, uint64_t now_ms)
 {
     for (size_t i = 0; i < c->top; i++)
-        if (is_sibling(&c->list[i], &c->list[at]) && is_orphan(c, i) && c->list[i].end_ms == 0)
+        if (is_sibling(&c->list[i], &c->list[at]) && gh_esp_child_is_orphan(c, i) &&
+            c->list[i].end_ms == 0)
             c->list[i].end_ms = now_ms + HANDOVER_MS;
 }
 
@@ -508,14 +349,14 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
     fill(c, at, &d, now_ms);
     /* The peer that asked for new keys cannot use them before it has our answer (RFC 7296 2.8):
      * until it does, we send by the old ones. */
-    waits = d.replaces != 0 && !d.initiator && find(c, d.replaces) != SIZE_MAX;
-    *refused = !begin(c, at, &d, false);
+    waits = d.replaces != 0 && !d.initiator && gh_esp_child_find(c, d.replaces) != SIZE_MAX;
+    *refused = !gh_esp_child_begin(c, at, &d, false);
     if (!*refused && waits)
         c->list[at].out_due_ms = now_ms + ANSWERED_MS;
     else if (!*refused)
-        *refused = !add_out(c, at);
+        *refused = !gh_esp_child_add_out(c, at);
     if (*refused)
-        drop(c, at);
+        gh_esp_child_drop(c, at);
     else
         supersede_orphans(c, at, now_ms);
     return true;
@@ -540,7 +381,7 @@ static void move(struct gh_esp_children *c, size_t at, struct gh_esp_child *d,
     struct gh_wr w = gh_wr_make(octets, sizeof(octets));
 
     for (enum ipsec_way way = IPSEC_OUT; way <= IPSEC_IN && !c->list[at].kernel; way++)
-        ipsec_move_sa(c->engine, sa_id(at, way), &e->local, e->local_port, &e->remote,
+        ipsec_move_sa(c->engine, gh_esp_sa_id(at, way), &e->local, e->local_port, &e->remote,
                       e->remote_port);
     c->list[at].remote = d->remote = e->remote;
     d->local = e->local;
@@ -566,8 +407,8 @@ bool gh_esp_children_move(struct gh_esp_children *c, struct gh_rd *body)
 
     if (!gh_esp_take_ends(body, &e))
         return false;
-    at = find(c, e.id);
-    if (at != SIZE_MAX && decode(&c->slots[at], &d))
+    at = gh_esp_child_find(c, e.id);
+    if (at != SIZE_MAX && gh_esp_slot_decode(&c->slots[at], &d))
         move(c, at, &d, &e);
     return true;
 }
@@ -575,10 +416,10 @@ bool gh_esp_children_move(struct gh_esp_children *c, struct gh_rd *body)
 void gh_esp_children_moved(struct gh_esp_children *c, uint64_t sa, const struct gh_addr *from,
                            uint16_t from_port)
 {
-    size_t at = slot_of(sa);
+    size_t at = gh_esp_slot_of(sa);
     struct gh_esp_child d;
 
-    if (at < c->top && c->list[at].there && decode(&c->slots[at], &d) && d.follows &&
+    if (at < c->top && c->list[at].there && gh_esp_slot_decode(&c->slots[at], &d) && d.follows &&
         from_port != 0)
         move(c, at, &d,
              &(struct gh_esp_ends){.local = d.local,
@@ -592,7 +433,7 @@ static void succeed(struct gh_esp_children *c, uint32_t replaced)
 {
     for (size_t i = 0; i < c->top; i++)
         if (c->list[i].there && c->list[i].replaces == replaced && c->list[i].out_due_ms != 0)
-            add_out(c, i);
+            gh_esp_child_add_out(c, i);
 }
 
 static bool has_sibling(const struct gh_esp_children *c, size_t at)
@@ -607,7 +448,7 @@ bool gh_esp_children_remove(struct gh_esp_children *c, struct gh_rd *body, uint6
 {
     uint32_t id = gh_rd_u32(body);
     uint8_t why = gh_rd_u8(body);
-    size_t at = find(c, id);
+    size_t at = gh_esp_child_find(c, id);
 
     if (at == SIZE_MAX)
         return true;
@@ -616,93 +457,11 @@ bool gh_esp_children_remove(struct gh_esp_children *c, struct gh_rd *body, uint6
     if (why == IKE2_REMOVED_REPLACED || (why == IKE2_REMOVED_LOST && has_sibling(c, at))) {
         drop_out(c, at);
         c->slots[at].going = 1;
-        c->list[at].end_ms = now_ms + LATE_MS;
+        c->list[at].end_ms = now_ms + GH_ESP_LATE_MS;
     } else {
-        drop(c, at);
+        gh_esp_child_drop(c, at);
     }
     return true;
-}
-
-/* ---- Packets and time ----------------------------------------------------------------------- */
-
-void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet *packets,
-                            size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const struct ipsec_sa *sa = packets[i].result == IPSEC_OK || packets[i].sa != 0
-                                        ? ipsec_get_sa(c->engine, packets[i].sa)
-                                        : NULL;
-        size_t at;
-
-        if (sa == NULL)
-            continue;
-        at = slot_of(packets[i].sa);
-        if (sa->p.way == IPSEC_OUT)
-            c->slots[at].seq_out = sa->seq;
-        else
-            c->slots[at].top_in = sa->replay.top;
-        c->slots[at].octets[sa->p.way] = sa->counts.octets;
-        c->slots[at].packets[sa->p.way] = sa->counts.packets;
-        if (sa->p.way == IPSEC_IN && packets[i].result == IPSEC_OK && c->list[at].out_due_ms != 0)
-            add_out(c, at);
-    }
-}
-
-static void tell_use(struct gh_esp_children *c, size_t at, enum ipsec_way way)
-{
-    const struct ipsec_sa *sa = get_sa(c, at, way);
-    struct child *child = &c->list[at];
-    struct gh_esp_usage u = {.id = child->id, .incoming = way == IPSEC_IN};
-
-    if (sa == NULL || is_orphan(c, at))
-        return;
-    if (child->kernel && child->taken_over[way] && sa->counts.packets > 0) {
-        child->taken_over[way] = false; /* an earlier instance told of these */
-        child->told_octets[way] = sa->counts.octets;
-        child->told_packets[way] = sa->counts.packets;
-    }
-    u.octets = sa->counts.octets - child->told_octets[way];
-    u.packets = sa->counts.packets - child->told_packets[way];
-    child->told_octets[way] = sa->counts.octets;
-    child->told_packets[way] = sa->counts.packets;
-    if (u.packets > 0)
-        c->ops->used(c->ctx, &u);
-}
-
-static bool is_used_up(const struct gh_esp_children *c, size_t at)
-{
-    const struct ipsec_sa *in = get_sa(c, at, IPSEC_IN), *out = get_sa(c, at, IPSEC_OUT);
-
-    return (in != NULL && in->told_hard) || (out != NULL && out->told_hard);
-}
-
-static void expire(struct gh_esp_children *c, size_t at)
-{
-    uint32_t id = c->list[at].id;
-    bool told = !is_orphan(c, at) && c->list[at].end_ms == 0;
-
-    drop(c, at);
-    if (told)
-        c->ops->used_up(c->ctx, id);
-}
-
-void gh_esp_children_tick(struct gh_esp_children *c, uint64_t now_ms)
-{
-    for (size_t i = c->top; i-- > 0;) {
-        struct child *child = &c->list[i];
-
-        if (!child->there)
-            continue;
-        tell_use(c, i, IPSEC_OUT);
-        tell_use(c, i, IPSEC_IN);
-        if ((child->end_ms != 0 && now_ms >= child->end_ms) ||
-            (c->slots[i].until_ms != 0 && now_ms >= c->slots[i].until_ms))
-            drop(c, i);
-        else if (is_used_up(c, i))
-            expire(c, i);
-        else if (child->out_due_ms != 0 && now_ms >= child->out_due_ms)
-            add_out(c, i);
-    }
 }
 
 /* ---- The kernel ----------------------------------------------------------------------------- */
@@ -717,7 +476,7 @@ void gh_esp_children_again(struct gh_esp_children *c)
     for (size_t i = 0; i < c->top; i++) {
         struct gh_esp_child d;
 
-        if (!c->list[i].there || !c->list[i].kernel || !decode(&c->slots[i], &d))
+        if (!c->list[i].there || !c->list[i].kernel || !gh_esp_slot_decode(&c->slots[i], &d))
             continue;
         for (enum ipsec_way way = IPSEC_OUT; way <= IPSEC_IN; way++)
             if (way == IPSEC_IN ? c->list[i].in : c->list[i].out)
@@ -727,24 +486,24 @@ void gh_esp_children_again(struct gh_esp_children *c)
 
 void gh_esp_children_came(struct gh_esp_children *c, uint64_t sa)
 {
-    size_t at = slot_of(sa);
+    size_t at = gh_esp_slot_of(sa);
 
     if (at < c->top && c->list[at].there && c->list[at].out_due_ms != 0)
-        add_out(c, at);
+        gh_esp_child_add_out(c, at);
 }
 
 bool gh_esp_children_fail(struct gh_esp_children *c, uint64_t sa, uint32_t *id,
                           struct gh_esp_child *child)
 {
-    size_t at = slot_of(sa);
+    size_t at = gh_esp_slot_of(sa);
     bool told;
 
-    if (sa == 0 || at >= c->top || !c->list[at].there || !decode(&c->slots[at], child))
+    if (sa == 0 || at >= c->top || !c->list[at].there || !gh_esp_slot_decode(&c->slots[at], child))
         return false;
     child->key_in = child->key_out = gh_view_of(NULL, 0);
-    told = !is_orphan(c, at);
+    told = !gh_esp_child_is_orphan(c, at);
     *id = told ? c->list[at].id : 0;
-    drop(c, at);
+    gh_esp_child_drop(c, at);
     return true;
 }
 
@@ -758,56 +517,9 @@ void gh_esp_children_check(struct gh_esp_children *c,
 
         if (!c->list[i].there || fits(ctx, c->list[i].policy, c->list[i].place, c->list[i].kernel))
             continue;
-        orphan = is_orphan(c, i);
-        drop(c, i);
+        orphan = gh_esp_child_is_orphan(c, i);
+        gh_esp_child_drop(c, i);
         if (!orphan)
             c->ops->missing(c->ctx, id);
-    }
-}
-
-/* ---- Looking -------------------------------------------------------------------------------- */
-
-bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *id)
-{
-    size_t at = slot_of(sa);
-
-    if (sa == 0 || at >= c->top || !c->list[at].there || is_orphan(c, at))
-        return false;
-    *id = c->list[at].id;
-    return true;
-}
-
-bool gh_esp_children_policy(const struct gh_esp_children *c, uint32_t id, uint32_t *policy)
-{
-    size_t at = find(c, id);
-
-    if (at != SIZE_MAX)
-        *policy = c->list[at].policy;
-    return at != SIZE_MAX;
-}
-
-void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *ctx, uint64_t sa),
-                              void *ctx)
-{
-    for (size_t i = 0; i < c->top; i++)
-        if (c->list[i].there && c->list[i].out)
-            fn(ctx, sa_id(i, IPSEC_OUT));
-}
-
-void gh_esp_children_each(const struct gh_esp_children *c,
-                          void (*fn)(void *ctx, const struct gh_esp_child_view *v), void *ctx)
-{
-    for (size_t i = 0; i < c->top; i++) {
-        struct gh_esp_child d;
-        struct gh_esp_child_view v = {.child = &d};
-
-        if (!c->list[i].there || !decode(&c->slots[i], &d))
-            continue;
-        d.key_in = d.key_out = gh_view_of(NULL, 0);
-        v.in = get_sa(c, i, IPSEC_IN);
-        v.out = get_sa(c, i, IPSEC_OUT);
-        v.orphan = is_orphan(c, i);
-        v.until_ms = c->slots[i].until_ms;
-        fn(ctx, &v);
     }
 }

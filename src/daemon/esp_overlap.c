@@ -7,6 +7,7 @@
 /* What a child has claimed. */
 struct holder {
     uint32_t owner, policy;
+    uint32_t id, replaces; /* as in struct gh_esp_child */
     uint8_t tunnel[GH_ESP_TUNNEL];
     bool overlap;
     char who[GH_ESP_WHO];
@@ -175,6 +176,8 @@ static bool excludes(const struct holder *a, const struct claim *c, const struct
 {
     const struct holder *b = c->holder;
 
+    if (a->replaces != 0 && a->replaces == b->id) /* a peer without identity may have moved */
+        return false;
     return memcmp(a->tunnel, b->tunnel, GH_ESP_TUNNEL) != 0 && !(a->overlap && b->overlap) &&
            meet(a, remote, b, c->remote);
 }
@@ -210,6 +213,8 @@ static struct holder *describe(uint32_t owner, uint32_t policy, const struct gh_
         return NULL;
     *h = (struct holder){.owner = owner,
                          .policy = policy,
+                         .id = d->id,
+                         .replaces = d->replaces,
                          .overlap = d->overlap,
                          .local_count = local,
                          .remote_count = remote};

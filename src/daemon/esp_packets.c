@@ -103,6 +103,28 @@ static void on_passed(void *ctx, enum ipsec_way way, struct ipsec_packet *packet
     gh_esp_keyer_strangers(esp, packets, count);
 }
 
+/* What came from the device itself. */
+static void on_net_passed(void *ctx, enum ipsec_way way, struct ipsec_packet *packets, size_t count)
+{
+    struct gh_esp *esp = ctx;
+
+    on_passed(ctx, way, packets, count);
+    if (way == IPSEC_OUT)
+        gh_esp_refusals_out(&esp->refusals, gh_clock_now().mono_ms, packets, count);
+}
+
+static void on_late(void *ctx, uint32_t place, const uint8_t *packet, size_t len)
+{
+    struct gh_esp *esp = ctx;
+
+    gh_esp_refusals_late(&esp->refusals, gh_clock_now().mono_ms, place, packet, len);
+}
+
+void gh_esp_packets_tick(struct gh_esp *esp, uint64_t now_ms)
+{
+    gh_esp_waiting_tick(esp->waiting, now_ms, on_late, esp);
+}
+
 static void path_random(void *ctx, void *out, size_t len)
 {
     gh_random_take(&((struct gh_esp *)ctx)->random, out, len);
@@ -212,7 +234,7 @@ bool gh_esp_packets_make(struct gh_esp *esp)
 {
     static const struct gh_esp_net_ops net_ops = {.stray = gh_esp_keyer_stray,
                                                   .arrived = on_arrived,
-                                                  .passed = on_passed,
+                                                  .passed = on_net_passed,
                                                   .too_long = on_too_long};
     static const struct gh_esp_path_ops path_ops = {
         .random = path_random, .passed = path_passed, .send = path_send, .deliver = path_deliver};
@@ -220,6 +242,8 @@ bool gh_esp_packets_make(struct gh_esp *esp)
     if (uv_timer_init(&esp->loop, &esp->release) != 0)
         return false;
     esp->release.data = esp;
+    esp->refusals.deliver = path_deliver;
+    esp->refusals.ctx = esp;
     esp->net = gh_esp_net_new(&esp->loop, esp->engine, &esp->outers, &net_ops, esp);
     esp->waiting = gh_esp_waiting_new();
     esp->raw = gh_esp_raw_new(&esp->loop, on_raw, esp);

@@ -20,6 +20,7 @@
 #include "daemon/esp_overlap.h"
 #include "daemon/esp_path.h"
 #include "daemon/esp_raw.h"
+#include "daemon/esp_refusals.h"
 #include "daemon/esp_reverse.h"
 #include "daemon/esp_spd.h"
 #include "daemon/esp_strangers.h"
@@ -58,6 +59,7 @@ struct gh_esp {
     struct gh_esp_overlap *overlap;
     char why[GH_ESP_WHY]; /* the child that came last was refused */
     struct gh_esp_waiting *waiting;
+    struct gh_esp_refusals refusals;
     uint32_t lacking[IPSEC_BATCH]; /* the policies of packets that met no SA, in their order */
     size_t lacking_count;
     uint64_t since_ms;  /* not 0: of the packet that has waited and goes on now */
@@ -93,6 +95,8 @@ bool gh_esp_fits_plane(void *ctx, uint32_t policy, bool kernel);
 
 /* Makes what packets meet, children first. False: no memory. */
 bool gh_esp_packets_make(struct gh_esp *esp);
+/* Now and then. */
+void gh_esp_packets_tick(struct gh_esp *esp, uint64_t now_ms);
 void gh_esp_packets_event(void *ctx, const struct ipsec_event *e);
 /* A child of `ike` has its SAs: packets that waited for them go on, soon. */
 void gh_esp_packets_release(struct gh_esp *esp, uint32_t child);

@@ -203,6 +203,12 @@ static json_t *sizes(const uint64_t *counts)
     return object;
 }
 
+static json_t *refusals(const struct gh_esp_refusals_counts *c)
+{
+    return json_pack("{s:I, s:I, s:I}", "prohibited", (json_int_t)c->prohibited, "unreachable",
+                     (json_int_t)c->unreachable, "icmp-limited", (json_int_t)c->limited);
+}
+
 static json_t *show_counters(const struct gh_esp_view *view)
 {
     const uint64_t *counts = gh_esp_net_counts(view->net);
@@ -215,10 +221,11 @@ static json_t *show_counters(const struct gh_esp_view *view)
     for (int i = 0; i < GH_ESP_WAITING_COUNT; i++)
         json_object_set_new(waiting, gh_esp_waiting_count_name((enum gh_esp_waiting_count)i),
                             json_integer((json_int_t)waits[i]));
-    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
+    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "ok", 1, "back_end",
                      ipsec_back_end(view->engine), "in", results(view->engine, IPSEC_IN), "out",
                      results(view->engine, IPSEC_OUT), "packets", net, "waiting", waiting, "kernel",
-                     kernel_results(view->kernel), "sizes", sizes(gh_esp_path_counts(view->path)));
+                     kernel_results(view->kernel), "sizes", sizes(gh_esp_path_counts(view->path)),
+                     "refusals", refusals(&view->refusals->counts));
 }
 
 /* ---- Policies ------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@
 #include "daemon/esp_spd.h"
 #include "daemon/plane_messages.h"
 #include "daemon/esp_path.h"
+#include "daemon/esp_refusals.h"
 #include "daemon/esp_tunnels.h"
 
 struct gh_esp_view {
@@ -27,6 +28,7 @@ struct gh_esp_view {
     const struct gh_esp_waiting *waiting;
     const struct gh_esp_path *path;
     const struct gh_esp_tunnels *tunnels;
+    const struct gh_esp_refusals *refusals;
 };
 
 /* Is it for `esp`? */

@@ -124,14 +124,20 @@ void gh_esp_waiting_release(struct gh_esp_waiting *w, uint32_t policy,
     }
 }
 
-void gh_esp_waiting_tick(struct gh_esp_waiting *w, uint64_t now_ms)
+void gh_esp_waiting_tick(struct gh_esp_waiting *w, uint64_t now_ms,
+                         void (*fn)(void *ctx, uint32_t place, const uint8_t *packet, size_t len),
+                         void *ctx)
 {
     for (size_t i = 0; w->octets > 0 && i < w->count; i++) {
         struct queue *q = &w->queues[i];
 
         while (q->first != NULL && now_ms - q->first->since_ms >= GH_ESP_WAITING_MS) {
-            free(take(w, q));
+            struct packet *p = take(w, q);
+
             w->counts[GH_ESP_WAITING_LATE]++;
+            if (fn != NULL)
+                fn(ctx, p->place, p->octets, p->len);
+            free(p);
         }
     }
 }

@@ -43,8 +43,10 @@ void gh_esp_waiting_release(struct gh_esp_waiting *w, uint32_t policy,
                             void (*fn)(void *ctx, uint64_t since_ms, uint32_t place,
                                        const uint8_t *packet, size_t len),
                             void *ctx);
-/* Drops what has waited for too long. */
-void gh_esp_waiting_tick(struct gh_esp_waiting *w, uint64_t now_ms);
+/* Drops what has waited for too long, and calls fn() (NULL: nobody) with each. */
+void gh_esp_waiting_tick(struct gh_esp_waiting *w, uint64_t now_ms,
+                         void (*fn)(void *ctx, uint32_t place, const uint8_t *packet, size_t len),
+                         void *ctx);
 
 const uint64_t *gh_esp_waiting_counts(const struct gh_esp_waiting *w); /* [GH_ESP_WAITING_COUNT] */
 

@@ -271,16 +271,19 @@ static void name_ends(const struct ike2_child_view *c, struct gh_esp_ends *e)
     }
 }
 
-/* Who proved nothing is told by its address. */
+/* Who proved nothing is told by its address. Gateways that stand in for each other are one peer,
+ * whatever each is called. */
 static bool name_tunnel(const struct ike2_child_view *c, uint8_t out[GH_ESP_TUNNEL])
 {
     const struct gh_identity *id = c->remote_id;
     const bool known = id != NULL && id->type != GH_ID_NULL;
+    const bool one = c->policy->backup_count > 0 || c->policy->redirects;
     const struct gh_view parts[] = {
         gh_view_of(c->policy->name, strlen(c->policy->name) + 1),
-        known ? gh_view_of(&id->type, 1) : gh_view_of("", 1),
-        known ? gh_view_of(id->data, id->len)
-              : gh_view_of(c->remote.addr.octets, c->remote.addr.len),
+        known && !one ? gh_view_of(&id->type, 1) : gh_view_of("", 1),
+        one     ? gh_view_of("", 0)
+        : known ? gh_view_of(id->data, id->len)
+                : gh_view_of(c->remote.addr.octets, c->remote.addr.len),
     };
     uint8_t digest[GH_HASH_MAX];
 

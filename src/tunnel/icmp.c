@@ -11,7 +11,12 @@
 
 enum {
     ICMP_UNREACHABLE = 3,
+    ICMP_HOST_UNREACHABLE = 1,
     ICMP_FRAGMENTATION_NEEDED = 4,
+    ICMP_PROHIBITED = 13,
+    ICMPV6_UNREACHABLE = 1,
+    ICMPV6_PROHIBITED = 1,
+    ICMPV6_ADDRESS_UNREACHABLE = 3,
     ICMPV6_TOO_BIG = 2,
     ICMPV6_PARAMETER = 4
 };
@@ -130,4 +135,21 @@ enum tunnel_result tunnel_icmp_parameter(const struct ipsec_packet *packet, uint
     if (result == TUNNEL_OK && ip.version != 6)
         result = TUNNEL_NO_ICMP;
     return result == TUNNEL_OK ? put(packet, &ip, ICMPV6_PARAMETER, 0, pointer, from, out) : result;
+}
+
+enum tunnel_result tunnel_icmp_unreachable(const struct ipsec_packet *packet,
+                                           enum tunnel_unreachable why, const struct gh_addr *from,
+                                           struct ipsec_packet *out)
+{
+    bool prohibited = why == TUNNEL_PROHIBITED;
+    struct gh_ip_packet ip;
+    enum tunnel_result result = may_send(packet, false, from, &ip);
+
+    if (result != TUNNEL_OK)
+        return result;
+    if (ip.version == 4)
+        return put(packet, &ip, ICMP_UNREACHABLE,
+                   prohibited ? ICMP_PROHIBITED : ICMP_HOST_UNREACHABLE, 0, from, out);
+    return put(packet, &ip, ICMPV6_UNREACHABLE,
+               prohibited ? ICMPV6_PROHIBITED : ICMPV6_ADDRESS_UNREACHABLE, 0, from, out);
 }

@@ -1,7 +1,7 @@
 /*
  * ICMP errors of ours: a packet was too large for the tunnel (ICMPv4 "fragmentation needed",
- * RFC 1191 4; ICMPv6 "packet too big", RFC 4443 3.2), or nested too deeply (RFC 2473 4.1.1). Pure;
- * rate.h limits them.
+ * RFC 1191 4; ICMPv6 "packet too big", RFC 4443 3.2), nested too deeply (RFC 2473 4.1.1), or not
+ * let through (RFC 4301 5.1.1). Pure; rate.h limits them.
  */
 #ifndef TUNNEL_ICMP_H
 #define TUNNEL_ICMP_H
@@ -19,6 +19,12 @@ enum tunnel_result tunnel_icmp_too_big(const struct ipsec_packet *packet, uint16
 /* ICMPv6 "parameter problem", code 0, that points at the octet `pointer` of an IPv6 packet. */
 enum tunnel_result tunnel_icmp_parameter(const struct ipsec_packet *packet, uint32_t pointer,
                                          const struct gh_addr *from, struct ipsec_packet *out);
+
+/* "Destination unreachable": communication is prohibited, or the host is not to be reached. */
+enum tunnel_unreachable { TUNNEL_PROHIBITED, TUNNEL_NO_HOST };
+enum tunnel_result tunnel_icmp_unreachable(const struct ipsec_packet *packet,
+                                           enum tunnel_unreachable why, const struct gh_addr *from,
+                                           struct ipsec_packet *out);
 
 /* Nobody sends from it: multicast, loopback, broadcast; of IPv6 also what stands for an IPv4
  * address (RFC 4213 3.6). Unspecified is allowed: duplicate address detection uses it. */

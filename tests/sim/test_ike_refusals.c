@@ -427,12 +427,13 @@ static void transport_mode_and_other_groups(void **state)
  * neither is refused for it. */
 static void later_fragments_if_both_want_them(void **state)
 {
-    for (unsigned n = 0; n < 5; n++) {
+    for (unsigned n = 0; n < 6; n++) {
         struct pair p = pair_new();
         bool want = n == 3;
 
-        p.ca->fragments_also = n == 4 || (n & 1) != 0;
-        p.cb->fragments_also = n == 4 || (n & 2) != 0;
+        p.ca->fragments_also = n >= 4 || (n & 1) != 0;
+        p.cb->fragments_also = n >= 4 || (n & 2) != 0;
+        p.cb->kernel = n == 5; /* which cannot */
         p.ca->mode = p.cb->mode = n == 4 ? IKE2_TRANSPORT : IKE2_TUNNEL;
         begin(&p);
         assert_up(&p, 1);

@@ -86,6 +86,23 @@ static void a_tunnel_may_overlap_itself(void **state)
     gh_esp_overlap_free(o);
 }
 
+/* Who has no identity is told by its address, and may have moved when it rekeys. */
+static void a_successor_overlaps_what_it_replaces(void **state)
+{
+    struct gh_esp_overlap *o = gh_esp_overlap_new();
+    struct gh_esp_child a = child_of('a', "10.2.0.0/24", NULL),
+                        b = child_of('b', "10.2.0.0/24", NULL);
+
+    a.id = 70;
+    b.id = 71;
+    assert_true(claim(o, 1, &a));
+    b.replaces = 69;
+    assert_false(claim(o, 2, &b));
+    b.replaces = 70;
+    assert_true(claim(o, 2, &b));
+    gh_esp_overlap_free(o);
+}
+
 static void children_of_other_names_are_apart(void **state)
 {
     struct gh_esp_overlap *o = gh_esp_overlap_new();
@@ -206,6 +223,7 @@ int main(void)
         cmocka_unit_test(the_second_is_refused),
         cmocka_unit_test(both_are_named),
         cmocka_unit_test(a_tunnel_may_overlap_itself),
+        cmocka_unit_test(a_successor_overlaps_what_it_replaces),
         cmocka_unit_test(children_of_other_names_are_apart),
         cmocka_unit_test(if_both_allow_it),
         cmocka_unit_test(other_local_sides_protocols_and_ports),

@@ -62,11 +62,11 @@ static void again_is_no_more_time(void **state)
     assert_int_equal(s.since, 101);
     assert_int_equal(counts[GH_ESP_WAITING_KEPT], 2);
     assert_int_equal(counts[GH_ESP_WAITING_RELEASED], 0);
-    gh_esp_waiting_tick(s.w, 99 + GH_ESP_WAITING_MS);
+    gh_esp_waiting_tick(s.w, 99 + GH_ESP_WAITING_MS, NULL, NULL);
     assert_int_equal(counts[GH_ESP_WAITING_LATE], 0);
-    gh_esp_waiting_tick(s.w, 100 + GH_ESP_WAITING_MS);
+    gh_esp_waiting_tick(s.w, 100 + GH_ESP_WAITING_MS, NULL, NULL);
     assert_int_equal(counts[GH_ESP_WAITING_LATE], 1);
-    gh_esp_waiting_tick(s.w, 101 + GH_ESP_WAITING_MS);
+    gh_esp_waiting_tick(s.w, 101 + GH_ESP_WAITING_MS, NULL, NULL);
     assert_int_equal(counts[GH_ESP_WAITING_LATE], 2);
     gh_esp_waiting_free(s.w);
 }
@@ -91,7 +91,7 @@ static void bounds(void **state)
     assert_int_equal(counts[GH_ESP_WAITING_KEPT], GH_ESP_WAITING_PACKETS +
                                                       GH_ESP_WAITING_ALL / GH_ESP_WAITING_OCTETS -
                                                       1); /* 32 octets are of the first ones */
-    gh_esp_waiting_tick(s.w, 10000);
+    gh_esp_waiting_tick(s.w, 10000, NULL, NULL);
     keep(s.w, 10000, 299, "x");
     assert_int_equal(counts[GH_ESP_WAITING_KEPT],
                      GH_ESP_WAITING_PACKETS + GH_ESP_WAITING_ALL / GH_ESP_WAITING_OCTETS);

@@ -305,7 +305,8 @@ static const char everything[] =
     "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys"
     "  esp-key-log = /tmp/esp-keys\n"
     "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"
-    "  ticket-lifetime = 1d unknown-spi-answers = 0 unprotected = pass path-mtu-aging = 1h\n"
+    "  ticket-lifetime = 1d unknown-spi-answers = 0 unprotected = pass path-mtu-aging = 1h "
+    "icmp-prohibited = 50/5\n"
     "  lockout { attempts = 64 duration = 60 block = 1440 max-ports = 32000 clients = 100 } }\n"
     "ike-psk shared { secret-file = \"@/psk\" }\n"
     "ike-ppk quantum { secret-file = \"@/ppk\" }\n"
@@ -530,6 +531,8 @@ static void check_everything(const struct gh_ike_config *c)
     assert_true(c->settings.pass_unprotected);
     assert_int_equal(c->settings.strays_per_second, 0);
     assert_int_equal(c->settings.path_mtu_seconds, 3600);
+    assert_int_equal(c->settings.prohibited_messages, 50);
+    assert_int_equal(c->settings.prohibited_seconds, 5);
     assert_string_equal(c->settings.key_log, "/tmp/keys");
     assert_string_equal(c->settings.esp_key_log, "/tmp/esp-keys");
     assert_true(c->settings.lock_out);
@@ -808,6 +811,8 @@ static const struct {
     {"ike-peer p { remote = 192.0.2.2\n " CHILD " }", "missing-option", 1},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k }", "missing-option", 1},
     {"ike {\n path-mtu-aging = 899 }", "range", 2},
+    {"ike {\n icmp-prohibited = 9/10 }", "range", 2},
+    {"ike {\n icmp-prohibited = yes }", "range", 2},
     {SIZED("ip-mtu = 511"), "range", 2},
     {SIZED("ip-mtu = 9001"), "range", 2},
     {SIZED("encapsulated-ip-mtu = 100"), "range", 2},

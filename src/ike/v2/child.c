@@ -89,10 +89,11 @@ static void put_kind(struct ike_out *o, const struct ike2_child_policy *p, bool 
         ike_notify_emit_data(o, IKE_N_TCP_AO_MAC_LENGTH, gh_view_of(&ao->mac_len, 1));
 }
 
-/* RFC 7296 1.3.1: if both ends say so. Transport mode has no fragments (RFC 4301 7). */
+/* RFC 7296 1.3.1: if both ends say so. Transport mode has no fragments (RFC 4301 7), and the kernel
+ * does not tell them apart. */
 static bool wants_fragments(const struct ike2_child_policy *p)
 {
-    return p->fragments_also && p->mode == IKE2_TUNNEL;
+    return p->fragments_also && p->mode == IKE2_TUNNEL && !p->kernel;
 }
 
 /* What the peer says of an MKT. */
