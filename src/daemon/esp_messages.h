@@ -48,7 +48,7 @@ struct gh_esp_child {
     struct ike_ts_list ts_local, ts_remote;
     bool reverse, overlap; /* as in struct ike2_child_policy: reverse_route, route_overlap */
     uint16_t metric;
-    uint8_t tunnel[GH_ESP_TUNNEL];  /* of the peer and the identity that it proved: a digest */
+    uint8_t tunnel[GH_ESP_TUNNEL]; /* of the peer and the identity that it proved: a digest */
     struct ike2_child_traffic traffic;
     struct gh_view key_in, key_out; /* borrowed from the message */
 };
