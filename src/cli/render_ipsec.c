@@ -75,9 +75,9 @@ static void put_direction(struct cli_table *t, const json_t *sa, const char *way
 
 void cli_render_ipsec_sa(const struct cli_render *r, const json_t *answer)
 {
-    static const char *const titles[] = {"Peer",     "Child",   ">ID",        "State",
-                                         "Way",      "SPI",     "Algorithms", "Peer's end",
-                                         ">Packets", ">Octets", "Back end",   "Traffic",    "Dropped"};
+    static const char *const titles[] = {
+        "Peer",       "Child",    ">ID",     "State",    "Way",     "SPI",    "Algorithms",
+        "Peer's end", ">Packets", ">Octets", "Back end", "Traffic", "Dropped"};
     const json_t *sas = json_object_get(answer, "sas"), *sa;
     struct cli_table t;
     size_t i;

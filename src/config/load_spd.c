@@ -134,13 +134,10 @@ void gh_load_ipsec_policy(struct gh_ike_loader *x, const struct gh_node *section
 /* A zone is written down once, so that its number tells it. */
 static bool is_protected(const struct gh_ike_config *c, uint16_t zone)
 {
-    for (size_t i = 0; i < c->policy_count; i++) {
-        const struct ike2_policy *p = c->policies[i];
+    bool user, kernel;
 
-        if ((p->private_zone > 0 ? p->private_zone : p->zone) == zone)
-            return true;
-    }
-    return false;
+    gh_spd_planes(c, zone, &user, &kernel);
+    return user || kernel;
 }
 
 /* What comes from a private side leaves by the public one, and only through a tunnel. */
@@ -168,7 +165,7 @@ void gh_check_ipsec_policies(struct gh_ike_loader *x)
                           "write the netns where an ike-peer is, or where its private side is; in "
                           "VRFs there are none",
                           "nothing is protected where the ipsec-policy \"%s\" is: no ike-peer has "
-                          "that namespace, outside its VRFs",
+                          "a child in that namespace, outside its VRFs",
                           e->name);
     }
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "daemon/channel.h"
+#include "daemon/esp_kernel_entries.h"
 #include "ike/ts_set.h"
 #include "platform/xfrm_message.h"
 
@@ -28,13 +29,6 @@ struct sa {
     struct ipsec_sa mirror;
 };
 
-/* A child of the configuration. */
-struct entry {
-    bool clients; /* may have selectors of their own */
-    char netns[GH_ESP_NETNS];
-    struct gh_plane_policy policy;
-};
-
 struct gh_esp_kernel {
     uv_timer_t due; /* policies are to be told */
     struct gh_channel *channel;
@@ -49,7 +43,7 @@ struct gh_esp_kernel {
     uint32_t *ties; /* [tie_count] by policy; 0: none yet */
     size_t tie_count;
     uint32_t last_tie;
-    struct entry *entries; /* in the order of the configuration */
+    struct gh_kernel_entry *entries; /* in the order of the configuration */
     size_t entry_count;
     char (*told)[GH_ESP_NETNS]; /* namespaces that have policies */
     size_t told_count;
@@ -95,16 +89,7 @@ static uint32_t policy_of(const struct gh_esp_kernel *k, uint32_t reqid)
 
 /* ---- Policies ------------------------------------------------------------------------------- */
 
-static bool same_list(const struct ike_ts_list *a, const struct ike_ts_list *b)
-{
-    bool same = a->count == b->count;
-
-    for (size_t i = 0; same && i < a->count; i++)
-        same = ike_ts_equal(&a->ts[i], &b->ts[i]);
-    return same;
-}
-
-static const struct entry *entry_of(const struct gh_esp_kernel *k, uint32_t policy)
+static const struct gh_kernel_entry *entry_of(const struct gh_esp_kernel *k, uint32_t policy)
 {
     for (size_t i = 0; i < k->entry_count; i++)
         if (k->entries[i].policy.number == policy)
@@ -113,14 +98,15 @@ static const struct entry *entry_of(const struct gh_esp_kernel *k, uint32_t poli
 }
 
 /* Does the configuration's policy lead to this SA? */
-static bool led_to(const struct entry *e, const struct sa *sa)
+static bool led_to(const struct gh_kernel_entry *e, const struct sa *sa)
 {
-    const struct gh_plane_policy *p = &e->policy;
+    const struct gh_plane_policy p = {.protocol = sa->protocol,
+                                      .local = sa->local,
+                                      .remote = sa->remote,
+                                      .ts_local = sa->ts_local,
+                                      .ts_remote = sa->ts_remote};
 
-    return p->action == IPSEC_PROTECT && p->protocol == sa->protocol &&
-           same_list(&p->ts_local, &sa->ts_local) && same_list(&p->ts_remote, &sa->ts_remote) &&
-           (p->mode == IPSEC_TRANSPORT ||
-            (gh_addr_equal(&p->local, &sa->local) && gh_addr_equal(&p->remote, &sa->remote)));
+    return gh_kernel_entry_leads(e, &p);
 }
 
 static void policies_are_due(struct gh_esp_kernel *k);
@@ -128,7 +114,7 @@ static void policies_are_due(struct gh_esp_kernel *k);
 /* Its coming, going or moving wants another policy. */
 static void consider(struct gh_esp_kernel *k, const struct sa *sa)
 {
-    const struct entry *e = entry_of(k, sa->policy);
+    const struct gh_kernel_entry *e = entry_of(k, sa->policy);
 
     if (sa->mirror.p.way == IPSEC_OUT && e != NULL && !led_to(e, sa))
         policies_are_due(k);
@@ -139,7 +125,7 @@ struct writing {
     uint32_t count;
 };
 
-static void put_own(struct gh_esp_kernel *k, struct writing *x, const struct entry *e,
+static void put_own(struct gh_esp_kernel *k, struct writing *x, const struct gh_kernel_entry *e,
                     const char *netns)
 {
     const struct sa *list[64];
@@ -255,59 +241,6 @@ static void policies_are_due(struct gh_esp_kernel *k)
     uv_timer_start(&k->due, on_due, 0, 0);
 }
 
-static bool add_entry(struct gh_esp_kernel *k, const struct gh_ike_config *config,
-                      const struct ike2_policy *p, const struct ike2_child_policy *child)
-{
-    const struct gh_ike_zone *zone = p->zone > 0 ? &config->zones[p->zone - 1] : NULL;
-    struct entry *e = &k->entries[k->entry_count];
-
-    *e = (struct entry){
-        .clients = p->client_db != NULL,
-        .policy = {.number = gh_esp_number(k->policies, p->name, child->name),
-                   .action = child->mode == IKE2_TUNNEL && p->gateway.len == 0 ? IPSEC_DISCARD
-                                                                               : IPSEC_PROTECT,
-                   .out = true,
-                   .in = true,
-                   .protocol = ike_proposals_protocol(&child->proposals) == IKE_PROTO_AH
-                                   ? IPSEC_AH
-                                   : IPSEC_ESP,
-                   .mode = child->mode == IKE2_TRANSPORT ? IPSEC_TRANSPORT : IPSEC_TUNNEL,
-                   .local = p->local,
-                   .remote = p->gateway,
-                   .ts_local = child->local,
-                   .ts_remote = child->remote}};
-    if (e->policy.local.len == 0) /* the kernel looks it up */
-        e->policy.local.len = p->gateway.len;
-    (void)snprintf(e->netns, sizeof(e->netns), "%s",
-                   zone != NULL && zone->netns != NULL ? zone->netns : "");
-    k->entry_count++;
-    return tie_up(k, e->policy.number, &e->policy.tie);
-}
-
-/* `ipsec-policy` sections of namespaces where the kernel carries children. */
-static void add_beside(struct gh_esp_kernel *k, const struct gh_ike_config *config, bool after)
-{
-    for (size_t i = 0; i < config->spd_count; i++) {
-        const struct gh_spd_entry *from = &config->spd[i];
-        const char *netns = from->zone > 0 ? config->zones[from->zone - 1].netns : NULL;
-        struct entry *e = &k->entries[k->entry_count];
-        bool user, kernel;
-
-        gh_spd_planes(config, from->zone, &user, &kernel);
-        if (!kernel || from->after != after)
-            continue;
-        *e = (struct entry){.policy = {.number = gh_esp_number(k->policies, "", from->name),
-                                       .action = from->discard ? IPSEC_DISCARD : IPSEC_PASS,
-                                       .out = from->out,
-                                       .in = from->in,
-                                       .protocol = IPSEC_ESP,
-                                       .ts_local = from->local,
-                                       .ts_remote = from->remote}};
-        (void)snprintf(e->netns, sizeof(e->netns), "%s", netns != NULL ? netns : "");
-        k->entry_count++;
-    }
-}
-
 static void begin(struct gh_esp_kernel *k);
 
 /* Those that were agreed on under an earlier configuration. */
@@ -315,7 +248,7 @@ static void look_over_sas(struct gh_esp_kernel *k)
 {
     for (uint64_t i = 1; i < k->top; i++) {
         struct sa *sa = k->sas[i];
-        const struct entry *e = sa != NULL ? entry_of(k, sa->policy) : NULL;
+        const struct gh_kernel_entry *e = sa != NULL ? entry_of(k, sa->policy) : NULL;
 
         if (e != NULL)
             sa->past = !e->clients && !(ike_ts_list_contains(&e->policy.ts_local, &sa->ts_local) &&
@@ -326,25 +259,13 @@ static void look_over_sas(struct gh_esp_kernel *k)
 bool gh_esp_kernel_configure(struct gh_esp_kernel *k, const struct gh_ike_config *config)
 {
     bool first = !k->configured, good;
-    size_t count = config->spd_count;
 
-    for (size_t i = 0; i < config->policy_count; i++)
-        count += config->policies[i]->child_count;
     free(k->entries);
-    k->entry_count = 0;
-    k->entries = calloc(count + 1, sizeof(*k->entries));
+    k->entries = gh_kernel_entries(config, k->policies, &k->entry_count);
     good = k->entries != NULL;
-    if (good)
-        add_beside(k, config, false);
-    for (size_t i = 0; good && i < config->policy_count; i++) {
-        const struct ike2_policy *p = config->policies[i];
-
-        for (size_t c = 0; good && c < p->child_count; c++)
-            if (p->children[c].kernel && p->children[c].mode != IKE2_TCP_AO)
-                good = add_entry(k, config, p, &p->children[c]);
-    }
-    if (good)
-        add_beside(k, config, true);
+    for (size_t i = 0; good && i < k->entry_count; i++)
+        if (k->entries[i].child)
+            good = tie_up(k, k->entries[i].policy.number, &k->entries[i].policy.tie);
     k->configured = good;
     look_over_sas(k);
     if (good && first)

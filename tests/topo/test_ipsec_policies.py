@@ -14,7 +14,6 @@ from test_ipsec import HOST_A, HOST_B, Pinging, ping
 from wait import wait_for
 
 LAN_A, FAR_B = "10.1.0.2", "10.2.0.9"  # a host behind a; an address of b's beside HOST_B
-ICMP, TCP, UDP = 1, 6, 17
 ECHO = """
 import socket, sys
 family = socket.SOCK_STREAM if sys.argv[1] == "tcp" else socket.SOCK_DGRAM
@@ -87,7 +86,7 @@ class Sites:
         return "".join(policies) + peer_section(psk_secret=SECRET)
 
     def swan_lets_pass(self, protocol, port):
-        """strongSwan's passthrough policy, which libipsec carries as routes and rules: here the host has them."""
+        """What a passthrough policy of strongSwan's comes to with libipsec: a way past its table of routes."""
         rule = ["ipproto", protocol, "sport", port, "lookup", "main", "pref", "90"]
 
         @contextlib.contextmanager
@@ -96,6 +95,11 @@ class Sites:
             yield
             self.b.run(["ip", "rule", "del", *rule])
         return there()
+
+    def routed_apart(self):
+        """Routes into the device that are not in the main table."""
+        return [line for line in self.a.run(["ip", "route", "show", "table", "all"]).stdout.splitlines()
+                if "10.2.0.0/24 dev gh-ipsec0" in line and "table" in line]
 
     def set(self, *policies):
         self.one.configure(self.text(*policies))
@@ -170,7 +174,6 @@ def test_discard(sites):
     assert ping(sites.h, LAN_A, HOST_B) == 5
     assert sites.in_clear(lambda: ask(sites.a, "udp", A4, 7001, B4, 0.3), "udp port 7001") == 0
     assert ask(sites.a, "udp", A4, 7002, B4) == "hello"
-    sites.b.run(["ping", "-c", 2, "-W", 0.2, "-I", FAR_B, A4], check=False)  # to no child's address: another way
     wait_for(lambda: (sites.shown()["no"]["hits"], sites.shown()["elsewhere"]["hits"]) == (4, 1), 5,
              lambda: f"all were counted {sites.shown()}")
 
@@ -179,10 +182,9 @@ def test_order(sites):
     """The first that matches counts: before the children in the order of the file, or after them."""
     allow = policy("allow", action="bypass", remote_ts=[f"{HOST_B} udp 7001"], direction="out")
     deny = policy("deny", action="discard", remote_ts=[f"{NET_B} udp"], direction="out")
-    to_wire = ("udp", "udp dst port 7001")
 
     def send():
-        return sites.in_clear(lambda: ask(sites.h, to_wire[0], LAN_A, 7001, timeout=0.3), to_wire[1])
+        return sites.in_clear(lambda: ask(sites.h, "udp", LAN_A, 7001, timeout=0.3), "udp dst port 7001")
     sites.set(allow, deny)
     assert send() == 1
     assert ask(sites.h, "udp", LAN_A, 7002, timeout=0.3) != "hello"
@@ -217,6 +219,49 @@ def test_reload_and_killed(sites):
         sites.one.kill(role)
         wait_for(is_clear, 10, f"in clear after {role}")
         wait_for(lambda: ping(sites.h, LAN_A, HOST_B, 1) == 1, 10, f"the tunnel after {role}")
+
+
+def test_reverse_routes(sites):
+    """What was negotiated goes to a table of its own, too, and back, while packets flow."""
+    clear = policy("clear", action="bypass", remote_ts=[f"{NET_B} udp 7001"], direction="out")
+    def configure(*policies):
+        sites.one.configure("".join(policies) + peer_section(psk_secret=SECRET,
+                                                             children=[child_section(reverse_route=True)]))
+        sites.one.reload()
+
+    def routes():
+        return sites.a.run(["ip", "route", "show", "table", "all"]).stdout.count("10.2.0.0/24 dev gh-ipsec0")
+    configure()
+    sites.one.gatectl("ike", "terminate", "peer", "peer", check=False)
+    sites.one.wait_sas(0)
+    sites.one.gatectl("ike", "initiate", "peer")
+    sites.one.wait_sas(1, 1)
+    wait_for(lambda: ping(sites.h, LAN_A, HOST_B, 1) == 1, 10, lambda: f"a reverse route\n{sites.one.tail()}")
+    pinging = Pinging(sites.h, LAN_A, HOST_B)
+    for policies, own in (((), False), ((clear,), True), ((), False)):
+        configure(*policies)
+        wait_for(lambda o=own: routes() == 1 and bool(sites.routed_apart()) == o, 10,
+                 lambda: sites.a.run(["ip", "route", "show", "table", "all"]).stdout + sites.one.tail())
+        pinging.wait_more(5)
+        seen = sites.in_clear(lambda: ask(sites.h, "udp", LAN_A, 7001, timeout=0.3), "udp dst port 7001")
+        assert seen == own
+    pinging.lost()
+
+
+def test_ipv6(sites):
+    """Of IPv6 the same; here what goes beside tunnels."""
+    sites.a.add_address("eth0", "fd77::1/64")
+    sites.b.add_address("eth0", "fd77::2/64")
+    ping6 = ["ping", "-c", 1, "-W", 1, "fd77::2"]
+    sites.set()
+    wait_for(lambda: sites.a.run(ping6, check=False).returncode == 0, 10, "an answer")
+    sites.set(section('ipsec-policy "six"', action="discard", local_ts=["::/0"], remote_ts=["fd77::/64 icmpv6 128"]))
+    assert sites.a.run(ping6, check=False).returncode != 0
+    wait_for(lambda: sites.shown()["six"]["hits"] == 1, 5, lambda: sites.shown())
+    assert sites.b.run(["ping", "-c", 1, "-W", 1, "fd77::1"], check=False).returncode != 0, "nor in"
+    wait_for(lambda: sites.shown()["six"]["clear_in"] == 1, 5, lambda: sites.shown())
+    sites.set()
+    assert sites.a.run(ping6, check=False).returncode == 0
 
 
 def test_clean_up(sites):

@@ -287,6 +287,35 @@ static void other_ends_have_a_policy_of_their_own(void **state)
     assert_int_equal(p[0].action, IPSEC_DISCARD);
 }
 
+static void entries_beside_children(void **state)
+{
+    struct gh_esp_child child = esp_child(1);
+    struct gh_spd_entry *spd = calloc(2, sizeof(*spd));
+    struct gh_plane_policy p[4];
+
+    for (size_t i = 0; i < 2; i++)
+        spd[i] = (struct gh_spd_entry){.name = strdup(i == 0 ? "late" : "early"),
+                                       .discard = i == 0,
+                                       .after = i == 0,
+                                       .out = true,
+                                       .in = i == 0,
+                                       .local = child.ts_local,
+                                       .remote = child.ts_remote};
+    t.config->spd = spd;
+    t.config->spd_count = 2;
+    open_xfrm();
+    assert_true(gh_esp_kernel_configure(t.kernel, t.config));
+    expect(GH_MESSAGE_PLANE_BEGIN);
+    assert_int_equal(expect_policies(p), 3);
+    assert_true(p[0].action == IPSEC_PASS && p[0].out && !p[0].in);
+    assert_true(p[1].action == IPSEC_PROTECT && p[1].out && p[1].in);
+    assert_true(p[2].action == IPSEC_DISCARD && p[2].out && p[2].in);
+    expect(GH_MESSAGE_PLANE_END);
+    t.config->policies[0]->children[0].kernel = false; /* nothing of the kernel's is there */
+    assert_true(gh_esp_kernel_configure(t.kernel, t.config));
+    assert_int_equal(expect_policies(p), 0);
+}
+
 static void what_the_configuration_does_not_want_any_more(void **state)
 {
     struct gh_esp_child c = esp_child(1);
@@ -394,6 +423,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_is_said_before_the_configuration, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(entries_beside_children, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_sa_of_the_configured_ends_needs_no_policy, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(other_ends_have_a_policy_of_their_own, set_up, tear_down),

@@ -368,6 +368,10 @@ static const char everything[] =
     "  remote-id = key-id:def child c { local-ts = 2001:db8:1::/48 remote-ts = ::/0 } }\n"
     "ike-peer e { remote = 192.0.2.20 local = 192.0.2.1 psk = shared private-netns = green"
     "  private-vrf = cyan }\n"
+    "ipsec-policy printer { action = bypass netns = blue direction = out\n"
+    "  local-ts = { 10.1.0.0/16, \"10.9.0.1-10.9.0.5 tcp 631\" } remote-ts = 0.0.0.0/0 }\n"
+    "ipsec-policy rest { action = discard order = after direction = both description = x\n"
+    "  local-ts = \"::/0 icmpv6 128-129\" remote-ts = ::/0 }\n"
     "key-chain static { key 1 { send-id = 3 recv-id = 4 secret-file = \"@/psk\" } }\n"
     "tcp-ao bgp { peer = 192.0.2.20 ike-peer = e port = 179 source-port = 4000-4999\n"
     "  algorithm = { hmac-sha-256-96, aes-128-cmac-96 } include-tcp-options = no\n"
@@ -507,6 +511,23 @@ static void check_sessions(const struct gh_ike_config *c)
     assert_int_equal(c->sessions[0].static_recv[0], 1 << 4);
 }
 
+static void check_spd(const struct gh_ike_config *c)
+{
+    const struct gh_spd_entry *printer = &c->spd[0], *rest = &c->spd[1];
+    bool user, kernel;
+
+    assert_int_equal(c->spd_count, 2);
+    assert_string_equal(printer->name, "printer");
+    assert_string_equal(c->zones[printer->zone - 1].netns, "blue");
+    assert_true(!printer->discard && printer->out && !printer->in && !printer->after);
+    assert_int_equal(printer->local.count, 2);
+    assert_int_equal(printer->local.ts[1].start_port, 631);
+    assert_true(rest->discard && rest->out && rest->in && rest->after && rest->zone == 0);
+    assert_int_equal(rest->local.ts[0].start_port, 128 << 8);
+    gh_spd_planes(c, printer->zone, &user, &kernel);
+    assert_true(user && !kernel);
+}
+
 /* The same for what was read and what came out of the octets. */
 static void check_everything(const struct gh_ike_config *c)
 {
@@ -544,6 +565,7 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.tcp_ao_protocol, 255);
     assert_int_equal(c->policy_count, 5);
     check_sessions(c);
+    check_spd(c);
     assert_int_equal(c->policies[0]->zone, 2); /* blue and red; the policy alone has blue */
     assert_int_equal(c->policies[1]->zone, 1);
     assert_int_equal(c->policies[2]->zone, 0);
@@ -793,6 +815,11 @@ static void a_secret_in_the_wrong_place_is_not_shown(void **state)
 #define CHILD "child c { local-ts = 10.1.0.0/16 remote-ts = 10.2.0.0/16 }"
 #define PEER  "ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD " }\n"
 
+#define PEER_OF_ENTRY "ike-peer p { remote = 192.0.2.2 psk-file = /k " CHILD " }\n"
+#define ENTRY(options)                                                                             \
+    "ipsec-policy e { local-ts = 10.0.0.0/8 remote-ts = 10.0.0.0/8\n " options                     \
+    "\n }\n\n" PEER_OF_ENTRY
+
 #define SIZED(options)                                                                             \
     "ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = 10.1.0.0/16 remote-ts = "  \
     "10.2.0.0/16\n " options " } }"
@@ -826,6 +853,35 @@ static const struct {
     {SIZED("icmp-too-big = 9/10"), "range", 2},
     {SIZED("icmp-too-big = 100/61"), "range", 2},
     {SIZED("icmp-too-big = 100/10/1"), "range", 2},
+    {ENTRY("action = bypass direction = sideways"), "range", 2},
+    {ENTRY("action = allow"), "range", 2},
+    {ENTRY("action = discard order = first"), "range", 2},
+    {ENTRY("action = discard peer = p"), "unknown-option", 2},
+    {ENTRY("direction = in"), "missing-option", 1},
+    {ENTRY("action = bypass netns = red"), "netns", 1},
+    {ENTRY("action = bypass vrf = red"), "unknown-option", 2},
+    {"ipsec-policy e { action = bypass local-ts = 10.0.0.0/8 }\n" PEER_OF_ENTRY, "missing-option",
+     1},
+    {"ipsec-policy e { action = bypass local-ts = 10.0.0.0/8\n remote-ts = ::/0 }\n" PEER_OF_ENTRY,
+     "traffic-selector", 1},
+    {"ipsec-policy e { action = bypass local-ts = \"10.0.0.0/8 tcp\"\n remote-ts = \"10.0.0.0/8 "
+     "udp\" "
+     "}\n" PEER_OF_ENTRY,
+     "traffic-selector", 1},
+    {"ipsec-policy e { action = bypass local-ts = 10.0.0.0/8\n remote-ts = \"10.0.0.0/8 udp "
+     "opaque\" "
+     "}\n" PEER_OF_ENTRY,
+     "traffic-selector", 2},
+    {"ipsec-policy e { action = bypass local-ts = ::/0\n remote-ts = \"::/0 mh 5\" "
+     "}\n" PEER_OF_ENTRY,
+     "traffic-selector", 2},
+    {ENTRY("action = bypass") "ipsec-policy e { action = discard local-ts = 10.0.0.0/8 remote-ts = "
+                              "10.0.0.0/8 }",
+     "duplicate", 6},
+    {"ipsec-policy e { action = bypass netns = green local-ts = 10.0.0.0/8 remote-ts = 10.0.0.0/8 "
+     "}\n"
+     "ike-peer p { remote = 192.0.2.2 psk-file = /k private-netns = green " CHILD " }",
+     "private-side", 1},
     {SIZED("replay-window = 31"), "range", 2},
     {SIZED("replay-window = 8193"), "range", 2},
     {SIZED("replay-window = 0"), "range", 2},

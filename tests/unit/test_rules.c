@@ -492,6 +492,67 @@ static void mss_both_ways(void **state)
     free(text);
 }
 
+/* ---- Entries beside tunnels ------------------------------------------------------------------ */
+
+static struct ipsec_selector selector(const char *local, const char *remote, uint8_t protocol)
+{
+    struct gh_prefix a, b;
+    struct ipsec_selector s;
+
+    assert_true(gh_prefix_parse(local, &a) && gh_prefix_parse(remote, &b));
+    s = ipsec_selector_between(&a, &b);
+    s.protocol = protocol;
+    return s;
+}
+
+/* Which way sees which side as its source; what hooks there are; what carries a tunnel goes first.
+ */
+static void entries_beside_tunnels(void **state)
+{
+    struct ipsec_selector list[] = {selector("10.1.0.0/16", "192.0.2.9/32", 6),
+                                    selector("::/0", "fd02::/64", 58),
+                                    selector("0.0.0.0/0", "0.0.0.0/0", 0)};
+    struct gh_clear_entry entries[] = {
+        {.name = "a", .out = true, .in = true, .selectors = &list[0], .selector_count = 1},
+        {.name = "b", .discard = true, .in = true, .selectors = &list[1], .selector_count = 1},
+        {.name = "c",
+         .discard = true,
+         .in = true,
+         .after = true,
+         .selectors = &list[2],
+         .selector_count = 1}};
+    char counter[2][GH_CLEAR_COUNTER], want[300];
+    char *text;
+
+    list[0].remote.start_port = list[0].remote.end_port = 443;
+    list[1].remote.start_port = 128 << 8;
+    list[1].remote.end_port = 129 << 8 | 0xff;
+    text = gh_unprotected_text(NULL, 0, entries, 3);
+    gh_clear_counter("a", IPSEC_OUT, counter[0]);
+    gh_clear_counter("a", IPSEC_IN, counter[1]);
+    assert_string_not_equal(counter[0], counter[1]);
+    snprintf(want, sizeof(want),
+             "\tchain entries_out {\n\t\tmeta nfproto ipv4 ip saddr 10.1.0.0-10.1.255.255 ip daddr "
+             "192.0.2.9 meta l4proto 6 @th,16,16 443 counter name %s accept\n\t}\n",
+             counter[0]);
+    assert_non_null(strstr(text, want));
+    snprintf(want, sizeof(want),
+             "\tchain entries_in {\n\t\tjump carriers\n\t\tmeta nfproto ipv4 ip saddr 192.0.2.9 ip "
+             "daddr 10.1.0.0-10.1.255.255 meta l4proto 6 @th,0,16 443 counter name %s accept\n",
+             counter[1]);
+    assert_non_null(strstr(text, want));
+    assert_non_null(strstr(text, "ip6 saddr fd02::-fd02::ffff:ffff:ffff:ffff meta l4proto 58 "
+                                 "@th,0,16 32768-33279 counter name "));
+    assert_non_null(strstr(text, "\tchain entries_in_after {\n\t\tjump carriers\n"
+                                 "\t\tmeta nfproto ipv4 counter name "));
+    assert_non_null(strstr(text, "jump entries_out"));
+    free(text);
+    text = gh_unprotected_text(NULL, 0, entries + 1, 2);
+    assert_non_null(strstr(text, "delete chain inet gatehouse-ipsec output\n"));
+    assert_null(strstr(text, "jump entries_out"));
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +567,7 @@ int main(void)
         cmocka_unit_test(sockets_of_any_port),
         cmocka_unit_test(syns_of_keyed_sessions),
         cmocka_unit_test(no_flows_no_rules),
+        cmocka_unit_test(entries_beside_tunnels),
         cmocka_unit_test(protected_addresses),
         cmocka_unit_test(mss_both_ways),
     };
