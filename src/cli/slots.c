@@ -5,12 +5,51 @@
 #include "cli/ask.h"
 #include "cli/render.h"
 
+/* What has a name of its own is in all processes: an entry of the SPD that is no peer's. */
+static json_t *find_named(const json_t *list, const json_t *item)
+{
+    static const char *const same[] = {"name", "netns", "vrf"};
+    json_t *other;
+    size_t i, k;
+
+    if (!json_is_string(json_object_get(item, "name")))
+        return NULL;
+    json_array_foreach(list, i, other)
+    {
+        for (k = 0; k < 3; k++)
+            if (strcmp(cli_text(item, same[k]), cli_text(other, same[k])) != 0)
+                break;
+        if (k == 3)
+            return other;
+    }
+    return NULL;
+}
+
+static void merge_list(json_t *into, const json_t *from)
+{
+    static const char *const counts[] = {"hits", "without_sa", "clear_in"};
+    json_t *item;
+    size_t i;
+
+    json_array_foreach(from, i, item)
+    {
+        json_t *mine = find_named(into, item);
+
+        for (size_t k = 0; mine != NULL && k < 3; k++)
+            if (json_is_integer(json_object_get(mine, counts[k])))
+                json_integer_set(json_object_get(mine, counts[k]),
+                                 cli_integer(mine, counts[k]) + cli_integer(item, counts[k]));
+        if (mine == NULL)
+            json_array_append(into, item);
+    }
+}
+
 static void merge_member(json_t *into, const char *name, json_t *value)
 {
     json_t *mine = json_object_get(into, name);
 
     if (json_is_array(mine) && json_is_array(value))
-        json_array_extend(mine, value);
+        merge_list(mine, value);
     else if (json_is_object(mine) && json_is_object(value))
         cli_slots_merge(mine, value);
     else if (json_is_integer(mine) && json_is_integer(value))
