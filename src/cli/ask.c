@@ -149,12 +149,12 @@ int cli_ask(const struct cli *cli, const struct cli_command *self, int argc, cha
         return CLI_USAGE;
     answer = converse(cli, &client, request);
     if (answer != NULL) {
+        if (strncmp(self->op, "show-ipsec-", 11) == 0)
+            cli_join_slots(cli, request, answer);
         if (strcmp(self->op, "explain") == 0)
             cli_explain_keys(cli, answer);
         if (strcmp(self->op, "show-ipsec-tunnel") == 0)
             cli_join_sas(cli, answer);
-        if (strncmp(self->op, "show-ipsec-", 11) == 0)
-            cli_join_slots(cli, request, answer);
         if (strcmp(self->op, "show-ipsec-policy") == 0)
             cli_join_counts(cli, answer);
         /* A session that was named is shown as a block: there is room for it. */

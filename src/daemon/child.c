@@ -29,6 +29,11 @@ static uint64_t wait_before_restart(unsigned failures)
     return wait < WAIT_MAX_MS ? wait : WAIT_MAX_MS;
 }
 
+static const char *name_of(const struct gh_child *c)
+{
+    return c->name[0] != '\0' ? c->name : c->role;
+}
+
 static bool on_message(void *ctx, struct gh_frame *frame, int fd)
 {
     struct gh_child *c = ctx;
@@ -41,7 +46,7 @@ static void on_broken(void *ctx, const char *why)
 {
     struct gh_child *c = ctx;
 
-    gh_warning("%s: %s", c->role, why);
+    gh_warning("%s: %s", name_of(c), why);
     if (c->running)
         uv_process_kill(&c->process, SIGKILL);
 }
@@ -83,9 +88,9 @@ static void on_exit(uv_process_t *process, int64_t status, int signal)
     gh_channel_close(c->channel);
     c->channel = NULL;
     if (!c->stopping && signal != 0)
-        gh_error("%s ended by signal %d (%s)", c->role, signal, strsignal(signal));
+        gh_error("%s ended by signal %d (%s)", name_of(c), signal, strsignal(signal));
     else if (!c->stopping)
-        gh_error("%s ended with status %d", c->role, (int)status);
+        gh_error("%s ended with status %d", name_of(c), (int)status);
     uv_close((uv_handle_t *)process, on_process_closed);
 }
 
@@ -97,7 +102,7 @@ static void on_watch(uv_timer_t *timer)
         gh_channel_send(c->channel, GH_MESSAGE_PING, NULL, 0, -1);
         return;
     }
-    gh_error("%s does not answer: killed", c->role);
+    gh_error("%s does not answer: killed", name_of(c));
     uv_process_kill(&c->process, SIGKILL);
 }
 
@@ -129,7 +134,7 @@ bool gh_child_start(struct gh_child *c)
     int pair[2], error;
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-        gh_error("%s: socketpair: %s", c->role, strerror(errno));
+        gh_error("%s: socketpair: %s", name_of(c), strerror(errno));
         return false;
     }
     if (c->restart.data == NULL) {
@@ -145,7 +150,7 @@ bool gh_child_start(struct gh_child *c)
     else
         close(pair[0]);
     if (error != 0) {
-        gh_error("%s: cannot start: %s", c->role, uv_strerror(error));
+        gh_error("%s: cannot start: %s", name_of(c), uv_strerror(error));
         uv_close((uv_handle_t *)&c->process, NULL);
         return false;
     }

@@ -28,6 +28,7 @@ struct gh_child_ops {
 struct gh_child {
     uv_loop_t *loop;
     const char *role; /* --role … */
+    char name[16];    /* in the log, where there are several of the role; "": the role's */
     enum gh_log_level log_level;
     bool emulate_ao; /* --emulate-ao */
     uid_t uid;

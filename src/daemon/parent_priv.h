@@ -287,7 +287,8 @@ void gh_parent_workers_stop(struct gh_parent *p);
 bool gh_parent_workers_run(const struct gh_parent *p);
 /* A new socket between `ike` and each `esp`, where both are there. */
 void gh_parent_open_children(struct gh_parent *p);
-/* The child that is to answer this request for `esp`: the first that is there, if it names none. */
+/* The child that is to answer this request for `esp`: the first that is there, if it names none;
+ * what is about tunnels, the first. */
 struct gh_child *gh_parent_worker_for(struct gh_parent *p, const json_t *request);
 const char *gh_parent_worker_name(const struct gh_parent_worker *w, char out[16]);
 json_t *gh_parent_workers_show(const struct gh_parent *p); /* the answer to show-ipsec-group */

@@ -39,6 +39,13 @@ const char *gh_parent_worker_name(const struct gh_parent_worker *w, char out[16]
     return out;
 }
 
+/* By its slot, which the log says, too. */
+static void give(struct gh_parent_worker *w, int slot)
+{
+    w->slot = slot;
+    gh_parent_worker_name(w, w->child.name);
+}
+
 static struct gh_parent_worker *worker_of(struct gh_parent *p, size_t slot)
 {
     return &p->esp.workers[p->esp.slots[slot].worker];
@@ -63,8 +70,8 @@ struct gh_child *gh_parent_worker_for(struct gh_parent *p, const json_t *request
     if (json_is_integer(named) && json_integer_value(named) > 0 &&
         json_integer_value(named) < (json_int_t)p->esp.slot_count)
         slot = (size_t)json_integer_value(named);
-    while (named == NULL && slot + 1 < p->esp.slot_count &&
-           gh_parent_worker_channel(p, slot) == NULL)
+    while (named == NULL && strcmp(gh_control_op(request), "show-tunnel") != 0 &&
+           slot + 1 < p->esp.slot_count && gh_parent_worker_channel(p, slot) == NULL)
         slot++;
     return &worker_of(p, slot)->child;
 }
@@ -157,8 +164,8 @@ static void take_over(struct gh_parent *p, size_t slot, struct gh_parent_worker 
 {
     char text[160];
 
-    worker_of(p, slot)->slot = -1;
-    spare->slot = (int)slot;
+    give(worker_of(p, slot), -1);
+    give(spare, (int)slot);
     p->esp.slots[slot].worker = (size_t)(spare - p->esp.workers);
     (void)snprintf(text, sizeof(text),
                    "a process in reserve has slot %zu now, whose own cannot be kept running", slot);
@@ -318,6 +325,7 @@ static void start(struct gh_parent_worker *w)
         .started = on_started, .ended = on_ended, .stopped = on_stopped, .message = on_message};
     struct gh_parent *p = w->parent;
 
+    give(w, w->slot);
     if (w->slot < 0 || have_memory(&p->esp.slots[w->slot]))
         gh_parent_start_child_of(p, &w->child, "esp", &ops, w);
 }

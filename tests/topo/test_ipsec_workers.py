@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from daemons.strongswan import StrongSwan
+from gatehouse import value_text
 from ike import SECRET, IkeGatehouse, child_section, peer_section, section
 from netns import A4, B4
 from test_ipsec import Pinging, ping, sas, transfer
@@ -140,7 +141,7 @@ def test_show_and_capture(net, build_dir):
 
 
 def test_reload(net, build_dir):
-    """Who is somewhere stays there when peers come and go; how many processes there are, and which
+    """Who is somewhere stays there when peers come and go, unless it belongs to another by now; how many processes there are, and which
     group a peer is in, does not change while they carry packets."""
     hub = Hub(net).start(build_dir, 2, False).start_far(build_dir, 1, False).initiate()
     before = hub.sas()
@@ -162,6 +163,16 @@ def test_reload(net, build_dir):
         refused = hub.one.gatectl("reload", check=False)
         assert refused.returncode != 0 and words in refused.stdout + refused.stderr
     assert hub.ping(("two", "three")) == {"two": 3, "three": 3}
+
+    assert (slot(after["one"]), slot(after["two"])) == (0, 1)
+    for name in ("one", "two"):
+        text = text.replace(f'remote-ts = "{net_of(FAR[name])}"',
+                            f"remote-ts = {value_text([net_of(FAR[name]), '10.2.9.9/32'])}")
+    hub.one.configure(text)
+    hub.one.reload()  # "two" has addresses in common with "one": it goes where that is
+    wait_for(lambda: hub.ping(("two",), 1)["two"] == 1 and slot(hub.sas()["two"]) == 0, 15,
+             lambda: f"a new SA in the other slot\n{hub.one.tail()}")
+    assert hub.ping(("three",)) == {"three": 3}
 
 
 def test_groups(net, build_dir):

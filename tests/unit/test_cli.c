@@ -131,7 +131,8 @@ static void completion_follows_the_table(void **state)
     assert_completes("explain", "", "", CLI_ARG_ANYBODY);
     assert_completes("sh ike", "", "peer sa child statistics lockout", CLI_ARG_NONE);
     assert_completes("sh ike sa", "", "detail", CLI_ARG_PEER);
-    assert_completes("sh ipsec", "", "tunnel gateway policy sa counters group unprotected", CLI_ARG_NONE);
+    assert_completes("sh ipsec", "", "tunnel gateway policy sa counters group unprotected",
+                     CLI_ARG_NONE);
     assert_completes("ike", "", "down up revert initiate rekey redirect terminate", CLI_ARG_NONE);
     assert_completes("ike rekey", "", "sa child", CLI_ARG_NONE);
     assert_completes("ike rekey child", "", "", CLI_ARG_CHILD);
@@ -276,13 +277,15 @@ static void any_answer_can_be_rendered(void **state)
                                       "ike-redirect-peer",
                                       "show-ipsec-tunnel",
                                       "show-ipsec-gateway",
-                                      "show-ipsec-policy"};
+                                      "show-ipsec-policy",
+                                      "show-ipsec-group"};
     static const char *const answers[] = {
         "{}",
         ("{\"key_chains\":[{},7],\"sessions\":[{\"connections\":[{},null]},\"x\"],"
          "\"explanations\":[{\"findings\":[{\"checks\":[1]}]}],\"warnings\":[3],\"processes\":[{}],"
          "\"peers\":[{},1],\"sas\":[{\"child_sas\":[{},2]},3],\"children\":[{},4],"
-         "\"keys\":[{},8],\"tunnels\":[{\"sas\":[{},2]},3],\"gateways\":[{\"gateways\":[{},1],"
+         "\"keys\":[{},8],\"groups\":[{\"slots\":[{},1],\"spares\":[{},2]},3],\"tunnels\":[{"
+         "\"sas\":[{},2]},3],\"gateways\":[{\"gateways\":[{},1],"
          "\"failures\":[{},2]},4],\"policies\":[{},3],\"clients\":[{},5],\"sockets\":[{},6],"
          "\"failures\":[{},7],\"enabled\":"
          "true}"),
