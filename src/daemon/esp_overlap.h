@@ -5,9 +5,10 @@
  * Pure.
  *
  * A tunnel is a peer and the identity that it proved, as in esp_reverse.h: coming back from another
- * address, it takes its own over. Gateways of one peer (`backup`) are one tunnel. What both may have (`route-overlap = allow`), both get: the
- * longer prefix has the packets, of the same prefix the newer SA. Children of other names are other
- * policies, whose order says which packets are whose.
+ * address, it takes its own over. Gateways of one peer (`backup`) are one tunnel. What both may
+ * have (`route-overlap = allow`), both get: the longer prefix has the packets, of the same prefix
+ * the newer SA. Children of other names are other policies, whose order says which packets are
+ * whose.
  */
 #ifndef GH_DAEMON_ESP_OVERLAP_H
 #define GH_DAEMON_ESP_OVERLAP_H
