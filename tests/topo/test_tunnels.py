@@ -241,9 +241,11 @@ def test_routing_daemons(net, build_dir):
     two = FrrRouter(pair.b, daemons, frr(2, IN_B, IN_A, IN6_B)).start()
     wire = Wire(pair.a)
 
-    def routes(family, prefix):
-        return pair.a.run(["ip", family, "route", "show", prefix]).stdout
+    def routes(family, prefix, host=pair.a):
+        return host.run(["ip", family, "route", "show", prefix]).stdout
 
+    wait_for(lambda: "t1" in routes("-4", "10.201.0.1", pair.b) and "t1" in routes("-6", "fd20:1::1", pair.b), 60,
+             lambda: f"OSPF at the other end {two.show('show ip ospf neighbor')} {two.tail()}")
     wait_for(lambda: "t1" in routes("-4", "10.202.0.1"), 60,
              lambda: f"OSPF {one.show('show ip ospf neighbor')} {one.tail()}")
     wait_for(lambda: "t1" in routes("-6", "fd20:2::1"), 60,
