@@ -7,11 +7,13 @@ import signal
 
 import pytest
 
+from capture import Capture, read_frames
 from daemons.strongswan import StrongSwan
 from gatehouse import value_text
 from ike import SECRET, IkeGatehouse, child_section, peer_section, section
 from netns import A4, B4
 from test_ipsec import Pinging, ping, sas, transfer
+from test_ipsec_policies import ECHO, ask, policy
 from test_ipsec_private import CUSTOMERS, Customers
 from wait import wait_for
 
@@ -60,8 +62,8 @@ class Hub:
             lambda name: net_of(FAR[name]), udp, **options) + more).start()
         return self
 
-    def start_far(self, build_dir, count, udp, names=PEERS):
-        self.two = IkeGatehouse(self.b, build_dir, head(count, udp) + peers(
+    def start_far(self, build_dir, count, udp, names=PEERS, more=""):
+        self.two = IkeGatehouse(self.b, build_dir, head(count, udp) + more + peers(
             lambda _: A4, lambda name: ENDS[name], lambda name: net_of(FAR[name]),
             lambda _: net_of(HOST), udp, names)).start()
         return self
@@ -119,6 +121,34 @@ def test_three_processes(net, build_dir, udp):
     assert after["two"]["in"]["spi"] == before["two"]["in"]["spi"]
     assert pinging["one"].lost() == pinging["three"].lost() == 0
     assert pinging["two"].lost() <= 15
+
+
+def test_bypass_by_any_of_them(net, build_dir):
+    """An `ipsec-policy` is in each process, whosever packets it is about; gatectl shows it once."""
+    ours = policy("clear", action="bypass", local_ts=[net_of(HOST)], remote_ts=["10.2.0.0/16 udp 7001"])
+    theirs = policy("clear", action="bypass", local_ts=["10.2.0.0/16 udp 7001"], remote_ts=[net_of(HOST)])
+    hub = Hub(net).start(build_dir, 3, False, groups=ours).start_far(build_dir, 2, False, more=theirs)
+    hub.a.route("10.2.0.0/16", B4)  # where they would go without the tunnels
+    hub.b.route("10.1.0.0/24", A4)
+    hub.initiate()
+    for address in FAR.values():
+        for port in (7001, 7002):
+            hub.b.spawn(["/usr/bin/python3", "-c", ECHO, "udp", address, port],
+                        f"{hub.b.directory('echo')}/{address}-{port}")
+    wait_for(lambda: hub.b.run(["ss", "-Hlnu"]).stdout.count(":700") == 6, 10, "the servers listen")
+    wire = Capture(hub.a, "eth0", "udp")
+    for address in FAR.values():
+        for port in (7001, 7002):
+            assert ask(hub.a, "udp", HOST, port, target=address) == "hello", f"{address} {hub.one.tail()}"
+    wire.stop()
+    seen = [int.from_bytes(frame[36:38], "big") for _, frame in read_frames(wire.path)]
+    assert seen.count(7001) == 3 and 7002 not in seen
+
+    def shown():
+        return json.loads(hub.one.gatectl("--json", "show", "ipsec", "policy").stdout)["policies"]
+    wait_for(lambda: shown()[0]["hits"] == 3, 5, shown)
+    assert [p["name"] for p in shown()] == ["clear", None, None, None]
+    assert sorted(p["peer"] for p in shown()[1:]) == sorted(PEERS)
 
 
 def test_show_and_capture(net, build_dir):
