@@ -19,7 +19,8 @@ static bool plan(const struct gh_plane_sa *sa, struct ipsec_selector *selectors,
     if (!gh_esp_child_params(&sa->child, sa->way, selectors, params))
         return false;
     params->id = sa->id;
-    if (sa->way == IPSEC_OUT && !sa->child.esn)
+    if (sa->way == IPSEC_OUT && !sa->child.esn &&
+        (params->lifetime.soft_packets == 0 || params->lifetime.soft_packets > SOFT_PACKETS))
         params->lifetime.soft_packets = SOFT_PACKETS;
     *out = (struct gh_xfrm_sa){.params = params,
                                .tie = {.reqid = gh_xfrm_reqid(sa->tie)},

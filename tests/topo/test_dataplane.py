@@ -354,6 +354,8 @@ def test_rekey_by_packets(guest, build_dir):
     """IKE hears what the kernel carried, and makes new keys before a child has carried what it may."""
     planes = Planes(guest, build_dir, child={"lifetime_packets": 1024})
     first = sas(planes.one)[0]["in"]["spi"]
+    limits = planes.a.run(["ip", "-s", "xfrm", "state"]).stdout
+    assert limits.count("limit: soft 922(packets), hard 1024(packets)") == 2, limits  # its own, if that is too late
     pinging = Pinging(planes.a, HOST_A, HOST_B)
     transfer(planes.b, planes.a, HOST_B, HOST_A, 1_000_000)
     wait_for(lambda: first not in [sa["in"]["spi"] for sa in sas(planes.one) if sa["state"] == "installed"], 10,
