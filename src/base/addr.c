@@ -120,6 +120,16 @@ const char *gh_prefix_format(const struct gh_prefix *p, char buf[GH_PREFIX_TEXT]
     return buf;
 }
 
+int gh_prefix_compare(const struct gh_prefix *a, const struct gh_prefix *b)
+{
+    int order;
+
+    if (a->addr.len != b->addr.len)
+        return a->addr.len < b->addr.len ? -1 : 1;
+    order = memcmp(a->addr.octets, b->addr.octets, a->addr.len);
+    return order != 0 ? order : (int)a->bits - b->bits;
+}
+
 bool gh_prefix_equal(const struct gh_prefix *a, const struct gh_prefix *b)
 {
     return a->bits == b->bits && gh_addr_equal(&a->addr, &b->addr);

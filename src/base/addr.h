@@ -37,6 +37,9 @@ bool gh_host_bits_clear(const uint8_t *addr, size_t len, unsigned bits);
 /* "192.0.2.0/24" or an address alone (a host prefix). False also when host bits are set. */
 bool gh_prefix_parse(const char *text, struct gh_prefix *out);
 const char *gh_prefix_format(const struct gh_prefix *p, char buf[GH_PREFIX_TEXT]);
+/* Below, equal to or above 0: an order of IP version, address and length, so that what is in a
+ * prefix follows it, and what follows it is in it until something is not. */
+int gh_prefix_compare(const struct gh_prefix *a, const struct gh_prefix *b);
 bool gh_prefix_equal(const struct gh_prefix *a, const struct gh_prefix *b);
 bool gh_prefix_contains(const struct gh_prefix *p, const struct gh_addr *a);
 bool gh_prefix_overlaps(const struct gh_prefix *a, const struct gh_prefix *b);

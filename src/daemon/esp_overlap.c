@@ -66,17 +66,11 @@ static struct gh_prefix around(const struct ike_ts *ts)
     return shortened(&ts->start, bits);
 }
 
-/* What is in a prefix follows it. */
 static int compare(uint32_t policy, const struct gh_prefix *p, const struct claim *c)
 {
-    int order;
-
     if (policy != c->holder->policy)
         return policy < c->holder->policy ? -1 : 1;
-    if (p->addr.len != c->around.addr.len)
-        return p->addr.len < c->around.addr.len ? -1 : 1;
-    order = memcmp(p->addr.octets, c->around.addr.octets, p->addr.len);
-    return order != 0 ? order : (int)p->bits - c->around.bits;
+    return gh_prefix_compare(p, &c->around);
 }
 
 /* The first that is not before it. */

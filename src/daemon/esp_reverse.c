@@ -50,17 +50,11 @@ void gh_esp_reverse_free(struct gh_esp_reverse *r)
 
 /* ---- Prefixes ------------------------------------------------------------------------------- */
 
-/* What is in a prefix follows it. */
 static int compare(uint32_t place, const struct gh_prefix *to, const struct node *n)
 {
-    int order;
-
     if (place != n->place)
         return place < n->place ? -1 : 1;
-    if (to->addr.len != n->to.addr.len)
-        return to->addr.len < n->to.addr.len ? -1 : 1;
-    order = memcmp(to->addr.octets, n->to.addr.octets, to->addr.len);
-    return order != 0 ? order : (int)to->bits - n->to.bits;
+    return gh_prefix_compare(to, &n->to);
 }
 
 /* Where it is, or would be. */

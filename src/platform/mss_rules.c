@@ -54,19 +54,10 @@ char *gh_mss_text(const struct gh_mss_rule *rules, size_t count)
 bool gh_mss_install(const char *netns, const struct gh_mss_rule *rules, size_t count,
                     char said[GH_RULES_SAID])
 {
-    char *text = gh_mss_text(rules, count);
-    bool good;
-
-    snprintf(said, GH_RULES_SAID, "no memory");
-    good = gh_nft_apply(netns, text, said);
-    free(text);
-    return good;
+    return gh_nft_apply(netns, gh_mss_text(rules, count), said);
 }
 
 bool gh_mss_remove(const char *netns, char said[GH_RULES_SAID])
 {
-    return gh_nft_apply(netns,
-                        "table inet gatehouse-mss\n"
-                        "delete table inet gatehouse-mss\n",
-                        said);
+    return gh_nft_remove_table(netns, "gatehouse-mss", said);
 }

@@ -1,5 +1,7 @@
 #include "platform/nft.h"
 
+#include <stdlib.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -31,9 +33,22 @@ bool gh_nft_run(const char *netns, const char *const words[], const char *input,
     return result == 0;
 }
 
-bool gh_nft_apply(const char *netns, const char *text, char said[GH_RULES_SAID])
+bool gh_nft_apply(const char *netns, char *text, char said[GH_RULES_SAID])
 {
     static const char *const words[] = {"-f", "-", NULL};
+    bool good;
 
-    return text != NULL && gh_nft_run(netns, words, text, said, GH_RULES_SAID);
+    snprintf(said, GH_RULES_SAID, "no memory");
+    good = text != NULL && gh_nft_run(netns, words, text, said, GH_RULES_SAID);
+    free(text);
+    return good;
+}
+
+bool gh_nft_remove_table(const char *netns, const char *table, char said[GH_RULES_SAID])
+{
+    static const char *const words[] = {"-f", "-", NULL};
+    char text[160];
+
+    (void)snprintf(text, sizeof(text), "table inet %s\ndelete table inet %s\n", table, table);
+    return gh_nft_run(netns, words, text, said, GH_RULES_SAID);
 }

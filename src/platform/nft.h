@@ -13,7 +13,9 @@
  * wrote, or why it did not run. */
 bool gh_nft_run(const char *netns, const char *const words[], const char *input, char *said,
                 size_t size);
-/* A whole text at once. NULL, no memory, fails. */
-bool gh_nft_apply(const char *netns, const char *text, char said[GH_RULES_SAID]);
+/* A whole text at once, which is freed. NULL, no memory, fails. */
+bool gh_nft_apply(const char *netns, char *text, char said[GH_RULES_SAID]);
+/* Removes a table of the family inet, whether it is there or not. */
+bool gh_nft_remove_table(const char *netns, const char *table, char said[GH_RULES_SAID]);
 
 #endif

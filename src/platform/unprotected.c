@@ -101,21 +101,12 @@ bool gh_unprotected_install(const char *netns, const struct gh_unprotected_range
                             size_t count, const struct gh_clear_entry *entries, size_t entry_count,
                             char said[GH_RULES_SAID])
 {
-    char *text = gh_unprotected_text(ours, count, entries, entry_count);
-    bool good;
-
-    snprintf(said, GH_RULES_SAID, "no memory");
-    good = gh_nft_apply(netns, text, said);
-    free(text);
-    return good;
+    return gh_nft_apply(netns, gh_unprotected_text(ours, count, entries, entry_count), said);
 }
 
 bool gh_unprotected_remove(const char *netns, char said[GH_RULES_SAID])
 {
-    return gh_nft_apply(netns,
-                        "table inet gatehouse-ipsec\n"
-                        "delete table inet gatehouse-ipsec\n",
-                        said);
+    return gh_nft_remove_table(netns, "gatehouse-ipsec", said);
 }
 
 bool gh_unprotected_read(const char *netns, char json[GH_UNPROTECTED_JSON])
