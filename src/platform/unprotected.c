@@ -42,6 +42,8 @@ static const char rules[] =
     "\t}\n"
     "\tchain prerouting {\n"
     "\t\tiifname { \"lo\", \"gh-ipsec*\" } accept\n"
+    /* Once more, as the VRF's: it was here as that of its device. */
+    "\t\tmeta iifkind vrf accept\n"
     "\t\tjump entries_in\n"
     "\t\tip daddr @local4 fib saddr oifname \"gh-ipsec*\" goto clear\n"
     "\t\tip6 daddr @local6 fib saddr oifname \"gh-ipsec*\" goto clear\n"
