@@ -151,17 +151,21 @@ static void path_deliver(void *ctx, struct ipsec_packet *p)
         gh_esp_net_deliver(esp->net, p);
 }
 
-static void on_raw(void *ctx, uint8_t protocol, struct ipsec_packet *p)
+static void on_raw(void *ctx, uint8_t protocol, struct ipsec_packet *packets, size_t count)
 {
     struct gh_esp *esp = ctx;
     uint64_t now = gh_clock_now().mono_ms;
 
     if (protocol != IPPROTO_ICMP && protocol != IPPROTO_ICMPV6) {
-        gh_esp_tunnels_clear(esp->tunnels, now, p);
+        gh_esp_tunnels_clear(esp->tunnels, now, packets, count);
         return;
     }
-    gh_esp_path_icmp(esp->path, now, p->place, ipsec_packet_data(p), p->len);
-    gh_esp_tunnels_icmp(esp->tunnels, now, p->place, false, ipsec_packet_data(p), p->len);
+    for (size_t i = 0; i < count; i++) {
+        const struct ipsec_packet *p = &packets[i];
+
+        gh_esp_path_icmp(esp->path, now, p->place, ipsec_packet_data(p), p->len);
+        gh_esp_tunnels_icmp(esp->tunnels, now, p->place, false, ipsec_packet_data(p), p->len);
+    }
 }
 
 /* ---- Tunnels -------------------------------------------------------------------------------- */

@@ -348,26 +348,32 @@ void gh_esp_tunnels_in(struct gh_esp_tunnels *x, uint64_t now_ms, struct ipsec_p
     deliver_together(x);
 }
 
-void gh_esp_tunnels_clear(struct gh_esp_tunnels *x, uint64_t now_ms, struct ipsec_packet *p)
+static void receive_clear(struct gh_esp_tunnels *x, struct ipsec_packet *p)
 {
     struct tunnel *t;
-    enum tunnel_result found;
+    enum tunnel_result found = tunnel_table_find(x->table, p, &t);
 
-    x->now_ms = now_ms;
-    found = tunnel_table_find(x->table, p, &t);
     if (t == NULL) {
         x->unclear[found]++;
         return;
     }
     if (own_of(x, t)->peer == NULL) {
-        ipsec_in(x->setup.engine, now_ms, p, 1);
+        ipsec_in(x->setup.engine, x->now_ms, p, 1);
         if (p->result == IPSEC_BYPASS || p->result == IPSEC_NO_POLICY) {
             receive(x, t, p);
-            deliver_together(x);
             return;
         }
     }
     own_of(x, t)->counts[GH_TUNNEL_NOT_PROTECTED]++;
+}
+
+void gh_esp_tunnels_clear(struct gh_esp_tunnels *x, uint64_t now_ms, struct ipsec_packet *packets,
+                          size_t count)
+{
+    x->now_ms = now_ms;
+    for (size_t i = 0; i < count; i++)
+        receive_clear(x, &packets[i]);
+    deliver_together(x);
 }
 
 /* ---- ICMP ----------------------------------------------------------------------------------- */

@@ -59,8 +59,9 @@ void gh_esp_tunnels_out(struct gh_esp_tunnels *t, uint64_t now_ms, uint32_t tunn
 /* Packets that the engine has opened: those of a tunnel are not OK any more afterwards. */
 void gh_esp_tunnels_in(struct gh_esp_tunnels *t, uint64_t now_ms, struct ipsec_packet *packets,
                        size_t count);
-/* One that came clear. */
-void gh_esp_tunnels_clear(struct gh_esp_tunnels *t, uint64_t now_ms, struct ipsec_packet *p);
+/* Those that came clear. */
+void gh_esp_tunnels_clear(struct gh_esp_tunnels *t, uint64_t now_ms, struct ipsec_packet *packets,
+                          size_t count);
 /* An ICMP error, ours or others', in a place. True: it is about a packet of a tunnel. */
 bool gh_esp_tunnels_icmp(struct gh_esp_tunnels *t, uint64_t now_ms, uint32_t place, bool ours,
                          const uint8_t *packet, size_t len);
