@@ -179,11 +179,12 @@ static bool leave_place(struct gh_esp *esp, struct gh_rd *body)
 static bool take_device(struct gh_esp *esp, struct gh_rd *body, int fd)
 {
     char *name = gh_get_text(body, true);
+    bool datagrams = gh_get_flag(body);
     uint32_t number = body->bad ? UINT32_MAX : gh_esp_number(&esp->tunnel_names, name, NULL);
 
     free(name);
     if (number != UINT32_MAX)
-        return gh_esp_devices_open(esp->devices, number, fd);
+        return gh_esp_devices_open(esp->devices, number, fd, datagrams);
     close(fd);
     return false;
 }

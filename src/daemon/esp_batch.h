@@ -9,8 +9,8 @@
 
 enum {
     GH_ESP_PACKETS = 128,
-    /* Before a packet: what AH around ESP adds, or the headers that the kernel took off. */
-    GH_ESP_HEAD = 2 * IPSEC_HEADROOM + 32,
+    /* Before a packet: a tunnel's headers, and what AH around ESP adds. */
+    GH_ESP_HEAD = 2 * IPSEC_HEADROOM + 64,
     GH_ESP_TAIL = 2 * IPSEC_TAILROOM,
     GH_ESP_PACKET_MAX = 65535,
     GH_ESP_BATCH_MEMORY = 512 * 1024

@@ -1,20 +1,13 @@
 #include "daemon/esp_devices.h"
 
-#include <errno.h>
-#include <linux/virtio_net.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "ipsec/work.h"
+#include "daemon/esp_vnet.h"
+#include "tunnel/tunnel.h"
 
-enum {
-    BATCHES_A_TURN = 4, /* then others have a turn */
-    VNET = sizeof(struct virtio_net_hdr),
-    HEAD = 256,
-    BODY = 9216, /* more than the largest MTU of a tunnel */
-    TAIL = 128
-};
+_Static_assert((int)GH_ESP_HEAD >= 2 * (int)IPSEC_HEADROOM + (int)TUNNEL_HEADROOM,
+               "room for all headers");
 
 struct entry {
     uv_poll_t poll; /* first: closing frees it */
@@ -22,6 +15,7 @@ struct entry {
     struct entry *next;
     uint32_t number;
     int fd;
+    bool datagrams;
 };
 
 struct gh_esp_devices {
@@ -30,8 +24,9 @@ struct gh_esp_devices {
     void *ctx;
     bool started;
     struct entry *list;
-    struct ipsec_packet packets[IPSEC_BATCH];
-    uint8_t mem[IPSEC_BATCH][HEAD + BODY + TAIL];
+    struct gh_esp_batch batch;
+    struct gh_esp_vnet_reader reader;
+    struct gh_esp_vnet_writer writer;
 };
 
 static struct entry *find(const struct gh_esp_devices *d, uint32_t number)
@@ -43,35 +38,19 @@ static struct entry *find(const struct gh_esp_devices *d, uint32_t number)
     return e;
 }
 
-static size_t read_batch(struct gh_esp_devices *d, const struct entry *e)
+static void through(void *ctx, uint32_t number)
 {
-    size_t count = 0;
+    struct gh_esp_devices *d = ctx;
 
-    while (count < IPSEC_BATCH) {
-        uint8_t *mem = d->mem[count];
-        ssize_t len = read(e->fd, mem + HEAD - VNET, BODY + VNET);
-
-        if (len < 0 && errno == EINTR)
-            continue;
-        if (len <= VNET)
-            break;
-        d->packets[count++] = (struct ipsec_packet){
-            .mem = mem, .cap = sizeof(d->mem[0]), .at = HEAD, .len = (size_t)len - VNET};
-    }
-    return count;
+    d->fn(d->ctx, number, d->batch.packets, d->batch.count);
+    gh_esp_batch_clear(&d->batch);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-    struct entry *e = (struct entry *)poll;
-    struct gh_esp_devices *d = e->owner;
-    size_t n = IPSEC_BATCH;
+    const struct entry *e = (const struct entry *)poll;
 
-    for (size_t i = 0; n == IPSEC_BATCH && i < BATCHES_A_TURN; i++) {
-        n = read_batch(d, e);
-        if (n > 0)
-            d->fn(d->ctx, e->number, d->packets, n);
-    }
+    gh_esp_vnet_read(&e->owner->reader, e->fd, e->number);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -110,7 +89,7 @@ void gh_esp_devices_close(struct gh_esp_devices *d, uint32_t number)
         drop(d, at);
 }
 
-bool gh_esp_devices_open(struct gh_esp_devices *d, uint32_t number, int fd)
+bool gh_esp_devices_open(struct gh_esp_devices *d, uint32_t number, int fd, bool datagrams)
 {
     struct entry *e = calloc(1, sizeof(*e));
 
@@ -122,6 +101,7 @@ bool gh_esp_devices_open(struct gh_esp_devices *d, uint32_t number, int fd)
     e->owner = d;
     e->number = number;
     e->fd = fd;
+    e->datagrams = datagrams;
     e->next = d->list;
     d->list = e;
     uv_poll_init(d->loop, &e->poll, fd);
@@ -137,19 +117,21 @@ void gh_esp_devices_start(struct gh_esp_devices *d)
     d->started = true;
 }
 
-bool gh_esp_devices_put(struct gh_esp_devices *d, uint32_t number, struct ipsec_packet *p)
+void gh_esp_devices_fill(struct gh_esp_devices *d, size_t octets)
+{
+    if (d->batch.fill < octets)
+        d->batch.fill = octets;
+}
+
+size_t gh_esp_devices_put(struct gh_esp_devices *d, uint32_t number,
+                          const struct ipsec_packet *packets, size_t count)
 {
     const struct entry *e = find(d, number);
-    uint8_t *at = e != NULL ? ipsec_packet_push(p, VNET) : NULL;
-    ssize_t len;
 
-    if (at == NULL)
-        return false;
-    memset(at, 0, VNET);
-    do
-        len = write(e->fd, at, p->len);
-    while (len < 0 && errno == EINTR);
-    return len >= 0;
+    for (size_t i = 0; i < count; i++)
+        d->writer.packets[i] =
+            (struct offload_packet){.data = ipsec_packet_data(&packets[i]), .len = packets[i].len};
+    return e != NULL ? gh_esp_vnet_write(&d->writer, e->fd, e->datagrams, count) : 0;
 }
 
 struct gh_esp_devices *gh_esp_devices_new(uv_loop_t *loop, gh_esp_devices_fn fn, void *ctx)
@@ -161,5 +143,8 @@ struct gh_esp_devices *gh_esp_devices_new(uv_loop_t *loop, gh_esp_devices_fn fn,
     d->loop = loop;
     d->fn = fn;
     d->ctx = ctx;
+    d->reader.batch = &d->batch;
+    d->reader.through = through;
+    d->reader.ctx = d;
     return d;
 }

@@ -125,5 +125,8 @@ struct gh_esp_net *gh_esp_net_new(uv_loop_t *loop, struct ipsec *engine,
     n->outers = outers;
     n->ops = ops;
     n->ctx = ctx;
+    n->reader.batch = &n->batch;
+    n->reader.through = gh_esp_device_through;
+    n->reader.ctx = n;
     return n;
 }

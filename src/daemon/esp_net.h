@@ -95,9 +95,10 @@ void gh_esp_net_fill(struct gh_esp_net *n, size_t octets);
 /* A packet that came from the device of a place, and had no SA then, goes through the engine again;
  * not from within the calls of `ops`. */
 void gh_esp_net_again(struct gh_esp_net *n, uint32_t place, const uint8_t *packet, size_t len);
-/* One packet beside the batches, in any buffer: to the network, with all its headers; and to the
- * device of its place. */
-void gh_esp_net_send(struct gh_esp_net *n, struct ipsec_packet *p);
+/* Packets beside the batches, in any buffers and of one place, at most GH_ESP_PACKETS: of those
+ * that are OK, all go to the network, with all their headers. */
+void gh_esp_net_send(struct gh_esp_net *n, struct ipsec_packet *packets, size_t count);
+/* One packet beside the batches: to the device of its place. */
 void gh_esp_net_deliver(struct gh_esp_net *n, struct ipsec_packet *p);
 const uint64_t *gh_esp_net_counts(const struct gh_esp_net *n); /* [GH_ESP_NET_COUNT] */
 

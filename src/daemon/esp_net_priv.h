@@ -10,12 +10,11 @@
 
 #include "daemon/esp_batch.h"
 #include "daemon/esp_net.h"
-#include "offload/merge.h"
+#include "daemon/esp_vnet.h"
 
 enum {
     GH_ESP_MESSAGES = 64, /* of one call that receives */
-    GH_ESP_CONTROL = 192,
-    GH_ESP_VNET = 10 /* octets of struct virtio_net_hdr, before each packet of a device */
+    GH_ESP_CONTROL = 192
 };
 
 struct gh_esp_entry { /* of a place: one descriptor */
@@ -66,15 +65,14 @@ struct gh_esp_net {
     uint64_t counts[GH_ESP_NET_COUNT];
     struct gh_esp_batch batch;
     struct mmsghdr headers[GH_ESP_PACKETS];
-    struct iovec parts[GH_ESP_PACKETS + 1];
+    struct iovec parts[GH_ESP_PACKETS];
     struct gh_esp_train trains[GH_ESP_PACKETS];
-    struct offload_packet merging[GH_ESP_PACKETS];
-    struct offload_group groups[GH_ESP_PACKETS];
+    struct gh_esp_vnet_reader reader;
+    struct gh_esp_vnet_writer writer;
     /* Apart from what leaves: a full batch goes on, and may have us send, while messages are left.
      */
     struct mmsghdr received[GH_ESP_MESSAGES];
     struct gh_esp_slot slots[GH_ESP_MESSAGES];
-    uint8_t super[GH_ESP_VNET + GH_ESP_PACKET_MAX]; /* what a device gives us at a time */
 };
 
 static inline bool gh_esp_is_v6(enum gh_esp_socket kind)
@@ -93,6 +91,8 @@ struct gh_esp_entry *gh_esp_entry(const struct gh_esp_net *n, uint32_t place,
 
 /* Reads what is there, but not for ever. */
 void gh_esp_from_device(struct gh_esp_net *n, struct gh_esp_entry *e);
+/* ctx: the net; its batch came from the device of the place. */
+void gh_esp_device_through(void *ctx, uint32_t place);
 void gh_esp_from_network(struct gh_esp_net *n, struct gh_esp_entry *e);
 /* The packets of the batch that are OK leave: for the network by the sockets of `place`, for the
  * device that each of them names. */

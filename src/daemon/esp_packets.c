@@ -137,7 +137,8 @@ static void path_passed(void *ctx, const struct ipsec_packet *p)
 
 static void path_send(void *ctx, struct ipsec_packet *p)
 {
-    gh_esp_net_send(((struct gh_esp *)ctx)->net, p);
+    p->result = IPSEC_OK;
+    gh_esp_net_send(((struct gh_esp *)ctx)->net, p, 1);
 }
 
 /* What was too long may have been a tunnel's: then it makes the next ones shorter. */
@@ -150,17 +151,21 @@ static void path_deliver(void *ctx, struct ipsec_packet *p)
         gh_esp_net_deliver(esp->net, p);
 }
 
-static void on_raw(void *ctx, uint8_t protocol, struct ipsec_packet *p)
+static void on_raw(void *ctx, uint8_t protocol, struct ipsec_packet *packets, size_t count)
 {
     struct gh_esp *esp = ctx;
     uint64_t now = gh_clock_now().mono_ms;
 
     if (protocol != IPPROTO_ICMP && protocol != IPPROTO_ICMPV6) {
-        gh_esp_tunnels_clear(esp->tunnels, now, p);
+        gh_esp_tunnels_clear(esp->tunnels, now, packets, count);
         return;
     }
-    gh_esp_path_icmp(esp->path, now, p->place, ipsec_packet_data(p), p->len);
-    gh_esp_tunnels_icmp(esp->tunnels, now, p->place, false, ipsec_packet_data(p), p->len);
+    for (size_t i = 0; i < count; i++) {
+        const struct ipsec_packet *p = &packets[i];
+
+        gh_esp_path_icmp(esp->path, now, p->place, ipsec_packet_data(p), p->len);
+        gh_esp_tunnels_icmp(esp->tunnels, now, p->place, false, ipsec_packet_data(p), p->len);
+    }
 }
 
 /* ---- Tunnels -------------------------------------------------------------------------------- */
@@ -170,9 +175,15 @@ static void tunnels_passed(void *ctx, struct ipsec_packet *packets, size_t count
     on_passed(ctx, IPSEC_OUT, packets, count);
 }
 
-static bool tunnels_deliver(void *ctx, uint32_t tunnel, struct ipsec_packet *p)
+static void tunnels_send(void *ctx, struct ipsec_packet *packets, size_t count)
 {
-    return gh_esp_devices_put(((struct gh_esp *)ctx)->devices, tunnel, p);
+    gh_esp_net_send(((struct gh_esp *)ctx)->net, packets, count);
+}
+
+static size_t tunnels_deliver(void *ctx, uint32_t tunnel, const struct ipsec_packet *packets,
+                              size_t count)
+{
+    return gh_esp_devices_put(((struct gh_esp *)ctx)->devices, tunnel, packets, count);
 }
 
 static void on_device(void *ctx, uint32_t number, struct ipsec_packet *packets, size_t count)
@@ -196,8 +207,12 @@ static void make_room_to_fill(struct gh_esp *esp, uint64_t id)
     const struct ipsec_sa *sa = ipsec_get_sa(esp->engine, id);
     size_t most = sa != NULL ? sa->p.tfc : 0;
 
-    if (most > 0 && esp->net != NULL)
-        gh_esp_net_fill(esp->net, most < TUNNEL_MTU_MAX ? most : TUNNEL_MTU_MAX);
+    if (most > TUNNEL_MTU_MAX)
+        most = TUNNEL_MTU_MAX;
+    if (esp->net != NULL)
+        gh_esp_net_fill(esp->net, most);
+    if (esp->devices != NULL)
+        gh_esp_devices_fill(esp->devices, most);
 }
 
 void gh_esp_packets_changed(void *ctx, uint64_t sa)
@@ -216,7 +231,7 @@ static bool make_tunnels(struct gh_esp *esp)
 {
     static const struct gh_esp_tunnels_ops ops = {.random = path_random,
                                                   .passed = tunnels_passed,
-                                                  .send = path_send,
+                                                  .send = tunnels_send,
                                                   .deliver = tunnels_deliver};
     const struct gh_esp_tunnels_setup setup = {.engine = esp->engine,
                                                .names = &esp->tunnel_names,

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/esp_batch.h"
 #include "daemon/esp_net.h"
 #include "ipsec/header.h"
 #include "tunnel/gre.h"
@@ -13,9 +14,7 @@
 
 enum {
     A_TURN = 64, /* then packets have a turn */
-    HEAD = 256,
     BODY = 65536,
-    TAIL = 128,
     CONTROL = 128
 };
 
@@ -35,7 +34,8 @@ struct gh_esp_raw {
     gh_esp_raw_fn fn;
     void *ctx;
     struct entry *list;
-    uint8_t mem[HEAD + BODY + TAIL];
+    struct gh_esp_batch batch;
+    uint8_t mem[BODY];
 };
 
 bool gh_esp_raw_kind(int kind, bool *v6, uint8_t *protocol)
@@ -91,6 +91,29 @@ static bool put_header(const struct entry *e, struct msghdr *h, const struct soc
     return gh_wr_ok(&w);
 }
 
+static void pass_on(const struct entry *e)
+{
+    struct gh_esp_raw *x = e->owner;
+
+    if (x->batch.count > 0)
+        x->fn(x->ctx, e->protocol, x->batch.packets, x->batch.count);
+    gh_esp_batch_clear(&x->batch);
+}
+
+/* What is in x->mem. */
+static void keep(const struct entry *e, size_t len)
+{
+    struct gh_esp_raw *x = e->owner;
+    uint8_t *at = gh_esp_batch_add(&x->batch, len, e->place);
+
+    if (at == NULL) {
+        pass_on(e);
+        at = gh_esp_batch_add(&x->batch, len, e->place);
+    }
+    if (at != NULL) /* else longer than any packet */
+        memcpy(at, x->mem, len);
+}
+
 /* False: there is none. */
 static bool read_one(const struct entry *e)
 {
@@ -98,7 +121,7 @@ static bool read_one(const struct entry *e)
     struct gh_esp_raw *x = e->owner;
     size_t header = e->v6 ? IPSEC_IPV6_HEADER : 0;
     struct sockaddr_in6 from;
-    struct iovec part = {.iov_base = x->mem + HEAD + header, .iov_len = BODY - header};
+    struct iovec part = {.iov_base = x->mem + header, .iov_len = BODY - header};
     struct msghdr h = {.msg_name = &from,
                        .msg_namelen = sizeof(from),
                        .msg_iov = &part,
@@ -106,19 +129,11 @@ static bool read_one(const struct entry *e)
                        .msg_control = control,
                        .msg_controllen = sizeof(control)};
     ssize_t len = recvmsg(e->fd, &h, MSG_DONTWAIT);
-    struct ipsec_packet p;
 
     if (len < 0)
         return false;
-    if ((h.msg_flags & MSG_TRUNC) != 0 ||
-        (e->v6 && !put_header(e, &h, &from, x->mem + HEAD, (size_t)len)))
-        return true;
-    p = (struct ipsec_packet){.mem = x->mem,
-                              .cap = sizeof(x->mem),
-                              .at = HEAD,
-                              .len = header + (size_t)len,
-                              .place = e->place};
-    x->fn(x->ctx, e->protocol, &p);
+    if ((h.msg_flags & MSG_TRUNC) == 0 && (!e->v6 || put_header(e, &h, &from, x->mem, (size_t)len)))
+        keep(e, header + (size_t)len);
     return true;
 }
 
@@ -128,6 +143,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
     for (int i = 0; i < A_TURN && read_one(e); i++)
         ;
+    pass_on(e);
 }
 
 static void on_closed(uv_handle_t *handle)

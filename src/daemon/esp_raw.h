@@ -16,8 +16,10 @@ bool gh_esp_raw_kind(int kind, bool *v6, uint8_t *protocol);
 
 struct gh_esp_raw;
 
-/* A whole packet, with its IP header and with room around it. */
-typedef void (*gh_esp_raw_fn)(void *ctx, uint8_t protocol, struct ipsec_packet *p);
+/* Whole packets of one socket, at most GH_ESP_PACKETS, with their IP headers and with room around
+ * each. */
+typedef void (*gh_esp_raw_fn)(void *ctx, uint8_t protocol, struct ipsec_packet *packets,
+                              size_t count);
 
 /* NULL: no memory. */
 struct gh_esp_raw *gh_esp_raw_new(uv_loop_t *loop, gh_esp_raw_fn fn, void *ctx);

@@ -276,8 +276,8 @@ void gh_esp_send(struct gh_esp_net *n, uint32_t place)
     send_packets(n, place, n->batch.packets, n->batch.count);
 }
 
-void gh_esp_net_send(struct gh_esp_net *n, struct ipsec_packet *p)
+void gh_esp_net_send(struct gh_esp_net *n, struct ipsec_packet *packets, size_t count)
 {
-    p->result = IPSEC_OK;
-    send_packets(n, p->place, p, 1);
+    if (count > 0)
+        send_packets(n, packets[0].place, packets, count);
 }

@@ -94,7 +94,7 @@ static void check_protection(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own
     }
 }
 
-/* Packets with their outer headers. */
+/* Packets with their outer headers, of one tunnel. */
 static void leave(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own, struct ipsec_packet *packets,
                   size_t count)
 {
@@ -105,8 +105,16 @@ static void leave(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own, struct ip
         check_protection(x, own, &packets[i]);
     x->setup.ops->passed(x->setup.ctx, packets, count);
     for (size_t i = 0; i < count; i++)
-        if (packets[i].result == IPSEC_OK || packets[i].result == IPSEC_BYPASS)
-            x->setup.ops->send(x->setup.ctx, &packets[i]);
+        if (packets[i].result == IPSEC_BYPASS)
+            packets[i].result = IPSEC_OK;
+    x->setup.ops->send(x->setup.ctx, packets, count);
+}
+
+/* Also before a packet overtakes them: GRE's sequence numbers are theirs already. */
+static void leave_together(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own)
+{
+    leave(x, own, x->leaving, x->leaving_count);
+    x->leaving_count = 0;
 }
 
 static void leave_in_pieces(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own,
@@ -117,6 +125,7 @@ static void leave_in_pieces(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own,
 
     if (tunnel_cut_begin(&cut, ipsec_packet_data(p), p->len, p->mtu, draw(x)) != TUNNEL_OK)
         return;
+    leave_together(x, own);
     own->counts[GH_TUNNEL_CUT_AFTER]++;
     while (tunnel_cut_more(&cut)) {
         piece = scratch(x->scratches->outer_piece, SCRATCH, p->place);
@@ -126,10 +135,24 @@ static void leave_in_pieces(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own,
     }
 }
 
-static void deliver(struct gh_esp_tunnels *x, const struct tunnel *t, struct ipsec_packet *p)
+static void deliver_together(struct gh_esp_tunnels *x)
 {
-    if (!x->setup.ops->deliver(x->setup.ctx, (uint32_t)t->p.id, p))
-        own_of(x, t)->counts[GH_TUNNEL_DEVICE_FAILED]++;
+    size_t count = x->arrived_count;
+
+    x->arrived_count = 0;
+    if (count > 0)
+        own_of(x, x->arrived_of)->counts[GH_TUNNEL_DEVICE_FAILED] +=
+            count -
+            x->setup.ops->deliver(x->setup.ctx, (uint32_t)x->arrived_of->p.id, x->arrived, count);
+}
+
+/* Its octets have to stay until deliver_together(). */
+static void deliver(struct gh_esp_tunnels *x, const struct tunnel *t, const struct ipsec_packet *p)
+{
+    if (x->arrived_of != t || x->arrived_count == GH_ESP_PACKETS)
+        deliver_together(x);
+    x->arrived_of = t;
+    x->arrived[x->arrived_count++] = *p;
 }
 
 static void refuse(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own, struct tunnel *t,
@@ -149,8 +172,10 @@ static void refuse(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own, struct t
     result = pointer != 0 ? tunnel_icmp_parameter(p, pointer, &from, &error)
                           : tunnel_icmp_too_big(p, p->mtu, &from, &error);
     own->counts[result == TUNNEL_OK ? GH_TUNNEL_TOLD : GH_TUNNEL_NOT_TOLD]++;
-    if (result == TUNNEL_OK)
+    if (result == TUNNEL_OK) {
         deliver(x, t, &error);
+        deliver_together(x);
+    }
 }
 
 /* True: it is to leave as it is now, with its outer header. */
@@ -181,6 +206,7 @@ static void cut(struct gh_esp_tunnels *x, struct gh_esp_tunnel *own, struct tunn
 
     if (tunnel_cut_begin(&c, ipsec_packet_data(p), p->len, p->mtu, draw(x)) != TUNNEL_OK)
         return;
+    leave_together(x, own);
     own->counts[GH_TUNNEL_CUT]++;
     while (tunnel_cut_more(&c)) {
         piece = scratch(x->scratches->piece, SCRATCH, p->place);
@@ -195,10 +221,8 @@ void gh_esp_tunnels_out(struct gh_esp_tunnels *x, uint64_t now_ms, uint32_t numb
                         struct ipsec_packet *packets, size_t count)
 {
     struct tunnel *t = tunnel_table_get(x->table, number);
-    struct ipsec_packet ready[IPSEC_BATCH];
     struct gh_esp_tunnel *own;
     uint16_t path, limit;
-    size_t n = 0;
 
     if (t == NULL)
         return;
@@ -210,7 +234,7 @@ void gh_esp_tunnels_out(struct gh_esp_tunnels *x, uint64_t now_ms, uint32_t numb
         switch (tunnel_mtu_before(&t->p.mtu, limit, (uint16_t)draw(x), &packets[i])) {
         case TUNNEL_OK:
             if (wrap(x, own, t, path, &packets[i]))
-                ready[n++] = packets[i];
+                x->leaving[x->leaving_count++] = packets[i];
             break;
         case TUNNEL_TO_FRAGMENT:
             cut(x, own, t, path, &packets[i]);
@@ -224,7 +248,7 @@ void gh_esp_tunnels_out(struct gh_esp_tunnels *x, uint64_t now_ms, uint32_t numb
             break;
         }
     }
-    leave(x, own, ready, n);
+    leave_together(x, own);
 }
 
 /* ---- In ------------------------------------------------------------------------------------- */
@@ -283,6 +307,7 @@ static void receive(struct gh_esp_tunnels *x, struct tunnel *t, struct ipsec_pac
     if (tunnel_table_find(x->table, &whole, &t) == TUNNEL_OK &&
         gh_config_text_equal(own_of(x, t)->peer, own->peer))
         unwrap(x, t, &whole);
+    deliver_together(x);
 }
 
 /* So that all others cost next to nothing. */
@@ -320,27 +345,35 @@ void gh_esp_tunnels_in(struct gh_esp_tunnels *x, uint64_t now_ms, struct ipsec_p
         }
         p->result = IPSEC_ASIDE;
     }
+    deliver_together(x);
 }
 
-void gh_esp_tunnels_clear(struct gh_esp_tunnels *x, uint64_t now_ms, struct ipsec_packet *p)
+static void receive_clear(struct gh_esp_tunnels *x, struct ipsec_packet *p)
 {
     struct tunnel *t;
-    enum tunnel_result found;
+    enum tunnel_result found = tunnel_table_find(x->table, p, &t);
 
-    x->now_ms = now_ms;
-    found = tunnel_table_find(x->table, p, &t);
     if (t == NULL) {
         x->unclear[found]++;
         return;
     }
     if (own_of(x, t)->peer == NULL) {
-        ipsec_in(x->setup.engine, now_ms, p, 1);
+        ipsec_in(x->setup.engine, x->now_ms, p, 1);
         if (p->result == IPSEC_BYPASS || p->result == IPSEC_NO_POLICY) {
             receive(x, t, p);
             return;
         }
     }
     own_of(x, t)->counts[GH_TUNNEL_NOT_PROTECTED]++;
+}
+
+void gh_esp_tunnels_clear(struct gh_esp_tunnels *x, uint64_t now_ms, struct ipsec_packet *packets,
+                          size_t count)
+{
+    x->now_ms = now_ms;
+    for (size_t i = 0; i < count; i++)
+        receive_clear(x, &packets[i]);
+    deliver_together(x);
 }
 
 /* ---- ICMP ----------------------------------------------------------------------------------- */

@@ -27,9 +27,10 @@ struct gh_esp_tunnels_ops {
     void (*random)(void *ctx, void *out, size_t len);
     /* Packets went through the engine on their way out; those OK afterwards leave. */
     void (*passed)(void *ctx, struct ipsec_packet *packets, size_t count);
-    void (*send)(void *ctx, struct ipsec_packet *p); /* to the network, in its place */
-    /* To the device of a tunnel, by its number. False: it did not take it. */
-    bool (*deliver)(void *ctx, uint32_t tunnel, struct ipsec_packet *p);
+    /* Those that are OK go to the network; all are of one place. */
+    void (*send)(void *ctx, struct ipsec_packet *packets, size_t count);
+    /* To the device of a tunnel, by its number. How many it took. */
+    size_t (*deliver)(void *ctx, uint32_t tunnel, const struct ipsec_packet *packets, size_t count);
 };
 
 /* names: tunnels by name, whose numbers others use too; policies, places: of the SPD. */
@@ -52,14 +53,15 @@ bool gh_esp_tunnels_configure(struct gh_esp_tunnels *t, const struct gh_ike_conf
 bool gh_esp_tunnels_has(const struct gh_esp_tunnels *t, uint32_t tunnel);
 void gh_esp_tunnels_reach(struct gh_esp_tunnels *t, const struct gh_esp_reach *reach);
 
-/* At most IPSEC_BATCH packets came from the tunnel's device. */
+/* At most GH_ESP_PACKETS packets came from the tunnel's device. */
 void gh_esp_tunnels_out(struct gh_esp_tunnels *t, uint64_t now_ms, uint32_t tunnel,
                         struct ipsec_packet *packets, size_t count);
 /* Packets that the engine has opened: those of a tunnel are not OK any more afterwards. */
 void gh_esp_tunnels_in(struct gh_esp_tunnels *t, uint64_t now_ms, struct ipsec_packet *packets,
                        size_t count);
-/* One that came clear. */
-void gh_esp_tunnels_clear(struct gh_esp_tunnels *t, uint64_t now_ms, struct ipsec_packet *p);
+/* Those that came clear. */
+void gh_esp_tunnels_clear(struct gh_esp_tunnels *t, uint64_t now_ms, struct ipsec_packet *packets,
+                          size_t count);
 /* An ICMP error, ours or others', in a place. True: it is about a packet of a tunnel. */
 bool gh_esp_tunnels_icmp(struct gh_esp_tunnels *t, uint64_t now_ms, uint32_t place, bool ours,
                          const uint8_t *packet, size_t len);

@@ -4,6 +4,7 @@
 #ifndef GH_DAEMON_ESP_TUNNELS_PRIV_H
 #define GH_DAEMON_ESP_TUNNELS_PRIV_H
 
+#include "daemon/esp_batch.h"
 #include "daemon/esp_tunnels.h"
 #include "tunnel/limit.h"
 #include "tunnel/pmtu.h"
@@ -51,6 +52,11 @@ struct gh_esp_tunnels {
     size_t count;
     struct tunnel_pmtu *mtus; /* of what is outside */
     struct scratches *scratches;
+    /* Of the tunnel whose packets are looked at now: those that leave together, with their outer
+     * headers, and those that its device is given together. */
+    struct ipsec_packet leaving[GH_ESP_PACKETS], arrived[GH_ESP_PACKETS];
+    size_t leaving_count, arrived_count;
+    const struct tunnel *arrived_of;
     uint64_t now_ms;
     uint64_t unclear[TUNNEL_RESULT_COUNT]; /* of no one tunnel */
 };

@@ -123,8 +123,9 @@ struct gh_parent_ike {
 struct gh_parent_tunnel {
     char *name, *device, *netns, *vrf;
     bool wanted;
-    int fd;    /* -1: none */
-    int error; /* why */
+    int fd;         /* -1: none */
+    bool datagrams; /* the device takes those that are put together */
+    int error;      /* why there is none */
     struct gh_netns_id id;
     uint32_t ifindex, mtu;
     struct gh_prefix addresses[GH_TUNNEL_ADDRESSES];

@@ -24,7 +24,7 @@
 #include "tunnel/gre.h"
 #include "wire/wr.h"
 
-enum { BODY = 100 };
+enum { BODY = 101 };
 
 /* ---- What `esp` is told --------------------------------------------------------------------- */
 
@@ -34,6 +34,7 @@ static void tell_device(const struct gh_parent *p, const struct gh_parent_tunnel
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
     gh_put_text(&w, t->name);
+    gh_wr_u8(&w, t->datagrams);
     if (gh_parent_worker_channel(p, 0) != NULL && gh_wr_ok(&w) && t->fd >= 0)
         gh_channel_send(gh_parent_worker_channel(p, 0), GH_MESSAGE_TUNNEL_DEVICE, body, w.len,
                         t->fd);
@@ -260,7 +261,7 @@ static uint32_t mtu_of(const struct gh_tunnel *want)
 static void open_device(struct gh_parent *p, struct gh_parent_tunnel *t,
                         const struct gh_tunnel *want)
 {
-    int result = gh_tun_open(t->netns, t->vrf, t->device, mtu_of(want), &t->ifindex, NULL);
+    int result = gh_tun_open(t->netns, t->vrf, t->device, mtu_of(want), &t->ifindex, &t->datagrams);
 
     if (result < 0) {
         if (t->error != -result)

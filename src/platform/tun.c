@@ -73,8 +73,7 @@ static int open_here(const char *vrf, const char *name, uint32_t mtu, uint32_t *
     if (fd < 0 || !make(fd, name, &request) || (*ifindex = if_nametoindex(request.ifr_name)) == 0)
         result = -errno;
     else
-        result =
-            datagrams == NULL || offload(fd, datagrams) ? set_up(*ifindex, mtu, master) : -errno;
+        result = offload(fd, datagrams) ? set_up(*ifindex, mtu, master) : -errno;
     if (result == 0)
         return fd;
     if (fd >= 0)

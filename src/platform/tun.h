@@ -13,8 +13,8 @@
 /* Makes a device of layer 3, named by `name` ("gh%d": with the first number that is free), with
  * this MTU and up. Before each packet is virtio's header (struct virtio_net_hdr). Checksums and the
  * cutting of TCP's segments are left to who reads it, and if *datagrams (since Linux 6.2) that of
- * UDP's, too; datagrams NULL: nothing is left. netns: as in platform/netns.h. vrf: the VRF device
- * that it belongs to, or NULL. The descriptor, which does not block, or a negative errno. */
+ * UDP's, too. netns: as in platform/netns.h. vrf: the VRF device that it belongs to, or NULL. The
+ * descriptor, which does not block, or a negative errno. */
 int gh_tun_open(const char *netns, const char *vrf, const char *name, uint32_t mtu,
                 uint32_t *ifindex, bool *datagrams);
 /* Of such a device. 0, or a negative errno. */

@@ -1,6 +1,7 @@
 """GRE and IP in IP, each with a device of its own, under IPsec: routing daemons run through them, and
 nothing of it is seen in clear."""
 
+import ipaddress
 import re
 
 import pytest
@@ -11,6 +12,7 @@ from gatehouse import block
 from ike import SECRET, IkeGatehouse, child_section, peer_section
 from netns import A4, A6, B4, B6
 from pings import answered, ping_each
+from test_ipsec import transfer
 from uml import Guest
 from wait import wait_for
 
@@ -71,11 +73,15 @@ class Pair:
         return gatehouse.ask("show", "tunnel")["tunnels"][0]
 
 
+def source_of(packet):
+    return packet[12:16] if packet[0] >> 4 == 4 else packet[8:24]
+
+
 class Wire:
     """Protocols of the packets on the link, neighbour discovery aside; what they are between the ends."""
 
-    def __init__(self, host):
-        self.capture = Capture(host, expression="ip or ip6")
+    def __init__(self, host, interface="eth0"):
+        self.capture = Capture(host, interface, "ip or ip6", f"capture-{interface}")
 
     def packets(self):
         self.capture.stop()
@@ -429,6 +435,34 @@ def test_path_mtu(net, build_dir, mode):
     # The first packets and the first answers are refused, and then fragmented.
     wait_for(lambda: pair.ping(2, IN6_B, 1400) == 2, 10, "IPv6 passes")
     assert pair.tunnel(pair.one)["counts"]["too-big-told"] >= 1
+
+
+# ---- Streams ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind, options", [
+    ("gre", {"send_key": 5, "receive_key": 5, "checksum": True, "sequence": "check"}),
+    ("gre", {"protect": None, "unprotected": True, "ip_mtu": 1420}), ("ipip", {})],
+    ids=["gre", "gre-in-clear", "ipip"])
+def test_streams(net, build_dir, kind, options):
+    """TCP both ways, whole: the device gives and takes stretches of it, the link has packets that fit, and
+    nothing is lost or out of order on the way between them."""
+    pair = Pair(net, build_dir, kind, both=options)
+    for host in (pair.a, pair.b):
+        host.run(["ip", "link", "set", "eth0", "mtu", "1450"])
+    pair.up()
+    wire, device = Wire(pair.a), Wire(pair.b, "t1")
+    transfer(pair.b, pair.a, IN_B, IN_A, 3_000_000)
+    transfer(pair.a, pair.b, IN6_A, IN6_B, 3_000_000)
+    longest = max(len(p) for p in wire.packets())
+    assert 1300 < longest <= 1450, longest
+    packets = device.packets()
+    for source in (IN_A, IN_B, IN6_A, IN6_B):
+        octets = ipaddress.ip_address(source).packed
+        assert max(len(p) for p in packets if source_of(p) == octets) > 5000, source
+    for end in (pair.one, pair.two):
+        shown = pair.tunnel(end)
+        assert shown["out"]["drops"] == shown["in"]["drops"] == {}
+        assert not any(shown["counts"].get(n) for n in ("device-failed", "fragmented", "fragmented-after"))
 
 
 # ---- A second remote address ------------------------------------------------------------------
