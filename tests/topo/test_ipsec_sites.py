@@ -87,6 +87,13 @@ def talked(path):
     return found
 
 
+def rekey(gatehouse):
+    """IKE is on the wire, too; its first messages may have been over before the capture began."""
+    old = gatehouse.list_sas()[0]["id"]
+    gatehouse.gatectl("ike", "rekey", "sa", str(old))
+    wait_for(lambda: old not in [sa["id"] for sa in gatehouse.list_sas()], 10, "another IKE SA")
+
+
 # ---- Every one with every other -----------------------------------------------------------------
 
 MESH = ("zurich", "berlin", "wien")
@@ -102,6 +109,7 @@ def test_mesh(mesh):
     captures = [Capture(mesh.gateways[name], expression="ip and not multicast") for name in MESH]
     mesh.all_reached()
     transfer(mesh.hosts["berlin"], mesh.hosts["wien"], mesh.address("berlin"), mesh.address("wien"))
+    rekey(mesh.gatehouses["zurich"])
     seen = set()
     for capture in captures:
         capture.stop()
@@ -146,6 +154,7 @@ def test_spokes_through_the_hub(star):
     capture = Capture(star.gateways["berlin"], expression="ip and not multicast")
     star.all_reached()
     transfer(star.hosts["berlin"], star.hosts["wien"], star.address("berlin"), star.address("wien"))
+    rekey(star.gatehouses["berlin"])
     capture.stop()
     assert talked(capture.path) == {(ESP, 1, 2), (UDP, 1, 2)}
     for sa in sas(star.gatehouses["hub"]):
@@ -173,7 +182,7 @@ def test_an_address_that_is_not_the_spokes(star):
     pinging = star.pinging("berlin", "hub")
     assert ping(host, "10.3.0.99", star.address("hub"), 2) == 0
     star.gatehouses["hub"].wait_said("child-down: all: deleted by the peer")  # it had but the rest
-    assert ping(host, "10.3.0.99", star.address("hub"), 40) == 0
+    host.run(["ping", "-c", 40, "-i", 0.02, "-W", 0.2, "-I", "10.3.0.99", star.address("hub")], check=False)
     wait_for(lambda: len(sas(liar)) == before, 10, lambda: f"no SA is left of it: {sas(liar)}")
     assert all(sa["local_ts"] == ["10.2.0.0/24"] for sa in sas(liar))
     assert pinging.lost() == 0
