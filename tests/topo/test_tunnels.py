@@ -271,6 +271,61 @@ def test_routing_daemons(net, build_dir):
         router.stop()
 
 
+PIM = """interface t1
+ ip pim
+exit
+interface eth1
+ ip pim
+{igmp}exit
+ip pim rp {rp} 239.0.0.0/8
+ip route {net} {via}
+"""
+HEAR = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 7000))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.2.3") + socket.inet_aton(sys.argv[1]))
+while True:
+    print(s.recvfrom(100), flush=True)
+"""
+SAY = """
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 8)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(sys.argv[1]))
+for n in range(1000):
+    s.sendto(b"hello", ("239.1.2.3", 7000))
+    time.sleep(0.05)
+"""
+
+
+def test_multicast_routing(net, build_dir):
+    """PIM finds its neighbour through the tunnel, and a group that a host behind one end has joined by IGMP
+    reaches it from a host behind the other: by ESP alone."""
+    pair = Pair(net, build_dir).up()
+    hosts = [net.namespace("ha"), net.namespace("hb")]
+    routers = []
+    for n, (host, gateway, theirs) in enumerate(((hosts[0], pair.a, IN_B), (hosts[1], pair.b, IN_A)), 1):
+        net.link(gateway, host, (f"10.31.{n}.1/24", f"10.31.{n}.2/24"), name_a="eth1")
+        gateway.sysctl("net.ipv4.ip_forward", 1)
+        routers.append(FrrRouter(gateway, ["pimd", "staticd"], PIM.format(
+            rp=IN_A, net=f"10.31.{3 - n}.0/24", via=theirs, igmp=" ip igmp\n" if n == 2 else "")).start())
+    one, two = routers
+    wait_for(lambda: IN_B in one.show("show ip pim neighbor") and IN_A in two.show("show ip pim neighbor"), 60,
+             lambda: f"neighbours {one.show('show ip pim neighbor')}{one.tail()}{two.tail()}")
+    wire = Wire(pair.a)
+    log = f"{hosts[1].directory('hear')}/out"
+    hosts[1].spawn(["/usr/bin/python3", "-c", HEAR, "10.31.2.2"], log)
+    wait_for(lambda: "239.1.2.3" in two.show("show ip igmp groups"), 30, two.tail)
+    hosts[0].spawn(["/usr/bin/python3", "-c", SAY, "10.31.1.2"], f"{hosts[0].directory('say')}/out")
+
+    def heard():
+        with open(log, encoding="utf-8") as file:
+            return file.read().count("('10.31.1.2', ")
+    wait_for(lambda: heard() >= 10, 60, lambda: f"{one.show('show ip mroute')}{two.show('show ip mroute')}{two.tail()}")
+    assert wire.protocols() == {ESP}
+
+
 # ---- Others at the other end ------------------------------------------------------------------
 
 # What Linux calls them: over IPv4 (sit: IPv6 in it), and over IPv6.
