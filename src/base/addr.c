@@ -58,6 +58,19 @@ bool gh_addr_is_any(const struct gh_addr *a)
     return gh_host_bits_clear(a->octets, a->len, 0);
 }
 
+unsigned gh_addr_common_bits(const struct gh_addr *a, const struct gh_addr *b)
+{
+    unsigned bits = 0;
+
+    for (unsigned i = 0; i < a->len; i++, bits += 8) {
+        uint8_t differ = a->octets[i] ^ b->octets[i];
+
+        if (differ != 0)
+            return bits + (unsigned)__builtin_clz(differ) - 24;
+    }
+    return bits;
+}
+
 bool gh_bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
     unsigned whole = bits / 8, rest = bits % 8;

@@ -30,6 +30,8 @@ struct gh_addr gh_addr_from_v6(const uint8_t v6[16]);
 bool gh_addr_is_mapped(const uint8_t v6[16]);
 /* 0.0.0.0 or ::, or no address. */
 bool gh_addr_is_any(const struct gh_addr *a);
+/* How many leading bits two addresses of one IP version have in common. */
+unsigned gh_addr_common_bits(const struct gh_addr *a, const struct gh_addr *b);
 bool gh_bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits);
 /* Nothing is set beyond the first `bits`. */
 bool gh_host_bits_clear(const uint8_t *addr, size_t len, unsigned bits);

@@ -58,12 +58,7 @@ static struct gh_prefix shortened(const struct gh_addr *a, unsigned bits)
 
 static struct gh_prefix around(const struct ike_ts *ts)
 {
-    unsigned bits = 0;
-
-    while (bits < 8u * ts->start.len &&
-           ((ts->start.octets[bits / 8] ^ ts->end.octets[bits / 8]) & 0x80 >> bits % 8) == 0)
-        bits++;
-    return shortened(&ts->start, bits);
+    return shortened(&ts->start, gh_addr_common_bits(&ts->start, &ts->end));
 }
 
 static int compare(uint32_t policy, const struct gh_prefix *p, const struct claim *c)

@@ -109,21 +109,14 @@ struct ike_ts ike_ts_from_prefix(const struct gh_prefix *prefix)
     return ike_ts_from_range(&prefix->addr, &end);
 }
 
-static bool same_bit(const struct gh_addr *a, const struct gh_addr *b, unsigned bit)
-{
-    return ((a->octets[bit / 8] ^ b->octets[bit / 8]) & 0x80 >> bit % 8) == 0;
-}
-
 /* As a prefix where the range is one. */
 static void format_addresses(const struct ike_ts *ts, char buf[ADDR_TEXT_BOTH])
 {
     char start[GH_ADDR_TEXT], end[GH_ADDR_TEXT], text[GH_PREFIX_TEXT];
-    struct gh_prefix p = {.addr = ts->start};
-    struct ike_ts same;
+    struct gh_prefix p = {.addr = ts->start,
+                          .bits = (uint8_t)gh_addr_common_bits(&ts->start, &ts->end)};
+    struct ike_ts same = ike_ts_from_prefix(&p);
 
-    while (p.bits < ts->start.len * 8u && same_bit(&ts->start, &ts->end, p.bits))
-        p.bits++;
-    same = ike_ts_from_prefix(&p);
     if (gh_host_bits_clear(ts->start.octets, ts->start.len, p.bits) &&
         gh_addr_equal(&same.end, &ts->end)) {
         (void)snprintf(buf, ADDR_TEXT_BOTH, "%s", gh_prefix_format(&p, text));

@@ -54,15 +54,7 @@ void ipsec_classifier_free(struct ipsec_classifier *c)
 
 uint8_t ipsec_range_bits(const struct ipsec_range *r)
 {
-    unsigned bits = 0;
-
-    for (unsigned i = 0; i < r->start.len; i++, bits += 8) {
-        uint8_t differ = r->start.octets[i] ^ r->end.octets[i];
-
-        if (differ != 0)
-            return (uint8_t)(bits + (unsigned)__builtin_clz(differ) - 24);
-    }
-    return (uint8_t)bits;
+    return (uint8_t)gh_addr_common_bits(&r->start, &r->end);
 }
 
 static uint64_t mix(uint64_t h, uint64_t v)

@@ -190,6 +190,7 @@ static struct {
     struct ipsec_sa sa[2]; /* by enum ipsec_way */
     bool has[2];
     struct gh_addr remote;
+    uint64_t gone; /* the last SA that was removed */
 } fake;
 
 static bool fake_add(void *ctx, const struct gh_esp_plane_sa *sa)
@@ -212,6 +213,7 @@ static void fake_move(void *ctx, const struct gh_esp_plane_sa *sa)
 static void fake_remove(void *ctx, uint64_t sa)
 {
     fake.removed++;
+    fake.gone = sa;
     fake.has[sa % 2 == 0 ? IPSEC_IN : IPSEC_OUT] = false;
 }
 
@@ -490,6 +492,22 @@ static void a_responder_sends_when_the_kernel_has_heard(void **state)
     assert_int_equal(fake.added, 4);
 }
 
+/* The initiator of a rekeying: of two SAs from the same second the kernel may send by the old one.
+ */
+static void the_kernel_sends_by_the_new_one_alone(void **state)
+{
+    struct gh_esp_child c = kernel_child(1), next = kernel_child(2);
+    struct end *e = end_with_kernel(&c);
+
+    assert_true(install(e, &c, START_MS));
+    next.initiator = true;
+    next.replaces = 1;
+    assert_true(install(e, &next, START_MS));
+    assert_int_equal(fake.added, 4);
+    assert_int_equal(fake.removed, 1);
+    assert_int_equal(fake.gone, 1); /* the first child's outgoing one */
+}
+
 static bool never_kernel(void *ctx, uint32_t policy, uint32_t place, bool kernel)
 {
     return !kernel;
@@ -709,6 +727,7 @@ int main(void)
         cmocka_unit_test_teardown(the_kernel_carries_and_tells, free_ends),
         cmocka_unit_test_teardown(the_kernel_keeps_them_for_the_next_process, free_ends),
         cmocka_unit_test_teardown(a_responder_sends_when_the_kernel_has_heard, free_ends),
+        cmocka_unit_test_teardown(the_kernel_sends_by_the_new_one_alone, free_ends),
         cmocka_unit_test_teardown(what_the_kernel_does_not_carry_ends, free_ends),
         cmocka_unit_test_teardown(nothing_is_taken_over_when_its_time_is_up, free_ends),
         cmocka_unit_test_teardown(a_new_sa_waits_for_the_peer, free_ends),
