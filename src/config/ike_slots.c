@@ -21,15 +21,6 @@ struct work {
     size_t *leader; /* of each policy; itself: it leads */
 };
 
-size_t gh_ike_slot_count(const struct gh_ike_config *c)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < c->group_count; i++)
-        count += c->groups[i].active;
-    return count > 0 ? count : 1;
-}
-
 bool gh_ike_has_ipsec(const struct ike2_policy *p)
 {
     for (size_t i = 0; i < p->child_count; i++)

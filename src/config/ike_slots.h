@@ -13,9 +13,6 @@
 #include "config/config.h"
 #include "config/ike.h"
 
-/* All slots of all groups. */
-size_t gh_ike_slot_count(const struct gh_ike_config *c);
-
 /* Writes the slots of next's children. current: the configuration in force, or NULL. False: *a and
  * *b, policies of different groups, belong together. */
 bool gh_ike_assign_slots(struct gh_ike_config *next, const struct gh_ike_config *current, size_t *a,

@@ -387,6 +387,12 @@ static struct gh_config *load_everything(void)
     return c;
 }
 
+static bool traffic_equal(const struct ike2_child_traffic *a, const struct ike2_child_traffic *b)
+{
+    return a->window == b->window && a->tfc == b->tfc && a->set_dscp == b->set_dscp &&
+           a->dscp == b->dscp && a->dscp_from_outer == b->dscp_from_outer && a->no_ecn == b->no_ecn;
+}
+
 static void check_traffic(const struct ike2_child_traffic *one,
                           const struct ike2_child_traffic *two)
 {
@@ -398,8 +404,8 @@ static void check_traffic(const struct ike2_child_traffic *one,
                                              .no_ecn = true};
     const struct ike2_child_traffic none = ike2_child_traffic_default();
 
-    assert_true(ike2_child_traffic_equal(one, &first));
-    assert_true(ike2_child_traffic_equal(two, &none));
+    assert_true(traffic_equal(one, &first));
+    assert_true(traffic_equal(two, &none));
 }
 
 static void check_sizes(const struct ike2_child_path *one, const struct ike2_child_path *two)

@@ -27,11 +27,4 @@ static inline struct ike2_child_traffic ike2_child_traffic_default(void)
     return (struct ike2_child_traffic){.window = IKE2_REPLAY_WINDOW};
 }
 
-static inline bool ike2_child_traffic_equal(const struct ike2_child_traffic *a,
-                                            const struct ike2_child_traffic *b)
-{
-    return a->window == b->window && a->tfc == b->tfc && a->set_dscp == b->set_dscp &&
-           a->dscp == b->dscp && a->dscp_from_outer == b->dscp_from_outer && a->no_ecn == b->no_ecn;
-}
-
 #endif
