@@ -47,6 +47,7 @@ class Capture:
     """tcpdump on an interface of a namespace, into a file."""
 
     def __init__(self, namespace, interface="eth0", expression="tcp", name="capture"):
+        self.namespace = namespace
         self.directory = namespace.directory(name)
         self.path = os.path.join(self.directory, f"{interface}.pcap")
         out = os.path.join(self.directory, "out")
@@ -71,8 +72,14 @@ class Capture:
         """The TCP segments captured until now."""
         return list(read_segments(self.path))
 
+    def asleep(self):
+        """Whether tcpdump waits for packets: it has written all that the kernel has given to it."""
+        stat = self.namespace.run(["cat", f"/proc/{self.process.pid}/stat"]).stdout
+        return stat.rpartition(")")[2].split()[0] == "S"
+
     def stop(self):
-        """Ends it and returns the segments."""
+        """Ends it once it has written what was captured, and returns the segments."""
+        wait_for(self.asleep, 10, "tcpdump has written all")
         self.process.signal(signal.SIGINT)
         self.process.wait()
         with open(self.out, encoding="utf-8") as file:

@@ -134,8 +134,9 @@ def test_who_is_refused_is_told(net, build_dir):
     wait_for(lambda: refused(5) and counts()["icmp-limited"] > 0, 10, "not for ever")
     assert 10 <= counts()["prohibited"] < 20
     change(ends.one, "icmp-prohibited = 10/60", "icmp-prohibited = 100/1")
+    ends.one.gatectl("ike", "terminate", "peer", "peer")
+    wait_for(lambda: not sas(ends.one) and not ends.one.list_sas(), 10, "the SAs are gone")
     ends.two.kill()
-    ends.one.gatectl("ike", "terminate", "peer", "peer", check=False)
     wait_for(lambda: give(ends.a, 10) or counts()["unreachable"] > 0, 20, "no SA came in time")
 
 

@@ -108,10 +108,11 @@ class Sites:
     def shown(self):
         return {p["name"] or p["child"]: p for p in self.one.ask("show", "ipsec", "policy")["policies"]}
 
-    def in_clear(self, what, expression):
-        """Packets of `expression` on the link between the sites, once `what` is done."""
+    def in_clear(self, what, expression, least=0):
+        """Packets of `expression` on the link between the sites, once `what` is done and `least` have come."""
         wire = Capture(self.a, "eth0", expression)
         what()
+        wait_for(lambda: len(list(read_frames(wire.path))) >= least, 10, lambda: f"{least} in clear")
         wire.stop()
         return len(list(read_frames(wire.path)))
 
@@ -157,7 +158,7 @@ def test_bypass_both(sites):
     with own:
         for host, source in ((sites.h, LAN_A), (sites.a, HOST_A)):
             assert ask(host, "tcp", source, 7001) == "hello", sites.one.tail()
-            assert sites.in_clear(lambda: ask(host, "tcp", source, 7001), "tcp port 7001") >= 8
+            sites.in_clear(lambda: ask(host, "tcp", source, 7001), "tcp port 7001", least=8)
             assert ask(host, "tcp", source, 7002) == "hello"
         shown = sites.shown()["clear"]
         assert shown["hits"] >= 16 and shown["clear_in"] >= 16
