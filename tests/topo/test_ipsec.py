@@ -178,6 +178,7 @@ def test_two_sites(net, build_dir, v6, udp):
 SUITES = {
     "gcm": {"encryption": ["aes-128-gcm"]},
     "chacha": {"encryption": ["chacha20-poly1305"]},
+    "implicit-iv": {"encryption": ["aes-256-gcm-iiv", "aes-256-gcm"]},
     "cbc": {"encryption": ["aes-256-cbc"], "integrity": ["hmac-sha-512-256"]},
     "ctr": {"encryption": ["aes-256-ctr"], "integrity": ["hmac-sha-1-96"]},
     "ah": {"protocol": "ah", "integrity": ["hmac-sha-256-128"]},
@@ -193,7 +194,9 @@ def test_suites(net, build_dir, suite, v6):
     for size in (0, 1000, 1362, 4000):  # 1362: the device's MTU; beyond, the kernel fragments
         said = ping_each(sites.a, HOST_B, "-I", HOST_A, "-s", size, count=2)
         assert answered(said) == 2, f"{size}: {said}{sites.one.tail()}"
-    assert sas(sites.one)[0]["protocol"] == ("AH" if suite == "ah" else "ESP")
+    sa = sas(sites.one)[0]
+    assert sa["protocol"] == ("AH" if suite == "ah" else "ESP")
+    assert ("IIV" in sa["algorithms"]["encryption"]) == (suite == "implicit-iv")
     assert sites.one.ask("show", "ipsec", "counters")["packets"]["send-failed"] == 0
 
 
