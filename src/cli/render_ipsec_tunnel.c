@@ -127,6 +127,22 @@ static void direction_line(const struct cli_render *r, const json_t *sa, const c
     fputc('\n', r->out);
 }
 
+static void left_line(const struct cli_render *r, const json_t *sa)
+{
+    const json_t *algorithms = json_object_get(sa, "algorithms");
+
+    fprintf(r->out,
+            "    IV of %" JSON_INTEGER_FORMAT " octets, ICV of %" JSON_INTEGER_FORMAT
+            ", replay window %" JSON_INTEGER_FORMAT,
+            cli_integer(algorithms, "iv"), cli_integer(algorithms, "icv"),
+            cli_integer(json_object_get(sa, "traffic"), "replay_window"));
+    if (cli_has(sa, "octets_left"))
+        fprintf(r->out, ", %" JSON_INTEGER_FORMAT " octets left", cli_integer(sa, "octets_left"));
+    if (cli_has(sa, "packets_left"))
+        fprintf(r->out, ", %" JSON_INTEGER_FORMAT " packets left", cli_integer(sa, "packets_left"));
+    fputc('\n', r->out);
+}
+
 static void sa_lines(const struct cli_render *r, const json_t *sa)
 {
     const json_t *algorithms = json_object_get(sa, "algorithms");
@@ -148,6 +164,7 @@ static void sa_lines(const struct cli_render *r, const json_t *sa)
     if (cli_has(sa, "path_mtu"))
         fprintf(r->out, ", the path takes %" JSON_INTEGER_FORMAT, cli_integer(sa, "path_mtu"));
     fputc('\n', r->out);
+    left_line(r, sa);
     direction_line(r, sa, "in");
     direction_line(r, sa, "out");
 }

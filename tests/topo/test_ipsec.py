@@ -275,7 +275,10 @@ def test_nat_gives_another_port(net, build_dir):
 def test_rekey_by_packets(net, build_dir):
     """`esp` tells what it carried, and IKE makes new keys before a child has carried what it may."""
     sites = Sites(net, build_dir, child={"lifetime_packets": 1024})
-    first = sas(sites.one)[0]["in"]["spi"]
+    before = sas(sites.one)[0]
+    first = before["in"]["spi"]
+    assert before["octets_left"] is None
+    assert before["packets_left"] == 1024 - max(before["in"]["packets"], before["out"]["packets"])
     transfer(sites.b, sites.a, HOST_B, HOST_A, 2_000_000)
     wait_for(lambda: first not in [sa["in"]["spi"] for sa in sas(sites.one)
                                    if sa["state"] == "installed"], 10,
