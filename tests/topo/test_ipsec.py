@@ -150,6 +150,24 @@ def sas(gatehouse):
     return gatehouse.ask("show", "ipsec", "sa")["sas"]
 
 
+def read_metrics(text):
+    """Prometheus' text format, as its documentation has it: each family in one piece, each sample once."""
+    values, families, family = {}, set(), None
+    for line in text.splitlines():
+        if line.startswith("# HELP"):
+            family = line.split()[2]
+            assert family not in families
+            families.add(family)
+        elif line.startswith("# TYPE"):
+            assert line.split()[2:] in ([family, "gauge"], [family, "counter"]), line
+            assert family.endswith("_total") == line.endswith("counter")
+        else:
+            sample = re.fullmatch(r'(\w+)(\{(?:\w+="(?:[^"\\\n]|\\["\\n])*",?)+\})? (\d+)', line)
+            assert sample and sample[1] == family and line.split(" ")[0] not in values, line
+            values[sample[1] + (sample[2] or "")] = int(sample[3])
+    return values
+
+
 @pytest.mark.parametrize("v6", [False, True], ids=["over-ipv4", "over-ipv6"])
 @pytest.mark.parametrize("udp", [False, True], ids=["esp", "in-udp"])
 def test_two_sites(net, build_dir, v6, udp):
@@ -173,6 +191,13 @@ def test_two_sites(net, build_dir, v6, udp):
     assert here[0]["udp"] == udp
     assert "net" in sites.one.gatectl("show", "ipsec", "sa").stdout
     assert "sent" in sites.one.gatectl("show", "ipsec", "counters").stdout
+    metrics = read_metrics(sites.one.gatectl("show", "metrics").stdout)
+    assert metrics['gatehouse_ipsec_tunnel_up{peer="peer",child="net"}'] == 1
+    assert metrics['gatehouse_ipsec_tunnels{mode="tunnel",state="up"}'] == 1
+    labels = f'{{peer="peer",child="net",sa="{here[0]["id"]}",way="in"}}'
+    assert metrics[f"gatehouse_ipsec_sa_packets_total{labels}"] >= here[0]["in"]["packets"]
+    assert metrics[f"gatehouse_ipsec_sa_bytes_total{labels}"] >= here[0]["in"]["octets"]
+    assert metrics['gatehouse_ipsec_packets_total{where="in",result="ok"}'] > 50
 
 
 SUITES = {
