@@ -105,6 +105,8 @@ const struct cli_command cli_commands[] = {
      "capture-start", NULL},
     {"show tunnel", "[NAME]", "GRE and IP-in-IP tunnels: their ends, who protects them, packets",
      CLI_ARG_WORD, ASK("show-tunnel")},
+    {"show metrics", "", "all that can be counted, in the text format of Prometheus", CLI_ARG_NONE,
+     cli_metrics, "show-status", NULL},
     {"show gatekeeper", "[NAME|PEER] [detail]",
      "sessions whose keys IKE makes: their keys, and the seven steps to them", CLI_ARG_SESSION,
      ASK("show-gatekeeper")},

@@ -216,6 +216,8 @@ def test_what_is_shown(net, build_dir, detail):
     assert len(t["child_sas"]) == 1 and t["child_sas"][0]["spi_in"] == child["spi-out"]
     (sa,) = t["sas"]
     assert sa["out"]["spi"] == child["spi-in"] and sa["out"]["packets"] == 3
+    assert (sa["algorithms"]["iv"], sa["algorithms"]["icv"]) == (8, 16)
+    assert sa["octets_left"] is sa["packets_left"] is sa["netns"] is None and sa["out"]["errors"] == 0
     # IPv4, UDP, ESP with 8 octets of IV, up to 3 of padding, 2 of trailer and 16 of ICV
     assert 20 + 8 + 8 + 8 + 2 + 16 <= sa["overhead"] <= 20 + 8 + 8 + 8 + 3 + 2 + 16
     (policy,) = branch.gatehouse.ask("show", "ipsec", "policy")["policies"]
