@@ -266,19 +266,22 @@ static void policies_stay_in_their_order(void **state)
 {
     json_t *one =
         json_loads("{\"policies\":[{\"order\":1,\"name\":\"first\",\"hits\":1,\"clear_in\":null},"
-                   "{\"order\":2,\"name\":null,\"child\":\"a\",\"hits\":2},"
-                   "{\"order\":3,\"name\":\"last\",\"hits\":4,\"clear_in\":1}]}",
+                   "{\"order\":2,\"name\":null,\"peer\":\"s\",\"child\":\"x\",\"hits\":1},"
+                   "{\"order\":3,\"name\":null,\"peer\":\"s\",\"child\":\"a\",\"hits\":2},"
+                   "{\"order\":4,\"name\":\"last\",\"hits\":4,\"clear_in\":1}]}",
                    0, NULL);
     json_t *two =
         json_loads("{\"policies\":[{\"order\":1,\"name\":\"first\",\"hits\":8,\"clear_in\":null},"
-                   "{\"order\":2,\"name\":null,\"child\":\"b\",\"hits\":3},"
-                   "{\"order\":3,\"name\":\"last\",\"hits\":5,\"clear_in\":2}]}",
+                   "{\"order\":2,\"name\":null,\"peer\":\"s\",\"child\":\"x\",\"hits\":6},"
+                   "{\"order\":3,\"name\":null,\"peer\":\"t\",\"child\":\"a\",\"hits\":3},"
+                   "{\"order\":4,\"name\":\"last\",\"hits\":5,\"clear_in\":2}]}",
                    0, NULL);
     json_t *sum =
         json_loads("{\"policies\":[{\"order\":1,\"name\":\"first\",\"hits\":9,\"clear_in\":null},"
-                   "{\"order\":2,\"name\":null,\"child\":\"b\",\"hits\":3},"
-                   "{\"order\":3,\"name\":null,\"child\":\"a\",\"hits\":2},"
-                   "{\"order\":4,\"name\":\"last\",\"hits\":9,\"clear_in\":3}]}",
+                   "{\"order\":2,\"name\":null,\"peer\":\"s\",\"child\":\"x\",\"hits\":7},"
+                   "{\"order\":3,\"name\":null,\"peer\":\"t\",\"child\":\"a\",\"hits\":3},"
+                   "{\"order\":4,\"name\":null,\"peer\":\"s\",\"child\":\"a\",\"hits\":2},"
+                   "{\"order\":5,\"name\":\"last\",\"hits\":9,\"clear_in\":3}]}",
                    0, NULL);
 
     cli_slots_merge(one, two);
@@ -286,6 +289,24 @@ static void policies_stay_in_their_order(void **state)
     json_decref(one);
     json_decref(two);
     json_decref(sum);
+}
+
+static void clients_are_counted_by_slot(void **state)
+{
+    json_t *answer = json_loads("{\"groups\":[{\"slots\":[{\"slot\":0},{\"slot\":1}]},"
+                                "{\"slots\":[{\"slot\":2}]}]}",
+                                0, NULL);
+    json_t *clients = json_loads("[3,0]", 0, NULL);
+    json_t *counted = json_loads("{\"groups\":[{\"slots\":[{\"slot\":0,\"clients\":3},"
+                                 "{\"slot\":1,\"clients\":0}]},"
+                                 "{\"slots\":[{\"slot\":2,\"clients\":null}]}]}",
+                                 0, NULL);
+
+    cli_slots_count(answer, clients);
+    assert_true(json_equal(answer, counted));
+    json_decref(answer);
+    json_decref(clients);
+    json_decref(counted);
 }
 
 static void tunnels_of_a_lost_slot_are_marked(void **state)
@@ -312,6 +333,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_told_with_their_line),
         cmocka_unit_test(answers_become_one),
         cmocka_unit_test(policies_stay_in_their_order),
+        cmocka_unit_test(clients_are_counted_by_slot),
         cmocka_unit_test(tunnels_of_a_lost_slot_are_marked),
     };
 
