@@ -193,12 +193,56 @@ static void keep(struct work *w, const struct gh_ike_config *current, int *slots
             slots[leader_of(w, i)] = 0;
 }
 
+static bool is_everything(const struct ike_ts *ts)
+{
+    for (size_t i = 0; i < ts->start.len; i++)
+        if (ts->start.octets[i] != 0 || ts->end.octets[i] != UINT8_MAX)
+            return false;
+    return true;
+}
+
+/* Are its packets those of clients that their networks tell from each other? */
+static bool has_clients(const struct gh_ike_config *c, const struct ike2_policy *p)
+{
+    bool good = gh_ike_has_ipsec(p) && ike2_gateway_count(p) == 0 && !is_first(c, p);
+
+    for (size_t i = 0; good && i < p->child_count; i++) {
+        const struct ike2_child_policy *child = &p->children[i];
+
+        if (child->mode == IKE2_TCP_AO)
+            continue;
+        good = child->reverse_route && !child->route_overlap;
+        for (size_t k = 0; good && k < child->remote.count; k++)
+            good = !is_everything(&child->remote.ts[k]);
+    }
+    return good;
+}
+
+/* Of each leader: do all slots of its group carry what belongs to it? */
+static bool *find_spread(struct work *w)
+{
+    bool *all = gh_config_alloc(w->c->policy_count + 1, sizeof(*all));
+
+    for (size_t i = 0; i < w->c->policy_count; i++)
+        if (w->leader[i] == i)
+            all[i] = w->c->groups[w->c->places[i].group].active > 1;
+    for (size_t i = 0; i < w->c->policy_count; i++)
+        if (!has_clients(w->c, w->c->policies[i]))
+            all[leader_of(w, i)] = false;
+    return all;
+}
+
 static void spread(struct work *w, int *slots)
 {
     size_t load[GH_SLOTS] = {0}, *size = gh_config_alloc(w->c->policy_count + 1, sizeof(*size));
+    bool *all = find_spread(w);
 
-    for (size_t i = 0; i < w->c->policy_count; i++)
-        size[leader_of(w, i)] += gh_ike_has_ipsec(w->c->policies[i]);
+    for (size_t i = 0; i < w->c->policy_count; i++) {
+        if (all[leader_of(w, i)])
+            slots[leader_of(w, i)] = w->c->groups[w->c->places[i].group].first;
+        else
+            size[leader_of(w, i)] += gh_ike_has_ipsec(w->c->policies[i]);
+    }
     for (size_t i = 0; i < w->c->policy_count; i++)
         if (w->leader[i] == i && slots[i] >= 0)
             load[slots[i]] += size[i];
@@ -208,9 +252,17 @@ static void spread(struct work *w, int *slots)
         slots[i] = least(&w->c->groups[w->c->places[i].group], load);
         load[slots[i]] += size[i];
     }
-    for (size_t i = 0; i < w->c->policy_count; i++)
-        for (size_t k = 0; k < w->c->policies[i]->child_count; k++)
-            w->c->policies[i]->children[k].slot = (uint8_t)slots[leader_of(w, i)];
+    for (size_t i = 0; i < w->c->policy_count; i++) {
+        const size_t leader = leader_of(w, i);
+        const uint8_t more =
+            all[leader] ? (uint8_t)(w->c->groups[w->c->places[i].group].active - 1) : 0;
+
+        for (size_t k = 0; k < w->c->policies[i]->child_count; k++) {
+            w->c->policies[i]->children[k].slot = (uint8_t)slots[leader];
+            w->c->policies[i]->children[k].last_slot = (uint8_t)(slots[leader] + more);
+        }
+    }
+    free(all);
     free(size);
 }
 

@@ -1,4 +1,4 @@
-/* show-ipsec-tunnel, show-ipsec-gateway: IPsec as IKE sees it. What the SAs carried is for the
+/* show-ipsec-tunnel, -gateway, -clients: IPsec as IKE sees it. What the SAs carried is for the
  * IPsec engine to say. */
 #include "control/ike_parts.h"
 
@@ -326,4 +326,16 @@ json_t *gh_ike_show_gateways(const struct gh_ike_view *view, struct gh_now now,
                      (json_int_t)counters[IKE2_COUNT_SA_UP], "child_sas",
                      (json_int_t)counters[IKE2_COUNT_CHILD_UP], "last_60_seconds",
                      (int)gh_ike_notes_rate(view->notes, now, 60));
+}
+
+/* ---- Slots ---------------------------------------------------------------------------------- */
+
+json_t *gh_ike_show_clients(const struct gh_ike_view *view, struct gh_now now,
+                            const json_t *request)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < view->slot_count; i++)
+        json_array_append_new(list, json_integer((json_int_t)view->clients[i]));
+    return json_pack("{s:b, s:o}", "ok", 1, "clients", list);
 }

@@ -130,6 +130,7 @@ void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *
 struct gh_esp_child_view {
     const struct gh_esp_child *child; /* its keys are gone from it */
     const struct ipsec_sa *in, *out;  /* NULL: not there (any more, or yet) */
+    uint32_t owner;                   /* as in struct gh_esp_children_ops */
     bool orphan;                      /* of an `ike` that has ended */
     uint64_t until_ms;                /* monotonic; 0: no end */
 };

@@ -427,6 +427,15 @@ bool gh_parent_workers_run(const struct gh_parent *p)
 
 /* ---- To look at ----------------------------------------------------------------------------- */
 
+/* Nobody carries its packets: of a peer whose clients are spread, none's. */
+static bool is_stopped(const struct gh_parent *p, const struct ike2_policy *policy)
+{
+    for (size_t slot = 0; slot < p->esp.slot_count; slot++)
+        if (gh_ike_is_in_slot(policy, (unsigned)slot) && !p->esp.slots[slot].lost)
+            return false;
+    return true;
+}
+
 /* With the names of those whose packets wait, which are few. */
 static json_t *show_slot(const struct gh_parent *p, size_t slot)
 {
@@ -437,10 +446,10 @@ static json_t *show_slot(const struct gh_parent *p, size_t slot)
     size_t peers = 0;
 
     for (size_t i = 0; i < c->policy_count; i++) {
-        if (!gh_ike_has_ipsec(c->policies[i]) || gh_ike_slot(c->policies[i]) != slot)
+        if (!gh_ike_has_ipsec(c->policies[i]) || !gh_ike_is_in_slot(c->policies[i], (unsigned)slot))
             continue;
-        peers++;
-        if (s->lost)
+        peers += !gh_ike_is_spread(c->policies[i]);
+        if (s->lost && is_stopped(p, c->policies[i]))
             json_array_append_new(waiting, json_string(c->policies[i]->name));
     }
     return json_pack("{s:I, s:s, s:o, s:s, s:I, s:I, s:o}", "slot", (json_int_t)slot, "state",

@@ -69,7 +69,7 @@ static void send_auth(struct ike2 *c, struct ike2_sa *sa, struct gh_view value)
     if (child != NULL) {
         struct ike_ts_list local, remote;
 
-        if (!ike2_child_spi(c, child, sa->task->spi, &sa->task->spi_len)) {
+        if (!ike2_child_spi(c, sa, child, 0, sa->task->spi, &sa->task->spi_len)) {
             ike2_sa_die(c, sa, IKE2_REMOVED_LOST);
             return;
         }

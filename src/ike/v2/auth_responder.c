@@ -101,7 +101,7 @@ static void answer_child(struct ike2 *c, struct ike2_sa *sa, const struct ike_pa
         return;
     notify = ike2_child_judge(c, sa, in, true, NULL, &w, why);
     if (notify == 0 &&
-        (!ike2_child_spi(c, w.policy, spi, &spi_len) ||
+        (!ike2_child_spi(c, sa, w.policy, 0, spi, &spi_len) ||
          ike2_child_make(c, sa, &w, false, spi, NULL, gh_view_of(s->nonce_i, s->nonce_i_len),
                          gh_view_of(s->nonce_r, s->nonce_r_len), 0) == NULL))
         notify = IKE_N_NO_ADDITIONAL_SAS;

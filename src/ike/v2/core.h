@@ -174,6 +174,15 @@ const char *ike2_count_name(enum ike2_count count);
 
 /* ---- The shell's side ------------------------------------------------------------------------ */
 
+/* The Child SA that an SPI is for. */
+struct ike2_spi_wish {
+    const struct ike2_policy *policy;
+    const struct ike2_child_policy *child;
+    const struct gh_identity *remote_id; /* NULL: not known yet */
+    const struct gh_addr *remote;
+    uint32_t replaces; /* the Child SA that is rekeyed; 0: none */
+};
+
 enum ike2_way { IKE2_WAY_UNKNOWN, IKE2_WAY_NONE, IKE2_WAY_THERE };
 
 struct ike2_ops {
@@ -193,7 +202,7 @@ struct ike2_ops {
      * (`text` is empty). NULL: always. */
     bool (*reads)(void *ctx, enum ike2_event_kind kind);
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
-    bool (*child_spi)(void *ctx, const struct ike2_child_policy *child, uint8_t *spi, size_t len);
+    bool (*child_spi)(void *ctx, const struct ike2_spi_wish *w, uint8_t *spi, size_t len);
     /* Where the system would send from, to this address in this zone. What is not known yet is told
      * by ike2_paths_changed() when it is. NULL: policies without `local` cannot begin. */
     enum ike2_way (*source)(void *ctx, uint16_t zone, const struct gh_addr *remote,
