@@ -265,6 +265,15 @@ static const json_t *in_use(const json_t *peer)
     return NULL;
 }
 
+static void carried_line(const struct cli_render *r, const char *label, const json_t *way)
+{
+    if (json_is_object(way))
+        fprintf(r->out,
+                "  %-*s %" JSON_INTEGER_FORMAT " packets, %" JSON_INTEGER_FORMAT
+                " octets, by SAs of now\n",
+                LABEL, label, cli_integer(way, "packets"), cli_integer(way, "octets"));
+}
+
 static void gateway_block(const struct cli_render *r, const json_t *p)
 {
     const json_t *tunnels = json_object_get(p, "tunnels"), *g, *f;
@@ -290,13 +299,15 @@ static void gateway_block(const struct cli_render *r, const json_t *p)
             " administratively down\n",
             LABEL, "Tunnels:", cli_integer(tunnels, "up"), cli_integer(tunnels, "configured"),
             cli_integer(tunnels, "admin_down"));
+    carried_line(r, "Came in:", json_object_get(p, "in"));
+    carried_line(r, "Went out:", json_object_get(p, "out"));
     line(r, "Last up:", cli_has(p, "last_up") ? cli_text(p, "last_up") : "never");
     line(r, "Last down:", cli_has(p, "last_down") ? cli_text(p, "last_down") : "never");
     json_array_foreach(json_object_get(p, "failures"), i, f)
     {
-        fprintf(r->out, "  %-*s %s, %" JSON_INTEGER_FORMAT " times, last %s\n", LABEL,
+        fprintf(r->out, "  %-*s %s, %" JSON_INTEGER_FORMAT " times, first %s, last %s\n", LABEL,
                 i == 0 ? "Failures:" : "", cli_text(f, "reason"), cli_integer(f, "count"),
-                cli_text(f, "time"));
+                cli_text(f, "first"), cli_text(f, "time"));
         line(r, "", cli_text(f, "text"));
     }
 }

@@ -227,9 +227,13 @@ def test_what_is_shown(net, build_dir, detail):
     assert "10.1.0.0/24" in text and ("ENCR_AES_GCM_16_256" in text) == detail
     text = branch.gatehouse.gatectl("show", "ipsec", "gateway", *words).stdout
     assert B4 in text and (C4 in text) == detail
+    (g,) = branch.gatehouse.ask("show", "ipsec", "gateway")["gateways"]
+    assert g["out"]["packets"] == sa["out"]["packets"] and g["in"]["octets"] == sa["in"]["octets"]
     assert "protect" in branch.gatehouse.gatectl("show", "ipsec", "policy").stdout
     # Why it is down
     branch.swan_b.kill()
     branch.swan_c.kill()
     wait_for(lambda: branch.tunnel()["state"] != "up", 40, "it is down")
     assert branch.tunnel()["last_error"]["reason"] in ("peer-dead", "timed-out")
+    (g,) = branch.gatehouse.ask("show", "ipsec", "gateway")["gateways"]
+    assert g["failures"] and all(f["first"] <= f["time"] for f in g["failures"])

@@ -225,6 +225,39 @@ def test_suites(net, build_dir, suite, v6):
     assert sites.one.ask("show", "ipsec", "counters")["packets"]["send-failed"] == 0
 
 
+def test_holes_in_a_firewall(net, build_dir):
+    """A host that lets in and out what `gatectl firewall` says, and what comes out of tunnels, and no more."""
+    sites = Sites(net, build_dir)
+    holes = sites.one.gatectl("firewall", sites.one.config_file, "--table", "own").stdout
+    own = """
+    table inet own {
+        chain input { type filter hook input priority 0; policy drop;
+            iifname "gh-ipsec*" accept
+            %s
+        }
+        chain output { type filter hook output priority 0; policy drop;
+            oifname "gh-ipsec*" accept
+            %s
+        }
+    }
+    """
+    rules = os.path.join(sites.a.directory("nft"), "rules")
+
+    def load(jumps):
+        with open(rules, "w", encoding="utf-8") as file:
+            file.write("table inet own\ndelete table inet own\n" + holes +
+                       own % (("jump gatehouse-in", "jump gatehouse-out") if jumps else ("", "")))
+        sites.a.run(["nft", "-f", rules])
+
+    load(jumps=False)
+    assert sites.ping(1) == 0
+    load(jumps=True)
+    assert sites.ping() == 5
+    assert ping(sites.a, A4, B4, 1) == 0  # beside the tunnel
+    sites.one.gatectl("ike", "rekey", "sa", sites.one.ask("show", "ike", "sa")["sas"][0]["id"])
+    wait_for(lambda: sites.one.ask("show", "ike", "sa")["sas"][0]["rekeys"] == 1, 10, "IKE passes")
+
+
 def test_reload_under_traffic(net, build_dir):
     """A reload that changes nothing of the tunnel loses nothing; one that takes the child away drops
     its packets."""
