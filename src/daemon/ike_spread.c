@@ -162,7 +162,7 @@ static void forget(struct gh_ike_spread *s, struct client *c)
 
 static void forget_old(struct gh_ike_spread *s, uint64_t now_ms)
 {
-    while (s->oldest != NULL && now_ms - s->oldest->since_ms >= GH_SPREAD_KEEP_MS)
+    while (s->oldest != NULL && now_ms >= s->oldest->since_ms + GH_SPREAD_KEEP_MS)
         forget(s, s->oldest);
 }
 
