@@ -201,21 +201,60 @@ static bool is_everything(const struct ike_ts *ts)
     return true;
 }
 
-/* Are its packets those of clients that their networks tell from each other? */
-static bool has_clients(const struct gh_ike_config *c, const struct ike2_policy *p)
+/* Nobody begins with it: whoever calls is one of many. */
+static bool is_for_many(const struct ike2_policy *p)
 {
-    bool good = gh_ike_has_ipsec(p) && ike2_gateway_count(p) == 0 && !is_first(c, p);
+    return gh_ike_has_ipsec(p) && ike2_gateway_count(p) == 0;
+}
 
-    for (size_t i = 0; good && i < p->child_count; i++) {
-        const struct ike2_child_policy *child = &p->children[i];
-
-        if (child->mode == IKE2_TCP_AO)
-            continue;
-        good = child->reverse_route && !child->route_overlap;
-        for (size_t k = 0; good && k < child->remote.count; k++)
-            good = !is_everything(&child->remote.ts[k]);
+static const char *obstacle_of(const struct ike2_child_policy *child, const char **remedy)
+{
+    if (!child->reverse_route) {
+        *remedy = "add reverse-route = yes to its children";
+        return "it has a child without reverse routes";
     }
-    return good;
+    if (child->route_overlap) {
+        *remedy = "remove route-overlap";
+        return "its clients may have the same networks";
+    }
+    *remedy = "write which networks its clients may have";
+    for (size_t i = 0; i < child->remote.count; i++)
+        if (is_everything(&child->remote.ts[i]))
+            return "its remote-ts is everything";
+    return NULL;
+}
+
+/* Why its clients' networks do not tell them from each other. NULL: they do. */
+static const char *find_obstacle(const struct ike2_policy *p, const char **remedy)
+{
+    const char *why = NULL;
+
+    for (size_t i = 0; why == NULL && i < p->child_count; i++)
+        if (p->children[i].mode != IKE2_TCP_AO)
+            why = obstacle_of(&p->children[i], remedy);
+    return why;
+}
+
+static bool can_spread(const struct gh_ike_config *c, const struct ike2_policy *p)
+{
+    const char *remedy;
+
+    return is_for_many(p) && !is_first(c, p) && find_obstacle(p, &remedy) == NULL;
+}
+
+const char *gh_ike_why_together(const struct gh_ike_config *c, size_t at, const char **remedy)
+{
+    const struct ike2_policy *p = c->policies[at];
+    const char *why;
+
+    if (!is_for_many(p) || is_first(c, p) || gh_ike_is_spread(p) ||
+        c->groups[c->places[at].group].active < 2)
+        return NULL;
+    why = find_obstacle(p, remedy);
+    if (why != NULL)
+        return why;
+    *remedy = "let no other peer have addresses in common with its remote-ts";
+    return "a peer that is not so has addresses in common with it";
 }
 
 /* Of each leader: do all slots of its group carry what belongs to it? */
@@ -227,7 +266,7 @@ static bool *find_spread(struct work *w)
         if (w->leader[i] == i)
             all[i] = w->c->groups[w->c->places[i].group].active > 1;
     for (size_t i = 0; i < w->c->policy_count; i++)
-        if (!has_clients(w->c, w->c->policies[i]))
+        if (!can_spread(w->c, w->c->policies[i]))
             all[leader_of(w, i)] = false;
     return all;
 }

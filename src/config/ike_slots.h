@@ -27,6 +27,10 @@ bool gh_ike_assign_slots(struct gh_ike_config *next, const struct gh_ike_config 
 void gh_ike_keep_slots(struct gh_ike_config *next, const struct gh_ike_config *current,
                        const char *path, struct gh_problems *problems);
 
+/* Why all clients of a policy are in one slot, although its group has several. NULL: they are not,
+ * or it is not for many, or it is as it must be. */
+const char *gh_ike_why_together(const struct gh_ike_config *c, size_t at, const char **remedy);
+
 /* The slot of a policy, or the first of several: of all its children the same. */
 static inline uint8_t gh_ike_slot(const struct ike2_policy *p)
 {

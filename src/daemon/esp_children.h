@@ -91,6 +91,10 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
 bool gh_esp_children_move(struct gh_esp_children *c, struct gh_rd *body);
 bool gh_esp_children_remove(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms);
 
+/* A child that no `ike` has any more is not wanted here either. owner: as in struct
+ * gh_esp_children_ops. */
+void gh_esp_children_yield(struct gh_esp_children *c, uint32_t owner);
+
 /* Packets went through the engine: before they leave, what was used up is written down. */
 void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet *packets,
                             size_t count);

@@ -278,6 +278,9 @@ static bool on_keyer_message(void *ctx, struct gh_frame *frame, int fd)
         return gh_esp_children_move(esp->children, &frame->body);
     case GH_MESSAGE_CHILD_REMOVE:
         return gh_esp_children_remove(esp->children, &frame->body, now);
+    case GH_MESSAGE_CHILD_YIELD:
+        gh_esp_children_yield(esp->children, gh_rd_u32(&frame->body));
+        return true;
     case GH_MESSAGE_CHILD_MARK: /* the engine has it already */
         gh_esp_kernel_mark(esp->kernel, gh_rd_u64(&frame->body));
         return true;

@@ -135,10 +135,11 @@ enum {
     X(CHILD_STRAY, GH_TO_KEYER, 16, GH_ESP_STRAY_MAX, 0)    /* a message of IKE's among ESP's */   \
     X(CHILD_STRANGER, GH_TO_KEYER, 12, 512, 0)              /* a packet's SPI is nobody's */       \
     X(CHILD_HELD, GH_TO_KEYER, 68, GH_ESP_CHILD_MAX + 4, 0) /* u32 its number here, a child        \
-        without keys that no `ike` has */                                                                         \
-    X(CHILD_LEFT, GH_TO_KEYER, 4, 4, 0)                     /* u32 number: that is no more */      \
-    X(CHILD_MARK, GH_TO_CARRIER, 8, 8, 0) /* u64: tell when all until now is in its plane */       \
-    X(CHILD_MARKED, GH_TO_KEYER, 8, 8, 0) /* u64: it is */                                         \
+        without keys that no `ike` has */                                                          \
+    X(CHILD_YIELD, GH_TO_CARRIER, 4, 4, 0) /* u32 that number: its client is in another slot */    \
+    X(CHILD_LEFT, GH_TO_KEYER, 4, 4, 0)    /* u32 number: that is no more */                       \
+    X(CHILD_MARK, GH_TO_CARRIER, 8, 8, 0)  /* u64: tell when all until now is in its plane */      \
+    X(CHILD_MARKED, GH_TO_KEYER, 8, 8, 0)  /* u64: it is */                                        \
     /* IPsec in the kernel: plane_messages.h */                                                    \
     X(XFRM_SOCKET, GH_TO_XFRM, 2, 300, 1)     /* namespace, u8 kind; the socket */                 \
     X(XFRM_PLACE_GONE, GH_TO_XFRM, 1, 300, 0) /* namespace */                                      \

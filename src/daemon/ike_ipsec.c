@@ -212,11 +212,15 @@ static uint64_t now_ms(void)
 static bool take_held(struct line *line, struct gh_rd *body)
 {
     const uint32_t owner = gh_rd_u32(body);
+    uint8_t number[4];
+    struct gh_wr w = gh_wr_make(number, sizeof(number));
     struct gh_esp_child d;
 
     if (!gh_esp_take_child(body, &d))
         return false;
-    gh_ike_spread_held(line->owner->spread, line->slot, owner, &d);
+    gh_wr_u32(&w, owner);
+    if (!gh_ike_spread_held(line->owner->spread, line->slot, owner, &d))
+        gh_channel_send(line->channel, GH_MESSAGE_CHILD_YIELD, number, w.len, -1);
     return true;
 }
 

@@ -162,7 +162,7 @@ static void forget(struct gh_ike_spread *s, struct client *c)
 
 static void forget_old(struct gh_ike_spread *s, uint64_t now_ms)
 {
-    while (s->oldest != NULL && now_ms - s->oldest->since_ms >= GH_SPREAD_KEEP_MS)
+    while (s->oldest != NULL && now_ms >= s->oldest->since_ms + GH_SPREAD_KEEP_MS)
         forget(s, s->oldest);
 }
 
@@ -364,6 +364,14 @@ uint8_t gh_ike_spread_choose(struct gh_ike_spread *s, const uint8_t tunnel[GH_ES
     return slot;
 }
 
+/* It took longer than its slot was kept, or the configuration says another. */
+static void put_into(struct gh_ike_spread *s, struct client *c, uint8_t slot)
+{
+    s->clients[c->slot] -= c->chosen;
+    s->clients[slot] += c->chosen;
+    c->slot = slot;
+}
+
 /* ---- What there is -------------------------------------------------------------------------- */
 
 bool gh_ike_spread_come(struct gh_ike_spread *s, uint8_t slot, const struct gh_esp_child *d,
@@ -380,15 +388,11 @@ bool gh_ike_spread_come(struct gh_ike_spread *s, uint8_t slot, const struct gh_e
         strcpy(why, "no memory");
         return false;
     }
-    if (c->slot != slot && c->children > 0) {
+    if (c->slot != slot && c->chosen && c->children > 0) {
         strcpy(why, "another child of it is carried by another process");
         return false;
     }
-    if (c->slot != slot) { /* it took longer than its slot was kept */
-        s->clients[c->slot] -= c->chosen;
-        s->clients[slot] += c->chosen;
-        c->slot = slot;
-    }
+    put_into(s, c, slot);
     return add_entry(s, c, &(struct entry){.id = d->id, .slot = slot}, d, why);
 }
 
@@ -400,7 +404,7 @@ void gh_ike_spread_go(struct gh_ike_spread *s, uint32_t id, uint64_t now_ms)
         remove_entry(s, at, now_ms);
 }
 
-void gh_ike_spread_held(struct gh_ike_spread *s, uint8_t slot, uint32_t owner,
+bool gh_ike_spread_held(struct gh_ike_spread *s, uint8_t slot, uint32_t owner,
                         const struct gh_esp_child *d)
 {
     const uint32_t before = find_entry(s, true, slot, owner);
@@ -412,13 +416,12 @@ void gh_ike_spread_held(struct gh_ike_spread *s, uint8_t slot, uint32_t owner,
     if (c == NULL)
         c = add_client(s, d->tunnel, slot, 0);
     if (c == NULL)
-        return;
-    if (c->children == 0 && c->slot != slot) {
-        s->clients[c->slot] -= c->chosen;
-        s->clients[slot] += c->chosen;
-        c->slot = slot;
-    }
+        return true;
+    if (c->slot != slot && c->chosen && c->children > 0)
+        return false;
+    put_into(s, c, slot);
     (void)add_entry(s, c, &(struct entry){.id = owner, .slot = slot, .held = true}, d, why);
+    return true;
 }
 
 void gh_ike_spread_left(struct gh_ike_spread *s, uint8_t slot, uint32_t owner, uint64_t now_ms)

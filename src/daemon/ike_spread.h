@@ -47,8 +47,9 @@ bool gh_ike_spread_come(struct gh_ike_spread *s, uint8_t slot, const struct gh_e
 /* What has not come does not matter. */
 void gh_ike_spread_go(struct gh_ike_spread *s, uint32_t id, uint64_t now_ms);
 
-/* CHILD_HELD and CHILD_LEFT of a slot's process: children that no `ike` has. owner: its number. */
-void gh_ike_spread_held(struct gh_ike_spread *s, uint8_t slot, uint32_t owner,
+/* CHILD_HELD and CHILD_LEFT of a slot's process: children that no `ike` has. owner: its number.
+ * False: the client came back before this was heard, and is in another slot. */
+bool gh_ike_spread_held(struct gh_ike_spread *s, uint8_t slot, uint32_t owner,
                         const struct gh_esp_child *d);
 void gh_ike_spread_left(struct gh_ike_spread *s, uint8_t slot, uint32_t owner, uint64_t now_ms);
 /* That process is another, which says anew what it holds. */

@@ -111,7 +111,11 @@ def test_each_client_has_a_slot(net, build_dir):
         if before[name] == 0:
             assert pinging[name].lost() == 0
     c.new_keys("three", lambda: c.swan.rekey(child="net"))
-    c.new_keys("one", lambda: c.hub.gatectl("ike", "rekey", "child", str(c.sa("one")["id"])))
+    sa = c.hub.list_sas()[0]["id"]
+    c.hub.gatectl("ike", "rekey", "sa", str(sa))
+    wait_for(lambda: sa not in [s["id"] for s in c.hub.list_sas()], 10, "another IKE SA")
+    for name in ("one", "two"):
+        c.new_keys(name, lambda name=name: c.hub.gatectl("ike", "rekey", "child", str(c.sa(name)["id"])))
     c.hub.kill("ike")
     for name in ("one", "two", "four"):
         c.new_keys(name, lambda name=name: c.begin_again(name))
@@ -144,6 +148,30 @@ def test_overlap(net, build_dir):
     refused("net2", "10.2.1.0/25", "10.2.1.0/24", 2)  # it is held where it is
     assert c.ping("two") == 3
     assert slot(c.sa("three")) == 0
+
+
+def test_reload(net, build_dir):
+    """A peer that has addresses in common with the clients brings all to one slot; without it who comes anew is
+    spread, and who is somewhere stays there."""
+    c = Concentrator(net, build_dir, ("one", "two"))
+    assert c.slots() == {"one": 0, "two": 1}
+    with open(c.hub.config_file, encoding="utf-8") as file:
+        text = file.read()
+    pinging = Pinging(c.a, HUB, host_of("one"))
+    c.hub.configure(text + peer_section("other", [child_section(local_ts=f"{HUB}/32", remote_ts="10.2.9.0/24")],
+                                        remote="192.0.2.9", local=None, psk_secret=SECRET))
+    c.hub.reload()
+    wait_for(lambda: not sas(c.sites["two"]), 10, lambda: f"its child has ended\n{c.hub.tail()}")
+    assert [s["peers"] for s in slots(c.hub)] == [2, 0]
+    c.sites["two"].gatectl("ike", "initiate", "hub", "net0")
+    wait_for(lambda: c.ping("two", 1) == 1, 10, c.hub.tail)
+    assert c.slots() == {"one": 0, "two": 0}
+    c.hub.configure(text)
+    c.hub.reload()
+    c.gatehouse("three", *c.connect("three"))
+    wait_for(lambda: c.ping("three", 1) == 1, 10, c.hub.tail)
+    assert c.slots() == {"one": 0, "two": 0, "three": 1}
+    assert pinging.lost() == 0
 
 
 @pytest.mark.parametrize("why", ["everything", "overlap"])

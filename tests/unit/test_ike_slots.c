@@ -8,6 +8,7 @@
 
 #include "cli/slots.h"
 #include "config/ike_slots.h"
+#include "config/lint.h"
 
 static const struct gh_config_options skip = {.skip_secrets = true};
 
@@ -138,6 +139,45 @@ static void what_belongs_together_is_in_one_slot(void **state)
 
         if (strcmp(slots(c, NULL), cases[i].slots) != 0)
             fail_msg("case %zu: %s", i, slots(c, NULL));
+        gh_config_free(c);
+    }
+}
+
+#define TOGETHER(text) "all clients of \"s\" are carried by one process, for " text
+
+static const struct {
+    const char *text, *advice; /* NULL: none */
+} advices[] = {
+    {SITES("s", "any", "", "10.0.0.0/8"), NULL},
+    {"ike { workers = 2 }\n" SITES("s", "any", "", "10.0.0.0/8"), NULL},
+    {"ike { workers = 2 }\n" A, NULL},
+    {"ike { workers = 2 }\n" PEER("s", "any", "", "10.0.0.0/8"),
+     TOGETHER("it has a child without reverse routes")},
+    {"ike { workers = 2 }\nike-peer s { remote = any psk-file = /k child c { local-ts = "
+     "10.1.0.0/16 "
+     "remote-ts = 10.0.0.0/8 reverse-route = yes route-overlap = allow } }\n",
+     TOGETHER("its clients may have the same networks")},
+    {"ike { workers = 2 }\n" SITES("s", "any", "", "::/0"),
+     TOGETHER("its remote-ts is everything")},
+    {"ike { workers = 2 }\n" A SITES("s", "any", "", "10.0.0.0/8"),
+     TOGETHER("a peer that is not so has addresses in common with it")},
+};
+
+static void why_clients_are_together_is_told(void **state)
+{
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+        struct gh_config *c = must_parse(advices[i].text);
+        struct gh_problems p = {0};
+        const char *told = NULL;
+
+        gh_lint(c, NULL, 0, &p);
+        for (size_t k = 0; k < p.count; k++)
+            if (strcmp(p.list[k].rule, "one-process") == 0)
+                told = p.list[k].message;
+        if ((told == NULL) != (advices[i].advice == NULL) ||
+            (told != NULL && strcmp(told, advices[i].advice) != 0))
+            fail_msg("case %zu: %s", i, told != NULL ? told : "nothing");
+        gh_problems_clear(&p);
         gh_config_free(c);
     }
 }
@@ -328,6 +368,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_belongs_together_is_in_one_slot),
+        cmocka_unit_test(why_clients_are_together_is_told),
         cmocka_unit_test(who_is_somewhere_stays),
         cmocka_unit_test(what_a_reload_may_not_change),
         cmocka_unit_test(mistakes_are_told_with_their_line),

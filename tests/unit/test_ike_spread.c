@@ -101,6 +101,7 @@ static void a_client_stays(void **state)
     gh_ike_spread_go(s, 3, 1000000);
     /* Back soon, it is where it was; that process is away: where there is one. */
     assert_int_equal(ask(s, 7, 1000000 + GH_SPREAD_KEEP_MS - 1), slot);
+    assert_int_equal(ask(s, 7, 999999), slot); /* a clock that was read a little earlier */
     assert_int_equal(gh_ike_spread_choose(s, name_of(7), 0, 0, LAST, ALL & ~3u, 1000000), 2);
     assert_int_equal(gh_ike_spread_choose(s, name_of(6), 0, 1, 1, 0, 1000000), 1); /* none is */
     gh_ike_spread_go(s, 77, 0);
@@ -117,6 +118,9 @@ static void what_took_too_long(void **state)
     assert_int_equal(ask(s, 7, 0), 3);
     assert_false(gh_ike_spread_come(s, 2, &two, why));
     assert_non_null(strstr(why, "another process"));
+    gh_ike_spread_go(s, 1, 0);
+    assert_true(gh_ike_spread_come(s, 2, &two, why));
+    assert_int_equal(gh_ike_spread_count(s, 2), 1);
     gh_ike_spread_free(s);
 }
 
@@ -147,9 +151,9 @@ static void who_is_held_comes_back_to_it(void **state)
                         other = child_of(9, 3, "10.2.0.0/24");
     char why[GH_ESP_WHY];
 
-    gh_ike_spread_held(s, 2, 0, &one);
-    gh_ike_spread_held(s, 3, 0, &two); /* numbers are each process's own */
-    gh_ike_spread_held(s, 3, 0, &two);
+    assert_true(gh_ike_spread_held(s, 2, 0, &one));
+    assert_true(gh_ike_spread_held(s, 3, 0, &two)); /* numbers are each process's own */
+    assert_true(gh_ike_spread_held(s, 3, 0, &two));
     assert_int_equal(ask(s, 2, 0), 3);
     assert_int_equal(gh_ike_spread_count(s, 3), 1);
     assert_false(gh_ike_spread_come(s, 0, &other, why));
@@ -160,8 +164,14 @@ static void who_is_held_comes_back_to_it(void **state)
     gh_ike_spread_go(s, 1, 0);
     assert_true(gh_ike_spread_come(s, 0, &other, why));
     gh_ike_spread_forget_held(s, 2, 0); /* killed; the next one says it again */
-    gh_ike_spread_held(s, 2, 5, &one);
+    assert_true(gh_ike_spread_held(s, 2, 5, &one));
     assert_int_equal(ask(s, 1, 2 * GH_SPREAD_KEEP_MS), 2);
+    /* Said too late: its client is back, elsewhere. */
+    gh_ike_spread_go(s, 1, 2 * GH_SPREAD_KEEP_MS);
+    assert_int_equal(come(s, 4, 4, "10.4.0.0/16", 2 * GH_SPREAD_KEEP_MS), 0);
+    one = child_of(1, 4, "10.4.0.0/16");
+    assert_false(gh_ike_spread_held(s, 1, 0, &one));
+    assert_true(gh_ike_spread_held(s, 0, 0, &one));
     gh_ike_spread_free(s);
 }
 
