@@ -1,5 +1,6 @@
 /*
- * `gatectl show metrics`: what the daemon's answers have in numbers, in Prometheus' text format (0.0.4).
+ * `gatectl show metrics`: what the daemon's answers have in numbers, in Prometheus' text format
+ * (0.0.4).
  */
 #ifndef GH_CLI_METRICS_H
 #define GH_CLI_METRICS_H

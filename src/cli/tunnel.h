@@ -1,6 +1,6 @@
 /*
- * `show ipsec tunnel` and `gateway`: what IKE answers, and beside it what the IPsec engine's process says of the
- * same Child SAs, for nobody in the daemon knows both.
+ * `show ipsec tunnel` and `gateway`: what IKE answers, and beside it what the IPsec engine's
+ * process says of the same Child SAs, for nobody in the daemon knows both.
  */
 #ifndef GH_CLI_TUNNEL_H
 #define GH_CLI_TUNNEL_H
