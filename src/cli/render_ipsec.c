@@ -133,20 +133,22 @@ void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer)
 
 void cli_render_ipsec_unprotected(const struct cli_render *r, const json_t *answer)
 {
-    static const char *const titles[] = {"Namespace", ">Packets", ">Octets"};
+    static const char *const titles[] = {"Namespace", "VRF", ">Packets", ">Octets"};
     struct cli_table t;
     json_t *n;
     size_t i;
 
     if (!cli_true(answer, "drop"))
         fputs("What comes in clear may pass (`unprotected`).\n\n", r->out);
-    cli_table_init(&t, titles, 3);
+    cli_table_init(&t, titles, 4);
     json_array_foreach(json_object_get(answer, "namespaces"), i, n)
     {
         cli_table_row(&t);
         cli_table_cell(&t, 0, "%s", cli_has(n, "netns") ? cli_text(n, "netns") : "(own)");
-        for (size_t k = 1; k < 3; k++) {
-            const char *field = k == 1 ? "packets" : "octets";
+        if (cli_has(n, "vrf"))
+            cli_table_cell(&t, 1, "%s", cli_text(n, "vrf"));
+        for (size_t k = 2; k < 4; k++) {
+            const char *field = k == 2 ? "packets" : "octets";
 
             if (cli_has(n, field))
                 cli_table_cell(&t, k, "%" JSON_INTEGER_FORMAT, cli_integer(n, field));

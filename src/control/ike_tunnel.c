@@ -223,14 +223,15 @@ static json_t *failures_json(const struct gh_ike_note *note)
         const struct gh_ike_failure *f = note->failures[i];
 
         if (f != NULL)
-            json_array_append_new(list,
-                                  json_pack("{s:s, s:I, s:o, s:o}", "reason", ike2_count_name(i),
-                                            "count", (json_int_t)f->count, "time",
-                                            gh_json_time(f->when), "text", gh_json_text(f->text)));
+            json_array_append_new(
+                list, json_pack("{s:s, s:I, s:o, s:o, s:o}", "reason", ike2_count_name(i), "count",
+                                (json_int_t)f->count, "first", gh_json_time(f->first), "time",
+                                gh_json_time(f->when), "text", gh_json_text(f->text)));
     }
     if (note != NULL && note->child.when != 0)
-        json_array_append_new(list, json_pack("{s:s, s:I, s:o, s:o}", "reason", "child-failed",
-                                              "count", (json_int_t)note->child.count, "time",
+        json_array_append_new(list, json_pack("{s:s, s:I, s:o, s:o, s:o}", "reason", "child-failed",
+                                              "count", (json_int_t)note->child.count, "first",
+                                              gh_json_time(note->child.first), "time",
                                               gh_json_time(note->child.when), "text",
                                               gh_json_text(note->child.text)));
     return list;

@@ -15,6 +15,7 @@
 #include "daemon/esp_children.h"
 #include "daemon/esp_claims.h"
 #include "daemon/esp_devices.h"
+#include "daemon/esp_drops.h"
 #include "daemon/esp_kernel.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_outers.h"
@@ -52,6 +53,7 @@ struct gh_esp {
     size_t moved_count;
     struct gh_esp_spd spd;
     struct gh_esp_strangers strangers;
+    struct gh_esp_drops drops;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
     struct gh_esp_claims claims;

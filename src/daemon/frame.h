@@ -118,6 +118,7 @@ enum {
     X(ESP_PLACE_GONE, GH_TO_ESP, 4, 600, 0)     /* place */                                        \
     X(ESP_ROUTE, GH_TO_PARENT, 11, 512, 0)      /* esp_messages.h */                               \
     X(ESP_ROUTES_TOLD, GH_TO_PARENT, 0, 0, 0)   /* after a start: those are all by now */          \
+    X(DROPS, GH_TO_PARENT, 7, 512, 0)           /* esp_drops.h */                                  \
     X(TUNNEL_DEVICE, GH_TO_ESP, 4, 101, 1)      /* a tunnel's name, u8 datagrams; its device */    \
     X(TUNNEL_GONE, GH_TO_ESP, 3, 100, 0)        /* a tunnel's name: its device is no more */       \
     X(TUNNEL_REACH, GH_TO_ESP, 4, 100, 0)       /* esp_messages.h */                               \

@@ -418,7 +418,7 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
         any |= close_share(&e->shares[slot]);
     if (any) {
         tell_gone(p, place);
-        gh_parent_esp_clear_leave(place);
+        gh_parent_esp_clear_leave(p, place);
     }
     gh_esp_routes_free(&e->routes);
     *e = (struct gh_esp_place){.routes_fd = -1};

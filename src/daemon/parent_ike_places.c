@@ -356,6 +356,7 @@ void gh_parent_ike_places_tend(struct gh_parent *p)
             open_paths(p, place);
         gh_parent_esp_tend_place(p, place);
     }
+    gh_parent_esp_clear_tend(p);
     gh_parent_tunnels_tend(p);
 }
 

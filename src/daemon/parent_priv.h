@@ -68,12 +68,10 @@ struct gh_esp_place {
     int routes_error; /* why there is none: a negative errno */
     uint32_t table;   /* of the routes; 0: the main one */
     struct gh_esp_routes routes;
-    uint32_t generation;        /* of the configuration that they are for */
-    bool rules_due;             /* rules that choose a table are not as the routes are */
-    int rules_error;            /* of the last try */
-    struct gh_esp_clear *clear; /* parent_esp_clear.c: watches over its rules; NULL: none */
-    size_t clear_ranges;
-    bool clear_failed;
+    uint32_t generation; /* of the configuration that they are for */
+    bool rules_due;      /* rules that choose a table are not as the routes are */
+    int rules_error;     /* of the last try */
+    bool guarded;        /* parent_esp_clear.c: it is to have rules */
 };
 
 /* The kernel's IPsec in one place; all -1 or zero: not there. */
@@ -160,6 +158,7 @@ struct gh_parent_esp {
     bool wanted;       /* by the configuration in force */
     struct gh_parent_tunnel *tunnels;
     size_t tunnel_count;
+    struct gh_esp_clear *clear; /* parent_esp_clear.c: each namespace */
 };
 
 /* IPsec in the kernel: a child that is there only while IKE peers have children of it. */
@@ -315,9 +314,11 @@ bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place 
                                          const struct ike2_policy *policy,
                                          const struct ike2_child_policy *child),
                               void *ctx);
-/* parent_esp_clear.c: as the configuration has it; without; the answer to show-ipsec-unprotected */
+/* parent_esp_clear.c: a place is to have rules as the configuration has it, from the next tending
+ * on; it has none any more; the answer to show-ipsec-unprotected */
 void gh_parent_esp_clear_follow(struct gh_parent *p, struct gh_parent_place *place);
-void gh_parent_esp_clear_leave(struct gh_parent_place *place);
+void gh_parent_esp_clear_tend(struct gh_parent *p);
+void gh_parent_esp_clear_leave(struct gh_parent *p, struct gh_parent_place *place);
 json_t *gh_parent_esp_clear_show(const struct gh_parent *p);
 /* By the configuration, also what was negotiated before. */
 void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place);

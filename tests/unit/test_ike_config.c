@@ -372,6 +372,8 @@ static const char everything[] =
     "  local-ts = { 10.1.0.0/16, \"10.9.0.1-10.9.0.5 tcp 631\" } remote-ts = 0.0.0.0/0 }\n"
     "ipsec-policy rest { action = discard order = after direction = both description = x\n"
     "  local-ts = \"::/0 icmpv6 128-129\" remote-ts = ::/0 }\n"
+    "ipsec-policy vrf { action = discard netns = blue vrf = red direction = in order = after\n"
+    "  local-ts = 10.1.0.0/16 remote-ts = 0.0.0.0/0 }\n"
     "key-chain static { key 1 { send-id = 3 recv-id = 4 secret-file = \"@/psk\" } }\n"
     "tcp-ao bgp { peer = 192.0.2.20 ike-peer = e port = 179 source-port = 4000-4999\n"
     "  algorithm = { hmac-sha-256-96, aes-128-cmac-96 } include-tcp-options = no\n"
@@ -522,7 +524,8 @@ static void check_spd(const struct gh_ike_config *c)
     const struct gh_spd_entry *printer = &c->spd[0], *rest = &c->spd[1];
     bool user, kernel;
 
-    assert_int_equal(c->spd_count, 2);
+    assert_int_equal(c->spd_count, 3);
+    assert_string_equal(c->zones[c->spd[2].zone - 1].vrf, "red");
     assert_string_equal(printer->name, "printer");
     assert_string_equal(c->zones[printer->zone - 1].netns, "blue");
     assert_true(!printer->discard && printer->out && !printer->in && !printer->after);
@@ -865,7 +868,11 @@ static const struct {
     {ENTRY("action = discard peer = p"), "unknown-option", 2},
     {ENTRY("direction = in"), "missing-option", 1},
     {ENTRY("action = bypass netns = red"), "netns", 1},
-    {ENTRY("action = bypass vrf = red"), "unknown-option", 2},
+    {ENTRY("action = bypass vrf = red"), "netns", 1},
+    {ENTRY("action = bypass vrf = \"a*\""), "range", 2},
+    {"ipsec-policy e { action = bypass vrf = cyan local-ts = 10.0.0.0/8 remote-ts = 10.0.0.0/8 }\n"
+     "ike-peer p { remote = 192.0.2.2 psk-file = /k private-vrf = cyan " CHILD " }",
+     "private-side", 1},
     {"ipsec-policy e { action = bypass local-ts = 10.0.0.0/8 }\n" PEER_OF_ENTRY, "missing-option",
      1},
     {"ipsec-policy e { action = bypass local-ts = 10.0.0.0/8\n remote-ts = ::/0 }\n" PEER_OF_ENTRY,
@@ -1301,11 +1308,14 @@ static void what_the_kernels_plane_knows(void **state)
 static void private_sides_are_places(void **state)
 {
     struct gh_config *c = must_parse(
-        PEER
-        "ike-peer q { remote = 192.0.2.3 netns = blue private-vrf = red dataplane = auto "
-        "psk-file = /k " CHILD " }\n"
-        "ike-peer r { remote = 192.0.2.4 netns = blue private-vrf = red psk-file = /k " CHILD " }\n"
-        "ike-peer s { remote = 192.0.2.5 vrf = red private-netns = green psk-file = /k " CHILD " }",
+        PEER "ike-peer q { remote = 192.0.2.3 netns = blue private-vrf = red dataplane = auto "
+             "psk-file = /k " CHILD " }\n"
+             "ike-peer r { remote = 192.0.2.4 netns = blue private-vrf = red psk-file = /k " CHILD
+             " }\n"
+             "ike-peer s { remote = 192.0.2.5 vrf = red private-netns = green psk-file = /k " CHILD
+             " }\n"
+             "ipsec-policy t { action = discard netns = blue vrf = red local-ts = 10.0.0.0/8 "
+             "remote-ts = 10.0.0.0/8 }",
         &skip);
     struct ike2_policy **p = c->ike->policies;
 
@@ -1318,6 +1328,7 @@ static void private_sides_are_places(void **state)
     assert_string_equal(gh_ike_private_zone(c->ike, p[1])->vrf, "red");
     assert_string_equal(gh_ike_private_zone(c->ike, p[3])->netns, "green");
     assert_null(gh_ike_private_zone(c->ike, p[3])->vrf);
+    assert_int_equal(c->ike->spd[0].zone, p[1]->private_zone);
     gh_config_free(c);
 }
 

@@ -24,6 +24,7 @@
 #include "ike/header.h"
 #include "ike/lockout.h"
 #include "ike/v2/policy.h"
+#include "ike/v2/proven.h"
 #include "keeper/request.h"
 
 enum { IKE2_PORT = 500, IKE2_PORT_NAT_T = 4500, IKE2_DATAGRAM_MAX = 65535 - 28 };
@@ -350,6 +351,8 @@ const char *ike2_state_name(enum ike2_state state);
 /* Messages of one peer and its IKE SA, and of those in whose place it is. */
 struct ike2_traffic {
     uint64_t in, out, retransmitted;
+    uint64_t bad;               /* that came with its SPIs and did not open, or were malformed */
+    uint64_t liveness_timeouts; /* questions that had to be sent again, each time */
     uint64_t liveness_sent, liveness_answered, liveness_heard;
 };
 
@@ -361,6 +364,7 @@ struct ike2_sa_view {
     const struct ike2_policy *policy; /* NULL: not known yet */
     struct ike2_endpoint local, remote;
     const struct gh_identity *local_id, *remote_id;
+    const struct ike2_proven *proven;
     struct ike_transform encr, prf, integ, ke;
     struct ike_transform addke[IKE_T_ADDKE7 - IKE_T_ADDKE1 + 1]; /* type 0: there is none */
     bool nat_local, nat_remote, fragmentation, mobike;
