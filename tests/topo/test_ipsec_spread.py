@@ -70,7 +70,8 @@ class Concentrator:
 
     def slots(self):
         """Which slot each site has; its route leads there."""
-        found = {name: slot(self.sa(name)) for name in self.hosts}
+        found = {name: self.sa(name)["slot"] for name in self.hosts}
+        assert found == {name: slot(self.sa(name)) for name in self.hosts}
         routes = self.a.run(["ip", "route", "show", "proto", "171"]).stdout
         for name, number in found.items():
             assert f"{net_of(name)} dev gh-ipsec{number} " in routes, routes
