@@ -414,9 +414,9 @@ void gh_ike_ipsec_configure(struct gh_ike_ipsec *g, struct ike2_policy *const *p
     gh_ike_spread_configure(g->spread, policies, count);
 }
 
-size_t gh_ike_ipsec_clients(const struct gh_ike_ipsec *g, uint8_t slot)
+size_t gh_ike_ipsec_clients(struct gh_ike_ipsec *g, uint8_t slot)
 {
-    return gh_ike_spread_count(g->spread, slot);
+    return gh_ike_spread_count(g->spread, slot, now_ms());
 }
 
 /* False: refused; the core hears so as it does of `esp`'s refusals, when it has told the peer of
