@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -135,6 +136,25 @@ static bool is_in(const struct gh_paths *p, uint32_t ifindex)
     for (unsigned i = 0; link != NULL && !link->is_vrf && i < NESTED; i++)
         link = link->master != 0 ? link_of(link->master) : NULL;
     return (link != NULL && link->is_vrf ? link->ifindex : 0) == p->vrf;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+int gh_paths_vrfs(const struct gh_paths *p, uint32_t *list, size_t max, size_t *count)
+{
+    int result = read_links(p->ask, NULL);
+
+    *count = 0;
+    for (size_t i = 0; result == 0 && i < links.count && *count < max; i++)
+        if (links.list[i].is_vrf)
+            list[(*count)++] = links.list[i].ifindex;
+    qsort(list, *count, sizeof(*list), by_number);
+    return result;
 }
 
 bool gh_paths_parse_address(const struct gh_nl_message *m, struct gh_paths_address *out,

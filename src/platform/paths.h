@@ -43,6 +43,9 @@ struct gh_paths_address {
 int gh_paths_addresses(const struct gh_paths *p, struct gh_paths_address list[GH_PATHS_ADDRESSES],
                        size_t *count);
 
+/* The VRF devices of its namespace, at most so many, by their numbers. 0, or a negative errno. */
+int gh_paths_vrfs(const struct gh_paths *p, uint32_t *list, size_t max, size_t *count);
+
 /* Pure, for tests: the source in an answer to RTM_GETROUTE; 1: it is no such answer. */
 int gh_paths_parse_source(const uint8_t *data, size_t len, struct gh_addr *out);
 /* Pure: one RTM_NEWADDR. False: no address that can be used. */

@@ -223,3 +223,52 @@ def test_discard(vrfs):
     wait_for(lambda: vrfs.policy("rest")["hits"] == 1, 5, lambda: f"{vrfs.policy('rest')}")
     vrfs.set()
     assert "hook output" not in vrfs.a.run(["nft", "list", "table", "inet", "gatehouse-ipsec"]).stdout
+
+
+# ---- Sockets outside of VRFs -------------------------------------------------------------------
+
+STRANGE = """
+import socket, sys
+for _ in range(int(sys.argv[2])):
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, 50) as s:
+        s.sendto(bytes.fromhex("0badcafe") + bytes(60), (sys.argv[1], 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(bytes([255]), (sys.argv[1], 500))
+"""
+
+
+def strange(host, to, times=1):
+    """An ESP packet of no SA, and a keepalive to IKE."""
+    host.run(["/usr/bin/python3", "-c", STRANGE, to, times])
+
+
+def heard(vrfs):
+    return (vrfs.one.ask("show", "ipsec", "counters")["in"]["unknown-spi"],
+            vrfs.one.ask("show", "ike", "statistics")["udp"]["keepalives-in"])
+
+
+def test_what_comes_in_a_vrf_is_not_for_others(vrfs):
+    """Neither raw sockets nor those of IKE outside hear of it, though the kernel is asked to let them; also where
+    the VRF is there since a moment ago, and no peer is in it."""
+    vrfs.a.sysctl("net.ipv4.raw_l3mdev_accept", 1)
+    vrfs.a.sysctl("net.ipv4.udp_l3mdev_accept", 1)
+    before = vrfs.one.ask("show", "ipsec", "counters")["in"]
+    assert ping(vrfs.h, BEHIND, HOST_B, 2) == 2
+    counts = heard(vrfs)
+    strange(vrfs.liars[None], "10.78.0.1")
+    wait_for(lambda: heard(vrfs) == tuple(n + 1 for n in counts), 5, lambda: f"{counts} {heard(vrfs)}")
+    after = vrfs.one.ask("show", "ipsec", "counters")["in"]
+    assert (after["ok"], after["replay"]) == (before["ok"] + 2, before["replay"])
+    vrfs.a.run(["ip", "link", "add", "green", "type", "vrf", "table", 20])
+    vrfs.a.run(["ip", "link", "set", "green", "up"])
+    late = vrfs.guest.namespace("late")
+    vrfs.link("eth3", late, "10.79.0.1", "10.79.0.2", "green")
+
+    def filtered():
+        """What came there has come to nobody: what was sent after it from outside has."""
+        counts = heard(vrfs)
+        strange(late, "10.79.0.1", 5)
+        strange(vrfs.liars[None], "10.78.0.1")
+        wait_for(lambda: all(n > m for n, m in zip(heard(vrfs), counts)), 5, lambda: f"{heard(vrfs)}")
+        return heard(vrfs) == tuple(n + 1 for n in counts)
+    wait_for(filtered, 10, "the new VRF's are not heard")
