@@ -63,6 +63,8 @@ static void make_rules(const struct gh_parent *p, struct gh_parent_place *place,
         gh_parent_esp_each_child(p, place, collect, x);
     x->place.ours = x->ours;
     x->place.devices = x->devices;
+    x->place.members = (const char(*)[GH_PATHS_NAME])place->vrfs.members;
+    x->place.member_count = place->vrfs.member_count;
     for (size_t i = 0; i < p->esp.slot_count; i++) {
         char *name = x->names[x->place.device_count];
 

@@ -21,8 +21,8 @@ static bool is_spi_kind(int kind, struct gh_socket_filter *f)
 static struct gh_socket_filter filter_of(const struct gh_parent *p,
                                          const struct gh_parent_place *place, size_t slot, int kind)
 {
-    struct gh_socket_filter f = {.vrfs = place->vrfs,
-                                 .vrf_count = place->vrf_count,
+    struct gh_socket_filter f = {.vrfs = place->vrfs.devices,
+                                 .vrf_count = place->vrfs.count,
                                  .slot = (unsigned)slot,
                                  .slots = (unsigned)p->esp.slot_count,
                                  .kernels = place->xfrm.filtered};
@@ -41,7 +41,7 @@ bool gh_parent_filter_socket(const struct gh_parent *p, const struct gh_parent_p
 
 static bool filter_ike(const struct gh_parent_place *place, int fd)
 {
-    const struct gh_socket_filter f = {.vrfs = place->vrfs, .vrf_count = place->vrf_count};
+    const struct gh_socket_filter f = {.vrfs = place->vrfs.devices, .vrf_count = place->vrfs.count};
 
     return fd < 0 || gh_socket_filter_set(fd, &f);
 }
@@ -69,18 +69,20 @@ void gh_parent_filter_place(const struct gh_parent *p, const struct gh_parent_pl
         gh_warning("sockets hear what is not for them: %s", strerror(errno));
 }
 
-void gh_parent_filter_vrfs(const struct gh_parent *p, struct gh_parent_place *place)
+void gh_parent_filter_vrfs(struct gh_parent *p, struct gh_parent_place *place)
 {
-    uint32_t list[GH_FILTER_VRFS];
-    size_t count = 0;
+    struct gh_paths_vrfs now;
 
-    if (place->vrf != NULL || place->is_private || place->paths.ask < 0)
+    if (place->vrf != NULL || place->is_private || place->paths.ask < 0 ||
+        gh_paths_read_vrfs(&place->paths, &now) != 0)
         return;
-    if (gh_paths_vrfs(&place->paths, list, GH_FILTER_VRFS, &count) != 0)
+    if (gh_paths_same_vrfs(&now, &place->vrfs)) {
+        gh_paths_free_vrfs(&now);
         return;
-    if (count == place->vrf_count && memcmp(list, place->vrfs, count * sizeof(list[0])) == 0)
-        return;
-    memcpy(place->vrfs, list, count * sizeof(list[0]));
-    place->vrf_count = count;
+    }
+    gh_paths_free_vrfs(&place->vrfs);
+    place->vrfs = now;
     gh_parent_filter_place(p, place);
+    if (place->esp.guarded && p->config->ike->spd_count > 0)
+        gh_parent_esp_clear_follow(p, place);
 }

@@ -154,6 +154,7 @@ static void on_tell(uv_timer_t *timer)
             close_place(p, place); /* opened again when it is there again */
         }
     }
+    gh_parent_esp_clear_tend(p);
     gh_parent_tunnels_reach(p);
 }
 
@@ -278,6 +279,7 @@ static void drop_place(struct gh_parent *p, size_t i)
     struct gh_parent_place *place = p->ike.places[i];
 
     close_place(p, place);
+    gh_paths_free_vrfs(&place->vrfs);
     free(place->netns);
     free(place->vrf);
     free(place);

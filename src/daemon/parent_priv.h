@@ -25,7 +25,6 @@
 #include "daemon/zones.h"
 #include "platform/borrow.h"
 #include "platform/paths.h"
-#include "platform/socket_filter.h"
 #include "platform/xfrm_probe.h"
 
 /* Who may connect to shim.sock beside root. */
@@ -95,11 +94,10 @@ struct gh_parent_place {
     struct gh_netns_id id;
     struct gh_ike_socket sockets[GH_IKE_SOCKETS];
     struct gh_paths paths;
-    int paths_error;               /* why they are not open */
-    uv_poll_t *poll;               /* of paths.heard */
-    uint32_t vrfs[GH_FILTER_VRFS]; /* others of its namespace, where it is in none */
-    size_t vrf_count;
-    bool changed; /* and `ike` was not told */
+    int paths_error;           /* why they are not open */
+    uv_poll_t *poll;           /* of paths.heard */
+    struct gh_paths_vrfs vrfs; /* of its namespace, where it is in none */
+    bool changed;              /* and `ike` was not told */
     struct gh_esp_place esp;
     struct gh_xfrm_place xfrm;
 };
@@ -323,8 +321,8 @@ bool gh_parent_filter_socket(const struct gh_parent *p, const struct gh_parent_p
                              size_t slot, int kind, int fd);
 void gh_parent_filter_ike(const struct gh_parent_place *place, const struct gh_ike_socket *s);
 void gh_parent_filter_place(const struct gh_parent *p, const struct gh_parent_place *place);
-/* Looks which VRFs there are. */
-void gh_parent_filter_vrfs(const struct gh_parent *p, struct gh_parent_place *place);
+/* Looks which VRFs there are, and what is in them. */
+void gh_parent_filter_vrfs(struct gh_parent *p, struct gh_parent_place *place);
 /* parent_esp_clear.c: a place is to have rules as the configuration has it, from the next tending
  * on; it has none any more; the answer to show-ipsec-unprotected */
 void gh_parent_esp_clear_follow(struct gh_parent *p, struct gh_parent_place *place);
