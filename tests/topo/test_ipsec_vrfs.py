@@ -152,6 +152,21 @@ def test_where_nothing_is_protected(vrfs):
     wait_for(lambda: vrfs.came(before) == {"blue": 1}, 5, lambda: f"{vrfs.dropped()}")
 
 
+def test_private_side(vrfs):
+    """A VRF where the peer is not: there the same is dropped; where the peer is, nothing is for the tunnel."""
+    vrfs.one.configure(vrfs.text(vrfs=["red"]) + peer_section(
+        "none", [child_section(local_ts=LAN_A, remote_ts=LAN_B)], psk_secret=SECRET, private_vrf="blue"))
+    vrfs.one.reload()
+    before = vrfs.dropped()
+    assert set(before) == set(PLACES)
+    vrfs.a.run(["ip", "route", "add", LAN_B, "via", "10.78.0.2"])
+    assert ping(vrfs.liars[None], HOST_B, HOST_A, 1) == 1
+    assert clear(vrfs.liars["blue"], HOST_B, HOST_A) == 0
+    wait_for(lambda: vrfs.came(before) == {"blue": 2}, 5, lambda: f"{vrfs.dropped()}")
+    vrfs.a.run(["ip", "route", "del", LAN_B])
+    vrfs.set()
+
+
 def policy(name, **options):
     return section(f'ipsec-policy "{name}"', **{"local_ts": [LAN_A], "remote_ts": [LAN_B], "vrf": "red", **options})
 
