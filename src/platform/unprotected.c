@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "platform/nft.h"
 
@@ -236,6 +237,16 @@ char *gh_unprotected_text(const struct gh_clear_place *places, size_t count)
         return text;
     free(text);
     return NULL;
+}
+
+/* By its version, since 6.1: there is nothing to be asked. */
+bool gh_unprotected_knows_vrfs(void)
+{
+    struct utsname u;
+    unsigned major, minor;
+
+    return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+           (major > 6 || (major == 6 && minor >= 1));
 }
 
 const char *gh_unprotected_counter(const char *vrf, char out[GH_CLEAR_COUNTER])
