@@ -167,6 +167,8 @@ static void put_slot(struct cli_table *t, const json_t *slot)
     if (cli_has(slot, "pid"))
         cli_table_cell(t, 9, "%" JSON_INTEGER_FORMAT, cli_integer(slot, "pid"));
     cli_table_cell(t, 10, "%" JSON_INTEGER_FORMAT, cli_integer(slot, "peers"));
+    if (cli_has(slot, "clients"))
+        cli_table_cell(t, 11, "%" JSON_INTEGER_FORMAT, cli_integer(slot, "clients"));
 }
 
 static void put_spare(struct cli_table *t, const json_t *spare)
@@ -180,8 +182,9 @@ static void put_spare(struct cli_table *t, const json_t *spare)
 /* One row for the group, one for each of its processes. */
 void cli_render_ipsec_groups(const struct cli_render *r, const json_t *answer)
 {
-    static const char *const titles[] = {"Id",   "Group", ">Primary", ">Backup", ">Active", "Admin",
-                                         "Oper", ">Slot", "Process",  ">Pid",    ">Peers"};
+    static const char *const titles[] = {"Id",      "Group", ">Primary", ">Backup",
+                                         ">Active", "Admin", "Oper",     ">Slot",
+                                         "Process", ">Pid",  ">Peers",   ">Clients"};
     static const char *const numbers[] = {"primary", "backup", "active"};
     const json_t *group, *one;
     struct cli_table t;

@@ -1,6 +1,6 @@
 /*
- * `show ipsec tunnel`: what IKE answers, and beside it what the IPsec engine's process says of the
- * same Child SAs, for nobody in the daemon knows both.
+ * `show ipsec tunnel` and `gateway`: what IKE answers, and beside it what the IPsec engine's
+ * process says of the same Child SAs, for nobody in the daemon knows both.
  */
 #ifndef GH_CLI_TUNNEL_H
 #define GH_CLI_TUNNEL_H
@@ -13,5 +13,8 @@
 void cli_join_sas(const struct cli *cli, json_t *answer);
 /* The same with the engine's answer at hand; NULL: there is none. */
 void cli_tunnels_join(json_t *answer, const json_t *of_engine);
+/* Both for show-ipsec-gateway: "in" and "out", what all SAs of a peer carried. */
+void cli_join_traffic(const struct cli *cli, json_t *answer);
+void cli_gateways_join(json_t *answer, const json_t *of_engine);
 
 #endif

@@ -380,6 +380,7 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
     c->idle_seconds = gh_get_below(r, gh_rd_u32(r), GH_IDLE_MAX + 1);
     c->kernel = gh_get_flag(r);
     c->slot = (uint8_t)gh_get_below(r, gh_rd_u8(r), GH_SLOTS);
+    c->last_slot = (uint8_t)gh_get_below(r, gh_rd_u8(r), GH_SLOTS);
     c->reverse_route = gh_get_flag(r);
     c->route_overlap = gh_get_flag(r);
     c->route_metric = (uint16_t)gh_rd_u16(r);

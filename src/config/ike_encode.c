@@ -226,6 +226,7 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u32(w, c->idle_seconds);
     gh_wr_u8(w, c->kernel);
     gh_wr_u8(w, c->slot);
+    gh_wr_u8(w, c->last_slot);
     gh_wr_u8(w, c->reverse_route);
     gh_wr_u8(w, c->route_overlap);
     gh_wr_u16(w, c->route_metric);

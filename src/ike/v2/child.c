@@ -40,11 +40,18 @@ struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, uint8_t protocol,
     return child;
 }
 
-bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len)
+bool ike2_child_spi(struct ike2 *c, const struct ike2_sa *sa, const struct ike2_child_policy *p,
+                    uint32_t replaces, uint8_t *spi, uint8_t *len)
 {
+    const struct ike2_spi_wish w = {.policy = sa->policy,
+                                    .child = p,
+                                    .remote_id = sa->remote_id,
+                                    .remote = &sa->remote.addr,
+                                    .replaces = replaces};
+
     *len = p->mode == IKE2_TCP_AO ? 1 : 4;
     if (c->ops.child_spi != NULL)
-        return c->ops.child_spi(c->ops.ctx, p, spi, *len);
+        return c->ops.child_spi(c->ops.ctx, &w, spi, *len);
     if (*len != 4)
         return false;
     do

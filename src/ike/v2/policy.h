@@ -64,7 +64,9 @@ struct ike2_child_policy {
 
     bool stands_down; /* the core's alone: it is, by the configuration or an order */
     bool kernel;      /* what the policy's `plane` comes to on this machine */
-    uint8_t slot; /* whose process carries it, for the shell alone; of all of a policy the same */
+    /* Whose process carries it, for the shell alone; of all of a policy the same. If the last is
+     * another than the first, each client has one from the first to the last. */
+    uint8_t slot, last_slot;
 
     /* Routes to what is negotiated, while it is, instead of routes to `remote`. */
     bool reverse_route;
