@@ -63,6 +63,8 @@ static void make_rules(const struct gh_parent *p, struct gh_parent_place *place,
         gh_parent_esp_each_child(p, place, collect, x);
     x->place.ours = x->ours;
     x->place.devices = x->devices;
+    x->place.members = (const char(*)[GH_PATHS_NAME])place->vrfs.members;
+    x->place.member_count = place->vrfs.member_count;
     for (size_t i = 0; i < p->esp.slot_count; i++) {
         char *name = x->names[x->place.device_count];
 
@@ -170,10 +172,15 @@ static void remove_rules(struct gh_esp_clear *c)
 static void make(struct gh_parent *p, struct gh_esp_clear *c, bool vrfs)
 {
     char said[GH_RULES_SAID] = "", said_of_vrfs[GH_RULES_SAID] = "";
-    bool failed = c->failed, vrfs_failed = c->vrfs_failed;
+    bool failed = c->failed, vrfs_failed = c->vrfs_failed, placed;
 
     c->vrfs_failed = vrfs && !install(p, c, true, said_of_vrfs);
+    placed = !c->vrfs_failed;
     c->failed = (!vrfs || c->vrfs_failed) && !install(p, c, false, said);
+    if (vrfs && placed && !gh_unprotected_knows_vrfs()) {
+        c->vrfs_failed = true;
+        (void)snprintf(said_of_vrfs, sizeof(said_of_vrfs), "Linux does so from 6.1 on");
+    }
     if (!c->failed)
         listen_to(p, c);
     if (c->failed && !failed)
@@ -181,8 +188,8 @@ static void make(struct gh_parent *p, struct gh_esp_clear *c, bool vrfs)
                    "ipsec-policy discards beside tunnels: %s",
                    said);
     else if (!c->failed && c->vrfs_failed && !vrfs_failed)
-        gh_warning("in VRFs, what comes in clear although a tunnel is for it is not dropped, nor "
-                   "what an ipsec-policy discards beside tunnels: %s",
+        gh_warning("in VRFs, what comes in clear although a tunnel is for it is not dropped%s: %s",
+                   placed ? "" : ", nor what an ipsec-policy discards beside tunnels",
                    said_of_vrfs);
 }
 

@@ -79,7 +79,7 @@ struct gh_xfrm_place {
     int sockets[GH_PLANE_SOCKETS];
     int udp[2];                   /* port 4500 for what the kernel opens; IPv4, IPv6 */
     int bypassed[GH_IKE_SOCKETS]; /* those of IKE's that policies do not concern */
-    bool filtered;                /* the raw sockets */
+    bool filtered;                /* the raw sockets have nothing of the kernel's */
     bool wanted;                  /* by the configuration of `generation` */
     bool flushed;                 /* nothing of ours is there */
     uint32_t generation;
@@ -94,9 +94,10 @@ struct gh_parent_place {
     struct gh_netns_id id;
     struct gh_ike_socket sockets[GH_IKE_SOCKETS];
     struct gh_paths paths;
-    int paths_error; /* why they are not open */
-    uv_poll_t *poll; /* of paths.heard */
-    bool changed;    /* and `ike` was not told */
+    int paths_error;           /* why they are not open */
+    uv_poll_t *poll;           /* of paths.heard */
+    struct gh_paths_vrfs vrfs; /* of its namespace, where it is in none */
+    bool changed;              /* and `ike` was not told */
     struct gh_esp_place esp;
     struct gh_xfrm_place xfrm;
 };
@@ -314,6 +315,14 @@ bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place 
                                          const struct ike2_policy *policy,
                                          const struct ike2_child_policy *child),
                               void *ctx);
+/* parent_filters.c: a socket for `esp` (false: it cannot be, and errno), one of IKE's, if it is
+ * open, or all of a place hear what is for them. */
+bool gh_parent_filter_socket(const struct gh_parent *p, const struct gh_parent_place *place,
+                             size_t slot, int kind, int fd);
+void gh_parent_filter_ike(const struct gh_parent_place *place, const struct gh_ike_socket *s);
+void gh_parent_filter_place(const struct gh_parent *p, const struct gh_parent_place *place);
+/* Looks which VRFs there are, and what is in them. */
+void gh_parent_filter_vrfs(struct gh_parent *p, struct gh_parent_place *place);
 /* parent_esp_clear.c: a place is to have rules as the configuration has it, from the next tending
  * on; it has none any more; the answer to show-ipsec-unprotected */
 void gh_parent_esp_clear_follow(struct gh_parent *p, struct gh_parent_place *place);

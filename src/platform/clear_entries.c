@@ -174,7 +174,8 @@ static bool has_out(const struct gh_clear_place *place)
     return false;
 }
 
-/* To each VRF's own chain; the chain of what is outside is for none of the others. */
+/* To each VRF's own chain; the chain of what is outside is for none of the others. What this host
+ * sends in a VRF comes once more, as its interface's. */
 static void put_jumps(FILE *out, const struct gh_clear_place *places, size_t count,
                       const char *side, const char *chain)
 {
@@ -189,7 +190,7 @@ static void put_jumps(FILE *out, const struct gh_clear_place *places, size_t cou
                     gh_clear_prefix(&places[i], i, prefix), chain);
     fprintf(out, "\t\tmeta %skind vrf accept\n", side);
     if (outside)
-        fputs("\t\tjump entries_out\n", out);
+        fprintf(out, "\t\t%sname != @vrf_members jump entries_out\n", side);
 }
 
 /* What came out of a tunnel was judged, and what goes into one will be. */

@@ -34,6 +34,8 @@ struct gh_clear_place {
     size_t our_count;
     const char *const *devices; /* of tunnels, by their names; outside of VRFs */
     size_t device_count;
+    const char (*members)[16]; /* of VRFs: they are not outside of them */
+    size_t member_count;
     const struct gh_clear_entry *entries;
     size_t entry_count;
 };

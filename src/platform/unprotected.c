@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
 
 #include "platform/nft.h"
 
@@ -12,6 +14,7 @@ static const char head[] =
     "\tcounter unprotected { }\n"
     "\tset local4 { type ipv4_addr; flags interval; auto-merge; }\n"
     "\tset local6 { type ipv6_addr; flags interval; auto-merge; }\n"
+    "\tset vrf_members { type ifname; }\n"
     "\tchain prerouting { type filter hook prerouting priority raw; policy accept; }\n"
     "\tchain vrf_input { type filter hook input priority raw; policy accept; }\n"
     "\tchain vrf_forward { type filter hook forward priority raw; policy accept; }\n"
@@ -28,7 +31,8 @@ static const char head[] =
     "flush chain inet gatehouse-ipsec carriers_own\n"
     "flush chain inet gatehouse-ipsec carriers_errors\n"
     "flush set inet gatehouse-ipsec local4\n"
-    "flush set inet gatehouse-ipsec local6\n";
+    "flush set inet gatehouse-ipsec local6\n"
+    "flush set inet gatehouse-ipsec vrf_members\n";
 
 static const char no_vrfs[] = "delete chain inet gatehouse-ipsec vrf_input\n"
                               "delete chain inet gatehouse-ipsec vrf_forward\n";
@@ -89,6 +93,14 @@ static void put_elements(FILE *out, const char *prefix, const struct gh_clear_pl
         fputs(" }\n", out);
 }
 
+static void put_members(FILE *out, const struct gh_clear_place *place)
+{
+    for (size_t i = 0; i < place->member_count; i++)
+        if (strpbrk(place->members[i], "\"\\*") == NULL) /* which nft reads otherwise */
+            fprintf(out, "add element inet gatehouse-ipsec vrf_members { \"%s\" }\n",
+                    place->members[i]);
+}
+
 /* Of this place's devices alone: what comes into a VRF is here, too, before it is the VRF's, and
  * its way back may lead into another place's. */
 static void put_outside(FILE *out, const struct gh_clear_place *place)
@@ -97,7 +109,7 @@ static void put_outside(FILE *out, const struct gh_clear_place *place)
           "\tchain prerouting {\n"
           "\t\tiifname { \"lo\", \"gh-ipsec*\" } accept\n"
           "\t\tmeta iifkind vrf accept\n"
-          "\t\tjump entries_in\n",
+          "\t\tiifname != @vrf_members jump entries_in\n",
           out);
     for (size_t i = 0; i < place->device_count; i++)
         fprintf(out,
@@ -105,7 +117,7 @@ static void put_outside(FILE *out, const struct gh_clear_place *place)
                 "\t\tip6 daddr @local6 fib saddr oifname \"%s\" goto clear\n",
                 place->devices[i], place->devices[i]);
     fprintf(out,
-            "\t\tjump entries_in_after\n"
+            "\t\tiifname != @vrf_members jump entries_in_after\n"
             "\t}\n"
             "\tchain clear {\n"
             "%s"
@@ -194,6 +206,7 @@ static void put_places(FILE *out, const struct gh_clear_place *places, size_t co
         if (places[i].vrf == NULL) {
             put_elements(out, "", &places[i], 4);
             put_elements(out, "", &places[i], 16);
+            put_members(out, &places[i]);
             put_outside(out, &places[i]);
         } else {
             put_vrf(out, &places[i], i);
@@ -224,6 +237,16 @@ char *gh_unprotected_text(const struct gh_clear_place *places, size_t count)
         return text;
     free(text);
     return NULL;
+}
+
+/* By its version, since 6.1: there is nothing to be asked. */
+bool gh_unprotected_knows_vrfs(void)
+{
+    struct utsname u;
+    unsigned major, minor;
+
+    return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+           (major > 6 || (major == 6 && minor >= 1));
 }
 
 const char *gh_unprotected_counter(const char *vrf, char out[GH_CLEAR_COUNTER])

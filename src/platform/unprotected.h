@@ -26,8 +26,7 @@ struct gh_unprotected_range {
 };
 
 /* Makes the table, or changes it, for the places of a namespace; what was counted stays. False:
- * nothing changed, and why. VRFs want nftables 0.9.5 and Linux 5.19, and for what is dropped there
- * Linux 6.1. */
+ * nothing changed, and why. VRFs want nftables 0.9.5 and Linux 5.19. */
 bool gh_unprotected_install(const char *netns, const struct gh_clear_place *places, size_t count,
                             char said[GH_RULES_SAID]);
 /* Takes it away, if it is there. */
@@ -36,6 +35,9 @@ bool gh_unprotected_remove(const char *netns, char said[GH_RULES_SAID]);
 enum { GH_UNPROTECTED_JSON = 128 * 1024 };
 /* What all counters of the table have, as nft says it in JSON. */
 bool gh_unprotected_read(const char *netns, char json[GH_UNPROTECTED_JSON]);
+
+/* Does this kernel look for ways back in VRFs? Else nothing is dropped there. */
+bool gh_unprotected_knows_vrfs(void);
 
 /* The name of the counter of what was dropped outside of VRFs (NULL), or in one. */
 const char *gh_unprotected_counter(const char *vrf, char out[GH_CLEAR_COUNTER]);

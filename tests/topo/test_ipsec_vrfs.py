@@ -152,12 +152,27 @@ def test_where_nothing_is_protected(vrfs):
     wait_for(lambda: vrfs.came(before) == {"blue": 1}, 5, lambda: f"{vrfs.dropped()}")
 
 
+def test_private_side(vrfs):
+    """A VRF where the peer is not: there the same is dropped; where the peer is, nothing is for the tunnel."""
+    vrfs.one.configure(vrfs.text(vrfs=["red"]) + peer_section(
+        "none", [child_section(local_ts=LAN_A, remote_ts=LAN_B)], psk_secret=SECRET, private_vrf="blue"))
+    vrfs.one.reload()
+    before = vrfs.dropped()
+    assert set(before) == set(PLACES)
+    vrfs.a.run(["ip", "route", "add", LAN_B, "via", "10.78.0.2"])
+    assert ping(vrfs.liars[None], HOST_B, HOST_A, 1) == 1
+    assert clear(vrfs.liars["blue"], HOST_B, HOST_A) == 0
+    wait_for(lambda: vrfs.came(before) == {"blue": 2}, 5, lambda: f"{vrfs.dropped()}")
+    vrfs.a.run(["ip", "route", "del", LAN_B])
+    vrfs.set()
+
+
 def policy(name, **options):
     return section(f'ipsec-policy "{name}"', **{"local_ts": [LAN_A], "remote_ts": [LAN_B], "vrf": "red", **options})
 
 
 def send(host, *what):
-    host.run(["/usr/bin/python3", "-c", SEND, *what])
+    host.run(["/usr/bin/python3", "-c", SEND, *what], check=False)  # it is told of rules of this host
 
 
 def count(host, port, device="eth0"):
@@ -223,3 +238,71 @@ def test_discard(vrfs):
     wait_for(lambda: vrfs.policy("rest")["hits"] == 1, 5, lambda: f"{vrfs.policy('rest')}")
     vrfs.set()
     assert "hook output" not in vrfs.a.run(["nft", "list", "table", "inet", "gatehouse-ipsec"]).stdout
+
+
+def test_discard_outside(vrfs):
+    """What is discarded outside of VRFs is not so in any: of what comes in, what is forwarded and what is sent."""
+    seen = {vrf: count(host, 7006) for vrf, host in vrfs.liars.items()}
+    outside = section('ipsec-policy "outside"', action="discard", local_ts=["0.0.0.0/0"],
+                      remote_ts=["0.0.0.0/0 udp 7006"])
+    vrfs.set(outside)
+    for vrf in PLACES:
+        send(vrfs.a, "10.78.0.1", 0, "10.78.0.2", 7006, *([vrf] if vrf else []))
+    send(vrfs.h, BEHIND, 0, "10.78.0.2", 7006)
+    wait_for(lambda: [seen[vrf]() for vrf in PLACES] == [2, 1, 0], 5, lambda: f"{[seen[vrf]() for vrf in PLACES]}")
+    arrived = count(vrfs.h, 7007)
+    send(vrfs.liars[None], "10.78.0.2", 7006, HOST_A, 7007)
+    send(vrfs.liars["red"], "10.78.0.2", 7006, BEHIND, 7007)
+    wait_for(lambda: arrived() == 1, 5, lambda: f"{vrfs.policy('outside')}")
+    wait_for(lambda: (vrfs.policy("outside")["hits"], vrfs.policy("outside")["clear_in"]) == (1, 1), 5,
+             lambda: f"{vrfs.policy('outside')}")
+    vrfs.set()
+
+
+# ---- Sockets outside of VRFs -------------------------------------------------------------------
+
+STRANGE = """
+import socket, sys
+for _ in range(int(sys.argv[2])):
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, 50) as s:
+        s.sendto(bytes.fromhex("0badcafe") + bytes(60), (sys.argv[1], 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.sendto(bytes([255]), (sys.argv[1], 500))
+"""
+
+
+def strange(host, to, times=1):
+    """An ESP packet of no SA, and a keepalive to IKE."""
+    host.run(["/usr/bin/python3", "-c", STRANGE, to, times])
+
+
+def heard(vrfs):
+    return (vrfs.one.ask("show", "ipsec", "counters")["in"]["unknown-spi"],
+            vrfs.one.ask("show", "ike", "statistics")["udp"]["keepalives-in"])
+
+
+def test_what_comes_in_a_vrf_is_not_for_others(vrfs):
+    """Neither raw sockets nor those of IKE outside hear of it, though the kernel is asked to let them; also where
+    the VRF is there since a moment ago, and no peer is in it."""
+    vrfs.a.sysctl("net.ipv4.raw_l3mdev_accept", 1)
+    vrfs.a.sysctl("net.ipv4.udp_l3mdev_accept", 1)
+    before = vrfs.one.ask("show", "ipsec", "counters")["in"]
+    assert ping(vrfs.h, BEHIND, HOST_B, 2) == 2
+    counts = heard(vrfs)
+    strange(vrfs.liars[None], "10.78.0.1")
+    wait_for(lambda: heard(vrfs) == tuple(n + 1 for n in counts), 5, lambda: f"{counts} {heard(vrfs)}")
+    after = vrfs.one.ask("show", "ipsec", "counters")["in"]
+    assert (after["ok"], after["replay"]) == (before["ok"] + 2, before["replay"])
+    vrfs.a.run(["ip", "link", "add", "green", "type", "vrf", "table", 20])
+    vrfs.a.run(["ip", "link", "set", "green", "up"])
+    late = vrfs.guest.namespace("late")
+    vrfs.link("eth3", late, "10.79.0.1", "10.79.0.2", "green")
+
+    def filtered():
+        """What came there has come to nobody: what was sent after it from outside has."""
+        counts = heard(vrfs)
+        strange(late, "10.79.0.1", 5)
+        strange(vrfs.liars[None], "10.78.0.1")
+        wait_for(lambda: all(n > m for n, m in zip(heard(vrfs), counts)), 5, lambda: f"{heard(vrfs)}")
+        return heard(vrfs) == tuple(n + 1 for n in counts)
+    wait_for(filtered, 10, "the new VRF's are not heard")

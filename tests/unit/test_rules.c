@@ -446,8 +446,13 @@ static void protected_addresses(void **state)
         {"10.1.0.0", "10.1.255.255"}, {"fd01::", "fd01::ffff"}, {"192.0.2.1", "192.0.2.1"}};
     static const char *const devices[] = {"gh-ipsec0", "gh-ipsec2"};
     struct gh_unprotected_range list[3];
-    struct gh_clear_place place = {
-        .ours = list, .our_count = 3, .devices = devices, .device_count = 2};
+    static const char members[][16] = {"eth1", "bad\"*", "lan"};
+    struct gh_clear_place place = {.ours = list,
+                                   .our_count = 3,
+                                   .devices = devices,
+                                   .device_count = 2,
+                                   .members = members,
+                                   .member_count = 3};
     char *text;
 
     for (size_t i = 0; i < 3; i++)
@@ -461,6 +466,8 @@ static void protected_addresses(void **state)
     assert_non_null(
         strstr(text, "\tip daddr @local4 fib saddr oifname \"gh-ipsec2\" goto clear\n"));
     assert_null(strstr(text, "oifname \"gh-ipsec*\" goto"));
+    assert_non_null(strstr(text, "vrf_members { \"eth1\" }\nadd element inet gatehouse-ipsec "
+                                 "vrf_members { \"lan\" }\n"));
     assert_non_null(strstr(text, "\ndelete chain inet gatehouse-ipsec vrf_forward\n"));
     free(text);
     place = (struct gh_clear_place){.our_count = 0};
@@ -605,9 +612,11 @@ static void entries_beside_tunnels(void **state)
                            "10.1.0.0-10.1.255.255 ip daddr 192.0.2.9 meta l4proto 6 @th,16,16 443 "
                            "accept\n\t}\n"));
     assert_non_null(strstr(text, "\t\tiifname \"red\" jump vrf1_entries_out\n"
-                                 "\t\tmeta iifkind vrf accept\n\t\tjump entries_out\n"));
+                                 "\t\tmeta iifkind vrf accept\n"
+                                 "\t\tiifname != @vrf_members jump entries_out\n"));
     assert_non_null(strstr(text, "\t\toifname \"red\" jump vrf1_entries_sent\n"
-                                 "\t\tmeta oifkind vrf accept\n\t\tjump entries_out\n"));
+                                 "\t\tmeta oifkind vrf accept\n"
+                                 "\t\toifname != @vrf_members jump entries_out\n"));
     free(text);
     places[0] = (struct gh_clear_place){.entries = entries + 1, .entry_count = 2};
     text = gh_unprotected_text(places, 1);
