@@ -385,6 +385,7 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
     c->route_metric = (uint16_t)gh_rd_u16(r);
     c->icmp_header = gh_get_flag(r);
     c->fragments_also = gh_get_flag(r);
+    c->single = gh_get_flag(r);
     if (c->mode == IKE2_TCP_AO)
         return;
     gh_sizes_get(r, &c->path);

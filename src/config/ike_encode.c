@@ -231,6 +231,7 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u16(w, c->route_metric);
     gh_wr_u8(w, c->icmp_header);
     gh_wr_u8(w, c->fragments_also);
+    gh_wr_u8(w, c->single);
     if (c->mode == IKE2_TCP_AO)
         return;
     gh_sizes_put(w, &c->path);

@@ -356,6 +356,7 @@ static const char everything[] =
     "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
     "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
     "    mss = auto icmp-too-big = 1000/60 icmp-quotes = pass later-fragments = follow\n"
+    "    single-sa = yes\n"
     "    replay-window = 8192 tfc-padding = mtu dscp = 46 copy-dscp-in = yes ecn = off }\n"
     "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7\n"
     "    path-mtu = ignore mss = 1200 icmp-too-big = off } }\n"
@@ -488,6 +489,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->children[1].route_metric, 0);
     assert_true(p->children[0].icmp_header && p->children[0].fragments_also);
     assert_false(p->children[1].icmp_header || p->children[1].fragments_also);
+    assert_true(p->children[0].single && !p->children[1].single);
     check_sizes(&p->children[0].path, &p->children[1].path);
     check_traffic(&p->children[0].traffic, &p->children[1].traffic);
     assert_int_equal(p->children[1].mode, IKE2_TRANSPORT);
@@ -941,6 +943,9 @@ static const struct {
      "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
      " later-fragments = keep } }",
+     "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " single-sa = 1 } }",
      "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
      " mode = transport\n later-fragments = follow } }",
