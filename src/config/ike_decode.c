@@ -636,6 +636,7 @@ static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
     s->lockout.max_ports = gh_rd_u32(r);
     s->lockout.clients = gh_rd_u32(r);
     s->pass_unprotected = gh_get_flag(r);
+    s->drop_fragments = gh_get_flag(r);
     s->key_log = gh_get_text(r, false);
     s->esp_key_log = gh_get_text(r, false);
 }

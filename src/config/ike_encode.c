@@ -427,6 +427,7 @@ static void put_settings(struct gh_wr *w, const struct gh_ike_settings *s)
     gh_wr_u32(w, s->lockout.max_ports);
     gh_wr_u32(w, s->lockout.clients);
     gh_wr_u8(w, s->pass_unprotected);
+    gh_wr_u8(w, s->drop_fragments);
     gh_put_text(w, s->key_log);
     gh_put_text(w, s->esp_key_log);
 }

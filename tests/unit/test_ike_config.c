@@ -267,7 +267,7 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(c->ike->settings.puzzle_legacy, 30);
     assert_int_equal(c->ike->settings.puzzle_budget, 1024);
     assert_int_equal(c->ike->settings.ticket_seconds, 8 * 3600);
-    assert_false(c->ike->settings.pass_unprotected);
+    assert_false(c->ike->settings.pass_unprotected || c->ike->settings.drop_fragments);
     assert_int_equal(c->ike->settings.strays_per_second, 20);
     assert_true(p->crash_tokens && !p->resumption && !p->redirects && !p->childless);
     assert_true(p->routability && !p->mobike);
@@ -305,7 +305,8 @@ static const char everything[] =
     "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys"
     "  esp-key-log = /tmp/esp-keys\n"
     "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"
-    "  ticket-lifetime = 1d unknown-spi-answers = 0 unprotected = pass path-mtu-aging = 1h "
+    "  ticket-lifetime = 1d unknown-spi-answers = 0 unprotected = pass esp-fragments = drop "
+    "path-mtu-aging = 1h "
     "icmp-prohibited = 50/5\n"
     "  lockout { attempts = 64 duration = 60 block = 1440 max-ports = 32000 clients = 100 } }\n"
     "ike-psk shared { secret-file = \"@/psk\" }\n"
@@ -557,7 +558,7 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.puzzle_legacy, 1000);
     assert_int_equal(c->settings.puzzle_budget, 64);
     assert_int_equal(c->settings.ticket_seconds, 86400);
-    assert_true(c->settings.pass_unprotected);
+    assert_true(c->settings.pass_unprotected && c->settings.drop_fragments);
     assert_int_equal(c->settings.strays_per_second, 0);
     assert_int_equal(c->settings.path_mtu_seconds, 3600);
     assert_int_equal(c->settings.prohibited_messages, 50);
@@ -1108,6 +1109,7 @@ static const struct {
     {"ike {\n esp-key-log = relative }", "range", 2},
     {"ike {\n esp-key-log = /keys\n esp-key-log = /more }", "duplicate", 3},
     {"ike {\n unprotected = yes }", "range", 2},
+    {"ike {\n esp-fragments = off }", "range", 2},
     {"ike { cookie-threshold = 10\n puzzle-threshold = 9 }", "range", 2},
     {"ike { half-open-limit = 100\n puzzle-threshold = 101 }", "range", 2},
     {"ike {\n puzzle-threshold = always }", "range", 2},
