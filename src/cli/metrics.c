@@ -204,7 +204,9 @@ static void put_tunnels(const json_t *answer, FILE *out)
 
 /* ---- The IPsec engine ----------------------------------------------------------------------- */
 
-/* The labels of a direction of an SA, whose number is written to `id`; false: there is none. */
+/* The labels of a direction of an SA; its number is written to `id`. The SPI is one of them, too:
+ * an SA of an `ike` that has ended may have the same number as one of the next. False: there is
+ * none. */
 static bool direction(struct family *f, const json_t *sa, const char *way, char id[24])
 {
     if (!json_is_object(json_object_get(sa, way)))
@@ -213,7 +215,8 @@ static bool direction(struct family *f, const json_t *sa, const char *way, char 
     label(f, 0, "peer", cli_text(sa, "peer"));
     label(f, 1, "child", cli_text(sa, "child"));
     label(f, 2, "sa", id);
-    label(f, 3, "way", way);
+    label(f, 3, "spi", cli_text(json_object_get(sa, way), "spi"));
+    label(f, 4, "way", way);
     return true;
 }
 
@@ -243,7 +246,7 @@ static void put_sas(const json_t *answer, FILE *out)
                 if (!direction(&f, sa, ways[way], id))
                     continue;
                 if (json_is_object(value))
-                    each(&f, 4, "reason", value);
+                    each(&f, 5, "reason", value);
                 else
                     sample(&f, json_integer_value(value));
             }
@@ -301,6 +304,7 @@ static void put_unprotected(const json_t *answer, FILE *out)
     {
         if (cli_has(n, "packets")) {
             label(&f, 0, "netns", cli_has(n, "netns") ? cli_text(n, "netns") : "");
+            label(&f, 1, "vrf", cli_has(n, "vrf") ? cli_text(n, "vrf") : "");
             sample(&f, cli_integer(n, "packets"));
         }
     }

@@ -194,7 +194,7 @@ def test_two_sites(net, build_dir, v6, udp):
     metrics = read_metrics(sites.one.gatectl("show", "metrics").stdout)
     assert metrics['gatehouse_ipsec_tunnel_up{peer="peer",child="net"}'] == 1
     assert metrics['gatehouse_ipsec_tunnels{mode="tunnel",state="up"}'] == 1
-    labels = f'{{peer="peer",child="net",sa="{here[0]["id"]}",way="in"}}'
+    labels = f'{{peer="peer",child="net",sa="{here[0]["id"]}",spi="{here[0]["in"]["spi"]}",way="in"}}'
     assert metrics[f"gatehouse_ipsec_sa_packets_total{labels}"] >= here[0]["in"]["packets"]
     assert metrics[f"gatehouse_ipsec_sa_bytes_total{labels}"] >= here[0]["in"]["octets"]
     assert metrics['gatehouse_ipsec_packets_total{where="in",result="ok"}'] > 50

@@ -359,7 +359,7 @@ static void metrics(void **state)
         "{\"show-session\":{\"sessions\":[{\"name\":\"a\\\"b\\\\c\\nd\",\"state\":\"up\","
         "\"own_keys\":false},{\"name\":\"x\",\"own_keys\":true,\"state\":\"up\"}]},"
         "\"show-ipsec-sa\":{\"sas\":[{\"peer\":\"p\",\"child\":\"c\",\"id\":7,\"out\":null,\"in\":"
-        "{\"packets\":3,\"octets\":300,\"drops\":{\"replay\":2,\"icv\":1}}}]},"
+        "{\"spi\":\"0a\",\"packets\":3,\"octets\":300,\"drops\":{\"replay\":2,\"icv\":1}}}]},"
         "\"show-ipsec-unprotected\":{\"namespaces\":[{\"netns\":null,\"packets\":5},"
         "{\"netns\":\"n\",\"packets\":null}]}}";
     static const char expected[] =
@@ -368,20 +368,24 @@ static void metrics(void **state)
         "gatehouse_tcp_ao_session_up{session=\"a\\\"b\\\\c\\nd\"} 1\n"
         "# HELP gatehouse_ipsec_sa_packets_total Packets that went through a Child SA.\n"
         "# TYPE gatehouse_ipsec_sa_packets_total counter\n"
-        "gatehouse_ipsec_sa_packets_total{peer=\"p\",child=\"c\",sa=\"7\",way=\"in\"} 3\n"
+        "gatehouse_ipsec_sa_packets_total{peer=\"p\",child=\"c\",sa=\"7\",spi=\"0a\",way=\"in\"} "
+        "3\n"
         "# HELP gatehouse_ipsec_sa_bytes_total Octets of these, before protection or after it.\n"
         "# TYPE gatehouse_ipsec_sa_bytes_total counter\n"
-        "gatehouse_ipsec_sa_bytes_total{peer=\"p\",child=\"c\",sa=\"7\",way=\"in\"} 300\n"
+        "gatehouse_ipsec_sa_bytes_total{peer=\"p\",child=\"c\",sa=\"7\",spi=\"0a\",way=\"in\"} "
+        "300\n"
         "# HELP gatehouse_ipsec_sa_dropped_total Packets of a Child SA that were dropped, by "
         "reason.\n"
         "# TYPE gatehouse_ipsec_sa_dropped_total counter\n"
-        "gatehouse_ipsec_sa_dropped_total{peer=\"p\",child=\"c\",sa=\"7\",way=\"in\",reason="
+        "gatehouse_ipsec_sa_dropped_total{peer=\"p\",child=\"c\",sa=\"7\",spi=\"0a\",way=\"in\","
+        "reason="
         "\"replay\"} 2\n"
-        "gatehouse_ipsec_sa_dropped_total{peer=\"p\",child=\"c\",sa=\"7\",way=\"in\",reason="
+        "gatehouse_ipsec_sa_dropped_total{peer=\"p\",child=\"c\",sa=\"7\",spi=\"0a\",way=\"in\","
+        "reason="
         "\"icv\"} 1\n"
         "# HELP gatehouse_ipsec_unprotected_total Packets that came beside a tunnel.\n"
         "# TYPE gatehouse_ipsec_unprotected_total counter\n"
-        "gatehouse_ipsec_unprotected_total{netns=\"\"} 5\n";
+        "gatehouse_ipsec_unprotected_total{netns=\"\",vrf=\"\"} 5\n";
     json_t *from = json_loads(answers, 0, NULL);
     char *text = NULL;
     size_t len;
