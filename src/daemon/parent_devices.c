@@ -119,6 +119,7 @@ static bool make(const struct gh_parent *p, struct gh_parent_tunnel *t)
     t->kernel.made = result == 0;
     t->kernel.up = false;
     t->address_count = 0;
+    t->generation = 0;
     if (!t->kernel.made)
         report(t, "the kernel's device", result);
     return t->kernel.made;
@@ -136,8 +137,6 @@ static bool is_guarded(const struct gh_parent_tunnel *t)
     struct gh_xfrm x;
     bool good = true;
 
-    if (!t->kernel.is_protected)
-        return true;
     if (gh_xfrm_open(t->kernel.outer_netns, &x) != 0)
         return false;
     for (size_t i = 0; good && i < count; i++) {
@@ -184,7 +183,7 @@ bool gh_parent_device_tend(const struct gh_parent *p, struct gh_parent_tunnel *t
     t->kernel.p = want->p;
     if (!t->kernel.made && !make(p, t))
         return false;
-    if (!t->kernel.up && is_guarded(t)) {
+    if (!t->kernel.up && (!t->kernel.is_protected || is_guarded(t))) {
         result = gh_tunnel_device_up(t->netns, t->ifindex);
         t->kernel.up = result == 0;
         if (result != 0)

@@ -18,8 +18,10 @@ def guest(net, lab_kernel):
     return Guest(net.namespace("host"), lab_kernel)
 
 
-def links(host):
-    return host.run(["ip", "-d", "-o", "link", "show"]).stdout
+def names(host):
+    """Of the devices there."""
+    lines = host.run(["ip", "-o", "link", "show"]).stdout.splitlines()
+    return {line.split(": ")[1].split("@")[0] for line in lines}
 
 
 def link(host, name):
@@ -45,7 +47,7 @@ PLAIN = {
 }
 
 
-def plain_config(a6_of=None, **changes):
+def plain_config(**changes):
     text = peer_section(psk_secret=SECRET, children=[OTHER])
     for n, (name, (kind, v6, options, _)) in enumerate(PLAIN.items()):
         ends = (A6, B6) if v6 else (A4, B4)
@@ -70,7 +72,7 @@ def test_with_plain_devices(guest, build_dir):
     for n, name in enumerate(PLAIN):
         for target in (f"10.99.{n}.2", f"fd99:{n}::2"):
             wait_for(lambda: ping(a, target, 1) == 1, 10,  # pylint: disable=cell-var-from-loop
-                     lambda: f"{name} {target}\n{links(a)}{state(one)()}")  # pylint: disable=cell-var-from-loop
+                     lambda: f"{name} {target}\n{link(a, name)}{state(one)()}")  # pylint: disable=cell-var-from-loop
             assert ping(a, target, 3, 3000) == 3
         shown = tunnels(one)[name]
         assert (shown["dataplane"], shown["state"], shown["ip_mtu"]) == ("kernel", "up", 1400)
@@ -93,15 +95,91 @@ def test_with_plain_devices(guest, build_dir):
     c = guest.namespace("c")
     one.configure(plain_config(i4={"netns": "c", "device": "inside"}))
     one.reload()
-    wait_for(lambda: "inside:" in links(c) and "i4:" not in links(a), 10, lambda: links(c) + links(a))
+    wait_for(lambda: "inside" in names(c) and "i4" not in names(a), 10, lambda: f"{names(c)} {names(a)}")
     wait_for(lambda: ping(c, "10.99.2.2", 1) == 1, 10, state(one))
     # Somebody takes one away, somebody kills the daemon, and in the end it is stopped.
     a.run(["ip", "link", "delete", "g6"])
     wait_for(lambda: ping(a, "10.99.1.2", 1) == 1, 10, state(one))
     one.kill()
-    assert "g6:" in links(a) and "inside:" in links(c)
+    assert "g6" in names(a) and "inside" in names(c)
     one = IkeGatehouse(a, build_dir, plain_config(g6={"device": "renamed"})).start()
     wait_for(lambda: ping(a, "10.99.1.2", 1) == 1, 10, state(one))
-    assert "g6:" not in links(a) and "inside:" not in links(c)
+    assert "g6" not in names(a) and "inside" not in names(c)
     one.stop()
-    assert not [name for name in ("g4:", "renamed:", "i4:", "i6:") if name in links(a)]
+    assert not {"g4", "renamed", "i4", "i6"} & names(a)
+
+
+# ---- Protected ---------------------------------------------------------------------------------
+
+class Protected:
+    """GRE and IP in IP: the kernel's at a, of the plane `there` at b."""
+
+    def __init__(self, guest, build_dir, mode="transport", there="user"):
+        self.a, self.b = inner_pair(guest)
+        self.build_dir, self.mode = build_dir, mode
+        self.one = IkeGatehouse(self.a, build_dir, self.config(0, "kernel")).start()
+        self.two = IkeGatehouse(self.b, build_dir, self.config(1, there)).start()
+
+    def config(self, end, plane, **options):
+        ends, inner, inner6 = (((A4, B4), IN_A, IN6_A), ((B4, A4), IN_B, IN6_B))[end]
+        children = [child_section(kind, mode=self.mode, local_ts=[f"{ends[0]} {p}" for p in protocols],
+                                  remote_ts=[f"{ends[1]} {p}" for p in protocols])
+                    for kind, protocols in (("gre", (47,)), ("ipip", (4, 41)))]
+        text = peer_section(psk_secret=SECRET, children=children, local=ends[0], remote=ends[1], dataplane=plane)
+        for n, kind in enumerate(("gre", "ipip")):
+            text += tunnel_section(kind, **{
+                "type": kind, "local": ends[0], "remote": ends[1], "protect": "peer", "dataplane": plane,
+                "address": [f"{inner.replace('99', str(98 + n))}/30", f"{inner6.replace('99', str(98 + n))}/64"],
+                **options})
+        return text
+
+    def reaches(self, count=1, size=56):
+        return all(ping(self.a, target, count, size) == count for target in self.targets())
+
+    @staticmethod
+    def targets():
+        return ("10.98.0.2", "fd98::2", "10.99.0.2", "fd99::2")
+
+    def up(self):
+        for target in self.targets():
+            wait_for(lambda: ping(self.a, target, 1) == 1, 10,  # pylint: disable=cell-var-from-loop
+                     lambda: f"{target}\n{state(self.one)()}{state(self.two)()}"  # pylint: disable=cell-var-from-loop
+                             f"{self.a.run(['ip', 'xfrm', 'policy', 'list', 'nosock']).stdout}")
+        return self
+
+
+CLEAR = """import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 47)
+s.sendto(bytes.fromhex("00000800" "45000054000040004001" "0000" "0a620002" "0a620001" "0800f7ff00000000") + bytes(56),
+         (sys.argv[1], 0))
+"""
+
+
+@pytest.mark.parametrize("mode", ["transport", "tunnel"])
+def test_protected(guest, build_dir, mode):
+    """With Gatehouse's own plane at the other end: ESP alone on the wire, whatever ends; without an SA nothing leaves,
+    and what comes in clear is not taken."""
+    pair = Protected(guest, build_dir, mode)
+    wire = sent_by(pair.a)
+    pair.up()
+    assert pair.reaches(2, 1200) and pair.reaches(1, 3000)
+    here, there = tunnels(pair.one)["gre"], tunnels(pair.two)["gre"]
+    assert (here["dataplane"], there["dataplane"], here["protected_by"]) == ("kernel", "user", "peer")
+    assert here["state"] == "up" and here["in"]["packets"] >= 5 and there["in"]["drops"] == {}
+    for role in ("esp", "xfrm"):
+        pair.one.kill(role)
+        assert pair.reaches()
+    # A killed daemon's device goes with the next one, which makes it anew before it has an SA.
+    pair.one.kill()
+    pair.one = IkeGatehouse(pair.a, build_dir, pair.config(0, "kernel", ttl=77)).start()
+    wait_for(lambda: "ttl 77" in link(pair.a, "gre"), 10, lambda: link(pair.a, "gre"))
+    pair.up()
+    pair.two.stop()
+    pair.one.gatectl("ike", "terminate", "peer", "peer")
+    wait_for(lambda: not states(pair.a), 10, state(pair.one))
+    before = tunnels(pair.one)["gre"]["in"]["packets"]
+    for target in pair.targets():
+        assert ping(pair.a, target, 2) == 0
+    pair.b.run(["/usr/bin/python3", "-c", CLEAR, A4])
+    assert wire.protocols() <= {(ESP, None), (UDP, 500), (UDP, 4500)}
+    assert tunnels(pair.one)["gre"]["in"]["packets"] == before
