@@ -7,8 +7,8 @@ from ike import SECRET, IkeGatehouse, child_section, peer_section
 from netns import A4, A6, B4, B6
 from test_base_uml import inner_pair
 from test_dataplane import sent_by, states
-from test_ipsec import ESP, UDP, sas
-from test_tunnels import IN6_A, IN6_B, IN_A, IN_B, Pair, ping, tunnel_section
+from test_ipsec import ESP
+from test_tunnels import GRE, IN6_A, IN6_B, IN_A, IN_B, clear_config, open_text, ping, tunnel_section
 from uml import Guest
 from wait import wait_for
 
@@ -155,6 +155,12 @@ s.sendto(bytes.fromhex("00000800" "45000054000040004001" "0000" "0a620002" "0a62
 """
 
 
+def in_dropped(host):
+    """Packets that came without the protection that a policy wants."""
+    stat = dict(line.split() for line in host.run(["cat", "/proc/net/xfrm_stat"]).stdout.splitlines())
+    return int(stat["XfrmInTmplMismatch"]) + int(stat["XfrmInPolBlock"])
+
+
 @pytest.mark.parametrize("mode", ["transport", "tunnel"])
 def test_protected(guest, build_dir, mode):
     """With Gatehouse's own plane at the other end: ESP alone on the wire, whatever ends; without an SA nothing leaves,
@@ -180,6 +186,54 @@ def test_protected(guest, build_dir, mode):
     before = tunnels(pair.one)["gre"]["in"]["packets"]
     for target in pair.targets():
         assert ping(pair.a, target, 2) == 0
+    dropped = in_dropped(pair.a)
     pair.b.run(["/usr/bin/python3", "-c", CLEAR, A4])
-    assert wire.protocols() <= {(ESP, None), (UDP, 500), (UDP, 4500)}
+    wait_for(lambda: in_dropped(pair.a) > dropped, 10, lambda: pair.a.run(["cat", "/proc/net/xfrm_stat"]).stdout)
+    seen = {protocol for protocol, _ in wire.protocols()}
+    assert ESP in seen and not seen & {GRE, 4, 41}, seen
     assert tunnels(pair.one)["gre"]["in"]["packets"] == before
+
+
+# ---- Who carries it ----------------------------------------------------------------------------
+
+def test_auto(guest, build_dir):
+    """`auto` is the kernel's where all that is asked for is; what is not is told, and so is what `kernel` cannot be."""
+    pair = Protected(guest, build_dir)
+    pair.up()
+
+    def planes():
+        return {name: t["dataplane"] for name, t in tunnels(pair.one).items()}
+
+    text = pair.config(0, "auto")
+    pair.one.configure(text)
+    pair.one.reload()
+    wait_for(lambda: planes() == {"gre": "kernel", "ipip": "kernel"}, 10, state(pair.one))
+    # What the tunnel asks for, its child follows; the other child and tunnel stay where they are.
+    pair.one.configure(text.replace('tunnel "gre" {', 'tunnel "gre" { clear-df = yes '))
+    pair.one.reload()
+    wait_for(lambda: planes() == {"gre": "user", "ipip": "kernel"}, 10, state(pair.one))
+    assert 'gre is not the kernel\'s: it has "clear-df"' in pair.one.gatectl("show", "tunnel").stdout
+    pair.up()
+    # What the child asks for, its tunnel follows.
+    pair.one.configure(text.replace('child "ipip" {', 'child "ipip" { ip-mtu = 1300 '))
+    pair.one.reload()
+    wait_for(lambda: planes() == {"gre": "kernel", "ipip": "user"}, 10, state(pair.one))
+    assert 'the child "ipip" of "peer" is not the kernel' in tunnels(pair.one)["ipip"]["why"]
+    pair.up()
+    bypass = 'ipsec-policy "open" { action = bypass local-ts = "10.77.0.1" remote-ts = "10.77.0.2" }\n'
+    pair.one.configure(pair.config(0, "kernel") + bypass)
+    done = pair.one.gatectl("reload", check=False)
+    assert done.returncode != 0 and 'the ipsec-policy "open" lets its packets pass' in done.stdout + done.stderr
+    assert pair.reaches()
+
+
+def test_without_the_kernels(net, build_dir):
+    """On a kernel without tunnel devices (such as the tests' own, or it is shown by what none has): `auto` is user."""
+    a, _ = net.two_routers()
+    one = IkeGatehouse(a, build_dir, clear_config("gre", dataplane="auto", mss=1200)).start()
+    wait_for(lambda: tunnels(one)["t1"]["dataplane"] == "user", 10, state(one))
+    assert tunnels(one)["t1"]["why"]
+    one.configure(open_text(one).replace("dataplane = auto", "dataplane = kernel"))
+    done = one.gatectl("reload", check=False)
+    assert done.returncode != 0 and 'with its "mss"' in done.stdout + done.stderr
+    assert tunnels(one)["t1"]["state"] == "up"
