@@ -233,7 +233,7 @@ def test_without_the_kernels(net, build_dir):
     one = IkeGatehouse(a, build_dir, clear_config("gre", dataplane="auto", mss=1200)).start()
     wait_for(lambda: tunnels(one)["t1"]["dataplane"] == "user", 10, state(one))
     assert tunnels(one)["t1"]["why"]
-    one.configure(open_text(one).replace("dataplane = auto", "dataplane = kernel"))
+    one.configure(open_text(one).replace('dataplane = "auto"', 'dataplane = "kernel"'))
     done = one.gatectl("reload", check=False)
     assert done.returncode != 0 and 'with its "mss"' in done.stdout + done.stderr
     assert tunnels(one)["t1"]["state"] == "up"
