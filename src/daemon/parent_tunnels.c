@@ -77,7 +77,7 @@ bool gh_parent_tunnels_carry(const struct gh_ike_config *c, const struct ike2_po
     bool any = false;
 
     for (size_t i = 0; i < c->tunnel_count; i++)
-        any |= gh_config_text_equal(c->tunnels[i].peer, peer->name);
+        any |= !c->tunnels[i].kernel && gh_config_text_equal(c->tunnels[i].peer, peer->name);
     for (size_t i = 0; any && i < child->remote.count; i++) {
         uint8_t protocol = child->remote.ts[i].protocol;
 

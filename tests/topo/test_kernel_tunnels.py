@@ -91,10 +91,14 @@ def test_with_plain_devices(guest, build_dir):
     assert ping(a, "10.99.0.2", 1) == 0
     b.run(["ip", "link", "set", "g4", "type", "gre", "key", "78"])
     assert ping(a, "10.99.0.2", 1) == 1 and ping(a, "10.99.1.2", 1) == 1
-    # Into another namespace, while its packets leave where they did.
+    # Into another namespace, and into a VRF, while its packets leave where they did.
     c = guest.namespace("c")
-    one.configure(plain_config(i4={"netns": "c", "device": "inside"}))
+    a.run(["ip", "link", "add", "red", "type", "vrf", "table", "77"])
+    a.run(["ip", "link", "set", "red", "up"])
+    one.configure(plain_config(i4={"netns": "c", "device": "inside"}, i6={"vrf": "red"}))
     one.reload()
+    wait_for(lambda: "master red" in link(a, "i6"), 10, state(one))
+    wait_for(lambda: ping(a, "10.99.3.2", 1, options=("-I", "red")) == 1, 10, state(one))
     wait_for(lambda: "inside" in names(c) and "i4" not in names(a), 10, lambda: f"{names(c)} {names(a)}")
     wait_for(lambda: ping(c, "10.99.2.2", 1) == 1, 10, state(one))
     # Somebody takes one away, somebody kills the daemon, and in the end it is stopped.
@@ -107,6 +111,22 @@ def test_with_plain_devices(guest, build_dir):
     assert "g6" not in names(a) and "inside" not in names(c)
     one.stop()
     assert not {"g4", "renamed", "i4", "i6"} & names(a)
+
+
+def test_in_a_vrf(guest, build_dir):
+    """Packets leave in a VRF; the device is outside of it."""
+    a, b = inner_pair(guest)
+    a.run(["ip", "link", "add", "red", "type", "vrf", "table", "77"])
+    for device in ("red", "eth0"):
+        a.run(["ip", "link", "set", device, "up", *(("master", "red") if device == "eth0" else ())])
+    b.run(["ip", "link", "add", "g", "type", "gre", "local", B4, "remote", A4, "ttl", "64"])
+    b.run(["ip", "link", "set", "g", "up"])
+    b.add_address("g", f"{IN_B}/30")
+    one = IkeGatehouse(a, build_dir, peer_section(psk_secret=SECRET, children=[OTHER], vrf="red") + tunnel_section(
+        "g", local=A4, remote=B4, unprotected=True, outer_vrf="red", dataplane="kernel",
+        address=[f"{IN_A}/30"])).start()
+    wait_for(lambda: ping(a, IN_B, 1) == 1, 10, lambda: f"{link(a, 'g')}{state(one)()}")
+    assert "dev red" in link(a, "g") and "master" not in link(a, "g")
 
 
 # ---- Protected ---------------------------------------------------------------------------------
@@ -182,7 +202,7 @@ def test_protected(guest, build_dir, mode):
     pair.up()
     pair.two.stop()
     pair.one.gatectl("ike", "terminate", "peer", "peer")
-    wait_for(lambda: not states(pair.a), 10, state(pair.one))
+    wait_for(lambda: not [spi for spi in states(pair.a) if int(spi, 16)], 10, state(pair.one))  # 0: one is wanted
     before = tunnels(pair.one)["gre"]["in"]["packets"]
     for target in pair.targets():
         assert ping(pair.a, target, 2) == 0
