@@ -174,10 +174,15 @@ bool gh_parent_device_tend(const struct gh_parent *p, struct gh_parent_tunnel *t
                            const struct gh_tunnel *want)
 {
     struct gh_tunnel_device_state s;
+    struct gh_netns_id outer = {.inode = 0};
     int result;
 
     if (t->kernel.made && !is_there(p, t, &s))
         t->kernel.made = false; /* somebody took it away, or its namespace went */
+    (void)gh_netns_identify(t->kernel.outer_netns, &outer);
+    if (t->kernel.made && !gh_netns_same(&outer, &t->kernel.outer))
+        gh_parent_device_close(p, t); /* it sends in a namespace, not in its name */
+    t->kernel.outer = outer;
     if (t->kernel.made && !change(p, t, want))
         gh_parent_device_close(p, t);
     t->kernel.p = want->p;
@@ -194,8 +199,7 @@ bool gh_parent_device_tend(const struct gh_parent *p, struct gh_parent_tunnel *t
     return t->kernel.up;
 }
 
-/* ---- Those of an earlier instance
- * ------------------------------------------------------------------------------------ */
+/* ---- Those of an earlier instance ----------------------------------------------------------- */
 
 bool gh_parent_devices_remove(void *run_directory, const char *netns)
 {

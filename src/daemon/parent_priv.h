@@ -126,7 +126,8 @@ struct gh_parent_device {
     bool made, up;
     bool is_protected;
     char *outer_netns, *outer_vrf; /* where its packets leave */
-    struct tunnel_params p;        /* as it is */
+    struct gh_netns_id outer;
+    struct tunnel_params p; /* as it is */
 };
 
 /* A device of a tunnel of the configuration. */
