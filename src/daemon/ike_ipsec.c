@@ -360,7 +360,8 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                                  .enc_bits = encr != NULL ? encr->key_bits : 0,
                                  .integ = (enum gh_integ_alg)ike_proposal_id(c->suite, IKE_T_INTEG),
                                  .follows = c->follows,
-                                 .kernel = c->child->kernel,
+                                 /* as it was when the peer was told of the SPI */
+                                 .kernel = (spi_of(c->spi_in) & GH_SPI_KERNEL) != 0,
                                  .esn = ike_proposal_id(c->suite, IKE_T_SN) == 1,
                                  .local = ends.local,
                                  .remote = ends.remote,
