@@ -301,6 +301,7 @@ static void put_unprotected(const json_t *answer, FILE *out)
     {
         if (cli_has(n, "packets")) {
             label(&f, 0, "netns", cli_has(n, "netns") ? cli_text(n, "netns") : "");
+            label(&f, 1, "vrf", cli_has(n, "vrf") ? cli_text(n, "vrf") : "");
             sample(&f, cli_integer(n, "packets"));
         }
     }
