@@ -159,6 +159,8 @@ int cli_ask(const struct cli *cli, const struct cli_command *self, int argc, cha
             cli_join_clients(cli, answer);
         if (strcmp(self->op, "show-ipsec-gateway") == 0)
             cli_join_traffic(cli, answer);
+        if (strcmp(self->op, "show-tunnel") == 0)
+            cli_join_devices(cli, request, answer);
         if (strcmp(self->op, "show-ipsec-policy") == 0)
             cli_join_counts(cli, answer);
         /* A session that was named is shown as a block: there is room for it. */

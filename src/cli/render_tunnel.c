@@ -30,10 +30,11 @@ static void put_row(struct cli_table *t, const json_t *tunnel)
     cli_table_cell(t, 5, "%s",
                    cli_text(tunnel, cli_has(tunnel, "oper_remote") ? "oper_remote" : "remote"));
     cli_table_cell(t, 6, "%s", is_protected ? cli_text(tunnel, "protected_by") : "nobody");
-    cli_table_cell(t, 7, "%" JSON_INTEGER_FORMAT, cli_integer(tunnel, "ip_mtu"));
-    cli_table_cell(t, 8, "%" JSON_INTEGER_FORMAT, cli_integer(in, "packets"));
-    cli_table_cell(t, 9, "%" JSON_INTEGER_FORMAT, cli_integer(out, "packets"));
-    cli_table_cell(t, 10, "%" JSON_INTEGER_FORMAT,
+    cli_table_cell(t, 7, "%s", cli_text(tunnel, "dataplane"));
+    cli_table_cell(t, 8, "%" JSON_INTEGER_FORMAT, cli_integer(tunnel, "ip_mtu"));
+    cli_table_cell(t, 9, "%" JSON_INTEGER_FORMAT, cli_integer(in, "packets"));
+    cli_table_cell(t, 10, "%" JSON_INTEGER_FORMAT, cli_integer(out, "packets"));
+    cli_table_cell(t, 11, "%" JSON_INTEGER_FORMAT,
                    sum(json_object_get(in, "drops")) + sum(json_object_get(out, "drops")));
 }
 
@@ -53,11 +54,21 @@ static void put_counts(struct cli_table *t, const json_t *tunnel, const char *wh
     }
 }
 
+static void put_why(const struct cli_render *r, const json_t *tunnel)
+{
+    const char *of = strcmp(cli_text(tunnel, "dataplane"), "kernel") == 0
+                         ? cli_text(tunnel, "state")
+                         : "not the kernel's";
+
+    if (cli_has(tunnel, "why"))
+        fprintf(r->out, "%s is %s: %s\n", cli_text(tunnel, "name"), of, cli_text(tunnel, "why"));
+}
+
 void cli_render_tunnels(const struct cli_render *r, const json_t *answer)
 {
     static const char *const titles[] = {"Tunnel", "Type",   "Device",       "State",
-                                         "Local",  "Remote", "Protected by", ">MTU",
-                                         ">In",    ">Out",   ">Drops"};
+                                         "Local",  "Remote", "Protected by", "Data plane",
+                                         ">MTU",   ">In",    ">Out",         ">Drops"};
     static const char *const reasons[] = {"Tunnel", "Way", "What", ">Packets"};
     const json_t *tunnels = json_object_get(answer, "tunnels");
     struct cli_table t;
@@ -71,6 +82,7 @@ void cli_render_tunnels(const struct cli_render *r, const json_t *answer)
     cli_table_init(&t, titles, sizeof(titles) / sizeof(titles[0]));
     json_array_foreach(tunnels, i, tunnel) put_row(&t, tunnel);
     cli_table_print(&t, 0, r->out);
+    json_array_foreach(tunnels, i, tunnel) put_why(r, tunnel);
     cli_table_init(&t, reasons, sizeof(reasons) / sizeof(reasons[0]));
     fputc('\n', r->out);
     json_array_foreach(tunnels, i, tunnel)

@@ -114,3 +114,32 @@ void cli_join_sas(const struct cli *cli, json_t *answer)
     json_decref(groups);
     json_decref(request);
 }
+
+void cli_devices_join(json_t *answer, const json_t *of_parent)
+{
+    json_t *tunnels = json_object_get(answer, "tunnels"), *tunnel;
+    size_t i;
+
+    json_array_foreach(tunnels, i, tunnel)
+    {
+        const json_t *why =
+            json_object_get(json_object_get(of_parent, "not_kernel"), cli_text(tunnel, "name"));
+
+        json_object_set_new(tunnel, "why", why != NULL ? json_deep_copy(why) : json_null());
+    }
+    if (tunnels != NULL)
+        json_array_extend(tunnels, json_object_get(of_parent, "tunnels"));
+}
+
+void cli_join_devices(const struct cli *cli, const json_t *request, json_t *answer)
+{
+    json_t *again = json_deep_copy(request), *of_parent;
+
+    if (again == NULL)
+        return;
+    json_object_set_new(again, "op", json_string("show-tunnel-kernel"));
+    of_parent = cli_converse(cli, again);
+    cli_devices_join(answer, of_parent);
+    json_decref(of_parent);
+    json_decref(again);
+}

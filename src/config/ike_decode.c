@@ -386,6 +386,7 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
     c->route_metric = (uint16_t)gh_rd_u16(r);
     c->icmp_header = gh_get_flag(r);
     c->fragments_also = gh_get_flag(r);
+    c->single = gh_get_flag(r);
     if (c->mode == IKE2_TCP_AO)
         return;
     gh_sizes_get(r, &c->path);
@@ -636,6 +637,7 @@ static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
     s->lockout.max_ports = gh_rd_u32(r);
     s->lockout.clients = gh_rd_u32(r);
     s->pass_unprotected = gh_get_flag(r);
+    s->drop_fragments = gh_get_flag(r);
     s->key_log = gh_get_text(r, false);
     s->esp_key_log = gh_get_text(r, false);
 }

@@ -9,14 +9,13 @@ static void check_children(struct gh_ike_loader *x, const struct gh_ike_place *p
                            const struct ike2_policy *p)
 {
     for (size_t i = 0; i < p->child_count; i++) {
-        const char *lacks = gh_kernel_plane_lacks(&p->children[i]);
+        const struct gh_kernel_lack *lack = gh_kernel_child_lacks(&p->children[i]);
 
-        if (lacks != NULL)
-            gh_load_error(
-                x->l, place->child_lines[i], "range",
-                "write dataplane = user or auto for the peer, or remove it",
-                "the child \"%s\" has \"%s\", which the kernel's data plane does not know",
-                p->children[i].name, lacks);
+        if (lack != NULL)
+            gh_load_error(x->l, place->child_lines[i], "range",
+                          "write dataplane = user or auto for the peer, or remove it",
+                          "the kernel cannot carry the child \"%s\" of \"%s\" with its \"%s\": %s",
+                          p->children[i].name, p->name, lack->option, lack->why);
     }
 }
 

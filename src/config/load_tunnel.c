@@ -7,10 +7,9 @@
 
 #include "config/alloc.h"
 #include "config/ike_load.h"
+#include "config/kernel_plane.h"
 #include "config/sizes.h"
-#include "config/tunnels.h"
-#include "ipsec/header.h"
-#include "tunnel/gre.h"
+#include "config/tunnel_cover.h"
 #include "tunnel/mss.h"
 #include "tunnel/reassembly.h"
 
@@ -45,6 +44,7 @@ enum {
     TUNNEL_LONG_IPV6,
     TUNNEL_MSS,
     TUNNEL_ICMP,
+    TUNNEL_DATAPLANE,
     TUNNEL_DESCRIPTION,
     TUNNEL_ITEMS
 };
@@ -80,6 +80,7 @@ static const struct gh_item tunnel_items[TUNNEL_ITEMS] = {
     [TUNNEL_LONG_IPV6] = {"long-ipv6", GH_ITEM_VALUE},
     [TUNNEL_MSS] = {"mss", GH_ITEM_VALUE},
     [TUNNEL_ICMP] = {"icmp-too-big", GH_ITEM_VALUE},
+    [TUNNEL_DATAPLANE] = {"dataplane", GH_ITEM_VALUE},
     [TUNNEL_DESCRIPTION] = {"description", GH_ITEM_VALUE},
 };
 
@@ -108,43 +109,6 @@ static void read_ends(struct gh_ike_loader *x, const struct gh_node *section,
                       "the tunnel \"%s\" has one address twice", t->name);
 }
 
-static bool has_protocol(const struct ike_ts *a, const struct ike_ts *b, uint8_t protocol)
-{
-    return (a->protocol == 0 || a->protocol == protocol) &&
-           (b->protocol == 0 || b->protocol == protocol);
-}
-
-static bool holds(const struct ike_ts *ts, const struct gh_addr *a)
-{
-    return ts->start.len == a->len && memcmp(ts->start.octets, a->octets, a->len) <= 0 &&
-           memcmp(a->octets, ts->end.octets, a->len) <= 0;
-}
-
-static bool child_covers(const struct ike2_child_policy *c, const struct gh_addr *local,
-                         const struct gh_addr *remote, uint8_t protocol)
-{
-    for (size_t i = 0; i < c->local.count; i++)
-        for (size_t k = 0; k < c->remote.count; k++)
-            if (holds(&c->local.ts[i], local) && holds(&c->remote.ts[k], remote) &&
-                has_protocol(&c->local.ts[i], &c->remote.ts[k], protocol))
-                return c->mode != IKE2_TCP_AO;
-    return false;
-}
-
-static bool covers(const struct ike2_policy *p, const struct tunnel_params *t,
-                   const struct gh_addr *remote)
-{
-    for (size_t i = 0; i < p->child_count; i++) {
-        const struct ike2_child_policy *c = &p->children[i];
-
-        if (t->kind == TUNNEL_GRE ? child_covers(c, &t->local, remote, TUNNEL_PROTO_GRE)
-                                  : child_covers(c, &t->local, remote, IPSEC_PROTO_IPV4) ||
-                                        child_covers(c, &t->local, remote, IPSEC_PROTO_IPV6))
-            return true;
-    }
-    return false;
-}
-
 static void check_covered(struct gh_ike_loader *x, const struct gh_node *n,
                           const struct ike2_policy *p, const struct gh_tunnel *t)
 {
@@ -152,7 +116,7 @@ static void check_covered(struct gh_ike_loader *x, const struct gh_node *n,
     char local[GH_ADDR_TEXT], remote[GH_ADDR_TEXT];
 
     for (size_t i = 0; i < 2; i++)
-        if (t->p.local.len != 0 && ends[i]->len != 0 && !covers(p, &t->p, ends[i]))
+        if (t->p.local.len != 0 && ends[i]->len != 0 && !gh_tunnel_covered(p, &t->p, ends[i]))
             gh_load_error(x->l, n->line, "not-protected",
                           "add child tunnel { mode = transport local-ts = \"ADDRESS 47\" "
                           "remote-ts = \"ADDRESS 47\" } to it (4 and 41 instead of 47 for ipip)",
@@ -187,6 +151,25 @@ static void find_zone(struct gh_ike_loader *x, const struct gh_node *section,
     free(vrf);
 }
 
+/* Who carries the child carries the tunnel. */
+static void check_planes(struct gh_ike_loader *x, const struct gh_node **got,
+                         enum ike2_plane of_peer, const struct gh_tunnel *t)
+{
+    if (of_peer == IKE2_PLANE_KERNEL && t->plane == IKE2_PLANE_USER)
+        gh_load_error(
+            x->l, got[TUNNEL_PROTECT]->line, "range",
+            "write dataplane = kernel or auto for the tunnel, or user or auto for the peer",
+            "the ike-peer \"%s\" has dataplane = kernel, and the packets of the tunnel "
+            "\"%s\" go by Gatehouse's own process",
+            t->peer, t->name);
+    if (of_peer == IKE2_PLANE_USER && t->plane == IKE2_PLANE_KERNEL)
+        gh_load_error(x->l, got[TUNNEL_DATAPLANE]->line, "range",
+                      "write dataplane = kernel or auto for the peer, or auto for the tunnel",
+                      "the ike-peer \"%s\" has dataplane = user, which does not see the packets of "
+                      "a device of the kernel's",
+                      t->peer);
+}
+
 static void read_protection(struct gh_ike_loader *x, const struct gh_node *section,
                             const struct gh_node **got, struct gh_tunnel *t)
 {
@@ -217,12 +200,7 @@ static void read_protection(struct gh_ike_loader *x, const struct gh_node *secti
         gh_load_error(x->l, got[TUNNEL_PROTECT]->line, "private-side",
                       "name a peer without one; netns and vrf of the tunnel are its private side",
                       "the ike-peer \"%s\" has a private side, where no tunnel can begin", t->peer);
-    if (x->ike->policies[index]->plane == IKE2_PLANE_KERNEL)
-        gh_load_error(x->l, got[TUNNEL_PROTECT]->line, "range",
-                      "write dataplane = user or auto for the peer",
-                      "the ike-peer \"%s\" has dataplane = kernel, and a tunnel's packets go by "
-                      "Gatehouse's own process",
-                      t->peer);
+    check_planes(x, got, x->ike->policies[index]->plane, t);
     check_covered(x, got[TUNNEL_PROTECT], x->ike->policies[index], t);
 }
 
@@ -409,6 +387,23 @@ static void read_sizes(struct gh_ike_loader *x, const struct gh_node **got, stru
     gh_ike_sizes_rate(x, got[TUNNEL_ICMP], &t->too_big_messages, &t->too_big_seconds);
 }
 
+/* After all that a device of the kernel's may not have. */
+static void check_kernel(struct gh_ike_loader *x, const struct gh_node *const *got,
+                         const struct gh_tunnel *t)
+{
+    const struct gh_kernel_lack *lack = gh_kernel_tunnel_lacks(t);
+    int line = t->line;
+
+    if (t->plane != IKE2_PLANE_KERNEL || lack == NULL)
+        return;
+    for (size_t i = 0; i < TUNNEL_ITEMS; i++)
+        if (got[i] != NULL && strcmp(tunnel_items[i].name, lack->option) == 0)
+            line = got[i]->line;
+    gh_load_error(x->l, line, "range", "write dataplane = user or auto, or remove it",
+                  "the tunnel \"%s\" cannot be a device of the kernel's with its \"%s\": %s",
+                  t->name, lack->option, lack->why);
+}
+
 /* ---- Tunnels among each other --------------------------------------------------------------- */
 
 static bool shares_end(const struct tunnel_params *a, const struct tunnel_params *b)
@@ -439,12 +434,16 @@ static void check_others(struct gh_ike_loader *x, const struct gh_tunnel *t, int
 void gh_load_tunnel(struct gh_ike_loader *x, const struct gh_node *section)
 {
     static const char *const types[] = {"gre", "ipip", NULL};
+    static const char *const planes[] = {[IKE2_PLANE_USER] = "user",
+                                         [IKE2_PLANE_KERNEL] = "kernel",
+                                         [IKE2_PLANE_AUTO] = "auto",
+                                         NULL};
     const struct gh_node *got[TUNNEL_ITEMS];
     struct gh_ike_config *c = x->ike;
-    struct gh_tunnel t = {.name = gh_config_strdup(gh_ike_name(x, section))};
+    struct gh_tunnel t = {.name = gh_config_strdup(gh_ike_name(x, section)), .line = section->line};
     size_t errors = x->l->problems->errors;
     const char *text;
-    unsigned type = 0;
+    unsigned type = 0, plane = IKE2_PLANE_USER;
 
     gh_items_collect(x->l, section, tunnel_items, TUNNEL_ITEMS, got);
     if (c->tunnel_count == GH_TUNNELS) {
@@ -457,6 +456,10 @@ void gh_load_tunnel(struct gh_ike_loader *x, const struct gh_node *section)
     c->definitions[c->definition_count - 1].used = true;
     gh_node_text(x->l, got[TUNNEL_DESCRIPTION], GH_IKE_DESCRIPTION_MAX, &text);
     gh_node_choice(x->l, got[TUNNEL_TYPE], types, &type);
+    gh_node_choice(x->l, got[TUNNEL_DATAPLANE], planes, &plane);
+    t.plane = (enum ike2_plane)plane;
+    if (got[TUNNEL_DATAPLANE] != NULL)
+        t.line = got[TUNNEL_DATAPLANE]->line;
     t.p.kind = type == 0 ? TUNNEL_GRE : TUNNEL_IP_IP;
     gh_load_place(x->l, got[TUNNEL_NETNS], got[TUNNEL_VRF], &t.netns, &t.vrf);
     read_ends(x, section, got, &t);
@@ -468,6 +471,7 @@ void gh_load_tunnel(struct gh_ike_loader *x, const struct gh_node *section)
     read_header(x, got, &t.p);
     read_reassembly(x, got[TUNNEL_REASSEMBLY], &t);
     read_sizes(x, got, &t);
+    check_kernel(x, got, &t);
     check_others(x, &t, section->line);
     if (t.p.local.len != 0 && t.p.remote.len != 0 && x->l->problems->errors == errors &&
         !tunnel_params_valid(&t.p))

@@ -3,7 +3,7 @@
 #include "ipsec/replay.h"
 #include "tunnel/mtu.h"
 
-enum { DSCP_MAX = 63, KERNEL_WINDOW_MAX = 4096 };
+enum { DSCP_MAX = 63 };
 
 void gh_traffic_put(struct gh_wr *w, const struct ike2_child_traffic *t)
 {
@@ -27,13 +27,4 @@ void gh_traffic_get(struct gh_rd *r, struct ike2_child_traffic *t)
         (t->tfc != 0 && t->tfc != IKE2_TFC_MTU &&
          (t->tfc < TUNNEL_MTU_MIN || t->tfc > TUNNEL_MTU_MAX)))
         r->bad = true;
-}
-
-const char *gh_traffic_beyond_kernel(const struct ike2_child_traffic *t)
-{
-    if (t->window > KERNEL_WINDOW_MAX)
-        return "the kernel's replay window has at most 4096 packets";
-    if (t->set_dscp && t->dscp != 0)
-        return "the kernel copies the DSCP or sends 0";
-    return NULL;
 }

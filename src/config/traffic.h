@@ -35,7 +35,4 @@ void gh_load_ike_traffic(struct gh_ike_loader *x, const struct gh_node *const *g
 void gh_traffic_put(struct gh_wr *w, const struct ike2_child_traffic *t);
 void gh_traffic_get(struct gh_rd *r, struct ike2_child_traffic *t); /* sticky, as octets.h */
 
-/* Why the kernel cannot do this, as a clause; NULL: it can. */
-const char *gh_traffic_beyond_kernel(const struct ike2_child_traffic *t);
-
 #endif

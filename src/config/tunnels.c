@@ -13,6 +13,7 @@ void gh_tunnel_free(struct gh_tunnel *t)
     free(t->netns);
     free(t->vrf);
     free(t->peer);
+    free(t->not_kernel);
 }
 
 static void put_address(struct gh_wr *w, const struct gh_prefix *p)
@@ -59,6 +60,7 @@ static void put_tunnel(struct gh_wr *w, const struct gh_tunnel *t)
     gh_put_text(w, t->vrf);
     gh_put_text(w, t->peer);
     gh_wr_u16(w, t->zone);
+    gh_wr_u8(w, t->kernel);
     put_params(w, &t->p);
     gh_wr_u16(w, t->reassembly_ms);
     gh_wr_u16(w, t->too_big_messages);
@@ -125,6 +127,7 @@ static void get_tunnel(struct gh_rd *r, size_t zones, struct gh_tunnel *t)
     t->vrf = gh_get_text(r, false);
     t->peer = gh_get_text(r, false);
     t->zone = (uint16_t)gh_get_below(r, gh_rd_u16(r), zones + 1);
+    t->kernel = gh_get_flag(r);
     get_params(r, &t->p);
     t->reassembly_ms = gh_get_below(r, gh_rd_u16(r), TUNNEL_REASSEMBLY_WAIT_MAX_MS + 1);
     t->p.reassembly = t->reassembly_ms != 0;

@@ -7,13 +7,14 @@
 
 #include "base/addr.h"
 #include "config/octets.h"
+#include "ike/v2/policy.h"
 #include "tunnel/tunnel.h"
 
 enum {
     GH_TUNNELS = 1024,
     GH_TUNNEL_ADDRESSES = 16,
     GH_TUNNEL_DEVICE = 15, /* characters of a device's name */
-    GH_TUNNEL_MIN = 60     /* octets of one, at least: no count may promise more than there are */
+    GH_TUNNEL_MIN = 61     /* octets of one, at least: no count may promise more than there are */
 };
 
 struct gh_tunnel {
@@ -21,6 +22,10 @@ struct gh_tunnel {
     char *device;
     char *netns, *vrf;      /* where the device is; NULL: the daemon's own, none */
     char *peer;             /* that protects it; NULL: nobody does, and that is what is wanted */
+    enum ike2_plane plane;  /* what is wanted; of the parent's value alone */
+    bool kernel;            /* the device is the kernel's: its packets never come to `esp` */
+    char *not_kernel;       /* why not, though it may be; NULL: it is, or may not. */
+    int line;               /* of the parent's value alone */
     uint16_t zone;          /* of the packets outside: that of struct ike2_policy */
     struct tunnel_params p; /* id and places are not set */
     uint32_t reassembly_ms; /* 0: fragments are dropped */

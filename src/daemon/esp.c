@@ -81,6 +81,8 @@ static bool configure(struct gh_esp *esp, struct gh_rd *body, int fd)
         gh_esp_children_check(esp->children, gh_esp_fits, esp);
     if (good)
         gh_esp_refusals_configure(&esp->refusals, &config->settings, gh_clock_now().mono_ms);
+    if (good)
+        gh_esp_net_drop_fragments(esp->net, config->settings.drop_fragments);
     gh_ike_config_free(config);
     if (good) {
         gh_esp_devices_keep(esp->devices, device_stays);

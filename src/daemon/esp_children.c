@@ -452,3 +452,16 @@ void gh_esp_children_check(struct gh_esp_children *c,
             c->ops->missing(c->ctx, id);
     }
 }
+
+bool gh_esp_children_check_one(struct gh_esp_children *c, uint32_t id,
+                               bool (*fits)(void *ctx, uint32_t policy, uint32_t place,
+                                            bool kernel),
+                               void *ctx)
+{
+    size_t at = gh_esp_child_find(c, id);
+
+    if (at == SIZE_MAX || fits(ctx, c->list[at].policy, c->list[at].place, c->list[at].kernel))
+        return at != SIZE_MAX;
+    gh_esp_child_drop(c, at);
+    return false;
+}

@@ -119,6 +119,12 @@ bool gh_esp_children_fail(struct gh_esp_children *c, uint64_t sa, uint32_t *id,
 void gh_esp_children_check(struct gh_esp_children *c,
                            bool (*fits)(void *ctx, uint32_t policy, uint32_t place, bool kernel),
                            void *ctx);
+/* The same of one that has just come, for `ike` may not have the configuration yet that we have.
+ * False: it does not fit, and is gone. */
+bool gh_esp_children_check_one(struct gh_esp_children *c, uint32_t id,
+                               bool (*fits)(void *ctx, uint32_t policy, uint32_t place,
+                                            bool kernel),
+                               void *ctx);
 
 /* Of an SA of the engine's: the child of the `ike` that is there now. False: of none. */
 bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *id);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "config/tunnel_cover.h"
 #include "ike/codes.h"
 #include "ike/ts_set.h"
 
@@ -98,10 +99,50 @@ static size_t add_spd(const struct gh_ike_config *config, struct gh_esp_names *p
     return count;
 }
 
+static void set_host(struct ike_ts_list *list, const struct gh_addr *a, uint8_t protocol)
+{
+    list->count = 1;
+    list->ts[0] = (struct ike_ts){.type = a->len == 4 ? IKE_TS_IPV4 : IKE_TS_IPV6,
+                                  .protocol = protocol,
+                                  .end_port = 65535,
+                                  .start = *a,
+                                  .end = *a};
+}
+
+/* What no child of its peer is for never leaves in clear, nor comes in so: behind the children, and
+ * before entries that could let it pass. */
+static size_t add_tunnels(const struct gh_ike_config *config, struct gh_esp_names *policies,
+                          struct gh_kernel_entry *list)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < config->tunnel_count; i++) {
+        const struct gh_tunnel *t = &config->tunnels[i];
+        uint8_t protocols[2];
+        size_t n = gh_tunnel_protocols(t->p.kind, protocols);
+        char name[GH_IKE_NAME_MAX + 16];
+
+        (void)snprintf(name, sizeof(name), "of the tunnel %s", t->name);
+        for (size_t k = 0; t->kernel && t->peer != NULL && k < n; k++) {
+            struct gh_kernel_entry e = {.policy = {.number = gh_esp_number(policies, "", name),
+                                                   .action = IPSEC_DISCARD,
+                                                   .out = true,
+                                                   .in = true,
+                                                   .protocol = IPSEC_ESP /* does not count */}};
+
+            set_host(&e.policy.ts_local, &t->p.local, protocols[k]);
+            set_host(&e.policy.ts_remote, &t->p.remote, protocols[k]);
+            name_place(&e, config, t->zone);
+            list[count++] = e;
+        }
+    }
+    return count;
+}
+
 struct gh_kernel_entry *gh_kernel_entries(const struct gh_ike_config *config,
                                           struct gh_esp_names *policies, size_t *count)
 {
-    size_t most = config->spd_count, n = 0;
+    size_t most = config->spd_count + 2 * config->tunnel_count, n = 0;
     struct gh_kernel_entry *list;
 
     for (size_t i = 0; i < config->policy_count; i++)
@@ -110,6 +151,7 @@ struct gh_kernel_entry *gh_kernel_entries(const struct gh_ike_config *config,
     if (list != NULL) {
         n = add_spd(config, policies, false, list);
         n += add_children(config, policies, list + n);
+        n += add_tunnels(config, policies, list + n);
         n += add_spd(config, policies, true, list + n);
     }
     *count = n;

@@ -1,6 +1,7 @@
 /*
  * The kernel's policies as the configuration has them: one for each child that it carries, in the
- * namespaces of those also `ipsec-policy` sections, in their order. For esp_kernel.c. Pure.
+ * namespaces of those also `ipsec-policy` sections, in their order; and what keeps in and out
+ * packets of tunnels with a device of the kernel's that no child is for. For esp_kernel.c. Pure.
  */
 #ifndef GH_DAEMON_ESP_KERNEL_ENTRIES_H
 #define GH_DAEMON_ESP_KERNEL_ENTRIES_H
@@ -10,7 +11,7 @@
 #include "daemon/plane_messages.h"
 
 struct gh_kernel_entry {
-    bool child;   /* else an ipsec-policy, which has no tie */
+    bool child;   /* else an ipsec-policy or a tunnel, without a tie */
     bool clients; /* may have selectors of their own */
     char netns[GH_ESP_NETNS];
     struct gh_plane_policy policy; /* its tie is not set */

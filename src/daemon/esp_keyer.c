@@ -249,6 +249,10 @@ static bool install(struct gh_esp *esp, struct gh_rd *body)
     snprintf(esp->why, sizeof(esp->why), "the IPsec engine does not take it");
     if (!gh_esp_children_install(esp->children, body, gh_clock_now().mono_ms, &id, &refused))
         return false;
+    if (!refused && !gh_esp_children_check_one(esp->children, id, gh_esp_fits, esp)) {
+        snprintf(esp->why, sizeof(esp->why), "it is another data plane's by now");
+        refused = true;
+    }
     if (refused)
         tell_refused(esp, id, esp->why);
     else

@@ -6,6 +6,7 @@
 #include "control/control.h"
 #include "ike/codes.h"
 #include "ike/sa.h"
+#include "platform/spi.h"
 
 bool gh_esp_is_op(const char *op)
 {
@@ -190,6 +191,8 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
     json_object_set_new(object, "traffic", traffic(&c->traffic));
     json_object_set_new(object, "in", direction(v->in, c->spi_in, l->now_ms));
     json_object_set_new(object, "out", direction(v->out, c->spi_out, l->now_ms));
+    json_object_set_new(object, "slot",
+                        c->kernel ? json_null() : json_integer(gh_spi_slot(c->spi_in)));
     json_object_set_new(object, "overhead",
                         v->out != NULL ? json_integer(overhead(v->out)) : json_null());
     if (v->out != NULL) {

@@ -549,7 +549,7 @@ bool gh_esp_tunnels_configure(struct gh_esp_tunnels *x, const struct gh_ike_conf
         good &= gh_esp_number(x->setup.names, config->tunnels[i].name, NULL) != UINT32_MAX;
     good = good && make_room(x, x->setup.names->count);
     for (size_t i = 0; good && i < config->tunnel_count; i++)
-        good = take(x, config, &config->tunnels[i], before, now_ms);
+        good = config->tunnels[i].kernel || take(x, config, &config->tunnels[i], before, now_ms);
     tunnel_table_free(before);
     return good;
 }

@@ -360,7 +360,8 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                                  .enc_bits = encr != NULL ? encr->key_bits : 0,
                                  .integ = (enum gh_integ_alg)ike_proposal_id(c->suite, IKE_T_INTEG),
                                  .follows = c->follows,
-                                 .kernel = c->child->kernel,
+                                 /* as it was when the peer was told of the SPI */
+                                 .kernel = (spi_of(c->spi_in) & GH_SPI_KERNEL) != 0,
                                  .esn = ike_proposal_id(c->suite, IKE_T_SN) == 1,
                                  .local = ends.local,
                                  .remote = ends.remote,
@@ -414,9 +415,9 @@ void gh_ike_ipsec_configure(struct gh_ike_ipsec *g, struct ike2_policy *const *p
     gh_ike_spread_configure(g->spread, policies, count);
 }
 
-size_t gh_ike_ipsec_clients(const struct gh_ike_ipsec *g, uint8_t slot)
+size_t gh_ike_ipsec_clients(struct gh_ike_ipsec *g, uint8_t slot)
 {
-    return gh_ike_spread_count(g->spread, slot);
+    return gh_ike_spread_count(g->spread, slot, now_ms());
 }
 
 /* False: refused; the core hears so as it does of `esp`'s refusals, when it has told the peer of

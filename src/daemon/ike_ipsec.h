@@ -41,7 +41,7 @@ void gh_ike_ipsec_configure(struct gh_ike_ipsec *g, struct ike2_policy *const *p
 uint8_t gh_ike_ipsec_slot(struct gh_ike_ipsec *g, const struct ike2_spi_wish *w, uint64_t now_ms);
 
 /* Clients in this slot of peers that have several (ike_spread.h). */
-size_t gh_ike_ipsec_clients(const struct gh_ike_ipsec *g, uint8_t slot);
+size_t gh_ike_ipsec_clients(struct gh_ike_ipsec *g, uint8_t slot);
 
 /* The core's callbacks. netns, vrf: where the child is, NULL as in config/ike.h. False: nobody is
  * there to carry packets. */

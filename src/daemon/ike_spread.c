@@ -439,7 +439,8 @@ void gh_ike_spread_forget_held(struct gh_ike_spread *s, uint8_t slot, uint64_t n
             remove_entry(s, i, now_ms);
 }
 
-size_t gh_ike_spread_count(const struct gh_ike_spread *s, uint8_t slot)
+size_t gh_ike_spread_count(struct gh_ike_spread *s, uint8_t slot, uint64_t now_ms)
 {
+    forget_old(s, now_ms);
     return s->clients[slot];
 }

@@ -56,6 +56,6 @@ void gh_ike_spread_left(struct gh_ike_spread *s, uint8_t slot, uint32_t owner, u
 void gh_ike_spread_forget_held(struct gh_ike_spread *s, uint8_t slot, uint64_t now_ms);
 
 /* Clients that have their slot from here, with those that had a child not long ago. */
-size_t gh_ike_spread_count(const struct gh_ike_spread *s, uint8_t slot);
+size_t gh_ike_spread_count(struct gh_ike_spread *s, uint8_t slot, uint64_t now_ms);
 
 #endif

@@ -1,3 +1,4 @@
+#include "daemon/noted_namespaces.h"
 #include "daemon/parent_priv.h"
 
 #include <errno.h>
@@ -525,6 +526,8 @@ int gh_parent_main(const struct gh_parent_options *options)
     if (p.lock >= 0) {
         gh_keep_load(&p.keep, options->run_directory);
         gh_parent_load_orphans(&p);
+        (void)gh_noted_namespaces(options->run_directory, gh_parent_devices_remove,
+                                  (void *)(uintptr_t)options->run_directory);
     }
     if (p.lock < 0 || !start_loop(&p) || !load_first(&p) || !gh_parent_choose_rules(&p) ||
         !open_state(&p) || !open_control(&p) || !gh_parent_shim_open(&p) || !open_zones(&p) ||

@@ -29,6 +29,7 @@
 #include "daemon/esp_routes.h"
 #include "daemon/esp_raw.h"
 #include "daemon/esp_show.h"
+#include "daemon/noted_namespaces.h"
 #include "ike/v2/core.h"
 #include "platform/ip_rules.h"
 #include "platform/raw.h"
@@ -39,8 +40,7 @@
 #include "wire/wr.h"
 
 enum { PLACE_BODY = 600 };
-#define TUN_NAME    "gh-ipsec%d"
-#define ROUTES_FILE "ipsec-routes" /* in the run directory: namespaces where routes were set */
+#define TUN_NAME "gh-ipsec%d"
 
 /* ---- What `esp` is told --------------------------------------------------------------------- */
 
@@ -159,30 +159,6 @@ static void adopt(void *ctx, uint32_t table, const struct gh_prefix *to)
     gh_esp_routes_make(&e->routes, table, to)->closed = true;
 }
 
-/* For gh_parent_esp_remove_routes(). */
-static void note_namespace(const struct gh_parent *p, const char *netns)
-{
-    char path[GH_PATH], line[GH_PATH];
-    FILE *f;
-
-    if (!gh_rundir_path(p->options->run_directory, ROUTES_FILE, path))
-        return;
-    f = fopen(path, "a+e");
-    if (f == NULL) {
-        gh_error("%s: %s", path, strerror(errno));
-        return;
-    }
-    while (fgets(line, sizeof(line), f) != NULL) {
-        line[strcspn(line, "\n")] = '\0';
-        if (strcmp(line, netns) == 0) {
-            fclose(f);
-            return;
-        }
-    }
-    fprintf(f, "%s\n", netns);
-    fclose(f);
-}
-
 static void open_routes(struct gh_parent *p, struct gh_parent_place *place)
 {
     struct gh_esp_place *e = &place->esp;
@@ -195,7 +171,7 @@ static void open_routes(struct gh_parent *p, struct gh_parent_place *place)
     if (result >= 0) {
         e->routes_fd = fd;
         e->rules_due = true;
-        note_namespace(p, place->netns != NULL ? place->netns : "");
+        gh_note_namespace(p->options->run_directory, place->netns);
         return;
     }
     if (fd >= 0)
@@ -210,41 +186,33 @@ static void remove_one(void *ctx, uint32_t table, const struct gh_prefix *to)
     gh_route_remove(*(int *)ctx, &(struct gh_route){.table = table, .to = *to});
 }
 
+static bool remove_from(void *ctx, const char *netns)
+{
+    char said[GH_RULES_SAID];
+    int fd, result;
+
+    gh_parent_devices_remove(ctx, netns);
+    gh_parent_xfrm_remove(netns);
+    fd = result = gh_routes_open(netns);
+    if (fd >= 0) {
+        gh_unprotected_remove(netns, said); /* without nft there is nothing */
+        result = gh_ip_rules_remove(fd);
+        if (result == 0)
+            result = gh_routes_each(fd, remove_one, &fd);
+        close(fd);
+    }
+    if (result < 0)
+        gh_error("routes in namespace %s: %s", netns[0] != '\0' ? netns : "(own)",
+                 strerror(-result));
+    return result >= 0;
+}
+
 bool gh_parent_esp_remove_routes(const char *run_directory)
 {
-    char path[GH_PATH], line[GH_PATH], said[GH_RULES_SAID];
-    bool good = true;
-    FILE *f;
+    bool good = gh_noted_namespaces(run_directory, remove_from, (void *)(uintptr_t)run_directory);
 
-    if (!gh_rundir_path(run_directory, ROUTES_FILE, path))
-        return false;
-    f = fopen(path, "re");
-    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-        struct gh_netns_id id;
-        int fd, result;
-
-        line[strcspn(line, "\n")] = '\0';
-        if (gh_netns_identify(line, &id) != 0)
-            continue; /* it is gone, and its routes are */
-        gh_parent_xfrm_remove(line);
-        fd = result = gh_routes_open(line);
-        if (fd >= 0) {
-            gh_unprotected_remove(line, said); /* without nft there is nothing */
-            result = gh_ip_rules_remove(fd);
-            if (result == 0)
-                result = gh_routes_each(fd, remove_one, &fd);
-            close(fd);
-        }
-        if (result < 0) {
-            gh_error("routes in namespace %s: %s", line[0] != '\0' ? line : "(own)",
-                     strerror(-result));
-            good = false;
-        }
-    }
-    if (f != NULL)
-        fclose(f);
-    if (f != NULL && good)
-        remove(path);
+    if (good)
+        gh_noted_namespaces_forget(run_directory);
     return good;
 }
 
@@ -473,6 +441,7 @@ void gh_parent_esp_apply(struct gh_parent *p)
 {
     bool before = p->esp.wanted;
 
+    gh_parent_tunnels_drop(p);
     p->esp.wanted = has_children(p);
     if (p->esp.wanted && !before)
         gh_parent_workers_init(p);
@@ -482,6 +451,7 @@ void gh_parent_esp_apply(struct gh_parent *p)
 
 void gh_parent_esp_stop(struct gh_parent *p)
 {
+    gh_parent_tunnels_drop(p);
     gh_parent_workers_stop(p);
     gh_parent_xfrm_stop(p);
 }
@@ -504,6 +474,12 @@ bool gh_parent_esp_request(struct gh_parent *p, uint32_t client, const json_t *r
     if (strcmp(gh_control_op(request), "show-ipsec-group") == 0) {
         gh_control_server_answer_json(p->control, client, GH_ANSWERER_PARENT,
                                       gh_parent_workers_show(p));
+        return true;
+    }
+    if (strcmp(gh_control_op(request), "show-tunnel-kernel") == 0) {
+        gh_control_server_answer_json(
+            p->control, client, GH_ANSWERER_PARENT,
+            gh_parent_devices_show(p, json_string_value(json_object_get(request, "name"))));
         return true;
     }
     if (!capture && !gh_esp_is_op(gh_control_op(request)))

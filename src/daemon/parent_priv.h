@@ -25,6 +25,7 @@
 #include "daemon/zones.h"
 #include "platform/borrow.h"
 #include "platform/paths.h"
+#include "platform/tunnel_device.h"
 #include "platform/xfrm_probe.h"
 
 /* Who may connect to shim.sock beside root. */
@@ -118,10 +119,20 @@ struct gh_parent_ike {
     size_t orders_len;
 };
 
+/* Of a tunnel whose device is the kernel's (parent_devices.c). */
+struct gh_parent_device {
+    bool wanted; /* else the device is ours, and all else here is not set */
+    bool made, up;
+    bool is_protected;
+    char *outer_netns, *outer_vrf; /* where its packets leave */
+    struct gh_netns_id outer;
+    struct tunnel_params p; /* as it is */
+};
+
 /* A device of a tunnel of the configuration. */
 struct gh_parent_tunnel {
     char *name, *device, *netns, *vrf;
-    bool wanted;
+    struct gh_parent_device kernel;
     int fd;         /* -1: none */
     bool datagrams; /* the device takes those that are put together */
     int error;      /* why there is none */
@@ -160,6 +171,8 @@ struct gh_parent_esp {
     struct gh_parent_tunnel *tunnels;
     size_t tunnel_count;
     struct gh_esp_clear *clear; /* parent_esp_clear.c: each namespace */
+    bool kinds_probed;          /* … and then: */
+    struct gh_tunnel_kinds kinds;
 };
 
 /* IPsec in the kernel: a child that is there only while IKE peers have children of it. */
@@ -350,6 +363,7 @@ bool gh_parent_esp_is_protected_in(const struct gh_parent_place *place,
 void gh_parent_esp_set_mtu(struct gh_parent *p, struct gh_parent_place *place);
 /* parent_tunnels.c: devices of tunnels, as the configuration in force wants them. */
 void gh_parent_tunnels_tend(struct gh_parent *p);
+void gh_parent_tunnels_drop(struct gh_parent *p); /* those not wanted; all when it is stopping */
 /* Is a socket of this kind (esp_net.h) wanted there? Those of unprotected tunnels only if there
  * are. */
 bool gh_parent_tunnels_want(const struct gh_parent *p, const struct gh_parent_place *place,
@@ -358,6 +372,29 @@ bool gh_parent_tunnels_want(const struct gh_parent *p, const struct gh_parent_pl
  * and one to the other end would lead astray what is not the tunnel's. */
 bool gh_parent_tunnels_carry(const struct gh_ike_config *c, const struct ike2_policy *peer,
                              const struct ike2_child_policy *child);
+/* parent_tunnel_planes.c; parent_xfrm.c calls them. All tunnels that may and could have a device of
+ * the kernel's have one; then those have not whose peers' children are not the kernel's (true: some
+ * have lost it, so ask for the children again); what came of it. */
+void gh_parent_tunnels_choose(struct gh_parent *p, struct gh_ike_config *c);
+bool gh_parent_tunnels_yield(struct gh_ike_config *c);
+void gh_parent_tunnels_report(const struct gh_parent *p, const struct gh_ike_config *c,
+                              struct gh_problems *problems);
+/* Is the child for the packets of a tunnel that `esp` carries? */
+bool gh_parent_tunnels_need(const struct gh_ike_config *c, const struct ike2_policy *peer,
+                            const struct ike2_child_policy *child);
+/* parent_devices.c; parent_tunnels.c calls those for one device. */
+void gh_parent_device_init(const struct gh_parent *p, struct gh_parent_device *d,
+                           const struct gh_tunnel *want);
+void gh_parent_device_clear(struct gh_parent_device *d);
+bool gh_parent_device_is_same(const struct gh_parent *p, const struct gh_parent_device *d,
+                              const struct gh_tunnel *want);
+/* True: it is up, and as wanted but for its addresses. */
+bool gh_parent_device_tend(const struct gh_parent *p, struct gh_parent_tunnel *t,
+                           const struct gh_tunnel *want);
+void gh_parent_device_close(const struct gh_parent *p, struct gh_parent_tunnel *t);
+/* Those of an earlier instance in a namespace; for gh_noted_namespaces(). */
+bool gh_parent_devices_remove(void *run_directory, const char *netns);
+json_t *gh_parent_devices_show(const struct gh_parent *p, const char *name);
 void gh_parent_tunnels_tell(struct gh_parent *p);  /* all, to a new `esp` */
 void gh_parent_tunnels_reach(struct gh_parent *p); /* routes may have changed */
 /* Does IKE's socket share port 4500 with one for ESP? With one of each slot? */

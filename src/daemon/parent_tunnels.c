@@ -1,6 +1,7 @@
 /*
  * The devices of tunnels: made where the configuration wants them, with its addresses and MTU, and
- * handed to `esp`, which they outlive. And whether the host has a route to a tunnel's other end.
+ * handed to `esp`, which they outlive; or the kernel's own (parent_devices.c). And whether the host
+ * has a route to a tunnel's other end.
  *
  * What a routing daemon or the operator adds to a device stays as long as the device does: until
  * the tunnel is gone from the configuration, or is to be elsewhere.
@@ -58,7 +59,7 @@ static void tell_reach(const struct gh_parent *p, const struct gh_parent_tunnel 
 
     (void)snprintf(reach.tunnel, sizeof(reach.tunnel), "%s", t->name);
     gh_esp_put_reach(&w, &reach);
-    if (gh_parent_worker_channel(p, 0) != NULL && gh_wr_ok(&w))
+    if (!t->kernel.wanted && gh_parent_worker_channel(p, 0) != NULL && gh_wr_ok(&w))
         gh_channel_send(gh_parent_worker_channel(p, 0), GH_MESSAGE_TUNNEL_REACH, body, w.len, -1);
 }
 
@@ -76,7 +77,7 @@ bool gh_parent_tunnels_carry(const struct gh_ike_config *c, const struct ike2_po
     bool any = false;
 
     for (size_t i = 0; i < c->tunnel_count; i++)
-        any |= gh_config_text_equal(c->tunnels[i].peer, peer->name);
+        any |= !c->tunnels[i].kernel && gh_config_text_equal(c->tunnels[i].peer, peer->name);
     for (size_t i = 0; any && i < child->remote.count; i++) {
         uint8_t protocol = child->remote.ts[i].protocol;
 
@@ -164,7 +165,8 @@ bool gh_parent_tunnels_want(const struct gh_parent *p, const struct gh_parent_pl
     for (size_t i = 0; c != NULL && i < c->tunnel_count; i++) {
         const struct gh_tunnel *t = &c->tunnels[i];
 
-        if (t->peer == NULL && outer_place(p, t) == place && (t->p.local.len == 16) == v6 &&
+        if (t->peer == NULL && !t->kernel && outer_place(p, t) == place &&
+            (t->p.local.len == 16) == v6 &&
             (t->p.kind == TUNNEL_GRE) == (protocol == TUNNEL_PROTO_GRE))
             return true;
     }
@@ -173,14 +175,18 @@ bool gh_parent_tunnels_want(const struct gh_parent *p, const struct gh_parent_pl
 
 /* ---- Devices -------------------------------------------------------------------------------- */
 
-static bool is_same(const struct gh_parent_tunnel *t, const struct gh_tunnel *want)
+static bool is_same(const struct gh_parent *p, const struct gh_parent_tunnel *t,
+                    const struct gh_tunnel *want)
 {
-    return strcmp(t->name, want->name) == 0 && strcmp(t->device, want->device) == 0 &&
-           gh_config_text_equal(t->netns, want->netns) && gh_config_text_equal(t->vrf, want->vrf);
+    return gh_parent_device_is_same(p, &t->kernel, want) && strcmp(t->name, want->name) == 0 &&
+           strcmp(t->device, want->device) == 0 && gh_config_text_equal(t->netns, want->netns) &&
+           gh_config_text_equal(t->vrf, want->vrf);
 }
 
 static void close_device(struct gh_parent *p, struct gh_parent_tunnel *t)
 {
+    if (t->kernel.wanted)
+        gh_parent_device_close(p, t);
     if (t->fd < 0)
         return;
     close(t->fd);
@@ -193,6 +199,7 @@ static void drop(struct gh_parent *p, size_t at)
     struct gh_parent_tunnel *t = &p->esp.tunnels[at];
 
     close_device(p, t);
+    gh_parent_device_clear(&t->kernel);
     free(t->name);
     free(t->device);
     free(t->netns);
@@ -210,7 +217,7 @@ static struct gh_parent_tunnel *entry_of(struct gh_parent *p, const struct gh_tu
     struct gh_parent_tunnel *t;
 
     for (size_t i = 0; i < p->esp.tunnel_count; i++)
-        if (is_same(&p->esp.tunnels[i], want))
+        if (is_same(p, &p->esp.tunnels[i], want))
             return &p->esp.tunnels[i];
     p->esp.tunnels = gh_config_grow(p->esp.tunnels, p->esp.tunnel_count, sizeof(*p->esp.tunnels));
     t = &p->esp.tunnels[p->esp.tunnel_count++];
@@ -219,6 +226,7 @@ static struct gh_parent_tunnel *entry_of(struct gh_parent *p, const struct gh_tu
                                    .netns = copy(want->netns),
                                    .vrf = copy(want->vrf),
                                    .fd = -1};
+    gh_parent_device_init(p, &t->kernel, want);
     return t;
 }
 
@@ -277,21 +285,29 @@ static void open_device(struct gh_parent *p, struct gh_parent_tunnel *t,
     tell_device(p, t);
 }
 
+static bool has_device(struct gh_parent *p, struct gh_parent_tunnel *t,
+                       const struct gh_tunnel *want)
+{
+    if (t->fd < 0)
+        open_device(p, t, want);
+    return t->fd >= 0;
+}
+
 static void tend(struct gh_parent *p, struct gh_parent_tunnel *t, const struct gh_tunnel *want)
 {
     struct gh_netns_id id = {.inode = 0};
     bool known = gh_netns_identify(t->netns, &id) == 0;
-    int result;
+    int result = 0;
 
-    if (t->fd >= 0 && (!known || !gh_netns_same(&id, &t->id)))
+    if ((t->fd >= 0 || t->kernel.made) && (!known || !gh_netns_same(&id, &t->id)))
         close_device(p, t); /* it was of a namespace, not of its name */
     t->id = id;
-    if (t->fd < 0)
-        open_device(p, t, want);
-    if (t->fd < 0 || t->generation == p->generation)
+    if (!(t->kernel.wanted ? gh_parent_device_tend(p, t, want) : has_device(p, t, want)) ||
+        t->generation == p->generation)
         return;
     t->generation = p->generation;
-    result = t->mtu != mtu_of(want) ? gh_tun_set_mtu(t->netns, t->ifindex, mtu_of(want)) : 0;
+    if (!t->kernel.wanted && t->mtu != mtu_of(want))
+        result = gh_tun_set_mtu(t->netns, t->ifindex, mtu_of(want));
     if (result != 0)
         gh_error("tunnel %s: its MTU: %s", t->name, strerror(-result));
     else
@@ -299,16 +315,28 @@ static void tend(struct gh_parent *p, struct gh_parent_tunnel *t, const struct g
     set_addresses(t, want);
 }
 
-void gh_parent_tunnels_tend(struct gh_parent *p)
+static const struct gh_ike_config *in_force(const struct gh_parent *p)
 {
-    const struct gh_ike_config *c = p->esp.wanted ? p->config->ike : NULL;
+    return p->ike.peers > 0 && !p->stopping ? p->config->ike : NULL;
+}
+
+void gh_parent_tunnels_drop(struct gh_parent *p)
+{
+    const struct gh_ike_config *c = in_force(p);
 
     for (size_t i = p->esp.tunnel_count; i-- > 0;) {
         const struct gh_tunnel *want = c != NULL ? configured(p, p->esp.tunnels[i].name) : NULL;
 
-        if (want == NULL || !is_same(&p->esp.tunnels[i], want))
+        if (want == NULL || !is_same(p, &p->esp.tunnels[i], want))
             drop(p, i);
     }
+}
+
+void gh_parent_tunnels_tend(struct gh_parent *p)
+{
+    const struct gh_ike_config *c = in_force(p);
+
+    gh_parent_tunnels_drop(p);
     for (size_t i = 0; c != NULL && i < c->tunnel_count; i++)
         tend(p, entry_of(p, &c->tunnels[i]), &c->tunnels[i]);
     gh_parent_tunnels_reach(p);

@@ -18,7 +18,6 @@
 #include "config/alloc.h"
 #include "config/ike.h"
 #include "config/kernel_plane.h"
-#include "config/traffic.h"
 #include "daemon/esp_children.h"
 #include "ike/codes.h"
 #include "ike/v2/core.h"
@@ -95,7 +94,7 @@ static bool can_carry(struct gh_parent *p, const struct gh_ike_config *c,
     size_t len = policy->local.len != 0     ? policy->local.len
                  : policy->gateway.len != 0 ? policy->gateway.len
                                             : policy->remote.addr.len;
-    const char *lacks;
+    const struct gh_kernel_lack *lack = gh_kernel_child_lacks(child);
     bool v6 = len == 16;
 
     if (!s->esp[0] && !s->esp[1]) {
@@ -108,17 +107,12 @@ static bool can_carry(struct gh_parent *p, const struct gh_ike_config *c,
         return gh_xfrm_refuse(why, "the kernel has no ESP for this IP version");
     if (!policy->no_nats && !s->encapsulation[v6])
         return gh_xfrm_refuse(why, "the kernel has no ESP in UDP for this IP version");
-    lacks = gh_kernel_plane_lacks(child);
-    if (lacks != NULL) {
-        (void)snprintf(why->text, sizeof(why->text), "it has \"%s\"", lacks);
-        return false;
-    }
-    if (gh_parent_tunnels_carry(c, policy, child))
+    if (lack != NULL)
+        return gh_xfrm_refuse(why, lack->why);
+    if (gh_parent_tunnels_need(c, policy, child))
         return gh_xfrm_refuse(why, "a tunnel's packets go by Gatehouse's own process");
     if (!has_algorithms(s, &child->proposals))
         return gh_xfrm_refuse(why, "the kernel does not have all of its algorithms");
-    if (gh_traffic_beyond_kernel(&child->traffic) != NULL)
-        return gh_xfrm_refuse(why, gh_traffic_beyond_kernel(&child->traffic));
     return has_selectors(&child->local, &child->remote, why);
 }
 
@@ -139,32 +133,60 @@ static void check_entries(const struct gh_parent *p, const struct gh_ike_config 
     }
 }
 
+static bool is_asked(const struct ike2_policy *policy, const struct ike2_child_policy *child)
+{
+    return policy->plane != IKE2_PLANE_USER && child->mode != IKE2_TCP_AO;
+}
+
+static void choose(struct gh_parent *p, struct gh_ike_config *c)
+{
+    struct gh_xfrm_why why;
+
+    for (size_t i = 0; i < c->policy_count; i++)
+        for (size_t k = 0; k < c->policies[i]->child_count; k++) {
+            struct ike2_child_policy *child = &c->policies[i]->children[k];
+
+            if (is_asked(c->policies[i], child))
+                child->kernel = can_carry(p, c, c->policies[i], child, &why);
+        }
+}
+
+static void report_children(struct gh_parent *p, const struct gh_ike_config *c, size_t i,
+                            struct gh_problems *problems)
+{
+    const struct ike2_policy *policy = c->policies[i];
+
+    for (size_t k = 0; k < policy->child_count; k++) {
+        const struct ike2_child_policy *child = &policy->children[k];
+        struct gh_xfrm_why why = {.text = ""};
+
+        if (!is_asked(policy, child) || can_carry(p, c, policy, child, &why))
+            continue;
+        if (policy->plane == IKE2_PLANE_KERNEL)
+            gh_problem_add(problems, GH_PROBLEM_ERROR, p->options->config,
+                           c->places[i].child_lines[k], "dataplane",
+                           "write dataplane = auto or user, or change the child",
+                           "the kernel cannot carry the child \"%s\" of \"%s\": %s", child->name,
+                           policy->name, why.text);
+        else
+            gh_notice("%s: the child %s is not the kernel's: %s", policy->name, child->name,
+                      why.text);
+    }
+}
+
 void gh_parent_xfrm_choose(struct gh_parent *p, struct gh_ike_config *c,
                            struct gh_problems *problems)
 {
-    for (size_t i = 0; c != NULL && i < c->policy_count; i++) {
-        struct ike2_policy *policy = c->policies[i];
-
-        for (size_t k = 0; policy->plane != IKE2_PLANE_USER && k < policy->child_count; k++) {
-            struct ike2_child_policy *child = &policy->children[k];
-            struct gh_xfrm_why why = {.text = ""};
-
-            if (child->mode == IKE2_TCP_AO)
-                continue;
-            child->kernel = can_carry(p, c, policy, child, &why);
-            if (!child->kernel && policy->plane == IKE2_PLANE_KERNEL)
-                gh_problem_add(problems, GH_PROBLEM_ERROR, p->options->config,
-                               c->places[i].child_lines[k], "dataplane",
-                               "write dataplane = auto or user, or change the child",
-                               "the kernel cannot carry the child \"%s\" of \"%s\": %s",
-                               child->name, policy->name, why.text);
-            else if (!child->kernel)
-                gh_notice("%s: the child %s is not the kernel's: %s", policy->name, child->name,
-                          why.text);
-        }
-    }
-    if (c != NULL)
-        check_entries(p, c, problems);
+    if (c == NULL)
+        return;
+    gh_parent_tunnels_choose(p, c);
+    do
+        choose(p, c);
+    while (gh_parent_tunnels_yield(c));
+    for (size_t i = 0; i < c->policy_count; i++)
+        report_children(p, c, i, problems);
+    gh_parent_tunnels_report(p, c, problems);
+    check_entries(p, c, problems);
 }
 
 static bool is_wanted(const struct gh_parent *p, const struct gh_parent_place *place)

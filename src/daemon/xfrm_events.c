@@ -36,9 +36,9 @@ void xfrm_refuse(struct xfrm *x, uint64_t id, uint32_t number, const char *why)
     xfrm_tell(x, GH_MESSAGE_PLANE_REFUSED, &w);
 }
 
-static void want(struct xfrm *x, const struct gh_xfrm_event *e)
+void xfrm_want(struct xfrm *x, uint32_t reqid, const struct ipsec_flow *flow)
 {
-    const struct gh_plane_wanted wanted = {.tie = e->tie.reqid, .flow = e->flow};
+    const struct gh_plane_wanted wanted = {.tie = reqid, .flow = *flow};
     uint8_t body[64];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
@@ -62,7 +62,7 @@ static void on_event(void *ctx, const struct gh_xfrm_event *e)
     struct gh_kernel_sa *sa = gh_kernel_sas_named(&h->x->sas, h->place, &e->id);
 
     if (e->kind == GH_XFRM_ACQUIRE)
-        want(h->x, e);
+        xfrm_want(h->x, e->tie.reqid, &e->flow);
     if (sa == NULL)
         return;
     switch (e->kind) {
@@ -77,7 +77,7 @@ static void on_event(void *ctx, const struct gh_xfrm_event *e)
         moved(h->x, sa, e);
         break;
     case GH_XFRM_ACQUIRE:
-    case GH_XFRM_LOST: /* lifetimes are `esp`'s, too; who wants an SA asks again */
+    case GH_XFRM_LOST: /* lifetimes are `esp`'s, too; who wants an SA is found by xfrm_look() */
         break;
     }
 }

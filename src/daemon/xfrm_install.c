@@ -158,7 +158,7 @@ static void note_stray(void *ctx, const struct gh_xfrm_sa_info *info)
     struct sweep *s = ctx;
     struct gh_xfrm_sa_id *list;
 
-    if (gh_kernel_sas_named(&s->x->sas, s->place, &info->id) != NULL)
+    if (info->id.spi == 0 || gh_kernel_sas_named(&s->x->sas, s->place, &info->id) != NULL)
         return;
     list = reallocarray(s->list, s->count + 1, sizeof(*list));
     if (list == NULL)

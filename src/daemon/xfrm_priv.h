@@ -49,6 +49,8 @@ struct xfrm_hearing {
 void xfrm_tell(struct xfrm *x, enum gh_message type, const struct gh_wr *w);
 /* The kernel does not have this SA; with id 0, the policy of this number. */
 void xfrm_refuse(struct xfrm *x, uint64_t id, uint32_t number, const char *why);
+/* A packet met no SA by a policy of this reqid. */
+void xfrm_want(struct xfrm *x, uint32_t reqid, const struct ipsec_flow *flow);
 /* The kernel has events; poll->data: struct xfrm_hearing. */
 void xfrm_hear(uv_poll_t *poll, int status, int events);
 

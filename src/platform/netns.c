@@ -55,19 +55,27 @@ bool gh_netns_is_own_descriptor(const char *name)
     return name != NULL && strncmp(name, descriptors, strlen(descriptors)) == 0;
 }
 
-int gh_netns_enter(const char *name, int *back)
+int gh_netns_open(const char *name)
 {
     char path[PATH_MAX];
+    int fd;
+
+    if (!netns_path(name, path))
+        return -ENAMETOOLONG;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int gh_netns_enter(const char *name, int *back)
+{
     int fd, result = 0;
 
     *back = -1;
     if (name == NULL || name[0] == '\0')
         return 0;
-    if (!netns_path(name, path))
-        return -ENAMETOOLONG;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = gh_netns_open(name);
     if (fd < 0)
-        return -errno;
+        return fd;
     *back = open(own, O_RDONLY | O_CLOEXEC);
     if (*back < 0 || setns(fd, CLONE_NEWNET) != 0) {
         result = -errno;

@@ -26,6 +26,8 @@ enum { GH_NETNS_DESCRIPTOR = 32 };
 void gh_netns_of_descriptor(int fd, char name[GH_NETNS_DESCRIPTOR]);
 bool gh_netns_is_own_descriptor(const char *name);
 
+/* A descriptor of it, close-on-exec, or a negative errno. */
+int gh_netns_open(const char *name);
 /* Enters it; *back is what gh_netns_leave() needs. 0, or a negative errno (then nothing changed).
  */
 int gh_netns_enter(const char *name, int *back);

@@ -26,6 +26,7 @@ static bool prepare(int fd, bool v6, bool headers)
 {
     set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER);
     set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER);
+    set(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVFRAGSIZE : IP_RECVFRAGSIZE, 1);
     if (!v6)
         return headers ? set(fd, IPPROTO_IP, IP_HDRINCL, 1)
                        : set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);

@@ -61,6 +61,8 @@ int gh_xfrm_each_sa(struct gh_xfrm *x, gh_xfrm_sa_fn fn, void *ctx);
  * could be; what is new of it is gone again, what was to be replaced is there, old or new. */
 bool gh_xfrm_add_policy(struct gh_xfrm *x, const struct gh_xfrm_policy *policy,
                         struct gh_xfrm_why *why);
+/* Is there one of ours for just these packets, as they leave and as they come? */
+bool gh_xfrm_has_policy(struct gh_xfrm *x, const struct ipsec_selector *selector);
 void gh_xfrm_remove_policy(struct gh_xfrm *x, const struct gh_xfrm_policy *policy);
 /* These, and no others of ours. Of the same selectors the first counts. What is new is there before
  * what is old goes. False: not all could be; nothing old is gone. */

@@ -156,6 +156,8 @@ struct gh_xfrm_sa_info {
     struct ipsec_sa_counts counts;   /* packets, octets; results OLD, REPLAY and ICV */
     uint64_t added, last_used;       /* seconds since 1970; 0: never, or the kernel does not say */
     uint16_t src_port, dst_port;     /* of UDP encapsulation */
+    /* SPI 0: it is no SA but a packet that wants one, for as long as the kernel waits for it. */
+    struct ipsec_flow flow;
 };
 /* False: malformed, no NEWSA, or of a kind that the core does not know. */
 bool gh_xfrm_parse_sa(const struct gh_nl_message *m, struct gh_xfrm_sa_info *out);

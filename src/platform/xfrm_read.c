@@ -89,6 +89,25 @@ static bool of_the_core(const struct gh_xfrm_sa_id *id)
     return id->dst.len != 0 && (id->protocol == IPSEC_ESP || id->protocol == IPSEC_AH);
 }
 
+/* As selector.h has it: of ICMP, type and code are the sender's port. */
+static struct ipsec_flow flow_of(const struct xfrm_selector *s)
+{
+    struct ipsec_flow f = {.local = gh_xfrm_address_of(&s->saddr, s->family),
+                           .remote = gh_xfrm_address_of(&s->daddr, s->family),
+                           .protocol = s->proto,
+                           .ports = s->sport_mask != 0 || s->dport_mask != 0,
+                           .one_sided = s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6,
+                           .way = IPSEC_OUT};
+
+    f.local_port = ntohs(s->sport);
+    f.remote_port = ntohs(s->dport);
+    if (f.one_sided) {
+        f.local_port = (uint16_t)(f.local_port << 8 | (f.remote_port & 0xff));
+        f.remote_port = 0;
+    }
+    return f;
+}
+
 bool gh_xfrm_parse_sa(const struct gh_nl_message *m, struct gh_xfrm_sa_info *out)
 {
     struct gh_rd r = m->body;
@@ -115,6 +134,8 @@ bool gh_xfrm_parse_sa(const struct gh_nl_message *m, struct gh_xfrm_sa_info *out
         .src_port = ntohs(a.encap.encap_sport),
         .dst_port = ntohs(a.encap.encap_dport),
     };
+    if (x.id.spi == 0)
+        out->flow = flow_of(&x.sel);
     out->counts.results[IPSEC_OK] = x.curlft.packets;
     out->counts.results[IPSEC_OLD] = x.stats.replay_window;
     out->counts.results[IPSEC_REPLAY] = x.stats.replay;
@@ -154,25 +175,6 @@ static struct gh_xfrm_tie tie_of(uint32_t reqid, const struct attrs *a)
 {
     return (struct gh_xfrm_tie){
         .reqid = reqid, .if_id = a->if_id, .mark = a->mark.v, .mark_mask = a->mark.m};
-}
-
-/* As selector.h has it: of ICMP, type and code are the sender's port. */
-static struct ipsec_flow flow_of(const struct xfrm_selector *s)
-{
-    struct ipsec_flow f = {.local = gh_xfrm_address_of(&s->saddr, s->family),
-                           .remote = gh_xfrm_address_of(&s->daddr, s->family),
-                           .protocol = s->proto,
-                           .ports = s->sport_mask != 0 || s->dport_mask != 0,
-                           .one_sided = s->proto == IPPROTO_ICMP || s->proto == IPPROTO_ICMPV6,
-                           .way = IPSEC_OUT};
-
-    f.local_port = ntohs(s->sport);
-    f.remote_port = ntohs(s->dport);
-    if (f.one_sided) {
-        f.local_port = (uint16_t)(f.local_port << 8 | (f.remote_port & 0xff));
-        f.remote_port = 0;
-    }
-    return f;
 }
 
 static bool read_acquire(struct gh_rd *r, struct gh_xfrm_event *out)

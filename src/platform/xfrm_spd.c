@@ -252,6 +252,27 @@ bool gh_xfrm_add_policy(struct gh_xfrm *x, const struct gh_xfrm_policy *policy,
     return good;
 }
 
+static bool has_piece(void *ctx, const struct gh_xfrm_policy *p,
+                      const struct xfrm_selector *selector, uint8_t dir, struct gh_xfrm_why *why)
+{
+    struct found_policy f;
+
+    if (dir == XFRM_POLICY_FWD) /* there are none of it in transport mode */
+        return true;
+    f = find(ctx, p, selector, dir);
+    return f.found && gh_xfrm_index_is_ours(f.info.id.index);
+}
+
+bool gh_xfrm_has_policy(struct gh_xfrm *x, const struct ipsec_selector *selector)
+{
+    const struct ipsec_policy both = {
+        .out = true, .in = true, .selectors = selector, .selector_count = 1};
+    const struct gh_xfrm_policy p = {.policy = &both};
+    struct gh_xfrm_why why;
+
+    return each_piece(&p, has_piece, x, &why);
+}
+
 static bool remove_piece(void *ctx, const struct gh_xfrm_policy *p,
                          const struct xfrm_selector *selector, uint8_t dir, struct gh_xfrm_why *why)
 {

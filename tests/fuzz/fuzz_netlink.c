@@ -1,14 +1,16 @@
 /*
- * What the kernel says of routes and of rules that choose tables: a rule of ours that is taken is
- * written down and taken again as the same.
+ * What the kernel says of devices, of routes and of rules that choose tables: a rule of ours that
+ * is taken is written down and taken again as the same.
  */
 #include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "platform/ip_rules.h"
 #include "platform/netlink.h"
 #include "platform/routes.h"
+#include "platform/tunnel_device.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -36,11 +38,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct gh_nl_message m;
 
     while (gh_nl_next(&r, &m)) {
+        struct gh_tunnel_device_state device;
         struct gh_ip_rule rule;
         struct gh_prefix to;
         uint32_t table;
 
         if (gh_routes_parse(&m, &table, &to) && to.bits > 8 * to.addr.len)
+            abort();
+        if (gh_tunnel_device_parse(&m, &device) &&
+            (device.ifindex == 0 || strnlen(device.name, sizeof(device.name)) == 16 ||
+             strnlen(device.alias, sizeof(device.alias)) > GH_TUNNEL_ALIAS))
             abort();
         if (gh_ip_rules_parse(&m, &rule))
             again(&rule);

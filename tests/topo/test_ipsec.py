@@ -256,6 +256,8 @@ def test_holes_in_a_firewall(net, build_dir):
     assert ping(sites.a, A4, B4, 1) == 0  # beside the tunnel
     sites.one.gatectl("ike", "rekey", "sa", sites.one.ask("show", "ike", "sa")["sas"][0]["id"])
     wait_for(lambda: sites.one.ask("show", "ike", "sa")["sas"][0]["rekeys"] == 1, 10, "IKE passes")
+    (sa,) = sites.one.ask("show", "ike", "sa", "detail")["sas"]
+    assert sa["local_auth"] == sa["remote_auth"] == "psk"  # as the one in whose place it is
 
 
 def test_reload_under_traffic(net, build_dir):

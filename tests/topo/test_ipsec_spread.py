@@ -6,7 +6,7 @@ from daemons.strongswan import StrongSwan
 from gatehouse import block
 from ike import SECRET, IkeGatehouse, child_section, peer_section, section
 from test_ipsec import Pinging, ping, sas
-from test_ipsec_workers import kill_slot, slot, slots
+from test_ipsec_workers import kill_slot, kill_until, slot, slots
 from wait import wait_for
 
 HUB = "10.1.0.1"
@@ -24,12 +24,12 @@ def host_of(name):
 class Concentrator:
     """A hub with one section for all, and its sites; strongSwan is one of them if `swan` names it."""
 
-    def __init__(self, net, build_dir, names, workers=2, swan=None):
+    def __init__(self, net, build_dir, names, head=section("ike", workers=2), swan=None):
         self.net, self.build_dir, self.swan = net, build_dir, None
         self.a = net.namespace("hub")
         self.a.add_address("lo", f"{HUB}/32")
         self.hosts, self.sites = {}, {}
-        self.hub = IkeGatehouse(self.a, build_dir, section("ike", workers=workers) + block(
+        self.hub = self.one = IkeGatehouse(self.a, build_dir, head + block(
             'ike-peer "sites"', {"remote": "any", "psk-secret": SECRET}, [child_section(
                 local_ts=f"{HUB}/32", remote_ts="10.2.0.0/16", reverse_route=True)])).start()
         for name in names:
@@ -70,7 +70,8 @@ class Concentrator:
 
     def slots(self):
         """Which slot each site has; its route leads there."""
-        found = {name: slot(self.sa(name)) for name in self.hosts}
+        found = {name: self.sa(name)["slot"] for name in self.hosts}
+        assert found == {name: slot(self.sa(name)) for name in self.hosts}
         routes = self.a.run(["ip", "route", "show", "proto", "171"]).stdout
         for name, number in found.items():
             assert f"{net_of(name)} dev gh-ipsec{number} " in routes, routes
@@ -148,6 +149,22 @@ def test_overlap(net, build_dir):
     refused("net2", "10.2.1.0/25", "10.2.1.0/24", 2)  # it is held where it is
     assert c.ping("two") == 3
     assert slot(c.sa("three")) == 0
+
+
+def test_taken_over(net, build_dir):
+    """A process in reserve has a slot's clients now: their SAs, routes and new keys; the others do not notice."""
+    c = Concentrator(net, build_dir, ("one", "two"), section('tunnel-group "default"', active=2, backup=1))
+    before = c.sas()
+    assert c.slots() == {"one": 0, "two": 1}
+    pinging = Pinging(c.a, HUB, host_of("two"))
+    kill_until(c, lambda: slots(c.hub)[0]["by"] == "backup", group=0)
+    wait_for(lambda: c.ping("one", 1) == 1, 10, c.hub.tail)
+    assert {name: sa["in"]["spi"] for name, sa in c.sas().items()} == {
+        name: sa["in"]["spi"] for name, sa in before.items()}
+    assert c.slots() == {"one": 0, "two": 1}
+    c.new_keys("one", lambda: c.sites["one"].gatectl("ike", "rekey", "child", str(sas(c.sites["one"])[0]["id"])))
+    wait_for(lambda: c.ping("one") == 3, 10, c.hub.tail)
+    assert pinging.lost() == 0
 
 
 def test_reload(net, build_dir):

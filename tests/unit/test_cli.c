@@ -9,6 +9,7 @@
 #include "cli/metrics.h"
 #include "cli/render.h"
 #include "cli/table.h"
+#include "cli/tunnel.h"
 
 enum { WORDS = 16 };
 
@@ -280,7 +281,8 @@ static void any_answer_can_be_rendered(void **state)
                                       "show-ipsec-tunnel",
                                       "show-ipsec-gateway",
                                       "show-ipsec-policy",
-                                      "show-ipsec-group"};
+                                      "show-ipsec-group",
+                                      "show-tunnel"};
     static const char *const answers[] = {
         "{}",
         ("{\"key_chains\":[{},7],\"sessions\":[{\"connections\":[{},null]},\"x\"],"
@@ -307,6 +309,38 @@ static void any_answer_can_be_rendered(void **state)
             json_decref(answer);
         }
     }
+}
+
+static void tunnels_of_both_planes(void **state)
+{
+    json_t *answer = json_loads("{\"tunnels\":[{\"name\":\"a\",\"dataplane\":\"user\"},"
+                                "{\"name\":\"b\",\"dataplane\":\"user\"}]}",
+                                0, NULL);
+    json_t *of_parent = json_loads("{\"not_kernel\":{\"b\":\"it has \\\"mss\\\"\"},\"tunnels\":[{"
+                                   "\"name\":\"c\",\"dataplane\":\"kernel\",\"state\":\"waiting\","
+                                   "\"why\":\"not yet\"}]}",
+                                   0, NULL);
+    json_t *tunnels = json_object_get(answer, "tunnels");
+    struct capture c;
+    struct cli_render r = {.detail = false};
+
+    assert_non_null(answer);
+    assert_non_null(of_parent);
+    cli_devices_join(answer, of_parent);
+    assert_int_equal(json_array_size(tunnels), 3);
+    assert_true(json_is_null(json_object_get(json_array_get(tunnels, 0), "why")));
+    capture_begin(&c);
+    r.out = c.out;
+    cli_renderer("show-tunnel")(&r, answer);
+    fclose(c.out);
+    assert_null(strstr(c.text, "a is"));
+    assert_non_null(strstr(c.text, "b is not the kernel's: it has \"mss\""));
+    assert_non_null(strstr(c.text, "c is waiting: not yet"));
+    free(c.text);
+    cli_devices_join(answer, NULL); /* an older daemon */
+    assert_int_equal(json_array_size(tunnels), 3);
+    json_decref(answer);
+    json_decref(of_parent);
 }
 
 /* ---- The man page and the help -------------------------------------------------------------- */
@@ -400,6 +434,7 @@ static void metrics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tunnels_of_both_planes),
         cmocka_unit_test(words_may_be_abbreviated),
         cmocka_unit_test(what_is_not_a_command_is_named_with_what_would_be),
         cmocka_unit_test(every_command_is_found_by_its_full_words),

@@ -531,6 +531,15 @@ static void what_the_kernel_does_not_carry_ends(void **state)
     gh_esp_children_check(e->children, never_kernel, NULL); /* the configuration has changed */
     assert_int_equal(count(e).all, 0);
     assert_int_equal(e->missing, 1);
+
+    assert_true(install(e, &c, START_MS)); /* by an `ike` that does not know of it yet */
+    assert_false(gh_esp_children_check_one(e->children, c.id, never_kernel, NULL));
+    assert_int_equal(count(e).all, 0);
+    assert_int_equal(e->missing, 1); /* its answer says so */
+    c.kernel = false;
+    assert_true(install(e, &c, START_MS));
+    assert_true(gh_esp_children_check_one(e->children, c.id, never_kernel, NULL));
+    assert_false(gh_esp_children_check_one(e->children, c.id + 1, never_kernel, NULL));
 }
 
 static void nothing_is_taken_over_when_its_time_is_up(void **state)

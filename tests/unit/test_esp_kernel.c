@@ -316,6 +316,48 @@ static void entries_beside_children(void **state)
     assert_int_equal(expect_policies(p), 0);
 }
 
+/* Behind the children, and before what could let its packets pass. */
+static void what_keeps_tunnels_closed(void **state)
+{
+    struct gh_esp_child child = esp_child(1);
+    struct gh_tunnel *tunnels = calloc(2, sizeof(*tunnels));
+    struct gh_spd_entry *spd = calloc(1, sizeof(*spd));
+    struct gh_plane_policy p[8];
+
+    spd[0] = (struct gh_spd_entry){.name = strdup("late"),
+                                   .after = true,
+                                   .out = true,
+                                   .local = child.ts_local,
+                                   .remote = child.ts_remote};
+    t.config->spd = spd;
+    t.config->spd_count = 1;
+    for (size_t i = 0; i < 2; i++)
+        tunnels[i] = (struct gh_tunnel){
+            .name = strdup("t"),
+            .device = strdup("t"),
+            .peer = i == 0 ? strdup("berlin") : NULL,
+            .kernel = true,
+            .p = {.kind = TUNNEL_IP_IP, .local = child.local, .remote = child.remote}};
+    t.config->tunnels = tunnels;
+    t.config->tunnel_count = 2;
+    open_xfrm();
+    assert_true(gh_esp_kernel_configure(t.kernel, t.config));
+    expect(GH_MESSAGE_PLANE_BEGIN);
+    assert_int_equal(expect_policies(p), 4); /* nothing of the one that nobody protects */
+    assert_int_equal(p[0].action, IPSEC_PROTECT);
+    for (size_t i = 1; i < 3; i++) {
+        assert_true(p[i].action == IPSEC_DISCARD && p[i].out && p[i].in);
+        assert_int_equal(p[i].ts_local.ts[0].protocol, i == 1 ? 4 : 41);
+        assert_true(gh_addr_equal(&p[i].ts_local.ts[0].start, &child.local));
+        assert_true(gh_addr_equal(&p[i].ts_remote.ts[0].end, &child.remote));
+    }
+    assert_int_equal(p[3].action, IPSEC_PASS);
+    expect(GH_MESSAGE_PLANE_END);
+    tunnels[0].kernel = false; /* `esp` sees to it */
+    assert_true(gh_esp_kernel_configure(t.kernel, t.config));
+    assert_int_equal(expect_policies(p), 2);
+}
+
 static void what_the_configuration_does_not_want_any_more(void **state)
 {
     struct gh_esp_child c = esp_child(1);
@@ -424,6 +466,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_is_said_before_the_configuration, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(entries_beside_children, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_keeps_tunnels_closed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_sa_of_the_configured_ends_needs_no_policy, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(other_ends_have_a_policy_of_their_own, set_up, tear_down),

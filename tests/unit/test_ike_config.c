@@ -267,7 +267,7 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(c->ike->settings.puzzle_legacy, 30);
     assert_int_equal(c->ike->settings.puzzle_budget, 1024);
     assert_int_equal(c->ike->settings.ticket_seconds, 8 * 3600);
-    assert_false(c->ike->settings.pass_unprotected);
+    assert_false(c->ike->settings.pass_unprotected || c->ike->settings.drop_fragments);
     assert_int_equal(c->ike->settings.strays_per_second, 20);
     assert_true(p->crash_tokens && !p->resumption && !p->redirects && !p->childless);
     assert_true(p->routability && !p->mobike);
@@ -305,7 +305,8 @@ static const char everything[] =
     "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys"
     "  esp-key-log = /tmp/esp-keys\n"
     "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"
-    "  ticket-lifetime = 1d unknown-spi-answers = 0 unprotected = pass path-mtu-aging = 1h "
+    "  ticket-lifetime = 1d unknown-spi-answers = 0 unprotected = pass esp-fragments = drop "
+    "path-mtu-aging = 1h "
     "icmp-prohibited = 50/5\n"
     "  lockout { attempts = 64 duration = 60 block = 1440 max-ports = 32000 clients = 100 } }\n"
     "ike-psk shared { secret-file = \"@/psk\" }\n"
@@ -356,6 +357,7 @@ static const char everything[] =
     "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
     "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
     "    mss = auto icmp-too-big = 1000/60 icmp-quotes = pass later-fragments = follow\n"
+    "    single-sa = yes\n"
     "    replay-window = 8192 tfc-padding = mtu dscp = 46 copy-dscp-in = yes ecn = off }\n"
     "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7\n"
     "    path-mtu = ignore mss = 1200 icmp-too-big = off } }\n"
@@ -490,6 +492,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->children[1].route_metric, 0);
     assert_true(p->children[0].icmp_header && p->children[0].fragments_also);
     assert_false(p->children[1].icmp_header || p->children[1].fragments_also);
+    assert_true(p->children[0].single && !p->children[1].single);
     check_sizes(&p->children[0].path, &p->children[1].path);
     check_traffic(&p->children[0].traffic, &p->children[1].traffic);
     assert_int_equal(p->children[1].mode, IKE2_TRANSPORT);
@@ -558,7 +561,7 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.puzzle_legacy, 1000);
     assert_int_equal(c->settings.puzzle_budget, 64);
     assert_int_equal(c->settings.ticket_seconds, 86400);
-    assert_true(c->settings.pass_unprotected);
+    assert_true(c->settings.pass_unprotected && c->settings.drop_fragments);
     assert_int_equal(c->settings.strays_per_second, 0);
     assert_int_equal(c->settings.path_mtu_seconds, 3600);
     assert_int_equal(c->settings.prohibited_messages, 50);
@@ -950,6 +953,9 @@ static const struct {
      " later-fragments = keep } }",
      "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " single-sa = 1 } }",
+     "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
      " mode = transport\n later-fragments = follow } }",
      "range", 3},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
@@ -1110,6 +1116,7 @@ static const struct {
     {"ike {\n esp-key-log = relative }", "range", 2},
     {"ike {\n esp-key-log = /keys\n esp-key-log = /more }", "duplicate", 3},
     {"ike {\n unprotected = yes }", "range", 2},
+    {"ike {\n esp-fragments = off }", "range", 2},
     {"ike { cookie-threshold = 10\n puzzle-threshold = 9 }", "range", 2},
     {"ike { half-open-limit = 100\n puzzle-threshold = 101 }", "range", 2},
     {"ike {\n puzzle-threshold = always }", "range", 2},

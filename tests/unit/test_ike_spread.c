@@ -70,15 +70,15 @@ static void a_thousand_are_even(void **state)
     }
     for (size_t i = 0; i < SLOTS; i++) {
         assert_int_equal(count[i], 250);
-        assert_int_equal(gh_ike_spread_count(s, (uint8_t)i), 250);
+        assert_int_equal(gh_ike_spread_count(s, (uint8_t)i, 5), 250);
     }
     /* Half of them go, all of one slot first: who comes then fills it up. */
     for (uint32_t i = 0; i < 1000; i++)
         if (i % SLOTS == 2)
             gh_ike_spread_go(s, i + 1, 10);
-    assert_int_equal(gh_ike_spread_count(s, 2), 250); /* they may come back */
+    assert_int_equal(gh_ike_spread_count(s, 2, 10), 250); /* they may come back */
     assert_int_equal(ask(s, 1000, 10 + GH_SPREAD_KEEP_MS), 2);
-    assert_int_equal(gh_ike_spread_count(s, 2), 1);
+    assert_int_equal(gh_ike_spread_count(s, 2, 10 + GH_SPREAD_KEEP_MS), 1);
     gh_ike_spread_free(s);
 }
 
@@ -120,7 +120,7 @@ static void what_took_too_long(void **state)
     assert_non_null(strstr(why, "another process"));
     gh_ike_spread_go(s, 1, 0);
     assert_true(gh_ike_spread_come(s, 2, &two, why));
-    assert_int_equal(gh_ike_spread_count(s, 2), 1);
+    assert_int_equal(gh_ike_spread_count(s, 2, 0), 1);
     gh_ike_spread_free(s);
 }
 
@@ -155,7 +155,7 @@ static void who_is_held_comes_back_to_it(void **state)
     assert_true(gh_ike_spread_held(s, 3, 0, &two)); /* numbers are each process's own */
     assert_true(gh_ike_spread_held(s, 3, 0, &two));
     assert_int_equal(ask(s, 2, 0), 3);
-    assert_int_equal(gh_ike_spread_count(s, 3), 1);
+    assert_int_equal(gh_ike_spread_count(s, 3, 0), 1);
     assert_false(gh_ike_spread_come(s, 0, &other, why));
     assert_int_equal(come(s, 1, 2, "10.2.0.0/16", 0), 3);
     gh_ike_spread_left(s, 3, 0, 0);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "config/config.h"
-#include "config/tunnels.h"
+#include "config/tunnel_cover.h"
 
 #define PEER                                                                                       \
     "ike-peer p { remote = 192.0.2.2 local = 192.0.2.1 psk-secret = \"0123456789abcdefghij\"\n"    \
@@ -14,6 +14,11 @@
     "\"192.0.2.9 47\" } } child u { local-ts = \"2001:db8::1 4\" remote-ts = \"2001:db8::2 4\" } " \
     "}\n"
 #define ENDS "local = 192.0.2.1 remote = 192.0.2.2 "
+#define KERNEL_PEER                                                                                \
+    "ike-peer k { remote = 192.0.2.8 local = 192.0.2.1 psk-secret = \"0123456789abcdefghij\"\n"    \
+    "dataplane = kernel child t { mode = transport local-ts = \"192.0.2.1 47\" remote-ts = "       \
+    "\"192.0.2.8 47\" } } "
+#define OPEN "tunnel t { " ENDS "unprotected = yes dataplane = kernel "
 
 static struct gh_config *parse(const char *text, struct gh_problems *p)
 {
@@ -86,7 +91,7 @@ static void all_words_are_read_and_carried(void **state)
         "tunnel six { type = ipip local = 2001:db8::1 remote = 2001:db8::2 protect = p\n"
         " encapsulation-limit = 3 reassembly = off dscp = copy }\n"
         "tunnel open { " ENDS
-        "unprotected = yes ignore-key = yes mss = auto icmp-too-big = off }\n",
+        "unprotected = yes dataplane = auto ignore-key = yes mss = auto icmp-too-big = off }\n",
         &p);
     struct gh_ike_config *again;
     uint8_t *octets;
@@ -96,10 +101,12 @@ static void all_words_are_read_and_carried(void **state)
         gh_problems_print(&p, stderr);
     assert_non_null(c);
     check(c->ike);
+    c->ike->tunnels[1].kernel = true;
     octets = gh_ike_config_encode(c->ike, &len);
     again = gh_ike_config_decode(gh_view_of(octets, len));
     assert_non_null(again);
     check(again);
+    assert_true(again->tunnels[1].kernel && !again->tunnels[0].kernel);
     gh_ike_config_free(again);
     for (size_t i = 1; i < 120; i++) /* none of what is missing at its end is taken for the whole */
         assert_null(gh_ike_config_decode(gh_view_of(octets, len - i)));
@@ -156,6 +163,19 @@ static const struct {
      " backup-remote = 192.0.2.2 protect = p }",
      "duplicate", 2},
     {"tunnel t { " ENDS "protect = p\n mtu = 1400 }", "unknown-option", 2},
+    {"tunnel t { " ENDS "protect = p\n dataplane = fast }", "range", 2},
+    {"tunnel t { " ENDS "protect = p\n dataplane = kernel }", "range", 2}, /* its peer is user */
+    {KERNEL_PEER "tunnel t { local = 192.0.2.1 remote = 192.0.2.8\n protect = k }", "range", 3},
+    {OPEN "\n backup-remote = 192.0.2.9 }", "range", 2},
+    {OPEN "\n ignore-key = yes }", "range", 2},
+    {OPEN "type = ipip\n outer-df = clear }", "range", 2},
+    {OPEN "\n reassembly = off }", "range", 2},
+    {OPEN "\n ip-mtu = 1279 }", "range", 2},
+    {OPEN "\n encapsulated-ip-mtu = 1400 }", "range", 2},
+    {OPEN "\n clear-df = yes }", "range", 2},
+    {OPEN "\n long-ipv6 = whole }", "range", 2},
+    {OPEN "\n mss = auto }", "range", 2},
+    {OPEN "\n icmp-too-big = 10/1 }", "range", 2},
 };
 
 static void what_is_wrong_is_named(void **state)
@@ -182,11 +202,79 @@ static void what_is_wrong_is_named(void **state)
     }
 }
 
+/* ---- Who may have what ----------------------------------------------------------------------- */
+
+static const struct {
+    const char *text;
+    const char *why; /* NULL: a device of the kernel's may be protected so */
+} protected_by[] = {
+    {"", NULL},
+    {"ipsec-policy x { action = bypass local-ts = 192.0.2.1 remote-ts = 192.0.2.8 }",
+     "the ipsec-policy \"x\" lets its packets pass"},
+    {"ipsec-policy x { action = bypass order = after local-ts = 192.0.2.1 remote-ts = 192.0.2.8 }",
+     NULL},
+    {"ipsec-policy x { action = bypass local-ts = \"192.0.2.1 6\" remote-ts = 192.0.2.8 }", NULL},
+    {"ipsec-policy x { action = discard local-ts = 192.0.2.1 remote-ts = 192.0.2.8 }", NULL},
+};
+
+static void what_protects_the_kernels(void **state)
+{
+    for (size_t i = 0; i < sizeof(protected_by) / sizeof(protected_by[0]); i++) {
+        struct gh_problems p = {0};
+        char text[2048], why[GH_TUNNEL_WHY] = "";
+        struct gh_config *c;
+        bool good;
+
+        snprintf(
+            text, sizeof(text),
+            "%s\n" KERNEL_PEER
+            "tunnel t { local = 192.0.2.1 remote = 192.0.2.8 protect = k dataplane = kernel }\n",
+            protected_by[i].text);
+        c = parse(text, &p);
+        if (c == NULL)
+            gh_problems_print(&p, stderr);
+        assert_non_null(c);
+        assert_int_equal(c->ike->tunnels[0].plane, IKE2_PLANE_KERNEL);
+        assert_false(gh_tunnel_kernel_protects(c->ike, &c->ike->tunnels[0], why));
+        assert_string_equal(why, "the child \"t\" of \"k\" is not the kernel's");
+        c->ike->policies[0]->children[0].kernel = true;
+        good = gh_tunnel_kernel_protects(c->ike, &c->ike->tunnels[0], why);
+        assert_int_equal(good, protected_by[i].why == NULL);
+        if (!good)
+            assert_string_equal(why, protected_by[i].why);
+        gh_config_free(c);
+        gh_problems_clear(&p);
+    }
+}
+
+/* Another peer's child that comes first would have the packets. */
+static void the_first_child_counts(void **state)
+{
+    struct gh_problems p = {0};
+    char why[GH_TUNNEL_WHY];
+    struct gh_config *c = parse(
+        "ike-peer a { remote = 192.0.2.7 local = 192.0.2.1 psk-secret = \"0123456789abcdefghij\"\n"
+        "dataplane = kernel child t { local-ts = 192.0.2.0/24 remote-ts = 192.0.2.8 } "
+        "}\n" KERNEL_PEER
+        "tunnel t { local = 192.0.2.1 remote = 192.0.2.8 protect = k dataplane = auto }\n",
+        &p);
+
+    assert_non_null(c);
+    for (size_t i = 0; i < 2; i++)
+        c->ike->policies[i]->children[0].kernel = true;
+    assert_false(gh_tunnel_kernel_protects(c->ike, &c->ike->tunnels[0], why));
+    assert_string_equal(why, "a child of \"a\" comes first for its packets");
+    gh_config_free(c);
+    gh_problems_clear(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_words_are_read_and_carried),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(what_protects_the_kernels),
+        cmocka_unit_test(the_first_child_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,6 +261,32 @@ static void assert_alg(const struct gh_nl_message *m, uint16_t type, const char 
         assert_memory_equal(r.p, key, key_len);
 }
 
+/* The kernel lists what waits for an SA among the SAs. */
+static void a_packet_that_waits(void **state)
+{
+    struct gh_xfrm_sa_info info;
+    struct xfrm_usersa_info waits;
+    struct gh_nl_message m;
+    struct plan x;
+
+    make_plan(&x, IPSEC_OUT);
+    m = put(&x);
+    waits = info_of(&m);
+    waits.id.spi = 0;
+    waits.sel = (struct xfrm_selector){.family = AF_INET, .proto = IPPROTO_GRE};
+    waits.sel.saddr.a4 = htonl(0x0a000001);
+    waits.sel.daddr.a4 = htonl(0x0a000002);
+    m.body = gh_rd_make((const uint8_t *)&waits, sizeof(waits));
+    assert_true(gh_xfrm_parse_sa(&m, &info));
+    assert_int_equal(info.id.spi, 0);
+    assert_int_equal(info.reqid, gh_xfrm_reqid(5));
+    assert_int_equal(info.flow.protocol, IPPROTO_GRE);
+    assert_int_equal(info.flow.way, IPSEC_OUT);
+    assert_int_equal(info.flow.local.octets[3], 1);
+    assert_int_equal(info.flow.remote.octets[3], 2);
+    assert_false(info.flow.ports);
+}
+
 static void an_sa_and_back(void **state)
 {
     struct gh_xfrm_sa_info info;
@@ -691,6 +717,7 @@ int main(void)
         cmocka_unit_test(ports_that_the_kernel_has_not),
         cmocka_unit_test(types_and_codes),
         cmocka_unit_test(an_sa_and_back),
+        cmocka_unit_test(a_packet_that_waits),
         cmocka_unit_test(algorithms_by_name),
         cmocka_unit_test(what_the_kernel_cannot),
         cmocka_unit_test(selectors_of_sas),

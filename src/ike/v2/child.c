@@ -345,6 +345,14 @@ static void tell_asked(struct ike2 *c, const struct ike2_sa *sa, const struct as
     ike2_tell_offer(c, sa, text, &asked->offer);
 }
 
+static bool is_taken(const struct ike2_sa *sa, const struct ike2_child_policy *p)
+{
+    for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
+        if (child->policy == p && !child->replaced)
+            return true;
+    return false;
+}
+
 uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                           bool without_ke, const struct ike2_child *old, struct ike2_wish *out,
                           char why[160])
@@ -384,6 +392,10 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         if (notify == 0 && old != NULL && shrinks(sa, old, out, &asked.local, &asked.remote)) {
             snprintf(reason, 160, "%s: ours are narrower than those in use", p->name);
             notify = IKE_N_TS_UNACCEPTABLE;
+        }
+        if (notify == 0 && old == NULL && p->single && is_taken(sa, p)) {
+            snprintf(reason, 160, "%s has a Child SA already, and is to have one alone", p->name);
+            notify = IKE_N_NO_ADDITIONAL_SAS;
         }
         if (notify == 0 && (again || has_first(out, &asked.local, &asked.remote)))
             return 0;

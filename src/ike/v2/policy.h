@@ -75,6 +75,7 @@ struct ike2_child_policy {
     struct ike2_child_path path; /* of tunnel and transport mode, and so is: */
     struct ike2_child_traffic traffic;
 
+    bool single;         /* the peer gets no second Child SA of it beside the first */
     bool icmp_header;    /* ICMP errors may quote what the selectors have not (RFC 4301 6.2) */
     bool fragments_also; /* tunnel mode: later fragments follow their first one, if the peer agrees
                             (NON_FIRST_FRAGMENTS_ALSO) */
