@@ -33,23 +33,28 @@ struct gh_esp_clear {
 
 struct place_rules {
     struct gh_clear_place place;
-    struct gh_unprotected_range *ours;
+    struct gh_unprotected_range *ours, *theirs;
     char names[GH_SLOTS][GH_TUN_NAME];
     const char *devices[GH_SLOTS];
     struct gh_clear_entry *entries;
     struct ipsec_selector *selectors;
 };
 
+static void add(struct gh_unprotected_range **list, size_t *count, const struct ike_ts_list *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        *list = gh_config_grow(*list, *count, sizeof(**list));
+        (*list)[(*count)++] = (struct gh_unprotected_range){from->ts[i].start, from->ts[i].end};
+    }
+}
+
 static bool collect(void *ctx, struct gh_parent_place *place, const struct ike2_policy *policy,
                     const struct ike2_child_policy *child)
 {
     struct place_rules *x = ctx;
 
-    for (size_t i = 0; i < child->local.count; i++) {
-        x->ours = gh_config_grow(x->ours, x->place.our_count, sizeof(*x->ours));
-        x->ours[x->place.our_count++] =
-            (struct gh_unprotected_range){child->local.ts[i].start, child->local.ts[i].end};
-    }
+    add(&x->ours, &x->place.our_count, &child->local);
+    add(&x->theirs, &x->place.their_count, &child->remote);
     return false;
 }
 
@@ -62,6 +67,7 @@ static void make_rules(const struct gh_parent *p, struct gh_parent_place *place,
     if (!p->config->ike->settings.pass_unprotected)
         gh_parent_esp_each_child(p, place, collect, x);
     x->place.ours = x->ours;
+    x->place.theirs = x->theirs;
     x->place.devices = x->devices;
     x->place.members = (const char(*)[GH_PATHS_NAME])place->vrfs.members;
     x->place.member_count = place->vrfs.member_count;
@@ -76,6 +82,7 @@ static void make_rules(const struct gh_parent *p, struct gh_parent_place *place,
 static void free_rules(struct place_rules *x)
 {
     free(x->ours);
+    free(x->theirs);
     free(x->entries);
     free(x->selectors);
 }

@@ -29,9 +29,9 @@ struct gh_unprotected_range;
 
 /* A place of a namespace: what is outside of its VRFs, or one of these. */
 struct gh_clear_place {
-    const char *vrf; /* NULL: outside */
-    const struct gh_unprotected_range *ours;
-    size_t our_count;
+    const char *vrf;                                  /* NULL: outside */
+    const struct gh_unprotected_range *ours, *theirs; /* of children: at this side, at the other */
+    size_t our_count, their_count;
     const char *const *devices; /* of tunnels, by their names; outside of VRFs */
     size_t device_count;
     const char (*members)[16]; /* of VRFs: they are not outside of them */

@@ -14,6 +14,8 @@ static const char head[] =
     "\tcounter unprotected { }\n"
     "\tset local4 { type ipv4_addr; flags interval; auto-merge; }\n"
     "\tset local6 { type ipv6_addr; flags interval; auto-merge; }\n"
+    "\tset remote4 { type ipv4_addr; flags interval; auto-merge; }\n"
+    "\tset remote6 { type ipv6_addr; flags interval; auto-merge; }\n"
     "\tset vrf_members { type ifname; }\n"
     "\tchain prerouting { type filter hook prerouting priority raw; policy accept; }\n"
     "\tchain vrf_input { type filter hook input priority raw; policy accept; }\n"
@@ -32,6 +34,8 @@ static const char head[] =
     "flush chain inet gatehouse-ipsec carriers_errors\n"
     "flush set inet gatehouse-ipsec local4\n"
     "flush set inet gatehouse-ipsec local6\n"
+    "flush set inet gatehouse-ipsec remote4\n"
+    "flush set inet gatehouse-ipsec remote6\n"
     "flush set inet gatehouse-ipsec vrf_members\n";
 
 static const char no_vrfs[] = "delete chain inet gatehouse-ipsec vrf_input\n"
@@ -68,29 +72,54 @@ static const char carriers[] =
 static const char clear[] = "\t\tip daddr 224.0.0.0/4 accept\n"
                             "\t\tip6 daddr ff00::/8 accept\n";
 
-static void put_elements(FILE *out, const char *prefix, const struct gh_clear_place *place,
-                         uint8_t len)
+static void put_set(FILE *out, const char *prefix, const char *set,
+                    const struct gh_unprotected_range *list, size_t count, uint8_t len)
 {
     char first[GH_ADDR_TEXT], last[GH_ADDR_TEXT];
     bool any = false;
 
-    for (size_t i = 0; i < place->our_count; i++) {
-        const struct gh_unprotected_range *r = &place->ours[i];
-
-        if (r->first.len != len)
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].first.len != len)
             continue;
         if (any)
             fputs(", ", out);
         else
-            fprintf(out, "add element inet gatehouse-ipsec %slocal%c { ", prefix,
+            fprintf(out, "add element inet gatehouse-ipsec %s%s%c { ", prefix, set,
                     len == 4 ? '4' : '6');
-        fputs(gh_addr_format(&r->first, first), out);
-        if (!gh_addr_equal(&r->first, &r->last))
-            fprintf(out, "-%s", gh_addr_format(&r->last, last));
+        fputs(gh_addr_format(&list[i].first, first), out);
+        if (!gh_addr_equal(&list[i].first, &list[i].last))
+            fprintf(out, "-%s", gh_addr_format(&list[i].last, last));
         any = true;
     }
     if (any)
         fputs(" }\n", out);
+}
+
+static void put_elements(FILE *out, const char *prefix, const struct gh_clear_place *place)
+{
+    for (uint8_t len = 4; len <= 16; len += 12) {
+        put_set(out, prefix, "local", place->ours, place->our_count, len);
+        put_set(out, prefix, "remote", place->theirs, place->their_count, len);
+    }
+}
+
+/* By its version, since 6.1: there is nothing to be asked. */
+bool gh_unprotected_knows_vrfs(void)
+{
+    struct utsname u;
+    unsigned major, minor;
+
+    return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+           (major > 6 || (major == 6 && minor >= 1));
+}
+
+/* While no device is there, the way back leads nowhere. */
+static void put_nowhere(FILE *out, const char *prefix)
+{
+    fprintf(out,
+            "\t\tip daddr @%slocal4 ip saddr @%sremote4 fib saddr oif missing goto %sclear\n"
+            "\t\tip6 daddr @%slocal6 ip6 saddr @%sremote6 fib saddr oif missing goto %sclear\n",
+            prefix, prefix, prefix, prefix, prefix, prefix);
 }
 
 static void put_members(FILE *out, const struct gh_clear_place *place)
@@ -116,8 +145,10 @@ static void put_outside(FILE *out, const struct gh_clear_place *place)
                 "\t\tip daddr @local4 fib saddr oifname \"%s\" goto clear\n"
                 "\t\tip6 daddr @local6 fib saddr oifname \"%s\" goto clear\n",
                 place->devices[i], place->devices[i]);
+    fputs("\t\tiifname @vrf_members accept\n", out);
+    put_nowhere(out, "");
     fprintf(out,
-            "\t\tiifname != @vrf_members jump entries_in_after\n"
+            "\t\tjump entries_in_after\n"
             "\t}\n"
             "\tchain clear {\n"
             "%s"
@@ -130,21 +161,22 @@ static void put_outside(FILE *out, const struct gh_clear_place *place)
 
 static void declare_vrf(FILE *out, const char *prefix, const char *counter)
 {
-    fprintf(out,
-            "table inet gatehouse-ipsec {\n"
-            "\tcounter %s { }\n"
-            "\tset %slocal4 { type ipv4_addr; flags interval; auto-merge; }\n"
-            "\tset %slocal6 { type ipv6_addr; flags interval; auto-merge; }\n"
-            "\tchain %sin { }\n"
-            "\tchain %sclear { }\n"
-            "}\n",
-            counter, prefix, prefix, prefix, prefix);
-    fprintf(out,
-            "flush set inet gatehouse-ipsec %slocal4\n"
-            "flush set inet gatehouse-ipsec %slocal6\n"
-            "flush chain inet gatehouse-ipsec %sin\n"
-            "flush chain inet gatehouse-ipsec %sclear\n",
-            prefix, prefix, prefix, prefix);
+    static const char *const sets[] = {"local", "remote"}, *const chains[] = {"in", "clear"};
+
+    fprintf(out, "table inet gatehouse-ipsec {\n\tcounter %s { }\n", counter);
+    for (size_t i = 0; i < 2; i++)
+        fprintf(out,
+                "\tset %s%s4 { type ipv4_addr; flags interval; auto-merge; }\n"
+                "\tset %s%s6 { type ipv6_addr; flags interval; auto-merge; }\n"
+                "\tchain %s%s { }\n",
+                prefix, sets[i], prefix, sets[i], prefix, chains[i]);
+    fputs("}\n", out);
+    for (size_t i = 0; i < 2; i++)
+        fprintf(out,
+                "flush set inet gatehouse-ipsec %s%s4\n"
+                "flush set inet gatehouse-ipsec %s%s6\n"
+                "flush chain inet gatehouse-ipsec %s%s\n",
+                prefix, sets[i], prefix, sets[i], prefix, chains[i]);
 }
 
 static void put_vrf(FILE *out, const struct gh_clear_place *place, size_t n)
@@ -154,24 +186,25 @@ static void put_vrf(FILE *out, const struct gh_clear_place *place, size_t n)
     gh_clear_prefix(place, n, prefix);
     gh_unprotected_counter(place->vrf, counter);
     declare_vrf(out, prefix, counter);
-    put_elements(out, prefix, place, 4);
-    put_elements(out, prefix, place, 16);
+    put_elements(out, prefix, place);
     fprintf(out,
             "table inet gatehouse-ipsec {\n"
             "\tchain %sin {\n"
             "\t\tjump %sentries_in\n"
             "\t\tip daddr @%slocal4 fib saddr oifname \"gh-ipsec*\" goto %sclear\n"
-            "\t\tip6 daddr @%slocal6 fib saddr oifname \"gh-ipsec*\" goto %sclear\n"
-            "\t\tjump %sentries_in_after\n"
-            "\t}\n",
-            prefix, prefix, prefix, prefix, prefix, prefix, prefix);
+            "\t\tip6 daddr @%slocal6 fib saddr oifname \"gh-ipsec*\" goto %sclear\n",
+            prefix, prefix, prefix, prefix, prefix, prefix);
+    if (gh_unprotected_knows_vrfs())
+        put_nowhere(out, prefix);
     fprintf(out,
+            "\t\tjump %sentries_in_after\n"
+            "\t}\n"
             "\tchain %sclear {\n"
             "%s"
             "\t\tcounter name %s drop\n"
             "\t}\n"
             "}\n",
-            prefix, clear, counter);
+            prefix, prefix, clear, counter);
 }
 
 /* A packet is the VRF's from here on, and still knows by which interface it came: by none, if this
@@ -204,8 +237,7 @@ static void put_places(FILE *out, const struct gh_clear_place *places, size_t co
 
     for (size_t i = 0; i < count; i++) {
         if (places[i].vrf == NULL) {
-            put_elements(out, "", &places[i], 4);
-            put_elements(out, "", &places[i], 16);
+            put_elements(out, "", &places[i]);
             put_members(out, &places[i]);
             put_outside(out, &places[i]);
         } else {
@@ -237,16 +269,6 @@ char *gh_unprotected_text(const struct gh_clear_place *places, size_t count)
         return text;
     free(text);
     return NULL;
-}
-
-/* By its version, since 6.1: there is nothing to be asked. */
-bool gh_unprotected_knows_vrfs(void)
-{
-    struct utsname u;
-    unsigned major, minor;
-
-    return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
-           (major > 6 || (major == 6 && minor >= 1));
 }
 
 const char *gh_unprotected_counter(const char *vrf, char out[GH_CLEAR_COUNTER])

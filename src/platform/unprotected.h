@@ -3,7 +3,8 @@
  * table of nftables of its own (`inet gatehouse-ipsec`).
  *
  * That is what comes by another interface than a tunnel's device, from where the way back leads
- * into such a device, to what a tunnel protects on our side. Routes say where from, so there is
+ * into such a device, to what a tunnel protects on our side. While no device is there, the way back
+ * leads nowhere: then it is what a tunnel has at the other side. Routes say where from, so there is
  * nothing to change when they do. What carries a tunnel or keys it, and neighbour discovery,
  * passes. What comes into a VRF is judged where it is the VRF's: after addresses were translated,
  * and where it is delivered or forwarded. Entries of the SPD that let something pass, or discard

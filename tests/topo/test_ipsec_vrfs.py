@@ -306,3 +306,28 @@ def test_what_comes_in_a_vrf_is_not_for_others(vrfs):
         wait_for(lambda: all(n > m for n, m in zip(heard(vrfs), counts)), 5, lambda: f"{heard(vrfs)}")
         return heard(vrfs) == tuple(n + 1 for n in counts)
     wait_for(filtered, 10, "the new VRF's are not heard")
+
+
+# ---- The last one -------------------------------------------------------------------------------
+
+def test_while_no_daemon_is_there(vrfs):
+    """Nothing of what a tunnel is for comes in; what else is in these VRFs does."""
+    vrfs.set()
+    vrfs.one.kill()
+    wait_for(lambda: "gh-ipsec" not in vrfs.a.run(["ip", "link"]).stdout, 10, "the devices are gone")
+    for vrf in PLACES:
+        near = count(vrfs.a, 7008, f"eth{PLACES.index(vrf)}")
+        vrfs.a.run(["nft", "-f", "-"], input="""table inet seen {
+            counter came { }
+            chain in {
+                type filter hook input priority 0
+                udp dport 7008 counter name came
+            }
+        }
+        """)
+        send(vrfs.liars[vrf], HOST_B, 0, HOST_A, 7008)
+        send(vrfs.liars[vrf], "10.78.0.2", 0, HOST_A, 7008)
+        wait_for(lambda n=near: n() == 2, 5, "both arrive")
+        came = vrfs.a.run(["nft", "list", "counter", "inet", "seen", "came"]).stdout
+        assert "packets 1 " in came, f"{vrf} {came}"
+        vrfs.a.run(["nft", "delete", "table", "inet", "seen"])

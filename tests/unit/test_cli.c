@@ -395,6 +395,7 @@ static void metrics(void **state)
         "\"show-ipsec-sa\":{\"sas\":[{\"peer\":\"p\",\"child\":\"c\",\"id\":7,\"out\":null,\"in\":"
         "{\"spi\":\"0a\",\"packets\":3,\"octets\":300,\"drops\":{\"replay\":2,\"icv\":1}}}]},"
         "\"show-ipsec-unprotected\":{\"namespaces\":[{\"netns\":null,\"packets\":5},"
+        "{\"netns\":null,\"vrf\":\"red\",\"packets\":6},"
         "{\"netns\":\"n\",\"packets\":null}]}}";
     static const char expected[] =
         "# HELP gatehouse_tcp_ao_session_up Whether a session of TCP-AO is up.\n"
@@ -419,7 +420,8 @@ static void metrics(void **state)
         "\"icv\"} 1\n"
         "# HELP gatehouse_ipsec_unprotected_total Packets that came beside a tunnel.\n"
         "# TYPE gatehouse_ipsec_unprotected_total counter\n"
-        "gatehouse_ipsec_unprotected_total{netns=\"\",vrf=\"\"} 5\n";
+        "gatehouse_ipsec_unprotected_total{netns=\"\",vrf=\"\"} 5\n"
+        "gatehouse_ipsec_unprotected_total{netns=\"\",vrf=\"red\"} 6\n";
     json_t *from = json_loads(answers, 0, NULL);
     char *text = NULL;
     size_t len;

@@ -449,6 +449,8 @@ static void protected_addresses(void **state)
     static const char members[][16] = {"eth1", "bad\"*", "lan"};
     struct gh_clear_place place = {.ours = list,
                                    .our_count = 3,
+                                   .theirs = &list[2],
+                                   .their_count = 1,
                                    .devices = devices,
                                    .device_count = 2,
                                    .members = members,
@@ -461,6 +463,7 @@ static void protected_addresses(void **state)
     text = gh_unprotected_text(&place, 1);
     assert_non_null(strstr(text, "\nadd element inet gatehouse-ipsec local4 "
                                  "{ 10.1.0.0-10.1.255.255, 192.0.2.1 }\n"));
+    assert_non_null(strstr(text, "\nadd element inet gatehouse-ipsec remote4 { 192.0.2.1 }\n"));
     assert_non_null(
         strstr(text, "\nadd element inet gatehouse-ipsec local6 { fd01::-fd01::ffff }\n"));
     assert_non_null(
