@@ -5,6 +5,7 @@
 #include "cli/ask.h"
 #include "cli/render.h"
 #include "cli/slots.h"
+#include "cli/tunnel.h"
 #include "control/control.h"
 
 enum { LABELS = 6 };
@@ -395,6 +396,8 @@ static json_t *ask_all(const struct cli *cli)
         if (json_is_true(json_object_get(answer, "ok"))) {
             if (strncmp(parts[i].op, "show-ipsec-", 11) == 0)
                 cli_join_slots(cli, request, answer);
+            else if (strcmp(parts[i].op, "show-tunnel") == 0)
+                cli_join_devices(cli, request, answer);
             json_object_set(answers, parts[i].op, answer);
         }
         json_decref(answer);

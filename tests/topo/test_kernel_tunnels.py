@@ -82,6 +82,7 @@ def test_with_plain_devices(guest, build_dir):
         assert word in said, said
     assert "nopmtudisc" not in said and "encaplimit 3" in link(a, "i6")
     assert "g4" in one.gatectl("show", "tunnel").stdout
+    assert 'gatehouse_tunnel_up{tunnel="g4"} 1\n' in one.gatectl("show", "metrics").stdout
     # Another key, in place: the device stays as it is, with what the operator has added to it.
     a.run(["ip", "route", "add", "10.44.0.0/24", "dev", "g4"])
     one.configure(plain_config(g4={"key": 78, "ttl": 10, "ip_mtu": 1300}))
