@@ -155,6 +155,10 @@ int cli_ask(const struct cli *cli, const struct cli_command *self, int argc, cha
             cli_explain_keys(cli, answer);
         if (strcmp(self->op, "show-ipsec-tunnel") == 0)
             cli_join_sas(cli, answer);
+        if (strcmp(self->op, "show-ipsec-group") == 0)
+            cli_join_clients(cli, answer);
+        if (strcmp(self->op, "show-ipsec-gateway") == 0)
+            cli_join_traffic(cli, answer);
         if (strcmp(self->op, "show-tunnel") == 0)
             cli_join_devices(cli, request, answer);
         if (strcmp(self->op, "show-ipsec-policy") == 0)

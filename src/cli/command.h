@@ -85,6 +85,7 @@ void cli_command_usage(const struct cli_command *c, FILE *out);
 int cli_ask(const struct cli *cli, const struct cli_command *self, int argc, char **argv);
 int cli_adopt(const struct cli *cli, const struct cli_command *self, int argc, char **argv);
 int cli_capture(const struct cli *cli, const struct cli_command *self, int argc, char **argv);
+int cli_metrics(const struct cli *cli, const struct cli_command *self, int argc, char **argv);
 int cli_monitor(const struct cli *cli, const struct cli_command *self, int argc, char **argv);
 int cli_offline(const struct cli *cli, const struct cli_command *self, int argc, char **argv);
 

@@ -81,6 +81,12 @@ static void child_line(const struct cli_render *r, const json_t *c)
             cli_joined(json_object_get(c, "remote_ts"), remote, sizeof(remote)));
 }
 
+/* How an end authenticated. */
+static const char *by(const json_t *s, const char *field)
+{
+    return cli_has(s, field) ? cli_text(s, field) : "nothing yet, or a ticket";
+}
+
 static void sa_block(const struct cli_render *r, const json_t *s)
 {
     char buf[GH_SPAN_TEXT], more[GH_SPAN_TEXT], text[400], where[PLACE_TEXT];
@@ -95,6 +101,12 @@ static void sa_block(const struct cli_render *r, const json_t *s)
             cli_true(s, "mobike") ? "; both may move" : "");
     line(r, "Local identity:", cli_text(s, "local_id"));
     line(r, "Remote identity:", cli_text(s, "remote_id"));
+    fprintf(r->out, "  %-22s we by %s, the peer by %s\n", "Proof:", by(s, "local_auth"),
+            by(s, "remote_auth"));
+    if (cli_has(s, "certificate"))
+        line(r, "Our certificate:", cli_text(s, "certificate"));
+    if (cli_has(s, "trust_anchor"))
+        line(r, "Trust anchor:", cli_text(s, "trust_anchor"));
     fprintf(r->out, "  %-22s %s, %s\n", "SPIs:", cli_text(s, "spi_i"), cli_text(s, "spi_r"));
     fprintf(r->out, "  %-22s %s%s\n",
             "Algorithms:", cli_joined(json_object_get(s, "suite"), text, sizeof(text)),

@@ -133,20 +133,22 @@ void cli_render_ipsec_counters(const struct cli_render *r, const json_t *answer)
 
 void cli_render_ipsec_unprotected(const struct cli_render *r, const json_t *answer)
 {
-    static const char *const titles[] = {"Namespace", ">Packets", ">Octets"};
+    static const char *const titles[] = {"Namespace", "VRF", ">Packets", ">Octets"};
     struct cli_table t;
     json_t *n;
     size_t i;
 
     if (!cli_true(answer, "drop"))
         fputs("What comes in clear may pass (`unprotected`).\n\n", r->out);
-    cli_table_init(&t, titles, 3);
+    cli_table_init(&t, titles, 4);
     json_array_foreach(json_object_get(answer, "namespaces"), i, n)
     {
         cli_table_row(&t);
         cli_table_cell(&t, 0, "%s", cli_has(n, "netns") ? cli_text(n, "netns") : "(own)");
-        for (size_t k = 1; k < 3; k++) {
-            const char *field = k == 1 ? "packets" : "octets";
+        if (cli_has(n, "vrf"))
+            cli_table_cell(&t, 1, "%s", cli_text(n, "vrf"));
+        for (size_t k = 2; k < 4; k++) {
+            const char *field = k == 2 ? "packets" : "octets";
 
             if (cli_has(n, field))
                 cli_table_cell(&t, k, "%" JSON_INTEGER_FORMAT, cli_integer(n, field));
@@ -165,6 +167,8 @@ static void put_slot(struct cli_table *t, const json_t *slot)
     if (cli_has(slot, "pid"))
         cli_table_cell(t, 9, "%" JSON_INTEGER_FORMAT, cli_integer(slot, "pid"));
     cli_table_cell(t, 10, "%" JSON_INTEGER_FORMAT, cli_integer(slot, "peers"));
+    if (cli_has(slot, "clients"))
+        cli_table_cell(t, 11, "%" JSON_INTEGER_FORMAT, cli_integer(slot, "clients"));
 }
 
 static void put_spare(struct cli_table *t, const json_t *spare)
@@ -178,8 +182,9 @@ static void put_spare(struct cli_table *t, const json_t *spare)
 /* One row for the group, one for each of its processes. */
 void cli_render_ipsec_groups(const struct cli_render *r, const json_t *answer)
 {
-    static const char *const titles[] = {"Id",   "Group", ">Primary", ">Backup", ">Active", "Admin",
-                                         "Oper", ">Slot", "Process",  ">Pid",    ">Peers"};
+    static const char *const titles[] = {"Id",      "Group", ">Primary", ">Backup",
+                                         ">Active", "Admin", "Oper",     ">Slot",
+                                         "Process", ">Pid",  ">Peers",   ">Clients"};
     static const char *const numbers[] = {"primary", "backup", "active"};
     const json_t *group, *one;
     struct cli_table t;

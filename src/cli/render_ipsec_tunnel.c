@@ -78,6 +78,18 @@ static void error_line(const struct cli_render *r, const json_t *tunnel)
     line(r, "", cli_text(e, "text"));
 }
 
+static void proof_lines(const struct cli_render *r, const json_t *ike)
+{
+    if (cli_has(ike, "local_auth") || cli_has(ike, "remote_auth"))
+        fprintf(r->out, "  %-*s we by %s, the peer by %s\n", LABEL,
+                "Proof:", cli_has(ike, "local_auth") ? cli_text(ike, "local_auth") : "a ticket",
+                cli_has(ike, "remote_auth") ? cli_text(ike, "remote_auth") : "a ticket");
+    if (cli_has(ike, "certificate"))
+        line(r, "Our certificate:", cli_text(ike, "certificate"));
+    if (cli_has(ike, "trust_anchor"))
+        line(r, "Trust anchor:", cli_text(ike, "trust_anchor"));
+}
+
 static void ike_lines(const struct cli_render *r, const json_t *ike)
 {
     const json_t *messages = json_object_get(ike, "messages");
@@ -92,20 +104,21 @@ static void ike_lines(const struct cli_render *r, const json_t *ike)
             cli_text(ike, "remote"));
     line(r, "Local identity:", cli_text(ike, "local_id"));
     line(r, "Remote identity:", cli_text(ike, "remote_id"));
+    proof_lines(r, ike);
     line(r, "Algorithms:", cli_joined(json_object_get(ike, "suite"), text, sizeof(text)));
     fprintf(r->out, "  %-*s up for %s, rekeyed in %s, expires in %s\n", LABEL,
             "Lifetime:", cli_span(ike, "uptime", one), cli_span(ike, "rekey_in", two),
             cli_span(ike, "expires_in", three));
     fprintf(r->out,
             "  %-*s %" JSON_INTEGER_FORMAT " in, %" JSON_INTEGER_FORMAT
-            " out, %" JSON_INTEGER_FORMAT " of them again\n",
+            " out, %" JSON_INTEGER_FORMAT " of them again, %" JSON_INTEGER_FORMAT " bad\n",
             LABEL, "Messages:", cli_integer(messages, "in"), cli_integer(messages, "out"),
-            cli_integer(messages, "retransmitted"));
+            cli_integer(messages, "retransmitted"), cli_integer(messages, "bad"));
     fprintf(r->out,
             "  %-*s asked %" JSON_INTEGER_FORMAT " times, answered %" JSON_INTEGER_FORMAT
-            ", was asked %" JSON_INTEGER_FORMAT "\n",
+            ", without an answer %" JSON_INTEGER_FORMAT ", was asked %" JSON_INTEGER_FORMAT "\n",
             LABEL, "Liveness:", cli_integer(liveness, "sent"), cli_integer(liveness, "answered"),
-            cli_integer(liveness, "heard"));
+            cli_integer(liveness, "timeouts"), cli_integer(liveness, "heard"));
 }
 
 static void direction_line(const struct cli_render *r, const json_t *sa, const char *way)
@@ -124,6 +137,22 @@ static void direction_line(const struct cli_render *r, const json_t *sa, const c
             cli_text(one, "back_end"));
     json_object_foreach(counts, name, value)
         fprintf(r->out, ", %s %" JSON_INTEGER_FORMAT, name, json_integer_value(value));
+    fputc('\n', r->out);
+}
+
+static void left_line(const struct cli_render *r, const json_t *sa)
+{
+    const json_t *algorithms = json_object_get(sa, "algorithms");
+
+    fprintf(r->out,
+            "    IV of %" JSON_INTEGER_FORMAT " octets, ICV of %" JSON_INTEGER_FORMAT
+            ", replay window %" JSON_INTEGER_FORMAT,
+            cli_integer(algorithms, "iv"), cli_integer(algorithms, "icv"),
+            cli_integer(json_object_get(sa, "traffic"), "replay_window"));
+    if (cli_has(sa, "octets_left"))
+        fprintf(r->out, ", %" JSON_INTEGER_FORMAT " octets left", cli_integer(sa, "octets_left"));
+    if (cli_has(sa, "packets_left"))
+        fprintf(r->out, ", %" JSON_INTEGER_FORMAT " packets left", cli_integer(sa, "packets_left"));
     fputc('\n', r->out);
 }
 
@@ -148,6 +177,7 @@ static void sa_lines(const struct cli_render *r, const json_t *sa)
     if (cli_has(sa, "path_mtu"))
         fprintf(r->out, ", the path takes %" JSON_INTEGER_FORMAT, cli_integer(sa, "path_mtu"));
     fputc('\n', r->out);
+    left_line(r, sa);
     direction_line(r, sa, "in");
     direction_line(r, sa, "out");
 }
@@ -235,6 +265,15 @@ static const json_t *in_use(const json_t *peer)
     return NULL;
 }
 
+static void carried_line(const struct cli_render *r, const char *label, const json_t *way)
+{
+    if (json_is_object(way))
+        fprintf(r->out,
+                "  %-*s %" JSON_INTEGER_FORMAT " packets, %" JSON_INTEGER_FORMAT
+                " octets, by SAs of now\n",
+                LABEL, label, cli_integer(way, "packets"), cli_integer(way, "octets"));
+}
+
 static void gateway_block(const struct cli_render *r, const json_t *p)
 {
     const json_t *tunnels = json_object_get(p, "tunnels"), *g, *f;
@@ -260,13 +299,15 @@ static void gateway_block(const struct cli_render *r, const json_t *p)
             " administratively down\n",
             LABEL, "Tunnels:", cli_integer(tunnels, "up"), cli_integer(tunnels, "configured"),
             cli_integer(tunnels, "admin_down"));
+    carried_line(r, "Came in:", json_object_get(p, "in"));
+    carried_line(r, "Went out:", json_object_get(p, "out"));
     line(r, "Last up:", cli_has(p, "last_up") ? cli_text(p, "last_up") : "never");
     line(r, "Last down:", cli_has(p, "last_down") ? cli_text(p, "last_down") : "never");
     json_array_foreach(json_object_get(p, "failures"), i, f)
     {
-        fprintf(r->out, "  %-*s %s, %" JSON_INTEGER_FORMAT " times, last %s\n", LABEL,
+        fprintf(r->out, "  %-*s %s, %" JSON_INTEGER_FORMAT " times, first %s, last %s\n", LABEL,
                 i == 0 ? "Failures:" : "", cli_text(f, "reason"), cli_integer(f, "count"),
-                cli_text(f, "time"));
+                cli_text(f, "first"), cli_text(f, "time"));
         line(r, "", cli_text(f, "text"));
     }
 }

@@ -1,18 +1,45 @@
 #include "cli/slots.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/ask.h"
 #include "cli/render.h"
 
-static size_t find_named(const json_t *list, const char *name)
+enum { KEY = 300 };
+
+/* What an entry is called in all of them: by its own name, or its peer's and child's. */
+static const char *key_of(const json_t *policy, char out[KEY])
 {
+    if (cli_has(policy, "name"))
+        snprintf(out, KEY, "%s", cli_text(policy, "name"));
+    else
+        snprintf(out, KEY, "\"%s\" \"%s\"", cli_text(policy, "peer"), cli_text(policy, "child"));
+    return out;
+}
+
+static json_t *keys_of(const json_t *list)
+{
+    json_t *keys = json_object(), *item;
+    char key[KEY];
+    size_t i;
+
+    json_array_foreach(list, i, item)
+    {
+        json_object_set_new_nocheck(keys, key_of(item, key), json_true());
+    }
+    return keys;
+}
+
+static size_t find_key(const json_t *list, const char *key)
+{
+    char other[KEY];
     json_t *item;
     size_t i;
 
     json_array_foreach(list, i, item)
     {
-        if (cli_has(item, "name") && strcmp(cli_text(item, "name"), name) == 0)
+        if (strcmp(key_of(item, other), key) == 0)
             return i;
     }
     return SIZE_MAX;
@@ -20,7 +47,7 @@ static size_t find_named(const json_t *list, const char *name)
 
 static void add_counts(json_t *mine, const json_t *theirs)
 {
-    static const char *const counts[] = {"hits", "clear_in"};
+    static const char *const counts[] = {"hits", "without_sa", "clear_in"};
 
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
         json_t *count = json_object_get(mine, counts[i]);
@@ -30,17 +57,19 @@ static void add_counts(json_t *mine, const json_t *theirs)
     }
 }
 
-/* Entries that belong to no child are in the SPD of each process: they are one. What stood between
- * two of them stands there in the whole, too. */
+/* Entries that belong to no child are in the SPD of each process, and so are children of peers
+ * whose clients are spread: they are one. What stood between two of them stands there in the whole,
+ * too. */
 static void merge_policies(json_t *mine, json_t *theirs)
 {
+    json_t *keys = keys_of(mine), *policy;
     size_t i, at = 0;
-    json_t *policy;
+    char key[KEY];
 
     json_array_foreach(theirs, i, policy)
     {
         size_t same =
-            cli_has(policy, "name") ? find_named(mine, cli_text(policy, "name")) : SIZE_MAX;
+            json_object_get(keys, key_of(policy, key)) != NULL ? find_key(mine, key) : SIZE_MAX;
 
         if (same == SIZE_MAX) {
             json_array_insert(mine, at++, policy);
@@ -49,6 +78,7 @@ static void merge_policies(json_t *mine, json_t *theirs)
         add_counts(json_array_get(mine, same), policy);
         at = same + 1;
     }
+    json_decref(keys);
     json_array_foreach(mine, i, policy)
     {
         json_object_set_new(policy, "order", json_integer((json_int_t)i + 1));
@@ -125,6 +155,34 @@ void cli_join_slots(const struct cli *cli, json_t *request, json_t *answer)
     if (json_array_size(away) > 0)
         json_object_set(answer, "away", away);
     json_decref(away);
+}
+
+void cli_slots_count(json_t *answer, const json_t *clients)
+{
+    json_t *group, *slot;
+    size_t i, k;
+
+    json_array_foreach(json_object_get(answer, "groups"), i, group)
+    {
+        json_array_foreach(json_object_get(group, "slots"), k, slot)
+        {
+            json_t *count = json_array_get(clients, (size_t)cli_integer(slot, "slot"));
+
+            json_object_set_new(slot, "clients",
+                                count != NULL ? json_integer(json_integer_value(count))
+                                              : json_null());
+        }
+    }
+}
+
+void cli_join_clients(const struct cli *cli, json_t *answer)
+{
+    json_t *request = json_pack("{s:s}", "op", "show-ipsec-clients");
+    json_t *of_ike = request != NULL ? cli_converse(cli, request) : NULL;
+
+    cli_slots_count(answer, json_object_get(of_ike, "clients"));
+    json_decref(of_ike);
+    json_decref(request);
 }
 
 static const char *lost_group(const json_t *groups, const char *peer)

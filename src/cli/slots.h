@@ -19,6 +19,11 @@ void cli_slots_merge(json_t *into, json_t *from);
  * had counted. */
 void cli_slots_settle(json_t *answer, json_int_t slots);
 
+/* Into each slot of show-ipsec-group's answer: "clients", how many IKE has put there, of peers
+ * whose clients are spread; null: nobody says so. */
+void cli_join_clients(const struct cli *cli, json_t *answer);
+void cli_slots_count(json_t *answer, const json_t *clients);
+
 /* Into each tunnel of a peer whose slot is lost: "stopped", its tunnel group. groups: the answer to
  * show-ipsec-group, or NULL. */
 void cli_slots_mark(json_t *tunnels, const json_t *groups);

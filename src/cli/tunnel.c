@@ -49,19 +49,65 @@ void cli_tunnels_join(json_t *answer, const json_t *of_engine)
     json_decref(peers);
 }
 
+static json_t *carried(const json_t *sas, const char *way)
+{
+    json_int_t packets = 0, octets = 0;
+    const json_t *sa;
+    size_t i;
+
+    json_array_foreach(sas, i, sa)
+    {
+        packets += cli_integer(json_object_get(sa, way), "packets");
+        octets += cli_integer(json_object_get(sa, way), "octets");
+    }
+    return json_pack("{s:I, s:I}", "packets", packets, "octets", octets);
+}
+
+void cli_gateways_join(json_t *answer, const json_t *of_engine)
+{
+    json_t *peers = by_peer(json_object_get(of_engine, "sas")), *gateway;
+    size_t i;
+
+    json_array_foreach(json_object_get(answer, "gateways"), i, gateway)
+    {
+        const json_t *sas = json_object_get(peers, cli_text(gateway, "peer"));
+
+        json_object_set_new(gateway, "in", carried(sas, "in"));
+        json_object_set_new(gateway, "out", carried(sas, "out"));
+    }
+    json_decref(peers);
+}
+
+/* NULL: nobody tells. */
+static json_t *ask_for_sas(const struct cli *cli)
+{
+    json_t *request = json_pack("{s:s}", "op", "show-ipsec-sa");
+    json_t *answer = request != NULL ? cli_converse(cli, request) : NULL;
+
+    if (answer != NULL)
+        cli_join_slots(cli, request, answer);
+    json_decref(request);
+    return answer;
+}
+
+void cli_join_traffic(const struct cli *cli, json_t *answer)
+{
+    json_t *of_engine = ask_for_sas(cli);
+
+    if (json_is_true(json_object_get(of_engine, "ok")))
+        cli_gateways_join(answer, of_engine);
+    json_decref(of_engine);
+}
+
 void cli_join_sas(const struct cli *cli, json_t *answer)
 {
     json_t *request, *of_engine, *groups;
 
     if (json_array_size(json_object_get(answer, "tunnels")) == 0)
         return;
-    request = json_pack("{s:s}", "op", "show-ipsec-sa");
-    of_engine = request != NULL ? cli_converse(cli, request) : NULL;
-    if (of_engine != NULL)
-        cli_join_slots(cli, request, of_engine);
+    of_engine = ask_for_sas(cli);
     cli_tunnels_join(answer, of_engine);
     json_decref(of_engine);
-    json_decref(request);
     request = json_pack("{s:s}", "op", "show-ipsec-group");
     groups = request != NULL ? cli_converse(cli, request) : NULL;
     cli_slots_mark(json_object_get(answer, "tunnels"), groups);

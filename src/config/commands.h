@@ -8,6 +8,7 @@
 #ifndef GH_CONFIG_COMMANDS_H
 #define GH_CONFIG_COMMANDS_H
 
+int gh_cmd_firewall(int argc, char **argv);    /* gatectl firewall */
 int gh_cmd_lint(int argc, char **argv);        /* gatectl lint */
 int gh_cmd_simulate(int argc, char **argv);    /* gatectl key-chain simulate */
 int gh_cmd_generate(int argc, char **argv);    /* gatectl key-chain generate */

@@ -73,6 +73,7 @@ struct gh_ike_settings {
     uint8_t tcp_ao_protocol;      /* of TCP-AO's keys, for private use: 201 … 255 */
     bool lock_out;
     struct gh_lockout_settings lockout; /* the seed is not set */
+    bool drop_fragments;                /* what is protected and came in fragments is not taken */
     bool pass_unprotected; /* what should have come through a tunnel may come in clear */
     char *key_log;         /* owned; a file for Wireshark; NULL: none */
     char *esp_key_log;     /* the same for Child SAs of ESP */

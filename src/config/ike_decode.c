@@ -380,11 +380,13 @@ static void get_child(struct gh_rd *r, struct ike2_child_policy *c)
     c->idle_seconds = gh_get_below(r, gh_rd_u32(r), GH_IDLE_MAX + 1);
     c->kernel = gh_get_flag(r);
     c->slot = (uint8_t)gh_get_below(r, gh_rd_u8(r), GH_SLOTS);
+    c->last_slot = (uint8_t)gh_get_below(r, gh_rd_u8(r), GH_SLOTS);
     c->reverse_route = gh_get_flag(r);
     c->route_overlap = gh_get_flag(r);
     c->route_metric = (uint16_t)gh_rd_u16(r);
     c->icmp_header = gh_get_flag(r);
     c->fragments_also = gh_get_flag(r);
+    c->single = gh_get_flag(r);
     if (c->mode == IKE2_TCP_AO)
         return;
     gh_sizes_get(r, &c->path);
@@ -635,6 +637,7 @@ static void get_settings(struct gh_rd *r, struct gh_ike_settings *s)
     s->lockout.max_ports = gh_rd_u32(r);
     s->lockout.clients = gh_rd_u32(r);
     s->pass_unprotected = gh_get_flag(r);
+    s->drop_fragments = gh_get_flag(r);
     s->key_log = gh_get_text(r, false);
     s->esp_key_log = gh_get_text(r, false);
 }

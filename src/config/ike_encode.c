@@ -226,11 +226,13 @@ static void put_child(struct gh_wr *w, const struct ike2_child_policy *c)
     gh_wr_u32(w, c->idle_seconds);
     gh_wr_u8(w, c->kernel);
     gh_wr_u8(w, c->slot);
+    gh_wr_u8(w, c->last_slot);
     gh_wr_u8(w, c->reverse_route);
     gh_wr_u8(w, c->route_overlap);
     gh_wr_u16(w, c->route_metric);
     gh_wr_u8(w, c->icmp_header);
     gh_wr_u8(w, c->fragments_also);
+    gh_wr_u8(w, c->single);
     if (c->mode == IKE2_TCP_AO)
         return;
     gh_sizes_put(w, &c->path);
@@ -426,6 +428,7 @@ static void put_settings(struct gh_wr *w, const struct gh_ike_settings *s)
     gh_wr_u32(w, s->lockout.max_ports);
     gh_wr_u32(w, s->lockout.clients);
     gh_wr_u8(w, s->pass_unprotected);
+    gh_wr_u8(w, s->drop_fragments);
     gh_put_text(w, s->key_log);
     gh_put_text(w, s->esp_key_log);
 }

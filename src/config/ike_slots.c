@@ -193,12 +193,95 @@ static void keep(struct work *w, const struct gh_ike_config *current, int *slots
             slots[leader_of(w, i)] = 0;
 }
 
+static bool is_everything(const struct ike_ts *ts)
+{
+    for (size_t i = 0; i < ts->start.len; i++)
+        if (ts->start.octets[i] != 0 || ts->end.octets[i] != UINT8_MAX)
+            return false;
+    return true;
+}
+
+/* Nobody begins with it: whoever calls is one of many. */
+static bool is_for_many(const struct ike2_policy *p)
+{
+    return gh_ike_has_ipsec(p) && ike2_gateway_count(p) == 0;
+}
+
+static const char *obstacle_of(const struct ike2_child_policy *child, const char **remedy)
+{
+    if (!child->reverse_route) {
+        *remedy = "add reverse-route = yes to its children";
+        return "it has a child without reverse routes";
+    }
+    if (child->route_overlap) {
+        *remedy = "remove route-overlap";
+        return "its clients may have the same networks";
+    }
+    *remedy = "write which networks its clients may have";
+    for (size_t i = 0; i < child->remote.count; i++)
+        if (is_everything(&child->remote.ts[i]))
+            return "its remote-ts is everything";
+    return NULL;
+}
+
+/* Why its clients' networks do not tell them from each other. NULL: they do. */
+static const char *find_obstacle(const struct ike2_policy *p, const char **remedy)
+{
+    const char *why = NULL;
+
+    for (size_t i = 0; why == NULL && i < p->child_count; i++)
+        if (p->children[i].mode != IKE2_TCP_AO)
+            why = obstacle_of(&p->children[i], remedy);
+    return why;
+}
+
+static bool can_spread(const struct gh_ike_config *c, const struct ike2_policy *p)
+{
+    const char *remedy;
+
+    return is_for_many(p) && !is_first(c, p) && find_obstacle(p, &remedy) == NULL;
+}
+
+const char *gh_ike_why_together(const struct gh_ike_config *c, size_t at, const char **remedy)
+{
+    const struct ike2_policy *p = c->policies[at];
+    const char *why;
+
+    if (!is_for_many(p) || is_first(c, p) || gh_ike_is_spread(p) ||
+        c->groups[c->places[at].group].active < 2)
+        return NULL;
+    why = find_obstacle(p, remedy);
+    if (why != NULL)
+        return why;
+    *remedy = "let no other peer have addresses in common with its remote-ts";
+    return "a peer that is not so has addresses in common with it";
+}
+
+/* Of each leader: do all slots of its group carry what belongs to it? */
+static bool *find_spread(struct work *w)
+{
+    bool *all = gh_config_alloc(w->c->policy_count + 1, sizeof(*all));
+
+    for (size_t i = 0; i < w->c->policy_count; i++)
+        if (w->leader[i] == i)
+            all[i] = w->c->groups[w->c->places[i].group].active > 1;
+    for (size_t i = 0; i < w->c->policy_count; i++)
+        if (!can_spread(w->c, w->c->policies[i]))
+            all[leader_of(w, i)] = false;
+    return all;
+}
+
 static void spread(struct work *w, int *slots)
 {
     size_t load[GH_SLOTS] = {0}, *size = gh_config_alloc(w->c->policy_count + 1, sizeof(*size));
+    bool *all = find_spread(w);
 
-    for (size_t i = 0; i < w->c->policy_count; i++)
-        size[leader_of(w, i)] += gh_ike_has_ipsec(w->c->policies[i]);
+    for (size_t i = 0; i < w->c->policy_count; i++) {
+        if (all[leader_of(w, i)])
+            slots[leader_of(w, i)] = w->c->groups[w->c->places[i].group].first;
+        else
+            size[leader_of(w, i)] += gh_ike_has_ipsec(w->c->policies[i]);
+    }
     for (size_t i = 0; i < w->c->policy_count; i++)
         if (w->leader[i] == i && slots[i] >= 0)
             load[slots[i]] += size[i];
@@ -208,9 +291,17 @@ static void spread(struct work *w, int *slots)
         slots[i] = least(&w->c->groups[w->c->places[i].group], load);
         load[slots[i]] += size[i];
     }
-    for (size_t i = 0; i < w->c->policy_count; i++)
-        for (size_t k = 0; k < w->c->policies[i]->child_count; k++)
-            w->c->policies[i]->children[k].slot = (uint8_t)slots[leader_of(w, i)];
+    for (size_t i = 0; i < w->c->policy_count; i++) {
+        const size_t leader = leader_of(w, i);
+        const uint8_t more =
+            all[leader] ? (uint8_t)(w->c->groups[w->c->places[i].group].active - 1) : 0;
+
+        for (size_t k = 0; k < w->c->policies[i]->child_count; k++) {
+            w->c->policies[i]->children[k].slot = (uint8_t)slots[leader];
+            w->c->policies[i]->children[k].last_slot = (uint8_t)(slots[leader] + more);
+        }
+    }
+    free(all);
     free(size);
 }
 

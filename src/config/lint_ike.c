@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/ike_slots.h"
 #include "config/lint.h"
 #include "ike/codes.h"
 #include "ike/ts_set.h"
@@ -203,6 +204,17 @@ static void lint_peer(struct gh_lint *l, const struct ike2_policy *p,
         lint_child(l, p, &p->children[i], place->child_lines[i]);
 }
 
+static void lint_slots(struct gh_lint *l, size_t policy)
+{
+    const struct gh_ike_config *c = l->config->ike;
+    const char *remedy, *why = gh_ike_why_together(c, policy, &remedy);
+
+    if (why != NULL)
+        gh_lint_warn(l, c->places[policy].line, "one-process", remedy,
+                     "all clients of \"%s\" are carried by one process, for %s",
+                     c->policies[policy]->name, why);
+}
+
 static bool lists_overlap(const struct ike_ts_list *a, const struct ike_ts_list *b)
 {
     for (size_t i = 0; i < a->count; i++) {
@@ -257,6 +269,7 @@ void gh_lint_ike(struct gh_lint *l)
     lint_certs(l);
     for (size_t i = 0; i < c->policy_count; i++) {
         lint_peer(l, c->policies[i], &c->places[i]);
+        lint_slots(l, i);
         for (size_t k = 0; !c->policies[i]->responder_only && k < c->policies[i]->child_count; k++)
             lint_overlap(l, i, k);
     }

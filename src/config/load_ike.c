@@ -29,6 +29,7 @@ enum {
     GLOBAL_PROHIBITED,
     GLOBAL_TCP_AO,
     GLOBAL_UNPROTECTED,
+    GLOBAL_ESP_FRAGMENTS,
     GLOBAL_KEY_LOG,
     GLOBAL_SAS_HIGH,
     GLOBAL_SAS_LOW,
@@ -55,6 +56,7 @@ static const struct gh_item global_items[GLOBAL_ITEMS] = {
     [GLOBAL_PROHIBITED] = {"icmp-prohibited", GH_ITEM_VALUE},
     [GLOBAL_TCP_AO] = {"tcp-ao-protocol", GH_ITEM_VALUE},
     [GLOBAL_UNPROTECTED] = {"unprotected", GH_ITEM_VALUE},
+    [GLOBAL_ESP_FRAGMENTS] = {"esp-fragments", GH_ITEM_VALUE},
     [GLOBAL_KEY_LOG] = {"key-log", GH_ITEM_VALUE},
     [GLOBAL_SAS_HIGH] = {"sa-high-watermark", GH_ITEM_VALUE},
     [GLOBAL_SAS_LOW] = {"sa-low-watermark", GH_ITEM_VALUE},
@@ -172,6 +174,7 @@ static void read_watermarks(struct gh_ike_loader *x, const struct gh_node **got)
 void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
 {
     static const char *const unprotected[] = {"drop", "pass", NULL};
+    static const char *const fragments[] = {"reassemble", "drop", NULL};
     const struct gh_node *got[GLOBAL_ITEMS], *lockout = NULL;
     struct gh_ike_settings *s = &x->ike->settings;
     unsigned choice = 0;
@@ -198,6 +201,8 @@ void gh_load_ike_globals(struct gh_ike_loader *x, const struct gh_node *section)
         s->tcp_ao_protocol = (uint8_t)v;
     s->pass_unprotected =
         gh_node_choice(x->l, got[GLOBAL_UNPROTECTED], unprotected, &choice) && choice == 1;
+    s->drop_fragments =
+        gh_node_choice(x->l, got[GLOBAL_ESP_FRAGMENTS], fragments, &choice) && choice == 1;
     read_key_log(x, got[GLOBAL_KEY_LOG], "IKE", &x->ike->settings.key_log);
     gh_load_ike_workers(x, got[GLOBAL_WORKERS], &x->ike->groups[0]);
     read_key_log(x, got[GLOBAL_ESP_KEY_LOG], "ESP", &x->ike->settings.esp_key_log);

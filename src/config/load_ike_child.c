@@ -27,6 +27,7 @@ enum {
     CHILD_ROUTE_OVERLAP,
     CHILD_ICMP_QUOTES,
     CHILD_LATER_FRAGMENTS,
+    CHILD_SINGLE,
     CHILD_TRAFFIC,
     CHILD_SIZES = CHILD_TRAFFIC + GH_TRAFFIC_ITEMS,
     CHILD_ITEMS = CHILD_SIZES + GH_SIZES_ITEMS
@@ -49,6 +50,7 @@ static const struct gh_item child_items[CHILD_ITEMS] = {
     [CHILD_ROUTE_OVERLAP] = {"route-overlap", GH_ITEM_VALUE},
     [CHILD_ICMP_QUOTES] = {"icmp-quotes", GH_ITEM_VALUE},
     [CHILD_LATER_FRAGMENTS] = {"later-fragments", GH_ITEM_VALUE},
+    [CHILD_SINGLE] = {"single-sa", GH_ITEM_VALUE},
     GH_TRAFFIC_TABLE(CHILD_TRAFFIC),
     GH_SIZES_TABLE(CHILD_SIZES),
 };
@@ -120,6 +122,7 @@ static void read_checks(struct gh_ike_loader *x, const struct gh_node **got,
 
     gh_node_choice(x->l, got[CHILD_ICMP_QUOTES], quotes, &quote);
     gh_node_choice(x->l, got[CHILD_LATER_FRAGMENTS], later, &fragments);
+    gh_node_bool(x->l, got[CHILD_SINGLE], &child->single);
     child->icmp_header = quote == 1;
     child->fragments_also = fragments == 1;
     if (child->fragments_also && child->mode != IKE2_TUNNEL)

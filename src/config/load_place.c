@@ -20,7 +20,7 @@ void gh_load_place(struct gh_loader *l, const struct gh_node *netns, const struc
         *netns_out = gh_config_strdup(text);
     }
     if (gh_node_text(l, vrf, DEVICE_NAME_MAX, &text)) {
-        if (strpbrk(text, "/ \t") != NULL)
+        if (strpbrk(text, "/ \t\"\\*") != NULL) /* also what firewall rules read otherwise */
             gh_load_error(l, vrf->line, "range",
                           "write the name that `ip link show type vrf` shows",
                           "\"vrf\" is the name of a network device");

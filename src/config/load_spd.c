@@ -13,6 +13,7 @@ enum {
     SPD_DIRECTION,
     SPD_ORDER,
     SPD_NETNS,
+    SPD_VRF,
     SPD_LOCAL_TS,
     SPD_REMOTE_TS,
     SPD_DESCRIPTION,
@@ -24,6 +25,7 @@ static const struct gh_item spd_items[SPD_ITEMS] = {
     [SPD_DIRECTION] = {"direction", GH_ITEM_VALUE},
     [SPD_ORDER] = {"order", GH_ITEM_VALUE},
     [SPD_NETNS] = {"netns", GH_ITEM_VALUE},
+    [SPD_VRF] = {"vrf", GH_ITEM_VALUE},
     [SPD_LOCAL_TS] = {"local-ts", GH_ITEM_LIST},
     [SPD_REMOTE_TS] = {"remote-ts", GH_ITEM_LIST},
     [SPD_DESCRIPTION] = {"description", GH_ITEM_VALUE},
@@ -101,7 +103,7 @@ static void read_values(struct gh_ike_loader *x, const struct gh_node **got, str
     e->in = direction != 2;
     e->out = direction != 1;
     e->after = order == 1;
-    e->zone = gh_ike_zone_number(x, got[SPD_NETNS], NULL, NULL);
+    e->zone = gh_ike_zone_number(x, got[SPD_NETNS], got[SPD_VRF], NULL);
     gh_ike_selectors(x, got[SPD_LOCAL_TS], &e->local);
     gh_ike_selectors(x, got[SPD_REMOTE_TS], &e->remote);
     check_side(x, got[SPD_LOCAL_TS], &e->local, &e->remote);
@@ -162,10 +164,10 @@ void gh_check_ipsec_policies(struct gh_ike_loader *x)
                           e->name);
         if (!is_protected(x->ike, e->zone))
             gh_load_error(x->l, x->ike->spd[i].line, "netns",
-                          "write the netns where an ike-peer is, or where its private side is; in "
-                          "VRFs there are none",
+                          "write the netns and vrf where an ike-peer is, or where its private side "
+                          "is",
                           "nothing is protected where the ipsec-policy \"%s\" is: no ike-peer has "
-                          "a child in that namespace, outside its VRFs",
+                          "a child in that namespace and VRF",
                           e->name);
     }
 }

@@ -16,6 +16,7 @@ static const struct {
     {"show-ike-lockout", gh_ike_show_lockout},
     {"show-ipsec-tunnel", gh_ike_show_tunnels},
     {"show-ipsec-gateway", gh_ike_show_gateways},
+    {"show-ipsec-clients", gh_ike_show_clients},
     {"ike-initiate", gh_ike_initiate},
     {"ike-down", gh_ike_take_down},
     {"ike-up", gh_ike_bring_up},

@@ -48,7 +48,9 @@ struct gh_ike_view {
     bool keeper;           /* there is one to ask */
     size_t keeper_waiting; /* requests without an answer */
     struct gk *gatekeeper;
-    bool engine; /* the gatekeeper has one to give keys to */
+    bool engine;           /* the gatekeeper has one to give keys to */
+    const size_t *clients; /* [slot_count]: of peers whose clients are spread over slots */
+    size_t slot_count;
 };
 
 /* Is it for `ike`? `explain` is not among them: it may concern either. */

@@ -145,6 +145,8 @@ const struct gh_ike_failure *gh_ike_note_latest(const struct gh_ike_note *note, 
 static void set_failure(struct gh_ike_failure *f, uint64_t count, int64_t when, const char *text)
 {
     f->when = when;
+    if (f->first == 0)
+        f->first = when;
     f->count += count;
     snprintf(f->text, sizeof(f->text), "%s", text);
 }

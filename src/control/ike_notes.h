@@ -18,7 +18,7 @@
 enum { GH_IKE_NOTE_TEXT = 512, GH_IKE_RATE_SECONDS = 60 };
 
 struct gh_ike_failure {
-    int64_t when; /* wall time; 0: never */
+    int64_t first, when; /* wall time of the first and the last; 0: never */
     uint64_t count;
     char text[GH_IKE_NOTE_TEXT];
 };

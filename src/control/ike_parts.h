@@ -13,8 +13,9 @@ typedef json_t *gh_ike_answer_fn(const struct gh_ike_view *view, struct gh_now n
 gh_ike_answer_fn gh_ike_show_peers, gh_ike_show_sas, gh_ike_show_children, gh_ike_show_statistics,
     gh_ike_show_lockout, gh_ike_initiate, gh_ike_rekey_sa, gh_ike_rekey_child, gh_ike_terminate_sa,
     gh_ike_terminate_child, gh_ike_terminate_peer, gh_ike_redirect_sa, gh_ike_redirect_peer,
-    gh_ike_show_tunnels, gh_ike_show_gateways, gh_ike_take_down, gh_ike_bring_up, gh_ike_revert,
-    gh_ike_clear_lockout, gh_ike_explain, gh_ike_show_gatekeeper, gh_ike_revoke;
+    gh_ike_show_tunnels, gh_ike_show_gateways, gh_ike_show_clients, gh_ike_take_down,
+    gh_ike_bring_up, gh_ike_revert, gh_ike_clear_lockout, gh_ike_explain, gh_ike_show_gatekeeper,
+    gh_ike_revoke;
 
 json_t *gh_ike_endpoint_json(const struct ike2_endpoint *e); /* null without an address */
 

@@ -185,6 +185,18 @@ static json_t *sa_suite_json(const struct ike2_sa_view *v)
     return list;
 }
 
+static void put_proven(json_t *o, const struct ike2_proven *p)
+{
+    json_object_set_new(o, "local_auth",
+                        p->local_known ? json_string(auth_names[p->local]) : json_null());
+    json_object_set_new(o, "remote_auth",
+                        p->remote_known ? json_string(auth_names[p->remote]) : json_null());
+    json_object_set_new(o, "certificate",
+                        gh_json_text(p->cert != NULL ? gh_cert_subject(p->cert) : NULL));
+    json_object_set_new(o, "trust_anchor",
+                        gh_json_text(p->anchor != NULL ? gh_cert_subject(p->anchor) : NULL));
+}
+
 json_t *gh_ike_sa_json(const struct ike2_sa_view *v, struct gh_now now, bool detail)
 {
     bool up = v->established_ms != 0 && v->established_ms <= now.mono_ms;
@@ -207,11 +219,15 @@ json_t *gh_ike_sa_json(const struct ike2_sa_view *v, struct gh_now now, bool det
         return o;
     json_object_set_new(o, "spi_i", hex_json(v->spi_i, sizeof(v->spi_i)));
     json_object_set_new(o, "spi_r", hex_json(v->spi_r, sizeof(v->spi_r)));
+    put_proven(o, v->proven);
+    json_object_set_new(o, "lifetime",
+                        v->policy != NULL && v->policy->lifetime.seconds > 0
+                            ? json_integer(v->policy->lifetime.seconds)
+                            : json_null());
     json_object_set_new(o, "nat_local", json_boolean(v->nat_local));
     json_object_set_new(o, "nat_remote", json_boolean(v->nat_remote));
     json_object_set_new(o, "mobike", json_boolean(v->mobike));
     json_object_set_new(o, "fragmentation", json_boolean(v->fragmentation));
-    json_object_set_new(o, "mobike", json_boolean(v->mobike));
     json_object_set_new(o, "ppk", json_boolean(v->ppk));
     json_object_set_new(o, "peer_token", json_boolean(v->peer_token));
     json_object_set_new(o, "can_redirect", json_boolean(v->can_redirect));
@@ -220,13 +236,16 @@ json_t *gh_ike_sa_json(const struct ike2_sa_view *v, struct gh_now now, bool det
     json_object_set_new(o, "window", json_integer(v->window));
     json_object_set_new(o, "peer_window", json_integer(v->peer_window));
     json_object_set_new(o, "messages",
-                        json_pack("{s:I, s:I, s:I}", "in", (json_int_t)v->traffic.in, "out",
+                        json_pack("{s:I, s:I, s:I, s:I}", "in", (json_int_t)v->traffic.in, "out",
                                   (json_int_t)v->traffic.out, "retransmitted",
-                                  (json_int_t)v->traffic.retransmitted));
+                                  (json_int_t)v->traffic.retransmitted, "bad",
+                                  (json_int_t)v->traffic.bad));
     json_object_set_new(o, "liveness",
-                        json_pack("{s:I, s:I, s:I}", "sent", (json_int_t)v->traffic.liveness_sent,
-                                  "answered", (json_int_t)v->traffic.liveness_answered, "heard",
-                                  (json_int_t)v->traffic.liveness_heard));
+                        json_pack("{s:I, s:I, s:I, s:I}", "sent",
+                                  (json_int_t)v->traffic.liveness_sent, "answered",
+                                  (json_int_t)v->traffic.liveness_answered, "heard",
+                                  (json_int_t)v->traffic.liveness_heard, "timeouts",
+                                  (json_int_t)v->traffic.liveness_timeouts));
     return o;
 }
 

@@ -1,4 +1,4 @@
-/* show-ipsec-tunnel, show-ipsec-gateway: IPsec as IKE sees it. What the SAs carried is for the
+/* show-ipsec-tunnel, -gateway, -clients: IPsec as IKE sees it. What the SAs carried is for the
  * IPsec engine to say. */
 #include "control/ike_parts.h"
 
@@ -223,14 +223,15 @@ static json_t *failures_json(const struct gh_ike_note *note)
         const struct gh_ike_failure *f = note->failures[i];
 
         if (f != NULL)
-            json_array_append_new(list,
-                                  json_pack("{s:s, s:I, s:o, s:o}", "reason", ike2_count_name(i),
-                                            "count", (json_int_t)f->count, "time",
-                                            gh_json_time(f->when), "text", gh_json_text(f->text)));
+            json_array_append_new(
+                list, json_pack("{s:s, s:I, s:o, s:o, s:o}", "reason", ike2_count_name(i), "count",
+                                (json_int_t)f->count, "first", gh_json_time(f->first), "time",
+                                gh_json_time(f->when), "text", gh_json_text(f->text)));
     }
     if (note != NULL && note->child.when != 0)
-        json_array_append_new(list, json_pack("{s:s, s:I, s:o, s:o}", "reason", "child-failed",
-                                              "count", (json_int_t)note->child.count, "time",
+        json_array_append_new(list, json_pack("{s:s, s:I, s:o, s:o, s:o}", "reason", "child-failed",
+                                              "count", (json_int_t)note->child.count, "first",
+                                              gh_json_time(note->child.first), "time",
                                               gh_json_time(note->child.when), "text",
                                               gh_json_text(note->child.text)));
     return list;
@@ -326,4 +327,16 @@ json_t *gh_ike_show_gateways(const struct gh_ike_view *view, struct gh_now now,
                      (json_int_t)counters[IKE2_COUNT_SA_UP], "child_sas",
                      (json_int_t)counters[IKE2_COUNT_CHILD_UP], "last_60_seconds",
                      (int)gh_ike_notes_rate(view->notes, now, 60));
+}
+
+/* ---- Slots ---------------------------------------------------------------------------------- */
+
+json_t *gh_ike_show_clients(const struct gh_ike_view *view, struct gh_now now,
+                            const json_t *request)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < view->slot_count; i++)
+        json_array_append_new(list, json_integer((json_int_t)view->clients[i]));
+    return json_pack("{s:b, s:o}", "ok", 1, "clients", list);
 }

@@ -38,6 +38,10 @@ enum gh_enc_alg {
     GH_ENC_CAMELLIA_CBC = 23,
     GH_ENC_CAMELLIA_CTR = 24,
     GH_ENC_CHACHA20_POLY1305 = 28,
+    /* RFC 8750, ESP alone: as the ones above, but the IV is the sequence number and not sent. */
+    GH_ENC_AES_CCM_8_IIV = 29,
+    GH_ENC_AES_GCM_16_IIV = 30,
+    GH_ENC_CHACHA20_POLY1305_IIV = 31,
 };
 
 /* The numbers of IKEv2's registry (transform type 3). */
@@ -64,8 +68,10 @@ bool gh_enc_known(enum gh_enc_alg enc, unsigned bits);
  * would be looked for in the file system (the legacy provider for DES). */
 bool gh_enc_available(enum gh_enc_alg enc, unsigned bits);
 bool gh_enc_is_aead(enum gh_enc_alg enc);
-/* Octets of the IV in the packet. */
+/* Octets of the IV, in the packet or not. */
 size_t gh_enc_iv_len(enum gh_enc_alg enc);
+/* The IV is not in the packet, but made of what is (RFC 8750). */
+bool gh_enc_iv_implicit(enum gh_enc_alg enc);
 /* True: the IV has to be unpredictable. False: it must never repeat under one key, so that a
  * counter is best (and the same key in two hands is fatal). */
 bool gh_enc_iv_random(enum gh_enc_alg enc);

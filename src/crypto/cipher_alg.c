@@ -30,6 +30,9 @@ static const struct gh_enc_info encs[] = {
     {GH_ENC_CAMELLIA_CBC, GH_MODE_CBC, 0, 0, 16, 16, 0, camellia_cbc}, /* RFC 5529 */
     {GH_ENC_CAMELLIA_CTR, GH_MODE_CTR, 0, 4, 8, 1, 0, camellia_ctr},
     {GH_ENC_CHACHA20_POLY1305, GH_MODE_AEAD, 32, 4, 8, 1, 16, &chacha}, /* RFC 7634 */
+    {GH_ENC_AES_CCM_8_IIV, GH_MODE_CCM, 0, 3, 8, 1, 8, aes_ccm},        /* RFC 8750 */
+    {GH_ENC_AES_GCM_16_IIV, GH_MODE_AEAD, 0, 4, 8, 1, 16, aes_gcm},
+    {GH_ENC_CHACHA20_POLY1305_IIV, GH_MODE_AEAD, 32, 4, 8, 1, 16, &chacha},
 };
 
 static const struct gh_integ_info integs[] = {
@@ -106,6 +109,12 @@ size_t gh_enc_iv_len(enum gh_enc_alg enc)
     const struct gh_enc_info *info = gh_enc_info(enc);
 
     return info != NULL ? info->iv : 0;
+}
+
+bool gh_enc_iv_implicit(enum gh_enc_alg enc)
+{
+    return enc == GH_ENC_AES_CCM_8_IIV || enc == GH_ENC_AES_GCM_16_IIV ||
+           enc == GH_ENC_CHACHA20_POLY1305_IIV;
 }
 
 bool gh_enc_iv_random(enum gh_enc_alg enc)

@@ -111,12 +111,10 @@ static bool run_queue(struct queue *queue)
     int n = 1;
 
     for (; n > 0 && i < BATCHES_A_TURN; i++) {
-        uint64_t begun = uv_hrtime();
-
         ao->now = gh_clock_now();
         n = gh_nfqueue_run(&queue->q, ao->batch, on_packet, queue);
         if (n > 0)
-            gh_ao_sockets_counted(ao->sockets, queue->zone, ao->now, begun);
+            gh_ao_sockets_counted(ao->sockets, queue->zone, ao->now, queue->q.judged_ns);
     }
     if (n < 0)
         gh_error("queue %u: %s", queue->q.number, strerror(-n));

@@ -119,8 +119,7 @@ void gh_ao_sockets_keys_changed(struct gh_ao_sockets *s, struct gh_now now, cons
 /* For show and explain (gh_control_view.carrier); `sockets` is a struct gh_ao_sockets. */
 enum gh_carrier gh_ao_sockets_carrier(void *sockets, const struct gh_session *session);
 /* After the verdicts on packets of a zone are given: what they changed counts since ns of
- * CLOCK_MONOTONIC, when all of them had come and none had gone on. Whom a verdict wakes asks later.
- */
+ * CLOCK_MONOTONIC, just before the first of them. Whom a verdict wakes asks later. */
 void gh_ao_sockets_counted(struct gh_ao_sockets *s, uint16_t zone, struct gh_now now, uint64_t ns);
 void gh_ao_sockets_tick(struct gh_ao_sockets *s, struct gh_now now);
 uint64_t gh_ao_sockets_next_deadline(const struct gh_ao_sockets *s, struct gh_now now);

@@ -29,6 +29,15 @@ static bool on_random(void *arg, uint8_t *out, size_t len)
     return true;
 }
 
+static void tell_drops(struct gh_esp *esp, uint64_t now_ms)
+{
+    uint8_t body[GH_ESP_DROPS_MAX];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    if (gh_esp_drops_put(&esp->drops, esp->engine, now_ms, &w))
+        gh_channel_send(esp->parent, GH_MESSAGE_DROPS, body, w.len, -1);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct gh_esp *esp = timer->data;
@@ -38,6 +47,7 @@ static void on_timer(uv_timer_t *timer)
     gh_esp_tunnels_tick(esp->tunnels, gh_clock_now().mono_ms);
     gh_esp_packets_tick(esp, gh_clock_now().mono_ms);
     gh_esp_capture_tick(esp->capture, gh_clock_now().mono_ms);
+    tell_drops(esp, gh_clock_now().mono_ms);
 }
 
 /* ---- The configuration ---------------------------------------------------------------------- */
@@ -71,6 +81,8 @@ static bool configure(struct gh_esp *esp, struct gh_rd *body, int fd)
         gh_esp_children_check(esp->children, gh_esp_fits, esp);
     if (good)
         gh_esp_refusals_configure(&esp->refusals, &config->settings, gh_clock_now().mono_ms);
+    if (good)
+        gh_esp_net_drop_fragments(esp->net, config->settings.drop_fragments);
     gh_ike_config_free(config);
     if (good) {
         gh_esp_devices_keep(esp->devices, device_stays);
@@ -265,7 +277,7 @@ static void warm_up(void)
     tzset();
     json_object_seed(0);
     OPENSSL_init_crypto(OPENSSL_INIT_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL);
-    for (unsigned enc = GH_ENC_DES; enc <= GH_ENC_CHACHA20_POLY1305; enc++)
+    for (unsigned enc = GH_ENC_DES; enc <= GH_ENC_CHACHA20_POLY1305_IIV; enc++)
         for (unsigned bits = 0; bits <= 256; bits += 64)
             if (gh_enc_known(enc, bits))
                 gh_enc_available(enc, bits);

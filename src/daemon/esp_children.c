@@ -387,6 +387,12 @@ bool gh_esp_children_remove(struct gh_esp_children *c, struct gh_rd *body, uint6
     return true;
 }
 
+void gh_esp_children_yield(struct gh_esp_children *c, uint32_t owner)
+{
+    if (owner < c->top && c->list[owner].there && gh_esp_child_is_orphan(c, owner))
+        gh_esp_child_drop(c, owner);
+}
+
 /* ---- The kernel ----------------------------------------------------------------------------- */
 
 void gh_esp_children_set_kernel(struct gh_esp_children *c, const struct gh_esp_plane *kernel)

@@ -91,6 +91,10 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
 bool gh_esp_children_move(struct gh_esp_children *c, struct gh_rd *body);
 bool gh_esp_children_remove(struct gh_esp_children *c, struct gh_rd *body, uint64_t now_ms);
 
+/* A child that no `ike` has any more is not wanted here either. owner: as in struct
+ * gh_esp_children_ops. */
+void gh_esp_children_yield(struct gh_esp_children *c, uint32_t owner);
+
 /* Packets went through the engine: before they leave, what was used up is written down. */
 void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet *packets,
                             size_t count);
@@ -136,6 +140,7 @@ void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *
 struct gh_esp_child_view {
     const struct gh_esp_child *child; /* its keys are gone from it */
     const struct ipsec_sa *in, *out;  /* NULL: not there (any more, or yet) */
+    uint32_t owner;                   /* as in struct gh_esp_children_ops */
     bool orphan;                      /* of an `ike` that has ended */
     uint64_t until_ms;                /* monotonic; 0: no end */
 };

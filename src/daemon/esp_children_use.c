@@ -124,6 +124,7 @@ void gh_esp_children_each(const struct gh_esp_children *c,
         d.key_in = d.key_out = gh_view_of(NULL, 0);
         v.in = gh_esp_child_sa(c, i, IPSEC_IN);
         v.out = gh_esp_child_sa(c, i, IPSEC_OUT);
+        v.owner = (uint32_t)i;
         v.orphan = gh_esp_child_is_orphan(c, i);
         v.until_ms = c->slots[i].until_ms;
         fn(ctx, &v);

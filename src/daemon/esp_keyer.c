@@ -213,19 +213,10 @@ static void on_used_up(void *ctx, uint32_t id)
 static bool on_came(void *ctx, uint32_t owner, const struct gh_esp_child *d)
 {
     struct gh_esp *esp = ctx;
-    char why[GH_ESP_REVERSE_WHY] = "no memory";
-    uint32_t place = gh_esp_number(&esp->places, d->netns, d->vrf);
-    bool routed = place != UINT32_MAX && gh_esp_reverse_claim(esp->reverse, owner, place, d, why);
-    bool good = routed &&
-                gh_esp_overlap_claim(esp->overlap, owner,
-                                     gh_esp_number(&esp->policies, d->peer, d->name), d, esp->why);
 
-    if (good)
+    if (gh_esp_claims_take(&esp->claims, owner, gh_esp_number(&esp->places, d->netns, d->vrf),
+                           gh_esp_number(&esp->policies, d->peer, d->name), d, esp->why))
         return true;
-    if (routed)
-        gh_esp_reverse_release(esp->reverse, owner, place, d);
-    else
-        snprintf(esp->why, sizeof(esp->why), "%s", why);
     gh_warning("%s: the child %s is refused: %s", d->peer, d->name, esp->why);
     return false;
 }
@@ -234,8 +225,8 @@ static void on_gone(void *ctx, uint32_t owner, const struct gh_esp_child *d)
 {
     struct gh_esp *esp = ctx;
 
-    gh_esp_reverse_release(esp->reverse, owner, gh_esp_number(&esp->places, d->netns, d->vrf), d);
-    gh_esp_overlap_release(esp->overlap, owner);
+    gh_esp_claims_release(&esp->claims, owner, gh_esp_number(&esp->places, d->netns, d->vrf), d);
+    gh_esp_held_gone(esp, owner);
 }
 
 static void on_route(void *ctx, uint32_t place, const struct gh_esp_route_wish *wish)
@@ -269,6 +260,14 @@ static bool install(struct gh_esp *esp, struct gh_rd *body)
     return true;
 }
 
+static bool hello(struct gh_esp *esp, struct gh_rd *body)
+{
+    if (!gh_esp_children_hello(esp->children, body))
+        return false;
+    gh_esp_held_tell(esp);
+    return true;
+}
+
 static bool on_keyer_message(void *ctx, struct gh_frame *frame, int fd)
 {
     struct gh_esp *esp = ctx;
@@ -276,13 +275,16 @@ static bool on_keyer_message(void *ctx, struct gh_frame *frame, int fd)
 
     switch (frame->type) {
     case GH_MESSAGE_CHILD_HELLO:
-        return gh_esp_children_hello(esp->children, &frame->body);
+        return hello(esp, &frame->body);
     case GH_MESSAGE_CHILD_INSTALL:
         return install(esp, &frame->body);
     case GH_MESSAGE_CHILD_MOVE:
         return gh_esp_children_move(esp->children, &frame->body);
     case GH_MESSAGE_CHILD_REMOVE:
         return gh_esp_children_remove(esp->children, &frame->body, now);
+    case GH_MESSAGE_CHILD_YIELD:
+        gh_esp_children_yield(esp->children, gh_rd_u32(&frame->body));
+        return true;
     case GH_MESSAGE_CHILD_MARK: /* the engine has it already */
         gh_esp_kernel_mark(esp->kernel, gh_rd_u64(&frame->body));
         return true;
@@ -330,10 +332,8 @@ bool gh_esp_keyer_make(struct gh_esp *esp)
     esp->children =
         gh_esp_children_new(esp->engine, &esp->policies, &esp->places, &children_ops, esp);
     esp->kernel = gh_esp_kernel_new(&esp->loop, &esp->policies, &kernel_ops, esp);
-    esp->reverse = gh_esp_reverse_new(&reverse_ops, esp);
-    esp->overlap = gh_esp_overlap_new();
-    if (esp->children == NULL || esp->kernel == NULL || esp->reverse == NULL ||
-        esp->overlap == NULL)
+    if (esp->children == NULL || esp->kernel == NULL ||
+        !gh_esp_claims_init(&esp->claims, &reverse_ops, esp))
         return false;
     gh_esp_children_set_kernel(esp->children, gh_esp_kernel_plane(esp->kernel));
     return true;

@@ -47,6 +47,8 @@ enum gh_esp_socket {
     X(NO_SOCKET, "no-socket")                                                                      \
     X(TRUNCATED, "datagram-truncated")                                                             \
     X(NO_ADDRESS, "no-address")                                                                    \
+    X(REASSEMBLED, "reassembled") /* by the kernel, of fragments */                                \
+    X(FRAGMENTS, "fragments-refused")                                                              \
     X(SHORT, "too-short")    /* for ESP and for IKE: what keeps a NAT's mapping */                 \
     X(STRAY, "ike-messages") /* that came in one piece with ESP, and went on to `ike` */
 
@@ -88,6 +90,8 @@ struct gh_esp_net *gh_esp_net_new(uv_loop_t *loop, struct ipsec *engine,
 bool gh_esp_net_open(struct gh_esp_net *n, uint32_t place, enum gh_esp_socket kind, int fd,
                      bool datagrams);
 void gh_esp_net_leave(struct gh_esp_net *n, uint32_t place); /* closes all of it */
+/* What comes in fragments is dropped from now on, or not any more. */
+void gh_esp_net_drop_fragments(struct gh_esp_net *n, bool drop);
 /* From here on packets are read: there are policies and SAs. */
 void gh_esp_net_start(struct gh_esp_net *n);
 /* Packets from devices may be filled up to so many octets from now on: there is room for it. */

@@ -61,7 +61,7 @@ struct gh_esp_net {
     void *ctx;
     struct gh_esp_net_place *places;
     size_t place_count;
-    bool started;
+    bool started, drop_fragments;
     uint64_t counts[GH_ESP_NET_COUNT];
     struct gh_esp_batch batch;
     struct mmsghdr headers[GH_ESP_PACKETS];

@@ -50,8 +50,8 @@ static bool set_places(struct gh_esp *esp, const struct gh_ike_config *config)
 
         for (size_t k = 0; k < p->child_count; k++)
             esp->protects[gh_esp_number(&esp->policies, p->name, p->children[k].name)] =
-                gh_ike_slot(p) == esp->slot ? place_number(esp, gh_ike_private_zone(config, p))
-                                            : ELSEWHERE;
+                gh_ike_is_in_slot(p, esp->slot) ? place_number(esp, gh_ike_private_zone(config, p))
+                                                : ELSEWHERE;
     }
     return true;
 }
@@ -118,7 +118,7 @@ static void add_children(struct making *m)
         const struct ike2_policy *p = config->policies[i];
         const struct gh_ike_zone *zone = gh_ike_private_zone(config, p);
 
-        for (size_t k = 0; gh_ike_slot(p) == m->esp->slot && k < p->child_count; k++) {
+        for (size_t k = 0; gh_ike_is_in_slot(p, m->esp->slot) && k < p->child_count; k++) {
             const struct ike2_child_policy *child = &p->children[k];
             const struct gh_esp_entry entry = {
                 .id = gh_esp_number(&m->esp->policies, p->name, child->name),

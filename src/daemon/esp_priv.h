@@ -13,15 +13,15 @@
 #include "daemon/channel.h"
 #include "daemon/esp_capture.h"
 #include "daemon/esp_children.h"
+#include "daemon/esp_claims.h"
 #include "daemon/esp_devices.h"
+#include "daemon/esp_drops.h"
 #include "daemon/esp_kernel.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_outers.h"
-#include "daemon/esp_overlap.h"
 #include "daemon/esp_path.h"
 #include "daemon/esp_raw.h"
 #include "daemon/esp_refusals.h"
-#include "daemon/esp_reverse.h"
 #include "daemon/esp_spd.h"
 #include "daemon/esp_strangers.h"
 #include "daemon/esp_tunnels.h"
@@ -53,10 +53,11 @@ struct gh_esp {
     size_t moved_count;
     struct gh_esp_spd spd;
     struct gh_esp_strangers strangers;
+    struct gh_esp_drops drops;
     uint64_t *wanted_ms; /* [policies]: when SAs were last called for */
     size_t wanted_count;
-    struct gh_esp_reverse *reverse;
-    struct gh_esp_overlap *overlap;
+    struct gh_esp_claims claims;
+    bool *held; /* [GH_ESP_CHILDREN_MAX]: `ike` was told that it is here; NULL: none was */
     char why[GH_ESP_WHY]; /* the child that came last was refused */
     struct gh_esp_waiting *waiting;
     struct gh_esp_refusals refusals;
@@ -90,6 +91,13 @@ void gh_esp_keyer_strangers(struct gh_esp *esp, const struct ipsec_packet *packe
 void gh_esp_keyer_stray(void *ctx, const struct gh_esp_net_stray *x);
 /* Is this policy, a child, carried by that plane? */
 bool gh_esp_fits_plane(void *ctx, uint32_t policy, bool kernel);
+
+/* ---- esp_held.c ----------------------------------------------------------------------------- */
+
+/* The `ike` that has just said hello is told which children are here of an earlier one: where
+ * clients have one slot of several, they come back to that. */
+void gh_esp_held_tell(struct gh_esp *esp);
+void gh_esp_held_gone(struct gh_esp *esp, uint32_t owner);
 
 /* ---- esp_packets.c -------------------------------------------------------------------------- */
 

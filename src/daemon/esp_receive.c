@@ -207,6 +207,33 @@ static void take_datagram(struct gh_esp_net *n, const struct gh_esp_entry *e,
     memcpy(at + o->header_len, data, len);
 }
 
+static bool was_in_fragments(struct msghdr *h)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL; c = CMSG_NXTHDR(h, c))
+        if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVFRAGSIZE) ||
+            (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVFRAGSIZE))
+            return true;
+    return false;
+}
+
+/* True: it is not to be taken. */
+static bool is_refused(struct gh_esp_net *n, struct msghdr *h)
+{
+    if (!was_in_fragments(h))
+        return false;
+    n->counts[GH_ESP_NET_REASSEMBLED]++;
+    if (!n->drop_fragments)
+        return false;
+    n->counts[GH_ESP_NET_RECEIVED]++;
+    n->counts[GH_ESP_NET_FRAGMENTS]++;
+    return true;
+}
+
+void gh_esp_net_drop_fragments(struct gh_esp_net *n, bool drop)
+{
+    n->drop_fragments = drop;
+}
+
 static void take(struct gh_esp_net *n, const struct gh_esp_entry *e, size_t i)
 {
     const struct gh_esp_slot *slot = &n->slots[i];
@@ -220,6 +247,8 @@ static void take(struct gh_esp_net *n, const struct gh_esp_entry *e, size_t i)
         n->counts[GH_ESP_NET_TRUNCATED]++;
         return;
     }
+    if (is_refused(n, h))
+        return;
     if (e->kind == GH_ESP_ESP4 || e->kind == GH_ESP_AH4) { /* with all its headers */
         n->counts[GH_ESP_NET_RECEIVED]++;
         at = add(n, e, len);

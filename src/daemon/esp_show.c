@@ -6,6 +6,7 @@
 #include "control/control.h"
 #include "ike/codes.h"
 #include "ike/sa.h"
+#include "platform/spi.h"
 
 bool gh_esp_is_op(const char *op)
 {
@@ -41,6 +42,16 @@ static json_t *drops(const struct ipsec_sa *sa)
     return object;
 }
 
+/* Packets that were to go through the SA and did not. */
+static json_int_t errors(const struct ipsec_sa *sa)
+{
+    uint64_t all = 0;
+
+    for (int i = IPSEC_DUMMY + 1; i < IPSEC_RESULT_COUNT; i++)
+        all += sa->counts.results[i];
+    return (json_int_t)all;
+}
+
 /* One direction; null: there is none, any more or yet. */
 static json_t *direction(const struct ipsec_sa *sa, uint32_t number, uint64_t now_ms)
 {
@@ -48,10 +59,10 @@ static json_t *direction(const struct ipsec_sa *sa, uint32_t number, uint64_t no
 
     if (sa == NULL)
         return json_null();
-    object = json_pack("{s:o, s:I, s:I, s:I, s:o, s:s}", "spi", spi(number), "packets",
+    object = json_pack("{s:o, s:I, s:I, s:I, s:I, s:o, s:s}", "spi", spi(number), "packets",
                        (json_int_t)sa->counts.packets, "octets", (json_int_t)sa->counts.octets,
                        "sequence", (json_int_t)(sa->p.way == IPSEC_OUT ? sa->seq : sa->replay.top),
-                       "drops", drops(sa), "back_end",
+                       "errors", errors(sa), "drops", drops(sa), "back_end",
                        sa->key != NULL ? ipsec_crypt_key_by(sa->key) : "kernel");
     json_object_set_new(object, "idle",
                         sa->last_used_ms != 0
@@ -101,6 +112,40 @@ static json_t *traffic(const struct ike2_child_traffic *t)
     return object;
 }
 
+/* What is left of a limit by that direction which has used more of it; null: there is no limit. */
+static json_t *left(uint64_t limit, uint64_t in, uint64_t out)
+{
+    uint64_t used = in > out ? in : out;
+
+    if (limit == 0)
+        return json_null();
+    return json_integer(used < limit ? (json_int_t)(limit - used) : 0);
+}
+
+static void put_left(json_t *object, const struct gh_esp_child_view *v)
+{
+    static const struct ipsec_sa_counts none;
+    const struct ipsec_sa_counts *in = v->in != NULL ? &v->in->counts : &none;
+    const struct ipsec_sa_counts *out = v->out != NULL ? &v->out->counts : &none;
+
+    json_object_set_new(object, "octets_left", left(v->child->octets, in->octets, out->octets));
+    json_object_set_new(object, "packets_left", left(v->child->packets, in->packets, out->packets));
+}
+
+/* Octets of each packet: the IV's (0: there is none, or it is implicit) and the ICV's. */
+static void put_lengths(json_t *object, const struct gh_esp_child *c)
+{
+    bool none = c->protocol == IPSEC_AH || gh_enc_iv_implicit(c->enc);
+
+    json_object_set_new(object, "iv", json_integer(none ? 0 : (json_int_t)gh_enc_iv_len(c->enc)));
+    json_object_set_new(object, "icv", json_integer((json_int_t)gh_icv_len(c->enc, c->integ)));
+}
+
+static json_t *text(const char *s)
+{
+    return s[0] != '\0' ? json_string(s) : json_null();
+}
+
 static json_t *end(const struct gh_addr *addr, uint16_t port)
 {
     char text[GH_ADDR_TEXT];
@@ -139,9 +184,15 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
                         v->until_ms > l->now_ms
                             ? json_integer((json_int_t)((v->until_ms - l->now_ms) / 1000))
                             : json_null());
+    put_left(object, v);
+    put_lengths(json_object_get(object, "algorithms"), c);
+    json_object_set_new(object, "netns", text(c->netns));
+    json_object_set_new(object, "vrf", text(c->vrf));
     json_object_set_new(object, "traffic", traffic(&c->traffic));
     json_object_set_new(object, "in", direction(v->in, c->spi_in, l->now_ms));
     json_object_set_new(object, "out", direction(v->out, c->spi_out, l->now_ms));
+    json_object_set_new(object, "slot",
+                        c->kernel ? json_null() : json_integer(gh_spi_slot(c->spi_in)));
     json_object_set_new(object, "overhead",
                         v->out != NULL ? json_integer(overhead(v->out)) : json_null());
     if (v->out != NULL) {

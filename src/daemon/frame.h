@@ -118,6 +118,7 @@ enum {
     X(ESP_PLACE_GONE, GH_TO_ESP, 4, 600, 0)     /* place */                                        \
     X(ESP_ROUTE, GH_TO_PARENT, 11, 512, 0)      /* esp_messages.h */                               \
     X(ESP_ROUTES_TOLD, GH_TO_PARENT, 0, 0, 0)   /* after a start: those are all by now */          \
+    X(DROPS, GH_TO_PARENT, 7, 512, 0)           /* esp_drops.h */                                  \
     X(TUNNEL_DEVICE, GH_TO_ESP, 4, 101, 1)      /* a tunnel's name, u8 datagrams; its device */    \
     X(TUNNEL_GONE, GH_TO_ESP, 3, 100, 0)        /* a tunnel's name: its device is no more */       \
     X(TUNNEL_REACH, GH_TO_ESP, 4, 100, 0)       /* esp_messages.h */                               \
@@ -131,10 +132,14 @@ enum {
     X(CHILD_WANTED, GH_TO_KEYER, 4, 512, 0)  /* a packet met no SA */                              \
     X(CHILD_WORN, GH_TO_KEYER, 4, 4, 0)      /* u32 id: wants to be rekeyed at once */             \
     X(CHILD_REFUSED, GH_TO_KEYER, 5, 260, 0) /* is not carried, and why */                         \
-    X(CHILD_STRAY, GH_TO_KEYER, 16, GH_ESP_STRAY_MAX, 0) /* a message of IKE's among ESP's */      \
-    X(CHILD_STRANGER, GH_TO_KEYER, 12, 512, 0)           /* a packet's SPI is nobody's */          \
-    X(CHILD_MARK, GH_TO_CARRIER, 8, 8, 0) /* u64: tell when all until now is in its plane */       \
-    X(CHILD_MARKED, GH_TO_KEYER, 8, 8, 0) /* u64: it is */                                         \
+    X(CHILD_STRAY, GH_TO_KEYER, 16, GH_ESP_STRAY_MAX, 0)    /* a message of IKE's among ESP's */   \
+    X(CHILD_STRANGER, GH_TO_KEYER, 12, 512, 0)              /* a packet's SPI is nobody's */       \
+    X(CHILD_HELD, GH_TO_KEYER, 68, GH_ESP_CHILD_MAX + 4, 0) /* u32 its number here, a child        \
+        without keys that no `ike` has */                                                          \
+    X(CHILD_YIELD, GH_TO_CARRIER, 4, 4, 0) /* u32 that number: its client is in another slot */    \
+    X(CHILD_LEFT, GH_TO_KEYER, 4, 4, 0)    /* u32 number: that is no more */                       \
+    X(CHILD_MARK, GH_TO_CARRIER, 8, 8, 0)  /* u64: tell when all until now is in its plane */      \
+    X(CHILD_MARKED, GH_TO_KEYER, 8, 8, 0)  /* u64: it is */                                        \
     /* IPsec in the kernel: plane_messages.h */                                                    \
     X(XFRM_SOCKET, GH_TO_XFRM, 2, 300, 1)     /* namespace, u8 kind; the socket */                 \
     X(XFRM_PLACE_GONE, GH_TO_XFRM, 1, 300, 0) /* namespace */                                      \

@@ -229,7 +229,7 @@ static void warm_up(void)
     for (int prf = GH_PRF_NONE; prf <= GH_PRF_AES128_CMAC; prf++)
         if (gh_prf_len(prf) != 0 && !gh_prf(prf, octets, &octets, 1, out))
             gh_warning("libcrypto does not offer PRF %d", prf);
-    for (unsigned enc = GH_ENC_DES; enc <= GH_ENC_CHACHA20_POLY1305; enc++)
+    for (unsigned enc = GH_ENC_DES; enc <= GH_ENC_CHACHA20_POLY1305_IIV; enc++)
         for (unsigned bits = 0; bits <= 256; bits += 64)
             if (gh_enc_known(enc, bits))
                 gh_enc_available(enc, bits);

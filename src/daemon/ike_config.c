@@ -7,6 +7,7 @@
 #include "config/ike.h"
 #include "daemon/channel.h"
 #include "daemon/ike_gatekeeper.h"
+#include "daemon/ike_ipsec.h"
 #include "daemon/ike_orders.h"
 #include "daemon/ike_places.h"
 #include "daemon/ike_priv.h"
@@ -186,6 +187,7 @@ static bool put_in_force(struct ike *ike, struct gh_ike_config *next)
         free(past);
     }
     ike->config = next;
+    gh_ike_ipsec_configure(ike->ipsec, next->policies, next->policy_count);
     tell_of_limit(ike);
     gh_ike_keep_orders(ike);
     if (!gk_set_policies(gh_ike_gatekeeper_core(ike->gatekeeper), ike->now, next->sessions,

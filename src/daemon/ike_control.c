@@ -9,6 +9,7 @@
 #include "daemon/ike_gatekeeper.h"
 #include "daemon/ike_places.h"
 #include "daemon/ike_priv.h"
+#include "platform/spi.h"
 
 static struct gh_ike_place_view view_place(void *ctx, uint16_t zone)
 {
@@ -30,6 +31,7 @@ static json_t *answer_request(struct ike *ike, const char *line, size_t len)
 {
     const struct gh_ike_places_view places = {.ctx = ike, .place = view_place, .way = view_way};
     struct gh_ike_socket_view *sockets = calloc(ike->socket_count + 1, sizeof(*sockets));
+    size_t clients[GH_SPI_SLOTS];
     struct gh_ike_view view = {.core = ike->core,
                                .sockets = sockets,
                                .places = &places,
@@ -38,7 +40,9 @@ static json_t *answer_request(struct ike *ike, const char *line, size_t len)
                                .keeper = gh_ike_desk_is_open(ike->desk),
                                .keeper_waiting = gh_ike_desk_waiting(ike->desk),
                                .gatekeeper = gh_ike_gatekeeper_core(ike->gatekeeper),
-                               .engine = gh_ike_gatekeeper_is_open(ike->gatekeeper)};
+                               .engine = gh_ike_gatekeeper_is_open(ike->gatekeeper),
+                               .clients = clients,
+                               .slot_count = GH_SPI_SLOTS};
     json_t *refusal, *request = gh_control_parse(line, len, &refusal), *answer;
 
     if (request == NULL || sockets == NULL) {
@@ -46,6 +50,8 @@ static json_t *answer_request(struct ike *ike, const char *line, size_t len)
         free(sockets);
         return request == NULL ? refusal : NULL;
     }
+    for (uint8_t i = 0; i < GH_SPI_SLOTS; i++)
+        clients[i] = gh_ike_ipsec_clients(ike->ipsec, i);
     for (size_t i = 0; i < ike->socket_count; i++) {
         const struct ike_socket *s = &ike->sockets[i];
 

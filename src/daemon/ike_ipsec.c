@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "config/ike_slots.h"
 #include "crypto/hash.h"
 #include "daemon/channel.h"
 #include "daemon/esp_messages.h"
+#include "daemon/ike_spread.h"
 #include "ike/codes.h"
 #include "platform/spi.h"
 
@@ -40,6 +42,8 @@ struct gh_ike_ipsec {
     const struct gh_ike_ipsec_ops *ops;
     void *ctx;
     struct line lines[GH_SPI_SLOTS];
+    struct gh_ike_spread *spread;
+    bool several; /* slots; else nobody asks which */
     struct wish *wishes, **end;
     bool unmarked;          /* the kernel is to have more than at the last mark */
     uint64_t mark, reached; /* the last that `esp` was asked for, and that it has answered */
@@ -200,9 +204,41 @@ static bool take_stray(struct gh_ike_ipsec *g, struct gh_rd *body)
     return true;
 }
 
-static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
+static uint64_t now_ms(void)
 {
+    return gh_clock_now().mono_ms;
+}
+
+static bool take_held(struct line *line, struct gh_rd *body)
+{
+    const uint32_t owner = gh_rd_u32(body);
+    uint8_t number[4];
+    struct gh_wr w = gh_wr_make(number, sizeof(number));
+    struct gh_esp_child d;
+
+    if (!gh_esp_take_child(body, &d))
+        return false;
+    gh_wr_u32(&w, owner);
+    if (!gh_ike_spread_held(line->owner->spread, line->slot, owner, &d))
+        gh_channel_send(line->channel, GH_MESSAGE_CHILD_YIELD, number, w.len, -1);
+    return true;
+}
+
+static bool take_left(struct line *line, struct gh_rd *body)
+{
+    gh_ike_spread_left(line->owner->spread, line->slot, gh_rd_u32(body), now_ms());
+    return true;
+}
+
+static bool hear(struct line *line, struct gh_frame *frame)
+{
+    struct gh_ike_ipsec *g = line->owner;
+
     switch (frame->type) {
+    case GH_MESSAGE_CHILD_HELD:
+        return take_held(line, &frame->body);
+    case GH_MESSAGE_CHILD_LEFT:
+        return take_left(line, &frame->body);
     case GH_MESSAGE_CHILD_USED:
         return take_usage(g, &frame->body);
     case GH_MESSAGE_CHILD_WANTED:
@@ -224,10 +260,10 @@ static bool hear(struct gh_ike_ipsec *g, struct gh_frame *frame)
 
 static bool on_message(void *ctx, struct gh_frame *frame, int fd)
 {
-    struct gh_ike_ipsec *g = ((struct line *)ctx)->owner;
-    bool good = hear(g, frame);
+    struct line *line = ctx;
+    bool good = hear(line, frame);
 
-    g->ops->stirred(g->ctx);
+    line->owner->ops->stirred(line->owner->ctx);
     return good;
 }
 
@@ -238,6 +274,7 @@ static void on_broken(void *ctx, const char *why)
     gh_notice("the IPsec engine, slot %u: %s", line->slot, why);
     gh_channel_close(line->channel);
     line->channel = NULL;
+    gh_ike_spread_forget_held(line->owner->spread, line->slot, now_ms());
     if (line->slot == KERNEL_SLOT)
         line->owner->reached = line->owner->mark; /* nobody will answer */
 }
@@ -273,17 +310,17 @@ static void name_ends(const struct ike2_child_view *c, struct gh_esp_ends *e)
 
 /* Who proved nothing is told by its address. Gateways that stand in for each other are one peer,
  * whatever each is called. */
-static bool name_tunnel(const struct ike2_child_view *c, uint8_t out[GH_ESP_TUNNEL])
+static bool name_tunnel(const struct ike2_policy *policy, const struct gh_identity *id,
+                        const struct gh_addr *remote, uint8_t out[GH_ESP_TUNNEL])
 {
-    const struct gh_identity *id = c->remote_id;
     const bool known = id != NULL && id->type != GH_ID_NULL;
-    const bool one = c->policy->backup_count > 0 || c->policy->redirects;
+    const bool one = policy->backup_count > 0 || policy->redirects;
     const struct gh_view parts[] = {
-        gh_view_of(c->policy->name, strlen(c->policy->name) + 1),
+        gh_view_of(policy->name, strlen(policy->name) + 1),
         known && !one ? gh_view_of(&id->type, 1) : gh_view_of("", 1),
         one     ? gh_view_of("", 0)
         : known ? gh_view_of(id->data, id->len)
-                : gh_view_of(c->remote.addr.octets, c->remote.addr.len),
+                : gh_view_of(remote->octets, remote->len),
     };
     uint8_t digest[GH_HASH_MAX];
 
@@ -345,7 +382,7 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                                  .key_out = c->key_out};
     if (c->no_tfc)
         out->traffic.tfc = 0;
-    if (!name_tunnel(c, out->tunnel))
+    if (!name_tunnel(c->policy, c->remote_id, &c->remote.addr, out->tunnel))
         return false;
     name_peer(c, out->who);
     snprintf(out->peer, sizeof(out->peer), "%s", c->policy->name);
@@ -354,6 +391,49 @@ static bool describe(const struct ike2_child_view *c, const char *netns, const c
                (int)sizeof(out->netns) &&
            snprintf(out->vrf, sizeof(out->vrf), "%s", vrf != NULL ? vrf : "") <
                (int)sizeof(out->vrf);
+}
+
+uint8_t gh_ike_ipsec_slot(struct gh_ike_ipsec *g, const struct ike2_spi_wish *w, uint64_t now_ms)
+{
+    uint8_t tunnel[GH_ESP_TUNNEL];
+    uint32_t ready = 0;
+
+    if (w->child->kernel || !gh_ike_is_spread(w->policy) ||
+        !name_tunnel(w->policy, w->remote_id, w->remote, tunnel))
+        return w->child->slot;
+    for (size_t i = 0; i < GH_SPI_SLOTS; i++)
+        ready |= (uint32_t)(g->lines[i].channel != NULL) << i;
+    return gh_ike_spread_choose(g->spread, tunnel, w->replaces, w->child->slot, w->child->last_slot,
+                                ready, now_ms);
+}
+
+void gh_ike_ipsec_configure(struct gh_ike_ipsec *g, struct ike2_policy *const *policies,
+                            size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        g->several |= gh_ike_is_spread(policies[i]);
+    gh_ike_spread_configure(g->spread, policies, count);
+}
+
+size_t gh_ike_ipsec_clients(struct gh_ike_ipsec *g, uint8_t slot)
+{
+    return gh_ike_spread_count(g->spread, slot, now_ms());
+}
+
+/* False: refused; the core hears so as it does of `esp`'s refusals, when it has told the peer of
+ * the child. */
+static bool may_come(struct gh_ike_ipsec *g, uint8_t slot, const struct gh_esp_child *child)
+{
+    struct gh_esp_refusal x = {.id = child->id};
+    struct wish *w;
+
+    if (!g->several || gh_ike_spread_come(g->spread, slot, child, x.why))
+        return true;
+    gh_warning("%s: the child %s is refused: %s", child->peer, child->name, x.why);
+    w = wish(g, REFUSED);
+    if (w != NULL)
+        w->refusal = x;
+    return false;
 }
 
 bool gh_ike_ipsec_install(struct gh_ike_ipsec *g, const struct ike2_child_view *c,
@@ -365,10 +445,12 @@ bool gh_ike_ipsec_install(struct gh_ike_ipsec *g, const struct ike2_child_view *
     struct gh_esp_child child;
     bool good = channel != NULL && carried(c) && describe(c, netns, vrf, &child);
 
-    if (good) {
+    if (good && may_come(g, line_of(g, c)->slot, &child)) {
         gh_esp_put_child(&w, &child);
         good = gh_wr_ok(&w) && gh_channel_send(channel, GH_MESSAGE_CHILD_INSTALL, body, w.len, -1);
         gh_wipe(body, sizeof(body));
+        if (!good)
+            gh_ike_spread_go(g->spread, c->id, now_ms());
         g->unmarked = g->unmarked || (good && child.kernel);
     }
     return good;
@@ -396,6 +478,7 @@ void gh_ike_ipsec_remove(struct gh_ike_ipsec *g, uint32_t id, enum ike2_removal 
 
     gh_wr_u32(&w, id);
     gh_wr_u8(&w, why);
+    gh_ike_spread_go(g->spread, id, now_ms());
     for (size_t i = 0; i < GH_SPI_SLOTS; i++)
         if (g->lines[i].channel != NULL)
             gh_channel_send(g->lines[i].channel, GH_MESSAGE_CHILD_REMOVE, body, w.len, -1);
@@ -478,6 +561,8 @@ bool gh_ike_ipsec_open(struct gh_ike_ipsec *g, uint8_t slot, int fd, const struc
         return false;
     }
     gh_channel_close(line->channel);
+    gh_ike_spread_forget_held(g->spread, slot, now_ms());
+    g->several |= slot > 0;
     if (slot == KERNEL_SLOT)
         g->reached = g->mark;
     line->channel = gh_channel_new(g->loop, fd, GH_TO_KEYER, &ops, line);
@@ -503,6 +588,11 @@ struct gh_ike_ipsec *gh_ike_ipsec_new(uv_loop_t *loop, uint64_t epoch,
     g->ops = ops;
     g->ctx = ctx;
     g->end = &g->wishes;
+    g->spread = gh_ike_spread_new();
+    if (g->spread == NULL) {
+        free(g);
+        return NULL;
+    }
     for (uint8_t i = 0; i < GH_SPI_SLOTS; i++)
         g->lines[i] = (struct line){.owner = g, .slot = i};
     return g;

@@ -33,6 +33,16 @@ struct gh_ike_ipsec *gh_ike_ipsec_new(uv_loop_t *loop, uint64_t epoch,
 /* The socket to the `esp` of a slot; core: NULL if there is none yet. False: no such slot. */
 bool gh_ike_ipsec_open(struct gh_ike_ipsec *g, uint8_t slot, int fd, const struct ike2 *core);
 
+/* From the next child on. */
+void gh_ike_ipsec_configure(struct gh_ike_ipsec *g, struct ike2_policy *const *policies,
+                            size_t count);
+
+/* Which slot a new child of ESP or AH is to be in: its SPI says so. */
+uint8_t gh_ike_ipsec_slot(struct gh_ike_ipsec *g, const struct ike2_spi_wish *w, uint64_t now_ms);
+
+/* Clients in this slot of peers that have several (ike_spread.h). */
+size_t gh_ike_ipsec_clients(struct gh_ike_ipsec *g, uint8_t slot);
+
 /* The core's callbacks. netns, vrf: where the child is, NULL as in config/ike.h. False: nobody is
  * there to carry packets. */
 bool gh_ike_ipsec_install(struct gh_ike_ipsec *g, const struct ike2_child_view *c,

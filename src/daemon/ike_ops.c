@@ -43,8 +43,9 @@ static void core_child_remove(void *ctx, uint32_t id, enum ike2_removal why)
         gh_ike_ipsec_remove(ike->ipsec, id, why);
 }
 
-static bool core_child_spi(void *ctx, const struct ike2_child_policy *p, uint8_t *spi, size_t len)
+static bool core_child_spi(void *ctx, const struct ike2_spi_wish *w, uint8_t *spi, size_t len)
 {
+    const struct ike2_child_policy *p = w->child;
     struct ike *ike = ctx;
 
     if (p->mode == IKE2_TCP_AO)
@@ -52,7 +53,7 @@ static bool core_child_spi(void *ctx, const struct ike2_child_policy *p, uint8_t
     do
         gh_ike_random(ctx, spi, len);
     while (spi[0] == 0 && spi[1] == 0 && spi[2] == 0); /* 0 … 255 are reserved */
-    gh_esp_mark_spi(spi, p->kernel, p->slot);
+    gh_esp_mark_spi(spi, p->kernel, gh_ike_ipsec_slot(ike->ipsec, w, ike->now.mono_ms));
     return true;
 }
 

@@ -237,20 +237,12 @@ static int open_udp(const struct gh_parent_place *place, size_t slot, int kind, 
     return -ENOENT;
 }
 
-static int open_ipsec(const struct gh_parent *p, const struct gh_parent_place *place, size_t slot,
-                      int kind)
+static int open_ipsec(const struct gh_parent_place *place, int kind)
 {
     const bool v6 = kind == GH_ESP_ESP6 || kind == GH_ESP_AH6,
                ah = kind == GH_ESP_AH4 || kind == GH_ESP_AH6;
-    const uint8_t protocol = ah ? IPPROTO_AH : IPPROTO_ESP;
-    int result, fd = gh_raw_open(place->netns, place->vrf, v6, protocol, ah);
 
-    if (fd < 0 || p->esp.slot_count == 1 ||
-        gh_raw_take_slot(fd, v6, protocol, (unsigned)slot, (unsigned)p->esp.slot_count, false))
-        return fd;
-    result = -errno;
-    close(fd);
-    return result;
+    return gh_raw_open(place->netns, place->vrf, v6, ah ? IPPROTO_AH : IPPROTO_ESP, ah);
 }
 
 static int open_one(const struct gh_parent *p, struct gh_parent_place *place, size_t slot, int kind)
@@ -272,8 +264,20 @@ static int open_one(const struct gh_parent *p, struct gh_parent_place *place, si
     case GH_ESP_UDP6:
         return open_udp(place, slot, kind, p->ao.uid);
     default:
-        return open_ipsec(p, place, slot, kind);
+        return open_ipsec(place, kind);
     }
+}
+
+static int open_filtered(const struct gh_parent *p, struct gh_parent_place *place, size_t slot,
+                         int kind)
+{
+    int result, fd = open_one(p, place, slot, kind);
+
+    if (fd < 0 || kind == GH_ESP_TUN || gh_parent_filter_socket(p, place, slot, kind, fd))
+        return fd;
+    result = -errno;
+    close(fd);
+    return result;
 }
 
 static void open_sockets(struct gh_parent *p, struct gh_parent_place *place, size_t slot)
@@ -302,7 +306,7 @@ static void open_sockets(struct gh_parent *p, struct gh_parent_place *place, siz
         if (share->sockets[kind] >= 0 || (slot > 0 && kind > GH_ESP_ICMP6) ||
             !gh_parent_tunnels_want(p, place, kind) || (place->is_private && kind != GH_ESP_TUN))
             continue;
-        result = open_one(p, place, slot, kind);
+        result = open_filtered(p, place, slot, kind);
         if (result >= 0) {
             share->sockets[kind] = result;
             tell_socket(p, place, slot, kind);
@@ -386,7 +390,7 @@ void gh_parent_esp_close_place(struct gh_parent *p, struct gh_parent_place *plac
         any |= close_share(&e->shares[slot]);
     if (any) {
         tell_gone(p, place);
-        gh_parent_esp_clear_leave(place);
+        gh_parent_esp_clear_leave(p, place);
     }
     gh_esp_routes_free(&e->routes);
     *e = (struct gh_esp_place){.routes_fd = -1};

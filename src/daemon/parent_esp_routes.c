@@ -4,6 +4,7 @@
 #include "base/range.h"
 #include "config/alloc.h"
 #include "config/ike.h"
+#include "config/ike_slots.h"
 #include "daemon/esp_messages.h"
 #include "daemon/esp_routes.h"
 #include "daemon/parent_esp_spd.h"
@@ -182,7 +183,8 @@ static bool may_have(void *ctx, struct gh_parent_place *place, const struct ike2
     const struct gh_prefix *to = &x->to;
     struct gh_prefix list[GH_RANGE_PREFIXES];
 
-    for (size_t i = 0; child->reverse_route && child->slot == x->slot && i < child->remote.count;
+    for (size_t i = 0;
+         child->reverse_route && gh_ike_is_in_slot(policy, x->slot) && i < child->remote.count;
          i++) {
         const struct ike_ts *ts = &child->remote.ts[i];
         size_t count = gh_range_prefixes(&ts->start, &ts->end, list);

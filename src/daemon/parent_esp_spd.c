@@ -10,9 +10,10 @@
 static bool is_here(const struct gh_ike_config *c, const struct gh_parent_place *place,
                     const struct gh_spd_entry *e)
 {
-    const char *netns = e->zone > 0 ? c->zones[e->zone - 1].netns : NULL;
+    const struct gh_ike_zone *zone = e->zone > 0 ? &c->zones[e->zone - 1] : NULL;
 
-    return place->vrf == NULL && gh_config_text_equal(place->netns, netns);
+    return gh_config_text_equal(place->netns, zone != NULL ? zone->netns : NULL) &&
+           gh_config_text_equal(place->vrf, zone != NULL ? zone->vrf : NULL);
 }
 
 static bool meets(const struct ike_ts *ts, const struct gh_prefix *to)
@@ -108,8 +109,8 @@ void gh_parent_spd_show(const struct gh_parent *p, const struct gh_parent_place 
 
             packets[way] = has[way] && found != NULL ? json_incref(found) : json_null();
         }
-        json_array_append_new(list, json_pack("{s:s, s:s?, s:o, s:o}", "name", rule.name, "netns",
-                                              place->netns, "out", packets[IPSEC_OUT], "in",
-                                              packets[IPSEC_IN]));
+        json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:o, s:o}", "name", rule.name,
+                                              "netns", place->netns, "vrf", place->vrf, "out",
+                                              packets[IPSEC_OUT], "in", packets[IPSEC_IN]));
     }
 }

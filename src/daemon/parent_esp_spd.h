@@ -23,8 +23,8 @@ struct gh_clear_entry *gh_parent_spd_rules(const struct gh_parent *p,
                                            const struct gh_parent_place *place, size_t *count,
                                            struct ipsec_selector **selectors);
 
-/* Adds to `list` what the rules of the place counted: {name, netns, out, in}, of packets; counters:
- * packets by gh_clear_counter(). */
+/* Adds to `list` what the rules of the place counted: {name, netns, vrf, out, in}, of packets;
+ * counters: packets by gh_clear_counter(). */
 void gh_parent_spd_show(const struct gh_parent *p, const struct gh_parent_place *place,
                         const json_t *counters, json_t *list);
 

@@ -97,6 +97,7 @@ static void open_socket(struct gh_parent *p, struct gh_parent_place *place, stru
     share(p, place, false);
     s->fd = result >= 0 ? result : -1;
     s->error = result >= 0 ? 0 : -result;
+    gh_parent_filter_ike(place, s);
     if (s->error != 0 && s->error != before)
         gh_error("UDP port %u for IPv%c%s: %s; IKE does not work there until it can be opened",
                  s->port, s->v6 ? '6' : '4', text_of(place, where), strerror(s->error));
@@ -146,11 +147,14 @@ static void on_tell(uv_timer_t *timer)
         if (!place->changed || place->paths.ask < 0)
             continue;
         place->changed = false;
-        if (gh_paths_is_there(&place->paths, place->vrf))
+        if (gh_paths_is_there(&place->paths, place->vrf)) {
+            gh_parent_filter_vrfs(p, place);
             tell_addresses(p, place);
-        else
+        } else {
             close_place(p, place); /* opened again when it is there again */
+        }
     }
+    gh_parent_esp_clear_tend(p);
     gh_parent_tunnels_reach(p);
 }
 
@@ -275,6 +279,7 @@ static void drop_place(struct gh_parent *p, size_t i)
     struct gh_parent_place *place = p->ike.places[i];
 
     close_place(p, place);
+    gh_paths_free_vrfs(&place->vrfs);
     free(place->netns);
     free(place->vrf);
     free(place);
@@ -352,10 +357,13 @@ void gh_parent_ike_places_tend(struct gh_parent *p)
         for (size_t k = 0; k < GH_IKE_SOCKETS; k++)
             if (!place->is_private && place->sockets[k].fd < 0)
                 open_socket(p, place, &place->sockets[k]);
-        if (place->paths.ask < 0)
+        if (place->paths.ask < 0) {
             open_paths(p, place);
+            gh_parent_filter_vrfs(p, place);
+        }
         gh_parent_esp_tend_place(p, place);
     }
+    gh_parent_esp_clear_tend(p);
     gh_parent_tunnels_tend(p);
 }
 

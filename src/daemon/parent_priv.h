@@ -69,12 +69,10 @@ struct gh_esp_place {
     int routes_error; /* why there is none: a negative errno */
     uint32_t table;   /* of the routes; 0: the main one */
     struct gh_esp_routes routes;
-    uint32_t generation;        /* of the configuration that they are for */
-    bool rules_due;             /* rules that choose a table are not as the routes are */
-    int rules_error;            /* of the last try */
-    struct gh_esp_clear *clear; /* parent_esp_clear.c: watches over its rules; NULL: none */
-    size_t clear_ranges;
-    bool clear_failed;
+    uint32_t generation; /* of the configuration that they are for */
+    bool rules_due;      /* rules that choose a table are not as the routes are */
+    int rules_error;     /* of the last try */
+    bool guarded;        /* parent_esp_clear.c: it is to have rules */
 };
 
 /* The kernel's IPsec in one place; all -1 or zero: not there. */
@@ -82,7 +80,7 @@ struct gh_xfrm_place {
     int sockets[GH_PLANE_SOCKETS];
     int udp[2];                   /* port 4500 for what the kernel opens; IPv4, IPv6 */
     int bypassed[GH_IKE_SOCKETS]; /* those of IKE's that policies do not concern */
-    bool filtered;                /* the raw sockets */
+    bool filtered;                /* the raw sockets have nothing of the kernel's */
     bool wanted;                  /* by the configuration of `generation` */
     bool flushed;                 /* nothing of ours is there */
     uint32_t generation;
@@ -97,9 +95,10 @@ struct gh_parent_place {
     struct gh_netns_id id;
     struct gh_ike_socket sockets[GH_IKE_SOCKETS];
     struct gh_paths paths;
-    int paths_error; /* why they are not open */
-    uv_poll_t *poll; /* of paths.heard */
-    bool changed;    /* and `ike` was not told */
+    int paths_error;           /* why they are not open */
+    uv_poll_t *poll;           /* of paths.heard */
+    struct gh_paths_vrfs vrfs; /* of its namespace, where it is in none */
+    bool changed;              /* and `ike` was not told */
     struct gh_esp_place esp;
     struct gh_xfrm_place xfrm;
 };
@@ -171,7 +170,8 @@ struct gh_parent_esp {
     bool wanted;       /* by the configuration in force */
     struct gh_parent_tunnel *tunnels;
     size_t tunnel_count;
-    bool kinds_probed; /* … and then: */
+    struct gh_esp_clear *clear; /* parent_esp_clear.c: each namespace */
+    bool kinds_probed;          /* … and then: */
     struct gh_tunnel_kinds kinds;
 };
 
@@ -328,9 +328,19 @@ bool gh_parent_esp_each_child(const struct gh_parent *p, struct gh_parent_place 
                                          const struct ike2_policy *policy,
                                          const struct ike2_child_policy *child),
                               void *ctx);
-/* parent_esp_clear.c: as the configuration has it; without; the answer to show-ipsec-unprotected */
+/* parent_filters.c: a socket for `esp` (false: it cannot be, and errno), one of IKE's, if it is
+ * open, or all of a place hear what is for them. */
+bool gh_parent_filter_socket(const struct gh_parent *p, const struct gh_parent_place *place,
+                             size_t slot, int kind, int fd);
+void gh_parent_filter_ike(const struct gh_parent_place *place, const struct gh_ike_socket *s);
+void gh_parent_filter_place(const struct gh_parent *p, const struct gh_parent_place *place);
+/* Looks which VRFs there are, and what is in them. */
+void gh_parent_filter_vrfs(struct gh_parent *p, struct gh_parent_place *place);
+/* parent_esp_clear.c: a place is to have rules as the configuration has it, from the next tending
+ * on; it has none any more; the answer to show-ipsec-unprotected */
 void gh_parent_esp_clear_follow(struct gh_parent *p, struct gh_parent_place *place);
-void gh_parent_esp_clear_leave(struct gh_parent_place *place);
+void gh_parent_esp_clear_tend(struct gh_parent *p);
+void gh_parent_esp_clear_leave(struct gh_parent *p, struct gh_parent_place *place);
 json_t *gh_parent_esp_clear_show(const struct gh_parent *p);
 /* By the configuration, also what was negotiated before. */
 void gh_parent_esp_want_routes(const struct gh_parent *p, struct gh_parent_place *place);

@@ -21,6 +21,7 @@
 #include "config/ike_slots.h"
 #include "control/control.h"
 #include "daemon/esp_children.h"
+#include "daemon/esp_drops.h"
 #include "wire/wr.h"
 
 enum { FAILURES = 3 }; /* in a row, each soon after its start: it cannot be kept running */
@@ -279,6 +280,19 @@ static void on_stopped(void *ctx)
         start(w);
 }
 
+static bool take_drops(struct gh_parent *p, struct gh_rd *body)
+{
+    char drops[GH_ESP_DROPS_TEXT], text[GH_ESP_DROPS_TEXT + 80];
+
+    if (!gh_esp_drops_take(body, drops))
+        return false;
+    (void)snprintf(text, sizeof(text), "packets were dropped, %s; whose: gatectl show ipsec sa",
+                   drops);
+    gh_warning("IPsec: %s", text);
+    gh_parent_publish(p, "ipsec-drops", text);
+    return true;
+}
+
 static bool on_message(void *ctx, struct gh_frame *frame, int fd)
 {
     struct gh_parent_worker *w = ctx;
@@ -293,6 +307,8 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
         return gh_rd_u8(&frame->body) == 1; /* else no memory there: a new one starts with more */
     case GH_MESSAGE_ANSWER:
         return gh_parent_answer(p, GH_ANSWERER_ESP, &frame->body);
+    case GH_MESSAGE_DROPS:
+        return take_drops(p, &frame->body);
     case GH_MESSAGE_ESP_ROUTE:
         return w->slot >= 0 && gh_parent_esp_route(p, (size_t)w->slot, &frame->body);
     case GH_MESSAGE_ESP_ROUTES_TOLD:
@@ -427,6 +443,15 @@ bool gh_parent_workers_run(const struct gh_parent *p)
 
 /* ---- To look at ----------------------------------------------------------------------------- */
 
+/* Nobody carries its packets: of a peer whose clients are spread, none's. */
+static bool is_stopped(const struct gh_parent *p, const struct ike2_policy *policy)
+{
+    for (size_t slot = 0; slot < p->esp.slot_count; slot++)
+        if (gh_ike_is_in_slot(policy, (unsigned)slot) && !p->esp.slots[slot].lost)
+            return false;
+    return true;
+}
+
 /* With the names of those whose packets wait, which are few. */
 static json_t *show_slot(const struct gh_parent *p, size_t slot)
 {
@@ -437,10 +462,10 @@ static json_t *show_slot(const struct gh_parent *p, size_t slot)
     size_t peers = 0;
 
     for (size_t i = 0; i < c->policy_count; i++) {
-        if (!gh_ike_has_ipsec(c->policies[i]) || gh_ike_slot(c->policies[i]) != slot)
+        if (!gh_ike_has_ipsec(c->policies[i]) || !gh_ike_is_in_slot(c->policies[i], (unsigned)slot))
             continue;
-        peers++;
-        if (s->lost)
+        peers += !gh_ike_is_spread(c->policies[i]);
+        if (s->lost && is_stopped(p, c->policies[i]))
             json_array_append_new(waiting, json_string(c->policies[i]->name));
     }
     return json_pack("{s:I, s:s, s:o, s:s, s:I, s:I, s:o}", "slot", (json_int_t)slot, "state",

@@ -9,7 +9,6 @@
 #include "daemon/parent_priv.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,7 +21,6 @@
 #include "daemon/esp_children.h"
 #include "ike/codes.h"
 #include "ike/v2/core.h"
-#include "platform/raw.h"
 #include "platform/udp.h"
 #include "platform/xfrm.h"
 #include "platform/xfrm_select.h"
@@ -310,14 +308,6 @@ static void open_place(struct gh_parent *p, struct gh_parent_place *place)
 /* IKE passes whatever policies say, and ESP of the kernel's SPIs is the kernel's alone. */
 static void tend_sockets(struct gh_parent *p, struct gh_parent_place *place)
 {
-    static const struct {
-        int kind;
-        bool v6;
-        uint8_t protocol;
-    } raw[] = {{GH_ESP_ESP4, false, IPPROTO_ESP},
-               {GH_ESP_ESP6, true, IPPROTO_ESP},
-               {GH_ESP_AH4, false, IPPROTO_AH},
-               {GH_ESP_AH6, true, IPPROTO_AH}};
     struct gh_xfrm_place *x = &place->xfrm;
 
     for (size_t i = 0; i < GH_IKE_SOCKETS; i++) {
@@ -327,15 +317,10 @@ static void tend_sockets(struct gh_parent *p, struct gh_parent_place *place)
             report(x, "IKE's sockets beside the kernel's policies", -errno);
         x->bypassed[i] = fd;
     }
-    for (size_t slot = 0; !x->filtered && slot < p->esp.slot_count; slot++) {
-        const int *sockets = place->esp.shares[slot].sockets;
-
-        for (size_t i = 0; i < sizeof(raw) / sizeof(raw[0]); i++)
-            if (sockets[raw[i].kind] >= 0) /* or it is counted as unknown-spi */
-                (void)gh_raw_take_slot(sockets[raw[i].kind], raw[i].v6, raw[i].protocol,
-                                       (unsigned)slot, (unsigned)p->esp.slot_count, true);
+    if (!x->filtered) { /* or it is counted as unknown-spi */
+        x->filtered = true;
+        gh_parent_filter_place(p, place);
     }
-    x->filtered = true;
     for (int v6 = 0; v6 < 2; v6++) {
         int result;
 

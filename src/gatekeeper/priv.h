@@ -46,6 +46,14 @@ struct gk {
 void gk_tell(struct gk *g, const struct gk_session *s, enum gk_event_kind kind, uint32_t key,
              const char *format, ...) __attribute__((format(printf, 5, 6)));
 void gk_reach(struct gk *g, struct gk_session *s, enum gk_step step);
+struct gk_session *gk_session_named(const struct gk *g, const char *name); /* NULL: none */
+/* A key, unless there is one or nobody waits for it. */
+void gk_ask_if_needed(struct gk *g, struct gk_session *s);
+
+/* ---- children.c: keys come and go ---- */
+/* To the engine, for as long as its lifetime has left. */
+void gk_install(struct gk *g, const struct gk_session *s, const struct gk_key *key);
+void gk_end_lifetime(struct gk *g, struct gk_session *s, struct gk_key *key);
 
 /* ---- keys.c: the keys of a session ---- */
 struct gk_key *gk_live_key(const struct gk_session *s); /* the newest; NULL: none */

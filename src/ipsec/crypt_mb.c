@@ -125,6 +125,7 @@ static bool set_cipher(IMB_MGR *m, struct mb_key *k, const struct ipsec_crypt_al
         k->salt_len = 4;
         break;
     case GH_ENC_AES_CCM_8:
+    case GH_ENC_AES_CCM_8_IIV:
     case GH_ENC_AES_CCM_12:
     case GH_ENC_AES_CCM_16:
         if (algs->bits == 192)
@@ -136,11 +137,13 @@ static bool set_cipher(IMB_MGR *m, struct mb_key *k, const struct ipsec_crypt_al
     case GH_ENC_AES_GCM_8:
     case GH_ENC_AES_GCM_12:
     case GH_ENC_AES_GCM_16:
+    case GH_ENC_AES_GCM_16_IIV:
         k->cipher = IMB_CIPHER_GCM;
         k->hash = IMB_AUTH_AES_GMAC;
         k->salt_len = 4;
         break;
     case GH_ENC_CHACHA20_POLY1305:
+    case GH_ENC_CHACHA20_POLY1305_IIV:
         k->cipher = IMB_CIPHER_CHACHA20_POLY1305;
         k->hash = IMB_AUTH_CHACHA20_POLY1305;
         k->salt_len = 4;

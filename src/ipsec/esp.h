@@ -30,6 +30,8 @@ enum ipsec_result ipsec_esp_unwrap(struct ipsec_work *w);
 /* After the job, if it went well: the packet is what was inside, unchecked against selectors. */
 enum ipsec_result ipsec_esp_unwrapped(struct ipsec_work *w);
 
+/* For both directions, `esp` is where ESP begins: the job's IV, in the packet or implicit. */
+void ipsec_esp_iv(struct ipsec_work *w, uint8_t *esp);
 /* For both directions: what the ICV covers besides the IV and what is sealed. */
 void ipsec_esp_cover(struct ipsec_work *w);
 

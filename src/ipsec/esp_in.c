@@ -21,7 +21,7 @@ enum ipsec_result ipsec_esp_unwrap(struct ipsec_work *w)
         return result;
     ipsec_esp_cover(w);
     j->key = sa->key;
-    j->iv = esp + IPSEC_ESP_HEADER;
+    ipsec_esp_iv(w, esp);
     j->data = esp + IPSEC_ESP_HEADER + sa->iv_len;
     j->len = p->len - around;
     j->icv = j->data + j->len;

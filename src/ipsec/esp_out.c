@@ -75,7 +75,7 @@ static void put_esp(struct ipsec_work *w, uint8_t *esp, size_t sealed)
     put_iv(w, esp + IPSEC_ESP_HEADER);
     ipsec_esp_cover(w);
     j->key = w->sa->key;
-    j->iv = esp + IPSEC_ESP_HEADER;
+    ipsec_esp_iv(w, esp);
     j->data = esp + IPSEC_ESP_HEADER + w->sa->iv_len;
     j->len = sealed;
     j->icv = j->data + sealed;

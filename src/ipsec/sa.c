@@ -84,7 +84,8 @@ struct ipsec_sa *ipsec_sa_new(struct ipsec_crypt *crypt, const struct ipsec_sa_p
     sa->seq = params->last_seq;
     sa->counts.octets = params->used_octets;
     sa->counts.packets = params->used_packets;
-    sa->iv_len = gh_enc_iv_len(params->algs.enc);
+    sa->implicit_iv = gh_enc_iv_implicit(params->algs.enc);
+    sa->iv_len = sa->implicit_iv ? 0 : gh_enc_iv_len(params->algs.enc);
     sa->icv_len = gh_icv_len(params->algs.enc, params->algs.integ);
     sa->block = gh_enc_block(params->algs.enc);
     sa->aead = gh_enc_is_aead(params->algs.enc);

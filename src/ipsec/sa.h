@@ -96,8 +96,8 @@ struct ipsec_sa {
     struct ipsec_sa_params p; /* keys are gone from it; selectors are ours */
     struct ipsec_aside aside;
     struct ipsec_crypt_key *key;
-    size_t iv_len, icv_len, block;
-    bool aead, random_iv;
+    size_t iv_len, icv_len, block; /* iv_len: of what is in the packet */
+    bool aead, random_iv, implicit_iv;
     uint64_t seq;   /* OUT: the last that was used */
     uint64_t order; /* OUT: its place among the SAs of its selectors, the newest first */
     struct ipsec_replay replay;

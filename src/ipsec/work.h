@@ -23,6 +23,7 @@ struct ipsec_work {
     uint16_t from_port;             /* IN: of UDP encapsulation, or 0 */
     bool moved;                     /* IN: it did not come from where its SA's peer was */
     uint8_t icv[GH_CIPHER_ICV_MAX]; /* AH */
+    uint8_t iv[8];                  /* where it is not in the packet */
     struct ipsec_crypt_job job;
 };
 

@@ -24,6 +24,7 @@ struct gh_nfqueue {
     uint16_t number;
     bool synchronised; /* what an earlier reader left unanswered has been dropped */
     uint64_t packets, malformed, send_errors;
+    uint64_t judged_ns; /* of CLOCK_MONOTONIC: before the last verdicts were given */
 };
 
 struct gh_nfqueue gh_nfqueue_make(int fd, uint16_t number);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -135,6 +136,53 @@ static bool is_in(const struct gh_paths *p, uint32_t ifindex)
     for (unsigned i = 0; link != NULL && !link->is_vrf && i < NESTED; i++)
         link = link->master != 0 ? link_of(link->master) : NULL;
     return (link != NULL && link->is_vrf ? link->ifindex : 0) == p->vrf;
+}
+
+static bool add_vrf_link(struct gh_paths_vrfs *v, const struct gh_link *link)
+{
+    const struct gh_link *master = link->master != 0 ? link_of(link->master) : NULL;
+    char(*more)[GH_PATHS_NAME];
+
+    if (link->is_vrf && v->count < GH_PATHS_VRFS)
+        v->devices[v->count++] = link->ifindex;
+    if (master == NULL || !master->is_vrf)
+        return true;
+    more = realloc(v->members, (v->member_count + 1) * sizeof(*more));
+    if (more == NULL)
+        return false;
+    v->members = more;
+    memset(more[v->member_count], 0, sizeof(*more));
+    memcpy(more[v->member_count++], link->name, strnlen(link->name, GH_PATHS_NAME - 1));
+    return true;
+}
+
+int gh_paths_read_vrfs(const struct gh_paths *p, struct gh_paths_vrfs *out)
+{
+    int result = read_links(p->ask, NULL);
+
+    out->count = out->member_count = 0;
+    out->members = NULL;
+    for (size_t i = 0; result == 0 && i < links.count; i++)
+        if (!add_vrf_link(out, &links.list[i]))
+            result = -ENOMEM;
+    if (result != 0)
+        gh_paths_free_vrfs(out);
+    return result;
+}
+
+bool gh_paths_same_vrfs(const struct gh_paths_vrfs *a, const struct gh_paths_vrfs *b)
+{
+    return a->count == b->count && a->member_count == b->member_count &&
+           memcmp(a->devices, b->devices, a->count * sizeof(a->devices[0])) == 0 &&
+           (a->member_count == 0 ||
+            memcmp(a->members, b->members, a->member_count * sizeof(a->members[0])) == 0);
+}
+
+void gh_paths_free_vrfs(struct gh_paths_vrfs *v)
+{
+    free(v->members);
+    v->members = NULL;
+    v->count = v->member_count = 0;
 }
 
 bool gh_paths_parse_address(const struct gh_nl_message *m, struct gh_paths_address *out,

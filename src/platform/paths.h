@@ -43,6 +43,19 @@ struct gh_paths_address {
 int gh_paths_addresses(const struct gh_paths *p, struct gh_paths_address list[GH_PATHS_ADDRESSES],
                        size_t *count);
 
+enum { GH_PATHS_VRFS = 1000, GH_PATHS_NAME = 16 };
+/* The VRFs of its namespace, by the numbers of their devices, and the names of what is in any. */
+struct gh_paths_vrfs {
+    uint32_t devices[GH_PATHS_VRFS];
+    size_t count;
+    char (*members)[GH_PATHS_NAME]; /* owned */
+    size_t member_count;
+};
+/* 0, or a negative errno (then *out is empty). */
+int gh_paths_read_vrfs(const struct gh_paths *p, struct gh_paths_vrfs *out);
+bool gh_paths_same_vrfs(const struct gh_paths_vrfs *a, const struct gh_paths_vrfs *b);
+void gh_paths_free_vrfs(struct gh_paths_vrfs *v);
+
 /* Pure, for tests: the source in an answer to RTM_GETROUTE; 1: it is no such answer. */
 int gh_paths_parse_source(const uint8_t *data, size_t len, struct gh_addr *out);
 /* Pure: one RTM_NEWADDR. False: no address that can be used. */

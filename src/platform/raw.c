@@ -1,7 +1,6 @@
 #include "platform/raw.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/icmp.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
@@ -11,7 +10,6 @@
 
 #include "platform/netns.h"
 #include "platform/sockmark.h"
-#include "platform/spi.h"
 
 #ifndef IPV6_HDRINCL
 #define IPV6_HDRINCL 36
@@ -28,6 +26,7 @@ static bool prepare(int fd, bool v6, bool headers)
 {
     set(fd, SOL_SOCKET, SO_RCVBUFFORCE, BUFFER);
     set(fd, SOL_SOCKET, SO_SNDBUFFORCE, BUFFER);
+    set(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVFRAGSIZE : IP_RECVFRAGSIZE, 1);
     if (!v6)
         return headers ? set(fd, IPPROTO_IP, IP_HDRINCL, 1)
                        : set(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
@@ -58,29 +57,6 @@ int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol, b
     }
     gh_netns_leave(back);
     return result;
-}
-
-/* The SPI is at the beginning of ESP and four octets into AH; in IPv4 the socket sees the IP header
- * before it. */
-bool gh_raw_take_slot(int fd, bool v6, uint8_t protocol, unsigned slot, unsigned slots,
-                      bool kernels)
-{
-    const uint32_t at = protocol == IPPROTO_AH ? 4 : 0;
-    const uint8_t first = slot == 0, mine = first && !kernels;
-    struct sock_filter code[] = {v6 ? (struct sock_filter)BPF_STMT(BPF_LDX | BPF_IMM, 0)
-                                    : (struct sock_filter)BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
-                                 BPF_STMT(BPF_LD | BPF_W | BPF_IND, at),
-                                 BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, GH_SPI_KERNEL, 0, 1),
-                                 BPF_STMT(BPF_RET | BPF_K, mine ? UINT32_MAX : 0),
-                                 BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, GH_SPI_SLOT_SHIFT),
-                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, slot, 2, 0),
-                                 BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, slots, 0, 2),
-                                 BPF_STMT(BPF_RET | BPF_K, first ? UINT32_MAX : 0),
-                                 BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-                                 BPF_STMT(BPF_RET | BPF_K, 0)};
-    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
-
-    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
 }
 
 static bool filter(int fd, bool v6)

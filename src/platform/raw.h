@@ -14,11 +14,6 @@
  * which does not block, or a negative errno. */
 int gh_raw_open(const char *netns, const char *vrf, bool v6, uint8_t protocol, bool headers);
 
-/* Of ESP or AH, only what belongs to this slot comes to the socket (spi.h), to the first one also
- * what is nobody's; what is the kernel's plane's, only if not `kernels`, and to the first one. */
-bool gh_raw_take_slot(int fd, bool v6, uint8_t protocol, unsigned slot, unsigned slots,
-                      bool kernels);
-
 /* Likewise, for ICMP errors that may be about packets of ours: unreachable destinations, and in
  * IPv6 what was too big. */
 int gh_raw_open_icmp(const char *netns, const char *vrf, bool v6);

@@ -104,6 +104,19 @@ int gh_tun_open(const char *netns, const char *vrf, const char *name, uint32_t m
     return result;
 }
 
+bool gh_tun_name(const char *netns, uint32_t ifindex, char name[GH_TUN_NAME])
+{
+    int back;
+    bool found;
+
+    _Static_assert((int)GH_TUN_NAME >= IF_NAMESIZE, "");
+    if (gh_netns_enter(netns, &back) != 0)
+        return false;
+    found = if_indextoname(ifindex, name) != NULL;
+    gh_netns_leave(back);
+    return found;
+}
+
 static int change_address(uint32_t ifindex, const struct gh_prefix *a, bool set)
 {
     uint8_t mem[128];

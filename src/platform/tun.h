@@ -20,6 +20,10 @@ int gh_tun_open(const char *netns, const char *vrf, const char *name, uint32_t m
 /* Of such a device. 0, or a negative errno. */
 int gh_tun_set_mtu(const char *netns, uint32_t ifindex, uint32_t mtu);
 
+enum { GH_TUN_NAME = 16 };
+/* What it is called there. False: it is not. */
+bool gh_tun_name(const char *netns, uint32_t ifindex, char name[GH_TUN_NAME]);
+
 /* An address of it, host part included, is set or taken away. 0, or a negative errno. */
 int gh_tun_address(const char *netns, uint32_t ifindex, const struct gh_prefix *address, bool set);
 

@@ -105,6 +105,7 @@ static bool split(int fd, unsigned slots, uint32_t kernels)
  * more than the kernel asks for. */
 static bool prepare_esp(int fd, bool v6)
 {
+    set(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVFRAGSIZE : IP_RECVFRAGSIZE, 1);
     set(fd, IPPROTO_UDP, UDP_GRO, 1); /* since Linux 5.0; without it, they come one by one */
     return v6 ? set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT) &&
                     set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1) &&

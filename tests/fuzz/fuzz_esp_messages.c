@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/esp_drops.h"
 #include "daemon/esp_messages.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHILD, ENDS, USAGE, WANTED, HELLO, STRAY, ROUTE, REACH, STRANGER, REFUSAL, KINDS };
+enum { CHILD, ENDS, USAGE, WANTED, HELLO, STRAY, ROUTE, REACH, STRANGER, REFUSAL, DROPS, KINDS };
 
 /* Takes it and writes it down again. False: refused. */
 static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
@@ -26,6 +27,7 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
     struct gh_esp_reach reach;
     struct gh_esp_stranger stranger;
     struct gh_esp_refusal refusal;
+    char text[GH_ESP_DROPS_TEXT];
     struct gh_rd ids;
     uint64_t epoch;
 
@@ -75,6 +77,9 @@ static bool pass(uint8_t kind, struct gh_rd r, struct gh_wr *w)
             return false;
         gh_esp_put_refusal(w, &refusal);
         return true;
+    case DROPS: /* words alone */
+        gh_wr_bytes(w, r.p, gh_rd_left(&r));
+        return gh_esp_drops_take(&r, text);
     default:
         if (!gh_esp_take_hello(&r, &epoch, &ids))
             return false;

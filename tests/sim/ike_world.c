@@ -366,13 +366,13 @@ static bool on_install(void *ctx, const struct ike2_child_view *v)
 }
 
 /* KeyIDs are few: none that is in use. */
-static bool on_spi(void *ctx, const struct ike2_child_policy *p, uint8_t *spi, size_t len)
+static bool on_spi(void *ctx, const struct ike2_spi_wish *w, uint8_t *spi, size_t len)
 {
     struct ike_host *h = ctx;
     bool taken;
 
     if (h->spi != NULL)
-        return h->spi(h, p, spi, len);
+        return h->spi(h, w->child, spi, len);
 
     do {
         on_random(ctx, spi, len);

@@ -386,6 +386,33 @@ static void too_many_children_are_refused(void **state)
     end(&p);
 }
 
+/* Of `single` children the peer gets no second SA, but may rekey the one, and have one of
+ * another child. */
+static void a_child_may_have_one_sa_alone(void **state)
+{
+    struct pair p = pair_new();
+
+    ike_world_child(p.pa, 0, 1, 1); /* of `net` at the other end */
+    ike_world_child(p.pa, 0, 1, 2);
+    ike_world_child(p.pb, 1, 0, 2);
+    p.pb->children[0].single = true;
+    ike_world_restart(p.w, 1);
+    begin(&p);
+    assert_up(&p, 1);
+    assert_true(ike2_initiate(p.a->core, p.w->now, "to-1", p.pa->children[1].name));
+    run(&p, 2000);
+    assert_up(&p, 1);
+    assert_non_null(strstr(p.a->last[IKE2_EVENT_CHILD_FAILED], "NO_ADDITIONAL_SAS"));
+    assert_non_null(strstr(p.b->last[IKE2_EVENT_CHILD_FAILED], "has a Child SA already"));
+    assert_true(ike2_initiate(p.a->core, p.w->now, "to-1", p.pa->children[2].name));
+    run(&p, 2000);
+    assert_up(&p, 2);
+    assert_true(ike2_rekey_child(p.a->core, p.w->now, p.a->child[0].id));
+    run(&p, 5000);
+    assert_up(&p, 2);
+    end(&p);
+}
+
 static void selectors_are_narrowed_to_what_both_have(void **state)
 {
     struct pair p = pair_new();
@@ -483,6 +510,7 @@ int main(void)
         cmocka_unit_test(who_fails_too_often_is_not_heard),
         cmocka_unit_test(child_sas_that_are_refused),
         cmocka_unit_test(too_many_children_are_refused),
+        cmocka_unit_test(a_child_may_have_one_sa_alone),
         cmocka_unit_test(selectors_are_narrowed_to_what_both_have),
         cmocka_unit_test(transport_mode_and_other_groups),
         cmocka_unit_test(later_fragments_if_both_want_them),

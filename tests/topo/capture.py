@@ -46,7 +46,8 @@ class Segment:
 class Capture:
     """tcpdump on an interface of a namespace, into a file."""
 
-    def __init__(self, namespace, interface="eth0", expression="tcp", name="capture"):
+    def __init__(self, namespace, interface="eth0", expression="tcp", name="capture", longest=70000):
+        """longest: octets of a packet that are kept; the shorter, the more of them may wait for tcpdump."""
         self.namespace = namespace
         self.directory = namespace.directory(name)
         self.path = os.path.join(self.directory, f"{interface}.pcap")
@@ -57,7 +58,7 @@ class Capture:
         # In immediate mode each slot of the buffer has room for the longest packet: by default
         # there are eight, and a busy machine loses what follows.
         self.process = namespace.spawn(
-            ["tcpdump", "-i", interface, "-n", "-U", "-s", "70000", "-B", namespace.capture_kib,
+            ["tcpdump", "-i", interface, "-n", "-U", "-s", longest, "-B", namespace.capture_kib,
              "--immediate-mode", "-Z", "root", "-w", self.path, expression], out)
         self.out = out
 

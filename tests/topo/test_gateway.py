@@ -216,6 +216,8 @@ def test_what_is_shown(net, build_dir, detail):
     assert len(t["child_sas"]) == 1 and t["child_sas"][0]["spi_in"] == child["spi-out"]
     (sa,) = t["sas"]
     assert sa["out"]["spi"] == child["spi-in"] and sa["out"]["packets"] == 3
+    assert (sa["algorithms"]["iv"], sa["algorithms"]["icv"]) == (8, 16)
+    assert sa["octets_left"] is sa["packets_left"] is sa["netns"] is None and sa["out"]["errors"] == 0
     # IPv4, UDP, ESP with 8 octets of IV, up to 3 of padding, 2 of trailer and 16 of ICV
     assert 20 + 8 + 8 + 8 + 2 + 16 <= sa["overhead"] <= 20 + 8 + 8 + 8 + 3 + 2 + 16
     (policy,) = branch.gatehouse.ask("show", "ipsec", "policy")["policies"]
@@ -225,9 +227,13 @@ def test_what_is_shown(net, build_dir, detail):
     assert "10.1.0.0/24" in text and ("ENCR_AES_GCM_16_256" in text) == detail
     text = branch.gatehouse.gatectl("show", "ipsec", "gateway", *words).stdout
     assert B4 in text and (C4 in text) == detail
+    (g,) = branch.gatehouse.ask("show", "ipsec", "gateway")["gateways"]
+    assert g["out"]["packets"] == sa["out"]["packets"] and g["in"]["octets"] == sa["in"]["octets"]
     assert "protect" in branch.gatehouse.gatectl("show", "ipsec", "policy").stdout
     # Why it is down
     branch.swan_b.kill()
     branch.swan_c.kill()
     wait_for(lambda: branch.tunnel()["state"] != "up", 40, "it is down")
     assert branch.tunnel()["last_error"]["reason"] in ("peer-dead", "timed-out")
+    (g,) = branch.gatehouse.ask("show", "ipsec", "gateway")["gateways"]
+    assert g["failures"] and all(f["first"] <= f["time"] for f in g["failures"])

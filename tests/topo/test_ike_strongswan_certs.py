@@ -96,6 +96,11 @@ def test_asymmetric(tunnel, opener, ours):  # noqa: F811
     else:
         assert tunnel.swan.said(f"authentication of '{US}' with ECDSA_WITH_SHA256_DER successful")
         assert tunnel.swan.said(f"authentication of '{THEM}' (myself) with pre-shared key")
+    (sa,) = tunnel.gatehouse.ask("show", "ike", "sa", "detail")["sas"]
+    assert sa["local_auth"] == {"psk": "psk", "cert": "certificate"}[ours]
+    assert sa["remote_auth"] == {"psk": "certificate", "cert": "psk"}[ours]
+    assert (sa["certificate"], sa["trust_anchor"]) == (
+        (None, "O=tests, CN=root") if ours == "psk" else (f"O=tests, CN={US}", None))
 
 
 @BOTH

@@ -150,6 +150,24 @@ def sas(gatehouse):
     return gatehouse.ask("show", "ipsec", "sa")["sas"]
 
 
+def read_metrics(text):
+    """Prometheus' text format, as its documentation has it: each family in one piece, each sample once."""
+    values, families, family = {}, set(), None
+    for line in text.splitlines():
+        if line.startswith("# HELP"):
+            family = line.split()[2]
+            assert family not in families
+            families.add(family)
+        elif line.startswith("# TYPE"):
+            assert line.split()[2:] in ([family, "gauge"], [family, "counter"]), line
+            assert family.endswith("_total") == line.endswith("counter")
+        else:
+            sample = re.fullmatch(r'(\w+)(\{(?:\w+="(?:[^"\\\n]|\\["\\n])*",?)+\})? (\d+)', line)
+            assert sample and sample[1] == family and line.split(" ")[0] not in values, line
+            values[sample[1] + (sample[2] or "")] = int(sample[3])
+    return values
+
+
 @pytest.mark.parametrize("v6", [False, True], ids=["over-ipv4", "over-ipv6"])
 @pytest.mark.parametrize("udp", [False, True], ids=["esp", "in-udp"])
 def test_two_sites(net, build_dir, v6, udp):
@@ -173,11 +191,19 @@ def test_two_sites(net, build_dir, v6, udp):
     assert here[0]["udp"] == udp
     assert "net" in sites.one.gatectl("show", "ipsec", "sa").stdout
     assert "sent" in sites.one.gatectl("show", "ipsec", "counters").stdout
+    metrics = read_metrics(sites.one.gatectl("show", "metrics").stdout)
+    assert metrics['gatehouse_ipsec_tunnel_up{peer="peer",child="net"}'] == 1
+    assert metrics['gatehouse_ipsec_tunnels{mode="tunnel",state="up"}'] == 1
+    labels = f'{{peer="peer",child="net",sa="{here[0]["id"]}",spi="{here[0]["in"]["spi"]}",way="in"}}'
+    assert metrics[f"gatehouse_ipsec_sa_packets_total{labels}"] >= here[0]["in"]["packets"]
+    assert metrics[f"gatehouse_ipsec_sa_bytes_total{labels}"] >= here[0]["in"]["octets"]
+    assert metrics['gatehouse_ipsec_packets_total{where="in",result="ok"}'] > 50
 
 
 SUITES = {
     "gcm": {"encryption": ["aes-128-gcm"]},
     "chacha": {"encryption": ["chacha20-poly1305"]},
+    "implicit-iv": {"encryption": ["aes-256-gcm-iiv", "aes-256-gcm"]},
     "cbc": {"encryption": ["aes-256-cbc"], "integrity": ["hmac-sha-512-256"]},
     "ctr": {"encryption": ["aes-256-ctr"], "integrity": ["hmac-sha-1-96"]},
     "ah": {"protocol": "ah", "integrity": ["hmac-sha-256-128"]},
@@ -193,8 +219,45 @@ def test_suites(net, build_dir, suite, v6):
     for size in (0, 1000, 1362, 4000):  # 1362: the device's MTU; beyond, the kernel fragments
         said = ping_each(sites.a, HOST_B, "-I", HOST_A, "-s", size, count=2)
         assert answered(said) == 2, f"{size}: {said}{sites.one.tail()}"
-    assert sas(sites.one)[0]["protocol"] == ("AH" if suite == "ah" else "ESP")
+    sa = sas(sites.one)[0]
+    assert sa["protocol"] == ("AH" if suite == "ah" else "ESP")
+    assert ("IIV" in sa["algorithms"]["encryption"]) == (suite == "implicit-iv")
     assert sites.one.ask("show", "ipsec", "counters")["packets"]["send-failed"] == 0
+
+
+def test_holes_in_a_firewall(net, build_dir):
+    """A host that lets in and out what `gatectl firewall` says, and what comes out of tunnels, and no more."""
+    sites = Sites(net, build_dir)
+    holes = sites.one.gatectl("firewall", sites.one.config_file, "--table", "own").stdout
+    own = """
+    table inet own {
+        chain input { type filter hook input priority 0; policy drop;
+            iifname "gh-ipsec*" accept
+            %s
+        }
+        chain output { type filter hook output priority 0; policy drop;
+            oifname "gh-ipsec*" accept
+            %s
+        }
+    }
+    """
+    rules = os.path.join(sites.a.directory("nft"), "rules")
+
+    def load(jumps):
+        with open(rules, "w", encoding="utf-8") as file:
+            file.write("table inet own\ndelete table inet own\n" + holes +
+                       own % (("jump gatehouse-in", "jump gatehouse-out") if jumps else ("", "")))
+        sites.a.run(["nft", "-f", rules])
+
+    load(jumps=False)
+    assert sites.ping(1) == 0
+    load(jumps=True)
+    assert sites.ping() == 5
+    assert ping(sites.a, A4, B4, 1) == 0  # beside the tunnel
+    sites.one.gatectl("ike", "rekey", "sa", sites.one.ask("show", "ike", "sa")["sas"][0]["id"])
+    wait_for(lambda: sites.one.ask("show", "ike", "sa")["sas"][0]["rekeys"] == 1, 10, "IKE passes")
+    (sa,) = sites.one.ask("show", "ike", "sa", "detail")["sas"]
+    assert sa["local_auth"] == sa["remote_auth"] == "psk"  # as the one in whose place it is
 
 
 def test_reload_under_traffic(net, build_dir):
@@ -272,7 +335,10 @@ def test_nat_gives_another_port(net, build_dir):
 def test_rekey_by_packets(net, build_dir):
     """`esp` tells what it carried, and IKE makes new keys before a child has carried what it may."""
     sites = Sites(net, build_dir, child={"lifetime_packets": 1024})
-    first = sas(sites.one)[0]["in"]["spi"]
+    before = sas(sites.one)[0]
+    first = before["in"]["spi"]
+    assert before["octets_left"] is None
+    assert before["packets_left"] == 1024 - max(before["in"]["packets"], before["out"]["packets"])
     transfer(sites.b, sites.a, HOST_B, HOST_A, 2_000_000)
     wait_for(lambda: first not in [sa["in"]["spi"] for sa in sas(sites.one)
                                    if sa["state"] == "installed"], 10,

@@ -152,4 +152,5 @@ def test_hard_lifetime(net, build_dir):
 
     wait_for(refused, 10, "refused")
     ends.one.wait_said("its lifetime of octets or packets is over")
+    ends.one.wait_said("packets were dropped, out: expired ")
     wait_for(lambda: all(sa["id"] != first for sa in sas(ends.one)), 10, "it has ended")

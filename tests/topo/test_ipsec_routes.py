@@ -443,6 +443,11 @@ def test_clear_packets_are_dropped(net, build_dir):
     assert ping(ends.b, HOST_B, HOST_A, 2) == 0
     assert dropped(ends.one) == 2 and from_device(ends.one) == before
     assert "(own)" in ends.one.gatectl("show", "ipsec", "unprotected").stdout
+    # Also while no daemon is there.
+    ends.one.kill()
+    ping(ends.b, HOST_B, HOST_A, 1), ping(ends.b, "fd02::1", "fd01::1", 1)
+    counter = ends.a.run(["nft", "list", "counter", "inet", "gatehouse-ipsec", "unprotected"]).stdout
+    assert "packets 4 " in counter, counter
 
 
 def test_clear_packets_may_pass(net, build_dir):

@@ -75,6 +75,12 @@ class Net3:
         self.page.check(name, self.gateways[name], gatectl=self.gatehouses[name].gatectl)
 
 
+def dropped(gatehouse):
+    counted = gatehouse.ask("show", "ipsec", "counters")
+    return {(way, name): counted[way][name] for way in ("in", "out") for name in counted[way]
+            if counted[way][name] and name not in ("ok", "no-sa")}
+
+
 def talked(path):
     """{(protocol, the two last octets of 192.0.2.x)} of a capture; never an address of the sites."""
     found = set()
@@ -130,7 +136,7 @@ def test_mesh_without_one(mesh):
     mesh.gatehouses["wien"].start()
     mesh.wait_reached("wien", "zurich")
     mesh.wait_reached("berlin", "wien")
-    assert pinging.lost() == 0
+    assert pinging.lost() == 0, {name: (dropped(g), sas(g), g.tail()) for name, g in mesh.gatehouses.items()}
 
 
 # ---- One in the middle ----------------------------------------------------------------------------
@@ -141,12 +147,6 @@ SPOKES = ("hub", "berlin", "wien")
 @pytest.fixture
 def star(net, build_dir):
     return Net3(net, build_dir, "operators/hub-and-spoke.md", SPOKES)
-
-
-def dropped(gatehouse):
-    counted = gatehouse.ask("show", "ipsec", "counters")
-    return {(way, name): counted[way][name] for way in ("in", "out") for name in counted[way]
-            if counted[way][name] and name not in ("ok", "no-sa")}
 
 
 def test_spokes_through_the_hub(star):

@@ -177,6 +177,26 @@ def test_encapsulated_ip_mtu(net, build_dir, v6, udp):
     assert path.one.ask("show", "ipsec", "counters")["packets"]["send-failed"] == 0
 
 
+@pytest.mark.parametrize("udp", [False, True], ids=["esp", "in-udp"])
+@pytest.mark.parametrize("v6", [False, True], ids=["over-ipv4", "over-ipv6"])
+def test_fragments_may_be_refused(net, build_dir, v6, udp):
+    """What is protected and came in fragments, where the operator wants none of it."""
+    path = Path(net, build_dir, v6=v6, udp=udp, child={"encapsulated_ip_mtu": 700})
+
+    def counts():
+        return path.two.ask("show", "ipsec", "counters")["packets"]
+    path.passes(1390)
+    wait_for(lambda: counts()["reassembled"] == 2, 10, lambda: f"counted: {counts()}")
+    assert counts()["fragments-refused"] == 0
+    with open(path.two.config_file, encoding="utf-8") as file:
+        text = file.read()
+    path.two.configure("ike { esp-fragments = drop }\n" + text)
+    path.two.reload()
+    assert answered(path.ping(1390)) == 0
+    wait_for(lambda: counts()["fragments-refused"] == 2, 10, lambda: f"refused: {counts()}")
+    path.passes(500)
+
+
 def learn(path, v6):
     """The router tells, the packet after that is refused or cut by what was told."""
     target = FAR6 if v6 else FAR

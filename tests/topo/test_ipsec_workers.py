@@ -15,6 +15,7 @@ from netns import A4, B4
 from test_ipsec import Pinging, ping, sas, transfer
 from test_ipsec_policies import ECHO, ask, policy
 from test_ipsec_private import CUSTOMERS, Customers
+from uml import Guest
 from wait import wait_for
 
 PEERS = ("one", "two", "three")
@@ -33,7 +34,7 @@ def slot(sa):
 
 
 def head(count, udp):
-    return section("ike", workers=count) + (section('ike-policy "nat"', force_nat_t=True) if udp else "")
+    return (section("ike", workers=count) if count else "") + (section('ike-policy "nat"', force_nat_t=True) if udp else "")
 
 
 def peers(remote_of, local_of, ours, theirs, udp, names=PEERS, **options):
@@ -248,17 +249,87 @@ def test_groups(net, build_dir):
     assert hub.ping(names) == {"one": 3, "two": 3}
 
 
-def kill_until(hub, condition, spares=False):
-    """kill -9 of the process of the second group's slot, again and again, and of who stands by."""
+def kill_until(hub, condition, spares=False, group=1):
+    """kill -9 of the process of a group's first slot, again and again, and of who stands by."""
     def once():
         if condition():
             return True
-        group = hub.one.ask("show", "ipsec", "group")["groups"][1]
-        for process in group["slots"] + (group["spares"] if spares else []):
+        its = hub.one.ask("show", "ipsec", "group")["groups"][group]
+        for process in its["slots"][:1] + (its["spares"] if spares else []):
             if process["pid"]:
                 hub.a.run(["kill", "-9", process["pid"]], check=False)
         return False
     wait_for(once, 30, lambda: f"it fails often enough\n{hub.one.tail()}")
+
+
+def test_the_first_slot_is_taken_over(net, build_dir):
+    """Slot 0 has the tunnels, too: who takes it over carries on with them, and the other slot does not notice."""
+    def gre(ends, inner):
+        return "".join((
+            'tunnel-group "default" { active = 2 backup = 1 }\n',
+            peer_section("gre", [child_section(mode="transport", local_ts=f"{ends[0]} 47", remote_ts=f"{ends[1]} 47")],
+                         psk_secret=SECRET, local=ends[0], remote=ends[1]),
+            section('tunnel "t1"', type="gre", local=ends[0], remote=ends[1], protect="gre", device="t1",
+                    address=[f"{inner}/30"])))
+    hub, names = Hub(net), ("two", "three")
+    hub.start(build_dir, None, False, names=names, more=gre((A4, B4), "10.9.0.1"))
+    hub.start_far(build_dir, None, False, names, more=gre((B4, A4), "10.9.0.2"))
+    hub.initiate((*names, "gre"))
+
+    def through_gre(count=1):
+        return ping(hub.a, "10.9.0.1", "10.9.0.2", count)
+    wait_for(lambda: through_gre() == 1, 15, lambda: f"the tunnel is up\n{hub.one.tail()}")
+    before = hub.sas()
+    assert {name: slot(sa) for name, sa in before.items()} == {"gre": 0, "two": 1, "three": 0}
+    pinging = Pinging(hub.a, HOST, FAR["two"])
+    kill_until(hub, lambda: slots(hub.one)[0]["by"] == "backup", group=0)
+    wait_for(lambda: through_gre() == 1 and hub.ping(("three",), 1)["three"] == 1, 15,
+             lambda: f"packets go on\n{hub.one.tail()}")
+    assert through_gre(3) == 3 and hub.ping(names) == {"two": 3, "three": 3}
+    assert {name: sa["in"]["spi"] for name, sa in hub.sas().items()} == {
+        name: sa["in"]["spi"] for name, sa in before.items()}
+    assert pinging.lost() == 0
+
+
+def test_vrfs(net, lab_kernel, build_dir):
+    """Two peers with the same addresses, each in a VRF: each has its slot, with devices and sockets of that in
+    both VRFs; one is killed, and the other does not notice. One has ESP in UDP, the other ESP alone."""
+    guest = Guest(net.namespace("host"), lab_kernel)
+    a, config = guest.namespace("a"), section("ike", workers=2) + section('ike-policy "nat"', force_nat_t=True)
+    far = {}
+    for n, name in enumerate(("red", "blue")):
+        more = {"ike_policy": "nat"} if name == "blue" else {}
+        b = far[name] = guest.namespace(name)
+        guest.run(["ip", "link", "add", f"eth{n}", "netns", "a", "type", "veth", "peer", "name", "eth0", "netns", name])
+        a.run(["ip", "link", "add", name, "type", "vrf", "table", 10 + n])
+        for host, device, address in ((a, f"eth{n}", A4), (b, "eth0", B4)):
+            host.run(["ip", "link", "set", device, "up", *(("master", name) if host is a else ())])
+            host.add_address(device, f"{address}/24")
+        a.run(["ip", "link", "set", name, "up"])
+        a.add_address(name, net_of(HOST))
+        b.add_address("lo", net_of(FAR["one"]))
+        config += peer_section(name, [child_section(local_ts=net_of(HOST), remote_ts=net_of(FAR["one"]))],
+                               psk_secret=SECRET, local=A4, remote=B4, vrf=name, **more)
+        IkeGatehouse(b, build_dir, section('ike-policy "nat"', force_nat_t=True) + peer_section("hub", [child_section(
+            local_ts=net_of(FAR["one"]), remote_ts=net_of(HOST))], psk_secret=SECRET, local=B4, remote=A4, **more),
+                     name=name).start()
+    one = IkeGatehouse(a, build_dir, config, name="a").start()
+    for name in far:
+        one.gatectl("ike", "initiate", name)
+    one.wait_sas(2, 2)
+    assert {sa["peer"]: slot(sa) for sa in sas(one)} == {"red": 0, "blue": 1}
+    for killed in (None, 0, 1):
+        if killed is not None:
+            before = {sa["peer"]: sa["in"]["spi"] for sa in sas(one)}
+            pid = slots(one)[killed]["pid"]
+            a.run(["kill", "-9", pid])
+            wait_for(lambda: slots(one)[killed]["pid"] not in (None, pid), 15, one.tail)
+            assert {sa["peer"]: sa["in"]["spi"] for sa in sas(one)} == before
+        for name in far:
+            wait_for(lambda name=name: ping(a, name, FAR["one"], 1) == 1, 10, one.tail)
+            assert ping(a, name, FAR["one"], 3) == 3
+    packets = {sa["peer"]: sa["out"]["packets"] for sa in sas(one)}
+    assert min(packets.values()) >= 3
 
 
 @pytest.mark.parametrize("reverse", [False, True], ids=["configured", "reverse-routes"])

@@ -503,8 +503,9 @@ static void tampering_is_refused(void **state)
                     check_pair(enc, key_bits[k], integs[i]);
                     pairs++;
                 }
-    /* 3 × 7 AEAD and ChaCha20; CBC and CTR of AES and Camellia, 3DES, NULL (and DES) × 7 MACs */
-    assert_int_equal(pairs, 22 + (12 + 2 + (gh_enc_available(GH_ENC_DES, 0) ? 1u : 0u)) * 7);
+    /* 3 × 7 AEAD and ChaCha20, 2 × 3 + 1 with an implicit IV; CBC and CTR of AES and Camellia,
+     * 3DES, NULL (and DES) × 7 MACs */
+    assert_int_equal(pairs, 29 + (12 + 2 + (gh_enc_available(GH_ENC_DES, 0) ? 1u : 0u)) * 7);
 }
 
 /* Another key, another length of the same data: refused. */
@@ -627,6 +628,8 @@ static void lengths_of_keys(void **state)
     assert_true(gh_enc_iv_random(GH_ENC_AES_CBC));
     assert_false(gh_enc_iv_random(GH_ENC_AES_GCM_16));
     assert_false(gh_enc_iv_random(GH_ENC_AES_CTR));
+    for (unsigned enc = 0; enc < 300; enc++)
+        assert_int_equal(gh_enc_iv_implicit((enum gh_enc_alg)enc), enc >= 29 && enc <= 31);
 }
 
 int main(void)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/metrics.h"
 #include "cli/render.h"
 #include "cli/table.h"
 #include "cli/tunnel.h"
@@ -71,9 +72,10 @@ static void what_is_not_a_command_is_named_with_what_would_be(void **state)
     assert_string_equal(found("sh co", &used),
                         "gatectl: which one is meant? counters configuration\n");
     assert_string_equal(found("re", &used), "gatectl: which one is meant? reload reset-session\n");
-    assert_string_equal(found("show", &used),
-                        "gatectl: go on with one of: key-chain key-table tcp-ao "
-                        "counters status processes configuration ike ipsec tunnel gatekeeper\n");
+    assert_string_equal(
+        found("show", &used),
+        "gatectl: go on with one of: key-chain key-table tcp-ao "
+        "counters status processes configuration ike ipsec tunnel metrics gatekeeper\n");
     assert_string_equal(found("show tcp-ao x", &used),
                         "gatectl: there is no command \"x\" here; one of: session\n");
     assert_non_null(
@@ -121,7 +123,7 @@ static void completion_follows_the_table(void **state)
     assert_completes("", "re", "reload reset-session", CLI_ARG_NONE);
     assert_completes("show", "",
                      "key-chain key-table tcp-ao counters status processes configuration ike ipsec "
-                     "tunnel gatekeeper",
+                     "tunnel metrics gatekeeper",
                      CLI_ARG_NONE);
     assert_completes("sh", "co", "counters configuration", CLI_ARG_NONE);
     assert_completes("sh tcp", "", "session", CLI_ARG_NONE);
@@ -384,6 +386,55 @@ static void the_help_lists_every_command(void **state)
     free(c.text);
 }
 
+/* Prometheus' text format: names that somebody chose may have anything in them. */
+static void metrics(void **state)
+{
+    static const char answers[] =
+        "{\"show-session\":{\"sessions\":[{\"name\":\"a\\\"b\\\\c\\nd\",\"state\":\"up\","
+        "\"own_keys\":false},{\"name\":\"x\",\"own_keys\":true,\"state\":\"up\"}]},"
+        "\"show-ipsec-sa\":{\"sas\":[{\"peer\":\"p\",\"child\":\"c\",\"id\":7,\"out\":null,\"in\":"
+        "{\"spi\":\"0a\",\"packets\":3,\"octets\":300,\"drops\":{\"replay\":2,\"icv\":1}}}]},"
+        "\"show-ipsec-unprotected\":{\"namespaces\":[{\"netns\":null,\"packets\":5},"
+        "{\"netns\":null,\"vrf\":\"red\",\"packets\":6},"
+        "{\"netns\":\"n\",\"packets\":null}]}}";
+    static const char expected[] =
+        "# HELP gatehouse_tcp_ao_session_up Whether a session of TCP-AO is up.\n"
+        "# TYPE gatehouse_tcp_ao_session_up gauge\n"
+        "gatehouse_tcp_ao_session_up{session=\"a\\\"b\\\\c\\nd\"} 1\n"
+        "# HELP gatehouse_ipsec_sa_packets_total Packets that went through a Child SA.\n"
+        "# TYPE gatehouse_ipsec_sa_packets_total counter\n"
+        "gatehouse_ipsec_sa_packets_total{peer=\"p\",child=\"c\",sa=\"7\",spi=\"0a\",way=\"in\"} "
+        "3\n"
+        "# HELP gatehouse_ipsec_sa_bytes_total Octets of these, before protection or after it.\n"
+        "# TYPE gatehouse_ipsec_sa_bytes_total counter\n"
+        "gatehouse_ipsec_sa_bytes_total{peer=\"p\",child=\"c\",sa=\"7\",spi=\"0a\",way=\"in\"} "
+        "300\n"
+        "# HELP gatehouse_ipsec_sa_dropped_total Packets of a Child SA that were dropped, by "
+        "reason.\n"
+        "# TYPE gatehouse_ipsec_sa_dropped_total counter\n"
+        "gatehouse_ipsec_sa_dropped_total{peer=\"p\",child=\"c\",sa=\"7\",spi=\"0a\",way=\"in\","
+        "reason="
+        "\"replay\"} 2\n"
+        "gatehouse_ipsec_sa_dropped_total{peer=\"p\",child=\"c\",sa=\"7\",spi=\"0a\",way=\"in\","
+        "reason="
+        "\"icv\"} 1\n"
+        "# HELP gatehouse_ipsec_unprotected_total Packets that came beside a tunnel.\n"
+        "# TYPE gatehouse_ipsec_unprotected_total counter\n"
+        "gatehouse_ipsec_unprotected_total{netns=\"\",vrf=\"\"} 5\n"
+        "gatehouse_ipsec_unprotected_total{netns=\"\",vrf=\"red\"} 6\n";
+    json_t *from = json_loads(answers, 0, NULL);
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(from);
+    cli_metrics_write(from, out);
+    fclose(out);
+    assert_string_equal(text, expected);
+    free(text);
+    json_decref(from);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +450,7 @@ int main(void)
         cmocka_unit_test(events_are_one_line),
         cmocka_unit_test(any_answer_can_be_rendered),
         cmocka_unit_test(the_man_page_names_every_command),
+        cmocka_unit_test(metrics),
         cmocka_unit_test(the_help_lists_every_command),
     };
 

@@ -654,6 +654,21 @@ static void an_orphan_goes_on_until_it_is_superseded(void **state)
     assert_int_equal(count(p.a).orphans, 0);
 }
 
+/* `ike` has its peer in another process; what it has itself it does not give up so. */
+static void an_orphan_yields(void **state)
+{
+    struct pair p = make_pair();
+
+    gh_esp_children_yield(p.a->children, 0);
+    gh_esp_children_yield(p.a->children, 1);
+    assert_int_equal(count(p.a).all, 1);
+    say_hello(p.a, 12, NULL, 0);
+    gh_esp_children_yield(p.a->children, 1);
+    assert_int_equal(count(p.a).orphans, 1);
+    gh_esp_children_yield(p.a->children, 0);
+    assert_int_equal(count(p.a).all, 0);
+}
+
 /* What was said to an `esp` that did not live to hear it. */
 static void hello_tells_what_is_missing(void **state)
 {
@@ -743,6 +758,7 @@ int main(void)
         cmocka_unit_test_teardown(a_silent_peer_is_waited_for_no_longer, free_ends),
         cmocka_unit_test_teardown(a_replaced_sa_goes_late, free_ends),
         cmocka_unit_test_teardown(a_deleted_one_goes_at_once, free_ends),
+        cmocka_unit_test_teardown(an_orphan_yields, free_ends),
         cmocka_unit_test_teardown(an_orphan_goes_on_until_it_is_superseded, free_ends),
         cmocka_unit_test_teardown(hello_tells_what_is_missing, free_ends),
         cmocka_unit_test_teardown(hello_drops_what_is_no_more, free_ends),

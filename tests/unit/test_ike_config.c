@@ -267,7 +267,7 @@ static void a_peer_is_six_lines(void **state)
     assert_int_equal(c->ike->settings.puzzle_legacy, 30);
     assert_int_equal(c->ike->settings.puzzle_budget, 1024);
     assert_int_equal(c->ike->settings.ticket_seconds, 8 * 3600);
-    assert_false(c->ike->settings.pass_unprotected);
+    assert_false(c->ike->settings.pass_unprotected || c->ike->settings.drop_fragments);
     assert_int_equal(c->ike->settings.strays_per_second, 20);
     assert_true(p->crash_tokens && !p->resumption && !p->redirects && !p->childless);
     assert_true(p->routability && !p->mobike);
@@ -305,7 +305,8 @@ static const char everything[] =
     "  reassembly-timeout = 5 reduced-exchange-timeout = 60 key-log = /tmp/keys"
     "  esp-key-log = /tmp/esp-keys\n"
     "  puzzle-threshold = 400 puzzle-difficulty = 20 puzzle-unsolved = 1000 puzzle-budget = 64\n"
-    "  ticket-lifetime = 1d unknown-spi-answers = 0 unprotected = pass path-mtu-aging = 1h "
+    "  ticket-lifetime = 1d unknown-spi-answers = 0 unprotected = pass esp-fragments = drop "
+    "path-mtu-aging = 1h "
     "icmp-prohibited = 50/5\n"
     "  lockout { attempts = 64 duration = 60 block = 1440 max-ports = 32000 clients = 100 } }\n"
     "ike-psk shared { secret-file = \"@/psk\" }\n"
@@ -356,6 +357,7 @@ static const char everything[] =
     "    reverse-route = yes route-metric = 65535 route-overlap = allow\n"
     "    ip-mtu = 9000 encapsulated-ip-mtu = 512 clear-df = yes outer-df = set long-ipv6 = whole\n"
     "    mss = auto icmp-too-big = 1000/60 icmp-quotes = pass later-fragments = follow\n"
+    "    single-sa = yes\n"
     "    replay-window = 8192 tfc-padding = mtu dscp = 46 copy-dscp-in = yes ecn = off }\n"
     "  child two { mode = transport local-ts = 192.0.2.1 remote-ts = 192.0.2.7\n"
     "    path-mtu = ignore mss = 1200 icmp-too-big = off } }\n"
@@ -372,6 +374,8 @@ static const char everything[] =
     "  local-ts = { 10.1.0.0/16, \"10.9.0.1-10.9.0.5 tcp 631\" } remote-ts = 0.0.0.0/0 }\n"
     "ipsec-policy rest { action = discard order = after direction = both description = x\n"
     "  local-ts = \"::/0 icmpv6 128-129\" remote-ts = ::/0 }\n"
+    "ipsec-policy vrf { action = discard netns = blue vrf = red direction = in order = after\n"
+    "  local-ts = 10.1.0.0/16 remote-ts = 0.0.0.0/0 }\n"
     "key-chain static { key 1 { send-id = 3 recv-id = 4 secret-file = \"@/psk\" } }\n"
     "tcp-ao bgp { peer = 192.0.2.20 ike-peer = e port = 179 source-port = 4000-4999\n"
     "  algorithm = { hmac-sha-256-96, aes-128-cmac-96 } include-tcp-options = no\n"
@@ -488,6 +492,7 @@ static void check_policy_a(const struct ike2_policy *p)
     assert_int_equal(p->children[1].route_metric, 0);
     assert_true(p->children[0].icmp_header && p->children[0].fragments_also);
     assert_false(p->children[1].icmp_header || p->children[1].fragments_also);
+    assert_true(p->children[0].single && !p->children[1].single);
     check_sizes(&p->children[0].path, &p->children[1].path);
     check_traffic(&p->children[0].traffic, &p->children[1].traffic);
     assert_int_equal(p->children[1].mode, IKE2_TRANSPORT);
@@ -522,7 +527,8 @@ static void check_spd(const struct gh_ike_config *c)
     const struct gh_spd_entry *printer = &c->spd[0], *rest = &c->spd[1];
     bool user, kernel;
 
-    assert_int_equal(c->spd_count, 2);
+    assert_int_equal(c->spd_count, 3);
+    assert_string_equal(c->zones[c->spd[2].zone - 1].vrf, "red");
     assert_string_equal(printer->name, "printer");
     assert_string_equal(c->zones[printer->zone - 1].netns, "blue");
     assert_true(!printer->discard && printer->out && !printer->in && !printer->after);
@@ -555,7 +561,7 @@ static void check_everything(const struct gh_ike_config *c)
     assert_int_equal(c->settings.puzzle_legacy, 1000);
     assert_int_equal(c->settings.puzzle_budget, 64);
     assert_int_equal(c->settings.ticket_seconds, 86400);
-    assert_true(c->settings.pass_unprotected);
+    assert_true(c->settings.pass_unprotected && c->settings.drop_fragments);
     assert_int_equal(c->settings.strays_per_second, 0);
     assert_int_equal(c->settings.path_mtu_seconds, 3600);
     assert_int_equal(c->settings.prohibited_messages, 50);
@@ -865,7 +871,11 @@ static const struct {
     {ENTRY("action = discard peer = p"), "unknown-option", 2},
     {ENTRY("direction = in"), "missing-option", 1},
     {ENTRY("action = bypass netns = red"), "netns", 1},
-    {ENTRY("action = bypass vrf = red"), "unknown-option", 2},
+    {ENTRY("action = bypass vrf = red"), "netns", 1},
+    {ENTRY("action = bypass vrf = \"a*\""), "range", 2},
+    {"ipsec-policy e { action = bypass vrf = cyan local-ts = 10.0.0.0/8 remote-ts = 10.0.0.0/8 }\n"
+     "ike-peer p { remote = 192.0.2.2 psk-file = /k private-vrf = cyan " CHILD " }",
+     "private-side", 1},
     {"ipsec-policy e { action = bypass local-ts = 10.0.0.0/8 }\n" PEER_OF_ENTRY, "missing-option",
      1},
     {"ipsec-policy e { action = bypass local-ts = 10.0.0.0/8\n remote-ts = ::/0 }\n" PEER_OF_ENTRY,
@@ -941,6 +951,9 @@ static const struct {
      "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
      " later-fragments = keep } }",
+     "range", 2},
+    {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
+     " single-sa = 1 } }",
      "range", 2},
     {"ike-peer p { remote = 192.0.2.2 psk-file = /k child c { local-ts = ::/0 remote-ts = ::/0\n"
      " mode = transport\n later-fragments = follow } }",
@@ -1103,6 +1116,7 @@ static const struct {
     {"ike {\n esp-key-log = relative }", "range", 2},
     {"ike {\n esp-key-log = /keys\n esp-key-log = /more }", "duplicate", 3},
     {"ike {\n unprotected = yes }", "range", 2},
+    {"ike {\n esp-fragments = off }", "range", 2},
     {"ike { cookie-threshold = 10\n puzzle-threshold = 9 }", "range", 2},
     {"ike { half-open-limit = 100\n puzzle-threshold = 101 }", "range", 2},
     {"ike {\n puzzle-threshold = always }", "range", 2},
@@ -1301,11 +1315,14 @@ static void what_the_kernels_plane_knows(void **state)
 static void private_sides_are_places(void **state)
 {
     struct gh_config *c = must_parse(
-        PEER
-        "ike-peer q { remote = 192.0.2.3 netns = blue private-vrf = red dataplane = auto "
-        "psk-file = /k " CHILD " }\n"
-        "ike-peer r { remote = 192.0.2.4 netns = blue private-vrf = red psk-file = /k " CHILD " }\n"
-        "ike-peer s { remote = 192.0.2.5 vrf = red private-netns = green psk-file = /k " CHILD " }",
+        PEER "ike-peer q { remote = 192.0.2.3 netns = blue private-vrf = red dataplane = auto "
+             "psk-file = /k " CHILD " }\n"
+             "ike-peer r { remote = 192.0.2.4 netns = blue private-vrf = red psk-file = /k " CHILD
+             " }\n"
+             "ike-peer s { remote = 192.0.2.5 vrf = red private-netns = green psk-file = /k " CHILD
+             " }\n"
+             "ipsec-policy t { action = discard netns = blue vrf = red local-ts = 10.0.0.0/8 "
+             "remote-ts = 10.0.0.0/8 }",
         &skip);
     struct ike2_policy **p = c->ike->policies;
 
@@ -1318,6 +1335,7 @@ static void private_sides_are_places(void **state)
     assert_string_equal(gh_ike_private_zone(c->ike, p[1])->vrf, "red");
     assert_string_equal(gh_ike_private_zone(c->ike, p[3])->netns, "green");
     assert_null(gh_ike_private_zone(c->ike, p[3])->vrf);
+    assert_int_equal(c->ike->spd[0].zone, p[1]->private_zone);
     gh_config_free(c);
 }
 

@@ -8,6 +8,7 @@
 
 #include "cli/slots.h"
 #include "config/ike_slots.h"
+#include "config/lint.h"
 
 static const struct gh_config_options skip = {.skip_secrets = true};
 
@@ -29,7 +30,7 @@ static struct gh_config *must_parse(const char *text)
     return c;
 }
 
-/* As the daemon does after a reload: "0 1 0", the slots of all peers in their order. */
+/* As the daemon does after a reload: "0 1-2 0", the slots of all peers in their order. */
 static const char *slots(struct gh_config *c, const struct gh_config *current)
 {
     static char text[128];
@@ -37,9 +38,18 @@ static const char *slots(struct gh_config *c, const struct gh_config *current)
 
     assert_true(gh_ike_assign_slots(c->ike, current != NULL ? current->ike : NULL, &a, &b));
     text[0] = '\0';
-    for (size_t i = 0; i < c->ike->policy_count; i++)
+    for (size_t i = 0; i < c->ike->policy_count; i++) {
+        const struct ike2_policy *p = c->ike->policies[i];
+
         snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u", i > 0 ? " " : "",
-                 gh_ike_slot(c->ike->policies[i]));
+                 gh_ike_slot(p));
+        if (gh_ike_is_spread(p))
+            snprintf(text + strlen(text), sizeof(text) - strlen(text), "-%u",
+                     p->children[0].last_slot);
+        for (unsigned slot = 0; slot < GH_SLOTS; slot++)
+            assert_int_equal(gh_ike_is_in_slot(p, slot),
+                             slot >= gh_ike_slot(p) && slot <= p->children[0].last_slot);
+    }
     return text;
 }
 
@@ -50,6 +60,10 @@ static const char *slots(struct gh_config *c, const struct gh_config *current)
 #define B PEER("b", "192.0.2.2", "", "10.2.1.0/24")
 #define C PEER("c", "192.0.2.3", "", "10.2.2.0/24")
 #define D PEER("d", "192.0.2.4", "", "10.2.3.0/24")
+
+#define SITES(name, remote, more, networks)                                                        \
+    "ike-peer " name " { remote = " remote " psk-file = /k " more                                  \
+    " child c { local-ts = 10.1.0.0/16 reverse-route = yes remote-ts = " networks " } }\n"
 
 static const struct {
     const char *text, *slots;
@@ -87,6 +101,29 @@ static const struct {
          PEER("c", "192.0.2.3", "tunnel-group = edge", "10.2.2.0/24") D,
      "0 2 3 1"},
     {"tunnel-group default { active = 2 backup = 1 }\n" A B, "0 1"},
+    /* many clients, told from each other by their networks: each has a slot of its own */
+    {"ike { workers = 3 }\n" SITES("s", "any", "", "10.0.0.0/8") A, "0 0"}, /* a's is in there */
+    {"ike { workers = 3 }\n" SITES("s", "any", "", "10.128.0.0/9") A B, "0-2 0 1"},
+    {"ike { workers = 3 }\n" A SITES("s", "any", "", "10.128.0.0/9")
+         SITES("t", "192.0.2.0/24", "", "10.0.0.0-10.255.255.255") B,
+     "0 0 0 0"},
+    {"ike { workers = 3 }\n" SITES("s", "any", "", "10.128.0.0/9")
+         SITES("t", "192.0.2.0/24", "", "10.192.0.0/16") A,
+     "0-2 0-2 0"},
+    {"ike { workers = 3 }\n" SITES("s", "any", "", "0.0.0.0/0"), "0"},
+    {"ike { workers = 3 }\n" SITES("s", "any", "", "{ \"10.0.0.0/8\", \"::/0\" }"), "0"},
+    {"ike { workers = 3 }\n" SITES("s", "any", "", "{ \"0.0.0.0/1\", \"2000::/3\" }"), "0-2"},
+    {"ike { workers = 3 }\n" SITES("s", "192.0.2.7", "", "10.0.0.0/8"), "0"},
+    {"ike { workers = 3 }\n" PEER("s", "any", "", "10.0.0.0/8"), "0"},
+    {"ike { workers = 3 }\nike-peer s { remote = any psk-file = /k child c { local-ts = "
+     "10.1.0.0/16 "
+     "remote-ts = 10.0.0.0/8 reverse-route = yes route-overlap = allow } }\n",
+     "0"},
+    {"ike { workers = 3 }\n" SITES("s", "any", "dataplane = auto", "10.0.0.0/8"), "0-2"},
+    {"ike { workers = 2 }\ntunnel-group edge { active = 3 }\n" SITES(
+         "s", "any", "tunnel-group = edge", "10.128.0.0/9") A B,
+     "2-4 0 1"},
+    {"tunnel-group edge { }\n" SITES("s", "any", "tunnel-group = edge", "10.128.0.0/9"), "1"},
     /* what protects a tunnel is the first's, whoever else is there */
     {"ike { workers = 2 }\n" A
      "ike-peer b { remote = 192.0.2.2 local = 192.0.2.9 psk-file = /k child c { mode = transport "
@@ -102,6 +139,45 @@ static void what_belongs_together_is_in_one_slot(void **state)
 
         if (strcmp(slots(c, NULL), cases[i].slots) != 0)
             fail_msg("case %zu: %s", i, slots(c, NULL));
+        gh_config_free(c);
+    }
+}
+
+#define TOGETHER(text) "all clients of \"s\" are carried by one process, for " text
+
+static const struct {
+    const char *text, *advice; /* NULL: none */
+} advices[] = {
+    {SITES("s", "any", "", "10.0.0.0/8"), NULL},
+    {"ike { workers = 2 }\n" SITES("s", "any", "", "10.0.0.0/8"), NULL},
+    {"ike { workers = 2 }\n" A, NULL},
+    {"ike { workers = 2 }\n" PEER("s", "any", "", "10.0.0.0/8"),
+     TOGETHER("it has a child without reverse routes")},
+    {"ike { workers = 2 }\nike-peer s { remote = any psk-file = /k child c { local-ts = "
+     "10.1.0.0/16 "
+     "remote-ts = 10.0.0.0/8 reverse-route = yes route-overlap = allow } }\n",
+     TOGETHER("its clients may have the same networks")},
+    {"ike { workers = 2 }\n" SITES("s", "any", "", "::/0"),
+     TOGETHER("its remote-ts is everything")},
+    {"ike { workers = 2 }\n" A SITES("s", "any", "", "10.0.0.0/8"),
+     TOGETHER("a peer that is not so has addresses in common with it")},
+};
+
+static void why_clients_are_together_is_told(void **state)
+{
+    for (size_t i = 0; i < sizeof(advices) / sizeof(advices[0]); i++) {
+        struct gh_config *c = must_parse(advices[i].text);
+        struct gh_problems p = {0};
+        const char *told = NULL;
+
+        gh_lint(c, NULL, 0, &p);
+        for (size_t k = 0; k < p.count; k++)
+            if (strcmp(p.list[k].rule, "one-process") == 0)
+                told = p.list[k].message;
+        if ((told == NULL) != (advices[i].advice == NULL) ||
+            (told != NULL && strcmp(told, advices[i].advice) != 0))
+            fail_msg("case %zu: %s", i, told != NULL ? told : "nothing");
+        gh_problems_clear(&p);
         gh_config_free(c);
     }
 }
@@ -230,19 +306,22 @@ static void policies_stay_in_their_order(void **state)
 {
     json_t *one =
         json_loads("{\"policies\":[{\"order\":1,\"name\":\"first\",\"hits\":1,\"clear_in\":null},"
-                   "{\"order\":2,\"name\":null,\"child\":\"a\",\"hits\":2},"
-                   "{\"order\":3,\"name\":\"last\",\"hits\":4,\"clear_in\":1}]}",
+                   "{\"order\":2,\"name\":null,\"peer\":\"s\",\"child\":\"x\",\"hits\":1},"
+                   "{\"order\":3,\"name\":null,\"peer\":\"s\",\"child\":\"a\",\"hits\":2},"
+                   "{\"order\":4,\"name\":\"last\",\"hits\":4,\"clear_in\":1}]}",
                    0, NULL);
     json_t *two =
         json_loads("{\"policies\":[{\"order\":1,\"name\":\"first\",\"hits\":8,\"clear_in\":null},"
-                   "{\"order\":2,\"name\":null,\"child\":\"b\",\"hits\":3},"
-                   "{\"order\":3,\"name\":\"last\",\"hits\":5,\"clear_in\":2}]}",
+                   "{\"order\":2,\"name\":null,\"peer\":\"s\",\"child\":\"x\",\"hits\":6},"
+                   "{\"order\":3,\"name\":null,\"peer\":\"t\",\"child\":\"a\",\"hits\":3},"
+                   "{\"order\":4,\"name\":\"last\",\"hits\":5,\"clear_in\":2}]}",
                    0, NULL);
     json_t *sum =
         json_loads("{\"policies\":[{\"order\":1,\"name\":\"first\",\"hits\":9,\"clear_in\":null},"
-                   "{\"order\":2,\"name\":null,\"child\":\"b\",\"hits\":3},"
-                   "{\"order\":3,\"name\":null,\"child\":\"a\",\"hits\":2},"
-                   "{\"order\":4,\"name\":\"last\",\"hits\":9,\"clear_in\":3}]}",
+                   "{\"order\":2,\"name\":null,\"peer\":\"s\",\"child\":\"x\",\"hits\":7},"
+                   "{\"order\":3,\"name\":null,\"peer\":\"t\",\"child\":\"a\",\"hits\":3},"
+                   "{\"order\":4,\"name\":null,\"peer\":\"s\",\"child\":\"a\",\"hits\":2},"
+                   "{\"order\":5,\"name\":\"last\",\"hits\":9,\"clear_in\":3}]}",
                    0, NULL);
 
     cli_slots_merge(one, two);
@@ -250,6 +329,24 @@ static void policies_stay_in_their_order(void **state)
     json_decref(one);
     json_decref(two);
     json_decref(sum);
+}
+
+static void clients_are_counted_by_slot(void **state)
+{
+    json_t *answer = json_loads("{\"groups\":[{\"slots\":[{\"slot\":0},{\"slot\":1}]},"
+                                "{\"slots\":[{\"slot\":2}]}]}",
+                                0, NULL);
+    json_t *clients = json_loads("[3,0]", 0, NULL);
+    json_t *counted = json_loads("{\"groups\":[{\"slots\":[{\"slot\":0,\"clients\":3},"
+                                 "{\"slot\":1,\"clients\":0}]},"
+                                 "{\"slots\":[{\"slot\":2,\"clients\":null}]}]}",
+                                 0, NULL);
+
+    cli_slots_count(answer, clients);
+    assert_true(json_equal(answer, counted));
+    json_decref(answer);
+    json_decref(clients);
+    json_decref(counted);
 }
 
 static void tunnels_of_a_lost_slot_are_marked(void **state)
@@ -271,11 +368,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_belongs_together_is_in_one_slot),
+        cmocka_unit_test(why_clients_are_together_is_told),
         cmocka_unit_test(who_is_somewhere_stays),
         cmocka_unit_test(what_a_reload_may_not_change),
         cmocka_unit_test(mistakes_are_told_with_their_line),
         cmocka_unit_test(answers_become_one),
         cmocka_unit_test(policies_stay_in_their_order),
+        cmocka_unit_test(clients_are_counted_by_slot),
         cmocka_unit_test(tunnels_of_a_lost_slot_are_marked),
     };
 

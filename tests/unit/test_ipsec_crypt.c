@@ -112,11 +112,24 @@ static void packets_of_the_standards(void **state)
     }
 }
 
-static const enum gh_enc_alg encs[] = {
-    GH_ENC_3DES,         GH_ENC_NULL,       GH_ENC_AES_CBC,          GH_ENC_AES_CTR,
-    GH_ENC_AES_CCM_8,    GH_ENC_AES_CCM_12, GH_ENC_AES_CCM_16,       GH_ENC_AES_GCM_8,
-    GH_ENC_AES_GCM_12,   GH_ENC_AES_GCM_16, GH_ENC_CAMELLIA_CBC,     GH_ENC_NULL_AES_GMAC,
-    GH_ENC_CAMELLIA_CTR, GH_ENC_DES,        GH_ENC_CHACHA20_POLY1305};
+static const enum gh_enc_alg encs[] = {GH_ENC_3DES,
+                                       GH_ENC_NULL,
+                                       GH_ENC_AES_CBC,
+                                       GH_ENC_AES_CTR,
+                                       GH_ENC_AES_CCM_8,
+                                       GH_ENC_AES_CCM_12,
+                                       GH_ENC_AES_CCM_16,
+                                       GH_ENC_AES_GCM_8,
+                                       GH_ENC_AES_GCM_12,
+                                       GH_ENC_AES_GCM_16,
+                                       GH_ENC_CAMELLIA_CBC,
+                                       GH_ENC_NULL_AES_GMAC,
+                                       GH_ENC_CAMELLIA_CTR,
+                                       GH_ENC_DES,
+                                       GH_ENC_CHACHA20_POLY1305,
+                                       GH_ENC_AES_CCM_8_IIV,
+                                       GH_ENC_AES_GCM_16_IIV,
+                                       GH_ENC_CHACHA20_POLY1305_IIV};
 static const enum gh_integ_alg integs[] = {GH_INTEG_NONE,
                                            GH_INTEG_HMAC_MD5_96,
                                            GH_INTEG_HMAC_SHA1_96,

@@ -38,6 +38,9 @@ static const struct ipsec_crypt_algs *every_alg(size_t *count)
     all[n++] = algs_of(GH_ENC_NULL_AES_GMAC, 128, GH_INTEG_NONE);
     all[n++] = algs_of(GH_ENC_NULL_AES_GMAC, 256, GH_INTEG_NONE);
     all[n++] = algs_of(GH_ENC_CHACHA20_POLY1305, 0, GH_INTEG_NONE);
+    all[n++] = algs_of(GH_ENC_AES_CCM_8_IIV, 256, GH_INTEG_NONE);
+    all[n++] = algs_of(GH_ENC_AES_GCM_16_IIV, 128, GH_INTEG_NONE);
+    all[n++] = algs_of(GH_ENC_CHACHA20_POLY1305_IIV, 0, GH_INTEG_NONE);
     if (gh_enc_available(GH_ENC_DES, 0))
         all[n++] = algs_of(GH_ENC_DES, 0, GH_INTEG_HMAC_MD5_96);
     else
@@ -221,6 +224,47 @@ static void transport_of_all(void **state)
         for (size_t len = 0; len < 70; len++)
             there_and_back(&x, &one, end[0], end[1], len);
         pair_down(&x);
+    }
+}
+
+/* RFC 8750: the packet is that of the algorithm with an IV, which here is the sequence number too,
+ * without it. One that comes in another order is opened as well. */
+static void implicit_iv(void **state)
+{
+    static const enum gh_enc_alg algs[][2] = {
+        {GH_ENC_AES_CCM_8, GH_ENC_AES_CCM_8_IIV},
+        {GH_ENC_AES_GCM_16, GH_ENC_AES_GCM_16_IIV},
+        {GH_ENC_CHACHA20_POLY1305, GH_ENC_CHACHA20_POLY1305_IIV}};
+    static const uint64_t before[] = {0, 0xffffffe0, 0xffffffff};
+    enum { IV = 8, IV_AT = 20 + 8 };
+
+    for (size_t i = 0; i < COUNT(algs) * COUNT(before); i++) {
+        unsigned bits = i / COUNT(before) < 2 ? 128 : 0;
+        struct pair x[2];
+
+        for (int implicit = 0; implicit < 2; implicit++) {
+            struct buffer *b = implicit ? &two : &one;
+
+            pair_plan(&x[implicit], algs_of(algs[i / COUNT(before)][implicit], bits, GH_INTEG_NONE),
+                      ends[0][0], ends[0][1]);
+            x[implicit].out.esn = x[implicit].in.esn = before[i % COUNT(before)] > 0;
+            x[implicit].out.last_seq = x[implicit].in.last_seq = before[i % COUNT(before)];
+            pair_up(&x[implicit], implicit ? NULL : "openssl", "openssl");
+            make_packet(b, hosts[0][0], hosts[0][1], 51, 0, true);
+            assert_int_equal(send_one(&x[implicit], b), IPSEC_OK);
+        }
+        assert_int_equal(two.p.len + IV, one.p.len);
+        assert_memory_equal(octets_of(&two) + 20, octets_of(&one) + 20, 8); /* SPI and number */
+        assert_memory_equal(octets_of(&two) + IV_AT, octets_of(&one) + IV_AT + IV,
+                            two.p.len - IV_AT);
+        copy_buffer(&one, &two);
+        make_packet(&two, hosts[0][0], hosts[0][1], 40, 0, true);
+        assert_int_equal(send_one(&x[1], &two), IPSEC_OK);
+        assert_int_equal(receive_one(&x[1], &two), IPSEC_OK);
+        octets_of(&one)[20 + 7] += 16; /* another number is another nonce */
+        assert_int_equal(receive_one(&x[1], &one), IPSEC_ICV);
+        pair_down(&x[0]);
+        pair_down(&x[1]);
     }
 }
 
@@ -906,6 +950,7 @@ int main(void)
         cmocka_unit_test(packets_of_the_standards),
         cmocka_unit_test(tunnel_of_all),
         cmocka_unit_test(transport_of_all),
+        cmocka_unit_test(implicit_iv),
         cmocka_unit_test(gmac_icv),
         cmocka_unit_test(every_octet_counts),
         cmocka_unit_test(replay_within_a_batch),

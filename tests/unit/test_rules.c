@@ -444,21 +444,68 @@ static void protected_addresses(void **state)
 {
     static const char *const texts[][2] = {
         {"10.1.0.0", "10.1.255.255"}, {"fd01::", "fd01::ffff"}, {"192.0.2.1", "192.0.2.1"}};
+    static const char *const devices[] = {"gh-ipsec0", "gh-ipsec2"};
     struct gh_unprotected_range list[3];
+    static const char members[][16] = {"eth1", "bad\"*", "lan"};
+    struct gh_clear_place place = {.ours = list,
+                                   .our_count = 3,
+                                   .theirs = &list[2],
+                                   .their_count = 1,
+                                   .devices = devices,
+                                   .device_count = 2,
+                                   .members = members,
+                                   .member_count = 3};
     char *text;
 
     for (size_t i = 0; i < 3; i++)
         assert_true(gh_addr_parse(texts[i][0], &list[i].first) &&
                     gh_addr_parse(texts[i][1], &list[i].last));
-    text = gh_unprotected_text(list, 3, NULL, 0);
+    text = gh_unprotected_text(&place, 1);
     assert_non_null(strstr(text, "\nadd element inet gatehouse-ipsec local4 "
                                  "{ 10.1.0.0-10.1.255.255, 192.0.2.1 }\n"));
+    assert_non_null(strstr(text, "\nadd element inet gatehouse-ipsec remote4 { 192.0.2.1 }\n"));
     assert_non_null(
         strstr(text, "\nadd element inet gatehouse-ipsec local6 { fd01::-fd01::ffff }\n"));
+    assert_non_null(
+        strstr(text, "\tip daddr @local4 fib saddr oifname \"gh-ipsec2\" goto clear\n"));
+    assert_null(strstr(text, "oifname \"gh-ipsec*\" goto"));
+    assert_non_null(strstr(text, "vrf_members { \"eth1\" }\nadd element inet gatehouse-ipsec "
+                                 "vrf_members { \"lan\" }\n"));
+    assert_non_null(strstr(text, "\ndelete chain inet gatehouse-ipsec vrf_forward\n"));
     free(text);
-    text = gh_unprotected_text(NULL, 0, NULL, 0);
+    place = (struct gh_clear_place){.our_count = 0};
+    text = gh_unprotected_text(&place, 1);
     assert_null(strstr(text, "add element"));
     assert_non_null(strstr(text, "counter name unprotected drop"));
+    free(text);
+}
+
+/* Each VRF has chains and a counter of its own, whether or not something is protected outside. */
+static void protected_addresses_in_vrfs(void **state)
+{
+    struct gh_unprotected_range list[2];
+    const struct gh_clear_place places[] = {{.vrf = "red", .ours = &list[0], .our_count = 1},
+                                            {.vrf = "blue", .ours = &list[1], .our_count = 1}};
+    char counter[2][GH_CLEAR_COUNTER], want[200];
+    char *text;
+
+    assert_true(gh_addr_parse("10.1.0.0", &list[0].first) &&
+                gh_addr_parse("10.1.255.255", &list[0].last) &&
+                gh_addr_parse("fd01::1", &list[1].first));
+    list[1].last = list[1].first;
+    text = gh_unprotected_text(places, 2);
+    assert_non_null(
+        strstr(text, "\nadd element inet gatehouse-ipsec vrf0_local4 { 10.1.0.0-10.1.255.255 }\n"));
+    assert_non_null(strstr(text, "\nadd element inet gatehouse-ipsec vrf1_local6 { fd01::1 }\n"));
+    assert_string_not_equal(gh_unprotected_counter("red", counter[0]),
+                            gh_unprotected_counter("blue", counter[1]));
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(want, sizeof(want), "\t\tcounter name %s drop\n", counter[i]);
+        assert_non_null(strstr(text, want));
+    }
+    assert_non_null(strstr(text, "\t\tiifname \"red\" jump vrf0_in\n"
+                                 "\t\tiifname \"blue\" jump vrf1_in\n"));
+    assert_null(strstr(text, "counter name unprotected drop"));
     free(text);
 }
 
@@ -520,14 +567,23 @@ static void entries_beside_tunnels(void **state)
          .in = true,
          .after = true,
          .selectors = &list[2],
+         .selector_count = 1},
+        {.name = "d", .out = true, .in = true, .selectors = &list[0], .selector_count = 1},
+        {.name = "e",
+         .discard = true,
+         .out = true,
+         .after = true,
+         .selectors = &list[2],
          .selector_count = 1}};
+    struct gh_clear_place places[] = {{.entries = entries, .entry_count = 3},
+                                      {.vrf = "red", .entries = &entries[3], .entry_count = 2}};
     char counter[2][GH_CLEAR_COUNTER], want[300];
     char *text;
 
     list[0].remote.start_port = list[0].remote.end_port = 443;
     list[1].remote.start_port = 128 << 8;
     list[1].remote.end_port = 129 << 8 | 0xff;
-    text = gh_unprotected_text(NULL, 0, entries, 3);
+    text = gh_unprotected_text(places, 1);
     gh_clear_counter("a", IPSEC_OUT, counter[0]);
     gh_clear_counter("a", IPSEC_IN, counter[1]);
     assert_string_not_equal(counter[0], counter[1]);
@@ -547,7 +603,26 @@ static void entries_beside_tunnels(void **state)
                                  "\t\tmeta nfproto ipv4 counter name "));
     assert_non_null(strstr(text, "jump entries_out"));
     free(text);
-    text = gh_unprotected_text(NULL, 0, entries + 1, 2);
+    text = gh_unprotected_text(places, 2);
+    /* What carries a tunnel went before, and what this host sends is judged without a way. */
+    snprintf(want, sizeof(want),
+             "\tchain vrf1_entries_in {\n\t\tmeta nfproto ipv4 ip saddr 192.0.2.9 ip daddr "
+             "10.1.0.0-10.1.255.255 meta l4proto 6 @th,0,16 443 counter name %s accept\n",
+             gh_clear_counter("d", IPSEC_IN, counter[0]));
+    assert_non_null(strstr(text, want));
+    assert_non_null(strstr(text,
+                           "\tchain vrf1_entries_sent {\n\t\tmeta nfproto ipv4 ip saddr "
+                           "10.1.0.0-10.1.255.255 ip daddr 192.0.2.9 meta l4proto 6 @th,16,16 443 "
+                           "accept\n\t}\n"));
+    assert_non_null(strstr(text, "\t\tiifname \"red\" jump vrf1_entries_out\n"
+                                 "\t\tmeta iifkind vrf accept\n"
+                                 "\t\tiifname != @vrf_members jump entries_out\n"));
+    assert_non_null(strstr(text, "\t\toifname \"red\" jump vrf1_entries_sent\n"
+                                 "\t\tmeta oifkind vrf accept\n"
+                                 "\t\toifname != @vrf_members jump entries_out\n"));
+    free(text);
+    places[0] = (struct gh_clear_place){.entries = entries + 1, .entry_count = 2};
+    text = gh_unprotected_text(places, 1);
     assert_non_null(strstr(text, "delete chain inet gatehouse-ipsec output\n"));
     assert_null(strstr(text, "jump entries_out"));
     free(text);
@@ -569,6 +644,7 @@ int main(void)
         cmocka_unit_test(no_flows_no_rules),
         cmocka_unit_test(entries_beside_tunnels),
         cmocka_unit_test(protected_addresses),
+        cmocka_unit_test(protected_addresses_in_vrfs),
         cmocka_unit_test(mss_both_ways),
     };
 

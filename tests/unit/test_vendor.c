@@ -410,6 +410,8 @@ static void wrong_usage_is_two(void **state)
     static const char *const lint[] = {"lint", NULL};
     static const char *const simulate[] = {"simulate", "x", "--skew", "much", NULL};
     static const char *const peer[] = {"peer-config", "x", NULL};
+    static const char *const table[] = {"firewall", "x", "--table", "a; flush ruleset", NULL};
+    static const char *const no_peer[] = {"firewall", "/dev/null", NULL};
     static const char *const missing[] = {"lint", "/nowhere/gatehouse.conf", NULL};
 
     assert_int_equal(run(gh_cmd_generate, "/dev/null", generate), 2);
@@ -417,6 +419,8 @@ static void wrong_usage_is_two(void **state)
     assert_int_equal(run(gh_cmd_lint, "/dev/null", lint), 2);
     assert_int_equal(run(gh_cmd_simulate, "/dev/null", simulate), 2);
     assert_int_equal(run(gh_cmd_peer_config, "/dev/null", peer), 2);
+    assert_int_equal(run(gh_cmd_firewall, "/dev/null", table), 2);
+    assert_int_equal(run(gh_cmd_firewall, "/dev/null", no_peer), 1);
     assert_int_equal(run(gh_cmd_lint, "/dev/null", missing), 1);
 }
 

@@ -40,11 +40,18 @@ struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, uint8_t protocol,
     return child;
 }
 
-bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len)
+bool ike2_child_spi(struct ike2 *c, const struct ike2_sa *sa, const struct ike2_child_policy *p,
+                    uint32_t replaces, uint8_t *spi, uint8_t *len)
 {
+    const struct ike2_spi_wish w = {.policy = sa->policy,
+                                    .child = p,
+                                    .remote_id = sa->remote_id,
+                                    .remote = &sa->remote.addr,
+                                    .replaces = replaces};
+
     *len = p->mode == IKE2_TCP_AO ? 1 : 4;
     if (c->ops.child_spi != NULL)
-        return c->ops.child_spi(c->ops.ctx, p, spi, *len);
+        return c->ops.child_spi(c->ops.ctx, &w, spi, *len);
     if (*len != 4)
         return false;
     do
@@ -338,6 +345,14 @@ static void tell_asked(struct ike2 *c, const struct ike2_sa *sa, const struct as
     ike2_tell_offer(c, sa, text, &asked->offer);
 }
 
+static bool is_taken(const struct ike2_sa *sa, const struct ike2_child_policy *p)
+{
+    for (const struct ike2_child *child = sa->children; child != NULL; child = child->next)
+        if (child->policy == p && !child->replaced)
+            return true;
+    return false;
+}
+
 uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_payloads *in,
                           bool without_ke, const struct ike2_child *old, struct ike2_wish *out,
                           char why[160])
@@ -377,6 +392,10 @@ uint16_t ike2_child_judge(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
         if (notify == 0 && old != NULL && shrinks(sa, old, out, &asked.local, &asked.remote)) {
             snprintf(reason, 160, "%s: ours are narrower than those in use", p->name);
             notify = IKE_N_TS_UNACCEPTABLE;
+        }
+        if (notify == 0 && old == NULL && p->single && is_taken(sa, p)) {
+            snprintf(reason, 160, "%s has a Child SA already, and is to have one alone", p->name);
+            notify = IKE_N_NO_ADDITIONAL_SAS;
         }
         if (notify == 0 && (again || has_first(out, &asked.local, &asked.remote)))
             return 0;

@@ -52,7 +52,9 @@ void ike2_child_disown(struct ike2 *c, struct ike2_sa *sa, uint8_t protocol, con
 struct ike2_child *ike2_child_by_id(const struct ike2_sa *sa, uint32_t id);
 struct ike2_child *ike2_child_by_out(const struct ike2_sa *sa, uint8_t protocol,
                                      struct gh_view spi);
-bool ike2_child_spi(struct ike2 *c, const struct ike2_child_policy *p, uint8_t *spi, uint8_t *len);
+/* replaces: the one that is rekeyed; 0: none. */
+bool ike2_child_spi(struct ike2 *c, const struct ike2_sa *sa, const struct ike2_child_policy *p,
+                    uint32_t replaces, uint8_t *spi, uint8_t *len);
 void ike2_child_view_of(const struct ike2_sa *sa, const struct ike2_child *child,
                         struct ike2_child_view *v, struct ike_proposal *suite,
                         struct ike_ts_list *local, struct ike_ts_list *remote);

@@ -24,6 +24,7 @@
 #include "ike/header.h"
 #include "ike/lockout.h"
 #include "ike/v2/policy.h"
+#include "ike/v2/proven.h"
 #include "keeper/request.h"
 
 enum { IKE2_PORT = 500, IKE2_PORT_NAT_T = 4500, IKE2_DATAGRAM_MAX = 65535 - 28 };
@@ -173,6 +174,15 @@ const char *ike2_count_name(enum ike2_count count);
 
 /* ---- The shell's side ------------------------------------------------------------------------ */
 
+/* The Child SA that an SPI is for. */
+struct ike2_spi_wish {
+    const struct ike2_policy *policy;
+    const struct ike2_child_policy *child;
+    const struct gh_identity *remote_id; /* NULL: not known yet */
+    const struct gh_addr *remote;
+    uint32_t replaces; /* the Child SA that is rekeyed; 0: none */
+};
+
 enum ike2_way { IKE2_WAY_UNKNOWN, IKE2_WAY_NONE, IKE2_WAY_THERE };
 
 struct ike2_ops {
@@ -192,7 +202,7 @@ struct ike2_ops {
      * (`text` is empty). NULL: always. */
     bool (*reads)(void *ctx, enum ike2_event_kind kind);
     /* An SPI for us of 1 or 4 octets that nobody uses; NULL: the core draws 4 octets itself. */
-    bool (*child_spi)(void *ctx, const struct ike2_child_policy *child, uint8_t *spi, size_t len);
+    bool (*child_spi)(void *ctx, const struct ike2_spi_wish *w, uint8_t *spi, size_t len);
     /* Where the system would send from, to this address in this zone. What is not known yet is told
      * by ike2_paths_changed() when it is. NULL: policies without `local` cannot begin. */
     enum ike2_way (*source)(void *ctx, uint16_t zone, const struct gh_addr *remote,
@@ -341,6 +351,8 @@ const char *ike2_state_name(enum ike2_state state);
 /* Messages of one peer and its IKE SA, and of those in whose place it is. */
 struct ike2_traffic {
     uint64_t in, out, retransmitted;
+    uint64_t bad;               /* that came with its SPIs and did not open, or were malformed */
+    uint64_t liveness_timeouts; /* questions that had to be sent again, each time */
     uint64_t liveness_sent, liveness_answered, liveness_heard;
 };
 
@@ -352,6 +364,7 @@ struct ike2_sa_view {
     const struct ike2_policy *policy; /* NULL: not known yet */
     struct ike2_endpoint local, remote;
     const struct gh_identity *local_id, *remote_id;
+    const struct ike2_proven *proven;
     struct ike_transform encr, prf, integ, ke;
     struct ike_transform addke[IKE_T_ADDKE7 - IKE_T_ADDKE1 + 1]; /* type 0: there is none */
     bool nat_local, nat_remote, fragmentation, mobike;

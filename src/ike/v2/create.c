@@ -90,7 +90,8 @@ static bool request_child(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *
     struct ike_out o;
 
     ike2_offer(&p->proposals, rules.additional_ke, &offer);
-    if (offer.count == 0 || !prepare(c, t, &offer) || !ike2_child_spi(c, p, t->spi, &t->spi_len))
+    if (offer.count == 0 || !prepare(c, t, &offer) ||
+        !ike2_child_spi(c, sa, p, t->child, t->spi, &t->spi_len))
         return false;
     ike2_acquired_selectors(sa, t, &local, &remote);
     o = ike2_inner(c);

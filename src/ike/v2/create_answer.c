@@ -124,7 +124,8 @@ static void child_request(struct ike2 *c, struct ike2_sa *sa, const struct ike_p
 
         collides = t != NULL;
         c->ops.random(c->ops.ctx, nonce, IKE2_NONCE);
-        if (!ike2_suite_of(&w.chosen, &suite) || !ike2_child_spi(c, w.policy, spi, &spi_len))
+        if (!ike2_suite_of(&w.chosen, &suite) ||
+            !ike2_child_spi(c, sa, w.policy, old != NULL ? old->id : 0, spi, &spi_len))
             notify = IKE_N_NO_ADDITIONAL_SAS;
         else if (ike2_addke(&suite, 0) != IKE_KE_NONE)
             later = keep_child(c, sa, &w, old, spi, spi_len, &suite, &shared, ni, nr);

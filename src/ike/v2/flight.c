@@ -325,6 +325,7 @@ void ike2_retransmit(struct ike2 *c, struct ike2_sa *sa, struct ike2_task *t)
     }
     ike2_count(c, IKE2_COUNT_RETRANSMITTED);
     sa->traffic.retransmitted++;
+    sa->traffic.liveness_timeouts += t->kind == IKE2_TASK_LIVENESS;
     send_request(c, sa, t);
     t->transmissions++;
     t->retransmit_at = c->now.mono_ms + ((uint64_t)p->retransmit_ms << shift);
@@ -417,6 +418,7 @@ static bool open_message(struct ike2 *c, struct ike2_sa *sa, const struct ike2_d
     }
     if (fault == IKE_OK)
         return true;
+    sa->traffic.bad++;
     ike2_count(c, fault == IKE_NOT_AUTHENTIC ? IKE2_COUNT_NOT_AUTHENTIC : IKE2_COUNT_MALFORMED);
     return false;
 }

@@ -64,7 +64,9 @@ struct ike2_child_policy {
 
     bool stands_down; /* the core's alone: it is, by the configuration or an order */
     bool kernel;      /* what the policy's `plane` comes to on this machine */
-    uint8_t slot; /* whose process carries it, for the shell alone; of all of a policy the same */
+    /* Whose process carries it, for the shell alone; of all of a policy the same. If the last is
+     * another than the first, each client has one from the first to the last. */
+    uint8_t slot, last_slot;
 
     /* Routes to what is negotiated, while it is, instead of routes to `remote`. */
     bool reverse_route;
@@ -73,6 +75,7 @@ struct ike2_child_policy {
     struct ike2_child_path path; /* of tunnel and transport mode, and so is: */
     struct ike2_child_traffic traffic;
 
+    bool single;         /* the peer gets no second Child SA of it beside the first */
     bool icmp_header;    /* ICMP errors may quote what the selectors have not (RFC 4301 6.2) */
     bool fragments_also; /* tunnel mode: later fragments follow their first one, if the peer agrees
                             (NON_FIRST_FRAGMENTS_ALSO) */

@@ -271,6 +271,7 @@ struct ike2_sa {
     unsigned followups_lost;      /* how often the peer had forgotten ours */
     struct ike2_setup *setup;
     struct gh_identity *local_id, *remote_id;
+    struct ike2_proven proven;
     struct ike2_child *children;
     size_t child_count;
     uint32_t wanted; /* children of the policy to be made, by index */

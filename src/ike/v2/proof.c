@@ -262,6 +262,9 @@ bool ike2_prove(struct ike2 *c, struct ike2_sa *sa, struct gh_secret *now, struc
                                         : gh_pki_fail(e, "memory", "", "no memory");
 
     gh_secret_clear(&octets);
+    if (good)
+        ike2_proven_local(&sa->proven, sa->policy->local_auth,
+                          sa->policy->local_auth == IKE2_AUTH_CERT ? sa->setup->cert->cert : NULL);
     return good;
 }
 
@@ -285,6 +288,7 @@ static bool check_certificate(struct ike2 *c, struct ike2_sa *sa, const struct i
 {
     const struct ike2_policy *p = sa->policy;
     struct gh_peer_certs peer = {.count = 0};
+    struct gh_chain chain = {.count = 0};
     struct gh_view bodies[IKE_PAYLOADS_MAX];
     const struct ike_payload *cert;
     size_t count = 0;
@@ -309,10 +313,14 @@ static bool check_certificate(struct ike2 *c, struct ike2_sa *sa, const struct i
         good = gh_pki_fail(e, "method", "allow certificates for this peer",
                            "the peer has a certificate, which is not allowed for it");
     } else {
-        good = gh_trust_verify(p->trust, peer.certs, peer.count, c->now.wall, NULL, e) &&
+        good = gh_trust_verify(p->trust, peer.certs, peer.count, c->now.wall, &chain, e) &&
                (!p->match_id_to_cert || gh_identity_in_cert(sa->remote_id, peer.certs[0], e)) &&
                check_signature(c, sa, gh_cert_key(peer.certs[0]), auth, octets, e);
     }
+    if (good)
+        ike2_proven_remote(&sa->proven, chain.count > 0 ? IKE2_AUTH_CERT : IKE2_AUTH_RAW_KEY,
+                           chain.count > 0 ? chain.certs[chain.count - 1] : NULL);
+    gh_chain_clear(&chain);
     gh_peer_certs_clear(&peer);
     return good;
 }
@@ -336,8 +344,10 @@ static enum ike2_proof check(struct ike2 *c, struct ike2_sa *sa, const struct ik
             break;
         if (null_auth(sa, !sa->initiator, octets, value) &&
             gh_auth_equal(auth, GH_AUTH_NULL,
-                          gh_view_of(value, gh_prf_len((enum gh_prf_alg)sa->suite.prf))))
+                          gh_view_of(value, gh_prf_len((enum gh_prf_alg)sa->suite.prf)))) {
+            ike2_proven_remote(&sa->proven, IKE2_AUTH_NULL, NULL);
             return IKE2_PROOF_GOOD;
+        }
         gh_pki_fail(e, "auth", "", "its AUTH does not verify");
         return IKE2_PROOF_BAD;
     default:
@@ -369,5 +379,8 @@ enum ike2_proof ike2_check_proof(struct ike2 *c, struct ike2_sa *sa, const struc
 
 bool ike2_check_psk(struct ike2_sa *sa, const struct ike_payloads *in, struct gh_view value)
 {
-    return gh_auth_equal(ike2_ppk_peer_auth(sa, in), GH_AUTH_PSK, value);
+    if (!gh_auth_equal(ike2_ppk_peer_auth(sa, in), GH_AUTH_PSK, value))
+        return false;
+    ike2_proven_remote(&sa->proven, IKE2_AUTH_PSK, NULL);
+    return true;
 }

@@ -111,6 +111,7 @@ void ike2_sa_free(struct ike2_sa *sa)
     }
     free(sa->local_id);
     free(sa->remote_id);
+    ike2_proven_clear(&sa->proven);
     ike2_policy_free(sa->policy);
     free(sa);
 }

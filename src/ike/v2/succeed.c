@@ -52,6 +52,7 @@ static struct ike2_sa *successor(struct ike2 *c, struct ike2_sa *old, bool initi
     }
     *sa->local_id = *old->local_id;
     *sa->remote_id = *old->remote_id;
+    ike2_proven_inherit(&sa->proven, &old->proven);
     ike2_extend_successor(c, sa, old);
     return sa;
 }

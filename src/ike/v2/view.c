@@ -19,6 +19,7 @@ void ike2_each_sa(const struct ike2 *c, void (*fn)(void *ctx, const struct ike2_
                                  .remote = sa->remote,
                                  .local_id = sa->local_id,
                                  .remote_id = sa->remote_id,
+                                 .proven = &sa->proven,
                                  .encr = {IKE_T_ENCR, s->encr, s->encr_bits, {NULL, 0}},
                                  .prf = {IKE_T_PRF, s->prf, 0, {NULL, 0}},
                                  .integ = {IKE_T_INTEG, s->integ, 0, {NULL, 0}},
