@@ -205,7 +205,8 @@ def test_protected(guest, build_dir, mode):
     pair.one.gatectl("ike", "terminate", "peer", "peer")
     wait_for(lambda: not [spi for spi in states(pair.a) if int(spi, 16)], 10, state(pair.one))  # 0: one is wanted
     before = tunnels(pair.one)["gre"]["in"]["packets"]
-    said = pair.a.run(["sh", "-c", f"for t in {' '.join(pair.targets())}; do ping -c 2 -i 0.2 -W 1 $t & done; wait"]).stdout
+    targets = " ".join(pair.targets())
+    said = pair.a.run(["sh", "-c", f"for t in {targets}; do ping -c 2 -i 0.2 -W 1 $t & done; wait"]).stdout
     assert said.count("100% packet loss") == 4, said
     dropped = in_dropped(pair.a)
     pair.b.run(["/usr/bin/python3", "-c", CLEAR, A4])
