@@ -105,8 +105,8 @@ struct gh_parent_place {
 struct gh_parent_ike {
     struct gh_child keeper, ike;
     size_t peers;     /* of the configuration in force */
-    int setup, order; /* descriptors of sealed files; -1: none */
-    size_t setup_len, order_len;
+    int setup, order, manual; /* descriptors of sealed files; -1: none */
+    size_t setup_len, order_len, manual_len;
     struct gh_parent_place **places;
     size_t place_count;
     uv_timer_t tell; /* of places that changed: many changes are told once */
