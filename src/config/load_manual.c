@@ -62,6 +62,8 @@ static const struct gh_item way_items[WAY_ITEMS] = {
     [WAY_ENCRYPTION_KEY] = {"encryption-key-file", GH_ITEM_VALUE}, /* the last: AH has none */
 };
 
+enum { AH_MAX = 48 }; /* its octets, in IPv6 with the longest ICV */
+
 /* One section while it is read. */
 struct reading {
     struct gh_ike_loader *x;
@@ -94,6 +96,14 @@ static const struct gh_node *subsection(struct gh_ike_loader *x, const struct gh
             found = n;
     }
     return found;
+}
+
+static bool has(const struct gh_node *section, const char *name)
+{
+    for (size_t i = 0; i < section->child_count; i++)
+        if (strcmp(section->children[i].name, name) == 0)
+            return true;
+    return false;
 }
 
 /* ---- Keys ----------------------------------------------------------------------------------- */
@@ -347,6 +357,8 @@ static void read_child(const struct reading *r, const struct gh_node *section,
               &child->remote);
     read_window(r, got[SA_WINDOW], child);
     gh_ike_sizes(r->x, &got[SA_SIZES], &child->path);
+    if (got[SA_SIZES + GH_SIZES_IP_MTU] == NULL && has(section, "esp") && has(section, "ah"))
+        child->path.ip_mtu = IKE2_IP_MTU - AH_MAX;
     /* Of no meaning; the encoding has them. */
     child->lifetime.seconds = GH_CHILD_LIFETIME;
     ike2_default_proposals(IKE_PROTO_ESP, &defaults);
