@@ -212,7 +212,12 @@ def test_closed(pair):
     pair.gatehouses[1].stop()
     b.run([pair.gatehouses[1].daemon, "--remove-rules", "-r", pair.gatehouses[1].run_dir])
     b.run(["ip", "route", "add", NET_A, "via", A4])
+
+    def refused():
+        return sum(n["packets"] for n in pair.gatehouses[0].ask("show", "ipsec", "unprotected")["namespaces"])
+    before = refused()
     assert ping(b, HOST_B, HOST_A, 1) == 0
+    wait_for(lambda: refused() > before, 5, lambda: f"a packet in clear counted{refused()}")
 
 
 def test_beside_ike(pair):
