@@ -213,7 +213,7 @@ void gh_config_check_ike_change(const struct gh_ike_config *old, const struct gh
     for (size_t i = 0; old != NULL && next != NULL && i < next->policy_count; i++) {
         const struct ike2_policy *is = next->policies[i], *was = find(old, is->name, &at);
 
-        if (was == NULL || !is_tunnel(was))
+        if (was == NULL || !is_tunnel(was) || was->manual || is->manual)
             continue;
         check_next_sa(&x, was, is, next->places[i].line);
         check_next_rekeying(&x, was, is, &next->places[i]);

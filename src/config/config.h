@@ -17,6 +17,7 @@
 #include "base/addr.h"
 #include "base/secret.h"
 #include "config/ike.h"
+#include "config/manual.h"
 #include "keeper/order.h"
 #include "tcpao.h"
 
@@ -99,6 +100,7 @@ struct gh_config {
     size_t session_count;
     struct gh_ike_config *ike;     /* NULL: nothing of IKE is configured */
     struct gh_keeper_order keeper; /* the secrets of IKE and where each is found */
+    struct gh_manual_list manual;  /* keys by hand, of policies that are `manual` */
     char *ike_text;                /* IKE's sections in canonical form, or NULL */
 };
 

@@ -116,6 +116,19 @@ void gh_ike_config_free(struct gh_ike_config *c)
     free(c);
 }
 
+void gh_ike_config_drop_manual(struct gh_ike_config *c)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < c->policy_count; i++) {
+        if (c->policies[i]->manual)
+            ike2_policy_free(c->policies[i]);
+        else
+            c->policies[kept++] = c->policies[i];
+    }
+    c->policy_count = kept;
+}
+
 bool gh_ike_config_idle(const struct gh_ike_config *c)
 {
     for (size_t i = 0; i < c->policy_count; i++) {

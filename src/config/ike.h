@@ -196,6 +196,8 @@ struct gh_ike_config {
 /* With default settings and nothing else. Memory as config/alloc.h has it. */
 struct gh_ike_config *gh_ike_config_new(void);
 void gh_ike_config_free(struct gh_ike_config *c); /* NULL is fine */
+/* For the process that runs IKE: what is keyed by hand is none of its peers. */
+void gh_ike_config_drop_manual(struct gh_ike_config *c);
 /* Nobody else holds a policy of it. */
 bool gh_ike_config_idle(const struct gh_ike_config *c);
 /* All CAs of it, borrowed, for compare-chains; the array is to be freed. */

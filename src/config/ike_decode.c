@@ -429,8 +429,9 @@ static void get_auth(struct reading *x, struct ike2_policy *p)
     get_name(r, p->ppk, sizeof(p->ppk));
     p->ppk_required = gh_get_flag(r);
     get_borrowed(x, p);
-    /* Nobody is taken for authentic because a part got lost. */
-    if (p->remote_auths == 0 ||
+    /* Nobody is taken for authentic because a part got lost; nobody at all by IKE, where there is
+     * none. */
+    if ((p->remote_auths == 0) != p->manual ||
         ((p->remote_auths & GH_BIT(IKE2_AUTH_CERT)) != 0 && p->trust == NULL) ||
         ((p->remote_auths & GH_BIT(IKE2_AUTH_PSK)) != 0 && p->psk[0] == '\0' &&
          p->client_db == NULL))
@@ -486,6 +487,7 @@ static void get_policy(struct reading *x, struct ike2_policy *p)
 
     p->zone = (uint16_t)gh_get_below(r, gh_rd_u16(r), x->c->zone_count + 1);
     p->private_zone = (uint16_t)gh_get_below(r, gh_rd_u16(r), x->c->zone_count + 1);
+    p->manual = gh_get_flag(r);
 
     gh_get_addr(r, false, &p->local);
     gh_get_prefix(r, false, &p->remote);

@@ -343,6 +343,7 @@ static void put_policy(struct writing *x, const struct ike2_policy *p)
     gh_put_text(w, p->name);
     gh_wr_u16(w, p->zone);
     gh_wr_u16(w, p->private_zone);
+    gh_wr_u8(w, p->manual);
     gh_put_addr(w, &p->local);
     gh_put_prefix(w, &p->remote);
     gh_put_addr(w, &p->gateway);

@@ -107,8 +107,11 @@ void gh_load_ike_profile(struct gh_ike_loader *x, const struct gh_node *section)
 void gh_load_ike_clients(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_ike_policy(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_ike_peer(struct gh_ike_loader *x, const struct gh_node *section);
+void gh_load_manual_sa(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_tunnel(struct gh_ike_loader *x, const struct gh_node *section);
 void gh_load_ipsec_policy(struct gh_ike_loader *x, const struct gh_node *section);
+/* After all peers: none has the name of one. */
+void gh_check_manual_sas(struct gh_ike_loader *x);
 /* After all peers: somebody protects something where they are. */
 void gh_check_ipsec_policies(struct gh_ike_loader *x);
 

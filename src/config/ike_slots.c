@@ -142,6 +142,8 @@ static void join_spans(struct work *w)
 
 static bool is_first(const struct gh_ike_config *c, const struct ike2_policy *p)
 {
+    if (p->manual) /* their SPIs say so */
+        return true;
     for (size_t i = 0; i < p->child_count; i++)
         if (p->children[i].kernel)
             return true;

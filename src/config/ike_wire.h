@@ -13,7 +13,7 @@
 #include "wire/wr.h"
 
 enum {
-    GH_IKE_MAGIC = 0x67693039, /* "gi09": changes with the encoding */
+    GH_IKE_MAGIC = 0x67693130, /* "gi10": changes with the encoding */
     GH_IKE_WIRE_MAX = 512 * 1048576,
     /* Least octets of one element: no count may promise more than the octets can hold. */
     GH_IKE_CERT_MIN = 4,

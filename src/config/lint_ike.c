@@ -268,8 +268,10 @@ void gh_lint_ike(struct gh_lint *l)
         lint_secret(l, &c->secrets[i]);
     lint_certs(l);
     for (size_t i = 0; i < c->policy_count; i++) {
-        lint_peer(l, c->policies[i], &c->places[i]);
-        lint_slots(l, i);
+        if (!c->policies[i]->manual) {
+            lint_peer(l, c->policies[i], &c->places[i]);
+            lint_slots(l, i);
+        }
         for (size_t k = 0; !c->policies[i]->responder_only && k < c->policies[i]->child_count; k++)
             lint_overlap(l, i, k);
     }

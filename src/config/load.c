@@ -58,6 +58,7 @@ static const struct gh_item root_items[] = {
     {"cert-profile", GH_ITEM_TITLED_SECTION},
     {"trust-anchor-profile", GH_ITEM_TITLED_SECTION},
     {"client-db", GH_ITEM_TITLED_SECTION},
+    {"manual-sa", GH_ITEM_TITLED_SECTION},
     {"tunnel", GH_ITEM_TITLED_SECTION},
     {"ipsec-policy", GH_ITEM_TITLED_SECTION},
     {"tunnel-group", GH_ITEM_TITLED_SECTION},
@@ -294,6 +295,7 @@ void gh_config_free(struct gh_config *c)
         free(c->shim_users[i]);
     gh_ike_config_free(c->ike);
     gh_keeper_order_clear(&c->keeper);
+    gh_manual_clear(&c->manual);
     free(c->ike_text);
     free(c->chains);
     free(c->sessions);

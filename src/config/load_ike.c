@@ -230,22 +230,24 @@ static const struct {
     const char *name;
     bool titled;
     void (*load)(struct gh_ike_loader *x, const struct gh_node *section);
+    bool beside; /* read with those above it: their order among each other counts */
 } sections[] = {
-    {"ike", false, gh_load_ike_globals},
-    {"tunnel-group", true, gh_load_ike_group},
-    {"ike-psk", true, gh_load_ike_psk},
-    {"ike-ppk", true, gh_load_ike_ppk},
-    {"ike-key", true, gh_load_ike_key},
-    {"ike-transform", true, gh_load_ike_transform},
-    {"ipsec-transform", true, gh_load_ipsec_transform},
-    {"ts-list", true, gh_load_ike_ts_list},
-    {"trust-anchor-profile", true, gh_load_ike_trust},
-    {"cert-profile", true, gh_load_ike_profile},
-    {"client-db", true, gh_load_ike_clients},
-    {"ike-policy", true, gh_load_ike_policy},
-    {"ike-peer", true, gh_load_ike_peer},
-    {"tunnel", true, gh_load_tunnel},
-    {"ipsec-policy", true, gh_load_ipsec_policy},
+    {"ike", false, gh_load_ike_globals, false},
+    {"tunnel-group", true, gh_load_ike_group, false},
+    {"ike-psk", true, gh_load_ike_psk, false},
+    {"ike-ppk", true, gh_load_ike_ppk, false},
+    {"ike-key", true, gh_load_ike_key, false},
+    {"ike-transform", true, gh_load_ike_transform, false},
+    {"ipsec-transform", true, gh_load_ipsec_transform, false},
+    {"ts-list", true, gh_load_ike_ts_list, false},
+    {"trust-anchor-profile", true, gh_load_ike_trust, false},
+    {"cert-profile", true, gh_load_ike_profile, false},
+    {"client-db", true, gh_load_ike_clients, false},
+    {"ike-policy", true, gh_load_ike_policy, false},
+    {"ike-peer", true, gh_load_ike_peer, false},
+    {"manual-sa", true, gh_load_manual_sa, true},
+    {"tunnel", true, gh_load_tunnel, false},
+    {"ipsec-policy", true, gh_load_ipsec_policy, false},
 };
 enum { SECTIONS = sizeof(sections) / sizeof(sections[0]) };
 
@@ -264,21 +266,33 @@ bool gh_ike_is_section(const struct gh_node *n)
     return false;
 }
 
+/* The section among those from `s` on that are read together; SECTIONS: another. */
+static size_t which(const struct gh_node *n, size_t s)
+{
+    do {
+        if (is_section(n, s))
+            return s;
+        s++;
+    } while (s < SECTIONS && sections[s].beside);
+    return SECTIONS;
+}
+
 static void load_all(struct gh_ike_loader *x, const struct gh_node *root, size_t s)
 {
     const struct gh_node *first = NULL;
 
     for (size_t i = 0; i < root->child_count; i++) {
         const struct gh_node *n = &root->children[i];
+        size_t at = which(n, s);
 
-        if (!is_section(n, s))
+        if (at == SECTIONS)
             continue;
         if (first != NULL && !sections[s].titled)
             gh_load_error(x->l, n->line, "duplicate", "make them one",
                           "there are two \"%s\" sections, the first on line %d", n->name,
                           first->line);
         first = n;
-        sections[s].load(x, n);
+        sections[at].load(x, n);
     }
 }
 
@@ -296,7 +310,8 @@ void gh_load_ike(struct gh_loader *l, const struct gh_node *root)
     x->ike = l->config->ike = gh_ike_config_new();
     gh_ike_default_group(x);
     for (size_t s = 0; s < SECTIONS; s++)
-        load_all(x, root, s);
+        if (!sections[s].beside)
+            load_all(x, root, s);
     l->config->ike_text = gh_ike_text(root);
 }
 
@@ -331,6 +346,7 @@ void gh_load_ike_end(struct gh_loader *l)
         return;
     check_children(x);
     gh_check_ike_private(x);
+    gh_check_manual_sas(x);
     gh_check_ipsec_policies(x);
     gh_check_ike_groups(x);
     for (size_t i = 0; i < x->template_count; i++)

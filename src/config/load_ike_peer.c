@@ -118,7 +118,8 @@ static void check_others(struct gh_ike_loader *x, const struct ike2_policy *p, i
     for (size_t i = 0; i < c->policy_count; i++) {
         const struct ike2_policy *other = c->policies[i];
 
-        if (p->zone == other->zone && gh_prefix_equal(&p->remote, &other->remote) &&
+        if (!other->manual && p->zone == other->zone &&
+            gh_prefix_equal(&p->remote, &other->remote) &&
             gh_addr_equal(&p->local, &other->local) && p->port == other->port &&
             same_identities(p, other))
             gh_load_error(x->l, line, "peer-overlap",

@@ -79,6 +79,8 @@ static bool configure(struct gh_esp *esp, struct gh_rd *body, int fd)
             gh_esp_tunnels_configure(esp->tunnels, config, gh_clock_now().mono_ms));
     if (good)
         gh_esp_children_check(esp->children, gh_esp_fits, esp);
+    if (good && esp->slot == 0)
+        gh_esp_manual_apply(&esp->manual, config, esp->children, gh_clock_now().mono_ms);
     if (good)
         gh_esp_refusals_configure(&esp->refusals, &config->settings, gh_clock_now().mono_ms);
     if (good)
@@ -228,6 +230,8 @@ static bool on_message(void *ctx, struct gh_frame *frame, int fd)
     switch (frame->type) {
     case GH_MESSAGE_STATE:
         return take_memory(esp, &frame->body, fd);
+    case GH_MESSAGE_ESP_KEYS:
+        return gh_esp_manual_take(&esp->manual, &frame->body, fd);
     case GH_MESSAGE_CONFIG:
         return configure(esp, &frame->body, fd);
     case GH_MESSAGE_ESP_SOCKET:

@@ -50,6 +50,12 @@ static bool add_sa(struct gh_esp_children *c, size_t at, const struct gh_esp_chi
     p.last_seq = way == IPSEC_IN ? c->slots[at].top_in : c->slots[at].seq_out;
     p.used_octets = c->slots[at].octets[way];
     p.used_packets = c->slots[at].packets[way];
+    if (d->bundle == GH_ESP_AROUND)
+        p.policy = UINT32_MAX; /* no packet is for it alone */
+    if (d->bundle == GH_ESP_INSIDE && c->list[at].other == 0)
+        return false;
+    if (d->bundle == GH_ESP_INSIDE)
+        p.outer = gh_esp_sa_id(c->list[at].other - 1, way);
     return p.place != UINT32_MAX && ipsec_add_sa(c->engine, &p);
 }
 
@@ -71,7 +77,7 @@ const struct ipsec_sa *gh_esp_child_sa(const struct gh_esp_children *c, size_t a
 
 static void tell_changed(const struct gh_esp_children *c, size_t at)
 {
-    if (c->list[at].out && c->ops->changed != NULL)
+    if (c->list[at].out && !c->list[at].around && c->ops->changed != NULL)
         c->ops->changed(c->ctx, gh_esp_sa_id(at, IPSEC_OUT));
 }
 
@@ -111,11 +117,13 @@ void gh_esp_child_drop(struct gh_esp_children *c, size_t at)
     struct slot *s = &c->slots[at];
     struct gh_esp_child d;
 
-    if (c->ops->gone != NULL && gh_esp_slot_decode(s, &d) && !d.kernel)
+    if (c->ops->gone != NULL && !c->list[at].around && gh_esp_slot_decode(s, &d) && !d.kernel)
         c->ops->gone(c->ctx, (uint32_t)at, &d);
     drop_out(c, at);
     if (c->list[at].in)
         remove_sa(c, at, IPSEC_IN);
+    if (c->list[at].other > 0)
+        c->list[c->list[at].other - 1].other = 0;
     c->list[at] = (struct child){.there = false};
     c->used[at] = 0;
     gh_wipe(s, sizeof(*s));
@@ -130,6 +138,7 @@ bool gh_esp_child_begin(struct gh_esp_children *c, size_t at, const struct gh_es
 
     *child = (struct child){.there = true,
                             .kernel = d->kernel,
+                            .around = d->bundle == GH_ESP_AROUND,
                             .taken_over = {restored, restored},
                             .id = d->id,
                             .replaces = d->replaces,
@@ -140,8 +149,11 @@ bool gh_esp_child_begin(struct gh_esp_children *c, size_t at, const struct gh_es
     memcpy(child->told_packets, c->slots[at].packets, sizeof(child->told_packets));
     if (c->top <= at)
         c->top = at + 1;
+    if (d->bundle == GH_ESP_INSIDE)
+        gh_esp_child_join(c, at);
     child->in = child->policy != UINT32_MAX &&
-                (d->kernel || c->ops->came == NULL || c->ops->came(c->ctx, (uint32_t)at, d)) &&
+                (d->kernel || child->around || c->ops->came == NULL ||
+                 c->ops->came(c->ctx, (uint32_t)at, d)) &&
                 add_sa(c, at, d, IPSEC_IN);
     return child->in;
 }
@@ -228,7 +240,7 @@ static void supersede_orphans(struct gh_esp_children *c, size_t at, uint64_t now
             c->list[i].end_ms = now_ms + HANDOVER_MS;
 }
 
-static size_t free_slot(const struct gh_esp_children *c)
+size_t gh_esp_slot_free(const struct gh_esp_children *c)
 {
     size_t at = 0;
 
@@ -237,8 +249,8 @@ static size_t free_slot(const struct gh_esp_children *c)
     return at;
 }
 
-static void fill(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d,
-                 uint64_t now_ms)
+void gh_esp_slot_fill(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d,
+                      uint64_t now_ms)
 {
     struct slot *s = &c->slots[at];
     struct gh_wr w = gh_wr_make(s->body, sizeof(s->body));
@@ -260,7 +272,7 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
                              uint32_t *id, bool *refused)
 {
     struct gh_esp_child d;
-    size_t at = free_slot(c);
+    size_t at = gh_esp_slot_free(c);
     bool waits;
 
     if (!gh_esp_take_child(body, &d))
@@ -269,7 +281,7 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
     *refused = at >= GH_ESP_CHILDREN_MAX || c->slots == NULL;
     if (*refused)
         return true;
-    fill(c, at, &d, now_ms);
+    gh_esp_slot_fill(c, at, &d, now_ms);
     /* The peer that asked for new keys cannot use them before it has our answer (RFC 7296 2.8):
      * until it does, we send by the old ones. */
     waits = d.replaces != 0 && !d.initiator && gh_esp_child_find(c, d.replaces) != SIZE_MAX;

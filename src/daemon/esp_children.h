@@ -16,12 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/manual.h"
 #include "daemon/esp_messages.h"
 #include "daemon/esp_names.h"
 #include "ike/v2/core.h"
 #include "ipsec/ipsec.h"
 
-enum { GH_ESP_CHILDREN_MAX = 32768 };
+enum { GH_ESP_CHILDREN_MAX = 32768, GH_ESP_MANUAL_MAX = 2 * GH_MANUAL_SAS };
 
 struct gh_esp_children;
 
@@ -95,6 +96,12 @@ bool gh_esp_children_remove(struct gh_esp_children *c, struct gh_rd *body, uint6
  * gh_esp_children_ops. */
 void gh_esp_children_yield(struct gh_esp_children *c, uint32_t owner);
 
+/* Those that are keyed by hand, all of them, AH before the ESP that it goes around; `ike` has no
+ * part in them. What is there as it should be stays untouched; of others that have the SPI and key
+ * of one before, sequence numbers go on. How many could not be. */
+size_t gh_esp_children_manual(struct gh_esp_children *c, const struct gh_esp_child *list,
+                              size_t count, uint64_t now_ms);
+
 /* Packets went through the engine: before they leave, what was used up is written down. */
 void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet *packets,
                             size_t count);
@@ -132,7 +139,7 @@ bool gh_esp_children_id(const struct gh_esp_children *c, uint64_t sa, uint32_t *
 /* The policy of a child of that `ike`. False: it is not there. */
 bool gh_esp_children_policy(const struct gh_esp_children *c, uint32_t id, uint32_t *policy);
 
-/* All outgoing SAs of the engine's. */
+/* All outgoing SAs of the engine's that packets are for. */
 void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *ctx, uint64_t sa),
                               void *ctx);
 
@@ -142,6 +149,7 @@ struct gh_esp_child_view {
     const struct ipsec_sa *in, *out;  /* NULL: not there (any more, or yet) */
     uint32_t owner;                   /* as in struct gh_esp_children_ops */
     bool orphan;                      /* of an `ike` that has ended */
+    bool manual;                      /* of none */
     uint64_t until_ms;                /* monotonic; 0: no end */
 };
 void gh_esp_children_each(const struct gh_esp_children *c,

@@ -1,6 +1,7 @@
 /*
  * Inside of esp_children.h: what its files share. esp_children.c does what `ike` says and has the
- * SAs of both planes; esp_children_memory.c takes over what an earlier instance left;
+ * SAs of both planes; esp_children_manual.c has those that were keyed by hand;
+ * esp_children_memory.c takes over what an earlier instance left;
  * esp_children_use.c has what packets and time do to children, and how they look.
  */
 #ifndef GH_DAEMON_ESP_CHILDREN_PRIV_H
@@ -32,6 +33,8 @@ struct memory {
 struct child {
     bool there, in, out;
     bool kernel;        /* carries it */
+    bool around;        /* others go into it */
+    size_t other;       /* of AH around ESP: the slot of the other one + 1; 0: none */
     bool taken_over[2]; /* by enum ipsec_way: was there before us, and so were its counts */
     uint32_t id, replaces, policy, place;
     struct gh_addr remote;
@@ -65,13 +68,27 @@ static inline size_t gh_esp_slot_of(uint64_t sa)
     return (size_t)((sa - 1) / 2);
 }
 
-/* It belongs to an `ike` that has ended. */
+/* The epoch of what no `ike` made; `ike` draws none such. */
+#define GH_ESP_MANUAL UINT64_MAX
+
+static inline bool gh_esp_child_is_manual(const struct gh_esp_children *c, size_t at)
+{
+    return c->slots[at].epoch == GH_ESP_MANUAL;
+}
+
+/* It belongs to an `ike` that has ended, or to none. */
 static inline bool gh_esp_child_is_orphan(const struct gh_esp_children *c, size_t at)
 {
-    return c->slots[at].epoch != c->epoch;
+    return c->slots[at].epoch != c->epoch || gh_esp_child_is_manual(c, at);
 }
 
 bool gh_esp_slot_decode(const struct slot *s, struct gh_esp_child *out);
+/* GH_ESP_CHILDREN_MAX: all are taken. */
+size_t gh_esp_slot_free(const struct gh_esp_children *c);
+void gh_esp_slot_fill(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d,
+                      uint64_t now_ms);
+/* With the one that goes around it, if that is there. */
+void gh_esp_child_join(struct gh_esp_children *c, size_t at);
 /* False: it is refused; the caller drops it. */
 bool gh_esp_child_begin(struct gh_esp_children *c, size_t at, const struct gh_esp_child *d,
                         bool restored);

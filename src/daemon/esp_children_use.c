@@ -2,6 +2,17 @@
 
 /* ---- Packets and time ----------------------------------------------------------------------- */
 
+/* What was used up is written down. */
+static void note(struct gh_esp_children *c, size_t at, const struct ipsec_sa *sa)
+{
+    if (sa->p.way == IPSEC_OUT)
+        c->slots[at].seq_out = sa->seq;
+    else
+        c->slots[at].top_in = sa->replay.top;
+    c->slots[at].octets[sa->p.way] = sa->counts.octets;
+    c->slots[at].packets[sa->p.way] = sa->counts.packets;
+}
+
 void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet *packets,
                             size_t count)
 {
@@ -14,12 +25,14 @@ void gh_esp_children_passed(struct gh_esp_children *c, const struct ipsec_packet
         if (sa == NULL)
             continue;
         at = gh_esp_slot_of(packets[i].sa);
-        if (sa->p.way == IPSEC_OUT)
-            c->slots[at].seq_out = sa->seq;
-        else
-            c->slots[at].top_in = sa->replay.top;
-        c->slots[at].octets[sa->p.way] = sa->counts.octets;
-        c->slots[at].packets[sa->p.way] = sa->counts.packets;
+        note(c, at, sa);
+        if (c->list[at].other > 0) { /* AH around ESP: it went through both */
+            const size_t other = c->list[at].other - 1;
+            const struct ipsec_sa *its = gh_esp_child_sa(c, other, sa->p.way);
+
+            if (its != NULL)
+                note(c, other, its);
+        }
         if (sa->p.way == IPSEC_IN && packets[i].result == IPSEC_OK && c->list[at].out_due_ms != 0)
             gh_esp_child_add_out(c, at);
     }
@@ -108,7 +121,7 @@ void gh_esp_children_each_out(const struct gh_esp_children *c, void (*fn)(void *
                               void *ctx)
 {
     for (size_t i = 0; i < c->top; i++)
-        if (c->list[i].there && c->list[i].out)
+        if (c->list[i].there && c->list[i].out && !c->list[i].around)
             fn(ctx, gh_esp_sa_id(i, IPSEC_OUT));
 }
 
@@ -125,7 +138,8 @@ void gh_esp_children_each(const struct gh_esp_children *c,
         v.in = gh_esp_child_sa(c, i, IPSEC_IN);
         v.out = gh_esp_child_sa(c, i, IPSEC_OUT);
         v.owner = (uint32_t)i;
-        v.orphan = gh_esp_child_is_orphan(c, i);
+        v.manual = gh_esp_child_is_manual(c, i);
+        v.orphan = gh_esp_child_is_orphan(c, i) && !v.manual;
         v.until_ms = c->slots[i].until_ms;
         fn(ctx, &v);
     }

@@ -116,6 +116,7 @@ void gh_esp_put_child(struct gh_wr *w, const struct gh_esp_child *c)
     gh_wr_bytes(w, c->tunnel, sizeof(c->tunnel));
     gh_esp_put_string(w, c->who);
     gh_traffic_put(w, &c->traffic);
+    gh_wr_u8(w, c->bundle);
     put_key(w, c->key_in);
     put_key(w, c->key_out);
 }
@@ -157,6 +158,7 @@ bool gh_esp_take_child(struct gh_rd *r, struct gh_esp_child *c)
     gh_rd_copy(r, c->tunnel, sizeof(c->tunnel));
     gh_esp_take_string(r, c->who, sizeof(c->who));
     gh_traffic_get(r, &c->traffic);
+    c->bundle = (enum gh_esp_bundle)gh_get_below(r, gh_rd_u8(r), GH_ESP_INSIDE + 1);
     c->key_in = take_key(r);
     c->key_out = take_key(r);
     return gh_rd_done(r) && (c->protocol == IPSEC_ESP || c->protocol == IPSEC_AH);

@@ -13,6 +13,7 @@
 #include "ike/ts.h"
 #include "ike/v2/policy.h"
 #include "ipsec/sa.h"
+#include "platform/spi.h"
 #include "wire/wr.h"
 
 enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16, GH_ESP_TUNNEL = 16, GH_ESP_WHO = 96 };
@@ -21,9 +22,12 @@ enum { GH_ESP_NETNS = 256, GH_ESP_VRF = 16, GH_ESP_TUNNEL = 16, GH_ESP_WHO = 96 
 static inline void gh_esp_mark_spi(uint8_t *spi, bool kernel, uint8_t slot)
 {
     spi[0] = kernel ? (uint8_t)(spi[0] | 0x80) : (uint8_t)((spi[0] & 0x07) | slot << 3);
-    if (spi[0] == 0 && spi[1] == 0 && spi[2] == 0)
-        spi[2] = 1; /* 0 … 255 are reserved */
+    if (spi[0] == 0 && spi[1] == 0)
+        spi[1] = GH_SPI_DRAWN >> 16;
 }
+
+/* AH around ESP, of keys by hand alone: two children of one name. */
+enum gh_esp_bundle { GH_ESP_ALONE, GH_ESP_AROUND, GH_ESP_INSIDE };
 
 /* One Child SA, both directions. */
 struct gh_esp_child {
@@ -53,6 +57,7 @@ struct gh_esp_child {
     uint8_t tunnel[GH_ESP_TUNNEL]; /* of the peer and the identity that it proved: a digest, */
     char who[GH_ESP_WHO];          /* and that identity for people to read; it may be cut */
     struct ike2_child_traffic traffic;
+    enum gh_esp_bundle bundle;
     struct gh_view key_in, key_out; /* borrowed from the message */
 };
 

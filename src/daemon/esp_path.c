@@ -88,9 +88,11 @@ static uint16_t path_of(const struct gh_esp_path *x, const struct ipsec_sa *sa, 
 }
 
 /* So that protected it fits the path; 0: not known. */
-static uint16_t inner_of(const struct ipsec_sa *sa, uint16_t path)
+static uint16_t inner_of(const struct gh_esp_path *x, const struct ipsec_sa *sa, uint16_t path)
 {
-    size_t inner = path != 0 ? ipsec_sa_payload_max(sa, path) : 0;
+    const struct ipsec_sa *outer = sa->p.outer != 0 ? ipsec_get_sa(x->engine, sa->p.outer) : NULL;
+    size_t room = outer != NULL && path != 0 ? ipsec_sa_payload_max(outer, path) : path;
+    size_t inner = room != 0 ? ipsec_sa_payload_max(sa, room) : 0;
 
     return inner < NO_LIMIT ? (uint16_t)inner : NO_LIMIT;
 }
@@ -99,7 +101,7 @@ void gh_esp_path_sizes(const struct gh_esp_path *x, const struct ipsec_sa *sa, u
                        uint16_t *inner, uint16_t *path)
 {
     *path = path_of(x, sa, now_ms);
-    *inner = lower_of(shape_of(x, sa)->mtu.ip_mtu, inner_of(sa, *path));
+    *inner = lower_of(shape_of(x, sa)->mtu.ip_mtu, inner_of(x, sa, *path));
 }
 
 /* ---- Limits --------------------------------------------------------------------------------- */
@@ -343,7 +345,7 @@ static enum tunnel_result judge(struct gh_esp_path *x, const struct ipsec_sa *sa
         return gh_esp_whole_judge(p, inner);
     if (tunnel_fragment_read(ipsec_packet_data(p), p->len, &f) != TUNNEL_OK)
         return TUNNEL_MALFORMED;
-    result = tunnel_mtu_before(&s->mtu, inner_of(sa, path), (uint16_t)draw(x), p);
+    result = tunnel_mtu_before(&s->mtu, inner_of(x, sa, path), (uint16_t)draw(x), p);
     x->counts[GH_ESP_PATH_DF_CLEARED] += result == TUNNEL_TO_FRAGMENT && f.df;
     return result;
 }

@@ -17,6 +17,7 @@
 #include "daemon/esp_devices.h"
 #include "daemon/esp_drops.h"
 #include "daemon/esp_kernel.h"
+#include "daemon/esp_manual.h"
 #include "daemon/esp_net.h"
 #include "daemon/esp_outers.h"
 #include "daemon/esp_path.h"
@@ -41,6 +42,7 @@ struct gh_esp {
                          * UINT32_MAX - 1: another process carries it */
     size_t protects_count;
     struct gh_esp_children *children;
+    struct gh_manual_list manual; /* keys for the configuration that comes */
     struct gh_esp_net *net;
     struct gh_esp_kernel *kernel;
     struct gh_esp_path *path;

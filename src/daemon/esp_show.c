@@ -174,7 +174,8 @@ static void list_child(void *ctx, const struct gh_esp_child_view *v)
                        c->peer, "child", c->name, "id", (json_int_t)c->id, "protocol",
                        c->protocol == IPSEC_AH ? "AH" : "ESP", "mode",
                        c->mode == IPSEC_TRANSPORT ? "transport" : "tunnel", "state",
-                       v->orphan        ? "orphaned"
+                       v->manual        ? "manual"
+                       : v->orphan      ? "orphaned"
                        : v->out == NULL ? "receiving"
                                         : "installed",
                        "udp", c->local_port != 0, "local", end(&c->local, c->local_port), "remote",

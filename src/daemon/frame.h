@@ -114,15 +114,16 @@ enum {
     X(SIGNED, GH_TO_GATEKEEPER, 2, 512, 0)       /* session: a SYN that waited has left */         \
     X(CONNECTION, GH_TO_GATEKEEPER, 3, 512, 0)   /* session; u8: up, or ended */                   \
     /* IPsec. Places are those of IKE, as there */                                                 \
-    X(ESP_SOCKET, GH_TO_ESP, 5, 600, 1)         /* place, u8 kind (esp_net.h); the socket */       \
-    X(ESP_PLACE_GONE, GH_TO_ESP, 4, 600, 0)     /* place */                                        \
-    X(ESP_ROUTE, GH_TO_PARENT, 11, 512, 0)      /* esp_messages.h */                               \
-    X(ESP_ROUTES_TOLD, GH_TO_PARENT, 0, 0, 0)   /* after a start: those are all by now */          \
-    X(DROPS, GH_TO_PARENT, 7, 512, 0)           /* esp_drops.h */                                  \
-    X(TUNNEL_DEVICE, GH_TO_ESP, 4, 101, 1)      /* a tunnel's name, u8 datagrams; its device */    \
-    X(TUNNEL_GONE, GH_TO_ESP, 3, 100, 0)        /* a tunnel's name: its device is no more */       \
-    X(TUNNEL_REACH, GH_TO_ESP, 4, 100, 0)       /* esp_messages.h */                               \
-    X(ESP_SLOT, GH_TO_ESP, 2, 2, 0)             /* u8 which it is from now on, u8 of how many */   \
+    X(ESP_SOCKET, GH_TO_ESP, 5, 600, 1)       /* place, u8 kind (esp_net.h); the socket */         \
+    X(ESP_PLACE_GONE, GH_TO_ESP, 4, 600, 0)   /* place */                                          \
+    X(ESP_ROUTE, GH_TO_PARENT, 11, 512, 0)    /* esp_messages.h */                                 \
+    X(ESP_ROUTES_TOLD, GH_TO_PARENT, 0, 0, 0) /* after a start: those are all by now */            \
+    X(DROPS, GH_TO_PARENT, 7, 512, 0)         /* esp_drops.h */                                    \
+    X(TUNNEL_DEVICE, GH_TO_ESP, 4, 101, 1)    /* a tunnel's name, u8 datagrams; its device */      \
+    X(TUNNEL_GONE, GH_TO_ESP, 3, 100, 0)      /* a tunnel's name: its device is no more */         \
+    X(TUNNEL_REACH, GH_TO_ESP, 4, 100, 0)     /* esp_messages.h */                                 \
+    X(ESP_KEYS, GH_TO_ESP, 8, 8, 1)           /* u64 length; keys by hand, for the next CONFIG */  \
+    X(ESP_SLOT, GH_TO_ESP, 2, 2, 0)           /* u8 which it is from now on, u8 of how many */     \
     X(CHILDREN, GH_TO_IKE | GH_TO_ESP, 1, 1, 1) /* u8 slot; the socket between the two */          \
     X(CHILD_HELLO, GH_TO_CARRIER, 12, GH_ESP_HELLO_MAX, 0)   /* esp_messages.h, here and below */  \
     X(CHILD_INSTALL, GH_TO_CARRIER, 64, GH_ESP_CHILD_MAX, 0) /* holds keys */                      \

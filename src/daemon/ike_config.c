@@ -222,6 +222,8 @@ bool gh_ike_configure(struct ike *ike, struct gh_rd *body, int fd)
     bool good;
 
     ike->now = gh_clock_now();
+    if (next != NULL)
+        gh_ike_config_drop_manual(next);
     good = next != NULL && put_in_force(ike, next);
     if (good) {
         gh_ike_read_sockets(ike);

@@ -1,6 +1,6 @@
 /*
- * What the configuration asks of IKE's processes: octets for `ike`, which hold no secret, and the
- * order for the keeper, which may.
+ * What the configuration asks of IKE's processes: octets for `ike`, which hold no secret, the order
+ * for the keeper, which may, and keys by hand for `esp`.
  */
 #ifndef GH_DAEMON_IKE_PLAN_H
 #define GH_DAEMON_IKE_PLAN_H
@@ -17,6 +17,9 @@ struct gh_ike_plan {
     size_t peers;    /* 0: neither process is needed, and the rest is empty */
     uint8_t *octets; /* owned; what gh_ike_config_decode() takes */
     size_t len;
+    uint8_t
+        *manual; /* owned, holds secrets; what gh_manual_get() takes: for the first `esp` alone */
+    size_t manual_len;
     const struct gh_keeper_order *order; /* borrowed from the configuration */
 };
 

@@ -91,6 +91,7 @@ static void wipe_secrets(struct gh_config *config)
         }
     }
     gh_keeper_order_clear(&config->keeper);
+    gh_manual_clear(&config->manual);
 }
 
 /* What was fixed at the start stays. */

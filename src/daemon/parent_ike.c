@@ -344,7 +344,7 @@ void gh_parent_ike_tend(struct gh_parent *p)
 
 void gh_parent_ike_init(struct gh_parent *p)
 {
-    p->ike.setup = p->ike.order = -1;
+    p->ike.setup = p->ike.order = p->ike.manual = -1;
     p->ike.kept.tickets = -1;
 }
 
@@ -355,31 +355,38 @@ void gh_parent_ike_end(struct gh_parent *p)
     p->ike.orders = NULL;
 }
 
+static void close_file(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 bool gh_parent_ike_take(struct gh_parent *p, struct gh_ike_plan *plan)
 {
     struct gh_parent_ike *k = &p->ike;
-    int setup = -1, order = -1;
+    int setup = -1, order = -1, manual = -1;
     size_t order_len = 0;
 
     if (plan->peers > 0) {
         setup = gh_sealed_file("gatehouse-ike", plan->octets, plan->len);
         order = gh_keeper_order_seal(plan->order, &order_len);
+        manual = gh_sealed_file("gatehouse-keys", plan->manual, plan->manual_len);
     }
-    if (plan->peers > 0 && (setup < 0 || order < 0)) {
-        if (setup >= 0)
-            close(setup);
-        if (order >= 0)
-            close(order);
+    if (plan->peers > 0 && (setup < 0 || order < 0 || manual < 0)) {
+        close_file(setup);
+        close_file(order);
+        close_file(manual);
         return false;
     }
-    if (k->setup >= 0)
-        close(k->setup);
-    if (k->order >= 0)
-        close(k->order);
+    close_file(k->setup);
+    close_file(k->order);
+    close_file(k->manual);
     k->setup = setup;
     k->setup_len = plan->len;
     k->order = order;
     k->order_len = order_len;
+    k->manual = manual;
+    k->manual_len = plan->manual_len;
     k->peers = plan->peers;
     gh_ike_plan_clear(plan);
     return true;

@@ -106,9 +106,9 @@ struct gh_parent_place {
 /* IKE: two children that are there only while the configuration has IKE peers. */
 struct gh_parent_ike {
     struct gh_child keeper, ike;
-    size_t peers;     /* of the configuration in force */
-    int setup, order; /* descriptors of sealed files; -1: none */
-    size_t setup_len, order_len;
+    size_t peers;             /* of the configuration in force */
+    int setup, order, manual; /* descriptors of sealed files; -1: none */
+    size_t setup_len, order_len, manual_len;
     struct gh_parent_place **places;
     size_t place_count;
     uv_timer_t tell; /* of places that changed: many changes are told once */

@@ -79,11 +79,23 @@ struct gh_child *gh_parent_worker_for(struct gh_parent *p, const json_t *request
 
 /* ---- What they are told --------------------------------------------------------------------- */
 
-static void send_config(struct gh_parent *p, struct gh_channel *channel)
+/* Keys by hand, of the configuration that comes next: the first slot's alone. */
+static void send_keys(struct gh_parent *p, struct gh_channel *channel)
+{
+    uint8_t body[8];
+    struct gh_wr w = gh_wr_make(body, sizeof(body));
+
+    gh_wr_u64(&w, p->ike.manual_len);
+    gh_channel_send(channel, GH_MESSAGE_ESP_KEYS, body, w.len, p->ike.manual);
+}
+
+static void send_config(struct gh_parent *p, size_t slot, struct gh_channel *channel)
 {
     uint8_t body[12];
     struct gh_wr w = gh_wr_make(body, sizeof(body));
 
+    if (slot == 0)
+        send_keys(p, channel);
     gh_wr_u64(&w, p->ike.setup_len);
     gh_wr_u32(&w, p->generation);
     gh_channel_send(channel, GH_MESSAGE_CONFIG, body, w.len, p->ike.setup);
@@ -130,7 +142,7 @@ static void tell_all(struct gh_parent *p, size_t slot)
         gh_parent_tunnels_tell(p);
     }
     open_line(p, (uint8_t)slot);
-    send_config(p, channel);
+    send_config(p, slot, channel);
 }
 
 /* ---- Who has which slot --------------------------------------------------------------------- */
@@ -403,7 +415,7 @@ static void tell(struct gh_parent *p, struct gh_parent_worker *w)
 {
     if (w->child.running && w->child.channel != NULL) {
         if (w->slot >= 0)
-            send_config(p, w->child.channel);
+            send_config(p, (size_t)w->slot, w->child.channel);
     } else if (!gh_child_is_there(&w->child) && !gh_child_is_waiting(&w->child)) {
         start(w); /* else it comes by itself, and is told then */
     }

@@ -9,7 +9,13 @@
 #include <stdint.h>
 
 #define GH_SPI_KERNEL (UINT32_C(1) << 31)
-enum { GH_SPI_SLOT_SHIFT = 27, GH_SPI_SLOTS = 16 };
+enum {
+    GH_SPI_SLOT_SHIFT = 27,
+    GH_SPI_SLOTS = 16,
+    /* Those below are reserved (to 255), or for keys by hand, whose process is the first slot's
+     * (config/manual.h). */
+    GH_SPI_DRAWN = 65536
+};
 
 /* 0 for those of the kernel's plane. */
 static inline uint8_t gh_spi_slot(uint32_t spi)

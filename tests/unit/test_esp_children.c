@@ -740,9 +740,108 @@ static void what_cannot_be_is_refused(void **state)
     assert_passes(&p);
 }
 
+/* ---- Keyed by hand -------------------------------------------------------------------------- */
+
+static struct gh_esp_child plain(struct gh_esp_child c, uint32_t id)
+{
+    static uint8_t key[256];
+
+    for (size_t i = 0; i < sizeof(key); i++)
+        key[i] = (uint8_t)(i * 7);
+    c.id = 0;
+    c.enc = GH_ENC_AES_CBC;
+    c.enc_bits = 128;
+    c.integ = GH_INTEG_HMAC_SHA2_256_128;
+    c.traffic = (struct ike2_child_traffic){.window = 64};
+    c.seconds = 0;
+    c.key_in = gh_view_of(key + id, 48);
+    c.key_out = gh_view_of(key + id + 1, 48);
+    return c;
+}
+
+/* AH around ESP, by the same SPIs. */
+static void bundle(const struct gh_esp_child *esp, struct gh_esp_child out[2])
+{
+    out[0] = out[1] = *esp;
+    out[1].bundle = GH_ESP_INSIDE;
+    out[0].bundle = GH_ESP_AROUND;
+    out[0].protocol = IPSEC_AH;
+    out[0].mode = IPSEC_TRANSPORT;
+    out[0].enc = GH_ENC_NULL;
+    out[0].enc_bits = 0;
+    out[0].key_in.len = out[0].key_out.len = 32;
+    out[0].ts_local.ts[0] = esp_child_ts(esp->local.octets[3] == 1 ? "192.0.2.1" : "192.0.2.2");
+    out[0].ts_remote.ts[0] = esp_child_ts(esp->local.octets[3] == 1 ? "192.0.2.2" : "192.0.2.1");
+}
+
+/* No word of an `ike` and no end of it touches them; the next process has their numbers. */
+static void by_hand_they_go_on(void **state)
+{
+    struct gh_esp_child esp = plain(esp_child(1), 1), here[2], there[2], back;
+    struct pair p;
+    const struct ipsec_sa *sa;
+
+    bundle(&esp, here);
+    back = esp_child_there(&esp);
+    bundle(&back, there);
+    p = (struct pair){end_new(&here[1]), end_new(&there[1])};
+    say_hello(p.a, 11, NULL, 0);
+    assert_int_equal(gh_esp_children_manual(p.a->children, here, 2, START_MS), 0);
+    assert_int_equal(gh_esp_children_manual(p.b->children, there, 2, START_MS), 0);
+    for (int life = 0; life < 3; life++) {
+        assert_passes(&p);
+        assert_int_equal(count(p.a).all, 2);
+        assert_int_equal(count(p.a).orphans, 0);
+        sa = ipsec_get_sa(p.a->engine, 1);
+        assert_int_equal(sa->p.protocol, IPSEC_AH);
+        assert_int_equal(sa->seq, ipsec_get_sa(p.a->engine, 3)->seq);
+        assert_true(sa->seq > 0);
+        begin(p.a, &here[1],
+              START_MS + 1); /* the window of the other end sees each number used again */
+        assert_true(ipsec_get_sa(p.a->engine, 3)->seq > 0);
+        assert_int_equal(ipsec_get_sa(p.a->engine, 3)->p.outer, 1);
+        say_hello(p.a, 12 + (uint64_t)life, NULL, 0);
+        assert_int_equal(gh_esp_children_manual(p.a->children, here, 2, START_MS), 0);
+    }
+}
+
+static void by_hand_they_change(void **state)
+{
+    struct gh_esp_child esp = plain(esp_child(1), 1), two[2];
+    struct end *e = end_new(&esp);
+    const struct ipsec_sa *sa;
+    struct packet k;
+
+    assert_int_equal(gh_esp_children_manual(e->children, &esp, 1, START_MS), 0);
+    make_packet(&k, false);
+    assert_int_equal(go_out(e, &k), IPSEC_OK);
+    assert_int_equal(gh_esp_children_manual(e->children, &esp, 1, START_MS), 0);
+    sa = ipsec_get_sa(e->engine, 1);
+    assert_true(sa != NULL && sa->counts.packets == 1); /* the same one */
+
+    esp.traffic.window = 128; /* same SPI and key: its numbers go on */
+    assert_int_equal(gh_esp_children_manual(e->children, &esp, 1, START_MS), 0);
+    assert_int_equal(ipsec_get_sa(e->engine, 1)->seq, 1);
+    assert_int_equal(ipsec_get_sa(e->engine, 2)->p.window, 128);
+
+    bundle(&esp, two);
+    two[1].key_out.p++; /* another key: anew */
+    assert_int_equal(gh_esp_children_manual(e->children, two, 2, START_MS), 0);
+    assert_int_equal(count(e).all, 2);
+    assert_int_equal(ipsec_get_sa(e->engine, 3)->seq, 0);
+
+    assert_int_equal(gh_esp_children_manual(e->children, &two[1], 1, START_MS), 1); /* AH is away */
+    assert_int_equal(count(e).all, 0);
+    make_packet(&k, false);
+    assert_int_equal(go_out(e, &k), IPSEC_NO_SA);
+    assert_int_equal(gh_esp_children_manual(e->children, NULL, 0, START_MS), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(by_hand_they_go_on, free_ends),
+        cmocka_unit_test_teardown(by_hand_they_change, free_ends),
         cmocka_unit_test_teardown(traffic_of_a_child, free_ends),
         cmocka_unit_test_teardown(packets_pass_and_are_told, free_ends),
         cmocka_unit_test_teardown(the_next_process_carries_on, free_ends),

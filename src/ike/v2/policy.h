@@ -158,6 +158,7 @@ struct ike2_policy {
     bool resumption;   /* RFC 5723: tickets, asked for by us and given to the peer */
     bool crash_tokens; /* RFC 6290: the peer gets one, if the core has a secret for them; true */
 
+    bool manual; /* for the shell alone: keyed by hand (config/manual.h); the core has none such */
     enum ike2_plane plane;              /* of all children */
     struct ike2_child_policy *children; /* owned, and so are their proposals */
     size_t child_count;
