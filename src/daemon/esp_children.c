@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "ike/ts_set.h"
 
 enum {
     HANDOVER_MS = 30000, /* from the new child of a new `ike` to the end of the old one */
@@ -232,6 +233,21 @@ static bool is_sibling(const struct child *a, const struct child *b)
     return a != b && a->there && a->policy == b->policy && gh_addr_equal(&a->remote, &b->remote);
 }
 
+/* Is there another SA to the same peer that carries all that this one is to carry? */
+static bool has_elder(const struct gh_esp_children *c, size_t at, const struct gh_esp_child *d)
+{
+    struct gh_esp_child elder;
+
+    for (size_t i = 0; i < c->top; i++)
+        if (is_sibling(&c->list[i], &c->list[at]) && c->list[i].out && c->list[i].end_ms == 0 &&
+            gh_esp_slot_decode(&c->slots[i], &elder) &&
+            memcmp(elder.tunnel, d->tunnel, GH_ESP_TUNNEL) == 0 &&
+            ike_ts_list_contains(&elder.ts_local, &d->ts_local) &&
+            ike_ts_list_contains(&elder.ts_remote, &d->ts_remote))
+            return true;
+    return false;
+}
+
 static void supersede_orphans(struct gh_esp_children *c, size_t at, uint64_t now_ms)
 {
     for (size_t i = 0; i < c->top; i++)
@@ -273,7 +289,6 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
 {
     struct gh_esp_child d;
     size_t at = gh_esp_slot_free(c);
-    bool waits;
 
     if (!gh_esp_take_child(body, &d))
         return false;
@@ -282,11 +297,12 @@ bool gh_esp_children_install(struct gh_esp_children *c, struct gh_rd *body, uint
     if (*refused)
         return true;
     gh_esp_slot_fill(c, at, &d, now_ms);
-    /* The peer that asked for new keys cannot use them before it has our answer (RFC 7296 2.8):
-     * until it does, we send by the old ones. */
-    waits = d.replaces != 0 && !d.initiator && gh_esp_child_find(c, d.replaces) != SIZE_MAX;
     *refused = !gh_esp_child_begin(c, at, &d, false);
-    if (!*refused && waits)
+    /* The peer that asked for new keys cannot use them before it has our answer (RFC 7296 2.8):
+     * until it does, we send by the old ones; also where it did not ask for them in the old ones'
+     * place, as when both ends begin at once. */
+    if (!*refused && !d.initiator &&
+        (gh_esp_child_find(c, d.replaces) != SIZE_MAX || has_elder(c, at, &d)))
         c->list[at].out_due_ms = now_ms + ANSWERED_MS;
     else if (!*refused)
         *refused = !gh_esp_child_add_out(c, at);
@@ -364,10 +380,12 @@ void gh_esp_children_moved(struct gh_esp_children *c, uint64_t sa, const struct 
 }
 
 /* Whoever was to take its place does so now. */
-static void succeed(struct gh_esp_children *c, uint32_t replaced)
+static void succeed(struct gh_esp_children *c, uint32_t replaced, size_t at)
 {
     for (size_t i = 0; i < c->top; i++)
-        if (c->list[i].there && c->list[i].replaces == replaced && c->list[i].out_due_ms != 0)
+        if (c->list[i].there && c->list[i].out_due_ms != 0 &&
+            (c->list[i].replaces == replaced ||
+             (c->list[i].replaces == 0 && is_sibling(&c->list[i], &c->list[at]))))
             gh_esp_child_add_out(c, i);
 }
 
@@ -387,7 +405,7 @@ bool gh_esp_children_remove(struct gh_esp_children *c, struct gh_rd *body, uint6
 
     if (at == SIZE_MAX)
         return true;
-    succeed(c, id);
+    succeed(c, id, at);
     /* The peer has another in its place; what it sent before is let in. */
     if (why == IKE2_REMOVED_REPLACED || (why == IKE2_REMOVED_LOST && has_sibling(c, at))) {
         drop_out(c, at);

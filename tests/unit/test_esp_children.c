@@ -554,13 +554,13 @@ static void nothing_is_taken_over_when_its_time_is_up(void **state)
 }
 
 /* As responder we send by the old SA until the peer uses the new one. */
-static void a_new_sa_waits_for_the_peer(void **state)
+static void new_sa_waits(uint32_t replaces)
 {
     struct pair p = make_pair();
     struct gh_esp_child here = esp_child(2), there;
     struct packet k;
 
-    here.replaces = 1;
+    here.replaces = replaces;
     there = esp_child_there(&here);
     assert_true(install(p.b, &there, START_MS)); /* and answers; a has not got that yet */
     make_packet(&k, true);
@@ -579,17 +579,48 @@ static void a_new_sa_waits_for_the_peer(void **state)
     assert_int_equal(come_in(p.a, &k), IPSEC_OK);
 }
 
+static void a_new_sa_waits_for_the_peer(void **state)
+{
+    new_sa_waits(1);
+}
+
+/* Both ends began at once, or the peer begins anew. */
+static void one_more_sa_waits_for_the_peer(void **state)
+{
+    new_sa_waits(0);
+}
+
+/* Nor is it waited for what is another peer's, or another address's. */
+static void what_is_another_peers_does_not_wait(void **state)
+{
+    for (int i = 0; i < 2; i++) {
+        struct pair p = make_pair();
+        struct gh_esp_child here = esp_child(2), there = esp_child_there(&here);
+        struct packet k;
+
+        if (i == 0)
+            there.tunnel[0] ^= 1;
+        else
+            there.remote.octets[3] ^= 1;
+        assert_true(install(p.b, &there, START_MS));
+        make_packet(&k, true);
+        assert_int_equal(go_out(p.b, &k), IPSEC_OK);
+        assert_int_equal(spi_of(&k), 0x1002);
+    }
+}
+
 static void a_silent_peer_is_waited_for_no_longer(void **state)
 {
-    for (int deleted = 0; deleted < 2; deleted++) {
+    for (int how = 0; how < 4; how++) {
+        const bool deleted = how % 2 == 1;
         struct pair p = make_pair();
         struct gh_esp_child here = esp_child(2), there;
         struct packet k;
 
-        here.replaces = 1;
+        here.replaces = how < 2 ? 1 : 0;
         there = esp_child_there(&here);
         assert_true(install(p.b, &there, START_MS));
-        if (deleted == 1)
+        if (deleted)
             remove_child(p.b, 1, IKE2_REMOVED_REPLACED, START_MS);
         else
             gh_esp_children_tick(p.b->children, START_MS + 2000);
@@ -854,6 +885,8 @@ int main(void)
         cmocka_unit_test_teardown(what_the_kernel_does_not_carry_ends, free_ends),
         cmocka_unit_test_teardown(nothing_is_taken_over_when_its_time_is_up, free_ends),
         cmocka_unit_test_teardown(a_new_sa_waits_for_the_peer, free_ends),
+        cmocka_unit_test_teardown(one_more_sa_waits_for_the_peer, free_ends),
+        cmocka_unit_test_teardown(what_is_another_peers_does_not_wait, free_ends),
         cmocka_unit_test_teardown(a_silent_peer_is_waited_for_no_longer, free_ends),
         cmocka_unit_test_teardown(a_replaced_sa_goes_late, free_ends),
         cmocka_unit_test_teardown(a_deleted_one_goes_at_once, free_ends),

@@ -122,7 +122,7 @@ static void all_words_are_read_and_carried(void **state)
 {
     struct gh_problems p = {0};
     struct gh_config *c = parse(whole, false, &p);
-    struct gh_manual_list again;
+    struct gh_manual_list again = {.count = 0};
     struct gh_ike_config *decoded;
     uint8_t octets[GH_MANUAL_WIRE_MAX], *config;
     struct gh_wr w = gh_wr_make(octets, sizeof(octets));
