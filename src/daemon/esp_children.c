@@ -233,14 +233,15 @@ static bool is_sibling(const struct child *a, const struct child *b)
     return a != b && a->there && a->policy == b->policy && gh_addr_equal(&a->remote, &b->remote);
 }
 
-/* Is there another SA to the same peer that carries all that this one is to carry? */
+/* Is there another SA to the same peer that carries all that this one is to carry? Not one of an
+ * `ike` that has ended: the peer begins anew because it has given that up. */
 static bool has_elder(const struct gh_esp_children *c, size_t at, const struct gh_esp_child *d)
 {
     struct gh_esp_child elder;
 
     for (size_t i = 0; i < c->top; i++)
-        if (is_sibling(&c->list[i], &c->list[at]) && c->list[i].out && c->list[i].end_ms == 0 &&
-            gh_esp_slot_decode(&c->slots[i], &elder) &&
+        if (is_sibling(&c->list[i], &c->list[at]) && !gh_esp_child_is_orphan(c, i) &&
+            c->list[i].out && c->list[i].end_ms == 0 && gh_esp_slot_decode(&c->slots[i], &elder) &&
             memcmp(elder.tunnel, d->tunnel, GH_ESP_TUNNEL) == 0 &&
             ike_ts_list_contains(&elder.ts_local, &d->ts_local) &&
             ike_ts_list_contains(&elder.ts_remote, &d->ts_remote))

@@ -590,16 +590,18 @@ static void one_more_sa_waits_for_the_peer(void **state)
     new_sa_waits(0);
 }
 
-/* Nor is it waited for what is another peer's, or another address's. */
-static void what_is_another_peers_does_not_wait(void **state)
+/* Nothing waits beside what is another peer's, an earlier `ike`'s, or another address's. */
+static void beside_what_is_another_nothing_waits(void **state)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct pair p = make_pair();
         struct gh_esp_child here = esp_child(2), there = esp_child_there(&here);
         struct packet k;
 
         if (i == 0)
             there.tunnel[0] ^= 1;
+        else if (i == 1)
+            say_hello(p.b, 77, NULL, 0);
         else
             there.remote.octets[3] ^= 1;
         assert_true(install(p.b, &there, START_MS));
@@ -886,7 +888,7 @@ int main(void)
         cmocka_unit_test_teardown(nothing_is_taken_over_when_its_time_is_up, free_ends),
         cmocka_unit_test_teardown(a_new_sa_waits_for_the_peer, free_ends),
         cmocka_unit_test_teardown(one_more_sa_waits_for_the_peer, free_ends),
-        cmocka_unit_test_teardown(what_is_another_peers_does_not_wait, free_ends),
+        cmocka_unit_test_teardown(beside_what_is_another_nothing_waits, free_ends),
         cmocka_unit_test_teardown(a_silent_peer_is_waited_for_no_longer, free_ends),
         cmocka_unit_test_teardown(a_replaced_sa_goes_late, free_ends),
         cmocka_unit_test_teardown(a_deleted_one_goes_at_once, free_ends),
