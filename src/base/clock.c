@@ -14,6 +14,14 @@ struct gh_now gh_clock_now(void)
                                (uint64_t)mono.tv_sec * 1000 + (uint64_t)mono.tv_nsec / 1000000};
 }
 
+uint64_t gh_clock_mono_ns(void)
+{
+    struct timespec mono;
+
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    return (uint64_t)mono.tv_sec * 1000000000 + (uint64_t)mono.tv_nsec;
+}
+
 const char *gh_time_format(int64_t wall, char *buf, size_t len)
 {
     struct tm tm;

@@ -17,6 +17,7 @@ struct gh_now {
 
 /* For shells only. */
 struct gh_now gh_clock_now(void);
+uint64_t gh_clock_mono_ns(void); /* of the same monotonic clock, CLOCK_MONOTONIC */
 
 /* "2026-12-01T00:00:00Z"; INT64_MIN gives "always", INT64_MAX "infinite". buf of 32 is enough. */
 const char *gh_time_format(int64_t wall, char *buf, size_t len);

@@ -33,15 +33,6 @@ static bool same_proposals(const struct ike_proposals *a, const struct ike_propo
     return a->len == b->len && (a->len == 0 || memcmp(a->octets, b->octets, a->len) == 0);
 }
 
-static bool same_selectors(const struct ike_ts_list *a, const struct ike_ts_list *b)
-{
-    bool same = a->count == b->count;
-
-    for (size_t i = 0; same && i < a->count; i++)
-        same = ike_ts_equal(&a->ts[i], &b->ts[i]);
-    return same;
-}
-
 static bool same_pattern(const struct gh_pattern *a, const struct gh_pattern *b)
 {
     return a == NULL || b == NULL ? a == b : strcmp(gh_pattern_text(a), gh_pattern_text(b)) == 0;
@@ -152,8 +143,8 @@ static void check_next_rekeying(const struct change *x, const struct ike2_policy
         add(child, was->mode != is->mode, "mode");
         add(child, !same_proposals(&was->proposals, &is->proposals), "ipsec-transform");
         add(child, was->lifetime.seconds != is->lifetime.seconds, "lifetime");
-        add(child, !same_selectors(&was->local, &is->local), "local-ts");
-        add(child, !same_selectors(&was->remote, &is->remote), "remote-ts");
+        add(child, !ike_ts_list_equal(&was->local, &is->local), "local-ts");
+        add(child, !ike_ts_list_equal(&was->remote, &is->remote), "remote-ts");
         add_traffic(child, &was->traffic, &is->traffic);
         if (child[0] == '\0')
             continue;

@@ -167,11 +167,6 @@ static void listening(struct gh_ao_sockets *s, struct gh_now now, const struct g
         o->action = GH_SHIM_DONE; /* and what it accepts is told */
 }
 
-static uint64_t monotonic_ns(void)
-{
-    return uv_hrtime(); /* CLOCK_MONOTONIC, as the library reads it */
-}
-
 void gh_ao_sockets_counted(struct gh_ao_sockets *s, uint16_t zone, struct gh_now now, uint64_t ns)
 {
     struct gh_ao_zone *z = gh_ao_zone(&s->zones, zone);
@@ -195,7 +190,7 @@ static bool counters(struct gh_ao_sockets *s, struct gh_now now, const struct gh
     if (s->kernel_has_ao)
         return false;
     emu_counters(s->emu, zone, values);
-    if (z != NULL && now.mono_ms < z->strict_until && called > 0 && called < monotonic_ns())
+    if (z != NULL && now.mono_ms < z->strict_until && called > 0 && called < gh_clock_mono_ns())
         memcpy(values, gh_ao_zone_counted(z, called), sizeof(values));
     o->body = malloc(sizeof(values));
     if (o->body == NULL)

@@ -7,21 +7,13 @@
 #include "ike/codes.h"
 #include "ike/ts_set.h"
 
-static bool same_list(const struct ike_ts_list *a, const struct ike_ts_list *b)
-{
-    bool same = a->count == b->count;
-
-    for (size_t i = 0; same && i < a->count; i++)
-        same = ike_ts_equal(&a->ts[i], &b->ts[i]);
-    return same;
-}
-
 bool gh_kernel_entry_leads(const struct gh_kernel_entry *e, const struct gh_plane_policy *sa)
 {
     const struct gh_plane_policy *p = &e->policy;
 
     return p->action == IPSEC_PROTECT && p->protocol == sa->protocol &&
-           same_list(&p->ts_local, &sa->ts_local) && same_list(&p->ts_remote, &sa->ts_remote) &&
+           ike_ts_list_equal(&p->ts_local, &sa->ts_local) &&
+           ike_ts_list_equal(&p->ts_remote, &sa->ts_remote) &&
            (p->mode == IPSEC_TRANSPORT ||
             (gh_addr_equal(&p->local, &sa->local) && gh_addr_equal(&p->remote, &sa->remote)));
 }

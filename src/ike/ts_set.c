@@ -121,6 +121,15 @@ bool ike_ts_equal(const struct ike_ts *a, const struct ike_ts *b)
     return ike_ts_contains(a, b) && ike_ts_contains(b, a);
 }
 
+bool ike_ts_list_equal(const struct ike_ts_list *a, const struct ike_ts_list *b)
+{
+    bool same = a->count == b->count;
+
+    for (size_t i = 0; same && i < a->count; i++)
+        same = ike_ts_equal(&a->ts[i], &b->ts[i]);
+    return same;
+}
+
 bool ike_ts_contains(const struct ike_ts *outer, const struct ike_ts *inner)
 {
     struct box o = box_of(outer), i = box_of(inner);

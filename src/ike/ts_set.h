@@ -18,6 +18,8 @@ bool ike_ts_has(const struct ike_ts *ts, const struct ike_ts_packet *packet);
 bool ike_ts_list_has(const struct ike_ts_list *list, const struct ike_ts_packet *packet);
 
 bool ike_ts_equal(const struct ike_ts *a, const struct ike_ts *b);
+/* The same in the same order. */
+bool ike_ts_list_equal(const struct ike_ts_list *a, const struct ike_ts_list *b);
 /* Every packet of `inner` is one of `outer`. */
 bool ike_ts_contains(const struct ike_ts *outer, const struct ike_ts *inner);
 bool ike_ts_overlap(const struct ike_ts *a, const struct ike_ts *b);

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "platform/netlink.h"
 #include "platform/netns.h"
 #include "platform/nfqueue_message.h"
@@ -203,14 +203,6 @@ static void judge(struct gh_nfqueue *q, struct gh_nfqueue_batch *b, size_t i, st
                 m.len, result);
 }
 
-static uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void send_verdicts(struct gh_nfqueue *q, const struct out *o)
 {
     struct msghdr msg = {.msg_iov = o->parts, .msg_iovlen = o->count};
@@ -218,7 +210,7 @@ static void send_verdicts(struct gh_nfqueue *q, const struct out *o)
 
     if (o->count == 0)
         return;
-    q->judged_ns = monotonic_ns();
+    q->judged_ns = gh_clock_mono_ns();
     do
         n = sendmsg(q->fd, &msg, 0);
     while (n < 0 && errno == EINTR);
